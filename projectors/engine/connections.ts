@@ -1,9 +1,17 @@
 import { Session } from 'chdb'
 import { fromEngine, queryError } from './errors.ts'
+import { QUERY_TEXT_BYTES_MAX } from './limits.ts'
 import { quotedIdentifier } from './parameters.ts'
 
 /** Format of results whose query names none, as over ClickHouse's HTTP. */
 const DEFAULT_FORMAT = 'TabSeparated'
+
+/** The engine reads this bound before it reads the query, so no `SETTINGS` clause can raise it. Escaping may double a text. */
+const CONNECTION_ARGUMENTS = [`--max_query_size=${2 * QUERY_TEXT_BYTES_MAX}`]
+
+function openSession(folder: string): Session {
+  return new Session(folder, { connectionArgs: CONNECTION_ARGUMENTS })
+}
 
 /** A query's answer: all its bytes, and what the engine counted. */
 export interface Answer {
@@ -27,7 +35,7 @@ export class Connection {
 
   constructor(folder: string) {
     this.#folder = folder
-    this.#session = new Session(folder)
+    this.#session = openSession(folder)
   }
 
   /**
@@ -89,7 +97,7 @@ export class Connection {
 
   #replace(): void {
     this.#session.close()
-    this.#session = new Session(this.#folder)
+    this.#session = openSession(this.#folder)
     this.#database = 'default'
     this.#changed = false
   }

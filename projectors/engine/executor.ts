@@ -29,6 +29,8 @@ export interface Query {
 export interface Outcome {
   readonly format: string
   readonly answer: Answer
+  /** Rows that an insert brought in as data; what its views made of them is not counted. */
+  readonly rowsWritten: number
   readonly file?: SpooledFile
 }
 
@@ -80,7 +82,7 @@ export class Executor {
     const answer = await pool.use(query.signal, (connection) =>
       connection.runWithSet(settingsList(query.settings), statement.text, query),
     )
-    return { format: query.format ?? DEFAULT_FORMAT, answer }
+    return { format: query.format ?? DEFAULT_FORMAT, answer, rowsWritten: 0 }
   }
 
   /** Proves that the engine still answers; it waits behind nothing but other proofs and KILL. */
@@ -112,7 +114,7 @@ export class Executor {
           const answer = await this.#stoppable(query.signal, (tag) =>
             connection.run(readText(tag, statement, '', format, bounded(inMemory)), query),
           )
-          return { format, answer }
+          return { format, answer, rowsWritten: 0 }
         }
       } catch (error) {
         const isOurs = error instanceof QueryError && error.type === 'TOO_MANY_ROWS_OR_BYTES'
@@ -146,7 +148,7 @@ export class Executor {
         stop.abort()
       },
     )
-    return { format, answer: answer!, file }
+    return { format, answer: answer!, rowsWritten: 0, file }
   }
 
   async #insertSelect(
@@ -176,7 +178,7 @@ export class Executor {
    */
   async #insert(sql: string, query: Query): Promise<Outcome> {
     const answer = await this.#pools.insert.use(query.signal, (connection) => connection.run(sql, query))
-    return { format: DEFAULT_FORMAT, answer }
+    return { format: DEFAULT_FORMAT, answer, rowsWritten: answer.rowsRead }
   }
 
   /** Runs a read under a mark by which it can be found and killed when its caller leaves. */
@@ -252,13 +254,13 @@ function joined(...parts: readonly string[]): string {
 
 async function* chunks(inline: string, data: Readable | undefined): AsyncGenerator<Buffer> {
   if (inline !== '') yield Buffer.from(inline)
-  if (data) yield* data as AsyncIterable<Buffer>
+  if (data) yield* data.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>
 }
 
 /** A text that takes no data must not be given any: over HTTP it would become part of the query. */
 async function refuseData(data: Readable | undefined): Promise<void> {
   if (data === undefined) return
-  for await (const chunk of data as AsyncIterable<Buffer>) {
+  for await (const chunk of data.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
     if (chunk.length > 0)
       throw queryError('BAD_ARGUMENTS', 'This query takes no data, and the request has a body.')
   }

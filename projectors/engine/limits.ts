@@ -30,6 +30,9 @@ export const WAITING_MAX = 256
 /** Requests in any state, those that are still sending their body included. */
 export const REQUESTS_MAX = 512
 
+/** Open sockets, idle ones included. */
+export const SOCKETS_MAX = 1_024
+
 /** Time in which a request has to have arrived whole, in ms. */
 export const REQUEST_ARRIVAL_MS_MAX = 10 * 60_000
 

@@ -3,17 +3,15 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { createGunzip } from 'node:zlib'
+import { readForm, readText } from './body.ts'
 import { errorBody, fromEngine, queryError, statusOf, type QueryError } from './errors.ts'
 import type { Executor, Outcome } from './executor.ts'
-import { readForm } from './form.ts'
-import {
-  QUERY_TEXT_BYTES_MAX,
-  REQUEST_ARRIVAL_MS_MAX,
-  REQUEST_HEAD_BYTES_MAX,
-  REQUESTS_MAX,
-} from './limits.ts'
+import { REQUEST_ARRIVAL_MS_MAX, REQUEST_HEAD_BYTES_MAX, REQUESTS_MAX, SOCKETS_MAX } from './limits.ts'
 import { sortOptions } from './settings.ts'
 import type { Spool } from './spool.ts'
+
+/** Time in which the rest of a refused body is read and dropped, in ms. */
+const DROP_BODY_MS_MAX = 5_000
 
 /** Who may ask: made at start, known to the parent process alone. */
 export interface Credentials {
@@ -62,6 +60,7 @@ export function createEngineServer(executor: Executor, spool: Spool, credentials
     },
     (request, response) => void handle(request, response),
   )
+  http.maxConnections = SOCKETS_MAX
   return { http, busy: () => busy }
 }
 
@@ -123,7 +122,6 @@ async function send(
 function sendError(request: IncomingMessage, response: ServerResponse, error: QueryError): void {
   if (response.headersSent || response.destroyed) return void response.destroy()
   const body = errorBody(error)
-  // What is left of a body is not worth reading, so the connection ends with the answer.
   const cut = !request.complete
   response.writeHead(statusOf(error), {
     'content-type': 'text/plain; charset=UTF-8',
@@ -131,17 +129,22 @@ function sendError(request: IncomingMessage, response: ServerResponse, error: Qu
     'x-clickhouse-exception-code': error.code,
     ...(cut ? { connection: 'close' } : {}),
   })
-  response.end(body, () => {
-    if (cut) request.destroy()
-  })
+  response.end(body)
+  if (!cut) return
+  // A sender that is still writing reads the answer only if nobody hangs up on it: so the rest is
+  // taken and dropped, for a while.
+  request.unpipe()
+  request.resume()
+  const timer = setTimeout(() => request.destroy(), DROP_BODY_MS_MAX)
+  request.once('close', () => clearTimeout(timer))
 }
 
 /** Numbers as ClickHouse's own summary has them, as strings. What the engine does not tell is left out. */
-function summary({ answer }: Outcome): string {
+function summary({ answer, rowsWritten }: Outcome): string {
   return JSON.stringify({
     read_rows: String(answer.rowsRead),
     read_bytes: String(answer.bytesRead),
-    written_rows: '0',
+    written_rows: String(rowsWritten),
     written_bytes: '0',
     result_rows: '0',
     result_bytes: String(answer.bytes.byteLength),
@@ -178,19 +181,6 @@ function unpacked(request: IncomingMessage): Readable {
   request.once('error', (error) => gunzip.destroy(error))
   request.once('aborted', () => gunzip.destroy(new Error('The request was cut.')))
   return request.pipe(gunzip)
-}
-
-async function readText(body: Readable): Promise<string> {
-  const parts: Buffer[] = []
-  let bytes = 0
-  for await (const chunk of body as AsyncIterable<Buffer>) {
-    bytes += chunk.length
-    if (bytes > QUERY_TEXT_BYTES_MAX) {
-      throw queryError('QUERY_IS_TOO_LARGE', `A query's text may have at most ${QUERY_TEXT_BYTES_MAX} bytes.`)
-    }
-    parts.push(chunk)
-  }
-  return Buffer.concat(parts).toString()
 }
 
 /** An id that can stand in a header; a made one in the place of any other. */

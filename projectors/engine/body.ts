@@ -17,16 +17,7 @@ export async function readForm(
   if (!contentType?.startsWith('multipart/form-data')) return undefined
   const boundary = /boundary="?([A-Za-z0-9'()+_,./:=?-]{1,70})"?$/.exec(contentType)?.[1]
   if (boundary === undefined) throw queryError('BAD_ARGUMENTS', 'A form without a boundary.')
-  const parts: Buffer[] = []
-  let bytes = 0
-  for await (const chunk of body as AsyncIterable<Buffer>) {
-    bytes += chunk.length
-    if (bytes > QUERY_TEXT_BYTES_MAX) {
-      throw queryError('QUERY_IS_TOO_LARGE', `A query's text may have at most ${QUERY_TEXT_BYTES_MAX} bytes.`)
-    }
-    parts.push(chunk)
-  }
-  const text = `\r\n${Buffer.concat(parts).toString()}`
+  const text = `\r\n${await readText(body)}`
   const pieces = text.split(`\r\n--${boundary}`)
   if (pieces.length < 2 || !pieces.at(-1)!.startsWith('--'))
     throw queryError('BAD_ARGUMENTS', 'A form without an end.')
@@ -37,4 +28,22 @@ export async function readForm(
       throw queryError('BAD_ARGUMENTS', 'A form with a part that is no plain field.')
     return [name, piece.slice(end + 4)]
   })
+}
+
+/**
+ * Reads a body that is a query's text.
+ * The stream is not destroyed when it is too long: its socket still has to carry the answer.
+ * @throws QueryError (QUERY_IS_TOO_LARGE)
+ */
+export async function readText(body: Readable): Promise<string> {
+  const parts: Buffer[] = []
+  let bytes = 0
+  for await (const chunk of body.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
+    bytes += chunk.length
+    if (bytes > QUERY_TEXT_BYTES_MAX) {
+      throw queryError('QUERY_IS_TOO_LARGE', `A query's text may have at most ${QUERY_TEXT_BYTES_MAX} bytes.`)
+    }
+    parts.push(chunk)
+  }
+  return Buffer.concat(parts).toString()
 }
