@@ -122,15 +122,13 @@ async function send(
 function sendError(request: IncomingMessage, response: ServerResponse, error: QueryError): void {
   if (response.headersSent || response.destroyed) return void response.destroy()
   const body = errorBody(error)
-  const cut = !request.complete
   response.writeHead(statusOf(error), {
     'content-type': 'text/plain; charset=UTF-8',
     'content-length': Buffer.byteLength(body),
     'x-clickhouse-exception-code': error.code,
-    ...(cut ? { connection: 'close' } : {}),
   })
   response.end(body)
-  if (!cut) return
+  if (request.complete) return
   // A sender that is still writing reads the answer only if nobody hangs up on it: so the rest is
   // taken and dropped, for a while.
   request.unpipe()
