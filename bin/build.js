@@ -85,7 +85,10 @@ function rewriteImports(folder) {
     if (!name.endsWith('.js')) continue
     const file = path.join(folder, name)
     const text = readFileSync(file, 'utf8')
-    writeFileSync(file, text.replace(/(from\s*|import\s*\(?\s*|new URL\(\s*)"(\.{1,2}\/[^"]+)\.ts"/g, '$1"$2.js"'))
+    writeFileSync(
+      file,
+      text.replace(/(from\s*|import\s*\(?\s*|new URL\(\s*)"(\.{1,2}\/[^"]+)\.ts"/g, '$1"$2.js"'),
+    )
   }
 }
 

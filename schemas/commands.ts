@@ -1,0 +1,197 @@
+/**
+ * Commands: what may be asked, and the fixed slot in which one travels from the doors to the core.
+ *
+ * A slot is 160 bytes, little-endian, read in 64-bit words; text follows in the next slot(s), memo first, then owner,
+ * zero-padded to whole slots. Layout, by byte offset:
+ *
+ *   0 kind u8 · 1 flags u8 (bit 0: linked with the next) · 2 scale u8 · 3 zero · 4 code u32
+ *   8 id (high, low) · 24 debit account, or the account of an account command · 40 credit account
+ *  56 related id (hold, transfer to reverse) · 72 amount i64 (OpenAccount: overdraft limit, −1 unlimited; PostHold: 0 = all)
+ *  80 effective_at i64 ns (0: recorded_at) · 88 timeout i64 ns (PlaceHold; 0: never expires) · 96 received_at i64 ns
+ * 104 currency, 8 characters · 112 reference (high, low) · 128 checked sequence u64 (ReverseTransfer)
+ * 136 memo bytes u16 · 138 owner bytes u16 · 140 zero to the end
+ */
+import { COMMAND_SLOT_BYTES, MEMO_BYTES_MAX, OWNER_BYTES_MAX } from './limits.ts'
+import { NIL_ID, type Id } from './ids.ts'
+import { packCurrency, unpackCurrency } from './money.ts'
+
+/** Kinds by number; stable for ever. `ExpireHold` is the writer's own timer, never a client's. */
+export const COMMAND_KINDS = {
+  OpenAccount: 1,
+  FreezeAccount: 2,
+  UnfreezeAccount: 3,
+  CloseAccount: 4,
+  Transfer: 5,
+  PlaceHold: 6,
+  PostHold: 7,
+  VoidHold: 8,
+  ExpireHold: 9,
+  ReverseTransfer: 10,
+} as const
+export type CommandKind = keyof typeof COMMAND_KINDS
+
+export const COMMAND_KIND_NAMES: ReadonlyMap<number, CommandKind> = new Map(
+  Object.entries(COMMAND_KINDS).map(([name, number]) => [number, name as CommandKind]),
+)
+
+export const FLAG_LINKED = 1
+
+/** Words (of 8 bytes) within a slot. */
+export const SLOT_WORDS = COMMAND_SLOT_BYTES / 8
+export const SLOT = {
+  kindFlagsScaleCode: 0,
+  idHigh: 1,
+  idLow: 2,
+  debitHigh: 3,
+  debitLow: 4,
+  creditHigh: 5,
+  creditLow: 6,
+  relatedHigh: 7,
+  relatedLow: 8,
+  amount: 9,
+  effectiveAt: 10,
+  timeout: 11,
+  receivedAt: 12,
+  currency: 13,
+  referenceHigh: 14,
+  referenceLow: 15,
+  checkedSequence: 16,
+  textLengths: 17,
+} as const
+
+/** A command as doors and tests see it. Fields that a kind does not use stay at their defaults. */
+export interface Command {
+  readonly kind: CommandKind
+  /** UUIDv7: the idempotency key of the command; for transfers and holds, the transfer's id. */
+  readonly id: Id
+  /** Debit account of a transfer or hold; the account of an account command. */
+  readonly debit?: Id
+  readonly credit?: Id
+  /** The hold to post or void; the transfer to reverse. */
+  readonly related?: Id
+  /** Minor units. OpenAccount: overdraft limit (−1 unlimited). PostHold: 0 posts all. */
+  readonly amount?: bigint
+  /** Business time, nanoseconds since 1970; 0 means: when recorded. */
+  readonly effectiveAtNs?: bigint
+  /** PlaceHold: nanoseconds after recording at which it expires; 0 means never. */
+  readonly timeoutNs?: bigint
+  /** When a door took it in, nanoseconds since 1970. */
+  readonly receivedAtNs?: bigint
+  readonly currency?: string
+  readonly scale?: number
+  /** The caller's own classification, 0 to 2³²−1. */
+  readonly code?: number
+  /** The caller's own 128-bit reference. */
+  readonly reference?: Id
+  /** ReverseTransfer: the sequence up to which a view was seen to hold no earlier reversal. */
+  readonly checkedSequence?: bigint
+  /** All or nothing with the next command. */
+  readonly linked?: boolean
+  /** At most 256 bytes of UTF-8. */
+  readonly memo?: string
+  /** OpenAccount: at most 128 bytes of UTF-8. */
+  readonly owner?: string
+}
+
+const encoder = new TextEncoder()
+const decoder = new TextDecoder('utf-8', { fatal: true })
+
+/** Slots that a command takes: one, and as many as its texts need. */
+export function commandSlots(memoBytes: number, ownerBytes: number): number {
+  return 1 + Math.ceil((memoBytes + ownerBytes) / COMMAND_SLOT_BYTES)
+}
+
+/**
+ * Encodes commands one behind the other. Throws RangeError where a text is too long or a code no currency code:
+ * doors check both before they come here.
+ */
+export function encodeCommands(commands: readonly Command[]): Uint8Array<ArrayBuffer> {
+  const texts = commands.map((command) => ({
+    memo: textBytes(command.memo, MEMO_BYTES_MAX, 'memo'),
+    owner: textBytes(command.owner, OWNER_BYTES_MAX, 'owner'),
+  }))
+  const slots = texts.reduce((sum, { memo, owner }) => sum + commandSlots(memo.length, owner.length), 0)
+  const bytes = new Uint8Array(slots * COMMAND_SLOT_BYTES)
+  const words = new BigInt64Array(bytes.buffer)
+  const view = new DataView(bytes.buffer)
+  let slot = 0
+  commands.forEach((command, index) => {
+    const { memo, owner } = texts[index]!
+    const word = slot * SLOT_WORDS
+    const byte = slot * COMMAND_SLOT_BYTES
+    view.setUint8(byte, COMMAND_KINDS[command.kind])
+    view.setUint8(byte + 1, command.linked === true ? FLAG_LINKED : 0)
+    view.setUint8(byte + 2, command.scale ?? 0)
+    view.setUint32(byte + 4, command.code ?? 0, true)
+    putId(words, word + SLOT.idHigh, command.id)
+    putId(words, word + SLOT.debitHigh, command.debit ?? NIL_ID)
+    putId(words, word + SLOT.creditHigh, command.credit ?? NIL_ID)
+    putId(words, word + SLOT.relatedHigh, command.related ?? NIL_ID)
+    words[word + SLOT.amount] = command.amount ?? 0n
+    words[word + SLOT.effectiveAt] = command.effectiveAtNs ?? 0n
+    words[word + SLOT.timeout] = command.timeoutNs ?? 0n
+    words[word + SLOT.receivedAt] = command.receivedAtNs ?? 0n
+    words[word + SLOT.currency] = command.currency === undefined ? 0n : packCurrency(command.currency)
+    putId(words, word + SLOT.referenceHigh, command.reference ?? NIL_ID)
+    words[word + SLOT.checkedSequence] = command.checkedSequence ?? 0n
+    view.setUint16(byte + 136, memo.length, true)
+    view.setUint16(byte + 138, owner.length, true)
+    bytes.set(memo, byte + COMMAND_SLOT_BYTES)
+    bytes.set(owner, byte + COMMAND_SLOT_BYTES + memo.length)
+    slot += commandSlots(memo.length, owner.length)
+  })
+  return bytes
+}
+
+/** Decodes what `encodeCommands` wrote. Throws RangeError on anything else: strangers' bytes pass a door's checks first. */
+export function decodeCommands(bytes: Uint8Array): Command[] {
+  if (bytes.length % COMMAND_SLOT_BYTES !== 0) throw new RangeError('commands are not whole slots')
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+  const commands: Command[] = []
+  for (let byte = 0; byte < bytes.length;) {
+    const kind = COMMAND_KIND_NAMES.get(view.getUint8(byte))
+    if (kind === undefined) throw new RangeError(`unknown command kind ${view.getUint8(byte)}`)
+    const memoBytes = view.getUint16(byte + 136, true)
+    const ownerBytes = view.getUint16(byte + 138, true)
+    if (memoBytes > MEMO_BYTES_MAX || ownerBytes > OWNER_BYTES_MAX) throw new RangeError('a text is too long')
+    const text = byte + COMMAND_SLOT_BYTES
+    const end = byte + commandSlots(memoBytes, ownerBytes) * COMMAND_SLOT_BYTES
+    if (end > bytes.length) throw new RangeError('a text is cut off')
+    const id = (offset: number): Id => ({
+      high: view.getBigUint64(byte + offset, true),
+      low: view.getBigUint64(byte + offset + 8, true),
+    })
+    commands.push({
+      kind,
+      id: id(8),
+      debit: id(24),
+      credit: id(40),
+      related: id(56),
+      amount: view.getBigInt64(byte + 72, true),
+      effectiveAtNs: view.getBigInt64(byte + 80, true),
+      timeoutNs: view.getBigInt64(byte + 88, true),
+      receivedAtNs: view.getBigInt64(byte + 96, true),
+      currency: unpackCurrency(view.getBigUint64(byte + 104, true)),
+      scale: view.getUint8(byte + 2),
+      code: view.getUint32(byte + 4, true),
+      reference: id(112),
+      checkedSequence: view.getBigUint64(byte + 128, true),
+      linked: (view.getUint8(byte + 1) & FLAG_LINKED) !== 0,
+      memo: decoder.decode(bytes.subarray(text, text + memoBytes)),
+      owner: decoder.decode(bytes.subarray(text + memoBytes, text + memoBytes + ownerBytes)),
+    })
+    byte = end
+  }
+  return commands
+}
+
+function textBytes(text: string | undefined, bytesMax: number, what: string): Uint8Array {
+  const bytes = encoder.encode(text ?? '')
+  if (bytes.length > bytesMax) throw new RangeError(`${what} is longer than ${bytesMax} bytes`)
+  return bytes
+}
+
+function putId(words: BigInt64Array, word: number, id: Id): void {
+  words[word] = BigInt.asIntN(64, id.high)
+  words[word + 1] = BigInt.asIntN(64, id.low)
+}

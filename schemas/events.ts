@@ -1,0 +1,336 @@
+/**
+ * Events: what has happened, and the one fixed row in which each is stored.
+ *
+ * A row is ClickHouse `RowBinary` (little-endian, no framing, `String` = LEB128 length + bytes), so a frame's payload is
+ * byte for byte what ClickHouse reads. Fixed part 212 bytes, then four texts: memo, owner, named accounts, and a padding
+ * of zeros that brings the row to a multiple of 8. A row without text ends in four zero bytes: 216 in all.
+ *
+ *   0 sequence u64 · 8 recorded_at · 16 effective_at · 24 received_at (i64 ns since 1970)
+ *  32 transfer_id · 48 related_id · 64 reference (each: high u64, low u64)
+ *  80 fingerprint u64 · 88 amount i64 · 96 expires_at i64 ns (0: none)
+ * 104 debit_version u64 · 112 debit totals: debits_posted, debits_pending, credits_posted, credits_pending (i64)
+ * 144 credit_version u64 · 152 credit totals, same order · 184 debit_account u32 · 188 credit_account u32
+ * 192 currency, 8 characters · 200 code u32 · 204 kind u8 · 205 refusal u8 · 206 scale u8 · 207 command u8
+ * 208 partition u16 · 210 link_index u16 (1, 2, … within a linked group; 0: not linked)
+ *
+ * Account events use the debit side. Account numbers start at 1; 0 means none. What the shared fields mean:
+ * AccountOpened: related_id = the account's id, amount = overdraft limit (−1 unlimited), owner.
+ * Hold(Posted|Voided|Expired): related_id = the hold. HoldExpired: transfer_id = the hold as well.
+ * TransferReversed: related_id = the transfer undone. HoldPosted: amount = what was posted.
+ * Refusals: versions and totals as seen (not advanced), amount as asked; AccountRefused: related_id = the account's id;
+ * named accounts = `debit,credit` ids in text, each left empty where the account has a number; command = what was asked.
+ */
+import { COMMAND_KINDS, COMMAND_KIND_NAMES, type CommandKind } from './commands.ts'
+import {
+  EVENT_ROW_BYTES,
+  EVENT_ROW_BYTES_MAX,
+  MEMO_BYTES_MAX,
+  NAMED_ACCOUNTS_BYTES_MAX,
+  OWNER_BYTES_MAX,
+} from './limits.ts'
+import type { Id } from './ids.ts'
+import { packCurrency, unpackCurrency } from './money.ts'
+import { REFUSAL_CODES, refusalOf, type Refusal } from './refusals.ts'
+
+/** Version of the row's layout; a frame's header carries it. */
+export const EVENT_SCHEMA_VERSION = 1
+
+/** Kinds by number; stable for ever. */
+export const EVENT_KINDS = {
+  AccountOpened: 1,
+  AccountFrozen: 2,
+  AccountUnfrozen: 3,
+  AccountClosed: 4,
+  AccountRefused: 5,
+  TransferPosted: 10,
+  HoldPlaced: 11,
+  HoldPosted: 12,
+  HoldVoided: 13,
+  HoldExpired: 14,
+  TransferReversed: 15,
+  TransferRefused: 16,
+} as const
+export type EventKind = keyof typeof EVENT_KINDS
+
+export const EVENT_KIND_NAMES: ReadonlyMap<number, EventKind> = new Map(
+  Object.entries(EVENT_KINDS).map(([name, number]) => [number, name as EventKind]),
+)
+
+/** Words (of 8 bytes) within a row's fixed part. */
+export const ROW = {
+  sequence: 0,
+  recordedAt: 1,
+  effectiveAt: 2,
+  receivedAt: 3,
+  transferHigh: 4,
+  transferLow: 5,
+  relatedHigh: 6,
+  relatedLow: 7,
+  referenceHigh: 8,
+  referenceLow: 9,
+  fingerprint: 10,
+  amount: 11,
+  expiresAt: 12,
+  debitVersion: 13,
+  debitTotals: 14,
+  creditVersion: 18,
+  creditTotals: 19,
+  accounts: 23,
+  currency: 24,
+  codeKindRefusalScaleCommand: 25,
+  partitionLinkTexts: 26,
+} as const
+export const ROW_WORDS = EVENT_ROW_BYTES / 8
+/** Byte at which the texts begin. */
+export const ROW_TEXT_BYTE = 212
+
+/** The four running totals of an account, in minor units. */
+export interface Totals {
+  readonly debitsPosted: bigint
+  readonly debitsPending: bigint
+  readonly creditsPosted: bigint
+  readonly creditsPending: bigint
+}
+
+/** One side of an event: which account, its version and its totals after the event. Number 0: no such account. */
+export interface Side extends Totals {
+  readonly number: number
+  readonly version: bigint
+}
+
+/** An event, decoded. Times are nanoseconds since 1970. */
+export interface WalletEvent {
+  readonly sequence: bigint
+  readonly recordedAtNs: bigint
+  readonly effectiveAtNs: bigint
+  readonly receivedAtNs: bigint
+  readonly kind: EventKind
+  readonly command: CommandKind
+  readonly refusal: Refusal | undefined
+  readonly transferId: Id
+  readonly relatedId: Id
+  readonly reference: Id
+  readonly fingerprint: bigint
+  readonly currency: string
+  readonly scale: number
+  readonly amount: bigint
+  readonly expiresAtNs: bigint
+  readonly debit: Side
+  readonly credit: Side
+  readonly code: number
+  readonly partition: number
+  readonly linkIndex: number
+  readonly memo: string
+  readonly owner: string
+  /** `debit,credit` ids of accounts that a refusal names and that have no number. */
+  readonly namedAccounts: string
+}
+
+/** The row's columns and ClickHouse types, in order: the structure under which a payload is read. */
+export const EVENT_COLUMNS = [
+  ['sequence', 'UInt64'],
+  ['recorded_at', "DateTime64(9, 'UTC')"],
+  ['effective_at', "DateTime64(9, 'UTC')"],
+  ['received_at', "DateTime64(9, 'UTC')"],
+  ['transfer_id', 'UUID'],
+  ['related_id', 'UUID'],
+  ['reference', 'UUID'],
+  ['fingerprint', 'UInt64'],
+  ['amount', 'Int64'],
+  ['expires_at', "DateTime64(9, 'UTC')"],
+  ['debit_version', 'UInt64'],
+  ['debit_debits_posted', 'Int64'],
+  ['debit_debits_pending', 'Int64'],
+  ['debit_credits_posted', 'Int64'],
+  ['debit_credits_pending', 'Int64'],
+  ['credit_version', 'UInt64'],
+  ['credit_debits_posted', 'Int64'],
+  ['credit_debits_pending', 'Int64'],
+  ['credit_credits_posted', 'Int64'],
+  ['credit_credits_pending', 'Int64'],
+  ['debit_account', 'UInt32'],
+  ['credit_account', 'UInt32'],
+  ['currency', 'FixedString(8)'],
+  ['code', 'UInt32'],
+  ['kind', 'UInt8'],
+  ['refusal', 'UInt8'],
+  ['scale', 'UInt8'],
+  ['command', 'UInt8'],
+  ['partition', 'UInt16'],
+  ['link_index', 'UInt16'],
+  ['memo', 'String'],
+  ['owner', 'String'],
+  ['named_accounts', 'String'],
+  ['padding', 'String'],
+] as const
+
+const decoder = new TextDecoder('utf-8', { fatal: true })
+const encoder = new TextEncoder()
+
+/** Bytes of the row that begins at `byte`. Throws RangeError if it does not end within `bytes` or a text is too long. */
+export function eventRowBytes(bytes: Uint8Array, byte: number): number {
+  return readTexts(bytes, byte).end - byte
+}
+
+interface TextSpans {
+  readonly memo: readonly [number, number]
+  readonly owner: readonly [number, number]
+  readonly named: readonly [number, number]
+  readonly end: number
+}
+
+function readTexts(bytes: Uint8Array, byte: number): TextSpans {
+  let at = byte + ROW_TEXT_BYTE
+  const span = (bytesMax: number): readonly [number, number] => {
+    if (at >= bytes.length) throw new RangeError('event row is cut off')
+    let length = bytes[at++]!
+    if (length >= 0x80) length = (length & 0x7f) | ((bytes[at++] ?? 0xff) << 7)
+    if (length > bytesMax || at + length > bytes.length)
+      throw new RangeError('event row has a text that is too long or cut off')
+    const from = at
+    at += length
+    return [from, at]
+  }
+  const memo = span(MEMO_BYTES_MAX)
+  const owner = span(OWNER_BYTES_MAX)
+  const named = span(NAMED_ACCOUNTS_BYTES_MAX)
+  const [from, end] = span(7)
+  for (let index = from; index < end; index++)
+    if (bytes[index] !== 0) throw new RangeError('event row padding is not zero')
+  if ((end - byte) % 8 !== 0) throw new RangeError('event row is not whole words')
+  return { memo, owner, named, end }
+}
+
+/**
+ * Encodes the texts of a row into `out` at byte `at` (= the row's start + 212), padding included.
+ * @returns the row's end. The caller has checked the lengths.
+ */
+export function writeRowTexts(
+  out: Uint8Array,
+  at: number,
+  memo: Uint8Array,
+  owner: Uint8Array,
+  named: Uint8Array,
+): number {
+  const rowStart = at - ROW_TEXT_BYTE
+  let end = at
+  for (const text of [memo, owner, named]) {
+    if (text.length < 0x80) out[end++] = text.length
+    else {
+      out[end++] = (text.length & 0x7f) | 0x80
+      out[end++] = text.length >> 7
+    }
+    out.set(text, end)
+    end += text.length
+  }
+  const padding = (8 - ((end + 1 - rowStart) % 8)) % 8
+  out[end++] = padding
+  out.fill(0, end, end + padding)
+  return end + padding
+}
+
+/** Decodes the row at `byte`. Throws RangeError on bytes that no writer wrote. */
+export function decodeEvent(bytes: Uint8Array, byte: number): WalletEvent {
+  const texts = readTexts(bytes, byte)
+  const view = new DataView(bytes.buffer, bytes.byteOffset + byte, texts.end - byte)
+  const id = (offset: number): Id => ({
+    high: view.getBigUint64(offset, true),
+    low: view.getBigUint64(offset + 8, true),
+  })
+  const i64 = (offset: number): bigint => view.getBigInt64(offset, true)
+  const side = (number: number, version: number): Side => ({
+    number: view.getUint32(number, true),
+    version: view.getBigUint64(version, true),
+    debitsPosted: i64(version + 8),
+    debitsPending: i64(version + 16),
+    creditsPosted: i64(version + 24),
+    creditsPending: i64(version + 32),
+  })
+  const kind = EVENT_KIND_NAMES.get(view.getUint8(204))
+  const command = COMMAND_KIND_NAMES.get(view.getUint8(207))
+  if (kind === undefined || command === undefined) throw new RangeError('event row has an unknown kind')
+  const refusalNumber = view.getUint8(205)
+  const refusal = refusalOf(refusalNumber)
+  if (refusalNumber !== 0 && refusal === undefined)
+    throw new RangeError(`event row has an unknown refusal ${refusalNumber}`)
+  const text = ([from, end]: readonly [number, number]): string => decoder.decode(bytes.subarray(from, end))
+  return {
+    sequence: view.getBigUint64(0, true),
+    recordedAtNs: i64(8),
+    effectiveAtNs: i64(16),
+    receivedAtNs: i64(24),
+    kind,
+    command,
+    refusal,
+    transferId: id(32),
+    relatedId: id(48),
+    reference: id(64),
+    fingerprint: view.getBigUint64(80, true),
+    currency: unpackCurrency(view.getBigUint64(192, true)),
+    scale: view.getUint8(206),
+    amount: i64(88),
+    expiresAtNs: i64(96),
+    debit: side(184, 104),
+    credit: side(188, 144),
+    code: view.getUint32(200, true),
+    partition: view.getUint16(208, true),
+    linkIndex: view.getUint16(210, true),
+    memo: text(texts.memo),
+    owner: text(texts.owner),
+    namedAccounts: text(texts.named),
+  }
+}
+
+/** Decodes every row of a payload, in order. */
+export function decodeEvents(payload: Uint8Array): WalletEvent[] {
+  const events: WalletEvent[] = []
+  for (let byte = 0; byte < payload.length; byte += eventRowBytes(payload, byte))
+    events.push(decodeEvent(payload, byte))
+  return events
+}
+
+/** Encodes one event: the slow, plain way, for tests and tools. The core writes rows itself, word by word. */
+export function encodeEvent(event: WalletEvent): Uint8Array<ArrayBuffer> {
+  const out = new Uint8Array(EVENT_ROW_BYTES_MAX)
+  const view = new DataView(out.buffer)
+  const putId = (offset: number, id: Id): void => {
+    view.setBigUint64(offset, id.high, true)
+    view.setBigUint64(offset + 8, id.low, true)
+  }
+  const putSide = (number: number, version: number, side: Side): void => {
+    view.setUint32(number, side.number, true)
+    view.setBigUint64(version, side.version, true)
+    view.setBigInt64(version + 8, side.debitsPosted, true)
+    view.setBigInt64(version + 16, side.debitsPending, true)
+    view.setBigInt64(version + 24, side.creditsPosted, true)
+    view.setBigInt64(version + 32, side.creditsPending, true)
+  }
+  view.setBigUint64(0, event.sequence, true)
+  view.setBigInt64(8, event.recordedAtNs, true)
+  view.setBigInt64(16, event.effectiveAtNs, true)
+  view.setBigInt64(24, event.receivedAtNs, true)
+  putId(32, event.transferId)
+  putId(48, event.relatedId)
+  putId(64, event.reference)
+  view.setBigUint64(80, event.fingerprint, true)
+  view.setBigInt64(88, event.amount, true)
+  view.setBigInt64(96, event.expiresAtNs, true)
+  putSide(184, 104, event.debit)
+  putSide(188, 144, event.credit)
+  view.setBigUint64(192, event.currency === '' ? 0n : packCurrency(event.currency), true)
+  view.setUint32(200, event.code, true)
+  view.setUint8(204, EVENT_KINDS[event.kind])
+  view.setUint8(205, event.refusal === undefined ? 0 : REFUSAL_CODES[event.refusal])
+  view.setUint8(206, event.scale)
+  view.setUint8(207, COMMAND_KINDS[event.command])
+  view.setUint16(208, event.partition, true)
+  view.setUint16(210, event.linkIndex, true)
+  const end = writeRowTexts(
+    out,
+    ROW_TEXT_BYTE,
+    encoder.encode(event.memo),
+    encoder.encode(event.owner),
+    encoder.encode(event.namedAccounts),
+  )
+  return out.slice(0, end)
+}

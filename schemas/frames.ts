@@ -1,0 +1,144 @@
+/**
+ * Frames: the events of one group commit behind a header of 136 bytes, little-endian:
+ *
+ *   0 magic "PRSR" · 4 format version u16 · 6 payload schema version u16 · 8 partition u16 · 10 zero u16 · 12 count u32
+ *  16 epoch u64 · 24 first sequence u64 · 32 durable sequence u64 · 40 time i64 ns
+ *  48 next command offset u64 · 56 next command index u32 · 60 payload length u32 · 64 previous frame's hash, 32 bytes
+ *  96 CRC-32 u32 (IEEE, of bytes 0 to 95 and the payload) · 100 zero u32
+ * 104 SHA-256, 32 bytes, of bytes 0 to 103 and the payload: the frame's hash
+ *
+ * The CRC answers "torn?", the hash answers "same history?". An opening frame and an idle mark carry no events: count 0,
+ * first sequence = the next one to come.
+ */
+import { FRAME_BYTES_MAX, FRAME_HEADER_BYTES } from './limits.ts'
+
+export const FRAME_MAGIC = 0x52535250
+export const FRAME_FORMAT_VERSION = 1
+export const HASH_BYTES = 32
+const CRC_BYTE = 96
+const HASH_BYTE = 104
+
+/** The two digests, handed in because this folder is pure. Each covers the parts one behind the other. */
+export interface Digests {
+  crc32(first: Uint8Array, second: Uint8Array): number
+  sha256(first: Uint8Array, second: Uint8Array): Uint8Array
+}
+
+/** A frame's header, decoded. Offsets, sequences and epoch count from 0; times are nanoseconds since 1970. */
+export interface FrameHeader {
+  readonly schemaVersion: number
+  readonly partition: number
+  readonly epoch: bigint
+  readonly firstSequence: bigint
+  /** Events in the payload. */
+  readonly count: number
+  /** Last sequence known durable when this frame was written: what the torn-tail rule goes by. */
+  readonly durableSequence: bigint
+  readonly timeNs: bigint
+  /** Commands consumed up to here, exclusive: the next offset of the command queue, and the index within it. */
+  readonly nextCommandOffset: bigint
+  readonly nextCommandIndex: number
+  readonly payloadBytes: number
+  readonly previousHash: Uint8Array
+}
+
+/** A whole frame: header, hash and the bytes it was read from. */
+export interface Frame extends FrameHeader {
+  readonly hash: Uint8Array
+  /** Header and payload, as stored. */
+  readonly bytes: Uint8Array
+  /** Event rows. */
+  readonly payload: Uint8Array
+}
+
+/** The last sequence of a frame; the one before its first if it has no events. */
+export function lastSequence(frame: FrameHeader): bigint {
+  return frame.firstSequence + BigInt(frame.count) - 1n
+}
+
+/**
+ * Writes header, CRC and hash in front of a payload that already stands at `bytes[136…]`.
+ * @returns the frame's hash
+ */
+export function sealFrame(bytes: Uint8Array, header: FrameHeader, digests: Digests): Uint8Array {
+  if (FRAME_HEADER_BYTES + header.payloadBytes !== bytes.length)
+    throw new RangeError('frame length is not header + payload')
+  const view = new DataView(bytes.buffer, bytes.byteOffset, FRAME_HEADER_BYTES)
+  view.setUint32(0, FRAME_MAGIC, true)
+  view.setUint16(4, FRAME_FORMAT_VERSION, true)
+  view.setUint16(6, header.schemaVersion, true)
+  view.setUint16(8, header.partition, true)
+  view.setUint16(10, 0, true)
+  view.setUint32(12, header.count, true)
+  view.setBigUint64(16, header.epoch, true)
+  view.setBigUint64(24, header.firstSequence, true)
+  view.setBigUint64(32, header.durableSequence, true)
+  view.setBigInt64(40, header.timeNs, true)
+  view.setBigUint64(48, header.nextCommandOffset, true)
+  view.setUint32(56, header.nextCommandIndex, true)
+  view.setUint32(60, header.payloadBytes, true)
+  bytes.set(header.previousHash, 64)
+  const payload = bytes.subarray(FRAME_HEADER_BYTES)
+  view.setUint32(CRC_BYTE, digests.crc32(bytes.subarray(0, CRC_BYTE), payload), true)
+  view.setUint32(CRC_BYTE + 4, 0, true)
+  const hash = digests.sha256(bytes.subarray(0, HASH_BYTE), payload)
+  bytes.set(hash, HASH_BYTE)
+  return hash
+}
+
+/** What bytes turned out to be: a frame, more bytes needed, or not a frame and why. */
+export type FrameReading =
+  | { readonly kind: 'frame'; readonly frame: Frame }
+  | { readonly kind: 'short'; readonly bytesNeeded: number }
+  | { readonly kind: 'bad'; readonly reason: string }
+
+/**
+ * Reads the frame that begins at `bytes[at]`. Never throws, never allocates from a length it has not checked; the frame
+ * is a view of `bytes`, not a copy.
+ */
+export function readFrame(bytes: Uint8Array, at: number, digests: Digests): FrameReading {
+  const left = bytes.length - at
+  if (left < FRAME_HEADER_BYTES) return { kind: 'short', bytesNeeded: FRAME_HEADER_BYTES }
+  const view = new DataView(bytes.buffer, bytes.byteOffset + at, FRAME_HEADER_BYTES)
+  if (view.getUint32(0, true) !== FRAME_MAGIC) return { kind: 'bad', reason: 'no frame begins here (magic)' }
+  const version = view.getUint16(4, true)
+  if (version !== FRAME_FORMAT_VERSION)
+    return { kind: 'bad', reason: `unknown frame format version ${version}` }
+  const payloadBytes = view.getUint32(60, true)
+  const frameBytes = FRAME_HEADER_BYTES + payloadBytes
+  if (frameBytes > FRAME_BYTES_MAX)
+    return { kind: 'bad', reason: `frame longer than ${FRAME_BYTES_MAX} bytes` }
+  if (left < frameBytes) return { kind: 'short', bytesNeeded: frameBytes }
+  const whole = bytes.subarray(at, at + frameBytes)
+  const payload = whole.subarray(FRAME_HEADER_BYTES)
+  if (view.getUint32(CRC_BYTE, true) !== digests.crc32(whole.subarray(0, CRC_BYTE), payload))
+    return { kind: 'bad', reason: 'checksum differs (CRC-32)' }
+  const hash = whole.subarray(HASH_BYTE, HASH_BYTE + HASH_BYTES)
+  if (!sameBytes(hash, digests.sha256(whole.subarray(0, HASH_BYTE), payload)))
+    return { kind: 'bad', reason: 'hash differs (SHA-256)' }
+  return {
+    kind: 'frame',
+    frame: {
+      schemaVersion: view.getUint16(6, true),
+      partition: view.getUint16(8, true),
+      count: view.getUint32(12, true),
+      epoch: view.getBigUint64(16, true),
+      firstSequence: view.getBigUint64(24, true),
+      durableSequence: view.getBigUint64(32, true),
+      timeNs: view.getBigInt64(40, true),
+      nextCommandOffset: view.getBigUint64(48, true),
+      nextCommandIndex: view.getUint32(56, true),
+      payloadBytes,
+      previousHash: whole.subarray(64, 64 + HASH_BYTES),
+      hash,
+      bytes: whole,
+      payload,
+    },
+  }
+}
+
+export function sameBytes(left: Uint8Array, right: Uint8Array): boolean {
+  if (left.length !== right.length) return false
+  for (let index = 0; index < left.length; index++) if (left[index] !== right[index]) return false
+  return true
+}

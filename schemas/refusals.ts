@@ -1,0 +1,109 @@
+/**
+ * Why a command is refused: a closed list with stable numbers, in the order in which the reasons are checked.
+ * A number once given keeps its meaning for ever; a retired one keeps its slot.
+ */
+
+/** Reasons that stand in an event (`TransferRefused`, `AccountRefused`), by number, in order of precedence. */
+export const REFUSAL_CODES = {
+  linked_failed: 1,
+  linked_too_long: 2,
+  amount_invalid: 3,
+  account_exists: 10,
+  accounts_full: 11,
+  currency_scale_mismatch: 12,
+  account_not_found: 13,
+  account_already_closed: 14,
+  account_already_frozen: 15,
+  account_not_frozen: 16,
+  account_not_empty: 17,
+  hold_not_open: 20,
+  same_account: 21,
+  debit_account_not_found: 22,
+  credit_account_not_found: 23,
+  debit_account_closed: 24,
+  credit_account_closed: 25,
+  debit_account_frozen: 26,
+  credit_account_frozen: 27,
+  currency_mismatch: 28,
+  amount_exceeds_hold: 29,
+  already_reversed: 30,
+  reversal_unchecked: 31,
+  insufficient_funds: 32,
+  balance_overflow: 33,
+  too_many_holds: 34,
+} as const
+
+export type Refusal = keyof typeof REFUSAL_CODES
+
+/**
+ * Reasons that never make an event, because the id itself is the reason and an event under it would stand beside
+ * (or instead of) the id's one outcome.
+ */
+export type IdRefusal = 'id_reused' | 'id_expired' | 'id_in_future'
+
+/** Every code that an answer can carry, events' and ids'. */
+export type RefusalCode = Refusal | IdRefusal
+
+const byNumber = new Map<number, Refusal>(
+  Object.entries(REFUSAL_CODES).map(([name, number]) => [number, name as Refusal]),
+)
+
+/** The reason behind a number, or undefined if the number was never given. */
+export function refusalOf(number: number): Refusal | undefined {
+  return byNumber.get(number)
+}
+
+/** What a person is told: what is wrong, and what to do. */
+export const REFUSAL_MESSAGES: Readonly<Record<RefusalCode, string>> = {
+  linked_failed:
+    'Another transfer of the linked group was refused, so none of the group happened. Fix that one and send the group again with new ids.',
+  linked_too_long:
+    'The linked group has more transfers than allowed, or does not end within its request. Split it.',
+  amount_invalid: 'The amount is not a positive whole number of minor units. Correct it and send a new id.',
+  account_exists:
+    'An account with this id is open or was opened before. Use it, or choose another account id.',
+  accounts_full: 'This partition holds as many accounts as it can. Ask the operator for more capacity.',
+  currency_scale_mismatch:
+    'The currency is in use here with another scale. Open the account with the scale that is in use.',
+  account_not_found: 'There is no account with this id. Check the id, or open the account first.',
+  account_already_closed: 'The account is closed; a closed account does not change any more.',
+  account_already_frozen: 'The account is frozen already. Nothing was changed.',
+  account_not_frozen: 'The account is not frozen. Nothing was changed.',
+  account_not_empty:
+    'Only an account with a zero balance and nothing pending can be closed. Move the rest away first.',
+  hold_not_open:
+    'No hold with this id is open: it was posted, voided, expired, or never placed. Ask for the transfer by its id.',
+  same_account: 'Debit and credit account are the same. Name two different accounts.',
+  debit_account_not_found:
+    'There is no account with the id given as debit account. Check the id, or open the account first.',
+  credit_account_not_found:
+    'There is no account with the id given as credit account. Check the id, or open the account first.',
+  debit_account_closed: 'The debit account is closed.',
+  credit_account_closed: 'The credit account is closed.',
+  debit_account_frozen: 'The debit account is frozen. Unfreeze it first.',
+  credit_account_frozen: 'The credit account is frozen. Unfreeze it first.',
+  currency_mismatch: 'The accounts and the transfer are not all in the same currency.',
+  amount_exceeds_hold: 'The amount is more than the hold reserved. Post the reserved amount or less.',
+  already_reversed: 'This transfer has been reversed already. A transfer can be reversed once.',
+  reversal_unchecked:
+    'The transfer to reverse could not be checked against a fresh enough view. Try again with a new id.',
+  insufficient_funds: 'The debit account has less available than the amount.',
+  balance_overflow: 'A total of one of the accounts would leave the 64-bit range.',
+  too_many_holds:
+    'As many holds are open as this partition can keep. Try again with a new id when some have ended.',
+  id_reused: 'This id was used before for a command with another body. Use a new id.',
+  id_expired:
+    'This id is older than what is remembered, and no outcome is known for it. Nothing happened; use a new id.',
+  id_in_future: 'The time inside this id lies too far in the future. Correct the clock and use a new id.',
+}
+
+/** True where the same request, sent again later under a new id, may well succeed. */
+export const REFUSAL_TRANSIENT: Readonly<Record<RefusalCode, boolean>> = {
+  linked_failed: true, linked_too_long: false, amount_invalid: false, account_exists: false, accounts_full: true,
+  currency_scale_mismatch: false, account_not_found: true, account_already_closed: false, account_already_frozen: true,
+  account_not_frozen: true, account_not_empty: true, hold_not_open: false, same_account: false,
+  debit_account_not_found: true, credit_account_not_found: true, debit_account_closed: false,
+  credit_account_closed: false, debit_account_frozen: true, credit_account_frozen: true, currency_mismatch: false,
+  amount_exceeds_hold: false, already_reversed: false, reversal_unchecked: true, insufficient_funds: true,
+  balance_overflow: true, too_many_holds: true, id_reused: false, id_expired: true, id_in_future: true,
+} // prettier-ignore
