@@ -36,7 +36,15 @@ export interface Outcome {
 
 type ReadStatement = Extract<Statement, { kind: 'read' }>
 
-/** Runs queries on the engine: the right connection for each, settings that end with it, data from files. */
+/**
+ * Runs queries on the engine: the right connection for each, settings that end with it, data from files.
+ *
+ * What differs from a server: data of an INSERT is read in blocks of the engine's choice, so
+ * `max_insert_block_size` has no effect; `min_insert_block_size_rows` and `_bytes` join them as ever, and
+ * deduplication tokens, views behind a Null table and defaults work as ever. `async_insert` has no effect
+ * either: an insert is answered when it is stored. No answer begins before its query has ended, so an error
+ * always comes with its status, and a large result takes a second run that goes by way of a file.
+ */
 export class Executor {
   readonly #spool: Spool
   readonly #pools: Readonly<Record<keyof typeof CONNECTIONS, Pool>>

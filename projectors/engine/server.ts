@@ -13,6 +13,9 @@ import type { Spool } from './spool.ts'
 /** Time in which the rest of a refused body is read and dropped, in ms. */
 const DROP_BODY_MS_MAX = 5_000
 
+/** Time for which an answer may lie without a byte of it being taken, in ms. */
+const UNREAD_MS_MAX = 60_000
+
 /** Who may ask: made at start, known to the parent process alone. */
 export interface Credentials {
   readonly username: string
@@ -111,6 +114,8 @@ async function send(
     'x-clickhouse-timezone': 'UTC',
     'x-clickhouse-summary': summary(outcome),
   })
+  // Who does not read gives the answer's place to others in the end.
+  response.setTimeout(UNREAD_MS_MAX, () => response.destroy())
   if (file === undefined) return void response.end(answer.bytes)
   try {
     await pipeline(spool.read(file), response)
@@ -176,8 +181,9 @@ function unpacked(request: IncomingMessage): Readable {
     throw queryError('NOT_IMPLEMENTED', `Content-Encoding ${encoding} is not supported; gzip is.`)
   const gunzip = createGunzip()
   // A cut request has to cut what is read from it, or its first part would look whole.
-  request.once('error', (error) => gunzip.destroy(error))
-  request.once('aborted', () => gunzip.destroy(new Error('The request was cut.')))
+  request.once('close', () => {
+    if (!request.complete) gunzip.destroy(new Error('The request was cut.'))
+  })
   return request.pipe(gunzip)
 }
 

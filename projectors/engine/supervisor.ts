@@ -11,6 +11,7 @@ const GIB = 1024 * 1024 * 1024
 const START_MS_MAX = 60_000
 const FOLDER_FREE_MS_MAX = 5_000
 const PING_EVERY_MS = 2_000
+const LIVENESS_MS_MAX = 30_000
 const STOP_MS_MAX = 10_000
 const BACK_OFF_MS_MIN = 50
 const BACK_OFF_MS_MAX = 5_000
@@ -180,7 +181,11 @@ class Supervisor implements Engine {
       username,
       password,
     })
-    const timer = setTimeout(() => child.kill('SIGKILL'), START_MS_MAX)
+    let late = false
+    const timer = setTimeout(() => {
+      late = true
+      child.kill('SIGKILL')
+    }, START_MS_MAX)
     const word = await started
     clearTimeout(timer)
     if (word.kind !== 'ready') {
@@ -193,6 +198,8 @@ class Supervisor implements Engine {
           `Another process has the engine's data open: ${this.#options.dataDir}`,
         )
       }
+      if (late)
+        throw new EngineStartError('start_timeout', `The engine did not start within ${START_MS_MAX} ms.`)
       throw new EngineStartError('start_failed', `The engine did not start: ${word.message}`)
     }
     if (this.#state === 'stopped') {
@@ -207,24 +214,23 @@ class Supervisor implements Engine {
 
   /** Asks for a sign of life again and again; silence or an end brings a replacement. */
   #watch(child: ChildProcess): void {
-    const deadlineMs = this.#options.livenessMsMax ?? 30_000
+    const deadlineMs = this.#options.livenessMsMax ?? LIVENESS_MS_MAX
+    const everyMs = Math.min(PING_EVERY_MS, deadlineMs / 4)
     let asked = 0
-    let heardAtMs = Date.now()
+    // Counted in questions, not read from a clock: a parent that was itself asleep must not blame the child.
+    let unanswered = 0
     child.on('message', (message: FromEngine) => {
-      if (message.kind === 'pong') heardAtMs = Date.now()
+      if (message.kind === 'pong') unanswered = 0
       if (message.kind === 'failed') this.#log(`engine: ${message.message}`)
     })
-    const timer = setInterval(
-      () => {
-        if (Date.now() - heardAtMs > deadlineMs) {
-          this.#log(`engine: no sign of life for ${deadlineMs} ms, replacing it`)
-          child.kill('SIGKILL')
-          return
-        }
-        send(child, { kind: 'ping', id: ++asked })
-      },
-      Math.min(PING_EVERY_MS, deadlineMs / 4),
-    )
+    const timer = setInterval(() => {
+      if (unanswered++ * everyMs > deadlineMs) {
+        this.#log(`engine: no sign of life for ${deadlineMs} ms, replacing it`)
+        child.kill('SIGKILL')
+        return
+      }
+      send(child, { kind: 'ping', id: ++asked })
+    }, everyMs)
     timer.unref()
     child.once('exit', (code, signal) => {
       clearInterval(timer)
