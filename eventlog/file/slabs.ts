@@ -1,0 +1,101 @@
+/**
+ * Slabs: shared memory in which the core thread builds frames and from which the log thread takes them, so that no event
+ * is copied or cloned on its way. A slab holds one frame of any allowed size; its payload begins at byte 136, where the
+ * header will go in front of it. A slab belongs to the core from `claim` until the frame message that names it is posted,
+ * then to the log thread until `release`. Posting hands the bytes over: a message orders what was written before it.
+ */
+import { FRAME_BYTES_MAX, FRAME_HEADER_BYTES } from '../../schemas/limits.ts'
+
+/** Slabs in a pool unless said otherwise: frames the core may run ahead of the log thread. */
+export const SLABS_DEFAULT = 8
+
+/** What threads hand each other (structured clone shares it): build a `SlabPool` over it on each side. */
+export interface SlabShare {
+  /** Slab i begins at byte i × FRAME_BYTES_MAX. Memory that no frame has reached is never resident. */
+  readonly bytes: SharedArrayBuffer
+  /** 32-bit words: a count of releases, then one word a slab: 0 free, 1 in use. */
+  readonly states: SharedArrayBuffer
+}
+
+export interface SlabPool {
+  readonly share: SlabShare
+  /** How many there are. */
+  readonly slabs: number
+  /** Takes a free slab: its index, or undefined if all are in use. */
+  claim(): number | undefined
+  /** Gives a slab back. Throws if it is not in use. */
+  release(slab: number): void
+  /** Blocks this thread until a slab is free or the time is over. True if one is free. Not for the main thread. */
+  waitForFree(timeoutMs: number): boolean
+  /** First byte of a slab within `share.bytes`: for typed arrays of one's own. A multiple of FRAME_BYTES_MAX. */
+  byteOffset(slab: number): number
+  /** A slab's payload area, where event rows go: everything behind the header. */
+  payload(slab: number): Uint8Array<SharedArrayBuffer>
+}
+
+/** Allocates the shared memory of a pool. */
+export function createSlabShare(slabs: number = SLABS_DEFAULT): SlabShare {
+  if (!Number.isInteger(slabs) || slabs < 1) throw new RangeError('a slab pool has at least one slab')
+  return {
+    bytes: new SharedArrayBuffer(slabs * FRAME_BYTES_MAX),
+    states: new SharedArrayBuffer((1 + slabs) * Int32Array.BYTES_PER_ELEMENT),
+  }
+}
+
+const FREE = 0
+const IN_USE = 1
+
+/** One thread's view of a pool. */
+export function openSlabPool(share: SlabShare): SlabPool {
+  const states = new Int32Array(share.states)
+  const slabs = states.length - 1
+  let next = 0
+
+  function isAnyFree(): boolean {
+    for (let slab = 0; slab < slabs; slab++) if (Atomics.load(states, 1 + slab) === FREE) return true
+    return false
+  }
+  function byteOffset(slab: number): number {
+    if (!Number.isInteger(slab) || slab < 0 || slab >= slabs) throw new RangeError(`there is no slab ${slab}`)
+    return slab * FRAME_BYTES_MAX
+  }
+
+  return {
+    share,
+    slabs,
+    claim() {
+      for (let tried = 0; tried < slabs; tried++) {
+        const slab = (next + tried) % slabs
+        if (Atomics.compareExchange(states, 1 + slab, FREE, IN_USE) === FREE) {
+          next = (slab + 1) % slabs
+          return slab
+        }
+      }
+      return undefined
+    },
+    release(slab) {
+      byteOffset(slab)
+      if (Atomics.exchange(states, 1 + slab, FREE) !== IN_USE) throw new Error(`slab ${slab} was not in use`)
+      Atomics.add(states, 0, 1)
+      Atomics.notify(states, 0)
+    },
+    waitForFree(timeoutMs) {
+      const deadlineMs = performance.now() + timeoutMs
+      for (;;) {
+        // Read before looking, so that a release in between makes the wait return at once.
+        const releases = Atomics.load(states, 0)
+        if (isAnyFree()) return true
+        const leftMs = deadlineMs - performance.now()
+        if (leftMs <= 0) return false
+        Atomics.wait(states, 0, releases, leftMs)
+      }
+    },
+    byteOffset,
+    payload: (slab) =>
+      new Uint8Array(
+        share.bytes,
+        byteOffset(slab) + FRAME_HEADER_BYTES,
+        FRAME_BYTES_MAX - FRAME_HEADER_BYTES,
+      ),
+  }
+}
