@@ -1,0 +1,101 @@
+/** The snapshots of a partition: `snapshots/<partition>/<sequence>.snap`, the newest few, and which of them to start from. */
+import { mkdirSync, readdirSync, rmSync } from 'node:fs'
+import path from 'node:path'
+import {
+  readSnapshotFile,
+  syncFolder,
+  writeSnapshotFile,
+  type Snapshot,
+  type SnapshotPosition,
+} from './snapshot-file.ts'
+
+/** Snapshots kept: the newest, and the one before in case it is damaged. */
+export const SNAPSHOTS_KEPT = 2
+
+const FILE_NAME = /^(\d{20})\.snap$/
+
+export function snapshotsFolder(dataDir: string, partition: number): string {
+  return path.join(dataDir, 'snapshots', String(partition))
+}
+
+/** A snapshot that could not be used. */
+export interface PassedOver {
+  /** Path relative to the data folder. */
+  readonly file: string
+  readonly reason: string
+}
+
+/** What to start from: the state that `load` made of the newest usable snapshot, if any was. */
+export interface NewestSnapshot<State> {
+  readonly usable:
+    { readonly file: string; readonly position: SnapshotPosition; readonly state: State } | undefined
+  /** Newer ones that were not, newest first. */
+  readonly passedOver: readonly PassedOver[]
+}
+
+/**
+ * Writes a snapshot durably and removes all but the newest. What a killed predecessor left half written is removed too.
+ * @returns the file's path
+ * @throws the system's error of a failed write, sync or rename
+ */
+export function saveSnapshot(dataDir: string, snapshot: Snapshot): string {
+  const folder = snapshotsFolder(dataDir, snapshot.partition)
+  mkdirSync(folder, { recursive: true, mode: 0o700 })
+  for (let above = folder; above !== dataDir;) {
+    above = path.dirname(above)
+    syncFolder(above)
+  }
+  const file = path.join(folder, `${String(snapshot.sequence).padStart(20, '0')}.snap`)
+  writeSnapshotFile(file, snapshot)
+  for (const name of readdirSync(folder)) if (name.endsWith('.aside')) rmSync(path.join(folder, name))
+  for (const name of listSnapshots(folder).slice(SNAPSHOTS_KEPT)) rmSync(path.join(folder, name))
+  syncFolder(folder)
+  return file
+}
+
+/**
+ * Reads the newest snapshot that is whole, of this partition, and that `load` makes a state of. Every newer one that is
+ * not is passed over, with the reason.
+ * @param load makes a state of a snapshot's sections; a RangeError says that they are none it understands
+ */
+export function loadNewestSnapshot<State>(
+  dataDir: string,
+  partition: number,
+  load: (snapshot: Snapshot) => State,
+): NewestSnapshot<State> {
+  const folder = snapshotsFolder(dataDir, partition)
+  const passedOver: PassedOver[] = []
+  for (const name of listSnapshots(folder)) {
+    const file = path.relative(dataDir, path.join(folder, name))
+    try {
+      const reading = readSnapshotFile(path.join(folder, name), partition)
+      if (reading.kind === 'unusable') throw new RangeError(reading.reason)
+      const { snapshot } = reading
+      if (snapshot.sequence !== BigInt(name.slice(0, 20)))
+        throw new RangeError(`it is of sequence ${snapshot.sequence}, not the one it is named after`)
+      const { sections: _, ...position } = snapshot
+      return { usable: { file, position, state: load(snapshot) }, passedOver }
+    } catch (error) {
+      if (!(error instanceof RangeError) && !isSystemError(error)) throw error
+      passedOver.push({ file, reason: error.message })
+    }
+  }
+  return { usable: undefined, passedOver }
+}
+
+/** File names, newest first. None if there is no folder. */
+function listSnapshots(folder: string): string[] {
+  try {
+    return readdirSync(folder)
+      .filter((name) => FILE_NAME.test(name))
+      .sort()
+      .reverse()
+  } catch (error) {
+    if (isSystemError(error) && error.code === 'ENOENT') return []
+    throw error
+  }
+}
+
+function isSystemError(error: unknown): error is NodeJS.ErrnoException {
+  return error instanceof Error && 'syscall' in error
+}
