@@ -1,0 +1,162 @@
+/** The one ViewStore: @clickhouse/client over HTTP, with a ClickHouse server or the embedded engine behind the address. */
+import { ClickHouseLogLevel, createClient, type ClickHouseClient } from '@clickhouse/client'
+import { Readable } from 'node:stream'
+import { OutageError, type QueryOptions, type QueryParameters, type ViewStore } from './view-store.ts'
+
+export interface ViewStoreOptions {
+  readonly url: string
+  readonly username: string
+  readonly password: string
+  readonly database?: string
+  /** Longest time over which one call goes on trying to reach the store, in ms. Default 5,000. */
+  readonly retryMsMax?: number
+}
+
+const READ_SECONDS = 10
+const WRITE_MS_MAX = 120_000
+const SOCKETS_MAX = 32
+const BACK_OFF_MS_MIN = 20
+const BACK_OFF_MS_MAX = 500
+/** Time beyond a read's own bound after which an unanswered request is given up. */
+const GRACE_MS = 5_000
+
+/** Always said, because servers of different versions differ in their defaults. */
+const SETTINGS = {
+  output_format_json_quote_64bit_integers: 1,
+  async_insert: 0,
+  wait_end_of_query: 1,
+} as const
+
+/** Opens a store. Nothing is sent before the first call. */
+export function createViewStore(options: ViewStoreOptions): ViewStore {
+  return new ClickHouseStore(options)
+}
+
+class ClickHouseStore implements ViewStore {
+  readonly #client: ClickHouseClient
+  readonly #retryMsMax: number
+
+  constructor({ url, username, password, database, retryMsMax = 5_000 }: ViewStoreOptions) {
+    this.#retryMsMax = retryMsMax
+    this.#client = createClient({
+      url,
+      username,
+      password,
+      ...(database === undefined ? {} : { database }),
+      request_timeout: WRITE_MS_MAX,
+      max_open_connections: SOCKETS_MAX,
+      log: { level: ClickHouseLogLevel.OFF },
+    })
+  }
+
+  async query<Row extends object>(
+    sql: string,
+    parameters: QueryParameters = {},
+    options: QueryOptions = {},
+  ): Promise<Row[]> {
+    const seconds = options.timeoutSeconds ?? READ_SECONDS
+    return this.#retrying(options.signal, async () => {
+      const late = AbortSignal.timeout(seconds * 1_000 + GRACE_MS)
+      const signal = options.signal === undefined ? late : AbortSignal.any([late, options.signal])
+      const result = await this.#client.query({
+        query: sql,
+        query_params: { ...parameters },
+        format: 'JSONEachRow',
+        clickhouse_settings: {
+          ...SETTINGS,
+          max_execution_time: seconds,
+          ...(options.rowsMax === undefined
+            ? {}
+            : { max_result_rows: String(options.rowsMax), result_overflow_mode: 'throw' }),
+        },
+        abort_signal: signal,
+      })
+      return (await result.json()) as unknown as Row[]
+    })
+  }
+
+  async command(sql: string, parameters: QueryParameters = {}): Promise<void> {
+    await this.#retrying(undefined, async () => {
+      await this.#client.command({
+        query: sql,
+        query_params: { ...parameters },
+        clickhouse_settings: SETTINGS,
+      })
+    })
+  }
+
+  async insertPayload(
+    sql: string,
+    payloads: readonly Uint8Array[],
+    settings: Readonly<Record<string, string | number>> = {},
+  ): Promise<void> {
+    await this.#retrying(undefined, async () => {
+      const { stream } = await this.#client.exec({
+        query: sql,
+        values: Readable.from(payloads, { objectMode: false, highWaterMark: 1 << 20 }),
+        clickhouse_settings: { ...SETTINGS, ...settings },
+      })
+      // An answer that is not read keeps its socket.
+      for await (const _ of stream);
+    })
+  }
+
+  async ping(): Promise<boolean> {
+    return (await this.#client.ping()).success
+  }
+
+  async close(): Promise<void> {
+    await this.#client.close()
+  }
+
+  async #retrying<T>(signal: AbortSignal | undefined, attempt: () => Promise<T>): Promise<T> {
+    const deadline = Date.now() + this.#retryMsMax
+    for (let attempts = 1; ; attempts++) {
+      try {
+        return await attempt()
+      } catch (error) {
+        signal?.throwIfAborted()
+        const fault = judge(error)
+        if (fault === 'broken') throw error
+        const pause = Math.min(BACK_OFF_MS_MAX, BACK_OFF_MS_MIN * 2 ** attempts) * (0.5 + Math.random() / 2)
+        if (fault === 'too long' || Date.now() + pause > deadline)
+          throw new OutageError(`The view store does not answer: ${reasonOf(error)}`, { cause: error })
+        await new Promise((resolve) => setTimeout(resolve, pause))
+      }
+    }
+  }
+}
+
+/** Errors that ClickHouse itself gives and that say nothing against the statement: sent again, it may succeed. */
+const PASSING = new Set([
+  'ABORTED',
+  'NETWORK_ERROR',
+  'NOT_ENOUGH_SPACE',
+  'QUERY_WAS_CANCELLED',
+  'QUERY_WAS_CANCELLED_BY_CLIENT',
+  'SOCKET_TIMEOUT',
+  'SYSTEM_ERROR',
+  'TOO_MANY_PARTS',
+  'TOO_MANY_SIMULTANEOUS_QUERIES',
+])
+/** Errors by which a bound of ours or the server's ended the query; at once again it would end the same way. */
+const TOO_LONG = new Set(['MEMORY_LIMIT_EXCEEDED', 'TIMEOUT_EXCEEDED'])
+
+/** Judged by code and type, never by class: several copies of the error classes exist. */
+function judge(error: unknown): 'passing' | 'too long' | 'broken' {
+  if (!(error instanceof Error)) return 'broken'
+  const { code, type } = error as { code?: unknown; type?: unknown }
+  if (typeof type === 'string')
+    return PASSING.has(type) ? 'passing' : TOO_LONG.has(type) ? 'too long' : 'broken'
+  if (error.name === 'TimeoutError' || /^Timeout error|aborted a request/.test(error.message))
+    return 'too long'
+  if (typeof code === 'string' && /^E[A-Z]+$/.test(code)) return 'passing'
+  return /socket hang up|other side closed|premature close|^aborted$/i.test(error.message)
+    ? 'passing'
+    : 'broken'
+}
+
+function reasonOf(error: unknown): string {
+  const text = error instanceof Error ? error.message : String(error)
+  return text.split('\n', 1)[0]!.slice(0, 300)
+}
