@@ -1,0 +1,141 @@
+/**
+ * The accounts: one cache line each, by account number.
+ *
+ * A line is eight 64-bit words: version, debits_posted, debits_pending, credits_posted, credits_pending,
+ * overdraft_limit (−1 unlimited), id (high, low). The first five stand in the order of the event row's sides, so that
+ * applying an event is a copy. Beside it, 32 bits: index of the currency (low 16), status (above).
+ * Line 0 is nobody's, and all zero.
+ */
+import { ACCOUNTS_MAX } from '../../schemas/limits.ts'
+import { CoreBrokenError } from './broken.ts'
+import { hashId, powerOfTwo, sameIdAt } from './hash-id.ts'
+
+export const LINE_WORDS = 8
+/** Words of a line that an event row's side carries: version and four totals. */
+export const SIDE_WORDS = 5
+export const LINE = {
+  version: 0,
+  debitsPosted: 1,
+  debitsPending: 2,
+  creditsPosted: 3,
+  creditsPending: 4,
+  overdraft: 5,
+  idHigh: 6,
+  idLow: 7,
+} as const
+
+export const STATUS_OPEN = 0
+export const STATUS_FROZEN = 1
+export const STATUS_CLOSED = 2
+const STATUS_SHIFT = 16
+const CURRENCY_MASK = 0xffff
+
+/** Number and tag of an index entry: 26 bits and 6. */
+const NUMBER_MASK = ACCOUNTS_MAX
+const TAG_SHIFT = 26
+
+export class Accounts {
+  /** Accounts ever opened; the highest number given. */
+  count = 0
+  words: BigInt64Array
+  /** The same lines as 32-bit words. */
+  words32: Int32Array
+  meta: Uint32Array
+  /** Open addressing, linear probing, 25 to 50 % full: number in the low 26 bits, six bits of the hash above. */
+  private index: Int32Array
+  private mask: number
+
+  /** @param accountsInitial accounts for which there is room before the first growth */
+  constructor(accountsInitial: number) {
+    const lines = powerOfTwo(Math.min(Math.max(accountsInitial, 15), ACCOUNTS_MAX) + 1)
+    this.words = new BigInt64Array(lines * LINE_WORDS)
+    this.words32 = new Int32Array(this.words.buffer)
+    this.meta = new Uint32Array(lines)
+    this.index = new Int32Array(lines * 2)
+    this.mask = this.index.length - 1
+  }
+
+  status(number: number): number {
+    return this.meta[number]! >>> STATUS_SHIFT
+  }
+
+  currency(number: number): number {
+    return this.meta[number]! & CURRENCY_MASK
+  }
+
+  setStatus(number: number, status: number): void {
+    this.meta[number] = (this.meta[number]! & CURRENCY_MASK) | (status << STATUS_SHIFT)
+  }
+
+  /** The number of the account whose id stands at `at`, 0 if there is none. `hash` is `hashId` of that id. */
+  find(hash: number, ids32: Int32Array, at: number): number {
+    const index = this.index
+    const words32 = this.words32
+    const mask = this.mask
+    const tag = hash >>> TAG_SHIFT
+    for (let slot = hash & mask; ; slot = (slot + 1) & mask) {
+      const entry = index[slot]!
+      if (entry === 0) return 0
+      if (entry >>> TAG_SHIFT !== tag) continue
+      const number = entry & NUMBER_MASK
+      if (sameIdAt(words32, (number * LINE_WORDS + LINE.idHigh) * 2, ids32, at)) return number
+    }
+  }
+
+  /** Reads the first index entry for a hash, so that it is in the cache later. */
+  touchIndex(hash: number): number {
+    return this.index[hash & this.mask]!
+  }
+
+  /** Reads the line and meta that the first index entry for a hash points to, likewise. */
+  touchLine(hash: number): number {
+    const number = this.index[hash & this.mask]! & NUMBER_MASK
+    return this.words32[number * LINE_WORDS * 2]! ^ this.meta[number]!
+  }
+
+  /** Opens the next account with the id at `ids[at]`, at version 0 with zero totals. Returns its number. */
+  open(ids: BigInt64Array, at: number, overdraftAt: number, currency: number): number {
+    const number = this.count + 1
+    if (number > ACCOUNTS_MAX) throw new CoreBrokenError(`account ${number} has no place in 26 bits`)
+    if (number >= this.meta.length) this.grow()
+    const line = number * LINE_WORDS
+    this.words[line + LINE.overdraft] = ids[overdraftAt]!
+    this.words[line + LINE.idHigh] = ids[at]!
+    this.words[line + LINE.idLow] = ids[at + 1]!
+    this.meta[number] = currency
+    this.count = number
+    this.enter(number)
+    return number
+  }
+
+  /** Puts lines and metas back that a snapshot kept, accounts 1 to `metas.length`. */
+  restore(lines: BigInt64Array, metas: Uint32Array): void {
+    this.words.set(lines, LINE_WORDS)
+    this.meta.set(metas, 1)
+    this.count = metas.length
+    for (let number = 1; number <= this.count; number++) this.enter(number)
+  }
+
+  private enter(number: number): void {
+    const hash = hashId(this.words32, (number * LINE_WORDS + LINE.idHigh) * 2)
+    const mask = this.mask
+    let slot = hash & mask
+    while (this.index[slot] !== 0) slot = (slot + 1) & mask
+    this.index[slot] = ((hash >>> TAG_SHIFT) << TAG_SHIFT) | number
+  }
+
+  /** Doubles the room. The index keeps two entries a line, so it is never more than half full. */
+  private grow(): void {
+    const lines = this.meta.length * 2
+    const words = new BigInt64Array(lines * LINE_WORDS)
+    words.set(this.words)
+    const meta = new Uint32Array(lines)
+    meta.set(this.meta)
+    this.words = words
+    this.words32 = new Int32Array(words.buffer)
+    this.meta = meta
+    this.index = new Int32Array(lines * 2)
+    this.mask = this.index.length - 1
+    for (let number = 1; number <= this.count; number++) this.enter(number)
+  }
+}

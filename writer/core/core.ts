@@ -1,0 +1,274 @@
+/**
+ * The wallet core: a pure state machine, `(state, command, time) → events`, then `apply(event)`.
+ *
+ * No clock, no chance, no I/O, no promise: time comes in, bytes come out. It knows nothing of frames, files or threads.
+ * One core is one partition.
+ */
+import {
+  ACCOUNTS_MAX,
+  COMMAND_SLOT_BYTES,
+  EVENT_ROW_BYTES,
+  HOLDS_OPEN_MAX,
+  ID_AHEAD_MS_MAX,
+  PARTITIONS_MAX,
+} from '../../schemas/limits.ts'
+import type { Id } from '../../schemas/ids.ts'
+import { BLOCK_COMMANDS, Block } from './block.ts'
+import { CoreBrokenError } from './broken.ts'
+import { applyRow } from './apply.ts'
+import { decideCommand, isNewId, type CoreBounds } from './decide.ts'
+import { isDue, writeExpiry } from './decide-hold.ts'
+import { layOut, type Desk } from './desk.ts'
+import { HOLD, HOLD_WORDS } from './hold-words.ts'
+import { LinkedGroup, beginsGroup } from './linked.ts'
+import { accountAt, lookUp, trialBalance, type AccountView } from './read-account.ts'
+import { replay } from './replay.ts'
+import { rowBytesMaxAt } from './row-writer.ts'
+import { loadState, saveState, type CoreSection } from './snapshot.ts'
+import { CLOCK, createState, type CoreState } from './state.ts'
+
+export { CoreBrokenError } from './broken.ts'
+export type { AccountView } from './read-account.ts'
+export type { CoreSection } from './snapshot.ts'
+
+export interface CoreOptions {
+  /** Number of the partition, 0 to 1023; stands in every event. */
+  readonly partition: number
+  /** Accounts that may be opened; at most and by default ACCOUNTS_MAX. */
+  readonly accountsMax?: number
+  /** Ids in one of the two remembered generations; 2²⁰ by default, for 64 MB in all. */
+  readonly idsPerGeneration?: number
+  /** Holds that may be open at a time; at most and by default HOLDS_OPEN_MAX. */
+  readonly holdsMax?: number
+  /** Accounts for which room is made at the start, so that nothing need grow until there are more; 1,023 by default. */
+  readonly accountsInitial?: number
+}
+
+export interface DecideResult {
+  /** Commands consumed, whether or not they made an event. */
+  readonly commands: number
+  /** Slots consumed. */
+  readonly slots: number
+  readonly events: number
+  /** Bytes written to the output. */
+  readonly bytes: number
+}
+
+export interface WalletCore {
+  /**
+   * Decides up to `count` commands of `slots`, from slot 0, at time `nowNs`; applies each; writes event rows into
+   * `out[outByte … outEnd)`. Stops before a command (or a linked group) whose rows might not fit: 0 commands consumed
+   * with an empty frame means that the frame is too small for it. A group that does not end within `count` is refused,
+   * so always offer all that is left. Throws CoreBrokenError on slots that no door lets pass.
+   * @param out begins at a multiple of 8 bytes, as `slots` and `outByte` do
+   */
+  decide(
+    slots: Uint8Array,
+    count: number,
+    nowNs: bigint,
+    out: Uint8Array,
+    outByte: number,
+    outEnd: number,
+  ): DecideResult
+  /** Writes a HoldExpired event for each hold that is due, as many as fit. To be called before `decide`. */
+  expireDue(nowNs: bigint, out: Uint8Array, outByte: number, outEnd: number): DecideResult
+  /** Earliest deadline of an open hold, nanoseconds since 1970; 0n if none has one. */
+  nextDeadlineNs(): bigint
+  /** Replays event rows. Throws CoreBrokenError if they do not continue the state: sequence, times, versions, accounts. */
+  apply(payload: Uint8Array): void
+  /** Sequence of the last event, 0n before the first. */
+  sequence(): bigint
+  /** Time of the last event. */
+  recordedAtNs(): bigint
+  /** Accounts ever opened. */
+  accounts(): number
+  holdsOpen(): number
+  /** A copy of the whole state for a snapshot: equal histories give equal bytes. */
+  save(): readonly CoreSection[]
+  /** Sum of credits posted less debits posted per currency. Anything but zero is broken logic. */
+  trialBalance(): ReadonlyMap<string, bigint>
+  /** The account with this number, or undefined. */
+  account(number: number): AccountView | undefined
+  /** The number of the account with this id, or undefined. */
+  lookup(id: Id): number | undefined
+}
+
+/** An empty core. Throws RangeError on options out of range. */
+export function createCore(options: CoreOptions): WalletCore {
+  const ids = options.idsPerGeneration ?? 2 ** 20
+  checkRange('idsPerGeneration', ids, 1, 2 ** 26)
+  checkRange('accountsInitial', options.accountsInitial ?? 0, 0, ACCOUNTS_MAX)
+  return new Core(boundsOf(options), createState(options.accountsInitial ?? 1_023, ids))
+}
+
+/**
+ * The core that `save` described. Throws RangeError if the sections are not whole, or of a core with another partition
+ * or other `idsPerGeneration`: then replay from the start.
+ */
+export function loadCore(options: CoreOptions, sections: readonly CoreSection[]): WalletCore {
+  const ids = options.idsPerGeneration ?? 2 ** 20
+  const bounds = boundsOf(options)
+  return new Core(bounds, loadState(sections, bounds.partition, ids, options.accountsInitial ?? 0))
+}
+
+function boundsOf(options: CoreOptions): CoreBounds {
+  const { partition, accountsMax = ACCOUNTS_MAX, holdsMax = HOLDS_OPEN_MAX } = options
+  checkRange('partition', partition, 0, PARTITIONS_MAX - 1)
+  checkRange('accountsMax', accountsMax, 0, ACCOUNTS_MAX)
+  checkRange('holdsMax', holdsMax, 0, HOLDS_OPEN_MAX)
+  return { partition, accountsMax, holdsMax }
+}
+
+function checkRange(name: string, value: number, least: number, most: number): void {
+  if (!Number.isInteger(value) || value < least || value > most)
+    throw new RangeError(`${name} is ${value}, not a whole number from ${least} to ${most}`)
+}
+
+class Core implements WalletCore {
+  private readonly bounds: CoreBounds
+  private readonly state: CoreState
+  private readonly block = new Block()
+  private readonly group: LinkedGroup
+
+  constructor(bounds: CoreBounds, state: CoreState) {
+    this.bounds = bounds
+    this.state = state
+    this.group = new LinkedGroup(state, bounds)
+  }
+
+  decide(
+    slots: Uint8Array,
+    count: number,
+    nowNs: bigint,
+    out: Uint8Array,
+    outByte: number,
+    outEnd: number,
+  ): DecideResult {
+    checkOut(out, outByte, outEnd)
+    if (slots.length % COMMAND_SLOT_BYTES !== 0) throw new CoreBrokenError('commands are not whole slots')
+    const { state, bounds, block } = this
+    this.setTime(nowNs)
+    const idTimeMaxMs = Number(nowNs / 1_000_000n) + ID_AHEAD_MS_MAX
+    const desk = layOut(slots, out, bounds.partition, idTimeMaxMs)
+    const { group } = this
+    let consumed = 0
+    let slot = 0
+    let at = outByte
+    let events = 0
+    let fits = true
+    while (fits && consumed < count) {
+      const commands = Math.min(BLOCK_COMMANDS, count - consumed)
+      block.look(state, desk, slot, commands)
+      let index = 0
+      while (index < commands) {
+        if (beginsGroup(desk, slot)) {
+          // A group may reach beyond the block; the next block then begins behind it.
+          fits = group.decide(desk, slot, count - consumed - index, at, outEnd)
+          if (!fits) break
+          at += group.bytes
+          events += group.events
+          slot += group.slots
+          index += group.commands
+          continue
+        }
+        fits = at + rowBytesMaxAt(desk, slot) <= outEnd
+        if (!fits) break
+        const bytes = this.decideOne(desk, index, at)
+        if (bytes > 0) {
+          at += bytes
+          events += 1
+        }
+        index += 1
+        slot = block.slots[index]!
+      }
+      consumed += index
+    }
+    return { commands: consumed, slots: slot, events, bytes: at - outByte }
+  }
+
+  expireDue(nowNs: bigint, out: Uint8Array, outByte: number, outEnd: number): DecideResult {
+    checkOut(out, outByte, outEnd)
+    const { state } = this
+    this.setTime(nowNs)
+    const desk = layOut(undefined, out, this.bounds.partition, 0)
+    let at = outByte
+    let events = 0
+    for (;;) {
+      const hold = state.holds.heap.first()
+      if (hold < 0 || !isDue(state, hold)) break
+      if (at + EVENT_ROW_BYTES > outEnd) break
+      const bytes = writeExpiry(state, desk, at, hold)
+      applyRow(state, desk.rows, at >>> 3)
+      at += bytes
+      events += 1
+    }
+    return { commands: 0, slots: 0, events, bytes: at - outByte }
+  }
+
+  nextDeadlineNs(): bigint {
+    const { holds } = this.state
+    const hold = holds.heap.first()
+    return hold < 0 ? 0n : holds.words[hold * HOLD_WORDS + HOLD.expiresAt]!
+  }
+
+  apply(payload: Uint8Array): void {
+    replay(this.state, this.bounds.partition, payload)
+  }
+
+  sequence(): bigint {
+    return this.state.clock[CLOCK.sequence]!
+  }
+
+  recordedAtNs(): bigint {
+    return this.state.clock[CLOCK.recordedAt]!
+  }
+
+  accounts(): number {
+    return this.state.accounts.count
+  }
+
+  holdsOpen(): number {
+    return this.state.holds.count
+  }
+
+  save(): readonly CoreSection[] {
+    return saveState(this.state, this.bounds.partition)
+  }
+
+  trialBalance(): ReadonlyMap<string, bigint> {
+    return trialBalance(this.state)
+  }
+
+  account(number: number): AccountView | undefined {
+    return accountAt(this.state, number)
+  }
+
+  lookup(id: Id): number | undefined {
+    return lookUp(this.state, id)
+  }
+
+  /** Decides and applies the block's command `index`. Returns the bytes of its row; 0 if its id makes no event. */
+  private decideOne(desk: Desk, index: number, at: number): number {
+    const { state, block } = this
+    const slot = block.slots[index]!
+    if (!isNewId(state, desk, slot, block.idHashes[index]!)) return 0
+    const bytes = decideCommand(
+      state, desk, this.bounds, slot, at, block.debitHashes[index]!, block.creditHashes[index]!, 0, false,
+    ) // prettier-ignore
+    // From here on it must succeed.
+    applyRow(state, desk.rows, at >>> 3)
+    return bytes
+  }
+
+  /** The next event is recorded now, or a nanosecond after the last one where the clock has not moved on. */
+  private setTime(nowNs: bigint): void {
+    const { clock } = this.state
+    const next = clock[CLOCK.recordedAt]! + 1n
+    clock[CLOCK.nextRecordedAt] = nowNs > next ? nowNs : next
+  }
+}
+
+function checkOut(out: Uint8Array, outByte: number, outEnd: number): void {
+  if (outByte % 8 !== 0 || outByte < 0 || outEnd > out.length)
+    throw new CoreBrokenError('event rows are asked for outside the memory given')
+}

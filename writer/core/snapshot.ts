@@ -1,0 +1,148 @@
+/** The whole state as sections of bytes, and back. What can be derived (the indexes, the heap) is left out. */
+import { HOLDS_OPEN_MAX, ACCOUNTS_MAX } from '../../schemas/limits.ts'
+import { LINE_WORDS } from './accounts.ts'
+import { CURRENCIES_MAX } from './currencies.ts'
+import { HOLD_KEPT_WORDS } from './hold-words.ts'
+import type { Generation } from './remembered-ids.ts'
+import { CLOCK, createState, type CoreState } from './state.ts'
+
+export interface CoreSection {
+  readonly name: string
+  readonly bytes: Uint8Array
+}
+
+/** Version of the sections' layout. */
+const LAYOUT_VERSION = 1n
+
+/** Words of the `core` section, in order. */
+const HEAD = {
+  layout: 0,
+  partition: 1,
+  sequence: 2,
+  recordedAt: 3,
+  accounts: 4,
+  currencies: 5,
+  holds: 6,
+  idsPerGeneration: 7,
+  horizonMs: 8,
+  currentCount: 9,
+  currentTimeMaxMs: 10,
+  currentBeganSequence: 11,
+  hasPrevious: 12,
+  previousCount: 13,
+  previousTimeMaxMs: 14,
+  previousBeganSequence: 15,
+} as const
+const HEAD_WORDS = 16
+
+/** Copies the state. The sets of ids are copied as they lie: how they lie follows from the events alone. */
+export function saveState(state: CoreState, partition: number): readonly CoreSection[] {
+  const { accounts, currencies, holds, remembered } = state
+  const { current, previous } = remembered
+  const head = new BigInt64Array(HEAD_WORDS)
+  head[HEAD.layout] = LAYOUT_VERSION
+  head[HEAD.partition] = BigInt(partition)
+  head[HEAD.sequence] = state.clock[CLOCK.sequence]!
+  head[HEAD.recordedAt] = state.clock[CLOCK.recordedAt]!
+  head[HEAD.accounts] = BigInt(accounts.count)
+  head[HEAD.currencies] = BigInt(currencies.count)
+  head[HEAD.holds] = BigInt(holds.count)
+  head[HEAD.idsPerGeneration] = BigInt(remembered.idsPerGeneration)
+  head[HEAD.horizonMs] = BigInt(remembered.horizonMs)
+  head[HEAD.currentCount] = BigInt(current.count)
+  head[HEAD.currentTimeMaxMs] = BigInt(current.timeMaxMs)
+  head[HEAD.currentBeganSequence] = BigInt(current.beganSequence)
+  if (previous !== undefined) {
+    head[HEAD.hasPrevious] = 1n
+    head[HEAD.previousCount] = BigInt(previous.count)
+    head[HEAD.previousTimeMaxMs] = BigInt(previous.timeMaxMs)
+    head[HEAD.previousBeganSequence] = BigInt(previous.beganSequence)
+  }
+  const end = accounts.count + 1
+  return [
+    section('core', head),
+    section('accounts', accounts.words.slice(LINE_WORDS, end * LINE_WORDS)),
+    section('account-metas', accounts.meta.slice(1, end)),
+    section('currency-codes', currencies.codes.slice(1, currencies.count + 1)),
+    section('currency-scales', currencies.scales.slice(1, currencies.count + 1)),
+    section('holds', holds.save()),
+    section('ids-current', current.keys.slice()),
+    section('ids-previous', previous?.keys.slice() ?? new Int32Array(0)),
+  ]
+}
+
+/** Throws RangeError on sections that no `saveState` of such a core wrote. Their hash is the caller's to check. */
+export function loadState(
+  sections: readonly CoreSection[],
+  partition: number,
+  idsPerGeneration: number,
+  accountsInitial: number,
+): CoreState {
+  const wordsOf = (name: string, count: number): BigInt64Array =>
+    new BigInt64Array(bytesOf(sections, name, count * 8))
+  const head = wordsOf('core', HEAD_WORDS)
+  if (head[HEAD.layout] !== LAYOUT_VERSION)
+    throw new RangeError(`snapshot layout ${head[HEAD.layout]!} is not known`)
+  if (head[HEAD.partition] !== BigInt(partition))
+    throw new RangeError(`snapshot is of partition ${head[HEAD.partition]!}`)
+  if (head[HEAD.idsPerGeneration] !== BigInt(idsPerGeneration))
+    throw new RangeError(`snapshot remembers ${head[HEAD.idsPerGeneration]!} ids per generation`)
+  const accounts = countOf(head, HEAD.accounts, ACCOUNTS_MAX)
+  const currencies = countOf(head, HEAD.currencies, CURRENCIES_MAX)
+  const holds = countOf(head, HEAD.holds, HOLDS_OPEN_MAX)
+  const state = createState(Math.max(accounts, accountsInitial), idsPerGeneration)
+  const { remembered } = state
+  const codes = wordsOf('currency-codes', currencies)
+  const scales = new Uint8Array(bytesOf(sections, 'currency-scales', currencies))
+  codes.forEach((code, index) => state.currencies.indexFor(code, scales[index]!))
+  state.accounts.restore(
+    wordsOf('accounts', accounts * LINE_WORDS),
+    new Uint32Array(bytesOf(sections, 'account-metas', accounts * 4)),
+  )
+  const kept = wordsOf('holds', holds * HOLD_KEPT_WORDS)
+  for (let index = 0; index < holds; index++) state.holds.place(kept, index * HOLD_KEPT_WORDS)
+  remembered.horizonMs = Number(head[HEAD.horizonMs]!)
+  remembered.current = generation(sections, 'ids-current', head, HEAD.currentCount, remembered.slotsFull)
+  if (head[HEAD.hasPrevious] === 1n)
+    remembered.previous = generation(sections, 'ids-previous', head, HEAD.previousCount, remembered.slotsFull)
+  state.clock[CLOCK.sequence] = head[HEAD.sequence]!
+  state.clock[CLOCK.recordedAt] = head[HEAD.recordedAt]!
+  state.clock[CLOCK.nextRecordedAt] = head[HEAD.recordedAt]! + 1n
+  return state
+}
+
+function generation(
+  sections: readonly CoreSection[],
+  name: string,
+  head: BigInt64Array,
+  at: number,
+  slotsFull: number,
+): Generation {
+  const keys = new Int32Array(bytesOf(sections, name, undefined))
+  const slots = keys.length / 4
+  const count = countOf(head, at, slotsFull / 2)
+  if (!Number.isInteger(Math.log2(slots)) || slots > slotsFull || count * 2 > slots)
+    throw new RangeError(`snapshot section ${name} is not a set of ${count} ids`)
+  return { keys, count, timeMaxMs: Number(head[at + 1]!), beganSequence: Number(head[at + 2]!) }
+}
+
+function countOf(head: BigInt64Array, at: number, most: number): number {
+  const count = Number(head[at]!)
+  if (count < 0 || count > most) throw new RangeError(`snapshot counts ${count}, which is out of range`)
+  return count
+}
+
+function section(name: string, words: BigInt64Array | Int32Array | Uint32Array | Uint8Array): CoreSection {
+  return { name, bytes: new Uint8Array(words.buffer, words.byteOffset, words.byteLength) }
+}
+
+/** A copy of a section's bytes, which aligns them. */
+function bytesOf(sections: readonly CoreSection[], name: string, bytes: number | undefined): ArrayBuffer {
+  const found = sections.find((candidate) => candidate.name === name)
+  if (found === undefined) throw new RangeError(`snapshot lacks section ${name}`)
+  if (bytes !== undefined && found.bytes.length !== bytes)
+    throw new RangeError(`snapshot section ${name} has ${found.bytes.length} bytes, not ${bytes}`)
+  const copy = new Uint8Array(found.bytes.length)
+  copy.set(found.bytes)
+  return copy.buffer
+}
