@@ -92,23 +92,49 @@ export type FrameReading =
   | { readonly kind: 'short'; readonly bytesNeeded: number }
   | { readonly kind: 'bad'; readonly reason: string }
 
+/** What a frame's header says of its place and length, before anything is verified. */
+export type FramePeek =
+  | {
+      readonly kind: 'frame'
+      readonly firstSequence: bigint
+      readonly count: number
+      readonly frameBytes: number
+    }
+  | { readonly kind: 'short'; readonly bytesNeeded: number }
+  | { readonly kind: 'bad'; readonly reason: string }
+
 /**
- * Reads the frame that begins at `bytes[at]`. Never throws, never allocates from a length it has not checked; the frame
- * is a view of `bytes`, not a copy.
+ * Reads as much of the header at `bytes[at]` as it takes to pass over the frame. Verifies neither CRC nor hash: only for
+ * readers that look for the frame from which they go on.
  */
-export function readFrame(bytes: Uint8Array, at: number, digests: Digests): FrameReading {
-  const left = bytes.length - at
-  if (left < FRAME_HEADER_BYTES) return { kind: 'short', bytesNeeded: FRAME_HEADER_BYTES }
+export function peekFrame(bytes: Uint8Array, at: number): FramePeek {
+  if (bytes.length - at < FRAME_HEADER_BYTES) return { kind: 'short', bytesNeeded: FRAME_HEADER_BYTES }
   const view = new DataView(bytes.buffer, bytes.byteOffset + at, FRAME_HEADER_BYTES)
   if (view.getUint32(0, true) !== FRAME_MAGIC) return { kind: 'bad', reason: 'no frame begins here (magic)' }
   const version = view.getUint16(4, true)
   if (version !== FRAME_FORMAT_VERSION)
     return { kind: 'bad', reason: `unknown frame format version ${version}` }
-  const payloadBytes = view.getUint32(60, true)
-  const frameBytes = FRAME_HEADER_BYTES + payloadBytes
+  const frameBytes = FRAME_HEADER_BYTES + view.getUint32(60, true)
   if (frameBytes > FRAME_BYTES_MAX)
     return { kind: 'bad', reason: `frame longer than ${FRAME_BYTES_MAX} bytes` }
-  if (left < frameBytes) return { kind: 'short', bytesNeeded: frameBytes }
+  return {
+    kind: 'frame',
+    firstSequence: view.getBigUint64(24, true),
+    count: view.getUint32(12, true),
+    frameBytes,
+  }
+}
+
+/**
+ * Reads the frame that begins at `bytes[at]`. Never throws, never allocates from a length it has not checked; the frame
+ * is a view of `bytes`, not a copy.
+ */
+export function readFrame(bytes: Uint8Array, at: number, digests: Digests): FrameReading {
+  const peeked = peekFrame(bytes, at)
+  if (peeked.kind !== 'frame') return peeked
+  const { frameBytes } = peeked
+  if (bytes.length - at < frameBytes) return { kind: 'short', bytesNeeded: frameBytes }
+  const view = new DataView(bytes.buffer, bytes.byteOffset + at, FRAME_HEADER_BYTES)
   const whole = bytes.subarray(at, at + frameBytes)
   const payload = whole.subarray(FRAME_HEADER_BYTES)
   if (view.getUint32(CRC_BYTE, true) !== digests.crc32(whole.subarray(0, CRC_BYTE), payload))
@@ -121,14 +147,14 @@ export function readFrame(bytes: Uint8Array, at: number, digests: Digests): Fram
     frame: {
       schemaVersion: view.getUint16(6, true),
       partition: view.getUint16(8, true),
-      count: view.getUint32(12, true),
+      count: peeked.count,
       epoch: view.getBigUint64(16, true),
-      firstSequence: view.getBigUint64(24, true),
+      firstSequence: peeked.firstSequence,
       durableSequence: view.getBigUint64(32, true),
       timeNs: view.getBigInt64(40, true),
       nextCommandOffset: view.getBigUint64(48, true),
       nextCommandIndex: view.getUint32(56, true),
-      payloadBytes,
+      payloadBytes: payload.length,
       previousHash: whole.subarray(64, 64 + HASH_BYTES),
       hash,
       bytes: whole,

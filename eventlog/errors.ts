@@ -1,0 +1,89 @@
+/** What can be wrong with a log, each with a code that stays, a sentence, and what to do. None of them is ever retried. */
+
+export type LogErrorCode =
+  'log_corrupt' | 'log_regressed' | 'log_folder_in_use' | 'log_write_failed' | 'log_broken' | 'log_closed'
+
+export class LogError extends Error {
+  override name = 'LogError'
+  readonly code: LogErrorCode
+  constructor(code: LogErrorCode, message: string, options?: ErrorOptions) {
+    super(message, options)
+    this.code = code
+  }
+}
+
+/** Where in a log something is: for people and for tools. */
+export interface LogPlace {
+  /** Segment file. */
+  readonly file: string
+  readonly byte: number
+  /** The sequence that is, or should come, there. */
+  readonly sequence: bigint
+}
+
+/** Bytes that were durable are wrong. Nothing is cut, nothing is skipped. */
+export class LogCorruptError extends LogError {
+  override name = 'LogCorruptError'
+  /** The first bad place. */
+  readonly place: LogPlace
+  /** What proves that the bad bytes had been durable: the last sequence known to have been. */
+  readonly durableSequence: bigint | undefined
+  constructor(place: LogPlace, reason: string, durableSequence?: bigint) {
+    super(
+      'log_corrupt',
+      `The log is corrupt at sequence ${place.sequence}, byte ${place.byte} of ${place.file}: ${reason}. ` +
+        (durableSequence === undefined
+          ? ''
+          : `It had been written safely up to sequence ${durableSequence}, so this is no crash's debris. `) +
+        'Nothing was changed. Restore the data folder from a backup, and look at the disk.',
+    )
+    this.place = place
+    this.durableSequence = durableSequence
+  }
+}
+
+/** The log ends before a position that is known to have been durable: an older copy of it was put back, or a file is gone. */
+export class LogRegressedError extends LogError {
+  override name = 'LogRegressedError'
+  readonly headSequence: bigint
+  readonly knownSequence: bigint
+  constructor(folder: string, headSequence: bigint, knownSequence: bigint, witness: string) {
+    super(
+      'log_regressed',
+      `The log in ${folder} ends at sequence ${headSequence}, but ${witness} knows it up to sequence ${knownSequence}: ` +
+        'it went backwards, or another history stands in its place. Nothing was changed. ' +
+        'Put the newest copy of the whole data folder back.',
+    )
+    this.headSequence = headSequence
+    this.knownSequence = knownSequence
+  }
+}
+
+/** Another process works on the data folder. */
+export class LogFolderInUseError extends LogError {
+  override name = 'LogFolderInUseError'
+  readonly pid: number
+  readonly url: string | undefined
+  constructor(folder: string, pid: number, url: string | undefined) {
+    super(
+      'log_folder_in_use',
+      `The data folder ${folder} is in use by process ${pid}${url === undefined ? '' : `, which serves ${url}`}. ` +
+        'One process works on a folder at a time: stop that one first, or give another folder.',
+    )
+    this.pid = pid
+    this.url = url
+  }
+}
+
+/** A write or fsync failed: what is on disk is known again only after a restart. */
+export class LogWriteFailedError extends LogError {
+  override name = 'LogWriteFailedError'
+  constructor(what: string, file: string, cause: unknown) {
+    super(
+      'log_write_failed',
+      `${what} failed on ${file}: ${cause instanceof Error ? cause.message : String(cause)}. ` +
+        'The process has to end, and nothing is retried: check the disk and its free space, then start again.',
+      { cause },
+    )
+  }
+}

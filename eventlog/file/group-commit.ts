@@ -1,0 +1,85 @@
+/**
+ * Group commit: whatever frames wait are sealed and written together, one fdatasync covers them, and only then is anyone
+ * told. Knows neither threads nor timers: the log thread calls it, and so do tests.
+ */
+import type { Frame } from '../../schemas/frames.ts'
+import type { LogAppender } from './appender.ts'
+import type { CoreToLog, FrameReceipt } from './log-messages.ts'
+import { sealFromSlab, sealIdleMark } from './seal.ts'
+import type { SlabPool } from './slabs.ts'
+
+/** Frames and bytes that one fdatasync covers at most: more would make the first of them wait too long. */
+const GROUP_FRAMES_MAX = 64
+const GROUP_BYTES_MAX = 16 * 1024 * 1024
+
+export interface GroupCommit {
+  /**
+   * Commits the group that begins with `first`.
+   * @param next takes the next message that waits, if one does
+   * @returns true if the group ended in `stop`: the log is closed then
+   */
+  commit(first: CoreToLog, next: () => CoreToLog | undefined): boolean
+  /** For when no frame has come for a while: writes the frame that testifies to the last ones, and the durable mark. */
+  rest(): void
+}
+
+/** @param durable is told of frames that are durable, in order */
+export function createGroupCommit(
+  appender: LogAppender,
+  slabs: SlabPool,
+  durable: (frames: readonly Frame[], receipts: readonly FrameReceipt[]) => void,
+): GroupCommit {
+  /** The last frame holds events, and no frame behind it says that they are durable. */
+  let isTestimonyDue = false
+  let isMarkDue = false
+
+  function makeDurable(frames: readonly Frame[], isIdleMark: boolean): void {
+    if (frames.length === 0) return
+    appender.sync()
+    isMarkDue = true
+    isTestimonyDue = frames.at(-1)!.count > 0
+    durable(
+      frames,
+      frames.map((frame) => ({
+        idleMark: isIdleMark,
+        sequence: frame.firstSequence + BigInt(frame.count) - 1n,
+        hash: frame.hash.slice(),
+        nextCommandOffset: frame.nextCommandOffset,
+        nextCommandIndex: frame.nextCommandIndex,
+      })),
+    )
+  }
+
+  function rest(): void {
+    if (isTestimonyDue) {
+      const frame = sealIdleMark(appender.head(), appender.durable().sequence)
+      appender.append(frame)
+      makeDurable([frame], true)
+    }
+    if (isMarkDue) appender.syncMark()
+    isMarkDue = false
+  }
+
+  return {
+    commit(first, next) {
+      const frames: Frame[] = []
+      let bytes = 0
+      let message: CoreToLog | undefined = first
+      while (message?.kind === 'frame') {
+        const frame = sealFromSlab(slabs, message, appender.head(), appender.durable().sequence)
+        // Copied out: the core may build its next frame there.
+        slabs.release(message.slab)
+        appender.append(frame)
+        frames.push(frame)
+        bytes += frame.bytes.length
+        message = frames.length < GROUP_FRAMES_MAX && bytes < GROUP_BYTES_MAX ? next() : undefined
+      }
+      makeDurable(frames, false)
+      if (message?.kind !== 'stop') return false
+      rest()
+      appender.close()
+      return true
+    },
+    rest,
+  }
+}
