@@ -4,7 +4,7 @@ import type { Position } from '../../schemas/positions.ts'
 import { TABLES } from '../tables.ts'
 import type { QueryParameters, ViewStore } from '../view-store.ts'
 import { changes, changeSums, earlier, type Moment } from './balances.ts'
-import { timeParameter, within } from './bounds.ts'
+import { timeParameter, whole, within } from './bounds.ts'
 import { TOTALS_COLUMNS } from './totals.ts'
 
 /** Sums over all accounts of one currency, minor units; they may exceed 64 bits. */
@@ -50,7 +50,7 @@ export async function trialBalance(
     return joined(await sums(store, lastEntries(condition), { at: String(moment.atNs) }))
   }
   const position = moment === undefined ? upTo : earlier(upTo, moment.position)
-  const newest = await sums(store, LATEST)
+  const newest = await sums(store, latest(position))
   // One read of the latest totals says by itself whether it saw anything newer; only then is all of history needed.
   if (newest.every((row) => BigInt(row.newest) <= (position.get(row.partition) ?? 0n))) return joined(newest)
   return joined(await sums(store, lastEntries(within(position))))
@@ -59,8 +59,12 @@ export async function trialBalance(
 const TOTALS = TOTALS_COLUMNS.split(', ')
 const argMaxima = TOTALS.map((column) => `argMax(${column}, version) AS ${column}`).join(', ')
 
-const LATEST = `SELECT partition, account, max(sequence) AS newest_sequence,
-  ${argMaxima} FROM ${TABLES.balances} GROUP BY partition, account`
+function latest(position: Position): string {
+  const partitions = [...position.keys()].map(whole).join(', ')
+  return `SELECT partition, account, max(sequence) AS newest_sequence, ${argMaxima}
+    FROM ${TABLES.balances} WHERE ${partitions === '' ? '0' : `partition IN (${partitions})`}
+    GROUP BY partition, account`
+}
 
 function lastEntries(condition: string): string {
   return `SELECT partition, account, max(sequence) AS newest_sequence, ${argMaxima}

@@ -1,0 +1,206 @@
+/**
+ * The pump of one partition: frames from the log, proven to continue what the views hold, gathered into ranges, written,
+ * then the checkpoint, then the word that the views are further. One range gathers while the one before is written, so
+ * memory is bounded by two. An outage is retried with the same bytes until it ends; anything else stops the pump, loudly.
+ */
+import type { EventLog } from '../eventlog/ports.ts'
+import { ChainProof, type Checkpoint } from './chain.ts'
+import { writeCheckpoint } from './checkpoints.ts'
+import { insertRange, RangeBuffer, type Range, type RangeLimits } from './range.ts'
+import { OutageError, type ViewStore } from './view-store.ts'
+import { Wake } from './wake.ts'
+
+export interface PumpOptions extends RangeLimits {
+  readonly store: ViewStore
+  readonly log: EventLog
+  readonly from: Checkpoint
+  /** How long the first frame of a range waits for more, in ms. */
+  readonly lingerMs: number
+  readonly report: (line: string) => void
+  /** Called after each range that the views hold. */
+  readonly advanced: () => void
+}
+
+export type PumpState = 'catching-up' | 'live' | 'paused' | 'retrying' | 'stopped'
+
+/** Longest sleep, so that a pump with nothing to do still shows that it lives. */
+const IDLE_LOOK_MS = 500
+const RETRY_MS_MIN = 50
+const RETRY_MS_MAX = 2_000
+
+export class Pump {
+  readonly #options: PumpOptions
+  readonly #buffer: RangeBuffer
+  readonly #chain: ChainProof
+  readonly #stop = new AbortController()
+  readonly #wake = new Wake()
+  readonly #headAtStart: bigint
+  #checkpoint: Checkpoint
+  #writing: Range | undefined
+  #writingOldestNs: bigint | undefined
+  #isFull = false
+  #paused = false
+  #retrying = false
+  #failure: string | undefined
+  #movedAtMs = Date.now()
+  #ended: Promise<void> | undefined
+
+  constructor(options: PumpOptions) {
+    this.#options = options
+    this.#buffer = new RangeBuffer(options)
+    this.#chain = new ChainProof(options.from)
+    this.#checkpoint = options.from
+    this.#headAtStart = options.log.head().sequence
+  }
+
+  get checkpoint(): Checkpoint {
+    return this.#checkpoint
+  }
+
+  get failure(): string | undefined {
+    return this.#failure
+  }
+
+  /** When it last moved, or found nothing to do. */
+  get movedAtMs(): number {
+    return this.#movedAtMs
+  }
+
+  /** Events in the log that the views do not hold. */
+  get lagEvents(): bigint {
+    const lag = this.#options.log.head().sequence - this.#checkpoint.sequence
+    return lag > 0n ? lag : 0n
+  }
+
+  /** The writer's time of the oldest event that the views do not hold, as far as it has been read. */
+  get oldestNs(): bigint | undefined {
+    return this.#writingOldestNs ?? this.#buffer.oldestNs
+  }
+
+  get state(): PumpState {
+    if (this.#ended === undefined || this.#stop.signal.aborted) return 'stopped'
+    if (this.#retrying) return 'retrying'
+    if (this.#paused) return 'paused'
+    const isBehind =
+      this.#checkpoint.sequence < this.#headAtStart || this.lagEvents > BigInt(this.#options.rangeEventsMax)
+    return isBehind ? 'catching-up' : 'live'
+  }
+
+  /** Starts; what goes wrong later is seen in `state` and `failure`. */
+  start(): void {
+    this.#ended = Promise.all([this.#guard(this.#read()), this.#guard(this.#write())]).then(() => undefined)
+  }
+
+  /** Stops reading and writing; resolves when no insert is under way. */
+  async pause(): Promise<void> {
+    this.#paused = true
+    this.#wake.now()
+    while (this.#writing !== undefined && !this.#stop.signal.aborted) await this.#wake.sleep(IDLE_LOOK_MS)
+  }
+
+  resume(): void {
+    this.#paused = false
+    this.#wake.now()
+  }
+
+  /** Ends the pump; an insert under way ends first. */
+  async stop(): Promise<void> {
+    this.#stop.abort()
+    this.#wake.now()
+    await this.#ended
+  }
+
+  /** A failure of either half ends both, and says at which position. */
+  async #guard(half: Promise<void>): Promise<void> {
+    try {
+      await half
+    } catch (error) {
+      if (!this.#stop.signal.aborted) {
+        const { partition, sequence } = this.#checkpoint
+        const cause = error instanceof Error ? error.message : String(error)
+        this.#failure ??= `stopped behind ${partition}:${sequence}: ${cause}`
+        this.#options.report(`projections: ${this.#failure}`)
+      }
+      this.#stop.abort()
+      this.#wake.now()
+      this.#options.advanced()
+    }
+  }
+
+  async #read(): Promise<void> {
+    const { log } = this.#options
+    const { signal } = this.#stop
+    for await (const frame of log.tail(this.#chain.readFrom, signal)) {
+      if (signal.aborted) return
+      if (!this.#chain.continues(frame) || frame.count === 0) continue
+      while (!this.#buffer.hasRoom(frame)) {
+        this.#isFull = true
+        this.#wake.now()
+        await this.#wake.sleep(IDLE_LOOK_MS)
+        if (signal.aborted) return
+      }
+      this.#buffer.push(frame, Date.now())
+      this.#wake.now()
+    }
+    if (!signal.aborted) throw new Error('the log ended')
+  }
+
+  async #write(): Promise<void> {
+    const { signal } = this.#stop
+    while (!signal.aborted) {
+      const waitMs = this.#msUntilRange()
+      if (waitMs > 0) {
+        await this.#wake.sleep(waitMs)
+        if (this.#buffer.isEmpty && this.lagEvents === 0n) this.#movedAtMs = Date.now()
+        continue
+      }
+      this.#writingOldestNs = this.#buffer.oldestNs
+      const range = this.#buffer.take()
+      this.#writing = range
+      this.#isFull = false
+      this.#wake.now()
+      await this.#persist(range)
+      this.#checkpoint = range.checkpoint
+      this.#writing = undefined
+      this.#writingOldestNs = undefined
+      this.#movedAtMs = Date.now()
+      this.#wake.now()
+      this.#options.advanced()
+    }
+  }
+
+  /** 0: take a range now. */
+  #msUntilRange(): number {
+    if (this.#paused || this.#buffer.isEmpty) return IDLE_LOOK_MS
+    if (this.#isFull) return 0
+    return Math.max(0, this.#buffer.sinceMs + this.#options.lingerMs - Date.now())
+  }
+
+  async #persist(range: Range): Promise<void> {
+    const { store } = this.#options
+    await this.#untilDone(() => insertRange(store, range), `${range.first} to ${range.last}`)
+    await this.#untilDone(() => writeCheckpoint(store, range.checkpoint), `checkpoint ${range.last}`)
+  }
+
+  /** Repeats a step for as long as the store is out; each attempt has the store's own bound. Nothing is ever skipped. */
+  async #untilDone(step: () => Promise<void>, what: string): Promise<void> {
+    const { report, from } = this.#options
+    for (let pauseMs = RETRY_MS_MIN; ; pauseMs = Math.min(RETRY_MS_MAX, pauseMs * 2)) {
+      try {
+        await step()
+        if (this.#retrying) report(`projections: partition ${from.partition}, ${what}: written after all`)
+        this.#retrying = false
+        this.#failure = undefined
+        return
+      } catch (error) {
+        // Outages have a code of their own; all else means that the statement or the bytes are wrong.
+        if (!(error instanceof OutageError) || this.#stop.signal.aborted) throw error
+        this.#failure = `partition ${from.partition}, ${what}: ${error.message}`
+        if (!this.#retrying) report(`projections: ${this.#failure} Trying again.`)
+        this.#retrying = true
+        await this.#wake.sleep(pauseMs)
+        this.#stop.signal.throwIfAborted()
+      }
+    }
+  }
+}

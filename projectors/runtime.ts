@@ -1,0 +1,164 @@
+/** The projections at work: tables, one pump per partition, and what operators and reads ask of them. */
+import type { EventLog } from '../eventlog/ports.ts'
+import { includesPosition, type Position } from '../schemas/positions.ts'
+import { LogBehindViewsError, type Checkpoint } from './chain.ts'
+import { noCheckpoint, readCheckpoints } from './checkpoints.ts'
+import { createStatements, dropStatements } from './feed.ts'
+import type { SqlProjection } from './projection.ts'
+import { Pump, type PumpState } from './pump.ts'
+import type { RangeLimits } from './range.ts'
+import { PROJECTIONS } from './registry.ts'
+import type { Projections, ProjectionStatus } from './status.ts'
+import type { ViewStore } from './view-store.ts'
+import { Waiters } from './waiters.ts'
+
+export interface ProjectionsOptions extends Partial<RangeLimits> {
+  readonly store: ViewStore
+  /** One log per partition. */
+  readonly logs: readonly EventLog[]
+  /** Gets a line of text for whatever an operator should see. */
+  readonly log?: (line: string) => void
+  /** How long the first events of a range wait for more, in ms; default 25. */
+  readonly lingerMs?: number
+}
+
+const RANGE_EVENTS_MAX = 131_072
+const RANGE_BYTES_MAX = 64 * 1024 * 1024
+const LINGER_MS = 25
+
+/** Running projections, with what an operator may do to them. They share one pass, so they are paused and reset together. */
+export interface RunningProjections extends Projections {
+  /** Stops the views where they are; resolves when nothing is being written. Lasts until `resume` or the process ends. */
+  pause(): Promise<void>
+  resume(): void
+  /** Empties all views and fills them again from the beginning of the log. */
+  reset(): Promise<void>
+}
+
+/**
+ * Makes the tables that are missing, finds out how far the views are, and starts to follow the logs.
+ * @throws LogBehindViewsError if a log ends before the views do
+ * @throws OutageError if the store cannot be reached
+ */
+export async function startProjections(options: ProjectionsOptions): Promise<RunningProjections> {
+  const runtime = new Runtime(options)
+  await runtime.start()
+  return runtime
+}
+
+class Runtime implements RunningProjections {
+  readonly #options: ProjectionsOptions
+  readonly #projections: readonly SqlProjection[] = PROJECTIONS
+  readonly #report: (line: string) => void
+  readonly #listeners = new Set<() => void>()
+  readonly #waiters = new Waiters()
+  #pumps: Pump[] = []
+
+  constructor(options: ProjectionsOptions) {
+    this.#options = options
+    this.#report = options.log ?? (() => undefined)
+  }
+
+  async start(): Promise<void> {
+    const { store, logs } = this.#options
+    for (const statement of createStatements(this.#projections)) await store.command(statement)
+    const checkpoints = await readCheckpoints(store)
+    const starts = logs.map((log) => {
+      const from = checkpoints.get(log.partition) ?? noCheckpoint(log.partition)
+      refuseLogBehind(log, from)
+      return new Pump({
+        rangeEventsMax: RANGE_EVENTS_MAX,
+        rangeBytesMax: RANGE_BYTES_MAX,
+        lingerMs: LINGER_MS,
+        ...this.#options,
+        store,
+        log,
+        from,
+        report: this.#report,
+        advanced: () => this.#advanced(),
+      })
+    })
+    this.#pumps = starts
+    for (const pump of starts) pump.start()
+  }
+
+  status(): readonly ProjectionStatus[] {
+    const nowMs = Date.now()
+    const oldest = this.#pumps
+      .map(({ oldestNs, lagEvents, checkpoint }) =>
+        lagEvents === 0n ? undefined : (oldestNs ?? (checkpoint.recordedAtNs || undefined)),
+      )
+      .filter((time) => time !== undefined)
+    const oldestMs = Math.min(nowMs, ...oldest.map((time) => Number(time / 1_000_000n)))
+    const shared = {
+      state: worst(this.#pumps.map((pump) => pump.state)),
+      position: this.position(),
+      head: new Map(this.#options.logs.map((log) => [log.partition, log.head().sequence])),
+      lagEvents: this.#pumps.reduce((sum, pump) => sum + pump.lagEvents, 0n),
+      lagSeconds: (nowMs - oldestMs) / 1_000,
+      pumpAgeSeconds: (nowMs - Math.min(nowMs, ...this.#pumps.map((pump) => pump.movedAtMs))) / 1_000,
+      recordedAtNs: this.recordedAtNs(),
+      failure: this.#pumps.find((pump) => pump.failure !== undefined)?.failure,
+    }
+    return this.#projections.map(({ name, version }) => ({ name, version, ...shared }))
+  }
+
+  position(): Position {
+    return new Map(this.#pumps.map(({ checkpoint }) => [checkpoint.partition, checkpoint.sequence]))
+  }
+
+  recordedAtNs(): bigint {
+    const times = this.#pumps.map(({ checkpoint }) => checkpoint.recordedAtNs)
+    return times.reduce((latest, time) => (time > latest ? time : latest), 0n)
+  }
+
+  async waitFor(position: Position, timeoutMs: number): Promise<boolean> {
+    return includesPosition(this.position(), position) || this.#waiters.wait(position, timeoutMs)
+  }
+
+  onAdvance(listener: () => void): () => void {
+    this.#listeners.add(listener)
+    return () => this.#listeners.delete(listener)
+  }
+
+  async pause(): Promise<void> {
+    await Promise.all(this.#pumps.map((pump) => pump.pause()))
+  }
+
+  resume(): void {
+    for (const pump of this.#pumps) pump.resume()
+  }
+
+  async reset(): Promise<void> {
+    await Promise.all(this.#pumps.map((pump) => pump.stop()))
+    this.#pumps = []
+    this.#report('projections: reset, filling all views from the beginning of the log')
+    for (const statement of dropStatements(this.#projections)) await this.#options.store.command(statement)
+    await this.start()
+  }
+
+  async stop(): Promise<void> {
+    await Promise.all(this.#pumps.map((pump) => pump.stop()))
+    this.#waiters.end()
+  }
+
+  #advanced(): void {
+    this.#waiters.reached(this.position())
+    for (const listener of this.#listeners) listener()
+  }
+}
+
+function refuseLogBehind(log: EventLog, from: Checkpoint): void {
+  const { sequence } = log.head()
+  if (sequence >= from.sequence) return
+  throw new LogBehindViewsError(
+    `The log of partition ${log.partition} ends at ${sequence}, but the views hold everything up to ${from.sequence}. ` +
+      'The log was exchanged or comes from an older copy: bring back the right log, or remove the views so that they are made anew.',
+  )
+}
+
+/** The state an operator has to know of, where partitions differ. */
+function worst(states: readonly PumpState[]): PumpState {
+  const order = ['stopped', 'retrying', 'paused', 'catching-up', 'live'] as const
+  return order.find((state) => states.includes(state)) ?? 'stopped'
+}
