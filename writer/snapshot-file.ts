@@ -11,8 +11,9 @@
  * it is whole or damaged later, never half written.
  */
 import { createHash, type Hash } from 'node:crypto'
-import { closeSync, fstatSync, fsyncSync, openSync, readSync, renameSync, writeSync } from 'node:fs'
+import { rmSync } from 'node:fs'
 import path from 'node:path'
+import { nodeDisk, writeAll, type DiskFile } from '../eventlog/file/disk.ts'
 import { HASH_BYTES } from '../schemas/frames.ts'
 
 const MAGIC = 0x4e535250
@@ -58,22 +59,28 @@ export type SnapshotReading =
 export function writeSnapshotFile(file: string, snapshot: Snapshot): void {
   const head = encodeHead(snapshot)
   const aside = `${file}.aside`
-  const descriptor = openSync(aside, 'w', 0o600)
+  rmSync(aside, { force: true })
+  const open = nodeDisk.open(aside, 'create')
   try {
     const hash = createHash('sha256')
+    let at = 0
+    function append(bytes: Uint8Array): void {
+      writeAll(open, [bytes], at)
+      at += bytes.length
+    }
     for (const bytes of [head, ...snapshot.sections.map((section) => section.bytes)])
-      for (let at = 0; at < bytes.length; at += CHUNK_BYTES) {
-        const chunk = bytes.subarray(at, at + CHUNK_BYTES)
+      for (let from = 0; from < bytes.length; from += CHUNK_BYTES) {
+        const chunk = bytes.subarray(from, from + CHUNK_BYTES)
         hash.update(chunk)
-        writeWhole(descriptor, chunk)
+        append(chunk)
       }
-    writeWhole(descriptor, hash.digest())
-    fsyncSync(descriptor)
+    append(hash.digest())
+    open.sync()
   } finally {
-    closeSync(descriptor)
+    open.close()
   }
-  renameSync(aside, file)
-  syncFolder(path.dirname(file))
+  nodeDisk.rename(aside, file)
+  nodeDisk.syncFolder(path.dirname(file))
 }
 
 /**
@@ -82,11 +89,11 @@ export function writeSnapshotFile(file: string, snapshot: Snapshot): void {
  * @throws the system's error if the file cannot be opened or read
  */
 export function readSnapshotFile(file: string, partition: number): SnapshotReading {
-  const descriptor = openSync(file, 'r')
+  const open = nodeDisk.open(file, 'read')
   try {
-    return readOpen(descriptor, partition)
+    return readOpen(open, partition)
   } finally {
-    closeSync(descriptor)
+    open.close()
   }
 }
 
@@ -118,12 +125,18 @@ function encodeHead(snapshot: Snapshot): Uint8Array {
 
 const SECTION_NAME = /^[\x21-\x7e]{1,32}$/
 
-function readOpen(descriptor: number, partition: number): SnapshotReading {
-  const fileBytes = fstatSync(descriptor).size
+function readOpen(file: DiskFile, partition: number): SnapshotReading {
+  const fileBytes = file.size()
   const unusable = (reason: string): SnapshotReading => ({ kind: 'unusable', reason })
   if (fileBytes < HEADER_BYTES + HASH_BYTES) return unusable('the file is cut off')
   const hash = createHash('sha256')
-  const header = readHashed(descriptor, HEADER_BYTES, hash)
+  let at = 0
+  function read(length: number, isHashed = true): Uint8Array<ArrayBuffer> {
+    const bytes = readHashed(file, at, length, isHashed ? hash : undefined)
+    at += length
+    return bytes
+  }
+  const header = read(HEADER_BYTES)
   const view = new DataView(header.buffer)
   if (view.getUint32(0, true) !== MAGIC) return unusable('the file is not a snapshot (magic)')
   const version = view.getUint16(4, true)
@@ -134,16 +147,16 @@ function readOpen(descriptor: number, partition: number): SnapshotReading {
   const count = view.getUint32(8, true)
   const sectionsAt = HEADER_BYTES + count * TABLE_ENTRY_BYTES
   if (count > SECTIONS_MAX || sectionsAt + HASH_BYTES > fileBytes) return unusable('it has too many sections')
-  const table = readTable(readHashed(descriptor, count * TABLE_ENTRY_BYTES, hash), count)
+  const table = readTable(read(count * TABLE_ENTRY_BYTES), count)
   const sectionBytes = table.reduce((sum, { length }) => sum + length, 0n)
   if (BigInt(sectionsAt + HASH_BYTES) + sectionBytes !== BigInt(fileBytes))
     return unusable('its section lengths contradict its size')
 
   const sections = table.map(({ name, length }) => ({
     name,
-    bytes: readHashed(descriptor, Number(length), hash),
+    bytes: read(Number(length)),
   }))
-  const stored = readHashed(descriptor, HASH_BYTES, undefined)
+  const stored = read(HASH_BYTES, false)
   if (!hash.digest().equals(stored)) return unusable('its hash differs (SHA-256)')
   return {
     kind: 'snapshot',
@@ -168,29 +181,20 @@ function readTable(table: Uint8Array, count: number): { name: string; length: bi
   })
 }
 
-/** Reads the next bytes of a file, into a buffer of their own. A file that ends early leaves zeros: the hash tells. */
-function readHashed(descriptor: number, length: number, hash: Hash | undefined): Uint8Array<ArrayBuffer> {
+/** Reads bytes of a file into a buffer of their own. A file that ends early leaves zeros: the hash tells. */
+function readHashed(
+  file: DiskFile,
+  from: number,
+  length: number,
+  hash: Hash | undefined,
+): Uint8Array<ArrayBuffer> {
   const bytes = new Uint8Array(length)
   for (let at = 0; at < length;) {
     const chunk = bytes.subarray(at, at + CHUNK_BYTES)
-    const read = readSync(descriptor, chunk)
+    const read = file.read(chunk, from + at)
     if (read === 0) break
     hash?.update(chunk.subarray(0, read))
     at += read
   }
   return bytes
-}
-
-function writeWhole(descriptor: number, bytes: Uint8Array): void {
-  for (let at = 0; at < bytes.length;) at += writeSync(descriptor, bytes, at)
-}
-
-/** Makes renames and removals in a folder durable. */
-export function syncFolder(folder: string): void {
-  const descriptor = openSync(folder, 'r')
-  try {
-    fsyncSync(descriptor)
-  } finally {
-    closeSync(descriptor)
-  }
 }

@@ -1,13 +1,7 @@
 /** The snapshots of a partition: `snapshots/<partition>/<sequence>.snap`, the newest few, and which of them to start from. */
-import { mkdirSync, readdirSync, rmSync } from 'node:fs'
 import path from 'node:path'
-import {
-  readSnapshotFile,
-  syncFolder,
-  writeSnapshotFile,
-  type Snapshot,
-  type SnapshotPosition,
-} from './snapshot-file.ts'
+import { nodeDisk } from '../eventlog/file/disk.ts'
+import { readSnapshotFile, writeSnapshotFile, type Snapshot, type SnapshotPosition } from './snapshot-file.ts'
 
 /** Snapshots kept: the newest, and the one before in case it is damaged. */
 export const SNAPSHOTS_KEPT = 2
@@ -40,16 +34,13 @@ export interface NewestSnapshot<State> {
  */
 export function saveSnapshot(dataDir: string, snapshot: Snapshot): string {
   const folder = snapshotsFolder(dataDir, snapshot.partition)
-  mkdirSync(folder, { recursive: true, mode: 0o700 })
-  for (let above = folder; above !== dataDir;) {
-    above = path.dirname(above)
-    syncFolder(above)
-  }
+  nodeDisk.makeFolder(folder)
   const file = path.join(folder, `${String(snapshot.sequence).padStart(20, '0')}.snap`)
   writeSnapshotFile(file, snapshot)
-  for (const name of readdirSync(folder)) if (name.endsWith('.aside')) rmSync(path.join(folder, name))
-  for (const name of listSnapshots(folder).slice(SNAPSHOTS_KEPT)) rmSync(path.join(folder, name))
-  syncFolder(folder)
+  const asides = nodeDisk.list(folder).filter((name) => name.endsWith('.aside'))
+  for (const name of [...asides, ...listSnapshots(folder).slice(SNAPSHOTS_KEPT)])
+    nodeDisk.remove(path.join(folder, name))
+  nodeDisk.syncFolder(folder)
   return file
 }
 
@@ -83,17 +74,12 @@ export function loadNewestSnapshot<State>(
   return { usable: undefined, passedOver }
 }
 
-/** File names, newest first. None if there is no folder. */
+/** File names, newest first. */
 function listSnapshots(folder: string): string[] {
-  try {
-    return readdirSync(folder)
-      .filter((name) => FILE_NAME.test(name))
-      .sort()
-      .reverse()
-  } catch (error) {
-    if (isSystemError(error) && error.code === 'ENOENT') return []
-    throw error
-  }
+  return nodeDisk
+    .list(folder)
+    .filter((name) => FILE_NAME.test(name))
+    .reverse()
 }
 
 function isSystemError(error: unknown): error is NodeJS.ErrnoException {

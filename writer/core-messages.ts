@@ -1,0 +1,81 @@
+/**
+ * What the core thread is told and what it tells.
+ *
+ *   main ──recover, commands, digest, stop──▶ core thread
+ *   core thread ──loaded, serving, wanted, digest, notice, failed, stopped──▶ main
+ *
+ * Order: main starts the core thread, which loads a snapshot and says how far it reaches (`loaded`); main then opens the
+ * log, which must reach at least as far, and sends `recover`; the core thread replays the tail, appends its opening frame
+ * and says `serving` when that is durable. From then on it asks for each batch of commands (`wanted`). What passes between
+ * core and log thread stands in eventlog/file/log-messages.ts.
+ */
+import type { MessagePort } from 'node:worker_threads'
+import type { LogErrorCode } from '../eventlog/errors.ts'
+import type { SlabShare } from '../eventlog/file/slabs.ts'
+import type { LogHead } from '../eventlog/ports.ts'
+import type { CoreOptions } from './core/core.ts'
+import type { Replayed } from './recovery.ts'
+import type { PassedOver } from './snapshot.ts'
+
+/** The core thread's workerData. */
+export interface CoreThreadStart {
+  readonly dataDir: string
+  readonly core: CoreOptions
+  readonly snapshotEveryEvents: bigint
+  /** STATUS_WORDS words of 64 bits, which the core thread keeps up to date. */
+  readonly status: SharedArrayBuffer
+}
+
+/** Words of the shared status. */
+export const STATUS = { accounts: 0, holdsOpen: 1, snapshotSequence: 2 } as const
+export const STATUS_WORDS = 3
+
+/** Main thread → core thread. */
+export type MainToCore = Recover | FromThenOn
+
+export interface Recover {
+  readonly kind: 'recover'
+  /** Where the log ends. */
+  readonly head: LogHead
+  readonly slabs: SlabShare
+  /** To the log thread; in the transfer list. */
+  readonly logPort: MessagePort
+}
+
+export type FromThenOn =
+  /** A batch that was wanted: whole slots, whose memory is the core thread's from here on. */
+  | { readonly kind: 'commands'; readonly slots: Uint8Array; readonly count: number }
+  | { readonly kind: 'digest'; readonly id: number }
+  /** Decide what was taken, wait until it is durable, write a snapshot, stop the log thread. */
+  | { readonly kind: 'stop' }
+
+/** Core thread → main thread. */
+export type CoreToMain =
+  | LoadedSnapshot
+  | { readonly kind: 'serving'; readonly epoch: bigint; readonly replayed: Replayed }
+  /** One more batch of commands is wanted. */
+  | { readonly kind: 'wanted' }
+  | DigestAnswer
+  /** A line for the operator. */
+  | { readonly kind: 'notice'; readonly line: string }
+  /** The state could not be recovered. */
+  | { readonly kind: 'failed'; readonly code: LogErrorCode; readonly message: string }
+  | { readonly kind: 'stopped' }
+
+/** What the core thread starts from. */
+export interface LoadedSnapshot {
+  readonly kind: 'loaded'
+  /** Path relative to the data folder; undefined: it starts from the log's first event. */
+  readonly file: string | undefined
+  /** 0 if there is none. */
+  readonly sequence: bigint
+  readonly passedOver: readonly PassedOver[]
+}
+
+/** Answers the `digest` with the same id: one of the two is given. */
+export interface DigestAnswer {
+  readonly kind: 'digest'
+  readonly id: number
+  readonly digest: string | undefined
+  readonly failure: string | undefined
+}

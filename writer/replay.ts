@@ -1,0 +1,58 @@
+/** The log from zero, folded again: what proves that the writer's state, and so every view, follows from it alone. */
+import { nodeDisk } from '../eventlog/file/disk.ts'
+import { readFramesSync } from '../eventlog/file/reader.ts'
+import type { LogHead } from '../eventlog/ports.ts'
+import { createCore, type CoreOptions, type WalletCore } from './core/core.ts'
+import { digestSections } from './state-digest.ts'
+
+export interface ReplayOptions {
+  /**
+   * Where to end. Needed while a writer runs: a head of that log, because behind it frames may be half written. By
+   * default the end of the files.
+   */
+  readonly until?: LogHead
+  /** As the writer's own: the digest depends on how many ids are remembered. */
+  readonly core?: Omit<CoreOptions, 'partition'>
+}
+
+export interface Replay {
+  readonly core: WalletCore
+  /** Where the replay ended. */
+  readonly head: LogHead
+  /** SHA-256 of the state: equal to the writer's `digest()` at the same sequence. */
+  readonly digest: string
+  /** Sum over all accounts, per currency: zero, or money was made or lost. */
+  readonly trialBalance: ReadonlyMap<string, bigint>
+  readonly frames: number
+  readonly events: bigint
+  readonly accounts: number
+  readonly holdsOpen: number
+}
+
+/**
+ * Replays a partition's log from its first event, verifying every frame. Blocks the thread; changes nothing.
+ * @throws LogCorruptError, LogRegressedError if `until` is never reached, CoreBrokenError if the events contradict each other
+ */
+export function replayLog(dataDir: string, partition: number, options: ReplayOptions = {}): Replay {
+  const core = createCore({ partition, ...options.core })
+  const reading = readFramesSync(nodeDisk, dataDir, partition, 1n, options.until)
+  let frames = 0
+  let events = 0n
+  let step = reading.next()
+  for (; step.done !== true; step = reading.next()) {
+    const frame = step.value
+    if (frame.count > 0) core.apply(frame.payload)
+    frames++
+    events += BigInt(frame.count)
+  }
+  return {
+    core,
+    head: step.value,
+    digest: digestSections(core.save()),
+    trialBalance: core.trialBalance(),
+    frames,
+    events,
+    accounts: core.accounts(),
+    holdsOpen: core.holdsOpen(),
+  }
+}
