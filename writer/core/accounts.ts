@@ -48,8 +48,8 @@ export class Accounts {
   /** @param accountsInitial accounts for which there is room before the first growth */
   constructor(accountsInitial: number) {
     const lines = powerOfTwo(Math.min(Math.max(accountsInitial, 15), ACCOUNTS_MAX) + 1)
-    this.words = new BigInt64Array(lines * LINE_WORDS)
-    this.words32 = new Int32Array(this.words.buffer)
+    this.words = linesOf(lines)
+    this.words32 = words32Of(this.words)
     this.meta = new Uint32Array(lines)
     this.index = new Int32Array(lines * 2)
     this.mask = this.index.length - 1
@@ -82,15 +82,23 @@ export class Accounts {
     }
   }
 
-  /** Reads the first index entry for a hash, so that it is in the cache later. */
-  touchIndex(hash: number): number {
-    return this.index[hash & this.mask]!
+  /** Reads the first index entry for each hash, so that it is in the cache later. Returns what was read, folded. */
+  touchIndex(hashes: Int32Array, count: number): number {
+    const { index, mask } = this
+    let touched = 0
+    for (let at = 0; at < count; at++) touched ^= index[hashes[at]! & mask]!
+    return touched
   }
 
-  /** Reads the line and meta that the first index entry for a hash points to, likewise. */
-  touchLine(hash: number): number {
-    const number = this.index[hash & this.mask]! & NUMBER_MASK
-    return this.words32[number * LINE_WORDS * 2]! ^ this.meta[number]!
+  /** Reads the lines and metas that the first index entries for the hashes point to, likewise. */
+  touchLines(hashes: Int32Array, count: number): number {
+    const { index, mask, words32, meta } = this
+    let touched = 0
+    for (let at = 0; at < count; at++) {
+      const number = index[hashes[at]! & mask]! & NUMBER_MASK
+      touched ^= words32[number * (LINE_WORDS * 2)]! ^ meta[number]!
+    }
+    return touched
   }
 
   /** Opens the next account with the id at `ids[at]`, at version 0 with zero totals. Returns its number. */
@@ -127,15 +135,30 @@ export class Accounts {
   /** Doubles the room. The index keeps two entries a line, so it is never more than half full. */
   private grow(): void {
     const lines = this.meta.length * 2
-    const words = new BigInt64Array(lines * LINE_WORDS)
+    const words = linesOf(lines)
     words.set(this.words)
     const meta = new Uint32Array(lines)
     meta.set(this.meta)
     this.words = words
-    this.words32 = new Int32Array(words.buffer)
+    this.words32 = words32Of(words)
     this.meta = meta
     this.index = new Int32Array(lines * 2)
     this.mask = this.index.length - 1
     for (let number = 1; number <= this.count; number++) this.enter(number)
   }
+}
+
+/** Bytes that a large block begins before the next cache line: the C library keeps 16 of its own in front. */
+const ALIGNMENT_BYTES = 48
+
+/**
+ * Room for lines, each in one cache line where the system's allocator behaves as known; a line that lay in two would
+ * cost a cache miss more for every account touched.
+ */
+function linesOf(lines: number): BigInt64Array {
+  return new BigInt64Array(new ArrayBuffer(lines * LINE_WORDS * 8 + 64), ALIGNMENT_BYTES, lines * LINE_WORDS)
+}
+
+function words32Of(words: BigInt64Array): Int32Array {
+  return new Int32Array(words.buffer, words.byteOffset, words.length * 2)
 }

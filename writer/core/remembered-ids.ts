@@ -51,7 +51,6 @@ export class RememberedIds {
   private spare: Int32Array | undefined
   private clearedTo = 0
   private readonly key = new Int32Array(KEY_WORDS32)
-  private readonly nothing = new Int32Array(KEY_WORDS32)
 
   constructor(idsPerGeneration: number) {
     this.idsPerGeneration = idsPerGeneration
@@ -80,11 +79,16 @@ export class RememberedIds {
     return this.has(hashId(this.key, 0), this.key, 0)
   }
 
-  /** Reads what `has` is going to read first, so that it is in the cache later. */
-  touch(hash: number): number {
-    const keys = this.current.keys
-    const older = this.previous === undefined ? this.nothing : this.previous.keys
-    return keys[slotOf(keys, hash) + 2]! ^ older[slotOf(older, hash) + 2]!
+  /** Reads what `has` is going to read first for each hash, so that it is in the cache later; returns it folded. */
+  touch(hashes: Int32Array, count: number): number {
+    const younger = this.current.keys
+    const older = this.previous?.keys ?? younger
+    let touched = 0
+    for (let at = 0; at < count; at++) {
+      const hash = hashes[at]!
+      touched ^= younger[slotOf(younger, hash) + 3]! ^ older[slotOf(older, hash) + 3]!
+    }
+    return touched
   }
 
   /** Remembers the id at `at`, of the event with this sequence. It must be new. */
