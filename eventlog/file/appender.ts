@@ -32,6 +32,7 @@ export interface LogAppender {
   sync(): void
   /** Makes the mark itself durable: for when the log is quiet. */
   syncMark(): void
+  /** Closes the files, as they are. Does nothing if done before. */
   close(): void
 }
 
@@ -68,6 +69,7 @@ export function createAppender(
   let head = start
   let durable = start
   let stopped: LogError | undefined
+  let isClosed = false
 
   function attempt<T>(what: string, work: () => T): T {
     if (stopped !== undefined) throw stopped
@@ -127,6 +129,8 @@ export function createAppender(
       })
     },
     close() {
+      if (isClosed) return
+      isClosed = true
       stopped ??= new LogError('log_closed', 'The log was closed: nothing can be appended any more.')
       segment.file.close()
       mark.close()

@@ -120,6 +120,12 @@ function findEnd(disk: Disk, dir: string, partition: number, witness: Witness): 
     before === undefined
       ? undefined
       : scanSegment(disk, dir, partition, before, { ...witness, isClosed: true })
+  if (found !== undefined && found.end.sequence + 1n !== last)
+    throw new LogCorruptError(
+      { file: relative(partition, before!), byte: found.byte, sequence: found.end.sequence + 1n },
+      `the segment ends here, but the next one begins with sequence ${last}`,
+      last - 1n,
+    )
   const folder = path.join(dir, logFolder(partition))
   const file = path.join(folder, segmentName(last))
   const bytesCut = sizeOf(disk, file)

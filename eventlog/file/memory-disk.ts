@@ -1,0 +1,238 @@
+/**
+ * A disk in memory for tests and simulation, harsher than real ones. It forgets at a crash what was not synced, page by
+ * page and in any order, tears pages at sectors, forgets names whose folder was not synced, writes less than asked, and
+ * fails on command. A failed sync marks its pages clean though they never reached the disk, as Linux does.
+ */
+import path from 'node:path'
+import type { Disk, DiskFile } from './disk.ts'
+
+const PAGE_BYTES = 4096
+const SECTOR_BYTES = 512
+
+export type DiskOperation = 'write' | 'truncate' | 'sync' | 'syncFolder' | 'create' | 'rename' | 'remove'
+
+/** What goes wrong with an operation. `short`: a write takes half of what was asked. `crash`: as `error`, and all after it. */
+export type DiskFault = 'EIO' | 'ENOSPC' | 'short' | 'crash'
+
+/** Decides on the fault of the nth operation (from 1) that changes anything; undefined for none. */
+export type DiskFaults = (operation: DiskOperation, nth: number, file: string) => DiskFault | undefined
+
+/** Chooses a number from 0 to `choices` − 1: the only source of chance. */
+export type Choose = (choices: number) => number
+
+export interface MemoryDisk extends Disk {
+  /**
+   * The machine stops and starts again: what was synced stands; of the rest, anything may. Files open before are dead.
+   * Without `choose`, all that was not synced is gone.
+   */
+  crash(choose?: Choose): void
+  /** Replaces the faults. */
+  setFaults(faults: DiskFaults | undefined): void
+  /** Changing operations so far. */
+  operations(): number
+  /** Every file with its bytes as read now, by name. */
+  files(): Map<string, Uint8Array<ArrayBuffer>>
+  /** Puts a file on the disk, durably. */
+  put(file: string, bytes: Uint8Array): void
+}
+
+interface Node {
+  now: Uint8Array<ArrayBuffer>
+  durable: Uint8Array<ArrayBuffer>
+  /** Pages written since they were last written back (or given up). */
+  readonly dirtyPages: Set<number>
+}
+
+/** A change of names that its folder's sync has not covered. */
+interface NameChange {
+  readonly folder: string
+  apply(names: Map<string, Node>): void
+}
+
+export function createMemoryDisk(): MemoryDisk {
+  let names = new Map<string, Node>()
+  let durableNames = new Map<string, Node>()
+  let nameChanges: NameChange[] = []
+  let faults: DiskFaults | undefined
+  let operations = 0
+  let starts = 0
+  let isDown = false
+
+  /** Counts an operation; throws if it is to fail. True if it is to do only half. */
+  function begin(operation: DiskOperation, file: string): boolean {
+    if (isDown) throw diskError('EIO', file)
+    operations++
+    const fault = faults?.(operation, operations, file)
+    if (fault === 'crash') isDown = true
+    if (fault === undefined || fault === 'short') return fault === 'short'
+    throw diskError(fault === 'crash' ? 'EIO' : fault, file)
+  }
+
+  function nodeOf(file: string): Node {
+    const node = names.get(file)
+    if (node === undefined) throw diskError('ENOENT', file)
+    return node
+  }
+
+  function changeNames(folder: string, apply: (names: Map<string, Node>) => void): void {
+    apply(names)
+    nameChanges.push({ folder, apply })
+  }
+
+  function openNode(node: Node, name: string, isWritable: boolean): DiskFile {
+    const start = starts
+    let isOpen = true
+    const check = (): void => {
+      if (start !== starts || !isOpen) throw diskError('EBADF', name)
+    }
+    const read = (into: Uint8Array, at: number): number => {
+      check()
+      const part = node.now.subarray(at, at + into.length)
+      into.set(part)
+      return part.length
+    }
+    return {
+      write(parts, at) {
+        check()
+        if (!isWritable) throw diskError('EBADF', name)
+        const bytes = joined(parts)
+        const isShort = begin('write', name)
+        const taken = isShort ? bytes.subarray(0, Math.ceil(bytes.length / 2)) : bytes
+        if (node.now.length < at + taken.length) node.now = resized(node.now, at + taken.length)
+        node.now.set(taken, at)
+        for (let page = Math.floor(at / PAGE_BYTES); page * PAGE_BYTES < at + taken.length; page++)
+          node.dirtyPages.add(page)
+        return taken.length
+      },
+      read,
+      readLater: async (into, at) => read(into, at),
+      size() {
+        check()
+        return node.now.length
+      },
+      truncate(bytes) {
+        check()
+        begin('truncate', name)
+        node.now = resized(node.now, bytes)
+      },
+      sync() {
+        check()
+        try {
+          begin('sync', name)
+        } catch (error) {
+          node.dirtyPages.clear()
+          throw error
+        }
+        node.durable = settled(node, () => 1)
+        node.dirtyPages.clear()
+      },
+      close() {
+        isOpen = false
+      },
+    }
+  }
+
+  return {
+    open(file, mode) {
+      if (isDown) throw diskError('EIO', file)
+      if (mode === 'create') {
+        if (names.has(file)) throw diskError('EEXIST', file)
+        begin('create', file)
+        const node: Node = { now: new Uint8Array(0), durable: new Uint8Array(0), dirtyPages: new Set() }
+        changeNames(path.dirname(file), (into) => into.set(file, node))
+      }
+      return openNode(nodeOf(file), file, mode !== 'read')
+    },
+    list: (folder) =>
+      [...names.keys()]
+        .filter((file) => path.dirname(file) === folder)
+        .map((file) => path.basename(file))
+        .sort(),
+    makeFolder: () => undefined,
+    syncFolder(folder) {
+      begin('syncFolder', folder)
+      for (const change of nameChanges) if (change.folder === folder) change.apply(durableNames)
+      nameChanges = nameChanges.filter((change) => change.folder !== folder)
+    },
+    rename(from, to) {
+      begin('rename', from)
+      const node = nodeOf(from)
+      changeNames(path.dirname(to), (into) => {
+        into.delete(from)
+        into.set(to, node)
+      })
+    },
+    remove(file) {
+      begin('remove', file)
+      nodeOf(file)
+      changeNames(path.dirname(file), (into) => into.delete(file))
+    },
+    crash(choose = () => 0) {
+      starts++
+      isDown = false
+      faults = undefined
+      for (const change of nameChanges) if (choose(2) === 1) change.apply(durableNames)
+      nameChanges = []
+      for (const node of new Set(durableNames.values())) {
+        node.durable = settled(node, choose)
+        node.now = node.durable.slice()
+        node.dirtyPages.clear()
+      }
+      names = new Map(durableNames)
+    },
+    setFaults(next) {
+      faults = next
+    },
+    operations: () => operations,
+    files: () => new Map([...names].map(([name, node]) => [name, node.now.slice()])),
+    put(file, bytes) {
+      const node: Node = { now: bytes.slice(), durable: bytes.slice(), dirtyPages: new Set() }
+      names.set(file, node)
+      durableNames = new Map(durableNames).set(file, node)
+    },
+  }
+}
+
+/**
+ * A file's bytes on the disk if each dirty page and the size are written back (choice 1), not (0), or, where a third choice
+ * is offered and taken, in part.
+ */
+function settled(node: Node, choose: Choose): Uint8Array<ArrayBuffer> {
+  const { now, durable } = node
+  const sizes = choose(3)
+  const size =
+    sizes === 0
+      ? durable.length
+      : sizes === 1
+        ? now.length
+        : Math.min(durable.length, now.length) + choose(Math.abs(durable.length - now.length) + 1)
+  const bytes = resized(durable, size)
+  for (const page of [...node.dirtyPages].sort((left, right) => left - right)) {
+    const from = page * PAGE_BYTES
+    const kept = choose(3)
+    const sectors = kept === 2 ? choose(PAGE_BYTES / SECTOR_BYTES) : kept * (PAGE_BYTES / SECTOR_BYTES)
+    const to = Math.min(from + sectors * SECTOR_BYTES, now.length, size)
+    if (to > from) bytes.set(now.subarray(from, to), from)
+  }
+  return bytes
+}
+
+function resized(bytes: Uint8Array, length: number): Uint8Array<ArrayBuffer> {
+  const made = new Uint8Array(length)
+  made.set(bytes.subarray(0, length))
+  return made
+}
+
+function joined(parts: readonly Uint8Array[]): Uint8Array {
+  const bytes = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0))
+  let at = 0
+  for (const part of parts) {
+    bytes.set(part, at)
+    at += part.length
+  }
+  return bytes
+}
+
+function diskError(code: string, file: string): Error {
+  return Object.assign(new Error(`${code}: ${file}`), { code })
+}

@@ -1,0 +1,84 @@
+import { expect, it } from 'vitest'
+import { COMMAND_SLOT_BYTES } from '../schemas/limits.ts'
+import { describeCommandQueue } from './contract.ts'
+import { createMemoryQueue } from './memory-queue.ts'
+
+interface Sent {
+  slots: Uint8Array
+  count: number
+  firstOffset: bigint
+}
+
+function openQueue(nextOffset: bigint, slotsMax: number) {
+  const sent: Sent[] = []
+  let wake: (() => void) | undefined
+  const queue = createMemoryQueue({
+    partition: 0,
+    nextOffset,
+    slotsMax,
+    send(slots, count, firstOffset) {
+      sent.push({ slots, count, firstOffset })
+      wake?.()
+    },
+  })
+  return {
+    queue,
+    sent,
+    async take() {
+      queue.wanted()
+      if (sent.length === 0) await new Promise<void>((resolve) => (wake = resolve))
+      return sent.shift()!
+    },
+    consumed: (offset: bigint) => {
+      queue.consumed(offset)
+    },
+    stop: () => {
+      queue.stop()
+    },
+  }
+}
+
+describeCommandQueue('the memory queue', async (nextOffset, slotsMax) => openQueue(nextOffset, slotsMax))
+
+const slot = new Uint8Array(COMMAND_SLOT_BYTES)
+const turn = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 1))
+
+it('offers gather while the core is busy, and go as one batch when it asks', async () => {
+  const { queue, sent } = openQueue(0n, 100)
+  for (let offer = 0; offer < 10; offer++) queue.offer(slot, 1)
+  await turn()
+  expect(sent).toHaveLength(0)
+  expect(queue.unsent()).toBe(10)
+  queue.wanted()
+  await turn()
+  expect(sent.map(({ count, firstOffset }) => ({ count, firstOffset }))).toEqual([
+    { count: 10, firstOffset: 0n },
+  ])
+  queue.offer(slot, 1)
+  await turn()
+  expect(sent).toHaveLength(1)
+})
+
+it('a core that asked before gets the offers of one turn together', async () => {
+  const { queue, sent } = openQueue(0n, 100)
+  queue.wanted()
+  queue.offer(slot, 1)
+  queue.offer(slot, 1)
+  await turn()
+  expect(sent.map(({ count }) => count)).toEqual([2])
+})
+
+it('commands consumed that were never taken are broken logic', () => {
+  const { queue } = openQueue(5n, 100)
+  queue.offer(slot, 1)
+  expect(() => {
+    queue.consumed(7n)
+  }).toThrow(/only 6 were taken/)
+})
+
+it('an offer that is not whole commands is broken logic', () => {
+  const { queue } = openQueue(0n, 100)
+  expect(() => queue.offer(new Uint8Array(100), 1)).toThrow(RangeError)
+  expect(() => queue.offer(slot, 2)).toThrow(RangeError)
+  expect(() => queue.offer(new Uint8Array(0), 0)).toThrow(RangeError)
+})
