@@ -151,8 +151,6 @@ class Server {
     const stop: CoreToLog = { kind: 'stop' }
     this.log.postMessage(stop)
     this.tell({ kind: 'stopped' })
-    this.log.close()
-    this.main.close()
   }
 
   private showStatus(): void {

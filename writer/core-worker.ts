@@ -114,9 +114,12 @@ export class CoreWorker {
       case 'digest':
         this.answered(`digest ${message.id}`, message)
         return
+      case 'stopped':
+        this.isEnding = true
+        this.answered('stopped', message)
+        return
       case 'loaded':
       case 'serving':
-      case 'stopped':
         this.answered(message.kind, message)
         return
     }
