@@ -1,0 +1,33 @@
+/** `purser id`: the id that a name of another system has here, or a fresh one. */
+import { randomBytes } from 'node:crypto'
+import { formatId, makeUuidV7 } from '../../schemas/ids.ts'
+import { accountIdOf, isExternalName, NAME_BYTES_MAX, referenceIdOf } from '../external-ids.ts'
+import { CommandFailure } from '../failure.ts'
+import { addJson, type GivenOptions } from '../options.ts'
+import type { AddCommand } from './command.ts'
+
+export const addId: AddCommand = (program, run) => {
+  const group = program.command('id').description('print ids: derived from names of other systems, or new')
+  const derived = {
+    account: ['the id of the account that another system calls NAME', accountIdOf],
+    reference: ['the reference that another system calls NAME', referenceIdOf],
+  } as const
+  for (const [kind, [description, derive]] of Object.entries(derived)) {
+    const command = group.command(`${kind} <NAME>`).description(description)
+    addJson(command).action((name: string, options: GivenOptions) =>
+      run(options, async (output) => {
+        if (!isExternalName(name))
+          throw new CommandFailure('usage', `NAME: expected text of 1 to ${NAME_BYTES_MAX} bytes.`)
+        const id = derive(name)
+        output.answer({ kind, name, id }, id)
+      }),
+    )
+  }
+  const command = group.command('new').description('a fresh id for a command: a UUIDv7 of now')
+  addJson(command).action((options: GivenOptions) =>
+    run(options, async (output) => {
+      const id = formatId(makeUuidV7(Date.now(), randomBytes(10)))
+      output.answer({ kind: 'new', id }, id)
+    }),
+  )
+}

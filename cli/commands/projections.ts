@@ -1,0 +1,54 @@
+/** `purser projections`: how far the views of a running platform are. */
+import { CommandFailure } from '../failure.ts'
+import { graphql } from '../graphql-client.ts'
+import { addJson, addSettings, type GivenOptions } from '../options.ts'
+import type { Output } from '../output.ts'
+import { findRunning } from '../target.ts'
+import type { AddCommand } from './command.ts'
+
+const QUERY = `{ projections { name version state lagEvents lagSeconds pumpAgeSeconds failure position } }`
+
+interface Projection {
+  readonly name: string
+  readonly version: number
+  readonly state: string
+  readonly lagEvents: string
+  readonly lagSeconds: number
+  readonly pumpAgeSeconds: number
+  readonly failure: string | null
+  readonly position: string
+}
+
+/** A pump that has not looked for work for so long is not alive, whatever its lag says. */
+const PUMP_AGE_SECONDS_MAX = 30
+
+export const addProjections: AddCommand = (program, run) => {
+  const command = program
+    .command('projections')
+    .description('how far the views of a running platform are; exit code 0 if all of them move')
+    .option('--url <URL>', 'the platform; default: the one that runs on the data folder')
+  addSettings(command, ['data'])
+  addJson(command).action((options: GivenOptions) => run(options, (output) => show(options, output)))
+}
+
+async function show(options: GivenOptions, output: Output): Promise<void> {
+  const url = findRunning(options)
+  if (url === undefined)
+    throw new CommandFailure(
+      'not_running',
+      'No platform runs on this data folder. Start one, or name it with --url.',
+    )
+  const { projections } = await graphql<{ projections: readonly Projection[] }>(url, QUERY)
+  const ok = projections.every(isMoving)
+  output.answer({ ok, url, projections }, projections.map(describe).join('\n'))
+  if (!ok) process.exitCode = 1
+}
+
+function isMoving({ state, pumpAgeSeconds }: Projection): boolean {
+  return state !== 'STOPPED' && state !== 'stopped' && pumpAgeSeconds <= PUMP_AGE_SECONDS_MAX
+}
+
+function describe({ name, version, state, lagEvents, lagSeconds, failure }: Projection): string {
+  const trouble = failure === null ? '' : `  ${failure}`
+  return `${name.padEnd(10)} v${version}  ${state.padEnd(12)} ${lagEvents} events, ${lagSeconds} s behind${trouble}`
+}

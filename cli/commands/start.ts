@@ -1,0 +1,65 @@
+/** `purser start`: the platform on one port, until it is told to stop. */
+import { readConfig } from '../config.ts'
+import { CommandFailure } from '../failure.ts'
+import { addJson, addSettings, type GivenOptions } from '../options.ts'
+import type { Output } from '../output.ts'
+import { startPlatform, type Platform } from '../platform.ts'
+import { stopRequested } from '../shutdown.ts'
+import { formatPosition } from '../../schemas/positions.ts'
+import type { AddCommand } from './command.ts'
+
+export const addStart: AddCommand = (program, run) => {
+  const command = program.command('start').description('serve the platform until Ctrl-C')
+  addSettings(command, ['port', 'host', 'data', 'currency', 'graphiql', 'engineMemory'])
+  addJson(command).action((options: GivenOptions) => run(options, (output) => start(options, output)))
+}
+
+async function start(options: GivenOptions, output: Output): Promise<void> {
+  const config = readConfig(options)
+  const asked = stopRequested()
+  output.log('Starting…')
+  const starting = startPlatform({ ...config, log: (line) => output.log(line) })
+  const first = await Promise.race([starting, asked])
+  if (typeof first === 'string') {
+    // Asked to stop while starting: what has been started is stopped in order.
+    await (await starting).stop()
+    return
+  }
+  const platform = first
+  output.answer(describe(platform), welcome(platform, config.graphiql))
+  const end = await Promise.race([asked, platform.failed.then((reason) => ({ reason }))])
+  if (typeof end === 'string') {
+    output.log('Stopping…')
+    await platform.stop()
+    output.log('Stopped. Everything acknowledged is in the log.')
+    return
+  }
+  await platform.stop()
+  throw new CommandFailure('writer_failed', end.reason)
+}
+
+function describe(platform: Platform): object {
+  const { url, dataDir } = platform
+  return {
+    ok: true,
+    url,
+    graphql: `${url}/graphql`,
+    websocket: `${url.replace(/^http/, 'ws')}/graphql`,
+    dataDir,
+    pid: process.pid,
+    accounts: platform.writer.status().accounts,
+    position: formatPosition(platform.position()),
+  }
+}
+
+function welcome(platform: Platform, graphiql: boolean): string {
+  const { url, dataDir } = platform
+  const accounts = platform.writer.status().accounts
+  return [
+    `Purser serves GraphQL at ${url}/graphql (HTTP, SSE and WebSocket${graphiql ? '; open it in a browser for GraphiQL' : ''})`,
+    `  bulk commands  POST ${url}/commands`,
+    `  health         ${url}/livez, ${url}/readyz`,
+    `  data           ${dataDir} (${accounts} accounts, log at ${formatPosition(platform.position())})`,
+    'Ctrl-C stops it; nothing acknowledged is ever lost.',
+  ].join('\n')
+}

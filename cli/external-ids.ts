@@ -1,0 +1,48 @@
+/**
+ * How names of other systems become ids here, so that anyone can compute them again: `purser id account NAME`.
+ *
+ * - Account: a UUID is taken as it is. Any other name becomes the UUIDv8 of SHA-256("purser:account:" + name).
+ * - Reference: likewise, with "purser:reference:".
+ * - Row of an import: the UUIDv7 whose time is the chunk's base time and whose other bits come from
+ *   SHA-256("purser:row:" + import name + "\0" + kind + "\0" + row id). Hashes are over UTF-8.
+ */
+import { hash } from 'node:crypto'
+import { formatId, makeUuidV7, makeUuidV8, parseId } from '../schemas/ids.ts'
+
+/** UTF-8 bytes of a name of another system. */
+export const NAME_BYTES_MAX = 128
+
+export function isExternalName(name: string): boolean {
+  return (
+    name !== '' && Buffer.byteLength(name) <= NAME_BYTES_MAX && name.isWellFormed() && !name.includes('\0')
+  )
+}
+
+/** The id of the account that another system calls `name`. */
+export function accountIdOf(name: string): string {
+  return named('account', name)
+}
+
+/** The reference that another system calls `name`. */
+export function referenceIdOf(name: string): string {
+  return named('reference', name)
+}
+
+function named(kind: 'account' | 'reference', name: string): string {
+  const given = parseId(name)
+  return formatId(given ?? makeUuidV8(sha256(`purser:${kind}:${name}`)))
+}
+
+/** The bits that an import's row has for ever, whatever the base time of its chunk: 32 bytes. */
+export function rowDigest(importName: string, kind: 'account' | 'transfer', rowId: string): Buffer {
+  return sha256(`purser:row:${importName}\0${kind}\0${rowId}`)
+}
+
+/** A row's command id under one base time (milliseconds since 1970). */
+export function rowCommandId(digest: Uint8Array, baseTimeMs: number): string {
+  return formatId(makeUuidV7(baseTimeMs, digest))
+}
+
+function sha256(text: string): Buffer {
+  return hash('sha256', text, 'buffer')
+}

@@ -1,0 +1,61 @@
+/** What went wrong at the operator's door: a sentence, what to do about it, and a code that scripts may rely on. */
+
+/** Every code that a command can end with, and its exit code: 1 it failed or what it claims does not hold, 2 wrong use. */
+export const FAILURE_CODES = {
+  /** An argument, an option or an environment variable is wrong. */
+  usage: 2,
+  /** Another process works on this data folder. */
+  folder_in_use: 1,
+  /** No platform runs where one was looked for. */
+  not_running: 1,
+  /** The port is taken by another program. */
+  port_in_use: 1,
+  /** The data folder cannot be made, read or written. */
+  folder_unusable: 1,
+  /** Bytes in the log are not what was written. */
+  log_corrupt: 1,
+  /** The log ends before something that is known to have been durable. */
+  log_regressed: 1,
+  /** The views know more than the log: one of the two is not this deployment's. */
+  views_ahead: 1,
+  /** The writer stopped: a failed write, or broken logic. */
+  writer_failed: 1,
+  /** The view store could not be started or gave up. */
+  views_failed: 1,
+  /** A file to read is missing or unreadable. */
+  file_unreadable: 1,
+  /** A line of a file is wrong. */
+  bad_line: 1,
+  /** The file differs from what was imported under this name before. */
+  import_differs: 1,
+  /** The platform answered something that this program does not understand, or gave up answering. */
+  platform_unavailable: 1,
+  /** What was checked does not hold. */
+  proof_failed: 1,
+  /** A fault of ours. */
+  internal: 1,
+} as const satisfies Readonly<Record<string, 1 | 2>>
+
+export type FailureCode = keyof typeof FAILURE_CODES
+
+/** Ends a command with a message for people and a code for programs. Never shown with a stack. */
+export class CommandFailure extends Error {
+  override readonly name = 'CommandFailure'
+  readonly failureCode: FailureCode
+  /** Goes beside code and message in the JSON answer: a report as far as it came, numbers of bad lines. */
+  readonly details: Readonly<Record<string, unknown>>
+
+  /**
+   * @param message what happened, then what to do
+   */
+  constructor(
+    code: FailureCode,
+    message: string,
+    details: Readonly<Record<string, unknown>> = {},
+    options?: ErrorOptions,
+  ) {
+    super(message, options)
+    this.failureCode = code
+    this.details = details
+  }
+}

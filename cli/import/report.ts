@@ -1,0 +1,98 @@
+/** What an import did, counted. */
+
+/** A line that was not loaded because it is wrong. */
+export interface BadLine {
+  /** Number of the line in the file, from 1. */
+  readonly line: number
+  readonly fault: string
+}
+
+export interface ImportReport {
+  /** Name under which the platform keeps the base times of this import. */
+  readonly name: string
+  /** Lines read, empty ones left out. */
+  readonly lines: number
+  /** Took effect in this run. */
+  readonly accepted: number
+  /** Had taken effect before: nothing happened now. */
+  readonly replayed: number
+  /** Lines whose command was refused, by reason, whether now or before. */
+  readonly refused: Readonly<Record<string, number>>
+  /** Bad lines; the first ones are named in `badLines`. */
+  readonly bad: number
+  readonly badLines: readonly BadLine[]
+  /** Up to where a reader has to be to see everything that this run did; undefined if nothing has an outcome. */
+  readonly position: string | undefined
+  readonly seconds: number
+}
+
+/** Bad lines that a report names. */
+export const BAD_LINES_NAMED_MAX = 100
+
+/** Counts while an import runs. */
+export class Tally {
+  readonly #name: string
+  readonly #startedAtMs = performance.now()
+  readonly #refused = new Map<string, number>()
+  readonly #badLines: BadLine[] = []
+  #lines = 0
+  #accepted = 0
+  #replayed = 0
+  #bad = 0
+  #position: string | undefined
+
+  constructor(name: string) {
+    this.#name = name
+  }
+
+  read(lines: number): void {
+    this.#lines += lines
+  }
+
+  accepted(isReplay: boolean): void {
+    if (isReplay) this.#replayed++
+    else this.#accepted++
+  }
+
+  refused(code: string): void {
+    this.#refused.set(code, (this.#refused.get(code) ?? 0) + 1)
+  }
+
+  bad(line: number, fault: string): void {
+    this.#bad++
+    if (this.#badLines.length < BAD_LINES_NAMED_MAX) this.#badLines.push({ line, fault })
+  }
+
+  reached(position: string): void {
+    this.#position = position
+  }
+
+  report(): ImportReport {
+    return {
+      name: this.#name,
+      lines: this.#lines,
+      accepted: this.#accepted,
+      replayed: this.#replayed,
+      refused: Object.fromEntries([...this.#refused].sort(([left], [right]) => left.localeCompare(right))),
+      bad: this.#bad,
+      badLines: [...this.#badLines],
+      position: this.#position,
+      seconds: Math.round(performance.now() - this.#startedAtMs) / 1_000,
+    }
+  }
+}
+
+/** The report for people. */
+export function describeReport(report: ImportReport): string {
+  const refused = Object.values(report.refused).reduce((sum, count) => sum + count, 0)
+  const rows = [
+    `Import "${report.name}": ${report.lines} lines in ${report.seconds} s`,
+    `  accepted  ${report.accepted}`,
+    `  replayed  ${report.replayed}   (had happened before; nothing was changed)`,
+    `  refused   ${refused}`,
+    ...Object.entries(report.refused).map(([code, count]) => `    ${code}  ${count}`),
+    `  bad lines ${report.bad}`,
+    ...report.badLines.slice(0, 20).map(({ line, fault }) => `    line ${line}: ${fault}`),
+  ]
+  return rows.join('\n')
+}

@@ -1,0 +1,46 @@
+/** The operator's door: one program, a subcommand a file, every failure reported in one place. */
+import { Command, CommanderError } from 'commander'
+import { addAudit } from './commands/audit.ts'
+import type { AddCommand, Run } from './commands/command.ts'
+import { addDemo } from './commands/demo.ts'
+import { addId } from './commands/id.ts'
+import { addImport } from './commands/import.ts'
+import { addProjections } from './commands/projections.ts'
+import { addStart } from './commands/start.ts'
+import { isDebugging } from './config.ts'
+import { createOutput } from './output.ts'
+import { reportFailure } from './report-failure.ts'
+
+const COMMANDS: readonly AddCommand[] = [addStart, addDemo, addImport, addAudit, addProjections, addId]
+
+/**
+ * Runs one command and ends the process with its exit code: 0 if what the command claims holds, 1 if not, 2 for wrong use.
+ * @param args what stands behind the program's name
+ */
+export async function main(args: readonly string[]): Promise<void> {
+  const json = args.includes('--json')
+  const program = new Command('purser')
+    .description(
+      'An event-sourced wallet platform: single-writer core, event log, ClickHouse views, GraphQL.',
+    )
+    .exitOverride()
+    .configureOutput({ writeErr: () => undefined })
+    .showSuggestionAfterError()
+  for (const add of COMMANDS) add(program, run)
+  try {
+    await program.parseAsync([...args], { from: 'user' })
+  } catch (error) {
+    if (error instanceof CommanderError && error.exitCode === 0) return
+    if (error instanceof CommanderError && args.length === 0) process.stderr.write(program.helpInformation())
+    process.exitCode = reportFailure(error, createOutput(json, process), isDebugging())
+  }
+}
+
+const run: Run = async (options, work) => {
+  const output = createOutput(options.json === true, process)
+  try {
+    await work(output)
+  } catch (error) {
+    process.exitCode = reportFailure(error, output, isDebugging())
+  }
+}

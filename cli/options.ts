@@ -1,0 +1,36 @@
+/** Options that several commands share, made from the one table of settings. */
+import { Option, type Command } from 'commander'
+import { SETTINGS, type Flags, type SettingName } from './config.ts'
+
+const VALUE_NAMES: Readonly<Record<SettingName, string>> = {
+  port: 'N',
+  host: 'HOST',
+  data: 'DIR',
+  currency: 'CODE:SCALE',
+  graphiql: 'BOOLEAN',
+  engineMemory: 'MIB',
+}
+
+/** Adds settings as options. Defaults stay with the configuration, so that a variable can stand in for a flag. */
+export function addSettings(command: Command, names: readonly SettingName[]): Command {
+  for (const name of names) {
+    const { flag, meaning, fallback, variable } = SETTINGS[name]
+    const shown = fallback === '' ? variable : `${variable}; default ${fallback}`
+    const option = new Option(`${flag} <${VALUE_NAMES[name]}>`, `${meaning.replaceAll('`', '')} (${shown})`)
+    if (name === 'currency')
+      option.argParser((value: string, before: readonly string[] | undefined) => [...(before ?? []), value])
+    command.addOption(option)
+  }
+  return command
+}
+
+/** Every command has this one. */
+export function addJson(command: Command): Command {
+  return command.option('--json', 'print one JSON object on standard output and nothing else there')
+}
+
+/** What a command's options are, whichever it has. */
+export type GivenOptions = Flags & {
+  readonly json?: boolean
+  readonly url?: string
+}

@@ -1,0 +1,102 @@
+/** The one place where an error becomes what a user sees: a sentence, what to do, a stable code. Never a stack trace. */
+import { CommanderError } from 'commander'
+import { CommandFailure, FAILURE_CODES, type FailureCode } from './failure.ts'
+import type { Output } from './output.ts'
+
+/** Codes that other parts of the platform put on their errors, and what they are called at this door. */
+const KNOWN: Readonly<Record<string, FailureCode>> = {
+  log_folder_in_use: 'folder_in_use',
+  folder_in_use: 'folder_in_use',
+  log_corrupt: 'log_corrupt',
+  log_regressed: 'log_regressed',
+  log_write_failed: 'writer_failed',
+  log_broken: 'writer_failed',
+  VIEWS_UNAVAILABLE: 'views_failed',
+  start_failed: 'views_failed',
+  start_timeout: 'views_failed',
+}
+
+/** Errors of the system, as sentences. */
+const SYSTEM: Readonly<
+  Record<string, readonly [code: FailureCode, sentence: (error: SystemError) => string]>
+> = {
+  EADDRINUSE: [
+    'port_in_use',
+    (error) =>
+      `Port ${error.port ?? ''} is in use by another program. Stop it, or choose another with --port.`,
+  ],
+  EADDRNOTAVAIL: ['usage', () => 'This machine has no such address. Check --host.'],
+  EACCES: [
+    'folder_unusable',
+    (error) => `Not allowed: ${error.path ?? error.message}. Check the permissions.`,
+  ],
+  EPERM: [
+    'folder_unusable',
+    (error) => `Not allowed: ${error.path ?? error.message}. Check the permissions.`,
+  ],
+  EROFS: ['folder_unusable', (error) => `${error.path ?? 'The folder'} is on a read-only file system.`],
+  ENOSPC: ['folder_unusable', () => 'The disk is full. Make room; nothing that was acknowledged is lost.'],
+  ENOTDIR: [
+    'folder_unusable',
+    (error) => `${error.path ?? 'The data folder'} is not a folder. Check --data.`,
+  ],
+  EEXIST: ['folder_unusable', (error) => `${error.path ?? 'The data folder'} is not a folder. Check --data.`],
+  ENOENT: ['file_unreadable', (error) => `There is no file ${error.path ?? ''}. Check the path.`],
+  EISDIR: [
+    'file_unreadable',
+    (error) => `${error.path ?? 'The path'} is a folder, not a file. Check the path.`,
+  ],
+  ECONNREFUSED: ['platform_unavailable', () => 'Nothing answers at that address. Is the platform running?'],
+}
+type SystemError = Error & { readonly path?: string; readonly port?: number }
+
+export interface FailureReport {
+  readonly code: FailureCode
+  readonly message: string
+  readonly exitCode: number
+  readonly details: Readonly<Record<string, unknown>>
+}
+
+/** Says what an error means to the user. */
+export function describeFailure(error: unknown): FailureReport {
+  const { code, message, details } = classify(error)
+  return { code, message, exitCode: FAILURE_CODES[code], details: details ?? {} }
+}
+
+function classify(error: unknown): { code: FailureCode; message: string; details?: Record<string, unknown> } {
+  if (error instanceof CommandFailure)
+    return { code: error.failureCode, message: error.message, details: { ...error.details } }
+  if (error instanceof CommanderError)
+    return {
+      code: 'usage',
+      message: `${error.message.replace(/^error: /, '')} See: purser --help.`.replace(/^./, (first) =>
+        first.toUpperCase(),
+      ),
+    }
+  if (!(error instanceof Error))
+    return { code: 'internal', message: `Something unexpected happened: ${String(error)}` }
+  const { code, reason } = error as { code?: unknown; reason?: unknown }
+  for (const name of [code, reason]) {
+    if (typeof name !== 'string') continue
+    const known = KNOWN[name]
+    if (known !== undefined) return { code: known, message: error.message }
+    const system = SYSTEM[name]
+    if (system !== undefined) return { code: system[0], message: system[1](error) }
+  }
+  return {
+    code: 'internal',
+    message: `This should not have happened: ${error.message} Please report it with the command that you ran.`,
+  }
+}
+
+/**
+ * Tells the user and says with which code the process has to end. `debug` adds the stack on standard error, for those
+ * who work on the platform itself.
+ */
+export function reportFailure(error: unknown, output: Output, debug: boolean): number {
+  const { code, message, exitCode, details } = describeFailure(error)
+  if (output.json) output.answer({ ok: false, error: { code, message }, ...details }, '')
+  else output.log(`${message} [${code}]`)
+  if (debug && error instanceof Error) output.log(error.stack ?? '')
+  return exitCode
+}
