@@ -100,6 +100,7 @@ class Server {
   }
 
   private serve(): void {
+    this.showStatus()
     this.tell({ kind: 'serving', epoch: this.epoch, replayed: this.replayed })
     this.askForBatches()
   }
