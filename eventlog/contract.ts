@@ -183,7 +183,10 @@ export function describeEventLog(name: string, open: () => Promise<LogUnderTest>
               if (index % 3 === 0) await pause()
             }
             if (tails.length === 0) start()
-            await until(() => tails.every(({ from, got }) => got.length >= wanted(frames, from).length))
+            await Promise.race([
+              ...tails.map(({ done }) => done),
+              until(() => tails.every(({ from, got }) => got.length >= wanted(frames, from).length)),
+            ])
             await pause()
             abort.abort()
             for (const { from, got, done } of tails) {

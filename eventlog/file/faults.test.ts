@@ -69,14 +69,12 @@ it('whatever a crash leaves of unsynced pages and names, the log opens with all 
         kept = expectKept(disk, kept)
       }
     }),
-    { numRuns: 300 },
+    { numRuns: 150 },
   )
 })
 
 it.each(['EIO', 'ENOSPC'] as const)('%s at any single operation: nothing acknowledged is lost', (fault) => {
-  sweep(fault, (disk) => {
-    expect(disk.operations()).toBeGreaterThan(0)
-  })
+  sweep(fault)
 })
 
 it('short writes are finished, whichever write it is', () => {
@@ -91,7 +89,7 @@ it('short writes are finished, whichever write it is', () => {
 })
 
 /** Fails the nth operation of a run, for every n; then the machine crashes, or only the process. */
-function sweep(fault: DiskFault, after: (disk: MemoryDisk) => void): void {
+function sweep(fault: DiskFault): void {
   const run = (disk: MemoryDisk): string[] => write(disk, chance(1), 8)
   const whole = createMemoryDisk()
   run(whole)
@@ -105,7 +103,6 @@ function sweep(fault: DiskFault, after: (disk: MemoryDisk) => void): void {
       const kept = expectKept(disk, acknowledged)
       disk.crash()
       expectKept(disk, kept)
-      after(disk)
     }
   }
 }

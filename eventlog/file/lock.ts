@@ -78,7 +78,7 @@ function tryAcquire(dir: string, folder: string, info: FolderInfo): number | und
   if (isBeaten) fs.rmSync(path.join(folder, String(number)), { force: true })
   else
     for (const name of fs.readdirSync(folder))
-      if (numberOf(name) < number) fs.rmSync(path.join(folder, name), { force: true })
+      if (numberOf(name) > 0 && numberOf(name) < number) fs.rmSync(path.join(folder, name), { force: true })
   return isBeaten ? undefined : number
 }
 

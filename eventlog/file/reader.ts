@@ -95,10 +95,11 @@ function createWalk(
   upTo: LogHead | undefined,
 ): Walk {
   const all = listSegments(disk, dir, partition)
-  // The last segment that begins at or before the sequence; two begin at the same sequence never.
+  // The last segment that begins before the sequence: frames without events may stand at the very sequence with which the
+  // next segment begins.
   const first = Math.max(
     0,
-    all.findLastIndex((segment) => segment <= fromSequence),
+    all.findLastIndex((segment) => segment < fromSequence),
   )
   const segments = all.slice(first)
   let opened = 0

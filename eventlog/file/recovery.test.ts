@@ -47,8 +47,7 @@ function outcome(files: Files, options = OPTIONS): { sequence: bigint } | { code
     return { sequence: openLog(disk, DIR, options).appender.head().sequence }
   } catch (error) {
     if (!(error instanceof LogError)) throw error
-    for (const [name, bytes] of files)
-      if (Buffer.compare(disk.files().get(name)!, bytes) !== 0) throw new Error(`a refusal changed ${name}`)
+    if (disk.operations() > 0) throw new Error('a refusal changed something', { cause: error })
     return { code: error.code }
   }
 }
@@ -106,35 +105,47 @@ describe('a torn tail', () => {
 })
 
 describe('a flipped bit', () => {
-  const files = written((opened) => {
+  const short = written((opened) => {
+    appendGroup(opened, [2], 300)
+    appendIdleMark(opened)
+  })
+  const long = written((opened) => {
     appendGroup(opened, [2], 300)
     appendGroup(opened, [1], 200)
     appendIdleMark(opened)
   })
 
-  function eachBit(name: string, check: (flipped: Files, byte: number) => string | undefined): void {
+  /** @param bitsPerByte 8: every bit; 1: one bit of each byte, another one each time */
+  function eachFlip(
+    files: Files,
+    name: string,
+    bitsPerByte: 1 | 8,
+    check: (flipped: Files, byte: number) => string | undefined,
+  ): void {
     const original = files.get(name)!
-    for (let bit = 0; bit < original.length * 8; bit++) {
-      const fault = check(
-        changed(files, name, (bytes) => {
-          bytes[bit >> 3]! ^= 1 << (bit & 7)
+    for (let byte = 0; byte < original.length; byte++)
+      for (let turn = 0; turn < bitsPerByte; turn++) {
+        const bit = (byte + turn) % 8
+        const flipped = changed(files, name, (bytes) => {
+          bytes[byte]! ^= 1 << bit
           return bytes
-        }),
-        bit >> 3,
-      )
-      if (fault !== undefined) expect.fail(`bit ${bit & 7} of byte ${bit >> 3} of ${name}: ${fault}`)
-    }
+        })
+        const fault = check(flipped, byte)
+        if (fault !== undefined) expect.fail(`bit ${bit} of byte ${byte} of ${name}: ${fault}`)
+      }
+  }
+  const isRefused = (flipped: Files): string | undefined => {
+    const got = outcome(flipped)
+    return 'code' in got && got.code === 'log_corrupt' ? undefined : Object.values(got).join()
   }
 
   it('anywhere in the segment is refused, and nothing is changed', () => {
-    eachBit(SEGMENT, (flipped) => {
-      const got = outcome(flipped)
-      return 'code' in got && got.code === 'log_corrupt' ? undefined : JSON.stringify(Object.keys(got))
-    })
+    eachFlip(short, SEGMENT, 8, isRefused)
+    eachFlip(long, SEGMENT, 1, isRefused)
   })
 
   it('in the segment is refused without the mark, too, or costs nothing but the idle frame', () => {
-    eachBit(SEGMENT, (flipped, byte) => {
+    eachFlip(long, SEGMENT, 1, (flipped, byte) => {
       const got = outcome(without(flipped, MARK))
       if ('code' in got) return undefined
       return byte >= 3 * BLOCK_BYTES && got.sequence === 3n ? undefined : `opened at ${got.sequence}`
@@ -142,9 +153,9 @@ describe('a flipped bit', () => {
   })
 
   it('in the mark never keeps a good log from opening', () => {
-    eachBit(MARK, (flipped) => {
+    eachFlip(long, MARK, 8, (flipped) => {
       const got = outcome(flipped)
-      return 'sequence' in got && got.sequence === 3n ? undefined : JSON.stringify(got)
+      return 'sequence' in got && got.sequence === 3n ? undefined : Object.values(got).join()
     })
   })
 })
