@@ -1,7 +1,8 @@
-import { cpSync, mkdtempSync, readdirSync, rmSync, truncateSync } from 'node:fs'
+import { cpSync, mkdtempSync, readdirSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { encodeCommands } from '../schemas/commands.ts'
 import { decodeEvents } from '../schemas/events.ts'
 import { startEmbeddedWriter, type EmbeddedWriter, type EmbeddedWriterOptions } from './embedded.ts'
 import { replayLog } from './replay.ts'
@@ -138,6 +139,44 @@ describe('an embedded writer', () => {
     expect(written).toBe(8_190)
     const frames = (await readAll(writer)).slice(-3)
     expect(frames.some(({ count }) => count > 0 && count < 8_190)).toBe(true)
+  })
+
+  it('tells once that its core broke down, and takes nothing after that', async () => {
+    const writer = await start()
+    const reasons: string[] = []
+    const failed = new Promise<void>((resolve) => {
+      writer.onFailure((reason) => {
+        reasons.push(reason)
+        resolve()
+      })
+    })
+    const slots = encodeCommands([openAccount(1)])
+    // A kind that no door lets pass.
+    slots[0] = 99
+    writer.queue.offer(slots, 1)
+    await failed
+    expect(offer(writer, [openAccount(1)])).toEqual({ kind: 'stopped' })
+    await expect(writer.digest()).rejects.toThrow(/broke down/)
+    await expect(writer.stop()).rejects.toThrow(/broke down/)
+    expect(reasons).toHaveLength(1)
+    expect(writer.status()).toMatchObject({ state: 'failed', failure: reasons[0] })
+    const again = await start()
+    expect(await perform(again, [openAccount(1)])).toMatchObject([{ kind: 'AccountOpened' }])
+  })
+
+  it('goes on when a snapshot cannot be written, and says so', async () => {
+    const lines: string[] = []
+    const writer = await start({ snapshotEveryEvents: 10, log: (line) => lines.push(line) })
+    writeFileSync(path.join(dataDir, 'snapshots'), 'in the way')
+    await perform(writer, opening(10))
+    await perform(writer, [transfer(0, 1, 1n)])
+    await writer.stop()
+    expect(lines[0]).toMatch(
+      /^The snapshot at sequence 21 could not be written: .* The log is whole without it\.$/,
+    )
+    rmSync(path.join(dataDir, 'snapshots'))
+    const again = await start()
+    expect(again.recovery).toMatchObject({ snapshot: undefined, replayed: { events: 22n } })
   })
 
   it('refuses a log that ends before what the views hold', async () => {

@@ -18,7 +18,7 @@ import { CoreWorker, WriterBrokenError } from './core-worker.ts'
 import type { Replayed } from './recovery.ts'
 import type { Writer, WriterStatus } from './writer.ts'
 
-/** Events between two snapshots, unless said otherwise. */
+/** Events between two snapshots, at least, unless said otherwise. */
 export const SNAPSHOT_EVERY_EVENTS_DEFAULT = 2_000_000
 
 export interface EmbeddedWriterOptions {

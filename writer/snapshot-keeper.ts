@@ -7,11 +7,14 @@ import type { WalletCore } from './core/core.ts'
 import type { Section } from './snapshot-file.ts'
 import { saveInThread } from './snapshot-jobs.ts'
 
+/** Copying stops the loop, so it may take one part in this many of all time: a large state is copied less often. */
+const COPY_SHARE = 200
+
 export interface SnapshotKeeperStart {
   readonly dataDir: string
   readonly partition: number
   readonly epoch: bigint
-  /** Events between two snapshots. */
+  /** Events between two snapshots, at least. */
   readonly everyEvents: bigint
   /** Sequence of the newest usable snapshot, 0 if there is none. */
   readonly newestSequence: bigint
@@ -24,7 +27,6 @@ export interface SnapshotKeeperStart {
 /** A copy of the state that waits until the frame it was taken behind is durable. */
 interface Copy {
   readonly sections: readonly Section[]
-  readonly sequence: bigint
   /** That frame's number, counted from this writer's first. */
   readonly frame: number
 }
@@ -37,6 +39,8 @@ export class SnapshotKeeper {
   private saving: Promise<void> | undefined
   /** Sequence from which the next interval is counted: a failed snapshot is not tried again at once. */
   private countedFrom: bigint
+  /** No copy is made before this, by `performance.now()`. */
+  private restUntilMs = 0
 
   constructor(start: SnapshotKeeperStart) {
     this.start = start
@@ -49,8 +53,12 @@ export class SnapshotKeeper {
     if (this.copy !== undefined || this.saving !== undefined) return
     const sequence = core.sequence()
     if (sequence - this.countedFrom < this.start.everyEvents) return
+    const beganMs = performance.now()
+    if (beganMs < this.restUntilMs) return
     this.countedFrom = sequence
-    this.copy = { sections: core.save(), sequence, frame: frames }
+    this.copy = { sections: core.save(), frame: frames }
+    const endedMs = performance.now()
+    this.restUntilMs = endedMs + (endedMs - beganMs) * COPY_SHARE
   }
 
   /** Says that a frame is durable, counted from this writer's first. */
