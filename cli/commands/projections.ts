@@ -45,7 +45,7 @@ async function show(options: GivenOptions, output: Output): Promise<void> {
 }
 
 function isMoving({ state, pumpAgeSeconds }: Projection): boolean {
-  return state !== 'STOPPED' && state !== 'stopped' && pumpAgeSeconds <= PUMP_AGE_SECONDS_MAX
+  return state !== 'STOPPED' && pumpAgeSeconds <= PUMP_AGE_SECONDS_MAX
 }
 
 function describe({ name, version, state, lagEvents, lagSeconds, failure }: Projection): string {

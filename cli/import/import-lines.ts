@@ -92,7 +92,7 @@ async function load(
     }
     const baseTimeMs = times[attempt]!
     const commands = left.map(({ row, digest }) => commandOf(row, digest, baseTimeMs))
-    const results = await sendCommands(options.url, commands)
+    const results = await sendCommands(options.url, commands, (position) => tally.reached(position))
     left = left.filter((item, index) => !count(item, results[index]!, options, tally))
   }
 }
@@ -103,11 +103,9 @@ function count(item: Item, result: LaneResult, options: ImportOptions, tally: Ta
   switch (result.kind) {
     case 'accepted':
       tally.accepted(result.replayed)
-      tally.reached(result.position)
       break
     case 'refused':
       tally.refused(result.code)
-      if (result.position !== undefined) tally.reached(result.position)
       break
     case 'wrong':
       tally.bad(item.line, result.message)

@@ -8,17 +8,17 @@ export type LaneCommand = Readonly<Record<string, string | number | boolean>>
 
 /** What became of one command. */
 export type LaneResult =
-  | { readonly kind: 'accepted'; readonly replayed: boolean; readonly position: string }
-  | { readonly kind: 'refused'; readonly code: string; readonly position: string | undefined }
+  | { readonly kind: 'accepted'; readonly replayed: boolean }
+  | { readonly kind: 'refused'; readonly code: string }
   /** The command is wrong as it stands: never an event. */
   | { readonly kind: 'wrong'; readonly message: string }
 
 const answerSchema = z.object({
+  position: z.string(),
   results: z.array(
     z.object({
       status: z.enum(['accepted', 'refused', 'error']),
       replayed: z.boolean().optional(),
-      position: z.string().optional(),
       code: z.string().optional(),
       message: z.string().optional(),
       retryable: z.boolean().optional(),
@@ -36,20 +36,30 @@ const UNKNOWN_PAUSE_MS = 250
 /**
  * Sends commands in order and returns what became of each. Waits while the platform is busy; repeats a request of which an
  * outcome is not known, with the same ids.
+ * @param reached gets the position of each answer: a read after it sees every command of the request
  * @throws CommandFailure `platform_unavailable`
  */
-export async function sendCommands(url: string, commands: readonly LaneCommand[]): Promise<LaneResult[]> {
+export async function sendCommands(
+  url: string,
+  commands: readonly LaneCommand[],
+  reached: (position: string) => void,
+): Promise<LaneResult[]> {
   const results: LaneResult[] = []
-  for (const request of intoRequests(commands)) results.push(...(await sendRequest(url, request)))
+  for (const request of intoRequests(commands)) results.push(...(await sendRequest(url, request, reached)))
   return results
 }
 
-async function sendRequest(url: string, request: readonly string[]): Promise<LaneResult[]> {
+async function sendRequest(
+  url: string,
+  request: readonly string[],
+  reached: (position: string) => void,
+): Promise<LaneResult[]> {
   const body = `{"commands":[${request.join(',')}]}`
   const settled = new Array<LaneResult | undefined>(request.length).fill(undefined)
   for (let repeat = 0; repeat < UNKNOWN_REPEATS_MAX; repeat++) {
     const answer = answerSchema.safeParse(await postJson(`${url}/commands`, body))
     if (!answer.success || answer.data.results.length !== request.length) throw notUnderstood(url)
+    reached(answer.data.position)
     // What an earlier answer said stands: by now the same command would only be called a repeat.
     answer.data.results.forEach((result, index) => (settled[index] ??= toResult(result)))
     if (settled.every((result) => result !== undefined)) return settled
@@ -65,9 +75,9 @@ async function sendRequest(url: string, request: readonly string[]): Promise<Lan
 function toResult(result: Answered): LaneResult | undefined {
   switch (result.status) {
     case 'accepted':
-      return { kind: 'accepted', replayed: result.replayed === true, position: result.position ?? '' }
+      return { kind: 'accepted', replayed: result.replayed === true }
     case 'refused':
-      return { kind: 'refused', code: result.code ?? 'unknown', position: result.position }
+      return { kind: 'refused', code: result.code ?? 'unknown' }
     case 'error':
       return result.retryable === true ? undefined : { kind: 'wrong', message: result.message ?? 'refused by the platform' }
   }

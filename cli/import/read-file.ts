@@ -1,7 +1,7 @@
 /** An import file → its lines, in bounded memory: NDJSON or CSV, plain or gzip, told by its first bytes and its name. */
 import { createReadStream } from 'node:fs'
 import { open, stat } from 'node:fs/promises'
-import type { Transform} from 'node:stream';
+import type { Transform } from 'node:stream'
 import { pipeline, type Readable } from 'node:stream'
 import { createGunzip } from 'node:zlib'
 import { parse } from 'csv-parse'

@@ -1,4 +1,5 @@
 /** What an import did, counted. */
+import { decodePosition, encodePosition } from '../../gateway/tokens.ts'
 
 /** A line that was not loaded because it is wrong. */
 export interface BadLine {
@@ -39,7 +40,7 @@ export class Tally {
   #accepted = 0
   #replayed = 0
   #bad = 0
-  #position: string | undefined
+  readonly #position = new Map<number, bigint>()
 
   constructor(name: string) {
     this.#name = name
@@ -63,8 +64,10 @@ export class Tally {
     if (this.#badLines.length < BAD_LINES_NAMED_MAX) this.#badLines.push({ line, fault })
   }
 
+  /** Takes the position of an answer. One about repeats may lie before those of earlier answers. */
   reached(position: string): void {
-    this.#position = position
+    for (const [partition, sequence] of decodePosition(position) ?? [])
+      if (sequence > (this.#position.get(partition) ?? 0n)) this.#position.set(partition, sequence)
   }
 
   report(): ImportReport {
@@ -76,7 +79,7 @@ export class Tally {
       refused: Object.fromEntries([...this.#refused].sort(([left], [right]) => left.localeCompare(right))),
       bad: this.#bad,
       badLines: [...this.#badLines],
-      position: this.#position,
+      position: this.#position.size === 0 ? undefined : encodePosition(this.#position),
       seconds: Math.round(performance.now() - this.#startedAtMs) / 1_000,
     }
   }

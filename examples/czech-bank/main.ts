@@ -100,10 +100,10 @@ async function run(file: string, dataDir: string, output: Output): Promise<void>
 } // prettier-ignore
 
 async function readTrialBalance(url: string, after: string | undefined): Promise<Record<string, string>> {
-  type Answer = { trialBalance: { currencies: { currency: string; sum: { minor: string } }[] } }
-  const query = 'query TrialBalance($after: Position) { trialBalance(after: $after) { currencies { currency sum { minor } } } }'
+  type Answer = { trialBalance: { currency: string; sum: { minor: string } }[] }
+  const query = 'query TrialBalance($after: Position) { trialBalance(after: $after) { currency sum { minor } } }'
   const { trialBalance } = await graphql<Answer>(url, query, { after })
-  return Object.fromEntries(trialBalance.currencies.map(({ currency, sum }) => [currency, sum.minor]))
+  return Object.fromEntries(trialBalance.map(({ currency, sum }) => [currency, sum.minor]))
 } // prettier-ignore
 
 /** The same file is the same import, wherever it lies. */

@@ -1,0 +1,57 @@
+/** `purser demo`: a story in a temporary folder that shows what the platform does, and proves it. */
+import { mkdtemp, rm } from 'node:fs/promises'
+import os from 'node:os'
+import path from 'node:path'
+import { readConfig } from '../config.ts'
+import { play, type Step } from '../demo/scenario.ts'
+import { addJson, type GivenOptions } from '../options.ts'
+import type { Output } from '../output.ts'
+import { startPlatform } from '../platform.ts'
+import { provePlatform } from '../proof.ts'
+import type { AddCommand } from './command.ts'
+
+export const addDemo: AddCommand = (program, run) => {
+  const command = program
+    .command('demo')
+    .description('play a scenario in a temporary folder; exit code 0 only if every step held')
+  addJson(command).action((options: GivenOptions) => run(options, demo))
+}
+
+async function demo(output: Output): Promise<void> {
+  const startedAtMs = performance.now()
+  const dataDir = await mkdtemp(path.join(os.tmpdir(), 'purser-demo-'))
+  try {
+    output.say('A platform starts in a temporary folder…\n')
+    const config = readConfig({ port: '0', host: '127.0.0.1', data: dataDir }, {})
+    const platform = await startPlatform({ ...config, graphiql: false, log: () => undefined })
+    try {
+      const steps = await play(platform.url, (step) => output.say(describe(step)))
+      output.say('\nAnd now the log is replayed from zero, to prove the state and the views:')
+      const proof = await provePlatform(platform)
+      for (const { name, holds, finding } of proof.checks)
+        output.say(describe({ title: name, holds, seen: finding }))
+      conclude(output, steps, proof, startedAtMs)
+    } finally {
+      await platform.stop()
+    }
+  } finally {
+    await rm(dataDir, { recursive: true, force: true })
+  }
+}
+
+function conclude(
+  output: Output,
+  steps: readonly Step[],
+  proof: { readonly holds: boolean; readonly checks: readonly object[] },
+  startedAtMs: number,
+): void {
+  const ok = proof.holds && steps.every(({ holds }) => holds)
+  const seconds = Math.round(performance.now() - startedAtMs) / 1_000
+  const text = ok ? `\nEvery step held (${seconds} s).` : '\nNot every step held.'
+  output.answer({ ok, steps, proof, seconds }, text)
+  if (!ok) process.exitCode = 1
+}
+
+function describe({ title, holds, seen }: Step): string {
+  return `  ${holds ? '✓' : '✗'} ${title}\n      ${seen.trimStart()}`
+}

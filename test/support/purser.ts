@@ -1,0 +1,103 @@
+/** The real program in child processes, as a user runs it. */
+import { spawn, type ChildProcess } from 'node:child_process'
+import { mkdtemp, rm } from 'node:fs/promises'
+import os from 'node:os'
+import path from 'node:path'
+import { fileURLToPath } from 'node:url'
+
+const root = path.dirname(path.dirname(path.dirname(fileURLToPath(import.meta.url))))
+const RUN_MS_MAX = 55_000
+
+export interface Finished {
+  readonly exitCode: number | null
+  readonly stdout: string
+  readonly stderr: string
+}
+
+export interface Running {
+  readonly child: ChildProcess
+  readonly finished: Promise<Finished>
+  stdout(): string
+  stderr(): string
+}
+
+/** Starts `purser ARGS`; it is killed if it outlives its test by far. */
+export function spawnPurser(
+  args: readonly string[],
+  environment: Readonly<Record<string, string>> = {},
+): Running {
+  return run([path.join(root, 'bin', 'purser.js'), ...args], environment)
+}
+
+/** Runs `purser ARGS` to its end. */
+export function purser(...args: readonly string[]): Promise<Finished> {
+  return spawnPurser(args).finished
+}
+
+/** Runs an example to its end. */
+export function example(source: string, ...args: readonly string[]): Promise<Finished> {
+  return run([path.join(root, 'bin', 'run.js'), source, ...args], {}).finished
+}
+
+/** What the program printed, which has to be one JSON object and nothing else. */
+export function onlyJson(stdout: string): Record<string, unknown> {
+  if (stdout.trimEnd().split('\n').length !== 1) throw new Error(`not one line: ${stdout}`)
+  return JSON.parse(stdout) as Record<string, unknown>
+}
+
+/** A platform in a process of its own. */
+export interface Server extends Running {
+  readonly url: string
+  readonly pid: number
+  /** Ends it in order, as Ctrl-C does. */
+  stop(): Promise<Finished>
+  /** Ends it as a power cut would end a process. */
+  kill(): Promise<Finished>
+}
+
+/** Starts a platform on a folder and waits until it says where it serves. */
+export async function startServer(dataDir: string, ...args: readonly string[]): Promise<Server> {
+  const running = spawnPurser(['start', '--data', dataDir, '--port', '0', '--json', '--engine-memory', '512', ...args])
+  const { child, finished } = running
+  const url = await new Promise<string>((resolve, reject) => {
+    child.stdout!.on('data', () => {
+      if (running.stdout().includes('\n')) resolve(onlyJson(running.stdout())['url'] as string)
+    })
+    void finished.then(({ stderr }) => reject(new Error(`it ended before it served: ${stderr}`)))
+  })
+  const end = (signal: NodeJS.Signals) => (): Promise<Finished> => {
+    child.kill(signal)
+    return finished
+  }
+  return { ...running, url, pid: child.pid!, stop: end('SIGTERM'), kill: end('SIGKILL') }
+} // prettier-ignore
+
+/** A temporary folder for the length of a piece of work. */
+export async function withFolder<Value>(work: (folder: string) => Promise<Value>): Promise<Value> {
+  const folder = await mkdtemp(path.join(os.tmpdir(), 'purser-test-'))
+  try {
+    return await work(folder)
+  } finally {
+    await rm(folder, { recursive: true, force: true, maxRetries: 5 })
+  }
+}
+
+function run(args: readonly string[], environment: Readonly<Record<string, string>>): Running {
+  const child = spawn(process.execPath, args, {
+    cwd: root,
+    stdio: ['ignore', 'pipe', 'pipe'],
+    env: { ...process.env, ...environment },
+  })
+  let stdout = ''
+  let stderr = ''
+  child.stdout.setEncoding('utf8').on('data', (text: string) => (stdout += text))
+  child.stderr.setEncoding('utf8').on('data', (text: string) => (stderr += text))
+  const backstop = setTimeout(() => child.kill('SIGKILL'), RUN_MS_MAX)
+  const finished = new Promise<Finished>((resolve) => {
+    child.once('close', (exitCode) => {
+      clearTimeout(backstop)
+      resolve({ exitCode, stdout, stderr })
+    })
+  })
+  return { child, finished, stdout: () => stdout, stderr: () => stderr }
+}

@@ -1,0 +1,181 @@
+/** Rules of the repository that no type check sees. */
+import { readFileSync, readdirSync } from 'node:fs'
+import path from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { describe, expect, test } from 'vitest'
+import { OTHER_VARIABLES, SETTINGS } from '../cli/config.ts'
+import { REFUSAL_CODES, REFUSAL_MESSAGES, REFUSAL_TRANSIENT, type RefusalCode } from '../schemas/refusals.ts'
+
+const root = path.dirname(path.dirname(fileURLToPath(import.meta.url)))
+const FOLDERS = [
+  'schemas',
+  'eventlog',
+  'writer',
+  'projectors',
+  'gateway',
+  'cli',
+  'examples',
+  'test',
+  'bin',
+] as const
+const LINES_MAX = 450
+
+interface Source {
+  readonly name: string
+  readonly text: string
+}
+
+function filesIn(folder: string, pattern: RegExp): Source[] {
+  return readdirSync(path.join(root, folder), { recursive: true, encoding: 'utf8' })
+    .filter((name) => pattern.test(name))
+    .map((name) => ({ name: `${folder}/${name}`, text: readFileSync(path.join(root, folder, name), 'utf8') }))
+}
+
+const sources = FOLDERS.flatMap((folder) => filesIn(folder, /\.(ts|js)$/))
+const documents = [
+  ...filesIn('docs', /\.md$/),
+  { name: 'README.md', text: readFileSync(path.join(root, 'README.md'), 'utf8') },
+]
+
+/** Folder → folders of ours that it may import: the arrows of docs/architecture.md. */
+const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
+  schemas: [],
+  eventlog: ['schemas'],
+  writer: ['schemas', 'eventlog'],
+  projectors: ['schemas', 'eventlog'],
+  gateway: ['schemas', 'eventlog', 'writer', 'projectors'],
+  cli: ['schemas', 'eventlog', 'writer', 'projectors', 'gateway'],
+}
+
+describe('the code', () => {
+  test('imports go one way', () => {
+    const wrong = sources
+      .filter(({ name }) => !name.endsWith('.test.ts'))
+      .flatMap(({ name, text }) => importsOf(name, text).map((imported) => [name, imported] as const))
+      .filter(([name, imported]) => {
+        const [folder, other] = [name.split('/')[0]!, imported.split('/')[0]!]
+        return folder in MAY_IMPORT && other !== folder && !MAY_IMPORT[folder]!.includes(other)
+      })
+    expect(wrong).toEqual([])
+  })
+
+  test(`no file is longer than ${LINES_MAX} lines`, () => {
+    const long = sources.filter(({ text }) => text.split('\n').length > LINES_MAX + 1)
+    expect(long.map(({ name }) => name)).toEqual([])
+  })
+
+  test('nothing is left over: no markers, no skipped or lone tests, no debugger', () => {
+    // Put together here, so that this file does not find itself.
+    const marker = new RegExp(['TO' + 'DO', 'FIX' + 'ME', 'X' + 'XX', '\\b(test|it|describe)\\.(sk' + 'ip|on' + 'ly)\\b', '^\\s*debug' + 'ger\\b'].join('|'), 'm') // prettier-ignore
+    expect(
+      [...sources, ...documents].filter(({ text }) => marker.test(text)).map(({ name }) => name),
+    ).toEqual([])
+  })
+
+  test('no path of somebody’s machine stands in code or documents', () => {
+    const machine = new RegExp(['/ho' + 'me/', '/Us' + 'ers/', '/wo' + 'rk/', 'C:' + '\\\\'].join('|'))
+    expect(
+      [...sources, ...documents].filter(({ text }) => machine.test(text)).map(({ name }) => name),
+    ).toEqual([])
+  })
+
+  test('only the configuration reads the environment', () => {
+    const readers = sources
+      .filter(({ name }) => /^(schemas|eventlog|writer|projectors|gateway|cli|examples)\//.test(name))
+      .filter(({ name, text }) => !name.endsWith('.test.ts') && text.includes('process.env'))
+    expect(readers.map(({ name }) => name)).toEqual(['cli/config.ts'])
+  })
+
+  test('every source is used: imported by another, or an entry of its own', () => {
+    const imported = new Set(
+      sources.flatMap(({ name, text }) => [...importsOf(name, text), ...entriesOf(name, text)]),
+    )
+    const entries = /(\.test\.ts|\/main\.ts|^bin\/)/
+    const dead = sources.filter(({ name }) => !entries.test(name) && !imported.has(name))
+    expect(dead.map(({ name }) => name).filter((name) => name !== 'test/global-setup.ts')).toEqual([])
+  })
+})
+
+describe('the documents', () => {
+  const readme = documents.find(({ name }) => name === 'README.md')!.text
+
+  test('README lists every setting with its variable and default', () => {
+    for (const { flag, variable, fallback, meaning } of Object.values(SETTINGS)) {
+      const row = readme
+        .split('\n')
+        .find((line) => line.includes(`\`${flag}\``) && line.includes(`\`${variable}\``))
+      expect(row, `${flag} in README.md`).toBeDefined()
+      expect(row).toContain(meaning)
+      if (fallback !== '') expect(row).toContain(`\`${fallback}\``)
+    }
+    for (const variable of Object.keys(OTHER_VARIABLES)) expect(readme).toContain(`\`${variable}\``)
+  })
+
+  test('refusals.md is the list in the code, in the order in which the reasons are checked', () => {
+    const text = documents.find(({ name }) => name === 'docs/refusals.md')!.text
+    const rows = [...text.matchAll(/^\| (\d*) ?\| `(\w+)` \| (yes|no) \| (.+) \|$/gm)].map((match) =>
+      match.slice(1),
+    )
+    const row = (number: string, code: RefusalCode): string[] =>
+      [number, code, REFUSAL_TRANSIENT[code] ? 'yes' : 'no', REFUSAL_MESSAGES[code]] // prettier-ignore
+    expect(rows).toEqual([
+      ...Object.entries(REFUSAL_CODES).map(([code, number]) => row(String(number), code as RefusalCode)),
+      ...(['id_reused', 'id_expired', 'id_in_future'] as const).map((code) => row('', code)),
+    ])
+  })
+
+  test('every invariant names tests that exist', () => {
+    const text = documents.find(({ name }) => name === 'docs/invariants.md')!.text
+    const rows = text.split('\n').filter((line) => /^\| \d+ /.test(line))
+    expect(rows).toHaveLength(10)
+    for (const row of rows) {
+      const named = [...row.matchAll(/`([\w/.-]+\.test\.ts)`/g)].map((match) => match[1]!)
+      expect(named.length, row).toBeGreaterThan(0)
+      for (const name of named) expect(sources.map((source) => source.name)).toContain(name)
+    }
+  })
+
+  test('dependencies.md names every dependency', () => {
+    const text = documents.find(({ name }) => name === 'docs/dependencies.md')!.text
+    const { dependencies, devDependencies } = JSON.parse(
+      readFileSync(path.join(root, 'package.json'), 'utf8'),
+    ) as Record<'dependencies' | 'devDependencies', Record<string, string>>
+    const names = Object.keys({ ...dependencies, ...devDependencies }).filter(
+      (name) => !name.startsWith('@types/'),
+    )
+    expect(names.filter((name) => !text.includes(`\`${name}\``))).toEqual([])
+  })
+
+  test('links between documents lead somewhere', () => {
+    const broken = documents.flatMap(({ name, text }) =>
+      [...text.matchAll(/\]\(([^)#:]+)(?:#[^)]*)?\)/g)]
+        .map((match) => path.join(path.dirname(name), match[1]!))
+        .filter((target) => !exists(target))
+        .map((target) => `${name} → ${target}`),
+    )
+    expect(broken).toEqual([])
+  })
+})
+
+function exists(target: string): boolean {
+  try {
+    readdirSync(path.join(root, target))
+    return true
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'ENOTDIR'
+  }
+}
+
+/** Files of ours that a source imports, relative to the root. */
+function importsOf(name: string, text: string): string[] {
+  return [...text.matchAll(/(?:from|import)\s*\(?\s*'(\.{1,2}\/[^']+)'/g)].map((match) =>
+    path.join(path.dirname(name), match[1]!),
+  )
+}
+
+/** Files that a source starts as a thread or a child process. */
+function entriesOf(name: string, text: string): string[] {
+  return [...text.matchAll(/new URL\(\s*'(\.{1,2}\/[^']+)'/g)].map((match) =>
+    path.join(path.dirname(name), match[1]!),
+  )
+}
