@@ -1,0 +1,228 @@
+import fc from 'fast-check'
+import { expect, it } from 'vitest'
+import { COMMAND_KINDS, decodeCommands, encodeCommands, type Command, type CommandKind } from './commands.ts'
+import {
+  decodeEvent,
+  decodeEvents,
+  encodeEvent,
+  EVENT_KINDS,
+  eventRowBytes,
+  type EventKind,
+  type WalletEvent,
+} from './events.ts'
+import { fingerprintOf } from './fingerprint.ts'
+import {
+  COMMAND_SLOT_BYTES,
+  COMMAND_SLOTS_MAX,
+  EVENT_ROW_BYTES,
+  EVENT_ROW_BYTES_MAX,
+  MEMO_BYTES_MAX,
+  NAMED_ACCOUNTS_BYTES_MAX,
+  OWNER_BYTES_MAX,
+} from './limits.ts'
+import { formatPosition, includesPosition, parsePosition } from './positions.ts'
+import { REFUSAL_CODES, type Refusal } from './refusals.ts'
+
+const u64 = fc.bigInt(0n, 2n ** 64n - 1n)
+const i64 = fc.bigInt(-(2n ** 63n), 2n ** 63n - 1n)
+const u32 = fc.nat(2 ** 32 - 1)
+const id = fc.record({ high: u64, low: u64 })
+const currency = fc.stringMatching(/^[A-Z][A-Z0-9]{0,7}$/)
+/** Text of at most so many bytes of UTF-8, often just as long as it may be. */
+function text(bytesMax: number): fc.Arbitrary<string> {
+  return fc.oneof(
+    fc.constant(''),
+    fc.string({ unit: 'grapheme', maxLength: bytesMax }).map((all) => {
+      let kept = ''
+      for (const character of all) {
+        if (Buffer.byteLength(kept + character) > bytesMax) break
+        kept += character
+      }
+      return kept
+    }),
+    fc.nat(bytesMax).map((length) => 'x'.repeat(length)),
+    fc.constant('y'.repeat(bytesMax)),
+  )
+}
+const side = fc.record({
+  number: u32,
+  version: u64,
+  debitsPosted: i64,
+  debitsPending: i64,
+  creditsPosted: i64,
+  creditsPending: i64,
+})
+const event: fc.Arbitrary<WalletEvent> = fc.record({
+  sequence: u64,
+  recordedAtNs: i64,
+  effectiveAtNs: i64,
+  receivedAtNs: i64,
+  kind: fc.constantFrom(...(Object.keys(EVENT_KINDS) as EventKind[])),
+  command: fc.constantFrom(...(Object.keys(COMMAND_KINDS) as CommandKind[])),
+  refusal: fc.option(fc.constantFrom(...(Object.keys(REFUSAL_CODES) as Refusal[])), { nil: undefined }),
+  transferId: id,
+  relatedId: id,
+  reference: id,
+  fingerprint: u64,
+  currency: fc.oneof(currency, fc.constant('')),
+  scale: fc.nat(18),
+  amount: i64,
+  expiresAtNs: i64,
+  debit: side,
+  credit: side,
+  code: u32,
+  partition: fc.nat(65_535),
+  linkIndex: fc.nat(65_535),
+  memo: text(MEMO_BYTES_MAX),
+  owner: text(OWNER_BYTES_MAX),
+  namedAccounts: text(NAMED_ACCOUNTS_BYTES_MAX),
+})
+const command: fc.Arbitrary<Command> = fc.record({
+  kind: fc.constantFrom(...(Object.keys(COMMAND_KINDS) as CommandKind[])),
+  id,
+  debit: id,
+  credit: id,
+  related: id,
+  amount: i64,
+  effectiveAtNs: i64,
+  timeoutNs: i64,
+  receivedAtNs: i64,
+  currency,
+  scale: fc.nat(18),
+  code: u32,
+  reference: id,
+  checkedSequence: u64,
+  linked: fc.boolean(),
+  memo: text(MEMO_BYTES_MAX),
+  owner: text(OWNER_BYTES_MAX),
+})
+
+it('an event is read as it was written; its row is whole words, and nobody else’s bytes', () => {
+  fc.assert(
+    fc.property(event, (written) => {
+      const row = encodeEvent(written)
+      expect(decodeEvent(row, 0)).toEqual(written)
+      expect(row.length % 8).toBe(0)
+      expect(row.length).toBeGreaterThanOrEqual(EVENT_ROW_BYTES)
+      expect(row.length).toBeLessThanOrEqual(EVENT_ROW_BYTES_MAX)
+    }),
+    { numRuns: 500 },
+  )
+})
+
+it('the longest event fits the longest row', () => {
+  fc.assert(
+    fc.property(event, (any) => {
+      const row = encodeEvent({
+        ...any,
+        memo: 'm'.repeat(MEMO_BYTES_MAX),
+        owner: 'o'.repeat(OWNER_BYTES_MAX),
+        namedAccounts: 'n'.repeat(NAMED_ACCOUNTS_BYTES_MAX),
+      })
+      expect(row).toHaveLength(EVENT_ROW_BYTES_MAX)
+    }),
+    { numRuns: 5 },
+  )
+})
+
+it('a payload is its events, one behind the other', () => {
+  fc.assert(
+    fc.property(fc.array(event, { maxLength: 6 }), (written) => {
+      const payload = Buffer.concat(written.map((one) => encodeEvent(one)))
+      expect(decodeEvents(payload)).toEqual(written)
+    }),
+  )
+})
+
+it('bytes that no writer wrote are refused by RangeError or by the text decoder, never read beyond their end', () => {
+  fc.assert(
+    fc.property(event, fc.nat(), fc.nat(255), fc.nat(), (written, at, value, cut) => {
+      const row = encodeEvent(written)
+      row[at % row.length] = value
+      const bytes = row.slice(0, cut % 3 === 0 ? cut % row.length : row.length)
+      try {
+        expect(eventRowBytes(bytes, 0)).toBeLessThanOrEqual(bytes.length)
+        decodeEvent(bytes, 0)
+      } catch (error) {
+        expect(error instanceof RangeError || error instanceof TypeError).toBe(true)
+      }
+    }),
+    { numRuns: 2000 },
+  )
+})
+
+it('commands are read as they were written, in whole slots', () => {
+  fc.assert(
+    fc.property(fc.array(command, { maxLength: 5 }), (written) => {
+      const bytes = encodeCommands(written)
+      expect(decodeCommands(bytes)).toEqual(written)
+      expect(bytes.length % COMMAND_SLOT_BYTES).toBe(0)
+      expect(bytes.length).toBeLessThanOrEqual(written.length * COMMAND_SLOTS_MAX * COMMAND_SLOT_BYTES)
+    }),
+    { numRuns: 300 },
+  )
+})
+
+it('a fingerprint covers the body, and only the body', () => {
+  fc.assert(
+    fc.property(command, command, (one, other) => {
+      const of = (which: Command): bigint => fingerprintOf(encodeCommands([which]))
+      const same = {
+        ...one,
+        id: other.id,
+        receivedAtNs: other.receivedAtNs!,
+        checkedSequence: other.checkedSequence!,
+      }
+      expect(of(same)).toBe(of(one))
+      const body = [
+        'kind', 'debit', 'credit', 'related', 'amount', 'effectiveAtNs', 'timeoutNs', 'currency', 'scale', 'code', 'reference',
+        'linked', 'memo', 'owner',
+      ] as const // prettier-ignore
+      for (const field of body) {
+        const differing = { ...one, [field]: other[field] }
+        const isSame = Buffer.compare(encodeCommands([differing]), encodeCommands([one])) === 0
+        expect(of(differing) === of(one), field).toBe(isSame)
+      }
+    }),
+  )
+})
+
+it('a position is read as it was written, and nothing else is one', () => {
+  const position = fc
+    .uniqueArray(fc.tuple(fc.nat(1023), fc.bigInt(0n, 10n ** 19n - 1n)), {
+      minLength: 1,
+      maxLength: 20,
+      selector: ([partition]) => partition,
+    })
+    .map((parts) => new Map(parts))
+  fc.assert(
+    fc.property(position, position, (one, other) => {
+      expect(parsePosition(formatPosition(one))).toEqual(one)
+      expect(includesPosition(one, one)).toBe(true)
+      const both = new Map(one)
+      for (const [partition, sequence] of other)
+        both.set(partition, sequence > (both.get(partition) ?? 0n) ? sequence : both.get(partition)!)
+      expect(includesPosition(both, one) && includesPosition(both, other)).toBe(true)
+      if (includesPosition(one, other) && includesPosition(other, one))
+        for (const [partition, sequence] of one)
+          if (sequence > 0n) expect(other.get(partition)).toBe(sequence)
+    }),
+  )
+  expect(formatPosition(new Map())).toBe('0:0')
+  for (const bad of [
+    '',
+    '0',
+    '0:',
+    ':1',
+    '0:1,',
+    '0:1,0:2',
+    '1024:1',
+    '0:-1',
+    '0:1 ',
+    '00000:1',
+    '0:1.5',
+    `0:${'9'.repeat(20)}`,
+  ])
+    expect(parsePosition(bad), bad).toBeUndefined()
+  expect(parsePosition('0:1,'.repeat(100_000))).toBeUndefined()
+})
