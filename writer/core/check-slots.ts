@@ -53,9 +53,7 @@ export function checkCommands(slots: Uint8Array, count: number): string | undefi
     inGroup = (bytes[base + 1]! & FLAG_LINKED) !== 0
     slot += slotsAt(all, slot)
   }
-  return slot * COMMAND_SLOT_BYTES === bytes.length
-    ? undefined
-    : `there are bytes behind command ${count - 1}`
+  return slot * COMMAND_SLOT_BYTES === bytes.length ? undefined : 'there are bytes behind the last command'
 }
 
 function slotsAt(all: Words, slot: number): number {

@@ -105,6 +105,7 @@ export function loadState(
   remembered.current = generation(sections, 'ids-current', head, HEAD.currentCount, remembered.slotsFull)
   if (head[HEAD.hasPrevious] === 1n)
     remembered.previous = generation(sections, 'ids-previous', head, HEAD.previousCount, remembered.slotsFull)
+  else bytesOf(sections, 'ids-previous', 0)
   state.clock[CLOCK.sequence] = head[HEAD.sequence]!
   state.clock[CLOCK.recordedAt] = head[HEAD.recordedAt]!
   state.clock[CLOCK.nextRecordedAt] = head[HEAD.recordedAt]! + 1n
