@@ -1,0 +1,122 @@
+/**
+ * An account's entries as they happen: attach first, then fill in from the view what lies between the cursor and there,
+ * then go live; by position, so nothing is missed and nothing comes twice.
+ */
+import { historyPage, type HistoryRow } from '../projectors/queries/history.ts'
+import type { WalletEvent } from '../schemas/events.ts'
+import { decodeEvent } from '../schemas/events.ts'
+import { formatId, isNilId } from '../schemas/ids.ts'
+import { PAGE_ITEMS_MAX } from './bounds.ts'
+import type { Services } from './services.ts'
+import { BoundedQueue, END, pullStream } from './streams.ts'
+import type { AccountIdentity } from './views.ts'
+
+/** What a subscriber gets: an entry; or, as the last, that it was too slow, and up to where it has everything. */
+export type ActivityItem =
+  | { readonly kind: 'entry'; readonly row: HistoryRow }
+  | { readonly kind: 'lagged'; readonly sequence: bigint }
+
+/**
+ * Streams the entries of an account behind a sequence; without one, those from now on. Attached when it returns.
+ * @param afterSequence the last entry that the subscriber has
+ */
+export function accountActivity(
+  services: Services,
+  identity: AccountIdentity,
+  afterSequence: bigint | undefined,
+): AsyncGenerator<ActivityItem, undefined, undefined> {
+  const { views, hub, feed, limits } = services
+  const { partition, account } = identity
+  const queue = new BoundedQueue<HistoryRow>(limits.subscriberQueueMax)
+  const detach = hub.onAccount(partition, account, (rows, byte) => {
+    // A queue that has run over takes nothing more: the row need not be decoded.
+    if (!queue.lagged) queue.push(entryOf(decodeEvent(rows.frame.payload, byte), account))
+  })
+  /** Up to here the view has to fill in; everything behind it comes from the queue. */
+  let seam = feed.sequence(partition)
+  let last = afterSequence ?? seam
+  let page: HistoryRow[] = []
+  let isLive = last >= seam
+  let over = false
+
+  /** The next entry between cursor and seam; undefined: there is none left. */
+  const fill = async (): Promise<HistoryRow | undefined> => {
+    if (page.length === 0) {
+      const point = await views.points.atPlace({ partition, sequence: seam })
+      page = await historyPage(
+        views.store,
+        identity,
+        {
+          limit: PAGE_ITEMS_MAX,
+          order: 'oldest first',
+          afterSequence: last,
+          beforeSequence: seam + 1n,
+        },
+        point.upTo,
+      )
+    }
+    return page.shift()
+  }
+
+  const pull = async (): Promise<ActivityItem | typeof END> => {
+    if (over) return END
+    for (;;) {
+      if (!isLive) {
+        const row = await fill()
+        if (row !== undefined) {
+          last = row.sequence
+          return { kind: 'entry', row }
+        }
+        last = last > seam ? last : seam
+        isLive = !queue.lagged
+        if (!isLive) {
+          // While the view filled in, more came than the queue holds: the view has that by now, too.
+          queue.restart()
+          seam = feed.sequence(partition)
+        }
+        continue
+      }
+      const taken = await queue.take()
+      if (taken.kind === 'closed') return END
+      if (taken.kind === 'lagged') {
+        over = true
+        return { kind: 'lagged', sequence: last }
+      }
+      if (taken.item.sequence <= last) continue
+      last = taken.item.sequence
+      return { kind: 'entry', row: taken.item }
+    }
+  }
+  return pullStream(pull, () => {
+    detach()
+    queue.close()
+  })
+}
+
+/** An event as an entry of one of its accounts. */
+export function entryOf(event: WalletEvent, account: number): HistoryRow {
+  const isDebit = event.debit.number === account
+  const side = isDebit ? event.debit : event.credit
+  return {
+    partition: event.partition,
+    account,
+    version: side.version,
+    sequence: event.sequence,
+    recordedAtNs: event.recordedAtNs,
+    effectiveAtNs: event.effectiveAtNs,
+    kind: event.kind,
+    direction: isDebit ? 'debit' : 'credit',
+    counterparty: isDebit ? event.credit.number : event.debit.number,
+    amount: event.amount,
+    debitsPosted: side.debitsPosted,
+    debitsPending: side.debitsPending,
+    creditsPosted: side.creditsPosted,
+    creditsPending: side.creditsPending,
+    transferId: formatId(event.transferId),
+    relatedId: isNilId(event.relatedId) ? undefined : formatId(event.relatedId),
+    reference: isNilId(event.reference) ? undefined : formatId(event.reference),
+    expiresAtNs: event.expiresAtNs,
+    code: event.code,
+    memo: event.memo,
+  }
+}

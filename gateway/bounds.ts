@@ -1,0 +1,63 @@
+/** Every bound of the doors, in one place. `startGateway` takes others; a test or an operator may set them. */
+
+export interface GatewayLimits {
+  /** Bytes of one GraphQL request's body. */
+  readonly graphqlBodyBytesMax: number
+  /** Bytes of one bulk request's body. */
+  readonly bulkBodyBytesMax: number
+  /** Bulk requests under way at a time. */
+  readonly bulkRequestsMax: number
+  /** Operations under way at a time, over all transports; subscriptions are counted apart. */
+  readonly operationsMax: number
+  readonly connectionsMax: number
+  readonly socketsMax: number
+  readonly socketMessageBytesMax: number
+  /** Operations open at a time on one WebSocket. */
+  readonly subscriptionsPerSocketMax: number
+  readonly subscriptionsMax: number
+  /** Items that wait for one slow subscriber before it is told that it lags. */
+  readonly subscriberQueueMax: number
+  /** How long a read waits for a position, in ms. */
+  readonly readWaitMs: number
+  /** How long a command's outcome is waited for, in ms. */
+  readonly outcomeWaitMs: number
+  /** Commands whose outcome is waited for at a time. */
+  readonly pendingCommandsMax: number
+  /** How long a socket may leave a frame unread before it is cut, in ms. */
+  readonly socketSendMs: number
+  /** How long a drain takes at most, in ms. */
+  readonly drainMs: number
+  /** Accounts whose totals are kept in memory. */
+  readonly hotAccountsMax: number
+}
+
+export const DEFAULT_LIMITS: GatewayLimits = {
+  graphqlBodyBytesMax: 1024 * 1024,
+  bulkBodyBytesMax: 8 * 1024 * 1024,
+  bulkRequestsMax: 16,
+  operationsMax: 2_048,
+  connectionsMax: 8_192,
+  socketsMax: 4_096,
+  socketMessageBytesMax: 64 * 1024,
+  subscriptionsPerSocketMax: 100,
+  subscriptionsMax: 20_000,
+  subscriberQueueMax: 1_024,
+  readWaitMs: 5_000,
+  outcomeWaitMs: 30_000,
+  pendingCommandsMax: 131_072,
+  socketSendMs: 10_000,
+  drainMs: 5_000,
+  hotAccountsMax: 100_000,
+}
+
+/** Items on one page. */
+export const PAGE_ITEMS_MAX = 200
+export const PAGE_ITEMS_DEFAULT = 50
+
+/** Bounds of a query's text and shape. Introspection as tools send it stays well inside. */
+export const QUERY_TOKENS_MAX = 4_000
+export const QUERY_DEPTH_MAX = 20
+export const QUERY_ALIASES_MAX = 100
+export const QUERY_ROOT_FIELDS_MAX = 50
+/** Fields that an operation may produce, lists counted by their page size. */
+export const QUERY_COST_MAX = 50_000

@@ -1,0 +1,189 @@
+/**
+ * The bulk lane: many commands in one request, a result for each, in their order.
+ *
+ *   POST /commands  {"commands": [{"kind": "transfer", "id": …, …}, …]}  (1 to 8192)
+ *
+ * Fields are those of the GraphQL inputs; `"linked": true` ties a command to the next, all or nothing. A command that is
+ * wrong fails alone (and the group that it is linked into), the others go their way. Commands of one request are decided in
+ * order, one right behind the other. A reversal's transfer must have been acknowledged before the request.
+ */
+import type { Command } from '../schemas/commands.ts'
+import { formatId } from '../schemas/ids.ts'
+import { BATCH_COMMANDS_MAX } from '../schemas/limits.ts'
+import type { Position } from '../schemas/positions.ts'
+import { REFUSAL_MESSAGES } from '../schemas/refusals.ts'
+import { readInput, toCommand } from './commands.ts'
+import { badInput, codeOf, type Fault } from './errors.ts'
+import { CLIENT_KINDS, isLinkable, type ClientKind } from './inputs.ts'
+import type { Outcome } from './outcomes.ts'
+import { prepareReversal } from './reversals.ts'
+import type { Services } from './services.ts'
+import { encodePosition, placePosition } from './tokens.ts'
+
+/** What became of one command. */
+export interface BulkResult {
+  readonly id?: string
+  /** accepted: it has happened. refused: `code` says why. error: never decided, or its outcome is not known. */
+  readonly status: 'accepted' | 'refused' | 'error'
+  /** True if the id had this outcome before this request. */
+  readonly replayed?: boolean
+  readonly position?: string
+  readonly code?: string
+  readonly message?: string
+  readonly field?: string
+  readonly retryable?: boolean
+}
+
+export interface BulkAnswer {
+  readonly results: readonly BulkResult[]
+  /** The highest position of them all: a read "after" it sees every one. */
+  readonly position: string
+}
+
+/** A command on its way: ready to be offered, or settled before. */
+interface Item {
+  command: Command | undefined
+  partition: number
+  settled: Outcome | Fault | undefined
+}
+
+/**
+ * Runs the commands of one request.
+ * @throws Fault BAD_USER_INPUT if it is no list of commands; BUSY, WRITER_STOPPED if nothing of it was taken
+ */
+export async function runCommands(
+  services: Services,
+  body: Readonly<Record<string, unknown>>,
+): Promise<BulkAnswer> {
+  const { commands: raws } = body
+  if (!Array.isArray(raws)) throw badInput('commands', 'Expected a list of commands.')
+  if (raws.length < 1 || raws.length > BATCH_COMMANDS_MAX)
+    throw badInput('commands', `Expected 1 to ${BATCH_COMMANDS_MAX} commands, got ${raws.length}.`)
+  const items = raws.map((raw: unknown, index) => readItem(services, raw, index, raws.length))
+  await Promise.all(items.map((item, index) => place(services, item, `commands[${index}]`)))
+  failGroups(services, items)
+  await offer(services, items)
+  return answerOf(items)
+}
+
+function readItem(services: Services, raw: unknown, index: number, count: number): Item {
+  const path = `commands[${index}]`
+  try {
+    return {
+      command: readCommand(services, raw, path, index === count - 1),
+      partition: 0,
+      settled: undefined,
+    }
+  } catch (error) {
+    if (codeOf(error) === undefined) throw error
+    return { command: undefined, partition: 0, settled: error as Fault }
+  }
+}
+
+function readCommand(services: Services, raw: unknown, path: string, isLast: boolean): Command {
+  if (typeof raw !== 'object' || raw === null || Array.isArray(raw))
+    throw badInput(path, 'Expected an object with a "kind".')
+  const fields = raw as Readonly<Record<string, unknown>>
+  const kind = fields['kind']
+  if (typeof kind !== 'string' || !Object.hasOwn(CLIENT_KINDS, kind))
+    throw badInput(`${path}.kind`, `Expected one of ${Object.keys(CLIENT_KINDS).join(', ')}.`)
+  const linked = fields['linked'] ?? false
+  if (typeof linked !== 'boolean') throw badInput(`${path}.linked`, 'Expected true or false.')
+  if (linked && !isLinkable(kind as ClientKind))
+    throw badInput(`${path}.linked`, 'Only transfers, holds and what ends them can be linked.')
+  if (linked && isLast) throw badInput(`${path}.linked`, 'Nothing follows that it could be linked with.')
+  const values = readInput(kind as ClientKind, fields, path)
+  return { ...toCommand(kind as ClientKind, values, path, services.commands), linked }
+}
+
+/** Finds the partition of an item, and fills in what a reversal undoes. */
+async function place(services: Services, item: Item, path: string): Promise<void> {
+  const { command } = item
+  if (command === undefined) return
+  try {
+    if (command.kind !== 'ReverseTransfer') {
+      item.partition = await services.submitter.partitionOf(command, path)
+      return
+    }
+    const prepared = await prepareReversal(services.views, services.feed, command, path)
+    if ('refused' in prepared) item.settled = prepared.refused
+    else Object.assign(item, prepared)
+  } catch (error) {
+    if (codeOf(error) === undefined) throw error
+    item.settled = error as Fault
+  }
+}
+
+/** A linked group of which one cannot be offered, or that lies in several partitions, is not offered at all. */
+function failGroups(services: Services, items: readonly Item[]): void {
+  for (let first = 0; first < items.length;) {
+    let last = first
+    while (items[last]!.command?.linked === true && last + 1 < items.length) last++
+    if (last > first) failGroup(services, items.slice(first, last + 1), first)
+    first = last + 1
+  }
+}
+
+function failGroup(services: Services, group: readonly Item[], first: number): void {
+  const bad = group.findIndex(({ settled }) => settled !== undefined)
+  const elsewhere = group.findIndex(({ partition }) => partition !== group[0]!.partition)
+  group.forEach((item, index) => {
+    if (item.settled !== undefined) return
+    if (bad >= 0)
+      item.settled = badInput(
+        `commands[${first + index}].linked`,
+        `Linked with commands[${first + bad}], which cannot be taken.`,
+      )
+    else if (elsewhere >= 0) item.settled = services.submitter.crossPartition(`commands[${first + index}]`)
+  })
+}
+
+/** Offers what is left, a partition at a time, and waits for the outcomes. */
+async function offer(services: Services, items: readonly Item[]): Promise<void> {
+  const byPartition = new Map<number, Item[]>()
+  for (const item of items) {
+    if (item.settled !== undefined || item.command === undefined) continue
+    const group = byPartition.get(item.partition)
+    if (group === undefined) byPartition.set(item.partition, [item])
+    else group.push(item)
+  }
+  let taken = 0
+  let refusal: unknown
+  const offers = [...byPartition].map(async ([partition, group]) => {
+    try {
+      const settling = services.submitter.all(
+        group.map(({ command }) => command!),
+        partition,
+      )
+      taken++
+      const settled = await settling
+      group.forEach((item, index) => (item.settled = settled[index]!))
+    } catch (error) {
+      if (codeOf(error) === undefined) throw error
+      refusal = error
+      for (const item of group) item.settled = error as Fault
+    }
+  })
+  await Promise.all(offers)
+  // Nothing was taken anywhere: the request as a whole may be sent again.
+  if (taken === 0 && refusal !== undefined) throw refusal as Fault
+}
+
+function answerOf(items: readonly Item[]): BulkAnswer {
+  const reached = new Map<number, bigint>()
+  const results = items.map(({ command, settled }): BulkResult => {
+    const id = command === undefined ? {} : { id: formatId(command.id) }
+    if (settled instanceof Error) return { ...id, ...errorResult(settled) }
+    const { place, refusal, replayed } = settled!
+    if (place.sequence > (reached.get(place.partition) ?? 0n)) reached.set(place.partition, place.sequence)
+    const told = { ...id, replayed, position: encodePosition(placePosition(place)) }
+    return refusal === undefined
+      ? { ...told, status: 'accepted' }
+      : { ...told, status: 'refused', code: refusal, message: REFUSAL_MESSAGES[refusal] }
+  })
+  return { results, position: encodePosition(reached satisfies Position) }
+}
+
+function errorResult({ message, extensions }: Fault): BulkResult {
+  return { status: 'error', message, ...(extensions as Pick<BulkResult, 'code' | 'field' | 'retryable'>) }
+}

@@ -1,0 +1,64 @@
+/** The feed: the tail of every partition's log, read once, handed to whoever lives on it. */
+import type { EventLog } from '../eventlog/ports.ts'
+import { lastSequence, type Frame } from '../schemas/frames.ts'
+import type { Position } from '../schemas/positions.ts'
+
+/** Gets every accepted, durable frame of one partition, in order. It may not throw and may not wait. */
+export type FrameListener = (frame: Frame) => void
+
+export interface Feed {
+  /** Last sequence of a partition that the listeners have seen. */
+  sequence(partition: number): bigint
+  position(): Position
+  /** Why the feed has ended, if it has: nothing that lives on it can be trusted to be fresh any more. */
+  failure(): string | undefined
+  stop(): Promise<void>
+}
+
+/**
+ * Tails the logs from their heads on. A log that ends or breaks ends the feed: `onFailure` is told once.
+ * @param listeners called in this order for each frame
+ */
+export function startFeed(
+  logs: readonly EventLog[],
+  listeners: readonly FrameListener[],
+  onFailure: (reason: string) => void,
+): Feed {
+  const stopping = new AbortController()
+  const sequences = new Map<number, bigint>()
+  let failure: string | undefined
+
+  const fail = (reason: string): void => {
+    if (failure !== undefined || stopping.signal.aborted) return
+    failure = reason
+    onFailure(reason)
+  }
+  const follow = async (log: EventLog, from: bigint): Promise<void> => {
+    try {
+      for await (const frame of log.tail(from, stopping.signal)) {
+        for (const listener of listeners) listener(frame)
+        sequences.set(log.partition, lastSequence(frame))
+      }
+      fail(`The log of partition ${log.partition} has ended.`)
+    } catch (error) {
+      fail(
+        `The log of partition ${log.partition} cannot be read: ${error instanceof Error ? error.message : String(error)}`,
+      )
+    }
+  }
+  const followers = logs.map((log) => {
+    const head = log.head()
+    sequences.set(log.partition, head.sequence)
+    return follow(log, head.sequence + 1n)
+  })
+
+  return {
+    sequence: (partition) => sequences.get(partition) ?? 0n,
+    position: () => new Map(sequences),
+    failure: () => failure,
+    stop: async () => {
+      stopping.abort()
+      await Promise.all(followers)
+    },
+  }
+}

@@ -1,0 +1,155 @@
+/** The gateway, wired by hand: feed, views, submission, and the doors over them. */
+import { randomBytes } from 'node:crypto'
+import type { Projections } from '../projectors/status.ts'
+import type { ViewStore } from '../projectors/view-store.ts'
+import type { Currency } from '../schemas/money.ts'
+import type { Writer } from '../writer/writer.ts'
+import { Admission, type AdmissionListener } from './admission.ts'
+import { DEFAULT_LIMITS, type GatewayLimits } from './bounds.ts'
+import { startFeed } from './feed.ts'
+import { createPipeline } from './graphql.ts'
+import { HotTotals } from './hot-totals.ts'
+import { Hub } from './hub.ts'
+import type { ImportRegistry } from './import-registry.ts'
+import { ReadPoints } from './read-points.ts'
+import { createReadiness } from './readiness.ts'
+import { openServer } from './server.ts'
+import type { Services } from './services.ts'
+import { Submitter } from './submit.ts'
+import { systemClock } from './times.ts'
+import { Views } from './views.ts'
+import { openSockets } from './websocket.ts'
+
+export interface GatewayOptions {
+  /** One per partition, in the order of their numbers. */
+  readonly writers: readonly Writer[]
+  readonly store: ViewStore
+  readonly projections: Projections
+  /** Currencies that accounts may be opened in without saying the scale, by code. */
+  readonly currencies: ReadonlyMap<string, Currency>
+  readonly imports: ImportRegistry
+  readonly host: string
+  /** 0 takes a free one. */
+  readonly port: number
+  /** Serves GraphiQL to browsers at `/graphql`. */
+  readonly graphiql: boolean
+  /** Nanoseconds since 1970. Default: the system's. */
+  readonly clock?: () => bigint
+  /** Gets a line for the operator. */
+  readonly log: (line: string) => void
+  readonly limits?: Partial<GatewayLimits>
+  /** Told of each operation that the door lets in. */
+  readonly onAdmitted?: AdmissionListener
+}
+
+/** A running gateway. */
+export interface Gateway {
+  /** Where it serves: `http://127.0.0.1:4000`. */
+  readonly url: string
+  readonly port: number
+  /** Lets go in order: no new work, sockets a few at a time, what is under way to its end, the rest cut. Idempotent. */
+  stop(): Promise<void>
+  /** What an operator or a test may look at. */
+  figures(): GatewayFigures
+}
+
+export interface GatewayFigures {
+  readonly sockets: number
+  readonly subscriptions: number
+  readonly operations: number
+  readonly pendingCommands: number
+}
+
+const DRAIN_CHECK_MS = 10
+
+/** Starts the gateway and returns once it listens. */
+export async function startGateway(options: GatewayOptions): Promise<Gateway> {
+  const { writers, store, projections, log } = options
+  writers.forEach(({ queue }, index) => {
+    if (queue.partition !== index) throw new RangeError(`writer ${index} is of partition ${queue.partition}`)
+  })
+  const limits: GatewayLimits = { ...DEFAULT_LIMITS, ...options.limits }
+  const clock = options.clock ?? systemClock
+  const points = new ReadPoints(projections, clock, limits.readWaitMs)
+  const views = new Views(store, points)
+  const submitter = new Submitter(writers, views, limits)
+  const hub = new Hub()
+  const hot = new HotTotals(views, limits.hotAccountsMax)
+  // Memory first, so that whoever hears of an outcome reads a balance that includes it.
+  const feed = startFeed(
+    writers.map((writer) => writer.log),
+    [(frame) => hot.apply(frame), (frame) => hub.publish(frame), (frame) => submitter.settle(frame)],
+    (reason) => {
+      log(`gateway: ${reason}`)
+      submitter.stop(reason)
+    },
+  )
+  const services: Services = {
+    views,
+    projections,
+    submitter,
+    hub,
+    feed,
+    hot,
+    commands: { currencies: options.currencies, clock, randomBits: () => randomBytes(10) },
+    limits,
+    log,
+  }
+  const admission = new Admission(limits, () => hub.listeners, options.onAdmitted)
+  const pipeline = createPipeline(services, admission, options)
+  const sockets = openSockets(pipeline, limits, log)
+  const readiness = createReadiness({
+    writers,
+    store,
+    projections,
+    feed,
+    isDraining: () => admission.draining,
+  })
+  const release = async (): Promise<void> => {
+    sockets.stop()
+    submitter.stop('The gateway has stopped.')
+    points.stop()
+    await feed.stop()
+  }
+  try {
+    const server = await openServer(
+      { services, admission, pipeline, sockets, imports: options.imports, readiness, limits },
+      options.host,
+      options.port,
+    )
+    let stopping: Promise<void> | undefined
+    const stop = async (): Promise<void> => {
+      admission.drain()
+      server.close()
+      await sockets.drain(limits.drainMs)
+      await settled(admission, limits.drainMs)
+      await server.cut()
+      await release()
+    }
+    return {
+      url: `http://${hostInUrl(options.host)}:${server.port}`,
+      port: server.port,
+      stop: () => (stopping ??= stop()),
+      figures: () => ({
+        sockets: sockets.count(),
+        subscriptions: hub.listeners,
+        operations: admission.running,
+        pendingCommands: submitter.pending,
+      }),
+    }
+  } catch (error) {
+    await release()
+    throw error
+  }
+}
+
+/** Waits until what is under way is done, within a bound. */
+async function settled(admission: Admission, waitMs: number): Promise<void> {
+  const deadlineMs = Date.now() + waitMs
+  while (admission.running > 0 && Date.now() < deadlineMs)
+    await new Promise((resolve) => setTimeout(resolve, DRAIN_CHECK_MS))
+}
+
+function hostInUrl(host: string): string {
+  return host.includes(':') ? `[${host}]` : host
+}

@@ -1,0 +1,67 @@
+/** The GraphQL pipeline that all transports share: parse, validate, admit, execute, mask. */
+import { parse, type DocumentNode, type GraphQLError, type ParseOptions, type Source } from 'graphql'
+import { createYoga, type Plugin, type YogaServerInstance } from 'graphql-yoga'
+import { useAdmission, type Admission } from './admission.ts'
+import { QUERY_TOKENS_MAX } from './bounds.ts'
+import { answerOf, withLiteralField } from './error-answers.ts'
+import { fault } from './errors.ts'
+import { RequestPoint } from './read-points.ts'
+import { boundedOperation } from './rules.ts'
+import { schema } from './schema/schema.ts'
+import type { RequestContext, Services, Transport } from './services.ts'
+
+export type GraphqlPipeline = YogaServerInstance<{ transport: Transport }, RequestContext>
+
+/** Characters of one query's text: parsed queries are remembered by it, so it bounds that memory as well. */
+const QUERY_CHARACTERS_MAX = 64 * 1024
+
+/** Makes the pipeline. Its HTTP half takes requests whose body is known to be within bounds. */
+export function createPipeline(
+  services: Services,
+  admission: Admission,
+  options: { readonly graphiql: boolean },
+): GraphqlPipeline {
+  return createYoga<{ transport: Transport }, RequestContext>({
+    schema,
+    graphqlEndpoint: '/graphql',
+    logging: false,
+    // The front has counted the body already; a second count costs more than the rest (references: 2.6 ×).
+    maxRequestBodySize: false,
+    cors: false,
+    multipart: false,
+    batching: false,
+    landingPage: false,
+    graphiql: options.graphiql ? { title: 'Purser' } : false,
+    maskedErrors: { errorMessage: '', maskError: (error) => answerOf(error, services.log) },
+    context: ({ transport }) => ({
+      services,
+      transport,
+      point: new RequestPoint(services.views.points),
+      onlyBalances: false,
+    }),
+    plugins: [useBounds(), useAdmission(admission)],
+  })
+}
+
+/** Bounds text and shape before anything is executed, and names fields in what validation finds. */
+function useBounds(): Plugin {
+  return {
+    onParse({ params, setParseFn }) {
+      const { source } = params as { source: string | Source }
+      const text = typeof source === 'string' ? source : source.body
+      if (text.length > QUERY_CHARACTERS_MAX)
+        throw fault('OPERATION_TOO_COMPLEX', `A query has at most ${QUERY_CHARACTERS_MAX} characters.`)
+      setParseFn((query: string | Source, options?: ParseOptions) =>
+        parse(query, { ...options, maxTokens: QUERY_TOKENS_MAX }),
+      )
+    },
+    onValidate({ addValidationRule, params }) {
+      const { documentAST } = params as { documentAST: DocumentNode }
+      addValidationRule(boundedOperation)
+      return ({ result, setResult }) => {
+        const errors = result as readonly GraphQLError[]
+        if (errors.length > 0) setResult(errors.map((error) => withLiteralField(error, documentAST)))
+      }
+    },
+  }
+}

@@ -1,0 +1,128 @@
+/** The schema builder, with the scalars and enums that every part of the schema uses. */
+import SchemaBuilder from '@pothos/core'
+import { GraphQLError, Kind, type ValueNode } from 'graphql'
+import type { Id } from '../../schemas/ids.ts'
+import { formatId } from '../../schemas/ids.ts'
+import { EVENT_KINDS, type EventKind } from '../../schemas/events.ts'
+import { COMMAND_KINDS, type CommandKind } from '../../schemas/commands.ts'
+import type { Position } from '../../schemas/positions.ts'
+import { REFUSAL_CODES, type RefusalCode } from '../../schemas/refusals.ts'
+import { badInput } from '../errors.ts'
+import type { RequestContext } from '../services.ts'
+import { formatTime } from '../times.ts'
+import { encodeCursor, encodePosition, type Place } from '../tokens.ts'
+import { READERS, type ValueType } from '../values.ts'
+
+export const builder = new SchemaBuilder<{
+  Context: RequestContext
+  DefaultFieldNullability: false
+  Scalars: {
+    ID: { Input: string; Output: string }
+    UUID: { Input: Id; Output: Id | string }
+    MinorUnits: { Input: bigint; Output: bigint }
+    Position: { Input: Position; Output: Position }
+    Cursor: { Input: Place; Output: Place }
+    DateTime: { Input: bigint; Output: bigint }
+    UInt32: { Input: number; Output: number }
+    UInt64: { Input: never; Output: bigint }
+  }
+}>({ defaultFieldNullability: false })
+
+/** A scalar that is read as the bulk lane reads the same type. */
+function readAs<Type extends ValueType>(type: Type): (raw: unknown) => never {
+  return (raw) => {
+    const reading = READERS[type](raw)
+    if ('wrong' in reading) throw badInput(undefined, reading.wrong)
+    return reading.value as never
+  }
+}
+
+/** Literals in a query: strings and whole numbers only; no list or object is any of our scalars. */
+function literalAs<Type extends ValueType>(type: Type): (node: ValueNode) => never {
+  const read = readAs(type)
+  return (node) => {
+    try {
+      if (node.kind === Kind.STRING) return read(node.value)
+      if (node.kind === Kind.INT) return read(Number(node.value))
+      return read(undefined)
+    } catch (error) {
+      // With its place in the query, from which the field's name is found.
+      const { message, extensions } = error as GraphQLError
+      throw new GraphQLError(message, { nodes: node, extensions })
+    }
+  }
+}
+
+function scalar<
+  Type extends ValueType & ('UUID' | 'MinorUnits' | 'Position' | 'Cursor' | 'DateTime' | 'UInt32'),
+>(name: Type, description: string, serialize: (value: never) => string | number): void {
+  builder.scalarType(name, {
+    description,
+    serialize: serialize as (value: unknown) => string | number,
+    parseValue: readAs(name),
+    parseLiteral: literalAs(name),
+  })
+}
+
+scalar('UUID', 'A UUID in its canonical text form of 36 characters.', (id: Id | string) =>
+  typeof id === 'string' ? id : formatId(id),
+)
+scalar(
+  'MinorUnits',
+  'A whole number of minor units of a currency, as a string of decimal digits: "1250". Never a JSON number.',
+  (minor: bigint) => minor.toString(),
+)
+scalar(
+  'Position',
+  'How far something is in the log. Opaque: hand it back, compare it for equality, nothing else.',
+  (position: Position) => encodePosition(position),
+)
+scalar('Cursor', 'A place in a list, which is a place in the log. Opaque.', (place: Place) =>
+  encodeCursor(place),
+)
+scalar('DateTime', 'A point in time, RFC 3339, in UTC, with up to nine decimals.', (ns: bigint) =>
+  formatTime(ns),
+)
+scalar('UInt32', 'A whole number from 0 to 4294967295.', (value: number) => value)
+builder.scalarType('UInt64', {
+  description: 'A whole number of up to 64 bits, as a string of decimal digits.',
+  serialize: (value) => String(value),
+})
+
+export const EventKindEnum = builder.enumType('EventKind', {
+  description: 'What has happened.',
+  values: Object.keys(EVENT_KINDS) as EventKind[],
+})
+
+export const CommandKindEnum = builder.enumType('CommandKind', {
+  description: 'What was asked.',
+  values: Object.keys(COMMAND_KINDS) as CommandKind[],
+})
+
+export const RefusalCodeEnum = builder.enumType('RefusalCode', {
+  description: 'Why a command is refused: a closed list, in the order in which the reasons are checked.',
+  values: [...Object.keys(REFUSAL_CODES), 'id_reused', 'id_expired', 'id_in_future'] as RefusalCode[],
+})
+
+export const DirectionEnum = builder.enumType('Direction', {
+  description: 'On which side of a transfer an account stands.',
+  values: { DEBIT: { value: 'debit' }, CREDIT: { value: 'credit' } } as const,
+})
+
+/** A moment that has gone by. */
+export const AsOfInput = builder.inputType('AsOf', {
+  isOneOf: true,
+  description: 'A moment: exactly one of these.',
+  fields: (t) => ({
+    position: t.field({ type: 'Position', description: 'As of this position in the log.' }),
+    time: t.field({ type: 'DateTime', description: 'As of this time, by when things were recorded.' }),
+    effectiveTime: t.field({ type: 'DateTime', description: 'As of this time, by when things took effect.' }),
+  }),
+})
+
+builder.queryType({ description: 'Reads. Each is answered at one position, which it states.' })
+builder.mutationType({
+  description:
+    'Commands. Each answers what came of it: the outcome, or a refusal with its reason. Both are read back from the log.',
+})
+builder.subscriptionType({ description: 'Outcomes and entries as they happen.' })

@@ -1,0 +1,245 @@
+/** An account's history: entries, and pages of them. */
+import { historyPage, type HistoryFilter, type HistoryRow } from '../../projectors/queries/history.ts'
+import type { EventKind } from '../../schemas/events.ts'
+import { formatId, type Id } from '../../schemas/ids.ts'
+import type { Position } from '../../schemas/positions.ts'
+import { PAGE_ITEMS_DEFAULT, PAGE_ITEMS_MAX } from '../bounds.ts'
+import { badInput } from '../errors.ts'
+import type { ReadPoint } from '../read-points.ts'
+import type { RequestContext } from '../services.ts'
+import { placePosition, type Place } from '../tokens.ts'
+import type { AccountIdentity } from '../views.ts'
+import { builder, DirectionEnum, EventKindEnum } from './builder.ts'
+import { Balance, lagOf, Money } from './money.ts'
+import { PageInfo, type PageInfoModel } from './node.ts'
+import { cutPage, pageSize, type PageArguments } from './paging.ts'
+
+/** One entry of one account, from the view or from the feed. */
+export interface EntryModel {
+  readonly identity: AccountIdentity
+  readonly row: HistoryRow
+}
+
+export function placeOfEntry({ row }: EntryModel): Place {
+  return { partition: row.partition, sequence: row.sequence }
+}
+
+export const HistoryEntry = builder.objectRef<EntryModel>('HistoryEntry').implement({
+  description: 'One thing that happened to an account, with its balance right after it.',
+  fields: (t) => ({
+    accountId: t.field({ type: 'UUID', resolve: ({ identity }) => identity.accountId }),
+    kind: t.field({ type: EventKindEnum, resolve: ({ row }) => row.kind }),
+    direction: t.field({
+      type: DirectionEnum,
+      description:
+        'On which side of the transfer the account stands. Entries about the account itself are debits of nothing.',
+      resolve: ({ row }) => row.direction,
+    }),
+    amount: t.field({
+      type: Money,
+      description:
+        'What the transfer moves, reserves or releases. AccountOpened: the overdraft limit, -1 for none.',
+      resolve: ({ row, identity }) => ({
+        minor: row.amount,
+        currency: identity.currency,
+        scale: identity.scale,
+      }),
+    }),
+    counterpartyAccountId: t.field({
+      type: 'UUID',
+      nullable: true,
+      description: 'The account on the other side. Null for entries about the account itself.',
+      resolve: ({ row }, _args, { services }) =>
+        row.counterparty === 0
+          ? null
+          : services.views.accountIdOf({ partition: row.partition, account: row.counterparty }, row.sequence),
+    }),
+    transferId: t.field({
+      type: 'UUID',
+      description: 'Id of the transfer or hold, or of the command about the account.',
+      resolve: ({ row }) => row.transferId,
+    }),
+    relatedId: t.field({
+      type: 'UUID',
+      nullable: true,
+      description: 'The hold that was posted, voided or expired; the transfer that was reversed.',
+      resolve: ({ row }) => row.relatedId ?? null,
+    }),
+    reference: t.field({ type: 'UUID', nullable: true, resolve: ({ row }) => row.reference ?? null }),
+    code: t.field({ type: 'UInt32', resolve: ({ row }) => row.code }),
+    memo: t.string({ resolve: ({ row }) => row.memo }),
+    recordedAt: t.field({ type: 'DateTime', resolve: ({ row }) => row.recordedAtNs }),
+    effectiveAt: t.field({ type: 'DateTime', resolve: ({ row }) => row.effectiveAtNs }),
+    expiresAt: t.field({
+      type: 'DateTime',
+      nullable: true,
+      description: 'When the hold expires. Null: never.',
+      resolve: ({ row }) => (row.expiresAtNs === 0n ? null : row.expiresAtNs),
+    }),
+    balance: t.field({
+      type: Balance,
+      description: 'The balance right after this entry.',
+      resolve: ({ row, identity }) => ({
+        identity,
+        totals: row,
+        version: row.version,
+        position: placePosition(row),
+        recordedAtNs: row.recordedAtNs,
+        isLive: false,
+      }),
+    }),
+    version: t.field({
+      type: 'UInt64',
+      description: 'Which entry of the account it is, from 1, without gaps.',
+      resolve: ({ row }) => row.version,
+    }),
+    position: t.field({
+      type: 'Position',
+      description:
+        'Where the log has it: reads "after" it include it, a subscription "after" it goes on behind it.',
+      resolve: ({ row }) => placePosition(row),
+    }),
+    cursor: t.field({ type: 'Cursor', resolve: (entry) => placeOfEntry(entry) }),
+  }),
+})
+
+const HistoryEdge = builder.objectRef<EntryModel>('HistoryEdge').implement({
+  fields: (t) => ({
+    cursor: t.field({ type: 'Cursor', resolve: (entry) => placeOfEntry(entry) }),
+    node: t.field({ type: HistoryEntry, resolve: (entry) => entry }),
+  }),
+})
+
+export interface HistoryModel {
+  readonly entries: readonly EntryModel[]
+  readonly pageInfo: PageInfoModel
+  readonly position: Position
+}
+
+export const HistoryConnection = builder.objectRef<HistoryModel>('HistoryConnection').implement({
+  description: 'Entries in the order of the log, oldest first.',
+  fields: (t) => ({
+    edges: t.field({ type: [HistoryEdge], resolve: ({ entries }) => [...entries] }),
+    nodes: t.field({ type: [HistoryEntry], resolve: ({ entries }) => [...entries] }),
+    pageInfo: t.field({ type: PageInfo, resolve: ({ pageInfo }) => pageInfo }),
+    position: t.field({
+      type: 'Position',
+      description: 'The position that this page reflects.',
+      resolve: ({ position }) => position,
+    }),
+    lagSeconds: t.float({ resolve: (_page, _args, context) => lagOf(context) }),
+  }),
+})
+
+const HistoryFilterInput = builder.inputType('HistoryFilter', {
+  description: 'All that are given have to hold. Bounds are included.',
+  fields: (t) => ({
+    kinds: t.field({ type: [EventKindEnum] }),
+    direction: t.field({ type: DirectionEnum }),
+    recordedFrom: t.field({ type: 'DateTime' }),
+    recordedTo: t.field({ type: 'DateTime' }),
+    effectiveFrom: t.field({ type: 'DateTime' }),
+    effectiveTo: t.field({ type: 'DateTime' }),
+    counterpartyAccountId: t.field({ type: 'UUID' }),
+    amountMin: t.field({ type: 'MinorUnits' }),
+    amountMax: t.field({ type: 'MinorUnits' }),
+    code: t.field({ type: 'UInt32' }),
+  }),
+})
+
+/** The arguments of a history connection. */
+export const historyArguments = builder.args((t) => ({
+  first: t.int({ description: `The first so many behind "after": 1 to ${PAGE_ITEMS_MAX}.` }),
+  after: t.field({ type: 'Cursor' }),
+  last: t.int({
+    description: `The last so many before "before": 1 to ${PAGE_ITEMS_MAX}. Default: ${PAGE_ITEMS_DEFAULT}, unless "first" is given.`,
+  }),
+  before: t.field({ type: 'Cursor' }),
+  filter: t.field({ type: HistoryFilterInput }),
+}))
+
+interface FilterArguments {
+  readonly kinds?: readonly EventKind[] | null | undefined
+  readonly direction?: 'debit' | 'credit' | null | undefined
+  readonly recordedFrom?: bigint | null | undefined
+  readonly recordedTo?: bigint | null | undefined
+  readonly effectiveFrom?: bigint | null | undefined
+  readonly effectiveTo?: bigint | null | undefined
+  readonly counterpartyAccountId?: Id | null | undefined
+  readonly amountMin?: bigint | null | undefined
+  readonly amountMax?: bigint | null | undefined
+  readonly code?: number | null | undefined
+}
+
+export interface HistoryArguments extends PageArguments {
+  readonly filter?: FilterArguments | null | undefined
+}
+
+/** One page of an account's history at a point. */
+export async function readHistory(
+  { services }: RequestContext,
+  identity: AccountIdentity,
+  args: HistoryArguments,
+  point: ReadPoint,
+): Promise<HistoryModel> {
+  const size = pageSize(args, '')
+  for (const name of ['after', 'before'] as const) {
+    const cursor = args[name]
+    if (cursor && cursor.partition !== identity.partition)
+      throw badInput(name, 'This cursor is not of this account.')
+  }
+  const filter = await filterOf(args.filter, services.views, point, identity)
+  const rows =
+    filter === 'nothing'
+      ? []
+      : await historyPage(
+          services.views.store,
+          identity,
+          {
+            limit: size.items + 1,
+            order: size.backward ? 'newest first' : 'oldest first',
+            ...(args.after ? { afterSequence: args.after.sequence } : {}),
+            ...(args.before ? { beforeSequence: args.before.sequence } : {}),
+            filter,
+          },
+          point.upTo,
+        )
+  const page = cutPage(
+    rows.map((row): EntryModel => ({ identity, row })),
+    size,
+    args,
+    placeOfEntry,
+  )
+  return { entries: page.rows, pageInfo: page.pageInfo, position: point.upTo }
+}
+
+async function filterOf(
+  args: FilterArguments | null | undefined,
+  views: RequestContext['services']['views'],
+  point: ReadPoint,
+  { partition }: AccountIdentity,
+): Promise<HistoryFilter | 'nothing'> {
+  if (!args) return {}
+  let counterparty: number | undefined
+  if (args.counterpartyAccountId) {
+    const other = await views.identity(point, formatId(args.counterpartyAccountId))
+    // Entries name accounts of their own partition only.
+    if (other?.partition !== partition) return 'nothing'
+    counterparty = other.account
+  }
+  const filter = {
+    kinds: args.kinds,
+    direction: args.direction,
+    recordedFromNs: args.recordedFrom,
+    recordedToNs: args.recordedTo,
+    effectiveFromNs: args.effectiveFrom,
+    effectiveToNs: args.effectiveTo,
+    counterparty,
+    amountMin: args.amountMin,
+    amountMax: args.amountMax,
+    code: args.code,
+  }
+  return Object.fromEntries(
+    Object.entries(filter).filter(([, value]) => value !== undefined && value !== null),
+  )
+}

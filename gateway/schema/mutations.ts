@@ -1,0 +1,303 @@
+/** Mutations: one per command. Inputs are made from the table of inputs, results are read back from the log. */
+import type { AccountStatus } from '../../projectors/queries/accounts.ts'
+import type { EventRow } from '../../projectors/queries/events.ts'
+import type { Command } from '../../schemas/commands.ts'
+import { formatId } from '../../schemas/ids.ts'
+import type { Position } from '../../schemas/positions.ts'
+import { toCommand, type InputValues } from '../commands.ts'
+import { badInput } from '../errors.ts'
+import { INPUT_FIELDS, LINKED_TRANSFERS_MAX, type ClientKind } from '../inputs.ts'
+import type { Outcome } from '../outcomes.ts'
+import { prepareReversal } from '../reversals.ts'
+import type { Services } from '../services.ts'
+import { placePosition } from '../tokens.ts'
+import type { AccountIdentity } from '../views.ts'
+import { Account, accountModel, type AccountModel } from './account.ts'
+import { builder } from './builder.ts'
+import { readTransfer, Refused, refusedModel, Transfer, transferModel } from './transfer.ts'
+import type { RefusedModel, TransferModel } from './transfer.ts'
+
+interface TransferAppliedModel {
+  readonly type: 'TransferApplied'
+  readonly transfer: TransferModel
+  readonly position: Position
+  readonly replayed: boolean
+}
+
+const POSITION_TEXT = 'Where the log has it. A read "after" it sees it.'
+const REPLAYED_TEXT = 'True if this id had this outcome before this request: nothing happened twice.'
+
+const TransferApplied = builder.objectRef<TransferAppliedModel>('TransferApplied').implement({
+  description: 'It has happened, and it is durable.',
+  isTypeOf: (value) => (value as Partial<TransferAppliedModel>).type === 'TransferApplied',
+  fields: (t) => ({
+    transfer: t.field({ type: Transfer, resolve: ({ transfer }) => transfer }),
+    position: t.field({
+      type: 'Position',
+      description: POSITION_TEXT,
+      resolve: ({ position }) => position,
+    }),
+    replayed: t.exposeBoolean('replayed', { description: REPLAYED_TEXT }),
+  }),
+})
+
+interface AccountAppliedModel {
+  readonly type: 'AccountApplied'
+  readonly account: AccountModel
+  readonly position: Position
+  readonly replayed: boolean
+}
+
+const AccountApplied = builder.objectRef<AccountAppliedModel>('AccountApplied').implement({
+  description: 'It has happened, and it is durable.',
+  isTypeOf: (value) => (value as Partial<AccountAppliedModel>).type === 'AccountApplied',
+  fields: (t) => ({
+    account: t.field({ type: Account, resolve: ({ account }) => account }),
+    position: t.field({
+      type: 'Position',
+      description: POSITION_TEXT,
+      resolve: ({ position }) => position,
+    }),
+    replayed: t.exposeBoolean('replayed', { description: REPLAYED_TEXT }),
+  }),
+})
+
+interface LinkedAppliedModel {
+  readonly type: 'LinkedTransfersApplied'
+  readonly transfers: readonly TransferModel[]
+  readonly position: Position
+  readonly replayed: boolean
+}
+
+const LinkedTransfersApplied = builder.objectRef<LinkedAppliedModel>('LinkedTransfersApplied').implement({
+  description: 'All of them have happened, and they are durable.',
+  isTypeOf: (value) => (value as Partial<LinkedAppliedModel>).type === 'LinkedTransfersApplied',
+  fields: (t) => ({
+    transfers: t.field({ type: [Transfer], resolve: ({ transfers }) => [...transfers] }),
+    position: t.field({
+      type: 'Position',
+      description: POSITION_TEXT,
+      resolve: ({ position }) => position,
+    }),
+    replayed: t.exposeBoolean('replayed', { description: REPLAYED_TEXT }),
+  }),
+})
+
+const TransferResult = builder.unionType('TransferResult', { types: [TransferApplied, Refused] })
+const AccountResult = builder.unionType('AccountResult', { types: [AccountApplied, Refused] })
+const LinkedTransfersResult = builder.unionType('LinkedTransfersResult', {
+  types: [LinkedTransfersApplied, Refused],
+})
+
+/** The input type of a command, made from the table that the bulk lane reads by. */
+function inputOf(kind: ClientKind) {
+  const name = `${kind[0]!.toUpperCase()}${kind.slice(1)}Input`
+  return builder.inputRef<InputValues>(name).implement({
+    fields: (t) =>
+      Object.fromEntries(
+        Object.entries(INPUT_FIELDS[kind]).map(([field, { type, required, description }]) => [
+          field,
+          t.field({ type, required, description }),
+        ]),
+      ),
+  })
+}
+
+const STATUS_AFTER: Readonly<Partial<Record<EventRow['kind'], AccountStatus>>> = {
+  AccountOpened: 'open',
+  AccountFrozen: 'frozen',
+  AccountUnfrozen: 'open',
+  AccountClosed: 'closed',
+}
+
+async function accountResult(
+  services: Services,
+  command: Command,
+  outcome: Outcome,
+): Promise<AccountAppliedModel | RefusedModel> {
+  if (outcome.refusal !== undefined) return refusedModel(outcome, outcome.refusal)
+  const event = outcome.event()!
+  const identity = await identityAfter(services, command, event)
+  return {
+    type: 'AccountApplied',
+    account: accountModel(identity, STATUS_AFTER[event.kind] ?? 'open', () =>
+      services.views.points.atPlace(outcome.place),
+    ),
+    position: placePosition(outcome.place),
+    replayed: outcome.replayed,
+  }
+}
+
+/** The account of an account event; that of an opening is told by the event itself, so nobody waits for the views. */
+async function identityAfter(
+  services: Services,
+  command: Command,
+  event: EventRow,
+): Promise<AccountIdentity> {
+  const key = { partition: event.partition, account: event.debit.account }
+  if (event.kind !== 'AccountOpened') return services.views.identityOf(key, event.sequence)
+  const identity: AccountIdentity = {
+    ...key,
+    accountId: formatId(command.debit!),
+    owner: event.owner,
+    currency: event.currency,
+    scale: event.scale,
+    overdraftLimit: event.amount,
+    openedSequence: event.sequence,
+    openedAtNs: event.recordedAtNs,
+  }
+  services.views.rememberIdentity(identity)
+  return identity
+}
+
+/** What a transfer's outcome says; the ids of its accounts are known from the command, so nobody waits for the views. */
+async function transferResult(
+  services: Services,
+  command: Command,
+  outcome: Outcome,
+): Promise<TransferAppliedModel | RefusedModel> {
+  if (outcome.refusal !== undefined) return refusedModel(outcome, outcome.refusal)
+  return {
+    type: 'TransferApplied',
+    transfer: await transferOf(services, command, outcome),
+    position: placePosition(outcome.place),
+    replayed: outcome.replayed,
+  }
+}
+
+async function transferOf(services: Services, command: Command, outcome: Outcome): Promise<TransferModel> {
+  const event = outcome.event()!
+  if (outcome.replayed) {
+    const now = await readTransfer(services, event.transferId, outcome.place)
+    if (now !== undefined) return now
+  }
+  for (const side of ['debit', 'credit'] as const) {
+    const id = command[side]
+    const { account } = event[side]
+    if (id !== undefined && account !== 0)
+      services.views.rememberId({ partition: event.partition, account }, formatId(id))
+  }
+  return transferModel([event], [])!
+}
+
+const accountKinds = ['openAccount', 'freezeAccount', 'unfreezeAccount', 'closeAccount'] as const
+const transferKinds = ['transfer', 'placeHold', 'postHold', 'voidHold'] as const
+
+const DESCRIPTIONS: Readonly<Record<ClientKind, string>> = {
+  openAccount: 'Opens an account.',
+  freezeAccount: 'Freezes an account: it moves nothing until it is unfrozen.',
+  unfreezeAccount: 'Unfreezes an account.',
+  closeAccount: 'Closes an account that is empty, for ever.',
+  transfer: 'Moves money from one account to another.',
+  placeHold: 'Reserves money, to be posted in all or part later, voided, or left to expire.',
+  postHold: 'Posts a hold, in all or part; the rest is released.',
+  voidHold: 'Releases a hold.',
+  reverseTransfer: 'Moves back what a transfer moved, by a new transfer. Once per transfer.',
+}
+
+for (const kind of accountKinds) {
+  const Input = inputOf(kind)
+  builder.mutationField(kind, (t) =>
+    t.field({
+      type: AccountResult,
+      description: DESCRIPTIONS[kind],
+      args: { input: t.arg({ type: Input, required: true }) },
+      resolve: async (_root, { input }, { services }) => {
+        const command = toCommand(kind, input, 'input', services.commands)
+        return accountResult(services, command, await services.submitter.one(command, 'input'))
+      },
+    }),
+  )
+}
+
+const TransferInput = inputOf('transfer')
+for (const kind of transferKinds) {
+  const Input = kind === 'transfer' ? TransferInput : inputOf(kind)
+  builder.mutationField(kind, (t) =>
+    t.field({
+      type: TransferResult,
+      description: DESCRIPTIONS[kind],
+      args: { input: t.arg({ type: Input, required: true }) },
+      resolve: async (_root, { input }, { services }) => {
+        const command = toCommand(kind, input, 'input', services.commands)
+        return transferResult(services, command, await services.submitter.one(command, 'input'))
+      },
+    }),
+  )
+}
+
+const ReverseInput = inputOf('reverseTransfer')
+builder.mutationField('reverseTransfer', (t) =>
+  t.field({
+    type: TransferResult,
+    description: DESCRIPTIONS.reverseTransfer,
+    args: { input: t.arg({ type: ReverseInput, required: true }) },
+    resolve: async (_root, { input }, { services }) => {
+      const asked = toCommand('reverseTransfer', input, 'input', services.commands)
+      const prepared = await prepareReversal(services.views, services.feed, asked, 'input')
+      if ('refused' in prepared) return refusedModel(prepared.refused, 'already_reversed')
+      const [settled] = await services.submitter.all([prepared.command], prepared.partition)
+      if (settled instanceof Error) throw settled
+      return transferResult(services, prepared.command, settled!)
+    },
+  }),
+)
+
+const LinkedInput = builder.inputType('LinkedTransfersInput', {
+  fields: (t) => ({
+    transfers: t.field({
+      type: [TransferInput],
+      required: true,
+      description: `1 to ${LINKED_TRANSFERS_MAX}, in order. Each may use what those before it have moved.`,
+    }),
+  }),
+})
+
+builder.mutationField('linkedTransfers', (t) =>
+  t.field({
+    type: LinkedTransfersResult,
+    description: 'Several transfers of which all happen or none.',
+    args: { input: t.arg({ type: LinkedInput, required: true }) },
+    resolve: async (_root, { input }, { services }) => {
+      const count = input.transfers.length
+      if (count < 1 || count > LINKED_TRANSFERS_MAX)
+        throw badInput(
+          'input.transfers',
+          `A linked group has 1 to ${LINKED_TRANSFERS_MAX} transfers, not ${count}.`,
+        )
+      const commands = (input.transfers as readonly InputValues[]).map((values, index) => ({
+        ...toCommand('transfer', values, `input.transfers[${index}]`, services.commands),
+        linked: index < count - 1,
+      }))
+      return linkedResult(services, commands)
+    },
+  }),
+)
+
+async function linkedResult(
+  services: Services,
+  commands: readonly Command[],
+): Promise<LinkedAppliedModel | RefusedModel> {
+  const partitions = await Promise.all(
+    commands.map((command, index) => services.submitter.partitionOf(command, `input.transfers[${index}]`)),
+  )
+  const elsewhere = partitions.findIndex((partition) => partition !== partitions[0])
+  if (elsewhere >= 0) throw services.submitter.crossPartition(`input.transfers[${elsewhere}]`)
+  const settled = await services.submitter.all(commands, partitions[0]!)
+  const outcomes = settled.map((one) => {
+    if (one instanceof Error) throw one
+    return one
+  })
+  // The one that failed by itself says why; the others only say that one did.
+  const own = outcomes.findIndex(({ refusal }) => refusal !== undefined && refusal !== 'linked_failed')
+  const failed = own >= 0 ? own : outcomes.findIndex(({ refusal }) => refusal !== undefined)
+  if (failed >= 0) return refusedModel(outcomes[failed]!, outcomes[failed]!.refusal!, failed)
+  return {
+    type: 'LinkedTransfersApplied',
+    transfers: await Promise.all(
+      outcomes.map((outcome, index) => transferOf(services, commands[index]!, outcome)),
+    ),
+    position: placePosition(outcomes.at(-1)!.place),
+    replayed: outcomes.every(({ replayed }) => replayed),
+  }
+}

@@ -1,0 +1,61 @@
+/** Pages: which rows a connection asks for, and what it says about the rest. */
+import { PAGE_ITEMS_DEFAULT, PAGE_ITEMS_MAX } from '../bounds.ts'
+import { badInput } from '../errors.ts'
+import type { Place } from '../tokens.ts'
+import type { PageInfoModel } from './node.ts'
+
+export interface PageArguments {
+  readonly first?: number | null | undefined
+  readonly after?: Place | null | undefined
+  readonly last?: number | null | undefined
+  readonly before?: Place | null | undefined
+}
+
+/** How many items, and from which end of the list. */
+export interface PageSize {
+  readonly items: number
+  readonly backward: boolean
+}
+
+/**
+ * Reads `first` and `last`. Neither: the newest.
+ * @throws Fault BAD_USER_INPUT that names the argument
+ */
+export function pageSize({ first, last }: PageArguments, field: string): PageSize {
+  if (typeof first === 'number' && typeof last === 'number')
+    throw badInput(`${field}last`, 'Give "first" or "last", not both.')
+  if (typeof first === 'number') return { items: itemsOf(first, `${field}first`), backward: false }
+  return { items: itemsOf(last ?? PAGE_ITEMS_DEFAULT, `${field}last`), backward: true }
+}
+
+/** A number of items within the bounds of a page. */
+export function itemsOf(items: number, field: string): number {
+  if (items < 1 || items > PAGE_ITEMS_MAX)
+    throw badInput(field, `A page has 1 to ${PAGE_ITEMS_MAX} items, not ${items}.`)
+  return items
+}
+
+/**
+ * Cuts what was read (one more than asked for, in reading order) to the page, in list order.
+ */
+export function cutPage<Row>(
+  rows: readonly Row[],
+  { items, backward }: PageSize,
+  { after, before }: PageArguments,
+  placeOf: (row: Row) => Place,
+): { readonly rows: readonly Row[]; readonly pageInfo: PageInfoModel } {
+  const more = rows.length > items
+  const page = rows.slice(0, items)
+  if (backward) page.reverse()
+  const first = page[0]
+  const last = page.at(-1)
+  return {
+    rows: page,
+    pageInfo: {
+      hasNextPage: backward ? Boolean(before) : more,
+      hasPreviousPage: backward ? more : Boolean(after),
+      startCursor: first === undefined ? undefined : placeOf(first),
+      endCursor: last === undefined ? undefined : placeOf(last),
+    },
+  }
+}

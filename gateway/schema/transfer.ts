@@ -1,0 +1,335 @@
+/** Transfers, holds and what ends them; and refusals. */
+import type { EventRow, EventSide } from '../../projectors/queries/events.ts'
+import { REFUSAL_MESSAGES, REFUSAL_TRANSIENT, type RefusalCode } from '../../schemas/refusals.ts'
+import type { Position } from '../../schemas/positions.ts'
+import type { Outcome } from '../outcomes.ts'
+import { formatId } from '../../schemas/ids.ts'
+import type { Services } from '../services.ts'
+import { placePosition, type Place } from '../tokens.ts'
+import { builder, RefusalCodeEnum } from './builder.ts'
+import { Balance, Money, type BalanceModel } from './money.ts'
+import { Node, type NodeModel } from './node.ts'
+import { stateOf, transferKindOf, type TransferKind, type TransferState } from './transfer-state.ts'
+
+/** A transfer: its own events in order, and what came of it. */
+export interface TransferModel extends NodeModel {
+  readonly type: 'Transfer'
+  readonly event: EventRow
+  readonly own: readonly EventRow[]
+  readonly related: readonly EventRow[]
+  readonly kind: TransferKind
+  readonly state: TransferState
+}
+
+/** The transfer that these events tell of; undefined if there are none, or if they are about an account. */
+export function transferModel(
+  own: readonly EventRow[],
+  related: readonly EventRow[],
+): TransferModel | undefined {
+  const event = own[0]
+  const kind = event === undefined ? undefined : transferKindOf(event)
+  if (event === undefined || kind === undefined) return undefined
+  return {
+    type: 'Transfer',
+    nodeId: event.transferId,
+    event,
+    own,
+    related,
+    kind,
+    state: stateOf(own, related),
+  }
+}
+
+function placeOf(event: EventRow): Place {
+  return { partition: event.partition, sequence: event.sequence }
+}
+
+type SideName = 'debit' | 'credit'
+
+/** The account of one side: by its number, or as a refusal names it. Undefined: the event names none. */
+export function accountIdOf(
+  services: Services,
+  event: EventRow,
+  side: SideName,
+): Promise<string> | string | undefined {
+  const { account } = event[side]
+  if (account !== 0)
+    return services.views.accountIdOf({ partition: event.partition, account }, event.sequence)
+  const named = event.namedAccounts.split(',')[side === 'debit' ? 0 : 1]
+  return named === undefined || named === '' ? undefined : named
+}
+
+/** The balance that an event states for one side. Undefined: there is no such account. */
+export function balanceOfSide(
+  services: Services,
+  event: EventRow,
+  side: EventSide,
+): BalanceModel | undefined {
+  if (side.account === 0) return undefined
+  const key = { partition: event.partition, account: side.account }
+  return {
+    identity: () => services.views.identityOf(key, event.sequence),
+    totals: side,
+    version: side.version,
+    position: placePosition(placeOf(event)),
+    recordedAtNs: event.recordedAtNs,
+    isLive: false,
+  }
+}
+
+const TransferKindEnum = builder.enumType('TransferKind', {
+  values: ['TRANSFER', 'HOLD', 'HOLD_POST', 'HOLD_VOID', 'REVERSAL'] as const,
+})
+
+export const TransferStateEnum = builder.enumType('TransferState', {
+  values: {
+    PENDING: { value: 'PENDING', description: 'A hold that is open: reserved, not moved.' },
+    POSTED: { value: 'POSTED', description: 'The money has moved.' },
+    VOIDED: { value: 'VOIDED', description: 'A hold that was released.' },
+    EXPIRED: { value: 'EXPIRED', description: 'A hold that ran out.' },
+    REFUSED: { value: 'REFUSED', description: 'Nothing moved; `refusal` says why.' },
+    REVERSED: {
+      value: 'REVERSED',
+      description: 'The money had moved, and was moved back by another transfer.',
+    },
+  } as const,
+})
+
+/** Why something was refused. */
+export interface RefusalModel {
+  readonly code: RefusalCode
+}
+
+export const Refusal = builder.objectRef<RefusalModel>('Refusal').implement({
+  fields: (t) => ({
+    code: t.field({ type: RefusalCodeEnum, resolve: ({ code }) => code }),
+    message: t.string({
+      description: 'What is wrong and what to do, for people.',
+      resolve: ({ code }) => REFUSAL_MESSAGES[code],
+    }),
+    transient: t.boolean({
+      description: 'True if the same request may well succeed later, under a new id.',
+      resolve: ({ code }) => REFUSAL_TRANSIENT[code],
+    }),
+  }),
+})
+
+const Timeline = builder.objectRef<EventRow>('Timeline').implement({
+  description: 'When a command went through the stages of its life.',
+  fields: (t) => ({
+    received: t.field({
+      type: 'DateTime',
+      description: 'A door took it in.',
+      resolve: ({ receivedAtNs }) => receivedAtNs,
+    }),
+    committed: t.field({
+      type: 'DateTime',
+      description: 'The writer decided it and wrote it down: recorded_at.',
+      resolve: ({ recordedAtNs }) => recordedAtNs,
+    }),
+    projected: t.field({
+      type: 'DateTime',
+      nullable: true,
+      description: 'The views came to include it. Null: not yet, or longer ago than this gateway remembers.',
+      resolve: (event, _args, { services }) => services.views.points.projectedAtNs(placeOf(event)) ?? null,
+    }),
+    effective: t.field({
+      type: 'DateTime',
+      description: 'Business time.',
+      resolve: ({ effectiveAtNs }) => effectiveAtNs,
+    }),
+  }),
+})
+
+export const Transfer = builder.objectRef<TransferModel>('Transfer')
+Transfer.implement({
+  description: 'Money moved, reserved, released or moved back, or refused to be.',
+  interfaces: [Node],
+  isTypeOf: (value) => (value as Partial<TransferModel>).type === 'Transfer',
+  fields: (t) => ({
+    kind: t.field({ type: TransferKindEnum, resolve: ({ kind }) => kind }),
+    state: t.field({ type: TransferStateEnum, resolve: ({ state }) => state }),
+    amount: t.field({
+      type: Money,
+      nullable: true,
+      description:
+        'What was asked for; for a hold that was posted or voided, how much. Null: refused, and no currency is known.',
+      resolve: ({ event }) =>
+        event.currency === '' ? null : { minor: event.amount, currency: event.currency, scale: event.scale },
+    }),
+    postedAmount: t.field({
+      type: Money,
+      nullable: true,
+      description: 'What has moved. Null: nothing.',
+      resolve: ({ event, kind, own, related, state }) => {
+        if (state !== 'POSTED' && state !== 'REVERSED') return null
+        const posted = kind === 'HOLD' ? related.find((other) => other.kind === 'HoldPosted') : own[0]
+        const { amount, currency, scale } = posted ?? event
+        return { minor: amount, currency, scale }
+      },
+    }),
+    debitAccountId: t.field({
+      type: 'UUID',
+      nullable: true,
+      resolve: async ({ event }, _args, { services }) =>
+        (await accountIdOf(services, event, 'debit')) ?? null,
+    }),
+    creditAccountId: t.field({
+      type: 'UUID',
+      nullable: true,
+      resolve: async ({ event }, _args, { services }) =>
+        (await accountIdOf(services, event, 'credit')) ?? null,
+    }),
+    debitBalance: t.field({
+      type: Balance,
+      nullable: true,
+      description:
+        'The debit account right after this; for a refusal, as it was seen. Null: there is no such account.',
+      resolve: ({ event }, _args, { services }) => balanceOfSide(services, event, event.debit) ?? null,
+    }),
+    creditBalance: t.field({
+      type: Balance,
+      nullable: true,
+      description:
+        'The credit account right after this; for a refusal, as it was seen. Null: there is no such account.',
+      resolve: ({ event }, _args, { services }) => balanceOfSide(services, event, event.credit) ?? null,
+    }),
+    refusal: t.field({
+      type: Refusal,
+      nullable: true,
+      resolve: ({ event }) => (event.refusal === undefined ? null : { code: event.refusal }),
+    }),
+    relatedId: t.field({
+      type: 'UUID',
+      nullable: true,
+      description: 'The hold that this posts or voids; the transfer that this reverses.',
+      resolve: ({ event }) => event.relatedId ?? null,
+    }),
+    related: t.field({
+      type: Transfer,
+      nullable: true,
+      description: 'The transfer behind `relatedId`.',
+      resolve: async ({ event }, _args, { services }) =>
+        event.relatedId === undefined
+          ? null
+          : ((await readTransfer(services, event.relatedId, placeOf(event))) ?? null),
+    }),
+    postedById: t.field({
+      type: 'UUID',
+      nullable: true,
+      description: 'What posted this hold.',
+      resolve: ({ related }) => related.find(({ kind }) => kind === 'HoldPosted')?.transferId ?? null,
+    }),
+    voidedById: t.field({
+      type: 'UUID',
+      nullable: true,
+      description: 'What voided this hold.',
+      resolve: ({ related }) => related.find(({ kind }) => kind === 'HoldVoided')?.transferId ?? null,
+    }),
+    reversedById: t.field({
+      type: 'UUID',
+      nullable: true,
+      description: 'The transfer that reversed this one.',
+      resolve: ({ related }) => related.find(({ kind }) => kind === 'TransferReversed')?.transferId ?? null,
+    }),
+    expiresAt: t.field({
+      type: 'DateTime',
+      nullable: true,
+      description: 'When the hold expires. Null: never.',
+      resolve: ({ event }) => (event.expiresAtNs === 0n ? null : event.expiresAtNs),
+    }),
+    code: t.field({ type: 'UInt32', resolve: ({ event }) => event.code }),
+    reference: t.field({ type: 'UUID', nullable: true, resolve: ({ event }) => event.reference ?? null }),
+    memo: t.string({ resolve: ({ event }) => event.memo }),
+    linkIndex: t.int({
+      nullable: true,
+      description: 'Place in its linked group, from 1. Null: not linked.',
+      resolve: ({ event }) => (event.linkIndex === 0 ? null : event.linkIndex),
+    }),
+    timeline: t.field({ type: Timeline, resolve: ({ event }) => event }),
+    position: t.field({
+      type: 'Position',
+      description: 'Where the log has its outcome.',
+      resolve: ({ event }) => placePosition(placeOf(event)),
+    }),
+  }),
+})
+
+/** A transfer as the views have it at the point, or at one that includes the place. */
+export async function readTransfer(
+  services: Services,
+  id: string,
+  at: Place,
+): Promise<TransferModel | undefined> {
+  const point = await services.views.points.atPlace(at)
+  const [own, related] = await Promise.all([
+    services.views.events(point, id),
+    services.views.related(point, id),
+  ])
+  return transferModel(own, related)
+}
+
+/** A command that was refused: data, not an error. */
+export interface RefusedModel extends RefusalModel {
+  readonly type: 'Refused'
+  readonly outcome: Outcome
+  /** Place of the refused transfer within its linked group, from 0. */
+  readonly index: number | undefined
+}
+
+export function refusedModel(outcome: Outcome, code: RefusalCode, index?: number): RefusedModel {
+  return { type: 'Refused', code, outcome, index }
+}
+
+export const Refused = builder.objectRef<RefusedModel>('Refused').implement({
+  description: 'The command was refused. Nothing moved, and its id stays refused.',
+  isTypeOf: (value) => (value as Partial<RefusedModel>).type === 'Refused',
+  fields: (t) => ({
+    id: t.field({
+      type: 'UUID',
+      description: 'Id of the command.',
+      resolve: ({ outcome }) => formatId(outcome.id),
+    }),
+    code: t.field({ type: RefusalCodeEnum, resolve: ({ code }) => code }),
+    message: t.string({
+      description: 'What is wrong and what to do, for people.',
+      resolve: ({ code }) => REFUSAL_MESSAGES[code],
+    }),
+    transient: t.boolean({
+      description: 'True if the same request may well succeed later, under a new id.',
+      resolve: ({ code }) => REFUSAL_TRANSIENT[code],
+    }),
+    debitBalance: t.field({
+      type: Balance,
+      nullable: true,
+      description: 'What the debit account (or the account) was seen to have. Null: not looked at.',
+      resolve: ({ outcome }, _args, { services }) => {
+        const event = outcome.event()
+        return event === undefined ? null : (balanceOfSide(services, event, event.debit) ?? null)
+      },
+    }),
+    creditBalance: t.field({
+      type: Balance,
+      nullable: true,
+      description: 'What the credit account was seen to have. Null: not looked at.',
+      resolve: ({ outcome }, _args, { services }) => {
+        const event = outcome.event()
+        return event === undefined ? null : (balanceOfSide(services, event, event.credit) ?? null)
+      },
+    }),
+    index: t.int({
+      nullable: true,
+      description: 'Which transfer of a linked group was refused, from 0.',
+      resolve: ({ index }) => index ?? null,
+    }),
+    position: t.field({
+      type: 'Position',
+      description: 'Where the log says so; for an id, where it was found to be used or consumed.',
+      resolve: ({ outcome }): Position => placePosition(outcome.place),
+    }),
+    replayed: t.boolean({
+      description: 'True if this id had been refused before this request.',
+      resolve: ({ outcome }) => outcome.replayed,
+    }),
+  }),
+})

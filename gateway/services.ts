@@ -1,0 +1,34 @@
+/** What the doors work with, wired once by `startGateway`. */
+import type { Projections } from '../projectors/status.ts'
+import type { GatewayLimits } from './bounds.ts'
+import type { CommandContext } from './commands.ts'
+import type { Feed } from './feed.ts'
+import type { HotTotals } from './hot-totals.ts'
+import type { Hub } from './hub.ts'
+import type { RequestPoint } from './read-points.ts'
+import type { Submitter } from './submit.ts'
+import type { Views } from './views.ts'
+
+export interface Services {
+  readonly views: Views
+  readonly projections: Projections
+  readonly submitter: Submitter
+  readonly hub: Hub
+  readonly feed: Feed
+  readonly hot: HotTotals
+  readonly commands: CommandContext
+  readonly limits: GatewayLimits
+  readonly log: (line: string) => void
+}
+
+/** By which way an operation came in. */
+export type Transport = 'http' | 'sse' | 'ws' | 'bulk'
+
+/** What resolvers get. */
+export interface RequestContext {
+  readonly services: Services
+  readonly transport: Transport
+  readonly point: RequestPoint
+  /** True if the operation asks for current balances and nothing else: then memory may answer. */
+  readonly onlyBalances: boolean
+}

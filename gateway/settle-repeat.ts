@@ -1,0 +1,39 @@
+/**
+ * Commands that were consumed without an event: the id was known, or is older than what the core remembers, or too new.
+ * The views say which, once they include the frame that consumed the command: every event under the id stands at or before
+ * that frame, so what is not found then has never happened.
+ */
+import { encodeCommands, type Command } from '../schemas/commands.ts'
+import { fingerprintOf } from '../schemas/fingerprint.ts'
+import { lastSequence, type Frame } from '../schemas/frames.ts'
+import { formatId, uuidV7TimeMs } from '../schemas/ids.ts'
+import { ID_AHEAD_MS_MAX } from '../schemas/limits.ts'
+import { idRefusal, outcomeOf, type Outcome } from './outcomes.ts'
+import type { Place } from './tokens.ts'
+import type { Views } from './views.ts'
+
+const NS_PER_MS = 1_000_000n
+
+/**
+ * The outcome of a command that `frame` consumed and that made no event.
+ * @throws Fault NOT_YET where the views do not come to include the frame in time: the same id may be sent again
+ */
+export async function settleRepeat(
+  views: Views,
+  command: Command,
+  frame: Frame,
+  waitMs: number,
+): Promise<Outcome> {
+  const place: Place = { partition: frame.partition, sequence: lastSequence(frame) }
+  const point = await views.points.atPlace(place, waitMs)
+  // The first event of an id is its outcome; an expired hold has a second one.
+  const first = (await views.events(point, formatId(command.id)))[0]
+  if (first !== undefined) {
+    const isSameBody = first.fingerprint === fingerprintOf(encodeCommands([command]))
+    return isSameBody
+      ? outcomeOf(command.id, first, true)
+      : idRefusal(command.id, 'id_reused', { partition: first.partition, sequence: first.sequence })
+  }
+  const isAhead = uuidV7TimeMs(command.id) > Number(frame.timeNs / NS_PER_MS) + ID_AHEAD_MS_MAX
+  return idRefusal(command.id, isAhead ? 'id_in_future' : 'id_expired', place)
+}

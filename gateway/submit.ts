@@ -1,0 +1,212 @@
+/** The only code that reaches a writer: offers commands to their partition, and learns their outcomes from the feed. */
+import { encodeCommands, commandSlots, type Command } from '../schemas/commands.ts'
+import { decodeEvent } from '../schemas/events.ts'
+import { fingerprintOf } from '../schemas/fingerprint.ts'
+import type { Frame } from '../schemas/frames.ts'
+import { formatId, isNilId, NIL_ID } from '../schemas/ids.ts'
+import { BATCH_COMMANDS_MAX, COMMAND_SLOT_BYTES } from '../schemas/limits.ts'
+import { partitionOf } from '../schemas/partitions.ts'
+import { refusalOf } from '../schemas/refusals.ts'
+import type { Writer } from '../writer/writer.ts'
+import type { GatewayLimits } from './bounds.ts'
+import { fault, type Fault } from './errors.ts'
+import { eventRowOf, type Outcome } from './outcomes.ts'
+import { PendingCommands, type PendingBatch } from './pending.ts'
+import type { FrameRows } from './rows.ts'
+import { ID_WORDS, putIdWords } from './rows.ts'
+import { settleRepeat } from './settle-repeat.ts'
+import type { Views } from './views.ts'
+
+/** A command's outcome, or why it is not known. */
+export type Settled = Outcome | Fault
+
+const GIVE_UP_EVERY_MS = 500
+const RETRY_AFTER_MS = 100
+
+export class Submitter {
+  readonly #writers: readonly Writer[]
+  readonly #views: Views
+  readonly #limits: GatewayLimits
+  readonly #pending: readonly PendingCommands[]
+  readonly #sweeper: NodeJS.Timeout
+  #stopped: string | undefined
+
+  constructor(writers: readonly Writer[], views: Views, limits: GatewayLimits) {
+    this.#writers = writers
+    this.#views = views
+    this.#limits = limits
+    this.#pending = writers.map(() => new PendingCommands())
+    this.#sweeper = setInterval(() => {
+      const beforeMs = Date.now() - limits.outcomeWaitMs
+      for (const pending of this.#pending) pending.giveUp(beforeMs)
+    }, GIVE_UP_EVERY_MS).unref()
+  }
+
+  /** Commands whose outcome is waited for. */
+  get pending(): number {
+    return this.#pending.reduce((sum, { count }) => sum + count, 0)
+  }
+
+  /** Gets each frame of the feed. */
+  settle(frame: Frame): void {
+    this.#pending[frame.partition]?.settle(frame)
+  }
+
+  /**
+   * The partition that decides a command.
+   * @throws Fault CROSS_PARTITION where its accounts live in different ones
+   */
+  async partitionOf(command: Command, path: string): Promise<number> {
+    const partitions = this.#writers.length
+    if (partitions === 1) return 0
+    if (command.debit !== undefined && !isNilId(command.debit)) {
+      const partition = partitionOf(command.debit, partitions)
+      const credit = command.credit ?? NIL_ID
+      if (!isNilId(credit) && partitionOf(credit, partitions) !== partition)
+        throw this.crossPartition(`${path}.creditAccountId`)
+      return partition
+    }
+    // A hold is posted and voided where it was placed. One that nobody knows is refused wherever it goes.
+    const related = command.related ?? NIL_ID
+    const known = await this.#views.events(this.#views.points.current(), formatId(related))
+    return known[0]?.partition ?? partitionOf(related, partitions)
+  }
+
+  /** The answer to a command whose accounts do not live together. */
+  crossPartition(field: string): Fault {
+    return fault('CROSS_PARTITION', 'The accounts live in different partitions. Nothing happened.', { field })
+  }
+
+  /** The outcome of one command. @throws Fault */
+  async one(command: Command, path: string): Promise<Outcome> {
+    const [settled] = await this.all([command], await this.partitionOf(command, path))
+    if (settled instanceof Error) throw settled
+    return settled!
+  }
+
+  /**
+   * The outcomes of commands that are offered together and decided one right behind the other, in their order.
+   * @throws Fault BUSY, WRITER_STOPPED: nothing was taken
+   */
+  all(commands: readonly Command[], partition: number): Promise<Settled[]> {
+    if (commands.length > BATCH_COMMANDS_MAX) throw new RangeError(`${commands.length} commands in one offer`)
+    const pending = this.#pending[partition]!
+    if (this.#stopped !== undefined) throw stopped(this.#stopped)
+    if (pending.count + commands.length > this.#limits.pendingCommandsMax) throw busy()
+    const slots = encodeCommands(commands)
+    const offer = this.#writers[partition]!.queue.offer(slots, commands.length)
+    if (offer.kind === 'busy') throw busy()
+    if (offer.kind === 'stopped') throw stopped('The writer has stopped.')
+    return new Promise((resolve) => {
+      pending.add(new Batch(commands, slots, offer.firstOffset, this.#views, this.#limits, resolve))
+    })
+  }
+
+  /** Takes no more, and tells those who wait that their outcome will not be known here. */
+  stop(reason: string): void {
+    this.#stopped = reason
+    clearInterval(this.#sweeper)
+    for (const pending of this.#pending) pending.giveUp(Infinity)
+  }
+}
+
+function busy(): Fault {
+  return fault('BUSY', 'More commands wait than fit. Nothing was taken: send it again, with the same id.', {
+    retryAfterMs: RETRY_AFTER_MS,
+  })
+}
+
+function stopped(reason: string): Fault {
+  return fault('WRITER_STOPPED', `No commands are taken: ${reason} Send it again later, with the same id.`)
+}
+
+function unknownOutcome(command: Command): Fault {
+  return fault(
+    'OUTCOME_UNKNOWN',
+    'The command was taken, and its outcome is not known yet. Send it again with the same id: it takes effect once at most.',
+    { id: formatId(command.id) },
+  )
+}
+
+/** One offer under way. */
+class Batch implements PendingBatch {
+  readonly firstOffset: bigint
+  readonly count: number
+  readonly ids: Int32Array
+  readonly offeredAtMs = Date.now()
+  readonly #commands: readonly Command[]
+  readonly #slots: Uint8Array
+  /** Slot at which each command begins; a text takes slots of its own. */
+  readonly #slotOf: Uint32Array
+  readonly #views: Views
+  readonly #limits: GatewayLimits
+  readonly #resolve: (settled: Settled[]) => void
+  readonly #settled: Settled[]
+  #left: number
+
+  constructor(
+    commands: readonly Command[],
+    slots: Uint8Array,
+    firstOffset: bigint,
+    views: Views,
+    limits: GatewayLimits,
+    resolve: (settled: Settled[]) => void,
+  ) {
+    this.firstOffset = firstOffset
+    this.count = commands.length
+    this.ids = new Int32Array(commands.length * ID_WORDS)
+    this.#commands = commands
+    this.#slots = slots
+    this.#slotOf = new Uint32Array(commands.length + 1)
+    this.#views = views
+    this.#limits = limits
+    this.#resolve = resolve
+    this.#settled = new Array<Settled>(commands.length)
+    this.#left = commands.length
+    const view = new DataView(slots.buffer, slots.byteOffset, slots.byteLength)
+    commands.forEach((command, index) => {
+      putIdWords(this.ids, index * ID_WORDS, command.id)
+      const slot = this.#slotOf[index]!
+      const text = slot * COMMAND_SLOT_BYTES + 136
+      this.#slotOf[index + 1] =
+        slot + commandSlots(view.getUint16(text, true), view.getUint16(text + 2, true))
+    })
+  }
+
+  onEvent(index: number, rows: FrameRows, byte: number): void {
+    const command = this.#commands[index]!
+    // Another door may have sent the same id a moment before: then the event is the outcome of what that one asked.
+    if (rows.fingerprint(byte) !== this.#fingerprint(index)) return this.onSilent(index, rows.frame)
+    const refusal = rows.refusal(byte)
+    this.#settle(index, {
+      id: command.id,
+      place: { partition: rows.frame.partition, sequence: rows.sequence(byte) },
+      refusal: refusal === 0 ? undefined : refusalOf(refusal),
+      replayed: false,
+      event: () => eventRowOf(decodeEvent(rows.frame.payload, byte)),
+    })
+  }
+
+  onSilent(index: number, frame: Frame): void {
+    settleRepeat(this.#views, this.#commands[index]!, frame, this.#limits.outcomeWaitMs).then(
+      (outcome) => this.#settle(index, outcome),
+      // A fault of the views leaves the outcome unknown: the same id, sent again, will tell.
+      () => this.#settle(index, unknownOutcome(this.#commands[index]!)),
+    )
+  }
+
+  onUnknown(index: number): void {
+    for (let rest = index; rest < this.count; rest++)
+      this.#settle(rest, unknownOutcome(this.#commands[rest]!))
+  }
+
+  #fingerprint(index: number): bigint {
+    const from = this.#slotOf[index]! * COMMAND_SLOT_BYTES
+    return fingerprintOf(this.#slots.subarray(from, this.#slotOf[index + 1]! * COMMAND_SLOT_BYTES))
+  }
+
+  #settle(index: number, settled: Settled): void {
+    this.#settled[index] = settled
+    if (--this.#left === 0) this.#resolve(this.#settled)
+  }
+}
