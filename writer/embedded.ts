@@ -75,6 +75,7 @@ export async function startEmbeddedWriter(options: EmbeddedWriterOptions): Promi
   // The core wants commands only when it serves, and by then both are there.
   let queue: MemoryQueue | undefined
   let writer: Embedded | undefined
+  let failedEarly: Error | undefined
   const core = new CoreWorker(
     {
       dataDir,
@@ -85,7 +86,10 @@ export async function startEmbeddedWriter(options: EmbeddedWriterOptions): Promi
     {
       wanted: () => queue!.wanted(),
       notice: tell,
-      failed: (error) => writer?.fail(error),
+      failed: (error) => {
+        failedEarly = error
+        writer?.fail(error)
+      },
     },
   )
   let file: RunningFileLog | undefined
@@ -108,7 +112,8 @@ export async function startEmbeddedWriter(options: EmbeddedWriterOptions): Promi
     // A log that fails meanwhile rejects `stopped`; it cannot stop for another reason before the core has served.
     const serving = await Promise.race([core.recover(head, file.slabs, file.corePort), file.stopped])
     if (serving === undefined) throw new Error('the log stopped before the core served')
-    await untilEpoch(log, serving.epoch)
+    await Promise.race([untilEpoch(log, serving.epoch), file.stopped])
+    if (failedEarly !== undefined) throw failedEarly
     writer = new Embedded(core, file, queue, status, {
       log: file.recovery,
       snapshot: snapshotFile === undefined ? undefined : { file: snapshotFile, sequence },
