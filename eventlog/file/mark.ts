@@ -73,19 +73,15 @@ function decodeSlot(bytes: Uint8Array, partition: number): { turn: bigint; mark:
   }
 }
 
-/** Opens a partition's mark, making the file if there is none. A slot that is torn or damaged counts as not written. */
+/**
+ * Opens a partition's mark. The file is made at the first write, so that a log which is refused is left as it is. A slot
+ * that is torn or damaged counts as not written.
+ */
 export function openMark(disk: Disk, dir: string, partition: number): MarkFile {
   const folder = path.join(dir, logFolder(partition))
   const name = path.join(folder, 'mark')
-  let file: DiskFile
-  try {
-    file = disk.open(name, 'write')
-  } catch (error) {
-    if (!isAbsent(error)) throw error
-    file = disk.open(name, 'create')
-    disk.syncFolder(folder)
-  }
-  const bytes = readUpTo(file, 0, 2 * SLOT_BYTES)
+  let file = openExisting(disk, name)
+  const bytes = file === undefined ? new Uint8Array(0) : readUpTo(file, 0, 2 * SLOT_BYTES)
   const slots = [bytes.subarray(0, SLOT_BYTES), bytes.subarray(SLOT_BYTES)]
     .map((slot) => decodeSlot(slot, partition))
     .filter((slot) => slot !== undefined)
@@ -96,14 +92,27 @@ export function openMark(disk: Disk, dir: string, partition: number): MarkFile {
   return {
     found: newest?.mark,
     write(mark) {
+      if (file === undefined) {
+        file = disk.open(name, 'create')
+        disk.syncFolder(folder)
+      }
       turn++
       writeAll(file, [encodeSlot(partition, turn, mark)], Number(turn % 2n) * SLOT_BYTES)
     },
     sync: () => {
-      file.sync()
+      file?.sync()
     },
     close: () => {
-      file.close()
+      file?.close()
     },
+  }
+}
+
+function openExisting(disk: Disk, name: string): DiskFile | undefined {
+  try {
+    return disk.open(name, 'write')
+  } catch (error) {
+    if (isAbsent(error)) return undefined
+    throw error
   }
 }

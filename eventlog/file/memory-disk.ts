@@ -32,6 +32,8 @@ export interface MemoryDisk extends Disk {
   operations(): number
   /** Every file with its bytes as read now, by name. */
   files(): Map<string, Uint8Array<ArrayBuffer>>
+  /** Every file with the bytes that are durable, by name: what the harshest crash would leave now. */
+  durableFiles(): Map<string, Uint8Array<ArrayBuffer>>
   /** Puts a file on the disk, durably. */
   put(file: string, bytes: Uint8Array): void
 }
@@ -185,6 +187,7 @@ export function createMemoryDisk(): MemoryDisk {
     },
     operations: () => operations,
     files: () => new Map([...names].map(([name, node]) => [name, node.now.slice()])),
+    durableFiles: () => new Map([...durableNames].map(([name, node]) => [name, node.durable.slice()])),
     put(file, bytes) {
       const node: Node = { now: bytes.slice(), durable: bytes.slice(), dirtyPages: new Set() }
       names.set(file, node)
