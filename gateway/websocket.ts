@@ -1,9 +1,15 @@
 /** GraphQL over WebSocket (graphql-transport-ws), on the pipeline that HTTP uses, with the bounds that nothing sets for us. */
 import type { IncomingMessage } from 'node:http'
 import type { Duplex } from 'node:stream'
-import type { GraphQLError} from 'graphql';
-import { type ExecutionArgs } from 'graphql'
-import { CloseCode, handleProtocols, makeServer, type OperationResult, type Server, type SubscribePayload } from 'graphql-ws'
+import type { DocumentNode, ExecutionArgs, GraphQLError, GraphQLSchema } from 'graphql'
+import {
+  CloseCode,
+  handleProtocols,
+  makeServer,
+  type OperationResult,
+  type Server,
+  type SubscribePayload,
+} from 'graphql-ws'
 import { WebSocketServer, type WebSocket } from 'ws'
 import type { GatewayLimits } from './bounds.ts'
 import { answerOf } from './error-answers.ts'
