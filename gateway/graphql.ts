@@ -15,6 +15,20 @@ export type GraphqlPipeline = YogaServerInstance<{ transport: Transport }, Reque
 /** Characters of one query's text: parsed queries are remembered by it, so it bounds that memory as well. */
 const QUERY_CHARACTERS_MAX = 64 * 1024
 
+/** Open brackets of one query's text at a time: the parser recurses, and thousands of them would end its stack. */
+const QUERY_NESTING_MAX = 200
+
+/** Brackets open at the deepest place. Those in strings count as well: no honest text comes near the bound. */
+function nestingOf(text: string): number {
+  let open = 0
+  let deepest = 0
+  for (const [bracket] of text.matchAll(/[{}[\]()]/g)) {
+    open += bracket === '{' || bracket === '[' || bracket === '(' ? 1 : -1
+    if (open > deepest) deepest = open
+  }
+  return deepest
+}
+
 /** Makes the pipeline. Its HTTP half takes requests whose body is known to be within bounds. */
 export function createPipeline(
   services: Services,
@@ -51,6 +65,8 @@ function useBounds(): Plugin {
       const text = typeof source === 'string' ? source : source.body
       if (text.length > QUERY_CHARACTERS_MAX)
         throw fault('OPERATION_TOO_COMPLEX', `A query has at most ${QUERY_CHARACTERS_MAX} characters.`)
+      if (nestingOf(text) > QUERY_NESTING_MAX)
+        throw fault('OPERATION_TOO_COMPLEX', `A query nests at most ${QUERY_NESTING_MAX} brackets.`)
       setParseFn((query: string | Source, options?: ParseOptions) =>
         parse(query, { ...options, maxTokens: QUERY_TOKENS_MAX }),
       )
