@@ -19,6 +19,7 @@ const COMMANDS: readonly AddCommand[] = [addStart, addDemo, addImport, addAudit,
  */
 export async function main(args: readonly string[]): Promise<void> {
   const json = args.includes('--json')
+  guardProcess(json)
   const program = new Command('purser')
     .description(
       'An event-sourced wallet platform: single-writer core, event log, ClickHouse views, GraphQL.',
@@ -31,9 +32,24 @@ export async function main(args: readonly string[]): Promise<void> {
     await program.parseAsync([...args], { from: 'user' })
   } catch (error) {
     if (error instanceof CommanderError && error.exitCode === 0) return
-    if (error instanceof CommanderError && args.length === 0) process.stderr.write(program.helpInformation())
+    if (error instanceof CommanderError && error.code === 'commander.help') {
+      process.stderr.write(program.helpInformation())
+      process.exitCode = 2
+      return
+    }
     process.exitCode = reportFailure(error, createOutput(json, process), isDebugging())
   }
+}
+
+/** What nobody caught is broken logic: it ends the process, with a sentence like every other failure. */
+function guardProcess(json: boolean): void {
+  const end = (error: unknown): void => {
+    process.exit(reportFailure(error, createOutput(json, process), isDebugging()))
+  }
+  process.on('uncaughtException', end)
+  process.on('unhandledRejection', end)
+  // Whoever reads our output may leave early: `purser demo | head`.
+  process.stdout.on('error', () => undefined)
 }
 
 const run: Run = async (options, work) => {

@@ -13,7 +13,7 @@ import { startProjections, type RunningProjections } from '../projectors/runtime
 import type { ViewStore } from '../projectors/view-store.ts'
 import type { Currency } from '../schemas/money.ts'
 import type { Position } from '../schemas/positions.ts'
-import { startEmbeddedWriter, type EmbeddedWriter } from '../writer/embedded.ts'
+import { startEmbeddedWriter, type EmbeddedWriter, type EmbeddedWriterOptions } from '../writer/embedded.ts'
 
 export interface PlatformOptions {
   readonly dataDir: string
@@ -23,6 +23,8 @@ export interface PlatformOptions {
   readonly currencies: ReadonlyMap<string, Currency>
   readonly graphiql: boolean
   readonly engineMemoryBytes: number
+  /** How the core is dimensioned; by default as large as it may be. */
+  readonly core?: NonNullable<EmbeddedWriterOptions['core']>
   /** Gets a line for the operator. */
   readonly log: (line: string) => void
 }
@@ -126,13 +128,13 @@ async function assemble(options: PlatformOptions, parts: Parts): Promise<Platfor
 
 /** Both take seconds on a large folder and need nothing of each other. Where one fails, the other is stopped by the caller. */
 async function startBoth(
-  { engineMemoryBytes, log }: PlatformOptions,
+  { engineMemoryBytes, core, log }: PlatformOptions,
   dataDir: string,
   parts: Parts,
 ): Promise<{ engine: Engine; writer: EmbeddedWriter }> {
   const starts = await Promise.allSettled([
     startEngine({ dataDir: path.join(dataDir, VIEWS_FOLDER), memoryBytesMax: engineMemoryBytes, log }),
-    startEmbeddedWriter({ dataDir, log }),
+    startEmbeddedWriter({ dataDir, log, ...(core === undefined ? {} : { core }) }),
   ] as const)
   const [engine, writer] = starts
   if (engine.status === 'fulfilled') parts.engine = engine.value

@@ -66,13 +66,7 @@ export function describeFailure(error: unknown): FailureReport {
 function classify(error: unknown): { code: FailureCode; message: string; details?: Record<string, unknown> } {
   if (error instanceof CommandFailure)
     return { code: error.failureCode, message: error.message, details: { ...error.details } }
-  if (error instanceof CommanderError)
-    return {
-      code: 'usage',
-      message: `${error.message.replace(/^error: /, '')} See: purser --help.`.replace(/^./, (first) =>
-        first.toUpperCase(),
-      ),
-    }
+  if (error instanceof CommanderError) return { code: 'usage', message: usageSentence(error.message) }
   if (!(error instanceof Error))
     return { code: 'internal', message: `Something unexpected happened: ${String(error)}` }
   const { code, reason } = error as { code?: unknown; reason?: unknown }
@@ -87,6 +81,15 @@ function classify(error: unknown): { code: FailureCode; message: string; details
     code: 'internal',
     message: `This should not have happened: ${error.message} Please report it with the command that you ran.`,
   }
+}
+
+/** Commander's own words as a sentence, with where to look. */
+function usageSentence(text: string): string {
+  const plain = text
+    .replace(/^error: /, '')
+    .replaceAll(/\s*\n\s*/g, ' ')
+    .replace(/[.\s]*$/, '')
+  return `${plain.charAt(0).toUpperCase()}${plain.slice(1)}. See: purser --help.`
 }
 
 /**

@@ -39,7 +39,7 @@ export interface Comparison {
 }
 
 const EXAMPLES_MAX = 20
-const READERS = 4
+const READERS = 8
 
 /**
  * Compares all customers' accounts.
