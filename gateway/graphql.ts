@@ -18,11 +18,14 @@ const QUERY_CHARACTERS_MAX = 64 * 1024
 /** Open brackets of one query's text at a time: the parser recurses, and thousands of them would end its stack. */
 const QUERY_NESTING_MAX = 200
 
-/** Brackets open at the deepest place. Those in strings count as well: no honest text comes near the bound. */
+/** Strings, block strings and comments, as the GraphQL lexer sees them: brackets in them nest nothing. */
+const TEXT_WITHOUT_NESTING = /"""(?:\\"""|[\s\S])*?"""|"(?:\\.|[^"\\\n])*"|#[^\n]*/g
+
+/** Brackets open at the deepest place. */
 function nestingOf(text: string): number {
   let open = 0
   let deepest = 0
-  for (const [bracket] of text.matchAll(/[{}[\]()]/g)) {
+  for (const [bracket] of text.replace(TEXT_WITHOUT_NESTING, '').matchAll(/[{}[\]()]/g)) {
     open += bracket === '{' || bracket === '[' || bracket === '(' ? 1 : -1
     if (open > deepest) deepest = open
   }
