@@ -1,7 +1,19 @@
 import tseslint from 'typescript-eslint'
 
 /** What code that must stay deterministic may not touch: it gets time, chance and the world as arguments. */
-const impure = ['Date', 'setTimeout', 'setInterval', 'setImmediate', 'queueMicrotask', 'performance', 'process', 'Buffer', 'fetch', 'crypto', 'Promise']
+const impure = [
+  'Date',
+  'setTimeout',
+  'setInterval',
+  'setImmediate',
+  'queueMicrotask',
+  'performance',
+  'process',
+  'Buffer',
+  'fetch',
+  'crypto',
+  'Promise',
+]
 
 /** Folder → folders of ours it may import from: the arrows of docs/architecture.md, in one table. */
 const mayImport = {
@@ -16,17 +28,26 @@ const ours = Object.keys(mayImport)
 
 export default tseslint.config(
   { ignores: ['dist/**', 'node_modules/**', 'data/**'] },
-  { files: ['**/*.ts'], extends: [tseslint.configs.recommendedTypeChecked, tseslint.configs.stylisticTypeChecked] },
+  {
+    files: ['**/*.ts'],
+    extends: [tseslint.configs.recommendedTypeChecked, tseslint.configs.stylisticTypeChecked],
+  },
   {
     files: ['**/*.ts'],
     languageOptions: { parserOptions: { projectService: true, tsconfigRootDir: import.meta.dirname } },
     rules: {
       '@typescript-eslint/no-floating-promises': 'error',
       '@typescript-eslint/no-misused-promises': 'error',
-      '@typescript-eslint/switch-exhaustiveness-check': ['error', { considerDefaultExhaustiveForUnions: true }],
+      '@typescript-eslint/switch-exhaustiveness-check': [
+        'error',
+        { considerDefaultExhaustiveForUnions: true },
+      ],
       '@typescript-eslint/no-non-null-assertion': 'off',
       '@typescript-eslint/consistent-type-definitions': 'off',
-      '@typescript-eslint/restrict-template-expressions': ['error', { allowNumber: true, allowBoolean: true, allow: [{ name: ['bigint'], from: 'lib' }] }],
+      '@typescript-eslint/restrict-template-expressions': [
+        'error',
+        { allowNumber: true, allowBoolean: true, allow: [{ name: ['bigint'], from: 'lib' }] },
+      ],
       '@typescript-eslint/consistent-type-imports': 'error',
       '@typescript-eslint/no-unused-vars': ['error', { argsIgnorePattern: '^_', varsIgnorePattern: '^_' }],
       '@typescript-eslint/require-await': 'off',
@@ -43,7 +64,10 @@ export default tseslint.config(
         {
           patterns: ours
             .filter((other) => other !== folder && !mayImport[folder].includes(other))
-            .map((other) => ({ regex: `^(\\.\\./)+${other}/`, message: `${folder} may not import ${other}: see docs/architecture.md` })),
+            .map((other) => ({
+              regex: `^(\\.\\./)+${other}/`,
+              message: `${folder} may not import ${other}: see docs/architecture.md`,
+            })),
         },
       ],
     },
@@ -53,11 +77,20 @@ export default tseslint.config(
     files: ['schemas/**/*.ts', 'writer/core/**/*.ts'],
     ignores: ['**/*.test.ts'],
     rules: {
-      'no-restricted-globals': ['error', ...impure.map((name) => ({ name, message: 'This folder is pure: pass it in.' }))],
-      'no-restricted-properties': ['error', { object: 'Math', property: 'random', message: 'This folder is pure: pass it in.' }],
+      'no-restricted-globals': [
+        'error',
+        ...impure.map((name) => ({ name, message: 'This folder is pure: pass it in.' })),
+      ],
+      'no-restricted-properties': [
+        'error',
+        { object: 'Math', property: 'random', message: 'This folder is pure: pass it in.' },
+      ],
       'no-restricted-syntax': [
         'error',
-        { selector: 'ImportDeclaration[source.value=/^node:/]', message: 'This folder is pure: it imports nothing of Node.' },
+        {
+          selector: 'ImportDeclaration[source.value=/^node:/]',
+          message: 'This folder is pure: it imports nothing of Node.',
+        },
         { selector: ':function[async=true]', message: 'This folder is pure: no promises.' },
         { selector: 'AwaitExpression', message: 'This folder is pure: no promises.' },
       ],

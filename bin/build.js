@@ -20,7 +20,7 @@ function sources() {
     const from = path.join(root, folder)
     try {
       return readdirSync(from, { recursive: true, encoding: 'utf8' })
-        .filter((name) => name.endsWith('.ts') && !name.endsWith('.test.ts') && !name.endsWith('.d.ts'))
+        .filter((name) => name.endsWith('.ts') && !/\.(test|testing|d)\.ts$/.test(name))
         .map((name) => path.join(from, name))
     } catch {
       return []
