@@ -129,7 +129,9 @@ function notNil(values: InputValues, field: string, wrong: Wrong): Id {
 }
 
 function boundedText(value: unknown, bytesMax: number, field: string, wrong: Wrong): string {
-  const text = (value as string | null | undefined) ?? ''
+  const reading = READERS.String(value ?? '')
+  if ('wrong' in reading) throw wrong(field, reading.wrong)
+  const text = reading.value
   // A character is at most three bytes per UTF-16 unit, so most texts need no count.
   if (text.length * 3 > bytesMax && Buffer.byteLength(text) > bytesMax)
     throw wrong(field, `Longer than ${bytesMax} bytes of UTF-8.`)

@@ -7,6 +7,9 @@ import { badInput, codeOf, fault, type Fault } from './errors.ts'
 /** `Variable "$input" got invalid value "x" at "input.transfers[3].amount"; …` (graphql-js, execution/values). */
 const VARIABLE = /^Variable "\$(\w+)"(?:.* at "([^"]+)")?/s
 
+/** `…; Field "id" of required type "UUID!" was not provided.`, `…; Field "fee" is not defined by type "TransferInput".` */
+const FIELD = /; Field "(\w+)" (?:of required type|is not defined)/
+
 /** Turns whatever was thrown into what the caller may see; the rest goes to the log under a correlation id. */
 export function answerOf(error: unknown, log: (line: string) => void): Error {
   if (!(error instanceof GraphQLError)) return hidden(error, undefined, log)
@@ -28,8 +31,10 @@ export function answerOf(error: unknown, log: (line: string) => void): Error {
       })
     if (!(cause instanceof GraphQLError)) return hidden(cause, error, log)
   }
-  const variable = VARIABLE.exec(error.message)
-  if (variable !== null) return badInput(variable[2] ?? variable[1], sentence(error.message))
+  const field = variableField(error.message)
+  if (field !== undefined) return badInput(field, sentence(error.message))
+  if (error.message.startsWith('Syntax Error'))
+    return fault('GRAPHQL_PARSE_FAILED', error.message, {}, placeOf(error))
   return new GraphQLError(error.message, {
     ...placeOf(error),
     extensions: { code: 'BAD_REQUEST', retryable: false, ...error.extensions },
@@ -76,8 +81,16 @@ function nameOf(chain: readonly (ASTNode | readonly ASTNode[])[], key: string | 
 
 function withVariableField(error: Fault): Fault {
   if (error.extensions['field'] !== undefined) return error
-  const variable = VARIABLE.exec(error.message)
-  return variable === null ? error : withField(error, variable[2] ?? variable[1]!)
+  const field = variableField(error.message)
+  return field === undefined ? error : withField(error, field)
+}
+
+/** The field that an error about a variable is about; where one is missing or unknown, its own name comes last. */
+function variableField(message: string): string | undefined {
+  const variable = VARIABLE.exec(message)
+  if (variable === null) return undefined
+  const own = FIELD.exec(message)?.[1]
+  return `${variable[2] ?? variable[1]!}${own === undefined ? '' : `.${own}`}`
 }
 
 function withField(error: GraphQLError, field: string): GraphQLError {

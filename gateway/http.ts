@@ -13,12 +13,20 @@ export async function readBody(request: IncomingMessage, bytesMax: number): Prom
   checkLength(request, bytesMax)
   const chunks: Buffer[] = []
   let bytes = 0
-  for await (const chunk of request as AsyncIterable<Buffer>) {
-    bytes += chunk.length
-    if (bytes > bytesMax) throw tooLarge(bytesMax)
-    chunks.push(chunk)
-  }
-  return Buffer.concat(chunks, bytes)
+  // Not by iteration: to leave a loop over the request would cut the connection, and with it the answer.
+  return new Promise((resolve, reject) => {
+    const onData = (chunk: Buffer): void => {
+      bytes += chunk.length
+      if (bytes <= bytesMax) return void chunks.push(chunk)
+      chunks.length = 0
+      request.off('data', onData)
+      reject(tooLarge(bytesMax))
+    }
+    request.on('data', onData)
+    request.once('end', () => resolve(Buffer.concat(chunks, bytes)))
+    request.once('error', reject)
+    request.once('close', () => reject(fault('BAD_REQUEST', 'The body was cut off.')))
+  })
 }
 
 /** @throws Fault REQUEST_TOO_LARGE where the announced length says so */

@@ -3,6 +3,9 @@
  * the ids are first used, and the same when they are used again: so that time is kept here, per chunk of rows, durably,
  * before any id is made of it. A chunk whose ids have expired unused gets a further base time; all are kept, in order.
  *
+ * With its first base time a chunk may get an anchor: text by which the importer tells later whether it is still the same
+ * chunk. It is kept and handed back, and means nothing here.
+ *
  * One file per import, named by the digest of its name; a line of JSON per base time, appended and synced.
  */
 import { createHash } from 'node:crypto'
@@ -14,12 +17,15 @@ import { LruMap } from './lru.ts'
 export interface ImportRegistry {
   /** The base times of a chunk, in the order in which they were begun; empty: none yet. */
   baseTimes(importName: string, chunk: number): Promise<readonly number[]>
+  /** The anchor that came with the first base time; undefined: none did, or there is no base time. */
+  anchor(importName: string, chunk: number): Promise<string | undefined>
   /**
    * Begins a further base time of a chunk and returns it once it is durable.
    * @param nowMs milliseconds since 1970
+   * @param anchor kept with the first base time, at most ANCHOR_BYTES_MAX
    * @throws ImportRegistryFullError
    */
-  begin(importName: string, chunk: number, nowMs: number): Promise<number>
+  begin(importName: string, chunk: number, nowMs: number, anchor?: string): Promise<number>
 }
 
 /** A bound of the registry is reached. */
@@ -29,12 +35,24 @@ export class ImportRegistryFullError extends Error {
 
 export const IMPORT_NAME_BYTES_MAX = 128
 export const IMPORT_CHUNKS_MAX = 1_000_000
+export const ANCHOR_BYTES_MAX = 64
 export const BASE_TIMES_MAX = 64
 const IMPORTS_MAX = 10_000
 const IMPORTS_CACHED_MAX = 64
 
-/** Chunk → base times. */
-type Chunks = Map<number, number[]>
+/** A line of an import's file. */
+interface Entry {
+  readonly import: string
+  readonly chunk: number
+  readonly baseMs: number
+  readonly anchor?: string
+}
+
+interface ChunkTimes {
+  readonly times: readonly number[]
+  readonly anchor: string | undefined
+}
+type Chunks = Map<number, ChunkTimes>
 
 /** Keeps the base times in files of a folder of their own; it is made if missing. */
 export function createFileImportRegistry(dir: string): ImportRegistry {
@@ -52,19 +70,24 @@ class FileImportRegistry implements ImportRegistry {
   }
 
   baseTimes(importName: string, chunk: number): Promise<readonly number[]> {
-    return this.#inTurn(async () => [...((await this.#load(importName)).get(chunk) ?? [])])
+    return this.#inTurn(async () => (await this.#load(importName)).get(chunk)?.times ?? [])
   }
 
-  begin(importName: string, chunk: number, nowMs: number): Promise<number> {
+  anchor(importName: string, chunk: number): Promise<string | undefined> {
+    return this.#inTurn(async () => (await this.#load(importName)).get(chunk)?.anchor)
+  }
+
+  begin(importName: string, chunk: number, nowMs: number, anchor?: string): Promise<number> {
     return this.#inTurn(async () => {
       const chunks = await this.#load(importName)
-      const times = chunks.get(chunk) ?? []
+      const times = chunks.get(chunk)?.times ?? []
       if (times.length >= BASE_TIMES_MAX)
         throw new ImportRegistryFullError(`chunk ${chunk} has ${BASE_TIMES_MAX} base times already`)
       if (chunks.size === 0 && (await this.#count()) >= IMPORTS_MAX)
         throw new ImportRegistryFullError(`there are ${IMPORTS_MAX} imports already`)
-      await this.#append(importName, chunk, nowMs)
-      chunks.set(chunk, [...times, nowMs])
+      const entry = { import: importName, chunk, baseMs: nowMs, ...(anchor === undefined ? {} : { anchor }) }
+      await this.#append(entry)
+      take(chunks, entry)
       return nowMs
     })
   }
@@ -95,14 +118,14 @@ class FileImportRegistry implements ImportRegistry {
     }
   }
 
-  async #append(importName: string, chunk: number, baseMs: number): Promise<void> {
+  async #append(entry: Entry): Promise<void> {
     await mkdir(this.#dir, { recursive: true })
     const file = await open(
-      this.#file(importName),
+      this.#file(entry.import),
       constants.O_WRONLY | constants.O_CREAT | constants.O_APPEND,
     )
     try {
-      await file.write(`${JSON.stringify({ import: importName, chunk, baseMs })}\n`)
+      await file.write(`${JSON.stringify(entry)}\n`)
       await file.sync()
     } finally {
       await file.close()
@@ -130,10 +153,15 @@ async function readChunks(file: string): Promise<Chunks> {
   if (end < text.length) await truncate(file, Buffer.byteLength(text.slice(0, end)))
   for (const line of text.slice(0, end).split('\n')) {
     if (line === '') continue
-    const { chunk, baseMs } = JSON.parse(line) as { chunk: number; baseMs: number }
-    const times = chunks.get(chunk)
-    if (times === undefined) chunks.set(chunk, [baseMs])
-    else times.push(baseMs)
+    take(chunks, JSON.parse(line) as Entry)
   }
   return chunks
+}
+
+function take(chunks: Chunks, { chunk, baseMs, anchor }: Entry): void {
+  const known = chunks.get(chunk)
+  chunks.set(chunk, {
+    times: [...(known?.times ?? []), baseMs],
+    anchor: known === undefined ? anchor : known.anchor,
+  })
 }

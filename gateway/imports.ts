@@ -4,9 +4,12 @@
  *   GET  /imports/{name}/chunks/{n}                     {"baseTimesMs": […]}
  *   POST /imports/{name}/chunks/{n}  {"further": false}  the same; begins the first one where there is none yet
  *   POST /imports/{name}/chunks/{n}  {"further": true}   begins a further one
+ *
+ * With the first one may come an `"anchor"`, which every later answer has as well.
  */
 import { badInput, fault } from './errors.ts'
 import {
+  ANCHOR_BYTES_MAX,
   IMPORT_CHUNKS_MAX,
   IMPORT_NAME_BYTES_MAX,
   ImportRegistryFullError,
@@ -16,6 +19,12 @@ import {
 export interface ImportChunk {
   readonly name: string
   readonly chunk: number
+}
+
+/** What is known of a chunk. */
+export interface ChunkAnswer {
+  readonly baseTimesMs: readonly number[]
+  readonly anchor?: string
 }
 
 const IMPORT_PATH = /^\/imports\/([^/]+)\/chunks\/(\d{1,9})$/
@@ -51,8 +60,9 @@ function decoded(text: string): string | undefined {
 export async function listBaseTimes(
   imports: ImportRegistry,
   { name, chunk }: ImportChunk,
-): Promise<{ baseTimesMs: readonly number[] }> {
-  return { baseTimesMs: await imports.baseTimes(name, chunk) }
+): Promise<ChunkAnswer> {
+  const anchor = await imports.anchor(name, chunk)
+  return { baseTimesMs: await imports.baseTimes(name, chunk), ...(anchor === undefined ? {} : { anchor }) }
 }
 
 /** Begins a base time where one is needed, and answers them all. @throws Fault */
@@ -61,14 +71,17 @@ export async function beginBaseTime(
   importChunk: ImportChunk,
   body: Readonly<Record<string, unknown>>,
   nowMs: number,
-): Promise<{ baseTimesMs: readonly number[] }> {
+): Promise<ChunkAnswer> {
   const further = body['further'] ?? false
   if (typeof further !== 'boolean') throw badInput('further', 'Expected true or false.')
+  const anchor = body['anchor']
+  if (anchor !== undefined && (typeof anchor !== 'string' || Buffer.byteLength(anchor) > ANCHOR_BYTES_MAX))
+    throw badInput('anchor', `Expected text of at most ${ANCHOR_BYTES_MAX} bytes.`)
   const { name, chunk } = importChunk
   const known = await imports.baseTimes(name, chunk)
-  if (known.length > 0 && !further) return { baseTimesMs: known }
+  if (known.length > 0 && !further) return listBaseTimes(imports, importChunk)
   try {
-    await imports.begin(name, chunk, nowMs)
+    await imports.begin(name, chunk, nowMs, anchor)
   } catch (error) {
     if (error instanceof ImportRegistryFullError)
       throw fault('FORBIDDEN', `No further base time is kept: ${error.message}.`)

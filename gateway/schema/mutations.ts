@@ -5,6 +5,7 @@ import type { Command } from '../../schemas/commands.ts'
 import { formatId } from '../../schemas/ids.ts'
 import type { Position } from '../../schemas/positions.ts'
 import { toCommand, type InputValues } from '../commands.ts'
+import { checkCurrency } from '../currency-check.ts'
 import { badInput } from '../errors.ts'
 import { INPUT_FIELDS, LINKED_TRANSFERS_MAX, type ClientKind } from '../inputs.ts'
 import type { Outcome } from '../outcomes.ts'
@@ -220,6 +221,7 @@ for (const kind of transferKinds) {
       args: { input: t.arg({ type: Input, required: true }) },
       resolve: async (_root, { input }, { services }) => {
         const command = toCommand(kind, input, 'input', services.commands)
+        await checkCurrency(services, command, 'input')
         return transferResult(services, command, await services.submitter.one(command, 'input'))
       },
     }),
@@ -278,6 +280,9 @@ async function linkedResult(
   services: Services,
   commands: readonly Command[],
 ): Promise<LinkedAppliedModel | RefusedModel> {
+  await Promise.all(
+    commands.map((command, index) => checkCurrency(services, command, `input.transfers[${index}]`)),
+  )
   const partitions = await Promise.all(
     commands.map((command, index) => services.submitter.partitionOf(command, `input.transfers[${index}]`)),
   )

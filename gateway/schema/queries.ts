@@ -44,15 +44,33 @@ async function readTransferAt(
   return transferModel(own, related)
 }
 
-/** The account that a read is about. @throws Fault BAD_USER_INPUT where there is none by the point */
+/**
+ * What is not in the views may be on its way into them: before an answer says that there is no such thing, it waits until
+ * they include what the feed had brought when it was asked for.
+ * @throws Fault NOT_YET
+ */
+async function findAt<Found>(
+  { services: { views, feed } }: RequestContext,
+  point: ReadPoint,
+  find: (point: ReadPoint) => Promise<Found | undefined>,
+): Promise<{ readonly found: Found; readonly point: ReadPoint } | undefined> {
+  const now = await find(point)
+  if (now !== undefined) return { found: now, point }
+  const later = await views.points.at(feed.position())
+  if (later === point) return undefined
+  const found = await find(later)
+  return found === undefined ? undefined : { found, point: later }
+}
+
+/** The account that a read is about. @throws Fault BAD_USER_INPUT where there is none */
 async function accountOf(
-  { services }: RequestContext,
+  context: RequestContext,
   id: string,
   point: ReadPoint,
-): Promise<AccountIdentity> {
-  const identity = await services.views.identity(point, id)
-  if (identity === undefined) throw badInput('accountId', 'There is no account with this id.')
-  return identity
+): Promise<{ readonly found: AccountIdentity; readonly point: ReadPoint }> {
+  const found = await findAt(context, point, (at) => context.services.views.identity(at, id))
+  if (found === undefined) throw badInput('accountId', 'There is no account with this id.')
+  return found
 }
 
 builder.queryField('node', (t) =>
@@ -68,11 +86,14 @@ builder.queryField('node', (t) =>
       const text = id.toLowerCase()
       if (!/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/.test(text)) return null
       const point = await context.point.at(after)
-      const [account, transfer] = await Promise.all([
-        readAccount(context, text, point),
-        readTransferAt(context, text, point),
-      ])
-      return account ?? transfer ?? null
+      const node = await findAt<AccountModel | TransferModel>(context, point, async (at) => {
+        const [account, transfer] = await Promise.all([
+          readAccount(context, text, at),
+          readTransferAt(context, text, at),
+        ])
+        return account ?? transfer
+      })
+      return node?.found ?? null
     },
   }),
 )
@@ -86,8 +107,11 @@ builder.queryField('account', (t) =>
       id: t.arg({ type: 'UUID', required: true }),
       after: t.arg({ type: 'Position', description: AFTER_TEXT }),
     },
-    resolve: async (_root, { id, after }, context) =>
-      (await readAccount(context, formatId(id), await context.point.at(after))) ?? null,
+    resolve: async (_root, { id, after }, context) => {
+      const point = await context.point.at(after)
+      const account = await findAt(context, point, (at) => readAccount(context, formatId(id), at))
+      return account?.found ?? null
+    },
   }),
 )
 
@@ -145,8 +169,8 @@ builder.queryField('balance', (t) =>
         if (hot !== undefined) return hot
       }
       const needed = neededFor(moment, context.services, 'at.time')
-      const point = await context.point.at(joined(after ?? undefined, needed))
-      return readBalance(context.services, await accountOf(context, id, point), point, moment)
+      const account = await accountOf(context, id, await context.point.at(joined(after ?? undefined, needed)))
+      return readBalance(context.services, account.found, account.point, moment)
     },
   }),
 )
@@ -170,8 +194,9 @@ builder.queryField('history', (t) =>
       afterPosition: t.arg({ type: 'Position', description: AFTER_TEXT }),
     },
     resolve: async (_root, { accountId, afterPosition, ...args }, context) => {
-      const point = await context.point.at(afterPosition)
-      return readHistory(context, await accountOf(context, formatId(accountId), point), args, point)
+      const at = await context.point.at(afterPosition)
+      const { found, point } = await accountOf(context, formatId(accountId), at)
+      return readHistory(context, found, args, point)
     },
   }),
 )
@@ -185,8 +210,11 @@ builder.queryField('transfer', (t) =>
       id: t.arg({ type: 'UUID', required: true }),
       after: t.arg({ type: 'Position', description: AFTER_TEXT }),
     },
-    resolve: async (_root, { id, after }, context) =>
-      (await readTransferAt(context, formatId(id), await context.point.at(after))) ?? null,
+    resolve: async (_root, { id, after }, context) => {
+      const point = await context.point.at(after)
+      const transfer = await findAt(context, point, (at) => readTransferAt(context, formatId(id), at))
+      return transfer?.found ?? null
+    },
   }),
 )
 
