@@ -3,9 +3,15 @@ import { readFileSync, readdirSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { gzipSync } from 'node:zlib'
 import { expect, test } from 'vitest'
-import { accountIdOf } from '../cli/external-ids.ts'
+import { readConfig } from '../cli/config.ts'
+import { accountIdOf, rowDigest } from '../cli/external-ids.ts'
 import { graphql } from '../cli/graphql-client.ts'
 import { CHUNK_LINES } from '../cli/import/chunks.ts'
+import { importLines } from '../cli/import/import-lines.ts'
+import { chunkBaseTimes } from '../cli/import/lane.ts'
+import type { ImportReport } from '../cli/import/report.ts'
+import { readRow, type ImportLine, type ImportRow } from '../cli/import/rows.ts'
+import { startPlatform } from '../cli/platform.ts'
 import { onlyJson, purser, spawnPurser, startServer, withFolder } from './support/purser.ts'
 
 const CUSTOMERS = 7
@@ -116,6 +122,61 @@ test('a bad line is named: it ends the import, or is skipped as asked; refusals 
       accepted: 0, replayed: good.length, refused: report['refused'], bad: 3,
     }) // prettier-ignore
   }))
+
+test('a file whose rows have moved to other chunks is not loaded a second time', () =>
+  withFolder(async (folder) => {
+    const all = rows(CHUNK_LINES + 10)
+    const file = path.join(folder, 'rows.ndjson')
+    const data = ['--data', path.join(folder, 'data')]
+    const server = await startServer(path.join(folder, 'data'))
+    writeFileSync(file, ndjson(all))
+    await importJson(file, ...data)
+
+    writeFileSync(file, ndjson([...all, { ...all.at(-1)!, id: 'one more at the end' }]))
+    expect(await importJson(file, ...data)).toMatchObject({ accepted: 1, replayed: all.length })
+
+    writeFileSync(file, ndjson([...all.slice(0, 50), { ...all.at(-1)!, id: 'in between' }, ...all.slice(50)]))
+    const moved = await purser('import', file, '--json', ...data)
+    expect(moved.exitCode).toBe(1)
+    expect(onlyJson(moved.stdout)).toMatchObject({ error: { code: 'import_differs' } })
+    expect(moved.stdout).toContain(`line ${CHUNK_LINES + 1}`)
+    await server.stop()
+    // The row in between is in the chunk that has not moved away; none of the others has happened twice.
+    const audit = onlyJson((await purser('audit', '--json', ...data)).stdout)
+    expect(audit).toMatchObject({ ok: true, sequence: String(all.length + 2) })
+  }))
+
+test('rows whose ids have expired before they took effect get younger ones, and happen once', () =>
+  withFolder(async (folder) => {
+    const config = readConfig({ data: folder, port: '0', graphiql: 'false', engineMemory: '512' }, {})
+    const platform = await startPlatform({ ...config, core: { idsPerGeneration: 64 }, log: () => undefined })
+    try {
+      const { url } = platform
+      const importRows = (name: string, of: readonly object[]): Promise<ImportReport> =>
+        importLines({ url, name, lines: linesOf(of), onError: 'stop' })
+      const all = rows(20) as ImportRow[]
+      // A run that was cut off right after it had begun the chunk, and then others' commands, until its ids are too old.
+      const digest = rowDigest('late', all[0]!.type, all[0]!.id)
+      await chunkBaseTimes(url, 'late', 0, { further: false, anchor: `0:${digest.toString('hex', 0, 8)}` })
+      await new Promise((resolve) => setTimeout(resolve, 5))
+      await importRows('others', rows(400))
+
+      // Its accounts are opened by now, under other ids.
+      const transfers = all.filter(({ type }) => type === 'transfer')
+      const first = await importRows('late', all)
+      expect(first).toMatchObject({ accepted: transfers.length, replayed: 0, refused: { account_exists: CUSTOMERS + 1 } })
+      const kept = await chunkBaseTimes(url, 'late', 0, { further: false, anchor: '' })
+      expect(kept.baseTimesMs.length).toBe(2)
+      const again = await importRows('late', all)
+      expect(again).toMatchObject({ accepted: 0, replayed: transfers.length, refused: first.refused })
+    } finally {
+      await platform.stop()
+    }
+  })) // prettier-ignore
+
+async function* linesOf(of: readonly object[]): AsyncGenerator<ImportLine> {
+  for (const [index, row] of of.entries()) yield readRow(row, index + 1)
+}
 
 function toCsv(of: readonly object[]): string {
   const value = (row: object, column: string): string => `${(row as Record<string, string | boolean>)[column] ?? ''}`

@@ -86,13 +86,21 @@ describe('the code', () => {
     expect(readers.map(({ name }) => name)).toEqual(['cli/config.ts'])
   })
 
-  test('every source is used: imported by another, or an entry of its own', () => {
-    const imported = new Set(
-      sources.flatMap(({ name, text }) => [...importsOf(name, text), ...entriesOf(name, text)]),
-    )
-    const entries = /(\.test\.ts|\/main\.ts|^bin\/)/
-    const dead = sources.filter(({ name }) => !entries.test(name) && !imported.has(name))
-    expect(dead.map(({ name }) => name).filter((name) => name !== 'test/global-setup.ts')).toEqual([])
+  test('every source is used: another source, a document or the package names it', () => {
+    const settings = ['package.json', 'vitest.config.ts', 'eslint.config.js'].map((name) => ({
+      name,
+      text: readFileSync(path.join(root, name), 'utf8'),
+    }))
+    const texts = [...sources, ...documents, ...settings]
+    // Threads and child processes are started from the built file.
+    const names = (name: string): string[] => [
+      path.basename(name),
+      path.basename(name).replace(/\.ts$/, '.js'),
+    ]
+    const isNamed = ({ name }: Source): boolean =>
+      texts.some((other) => other.name !== name && names(name).some((one) => other.text.includes(one)))
+    const dead = sources.filter((source) => !/\.(test|d)\.ts$/.test(source.name) && !isNamed(source))
+    expect(dead.map(({ name }) => name)).toEqual([])
   })
 })
 
@@ -169,13 +177,6 @@ function exists(target: string): boolean {
 /** Files of ours that a source imports, relative to the root. */
 function importsOf(name: string, text: string): string[] {
   return [...text.matchAll(/(?:from|import)\s*\(?\s*'(\.{1,2}\/[^']+)'/g)].map((match) =>
-    path.join(path.dirname(name), match[1]!),
-  )
-}
-
-/** Files that a source starts as a thread or a child process. */
-function entriesOf(name: string, text: string): string[] {
-  return [...text.matchAll(/new URL\(\s*'(\.{1,2}\/[^']+)'/g)].map((match) =>
     path.join(path.dirname(name), match[1]!),
   )
 }

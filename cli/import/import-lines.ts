@@ -25,6 +25,8 @@ export interface ImportOptions {
 
 /** A line that is to be sent. */
 interface Item {
+  /** Place within the chunk, bad lines counted. */
+  readonly place: number
   readonly line: number
   readonly row: ImportRow
   readonly digest: Buffer
@@ -57,7 +59,7 @@ function prepare(chunk: Chunk, { name, onError }: ImportOptions, seen: SeenIds, 
     tally.bad(line, fault)
     if (onError === 'stop') throw badLine(line, fault, tally)
   }
-  for (const entry of chunk.lines) {
+  for (const [place, entry] of chunk.lines.entries()) {
     if ('fault' in entry) {
       bad(entry.line, entry.fault)
       continue
@@ -65,7 +67,7 @@ function prepare(chunk: Chunk, { name, onError }: ImportOptions, seen: SeenIds, 
     const { line, row } = entry
     const digest = rowDigest(name, row.type, row.id)
     const verdict = row.type === 'transfer' ? seen.add(digest) : 'new'
-    if (verdict === 'new') items.push({ line, row, digest })
+    if (verdict === 'new') items.push({ place, line, row, digest })
     else if (verdict === 'seen') bad(line, `id: ${JSON.stringify(row.id)} stands on an earlier line as well`)
     else throw tooLong()
   }
@@ -88,13 +90,26 @@ async function load(
   for (let attempt = 0; left.length > 0; attempt++) {
     if (attempt >= times.length) {
       if (attempt >= BASE_TIMES_MAX) throw clockFailure(options.url)
-      times = await chunkBaseTimes(options.url, options.name, chunk, attempt > 0)
+      const anchor = anchorOf(items[0]!)
+      const kept = await chunkBaseTimes(options.url, options.name, chunk, { further: attempt > 0, anchor })
+      if (!isStillThere(kept.anchor ?? anchor, items)) throw differs(options.name, items[0]!.line)
+      times = kept.baseTimesMs
     }
     const baseTimeMs = times[attempt]!
     const commands = left.map(({ row, digest }) => commandOf(row, digest, baseTimeMs))
     const results = await sendCommands(options.url, commands, (position) => tally.reached(position))
     left = left.filter((item, index) => !count(item, results[index]!, options, tally))
   }
+}
+
+/** By which row a chunk is known again: where its first good row stood, and the fingerprint of that row's id. */
+function anchorOf({ place, digest }: Item): string {
+  return `${place}:${digest.toString('hex', 0, 8)}`
+}
+
+/** Other bad lines may be good by now; what stood in the anchor's place may not have moved. */
+function isStillThere(anchor: string, items: readonly Item[]): boolean {
+  return items.some((item) => anchorOf(item) === anchor)
 }
 
 /** Counts a result. Returns false for a row that has to be sent again under a younger id. */
@@ -118,8 +133,17 @@ function badLine(line: number, fault: string, tally: Tally): CommandFailure {
   const report = tally.report()
   return new CommandFailure(
     'bad_line',
-    `Line ${line} is wrong: ${fault}.\nCorrect it and run the import again (what was loaded is not loaded twice), or skip bad lines with --on-error skip.\n${describeReport(report)}`,
+    `Line ${line} is wrong: ${fault.replace(/\.$/, '')}.\nCorrect it and run the import again (what was loaded is not loaded twice), or skip bad lines with --on-error skip.\n${describeReport(report)}`,
     { report },
+  )
+}
+
+function differs(name: string, line: number): CommandFailure {
+  return new CommandFailure(
+    'import_differs',
+    `From line ${line} on, the file is not the one that was imported as "${name}" before: its rows have moved. ` +
+      'Loading them from their new places could make some happen twice, so nothing more was loaded. ' +
+      'Put the lines back in their places (new ones go to the end), or import another file under another --name.',
   )
 }
 

@@ -103,23 +103,34 @@ function* intoRequests(commands: readonly LaneCommand[]): Generator<string[]> {
   if (request.length > 0) yield request
 }
 
-const chunkSchema = z.object({ baseTimesMs: z.array(z.number().int().nonnegative()).min(1) })
+const chunkSchema = z.object({
+  baseTimesMs: z.array(z.number().int().nonnegative()).min(1),
+  anchor: z.string().optional(),
+})
+
+/** What the platform keeps of a chunk. */
+export interface KeptChunk {
+  readonly baseTimesMs: readonly number[]
+  /** As given when the chunk was first begun. */
+  readonly anchor?: string | undefined
+}
 
 /**
  * The base times of one chunk of an import, oldest first. The platform gives the first one when it is first asked, and keeps
  * them, so that a second run makes the same ids.
- * @param further also begins a new one: for rows whose ids have expired without ever taking effect
+ * @param request `further` also begins a new one, for rows whose ids have expired without ever taking effect; `anchor` is
+ *   kept with the first one
  */
 export async function chunkBaseTimes(
   url: string,
   importName: string,
   chunk: number,
-  further: boolean,
-): Promise<readonly number[]> {
+  request: { readonly further: boolean; readonly anchor: string },
+): Promise<KeptChunk> {
   const path = `${url}/imports/${encodeURIComponent(importName)}/chunks/${chunk}`
-  const answer = chunkSchema.safeParse(await postJson(path, JSON.stringify({ further })))
+  const answer = chunkSchema.safeParse(await postJson(path, JSON.stringify(request)))
   if (!answer.success) throw notUnderstood(url)
-  return answer.data.baseTimesMs
+  return answer.data
 }
 
 function notUnderstood(url: string): CommandFailure {
