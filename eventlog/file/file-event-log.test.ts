@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { afterAll, expect, it } from 'vitest'
+import type { Frame } from '../../schemas/frames.ts'
 import { describeEventLog } from '../contract.ts'
 import { LogCorruptError } from '../errors.ts'
 import { openLogUnderTest } from '../testing.ts'
@@ -48,4 +49,36 @@ it('a reader of files stops at a frame that has been changed, and names the plac
     byte: 3 * BLOCK_BYTES,
     sequence: 4n,
   })
+})
+
+it('live readers touch no file while they keep up; one that falls out of the window comes back by the files', async () => {
+  const disk = createMemoryDisk()
+  let opens = 0
+  const counting = {
+    ...disk,
+    open: (...args: Parameters<typeof disk.open>) => {
+      opens++
+      return disk.open(...args)
+    },
+  }
+  const FRAMES_KEPT = 4
+  const under = openLogUnderTest(counting, '/data', {
+    partition: 2,
+    windowBytesMax: FRAMES_KEPT * (1024 + 136 + 600),
+  })
+  const abort = new AbortController()
+  const tail = under.log.tail(1n, abort.signal)[Symbol.asyncIterator]()
+  const next = async (): Promise<bigint> => ((await tail.next()).value as Frame).firstSequence
+  const before = opens
+  for (let sequence = 1n; sequence <= 10n; sequence++) {
+    await under.append(1, 600)
+    expect(await next()).toBe(sequence)
+  }
+  for (let behind = 0; behind < FRAMES_KEPT; behind++) await under.append(1, 600)
+  for (let sequence = 11n; sequence <= 14n; sequence++) expect(await next()).toBe(sequence)
+  expect(opens).toBe(before)
+  for (let behind = 0; behind <= FRAMES_KEPT; behind++) await under.append(1, 600)
+  for (let sequence = 15n; sequence <= 19n; sequence++) expect(await next()).toBe(sequence)
+  expect(opens).toBe(before + 1)
+  abort.abort()
 })

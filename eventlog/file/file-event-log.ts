@@ -38,7 +38,7 @@ export class FileEventLog implements EventLog {
   readonly #windowBytesMax: number
   readonly #rule: ReaderRule
   /** The newest frames, oldest first; those before `#windowStart` are forgotten. */
-  #window: Frame[] = []
+  #window: (Frame | undefined)[] = []
   #windowStart = 0
   #windowBytes = 0
   /** Head before the first frame of the window. */
@@ -183,7 +183,8 @@ export class FileEventLog implements EventLog {
   /** Lets go of the oldest frames beyond the bound; the newest one stays, whatever its size. */
   #forget(): void {
     while (this.#windowBytes > this.#windowBytesMax && this.#windowStart < this.#window.length - 1) {
-      const oldest = this.#window[this.#windowStart++]!
+      const oldest = this.#window[this.#windowStart]!
+      this.#window[this.#windowStart++] = undefined
       this.#windowBytes -= costOf(oldest)
       this.#beforeWindow = headAfter(oldest)
     }

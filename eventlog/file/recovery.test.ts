@@ -302,6 +302,20 @@ describe('segments', () => {
     )
     expect(outcome(without(earlier, MARK), SMALL)).toEqual({ code: 'log_corrupt' })
   })
+
+  it('with a successor were durable to their last frame, even one without events', () => {
+    const files = written((opened) => {
+      appendGroup(opened, [2])
+      appendGroup(opened, [0])
+    })
+    const torn = new Map(files).set(path.join(DIR, logFolder(0), segmentName(3n)), new Uint8Array(0))
+    const damaged = changed(torn, SEGMENT, (bytes) => {
+      bytes[2 * BLOCK_BYTES + 70]! ^= 1
+      return bytes
+    })
+    expect(outcome(without(torn, MARK))).toEqual({ sequence: 2n })
+    expect(outcome(without(damaged, MARK))).toEqual({ code: 'log_corrupt' })
+  })
 })
 
 describe('the appender', () => {
