@@ -8,8 +8,11 @@ import { TABLES } from './tables.ts'
 
 /** Newest inserts whose tokens a table remembers: repeats within it cost no row. Correctness does not rest on it. */
 const TOKENS_REMEMBERED = 1_000
-/** Fewer, larger merges: they are up to two thirds of all work where ranges are small. */
-const MERGED_PARTS_MIN = 6
+/**
+ * Fewer, larger merges. One merge of every table costs as much CPU as writing the rows did, so parts of full ranges wait
+ * until there are this many; reads are quick over them (a dozen parts cost a point read a few milliseconds).
+ */
+const MERGED_PARTS_MIN = 16
 
 function feedName(database: Database): string {
   return `${database === '' ? '' : `${database}.`}feed_v1`

@@ -46,7 +46,7 @@ export const audit: SqlProjection = {
       select: columns.map(([name]) => name).join(', '),
       indexes: ['INDEX times recorded_at TYPE minmax GRANULARITY 1'],
       // Rows come in order, so merging further buys nothing: about a million rows.
-      mergedPartBytesMax: 128 * MIB,
+      mergedPartBytesMax: 64 * MIB,
     },
     {
       name: 'event_ids',
@@ -57,7 +57,7 @@ export const audit: SqlProjection = {
       ],
       key: ['id', 'sequence'],
       select: 'partition, transfer_id AS id, sequence',
-      mergedPartBytesMax: 128 * MIB,
+      mergedPartBytesMax: 32 * MIB,
     },
     {
       name: 'event_relations',

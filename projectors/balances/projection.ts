@@ -9,7 +9,6 @@ import { EVENT_KINDS } from '../../schemas/events.ts'
 import type { SqlProjection } from '../projection.ts'
 import { bothSides } from '../sides.ts'
 
-const MIB = 1024 * 1024
 const opened = `kind = ${EVENT_KINDS.AccountOpened}`
 const time = "DateTime64(9, 'UTC')"
 
@@ -80,7 +79,6 @@ export const balances: SqlProjection = {
         ${bothSides('debits_posted')}, ${bothSides('debits_pending')},
         ${bothSides('credits_posted')}, ${bothSides('credits_pending')}`,
       where: 'refusal = 0 AND account != 0',
-      mergedPartBytesMax: 4096 * MIB,
     },
   ],
 }
