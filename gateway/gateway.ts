@@ -122,7 +122,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
       admission.drain()
       server.close()
       await sockets.drain(limits.drainMs)
-      await settled(admission, limits.drainMs)
+      await settled(() => admission.running + server.answering() === 0, limits.drainMs)
       await server.cut()
       await release()
     }
@@ -144,9 +144,9 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
 }
 
 /** Waits until what is under way is done, within a bound. */
-async function settled(admission: Admission, waitMs: number): Promise<void> {
+async function settled(isSettled: () => boolean, waitMs: number): Promise<void> {
   const deadlineMs = Date.now() + waitMs
-  while (admission.running > 0 && Date.now() < deadlineMs)
+  while (!isSettled() && Date.now() < deadlineMs)
     await new Promise((resolve) => setTimeout(resolve, DRAIN_CHECK_MS))
 }
 

@@ -35,6 +35,8 @@ export interface Doors {
 
 export interface HttpServer {
   readonly port: number
+  /** Requests that are being answered; streams do not count, they have no end of their own. */
+  answering(): number
   /** Takes no more connections. */
   close(): void
   /** Cuts what is still open: streams, and clients that keep their connection. */
@@ -52,7 +54,12 @@ export async function openServer(doors: Doors, host: string, port: number): Prom
   })
   server.maxHeadersCount = HEADERS_MAX
   server.maxConnections = doors.limits.connectionsMax
+  let answering = 0
   server.on('request', (request: IncomingMessage, response: ServerResponse) => {
+    if (!wantsStream(request)) {
+      answering++
+      response.once('close', () => answering--)
+    }
     handle(doors, request, response).catch((error: unknown) => fail(doors, request, response, error))
   })
   server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
@@ -65,6 +72,7 @@ export async function openServer(doors: Doors, host: string, port: number): Prom
   await listen(server, host, port)
   return {
     port: (server.address() as AddressInfo).port,
+    answering: () => answering,
     close: () => {
       server.close()
       server.closeIdleConnections()
@@ -78,6 +86,10 @@ export async function openServer(doors: Doors, host: string, port: number): Prom
       await closed
     },
   }
+}
+
+function wantsStream(request: IncomingMessage): boolean {
+  return request.headers.accept?.includes('text/event-stream') === true
 }
 
 function listen(server: Server, host: string, port: number): Promise<void> {
@@ -122,8 +134,7 @@ async function graphql(doors: Doors, request: IncomingMessage, response: ServerR
       Object.assign(request, { body: body.toString('utf8') })
     }
   }
-  const accepts = request.headers.accept ?? ''
-  const transport: Transport = accepts.includes('text/event-stream') ? 'sse' : 'http'
+  const transport: Transport = wantsStream(request) ? 'sse' : 'http'
   await doors.pipeline.handle(request, response, { transport })
 }
 

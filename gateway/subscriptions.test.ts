@@ -1,5 +1,5 @@
 import { createClient, type Client } from 'graphql-ws'
-import net from 'node:net'
+import type net from 'node:net'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import WebSocket from 'ws'
 import { gatewayUnderTest, openAccounts, TRANSFER, uuid, type GatewayUnderTest } from './testing.ts'
