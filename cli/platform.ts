@@ -1,6 +1,6 @@
 /**
- * The embedded platform, wired by hand: folder lock, then the engine and the writer side by side, then the view store, the
- * projections and at last the doors. Stopped in the opposite order. Nothing else in the repository knows all the parts.
+ * The embedded platform, wired by hand: folder lock, engine and view store, writer, projections, and at last the doors.
+ * Stopped in the opposite order. Nothing else in the repository knows all the parts.
  */
 import { mkdirSync } from 'node:fs'
 import path from 'node:path'
@@ -14,6 +14,7 @@ import type { ViewStore } from '../projectors/view-store.ts'
 import type { Currency } from '../schemas/money.ts'
 import type { Position } from '../schemas/positions.ts'
 import { startEmbeddedWriter, type EmbeddedWriter, type EmbeddedWriterOptions } from '../writer/embedded.ts'
+import { readViewsPosition } from './views-position.ts'
 
 export interface PlatformOptions {
   readonly dataDir: string
@@ -52,8 +53,8 @@ const CATCH_UP_MS_MAX = 5_000
 
 /**
  * Starts the platform and returns once commands are taken and views are read.
- * @throws LogFolderInUseError if another process has the folder, LogBehindViewsError if the views know more than the log,
- *   WriterFailedError, EngineStartError
+ * @throws LogFolderInUseError if another process has the folder; WriterFailedError, also if the views know more than the
+ *   log; EngineStartError
  */
 export async function startPlatform(options: PlatformOptions): Promise<Platform> {
   const parts = new Parts()
@@ -98,9 +99,17 @@ async function assemble(options: PlatformOptions, parts: Parts): Promise<Platfor
   mkdirSync(dataDir, { recursive: true })
   const lock = (parts.lock = acquireFolder(dataDir))
 
-  const { engine, writer } = await startBoth(options, dataDir, parts)
+  // The views say what the log must hold at least: so a log that lost its end is refused before anything of it is repaired.
+  const engine = (parts.engine = await startEngine({
+    dataDir: path.join(dataDir, VIEWS_FOLDER),
+    memoryBytesMax: options.engineMemoryBytes,
+    log,
+  }))
   const { url, username, password } = engine
   const store = (parts.store = createViewStore({ url, username, password }))
+  const viewsPosition = await readViewsPosition(store)
+  const core = options.core === undefined ? {} : { core: options.core }
+  const writer = (parts.writer = await startEmbeddedWriter({ dataDir, viewsPosition, log, ...core }))
   const projections = (parts.projections = await startProjections({ store, logs: [writer.log], log }))
   const gateway = (parts.gateway = await startGateway({
     writers: [writer],
@@ -124,25 +133,6 @@ async function assemble(options: PlatformOptions, parts: Parts): Promise<Platfor
     failed: failureOf(writer, engine),
     stop: () => parts.stop(),
   }
-}
-
-/** Both take seconds on a large folder and need nothing of each other. Where one fails, the other is stopped by the caller. */
-async function startBoth(
-  { engineMemoryBytes, core, log }: PlatformOptions,
-  dataDir: string,
-  parts: Parts,
-): Promise<{ engine: Engine; writer: EmbeddedWriter }> {
-  const starts = await Promise.allSettled([
-    startEngine({ dataDir: path.join(dataDir, VIEWS_FOLDER), memoryBytesMax: engineMemoryBytes, log }),
-    startEmbeddedWriter({ dataDir, log, ...(core === undefined ? {} : { core }) }),
-  ] as const)
-  const [engine, writer] = starts
-  if (engine.status === 'fulfilled') parts.engine = engine.value
-  if (writer.status === 'fulfilled') parts.writer = writer.value
-  // What is wrong with the log is the graver news.
-  if (writer.status === 'rejected') throw writer.reason
-  if (engine.status === 'rejected') throw engine.reason
-  return { engine: engine.value, writer: writer.value }
 }
 
 function failureOf(writer: EmbeddedWriter, engine: Engine): Promise<string> {

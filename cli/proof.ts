@@ -3,11 +3,11 @@
  * check is done anew, from the first byte of the log.
  */
 import type { EventLog, LogHead } from '../eventlog/ports.ts'
-import { readCheckpoints } from '../projectors/checkpoints.ts'
 import { proveByReplay } from '../projectors/prove.ts'
 import type { ViewStore } from '../projectors/view-store.ts'
 import { replayLog, type Replay } from '../writer/replay.ts'
 import type { Platform } from './platform.ts'
+import { readViewsPosition } from './views-position.ts'
 
 export interface Check {
   readonly name: 'log' | 'trialBalance' | 'state' | 'views'
@@ -64,13 +64,14 @@ async function digestAtRest(platform: Platform): Promise<{ head: LogHead; digest
 
 /** Proves the views against the log, up to where they are. A log that ends before them cannot be theirs. */
 export async function checkViews(store: ViewStore, log: EventLog, head: LogHead): Promise<Check> {
-  const upTo = (await readCheckpoints(store)).get(log.partition)?.sequence ?? 0n
+  const upTo = (await readViewsPosition(store)).get(log.partition) ?? 0n
   if (upTo > head.sequence)
     return {
       name: 'views',
       holds: false,
       finding: `the views hold events up to ${upTo}, but the log ends at ${head.sequence}`,
     }
+  if (upTo === 0n) return { name: 'views', holds: true, finding: 'they hold nothing yet' }
   const proof = await proveByReplay({ store, log, upTo })
   const different = proof.differences.map(({ live }) => live.table).join(', ')
   return {

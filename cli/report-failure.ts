@@ -3,7 +3,7 @@ import { CommanderError } from 'commander'
 import { CommandFailure, FAILURE_CODES, type FailureCode } from './failure.ts'
 import type { Output } from './output.ts'
 
-/** Codes that other parts of the platform put on their errors, and what they are called at this door. */
+/** Codes and reasons that other parts of the platform put on their errors, and what they are called at this door. */
 const KNOWN: Readonly<Record<string, FailureCode>> = {
   log_folder_in_use: 'folder_in_use',
   folder_in_use: 'folder_in_use',
@@ -11,6 +11,10 @@ const KNOWN: Readonly<Record<string, FailureCode>> = {
   log_regressed: 'log_regressed',
   log_write_failed: 'writer_failed',
   log_broken: 'writer_failed',
+  log_closed: 'writer_failed',
+  broken: 'writer_failed',
+  LOG_BEHIND_VIEWS: 'views_ahead',
+  CHAIN_BROKEN: 'views_ahead',
   VIEWS_UNAVAILABLE: 'views_failed',
   start_failed: 'views_failed',
   start_timeout: 'views_failed',

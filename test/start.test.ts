@@ -1,6 +1,7 @@
 /** The platform as a process: what it says, who may use its folder, how it ends. */
 import { createServer } from 'node:net'
 import { writeFileSync } from 'node:fs'
+import { rm } from 'node:fs/promises'
 import path from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { graphql } from '../cli/graphql-client.ts'
@@ -61,6 +62,21 @@ describe('a platform in a process of its own', () => {
       expect(onlyJson(refused.stdout)).toMatchObject({ ok: false, error: { code: 'log_corrupt' } })
       expect(refused.stdout).toContain(path.basename(file))
       expect((await purser('audit', '--data', folder, '--json')).exitCode).toBe(1)
+    }))
+
+  test('views that know more than the log stop it, with a sentence that says what to do', () =>
+    withFolder(async (folder) => {
+      const server = await startServer(folder)
+      const input = { accountId: '00000000-0000-8000-8000-000000000001', currency: 'EUR' }
+      await graphql(server.url, OPEN, { input })
+      await server.stop()
+      // As if an older copy of the log had been put back, without the views.
+      for (const part of ['log', 'snapshots'])
+        await rm(path.join(folder, part), { recursive: true, force: true })
+      const refused = await purser('start', '--data', folder, '--port', '0', '--json')
+      expect(refused.exitCode).toBe(1)
+      expect(onlyJson(refused.stdout)).toMatchObject({ ok: false, error: { code: 'log_regressed' } })
+      expect(refused.stdout).toContain('went backwards')
     }))
 })
 

@@ -60,6 +60,6 @@ function welcome(platform: Platform, graphiql: boolean): string {
     `  bulk commands  POST ${url}/commands`,
     `  health         ${url}/livez, ${url}/readyz`,
     `  data           ${dataDir} (${accounts} accounts, log at ${formatPosition(platform.position())})`,
-    'Ctrl-C stops it; nothing acknowledged is ever lost.',
+    'Ctrl-C stops it.',
   ].join('\n')
 }
