@@ -14,7 +14,7 @@ export interface PumpOptions extends RangeLimits {
   readonly store: ViewStore
   readonly log: EventLog
   readonly from: Checkpoint
-  /** How long the first frame of a range waits for more, in ms. */
+  /** How long the first frame of a range waits for more, in ms; longer while writing takes longer than that. */
   readonly lingerMs: number
   readonly report: (line: string) => void
   /** Called after each range that the views hold. */
@@ -25,6 +25,7 @@ export type PumpState = 'catching-up' | 'live' | 'paused' | 'retrying' | 'stoppe
 
 /** Longest sleep, so that a pump with nothing to do still shows that it lives. */
 const IDLE_LOOK_MS = 500
+const LINGER_MS_MAX = 200
 const RETRY_MS_MIN = 50
 const RETRY_MS_MAX = 2_000
 
@@ -42,6 +43,8 @@ export class Pump {
   #paused = false
   #retrying = false
   #failure: string | undefined
+  /** How long the last range took to write. */
+  #writeMs = 0
   #movedAtMs = Date.now()
   #ended: Promise<void> | undefined
 
@@ -159,7 +162,9 @@ export class Pump {
       this.#writing = range
       this.#isFull = false
       this.#wake.now()
+      const startedMs = Date.now()
       await this.#persist(range)
+      this.#writeMs = Date.now() - startedMs
       this.#checkpoint = range.checkpoint
       this.#writing = undefined
       this.#writingOldestNs = undefined
@@ -173,7 +178,9 @@ export class Pump {
   #msUntilRange(): number {
     if (this.#paused || this.#buffer.isEmpty) return IDLE_LOOK_MS
     if (this.#isFull) return 0
-    return Math.max(0, this.#buffer.sinceMs + this.#options.lingerMs - Date.now())
+    // Small inserts cost nearly as much as large ones: a busy store is given more at a time, not more often.
+    const lingerMs = Math.max(this.#options.lingerMs, Math.min(this.#writeMs, LINGER_MS_MAX))
+    return Math.max(0, this.#buffer.sinceMs + lingerMs - Date.now())
   }
 
   async #persist(range: Range): Promise<void> {

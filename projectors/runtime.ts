@@ -18,13 +18,13 @@ export interface ProjectionsOptions extends Partial<RangeLimits> {
   readonly logs: readonly EventLog[]
   /** Gets a line of text for whatever an operator should see. */
   readonly log?: (line: string) => void
-  /** How long the first events of a range wait for more, in ms; default 25. */
+  /** How long the first events of a range wait for more, in ms; default 40. */
   readonly lingerMs?: number
 }
 
 const RANGE_EVENTS_MAX = 131_072
 const RANGE_BYTES_MAX = 64 * 1024 * 1024
-const LINGER_MS = 25
+const LINGER_MS = 40
 
 /** Running projections, with what an operator may do to them. They share one pass, so they are paused and reset together. */
 export interface RunningProjections extends Projections {

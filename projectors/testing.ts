@@ -45,6 +45,10 @@ export class MemoryLog implements EventLog {
   /** Appends a frame as it is. */
   push(frame: Frame): void {
     this.frames.push(frame)
+    this.#wake()
+  }
+
+  #wake(): void {
     const changed = this.#changed
     this.#changed = []
     for (const wake of changed) wake()
@@ -55,6 +59,7 @@ export class MemoryLog implements EventLog {
   }
 
   async *tail(fromSequence: bigint, signal: AbortSignal): AsyncIterable<Frame> {
+    signal.addEventListener('abort', () => this.#wake(), { once: true })
     for (let index = 0; !signal.aborted;) {
       const frame = this.frames[index]
       if (frame !== undefined) {
@@ -62,10 +67,7 @@ export class MemoryLog implements EventLog {
         if (lastSequence(frame) >= fromSequence) yield frame
         continue
       }
-      await new Promise<void>((resolve) => {
-        this.#changed.push(resolve)
-        signal.addEventListener('abort', () => resolve(), { once: true })
-      })
+      await new Promise<void>((resolve) => this.#changed.push(resolve))
     }
   }
 }
