@@ -82,6 +82,7 @@ export function accountActivity(
         over = true
         return { kind: 'lagged', sequence: last }
       }
+      // Only where the cursor is ahead of this gateway's feed: another gateway gave it.
       if (taken.item.sequence <= last) continue
       last = taken.item.sequence
       return { kind: 'entry', row: taken.item }
