@@ -1,4 +1,5 @@
 /** The GraphQL pipeline that all transports share: parse, validate, admit, execute, mask. */
+import { renderGraphiQL } from '@graphql-yoga/render-graphiql'
 import { parse, type DocumentNode, type GraphQLError, type ParseOptions, type Source } from 'graphql'
 import { createYoga, type Plugin, type YogaServerInstance } from 'graphql-yoga'
 import { useAdmission, type Admission } from './admission.ts'
@@ -48,6 +49,8 @@ export function createPipeline(
     multipart: false,
     batching: false,
     landingPage: false,
+    // The console's own files, so that it opens without the internet.
+    renderGraphiQL,
     graphiql: options.graphiql ? { title: 'Purser' } : false,
     maskedErrors: { errorMessage: '', maskError: (error) => answerOf(error, services.log) },
     context: ({ transport }) => ({
