@@ -7,6 +7,7 @@ import { FileEventLog } from './file-event-log.ts'
 import type { LogThreadStart, LogToMain } from './log-messages.ts'
 import type { RecoveryReport } from './recovery.ts'
 import { createSlabShare, type SlabShare } from './slabs.ts'
+import { runtimeEntry } from '../runtime-entry.ts'
 
 export interface OpenFileLogOptions extends Omit<LogThreadStart, 'slabs' | 'corePort'> {
   /** Slabs in the pool between core and log thread. Default: SLABS_DEFAULT. */
@@ -41,7 +42,10 @@ export async function openFileLog(options: OpenFileLogOptions): Promise<RunningF
   const slabs = createSlabShare(slabCount)
   const { port1: logPort, port2: corePort } = new MessageChannel()
   const workerData: LogThreadStart = { ...start, slabs, corePort: logPort }
-  const worker = new Worker(threadFile(), { workerData, transferList: [logPort] })
+  const worker = new Worker(runtimeEntry(new URL('./log-thread.ts', import.meta.url)), {
+    workerData,
+    transferList: [logPort],
+  })
 
   let isOver = false
   let failure: LogError | undefined
@@ -108,13 +112,6 @@ export async function openFileLog(options: OpenFileLogOptions): Promise<RunningF
       await worker.terminate()
     },
   }
-}
-
-/** Workers run from built files: from a source, the one that the build made of it. */
-function threadFile(): URL {
-  return import.meta.url.endsWith('.ts')
-    ? new URL('../../dist/eventlog/file/log-thread.js', import.meta.url)
-    : new URL('log-thread.js', import.meta.url)
 }
 
 function deferred<T>(): {

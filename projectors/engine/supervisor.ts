@@ -3,9 +3,9 @@ import { randomBytes } from 'node:crypto'
 import os from 'node:os'
 import path from 'node:path'
 import { createInterface } from 'node:readline'
-import { fileURLToPath } from 'node:url'
 import { THREADS } from './limits.ts'
 import type { FromEngine, ToEngine } from './protocol.ts'
+import { runtimeEntry } from '../../eventlog/runtime-entry.ts'
 
 const GIB = 1024 * 1024 * 1024
 const START_MS_MAX = 60_000
@@ -70,15 +70,6 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
   const supervisor = new Supervisor(options)
   await supervisor.start()
   return supervisor
-}
-
-/** The built child's program, whether this file runs from source or from `dist/`. */
-function builtEntry(): string {
-  const here = fileURLToPath(import.meta.url)
-  const folder = path.dirname(here)
-  return here.endsWith('.ts')
-    ? path.join(folder, '..', '..', 'dist', 'projectors', 'engine', 'main.js')
-    : path.join(folder, 'main.js')
 }
 
 class Supervisor implements Engine {
@@ -156,7 +147,7 @@ class Supervisor implements Engine {
   }
 
   async #spawn(): Promise<void> {
-    const child = fork(this.#options.entry ?? builtEntry(), [], {
+    const child = fork(this.#options.entry ?? runtimeEntry(new URL('./main.ts', import.meta.url)), [], {
       execArgv: [],
       // Nothing of the parent's environment is the engine's business; UTC, or times would depend on the machine.
       env: { UV_THREADPOOL_SIZE: String(THREADS), TZ: 'UTC' },
