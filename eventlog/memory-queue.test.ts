@@ -16,6 +16,7 @@ function openQueue(nextOffset: bigint, slotsMax: number) {
     partition: 0,
     nextOffset,
     slotsMax,
+    soon: setImmediate,
     send(slots, count, firstOffset) {
       sent.push({ slots, count, firstOffset })
       wake?.()

@@ -19,6 +19,8 @@ export interface MemoryQueueOptions {
    * transfer it. `count` is 1 to BATCH_COMMANDS_MAX.
    */
   readonly send: (slots: Uint8Array<ArrayBuffer>, count: number, firstOffset: bigint) => void
+  /** Runs a task at the end of this turn, when the offers of this turn are in. */
+  readonly soon: (task: () => void) => void
 }
 
 export interface MemoryQueue extends CommandQueue {
@@ -43,7 +45,7 @@ interface Batch {
 const BATCH_BYTES_START = 64 * COMMAND_SLOT_BYTES
 
 export function createMemoryQueue(options: MemoryQueueOptions): MemoryQueue {
-  const { partition, slotsMax = QUEUE_SLOTS_MAX_DEFAULT, send } = options
+  const { partition, slotsMax = QUEUE_SLOTS_MAX_DEFAULT, send, soon } = options
   let nextOffset = options.nextOffset
   let consumedOffset = options.nextOffset
   let slotsTaken = 0
@@ -86,7 +88,7 @@ export function createMemoryQueue(options: MemoryQueueOptions): MemoryQueue {
   function flushSoon(): void {
     if (isFlushDue || batchesWanted === 0 || gathered.length === 0) return
     isFlushDue = true
-    setImmediate(() => {
+    soon(() => {
       isFlushDue = false
       flush()
     })

@@ -107,6 +107,7 @@ export async function startEmbeddedWriter(options: EmbeddedWriterOptions): Promi
       partition,
       nextOffset: head.nextCommandOffset,
       send: (slots, count) => core.send(slots, count),
+      soon: setImmediate,
       ...(options.queueSlotsMax === undefined ? {} : { slotsMax: options.queueSlotsMax }),
     })
     // A log that fails meanwhile rejects `stopped`; it cannot stop for another reason before the core has served.

@@ -1,5 +1,5 @@
 /** From disk to state: the newest usable snapshot, then the tail of the log behind it, or the whole log. */
-import { nodeDisk } from '../eventlog/file/disk.ts'
+import type { Disk } from '../eventlog/file/disk.ts'
 import { readFramesSync } from '../eventlog/file/reader.ts'
 import { LogRegressedError } from '../eventlog/errors.ts'
 import type { LogHead } from '../eventlog/ports.ts'
@@ -23,8 +23,8 @@ export interface Replayed {
 }
 
 /** Loads the newest usable snapshot of a partition, or an empty state if there is none. */
-export function loadState(dataDir: string, options: CoreOptions): LoadedState {
-  const { usable, passedOver } = loadNewestSnapshot(dataDir, options.partition, ({ sections }) =>
+export function loadState(disk: Disk, dataDir: string, options: CoreOptions): LoadedState {
+  const { usable, passedOver } = loadNewestSnapshot(disk, dataDir, options.partition, ({ sections }) =>
     loadCore(options, sections),
   )
   return usable === undefined
@@ -37,13 +37,19 @@ export function loadState(dataDir: string, options: CoreOptions): LoadedState {
  * @throws LogCorruptError; LogRegressedError if the log does not hold the frame that the snapshot was taken behind:
  *   then it went backwards, or is another history
  */
-export function replayTail(dataDir: string, partition: number, loaded: LoadedState, head: LogHead): Replayed {
+export function replayTail(
+  disk: Disk,
+  dataDir: string,
+  partition: number,
+  loaded: LoadedState,
+  head: LogHead,
+): Replayed {
   const { core, snapshot } = loaded
   const fromSequence = snapshot?.position.sequence ?? 1n
   let isBehindSnapshot = snapshot === undefined
   let frames = 0
   let events = 0n
-  for (const frame of readFramesSync(nodeDisk, dataDir, partition, fromSequence, head)) {
+  for (const frame of readFramesSync(disk, dataDir, partition, fromSequence, head)) {
     if (isBehindSnapshot) {
       if (frame.count > 0) core.apply(frame.payload)
       frames++

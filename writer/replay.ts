@@ -1,5 +1,5 @@
 /** The log from zero, folded again: what proves that the writer's state, and so every view, follows from it alone. */
-import { nodeDisk } from '../eventlog/file/disk.ts'
+import { nodeDisk, type Disk } from '../eventlog/file/disk.ts'
 import { readFramesSync } from '../eventlog/file/reader.ts'
 import type { LogHead } from '../eventlog/ports.ts'
 import { createCore, type CoreOptions, type WalletCore } from './core/core.ts'
@@ -13,6 +13,8 @@ export interface ReplayOptions {
   readonly until?: LogHead
   /** As the writer's own: the digest depends on how many ids are remembered. */
   readonly core?: Omit<CoreOptions, 'partition'>
+  /** Default: this machine's. */
+  readonly disk?: Disk
 }
 
 export interface Replay {
@@ -35,7 +37,7 @@ export interface Replay {
  */
 export function replayLog(dataDir: string, partition: number, options: ReplayOptions = {}): Replay {
   const core = createCore({ partition, ...options.core })
-  const reading = readFramesSync(nodeDisk, dataDir, partition, 1n, options.until)
+  const reading = readFramesSync(options.disk ?? nodeDisk, dataDir, partition, 1n, options.until)
   let frames = 0
   let events = 0n
   let step = reading.next()

@@ -11,9 +11,8 @@
  * it is whole or damaged later, never half written.
  */
 import { createHash, type Hash } from 'node:crypto'
-import { rmSync } from 'node:fs'
 import path from 'node:path'
-import { nodeDisk, writeAll, type DiskFile } from '../eventlog/file/disk.ts'
+import { isAbsent, writeAll, type Disk, type DiskFile } from '../eventlog/file/disk.ts'
 import { HASH_BYTES } from '../schemas/frames.ts'
 
 const MAGIC = 0x4e535250
@@ -56,11 +55,11 @@ export type SnapshotReading =
  * Writes a snapshot durably under `file`, replacing what stands there.
  * @throws the system's error of a failed write, sync or rename; RangeError for section names that are not ASCII or too long
  */
-export function writeSnapshotFile(file: string, snapshot: Snapshot): void {
+export function writeSnapshotFile(disk: Disk, file: string, snapshot: Snapshot): void {
   const head = encodeHead(snapshot)
   const aside = `${file}.aside`
-  rmSync(aside, { force: true })
-  const open = nodeDisk.open(aside, 'create')
+  removeIfThere(disk, aside)
+  const open = disk.open(aside, 'create')
   try {
     const hash = createHash('sha256')
     let at = 0
@@ -79,8 +78,17 @@ export function writeSnapshotFile(file: string, snapshot: Snapshot): void {
   } finally {
     open.close()
   }
-  nodeDisk.rename(aside, file)
-  nodeDisk.syncFolder(path.dirname(file))
+  disk.rename(aside, file)
+  disk.syncFolder(path.dirname(file))
+}
+
+/** What a predecessor that was killed left half written. */
+function removeIfThere(disk: Disk, file: string): void {
+  try {
+    disk.remove(file)
+  } catch (error) {
+    if (!isAbsent(error)) throw error
+  }
 }
 
 /**
@@ -88,8 +96,8 @@ export function writeSnapshotFile(file: string, snapshot: Snapshot): void {
  * real size does not bear out.
  * @throws the system's error if the file cannot be opened or read
  */
-export function readSnapshotFile(file: string, partition: number): SnapshotReading {
-  const open = nodeDisk.open(file, 'read')
+export function readSnapshotFile(disk: Disk, file: string, partition: number): SnapshotReading {
+  const open = disk.open(file, 'read')
   try {
     return readOpen(open, partition)
   } finally {

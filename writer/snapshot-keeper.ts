@@ -4,14 +4,16 @@
  */
 import type { FrameReceipt } from '../eventlog/file/log-messages.ts'
 import type { WalletCore } from './core/core.ts'
-import type { Section } from './snapshot-file.ts'
-import { saveInThread } from './snapshot-jobs.ts'
+import type { Section, Snapshot } from './snapshot-file.ts'
 
 /** Copying stops the loop, so it may take one part in this many of all time: a large state is copied less often. */
 const COPY_SHARE = 200
 
 export interface SnapshotKeeperStart {
-  readonly dataDir: string
+  /** Writes a snapshot durably, off this thread. Its sections' memory goes with it. Rejects if that failed. */
+  readonly save: (snapshot: Snapshot) => Promise<void>
+  /** Milliseconds that only go forward: what copying costs is measured by them. */
+  readonly nowMs: () => number
   readonly partition: number
   readonly epoch: bigint
   /** Events between two snapshots, at least. */
@@ -39,7 +41,7 @@ export class SnapshotKeeper {
   private saving: Promise<void> | undefined
   /** Sequence from which the next interval is counted: a failed snapshot is not tried again at once. */
   private countedFrom: bigint
-  /** No copy is made before this, by `performance.now()`. */
+  /** No copy is made before this, by `nowMs`. */
   private restUntilMs = 0
 
   constructor(start: SnapshotKeeperStart) {
@@ -53,11 +55,11 @@ export class SnapshotKeeper {
     if (this.copy !== undefined || this.saving !== undefined) return
     const sequence = core.sequence()
     if (sequence - this.countedFrom < this.start.everyEvents) return
-    const beganMs = performance.now()
+    const beganMs = this.start.nowMs()
     if (beganMs < this.restUntilMs) return
     this.countedFrom = sequence
     this.copy = { sections: core.save(), frame: frames }
-    const endedMs = performance.now()
+    const endedMs = this.start.nowMs()
     this.restUntilMs = endedMs + (endedMs - beganMs) * COPY_SHARE
   }
 
@@ -77,10 +79,10 @@ export class SnapshotKeeper {
 
   /** A snapshot that cannot be written costs the next start time, not safety: it is told, and the writer goes on. */
   private async save(sections: readonly Section[], receipt: FrameReceipt): Promise<void> {
-    const { dataDir, partition, epoch, saved, notice } = this.start
+    const { partition, epoch, saved, notice } = this.start
     const { sequence, hash, nextCommandOffset, nextCommandIndex } = receipt
     try {
-      await saveInThread(dataDir, {
+      await this.start.save({
         partition,
         sequence,
         epoch,

@@ -2,6 +2,7 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, truncateSync, writeFile
 import os from 'node:os'
 import path from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { nodeDisk } from '../eventlog/file/disk.ts'
 import { readSnapshotFile, type Snapshot } from './snapshot-file.ts'
 import { loadNewestSnapshot, saveSnapshot, snapshotsFolder } from './snapshot.ts'
 
@@ -32,19 +33,19 @@ function snapshotOf(sequence: bigint, partition = 0): Snapshot {
   }
 }
 
-const load = (partition = 0) => loadNewestSnapshot(dataDir, partition, (snapshot) => snapshot)
+const load = (partition = 0) => loadNewestSnapshot(nodeDisk, dataDir, partition, (snapshot) => snapshot)
 
 describe('a snapshot', () => {
   it('is read back as it was written', () => {
-    saveSnapshot(dataDir, snapshotOf(42n))
+    saveSnapshot(nodeDisk, dataDir, snapshotOf(42n))
     expect(load()).toMatchObject({ usable: { state: snapshotOf(42n) }, passedOver: [] })
   })
 
   it('is the newest of two that are kept, and nothing half written stays beside them', () => {
-    saveSnapshot(dataDir, snapshotOf(9n))
+    saveSnapshot(nodeDisk, dataDir, snapshotOf(9n))
     writeFileSync(path.join(snapshotsFolder(dataDir, 0), 'debris.snap.aside'), 'x')
-    saveSnapshot(dataDir, snapshotOf(10n))
-    saveSnapshot(dataDir, snapshotOf(1_000n))
+    saveSnapshot(nodeDisk, dataDir, snapshotOf(10n))
+    saveSnapshot(nodeDisk, dataDir, snapshotOf(1_000n))
     expect(readdirSync(snapshotsFolder(dataDir, 0)).sort()).toEqual([
       '00000000000000000010.snap',
       '00000000000000001000.snap',
@@ -53,56 +54,56 @@ describe('a snapshot', () => {
   })
 
   it('is unusable whichever of its bytes is changed', () => {
-    const file = saveSnapshot(dataDir, snapshotOf(42n))
+    const file = saveSnapshot(nodeDisk, dataDir, snapshotOf(42n))
     const whole = readFileSync(file)
     for (let byte = 0; byte < whole.length; byte++) {
       const changed = Buffer.from(whole)
       changed[byte]! ^= 0x10
       writeFileSync(file, changed)
-      expect(readSnapshotFile(file, 0), `byte ${byte}`).toMatchObject({ kind: 'unusable' })
+      expect(readSnapshotFile(nodeDisk, file, 0), `byte ${byte}`).toMatchObject({ kind: 'unusable' })
     }
   })
 
   it('is unusable wherever it is cut off, and if it has grown', () => {
-    const file = saveSnapshot(dataDir, snapshotOf(42n))
+    const file = saveSnapshot(nodeDisk, dataDir, snapshotOf(42n))
     const whole = readFileSync(file)
     for (let bytes = 0; bytes < whole.length; bytes++) {
       writeFileSync(file, whole.subarray(0, bytes))
-      expect(readSnapshotFile(file, 0), `${bytes} bytes`).toMatchObject({ kind: 'unusable' })
+      expect(readSnapshotFile(nodeDisk, file, 0), `${bytes} bytes`).toMatchObject({ kind: 'unusable' })
     }
     writeFileSync(file, Buffer.concat([whole, Buffer.alloc(1)]))
-    expect(readSnapshotFile(file, 0)).toMatchObject({ kind: 'unusable' })
+    expect(readSnapshotFile(nodeDisk, file, 0)).toMatchObject({ kind: 'unusable' })
   })
 
   it('that claims a section of 2^60 bytes costs no memory', () => {
-    const file = saveSnapshot(dataDir, snapshotOf(42n))
+    const file = saveSnapshot(nodeDisk, dataDir, snapshotOf(42n))
     const bytes = readFileSync(file)
     bytes.writeBigUInt64LE(2n ** 60n, 96 + 32)
     writeFileSync(file, bytes)
-    expect(readSnapshotFile(file, 0)).toEqual({
+    expect(readSnapshotFile(nodeDisk, file, 0)).toEqual({
       kind: 'unusable',
       reason: 'its section lengths contradict its size',
     })
   })
 
   it('of another partition is passed over', () => {
-    const file = saveSnapshot(dataDir, snapshotOf(42n, 1))
-    saveSnapshot(dataDir, snapshotOf(7n, 0))
+    const file = saveSnapshot(nodeDisk, dataDir, snapshotOf(42n, 1))
+    saveSnapshot(nodeDisk, dataDir, snapshotOf(7n, 0))
     writeFileSync(path.join(snapshotsFolder(dataDir, 0), path.basename(file)), readFileSync(file))
     expect(load().usable?.position.sequence).toBe(7n)
     expect(load().passedOver).toMatchObject([{ reason: 'it is of partition 1, not of 0' }])
   })
 
   it('under another sequence’s name is passed over', () => {
-    const file = saveSnapshot(dataDir, snapshotOf(42n))
+    const file = saveSnapshot(nodeDisk, dataDir, snapshotOf(42n))
     writeFileSync(file.replace('42.snap', '43.snap'), readFileSync(file))
     expect(load().usable?.position.sequence).toBe(42n)
     expect(load().passedOver).toHaveLength(1)
   })
 
   it('that is damaged gives way to the one before, and to none after that', () => {
-    const older = saveSnapshot(dataDir, snapshotOf(41n))
-    const newer = saveSnapshot(dataDir, snapshotOf(42n))
+    const older = saveSnapshot(nodeDisk, dataDir, snapshotOf(41n))
+    const newer = saveSnapshot(nodeDisk, dataDir, snapshotOf(42n))
     truncateSync(newer, 200)
     expect(load().usable?.position.sequence).toBe(41n)
     truncateSync(older, 0)
@@ -114,9 +115,9 @@ describe('a snapshot', () => {
   })
 
   it('whose sections the core does not understand is passed over', () => {
-    saveSnapshot(dataDir, snapshotOf(41n))
-    saveSnapshot(dataDir, snapshotOf(42n))
-    const newest = loadNewestSnapshot(dataDir, 0, (snapshot) => {
+    saveSnapshot(nodeDisk, dataDir, snapshotOf(41n))
+    saveSnapshot(nodeDisk, dataDir, snapshotOf(42n))
+    const newest = loadNewestSnapshot(nodeDisk, dataDir, 0, (snapshot) => {
       if (snapshot.sequence === 42n) throw new RangeError('sections of another version')
       return snapshot
     })

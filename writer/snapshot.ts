@@ -1,6 +1,6 @@
 /** The snapshots of a partition: `snapshots/<partition>/<sequence>.snap`, the newest few, and which of them to start from. */
 import path from 'node:path'
-import { nodeDisk } from '../eventlog/file/disk.ts'
+import type { Disk } from '../eventlog/file/disk.ts'
 import { readSnapshotFile, writeSnapshotFile, type Snapshot, type SnapshotPosition } from './snapshot-file.ts'
 
 /** Snapshots kept: the newest, and the one before in case it is damaged. */
@@ -32,15 +32,15 @@ export interface NewestSnapshot<State> {
  * @returns the file's path
  * @throws the system's error of a failed write, sync or rename
  */
-export function saveSnapshot(dataDir: string, snapshot: Snapshot): string {
+export function saveSnapshot(disk: Disk, dataDir: string, snapshot: Snapshot): string {
   const folder = snapshotsFolder(dataDir, snapshot.partition)
-  nodeDisk.makeFolder(folder)
+  disk.makeFolder(folder)
   const file = path.join(folder, `${String(snapshot.sequence).padStart(20, '0')}.snap`)
-  writeSnapshotFile(file, snapshot)
-  const asides = nodeDisk.list(folder).filter((name) => name.endsWith('.aside'))
-  for (const name of [...asides, ...listSnapshots(folder).slice(SNAPSHOTS_KEPT)])
-    nodeDisk.remove(path.join(folder, name))
-  nodeDisk.syncFolder(folder)
+  writeSnapshotFile(disk, file, snapshot)
+  const asides = disk.list(folder).filter((name) => name.endsWith('.aside'))
+  for (const name of [...asides, ...listSnapshots(disk, folder).slice(SNAPSHOTS_KEPT)])
+    disk.remove(path.join(folder, name))
+  disk.syncFolder(folder)
   return file
 }
 
@@ -50,16 +50,17 @@ export function saveSnapshot(dataDir: string, snapshot: Snapshot): string {
  * @param load makes a state of a snapshot's sections; a RangeError says that they are none it understands
  */
 export function loadNewestSnapshot<State>(
+  disk: Disk,
   dataDir: string,
   partition: number,
   load: (snapshot: Snapshot) => State,
 ): NewestSnapshot<State> {
   const folder = snapshotsFolder(dataDir, partition)
   const passedOver: PassedOver[] = []
-  for (const name of listSnapshots(folder)) {
+  for (const name of listSnapshots(disk, folder)) {
     const file = path.relative(dataDir, path.join(folder, name))
     try {
-      const reading = readSnapshotFile(path.join(folder, name), partition)
+      const reading = readSnapshotFile(disk, path.join(folder, name), partition)
       if (reading.kind === 'unusable') throw new RangeError(reading.reason)
       const { snapshot } = reading
       if (snapshot.sequence !== BigInt(name.slice(0, 20)))
@@ -75,8 +76,8 @@ export function loadNewestSnapshot<State>(
 }
 
 /** File names, newest first. */
-function listSnapshots(folder: string): string[] {
-  return nodeDisk
+function listSnapshots(disk: Disk, folder: string): string[] {
+  return disk
     .list(folder)
     .filter((name) => FILE_NAME.test(name))
     .reverse()

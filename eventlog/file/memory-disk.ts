@@ -237,5 +237,5 @@ function joined(parts: readonly Uint8Array[]): Uint8Array {
 }
 
 function diskError(code: string, file: string): Error {
-  return Object.assign(new Error(`${code}: ${file}`), { code })
+  return Object.assign(new Error(`${code}: ${file}`), { code, syscall: 'simulated' })
 }
