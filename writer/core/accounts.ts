@@ -101,6 +101,14 @@ export class Accounts {
     return touched
   }
 
+  /** Reads the lines of the accounts with these numbers, likewise; none may be above `count`. */
+  touchNumbers(numbers: Int32Array, count: number): number {
+    const { words32 } = this
+    let touched = 0
+    for (let at = 0; at < count; at++) touched ^= words32[numbers[at]! * (LINE_WORDS * 2)]!
+    return touched
+  }
+
   /** Opens the next account with the id at `ids[at]`, at version 0 with zero totals. Returns its number. */
   open(ids: BigInt64Array, at: number, overdraftAt: number, currency: number): number {
     const number = this.count + 1

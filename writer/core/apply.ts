@@ -59,11 +59,15 @@ export function changeState(state: CoreState, rows: RowWords, word: number): voi
 
 /** Remembers the ids of the event at `word`. An expiry has none of its own: the writer's timer asked for it. */
 export function rememberRow(state: CoreState, rows: RowWords, word: number): void {
+  rememberHashed(state, rows, word, hashId(rows.words32, (word + ROW.transferHigh) * 2))
+}
+
+/** As `rememberRow`, where the hash of the event's id is known. */
+export function rememberHashed(state: CoreState, rows: RowWords, word: number, hash: number): void {
   const kind = kindOf(rows, word)
   if (kind === EVENT_KINDS.HoldExpired) return
-  const id = (word + ROW.transferHigh) * 2
   const sequence = sequenceNumber(rows, word)
-  state.remembered.remember(hashId(rows.words32, id), rows.words32, id, sequence)
+  state.remembered.remember(hash, rows.words32, (word + ROW.transferHigh) * 2, sequence)
   if (kind === EVENT_KINDS.TransferReversed)
     state.remembered.rememberReversed(rows.words32, (word + ROW.relatedHigh) * 2, sequence)
 }

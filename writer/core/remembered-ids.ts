@@ -91,6 +91,14 @@ export class RememberedIds {
     return touched
   }
 
+  /** Reads what `remember` is going to read first for each hash, likewise. */
+  touchYounger(hashes: Int32Array, count: number): number {
+    const keys = this.current.keys
+    let touched = 0
+    for (let at = 0; at < count; at++) touched ^= keys[slotOf(keys, hashes[at]!) + 3]!
+    return touched
+  }
+
   /** Remembers the id at `at`, of the event with this sequence. It must be new. */
   remember(hash: number, ids32: Int32Array, at: number, sequence: number): void {
     if (this.current.count >= this.idsPerGeneration) this.rotate(sequence)
