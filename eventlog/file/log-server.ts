@@ -1,0 +1,105 @@
+/**
+ * The log at work: opens it, commits group after group, rests when it is quiet, and ends for ever at the first thing that
+ * goes wrong. It owns no thread, no timer and no port of its own: the log thread hands them in, and so does the simulator.
+ */
+import type { Frame } from '../../schemas/frames.ts'
+import { LogError } from '../errors.ts'
+import type { Disk } from './disk.ts'
+import { createGroupCommit, type GroupCommit } from './group-commit.ts'
+import type { CoreToLog, FrameReceipt, LogFailed, LogToCore, LogToMain } from './log-messages.ts'
+import { openLog, type OpenLogOptions } from './recovery.ts'
+import type { LogAppender } from './appender.ts'
+import type { SlabPool } from './slabs.ts'
+
+/** The world, as the log server sees it. */
+export interface LogServerPorts {
+  readonly disk: Disk
+  readonly slabs: SlabPool
+  tellCore(message: LogToCore): void
+  /** Each frame that is told of has an ArrayBuffer of its own, which goes with it. */
+  tellMain(message: LogToMain): void
+  /** Takes the core's next message, if one waits. */
+  next(): CoreToLog | undefined
+  /** Runs a task when no more has come for the quiet time, in place of the one set before; undefined: forgets it. */
+  whenQuiet(task: (() => void) | undefined): void
+  /** Nothing will be told any more. */
+  ended(): void
+}
+
+export interface LogServerStart extends OpenLogOptions {
+  /** The data folder. The caller holds its lock. */
+  readonly dir: string
+}
+
+export class LogServer {
+  private readonly ports: LogServerPorts
+  private appender: LogAppender | undefined
+  private groups: GroupCommit | undefined
+  private isOver = false
+
+  /** Opens the log and repairs its tail; says `ready`, or `failed`. */
+  constructor(start: LogServerStart, ports: LogServerPorts) {
+    this.ports = ports
+    this.guarded(() => {
+      const { appender, report } = openLog(ports.disk, start.dir, start)
+      this.appender = appender
+      this.groups = createGroupCommit(appender, ports.slabs, (frames, receipts) => {
+        this.tellDurable(frames, receipts)
+      })
+      ports.tellMain({ kind: 'ready', head: appender.head(), recovery: report })
+      this.waitForQuiet()
+    })
+  }
+
+  /** Commits the group that begins with `first`. */
+  take(first: CoreToLog): void {
+    this.guarded(() => {
+      const isStopped = this.groups!.commit(first, () => this.ports.next())
+      if (isStopped) {
+        this.ports.tellMain({ kind: 'stopped', head: this.appender!.head() })
+        this.end()
+      } else this.waitForQuiet()
+    })
+  }
+
+  private waitForQuiet(): void {
+    this.ports.whenQuiet(() => {
+      this.guarded(() => {
+        this.groups!.rest()
+      })
+    })
+  }
+
+  private tellDurable(frames: readonly Frame[], receipts: readonly FrameReceipt[]): void {
+    // The core first: it waits to go on. Each frame's memory moves to the main thread.
+    this.ports.tellCore({ kind: 'durable', frames: receipts })
+    this.ports.tellMain({ kind: 'frames', frames })
+  }
+
+  /** Whatever goes wrong ends the service for ever: nothing is written, and no frame told of, after it. */
+  private guarded(work: () => void): void {
+    if (this.isOver) return
+    try {
+      work()
+    } catch (error) {
+      const failure = failureOf(error)
+      this.ports.tellMain(failure)
+      this.ports.tellCore(failure)
+      this.end()
+    }
+  }
+
+  private end(): void {
+    this.isOver = true
+    this.ports.whenQuiet(undefined)
+    this.ports.ended()
+  }
+}
+
+function failureOf(error: unknown): LogFailed {
+  return {
+    kind: 'failed',
+    code: error instanceof LogError ? error.code : 'log_broken',
+    message: error instanceof Error ? error.message : String(error),
+  }
+}
