@@ -91,8 +91,8 @@ export function decodeSegmentHeader(
   if (view.getUint32(0, true) !== MAGIC) return 'no segment begins here (magic)'
   if (view.getUint32(CRC_BYTE, true) !== nodeDigests.crc32(bytes.subarray(0, CRC_BYTE), NOTHING))
     return 'the segment header has a wrong checksum'
-  if (bytes.subarray(CRC_BYTE + 4, BLOCK_BYTES).some((byte) => byte !== 0))
-    return 'the segment header is not zero to its end'
+  for (let byte = CRC_BYTE + 4; byte < BLOCK_BYTES; byte++)
+    if (bytes[byte] !== 0) return 'the segment header is not zero to its end'
   if (view.getUint16(4, true) !== FORMAT_VERSION)
     return `unknown segment format version ${view.getUint16(4, true)}`
   if (view.getUint32(8, true) !== BLOCK_BYTES) return `unknown block size ${view.getUint32(8, true)}`
