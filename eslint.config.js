@@ -96,5 +96,29 @@ export default tseslint.config(
       ],
     },
   },
+  {
+    // The views' runtime: promises, but time and I/O only through its ports, so that it runs in the simulation.
+    files: ['projectors/*.ts', 'projectors/{audit,balances,history}/*.ts'],
+    ignores: ['**/*.test.ts', 'projectors/{clickhouse-store,prove,system-clock,testing}.ts'],
+    rules: {
+      'no-restricted-globals': [
+        'error',
+        ...impure
+          .filter((name) => !['Promise', 'Buffer'].includes(name))
+          .map((name) => ({ name, message: 'The runtime has ports for this: projectors/ports.ts.' })),
+      ],
+      'no-restricted-properties': [
+        'error',
+        { object: 'Math', property: 'random', message: 'The runtime is deterministic: pass it in.' },
+      ],
+      'no-restricted-syntax': [
+        'error',
+        {
+          selector: 'ImportDeclaration[source.value=/^node:/]',
+          message: 'The runtime has ports for this: projectors/ports.ts.',
+        },
+      ],
+    },
+  },
   { files: ['**/*.js'], rules: {} },
 )

@@ -6,6 +6,7 @@
 import type { EventLog } from '../eventlog/ports.ts'
 import { ChainProof, type Checkpoint } from './chain.ts'
 import { writeCheckpoint } from './checkpoints.ts'
+import type { Clock } from './ports.ts'
 import { insertRange, RangeBuffer, type Range, type RangeLimits } from './range.ts'
 import { OutageError, type ViewStore } from './view-store.ts'
 import { Wake } from './wake.ts'
@@ -14,6 +15,7 @@ export interface PumpOptions extends RangeLimits {
   readonly store: ViewStore
   readonly log: EventLog
   readonly from: Checkpoint
+  readonly clock: Clock
   /** How long the first frame of a range waits for more, in ms; longer while writing takes longer than that. */
   readonly lingerMs: number
   readonly report: (line: string) => void
@@ -34,22 +36,29 @@ export class Pump {
   readonly #buffer: RangeBuffer
   readonly #chain: ChainProof
   readonly #stop = new AbortController()
-  readonly #wake = new Wake()
+  readonly #wake: Wake
+  /** Nothing but the end of the pump wakes it: frames that come in during an outage are no reason to ask again sooner. */
+  readonly #backOff: Wake
   readonly #headAtStart: bigint
   #checkpoint: Checkpoint
   #writing: Range | undefined
   #writingOldestNs: bigint | undefined
   #isFull = false
   #paused = false
-  #retrying = false
+  /** What is being tried again, and why. */
+  #outage: string | undefined
+  /** Why it stopped. */
   #failure: string | undefined
   /** How long the last range took to write. */
   #writeMs = 0
-  #movedAtMs = Date.now()
+  #movedAtMs: number
   #ended: Promise<void> | undefined
 
   constructor(options: PumpOptions) {
     this.#options = options
+    this.#wake = new Wake(options.clock)
+    this.#backOff = new Wake(options.clock)
+    this.#movedAtMs = options.clock.monotonicMs()
     this.#buffer = new RangeBuffer(options)
     this.#chain = new ChainProof(options.from)
     this.#checkpoint = options.from
@@ -61,10 +70,10 @@ export class Pump {
   }
 
   get failure(): string | undefined {
-    return this.#failure
+    return this.#failure ?? this.#outage
   }
 
-  /** When it last moved, or found nothing to do. */
+  /** When it last moved, or found nothing to do, by the monotonic clock. */
   get movedAtMs(): number {
     return this.#movedAtMs
   }
@@ -82,23 +91,25 @@ export class Pump {
 
   get state(): PumpState {
     if (this.#ended === undefined || this.#stop.signal.aborted) return 'stopped'
-    if (this.#retrying) return 'retrying'
+    if (this.#outage !== undefined) return 'retrying'
     if (this.#paused) return 'paused'
     const isBehind =
       this.#checkpoint.sequence < this.#headAtStart || this.lagEvents > BigInt(this.#options.rangeEventsMax)
     return isBehind ? 'catching-up' : 'live'
   }
 
-  /** Starts; what goes wrong later is seen in `state` and `failure`. */
-  start(): void {
+  /** Starts, maybe paused; what goes wrong later is seen in `state` and `failure`. */
+  start(isPaused = false): void {
+    this.#paused = isPaused
     this.#ended = Promise.all([this.#guard(this.#read()), this.#guard(this.#write())]).then(() => undefined)
   }
 
-  /** Stops reading and writing; resolves when no insert is under way. */
+  /** Stops reading and writing; resolves when no insert is under way, or it has been resumed. */
   async pause(): Promise<void> {
     this.#paused = true
     this.#wake.now()
-    while (this.#writing !== undefined && !this.#stop.signal.aborted) await this.#wake.sleep(IDLE_LOOK_MS)
+    while (this.#paused && this.#writing !== undefined && !this.#stop.signal.aborted)
+      await this.#wake.sleep(IDLE_LOOK_MS)
   }
 
   resume(): void {
@@ -108,9 +119,14 @@ export class Pump {
 
   /** Ends the pump; an insert under way ends first. */
   async stop(): Promise<void> {
+    this.#end()
+    await this.#ended
+  }
+
+  #end(): void {
     this.#stop.abort()
     this.#wake.now()
-    await this.#ended
+    this.#backOff.now()
   }
 
   /** A failure of either half ends both, and says at which position. */
@@ -121,11 +137,10 @@ export class Pump {
       if (!this.#stop.signal.aborted) {
         const { partition, sequence } = this.#checkpoint
         const cause = error instanceof Error ? error.message : String(error)
-        this.#failure ??= `stopped behind ${partition}:${sequence}: ${cause}`
+        this.#failure = `stopped behind ${partition}:${sequence}: ${cause}`
         this.#options.report(`projections: ${this.#failure}`)
       }
-      this.#stop.abort()
-      this.#wake.now()
+      this.#end()
       this.#options.advanced()
     }
   }
@@ -142,7 +157,7 @@ export class Pump {
         await this.#wake.sleep(IDLE_LOOK_MS)
         if (signal.aborted) return
       }
-      this.#buffer.push(frame, Date.now())
+      this.#buffer.push(frame, this.#options.clock.monotonicMs())
       this.#wake.now()
     }
     if (!signal.aborted) throw new Error('the log ended')
@@ -154,7 +169,7 @@ export class Pump {
       const waitMs = this.#msUntilRange()
       if (waitMs > 0) {
         await this.#wake.sleep(waitMs)
-        if (this.#buffer.isEmpty && this.lagEvents === 0n) this.#movedAtMs = Date.now()
+        if (this.#buffer.isEmpty && this.lagEvents === 0n) this.#movedAtMs = this.#options.clock.monotonicMs()
         continue
       }
       this.#writingOldestNs = this.#buffer.oldestNs
@@ -162,13 +177,13 @@ export class Pump {
       this.#writing = range
       this.#isFull = false
       this.#wake.now()
-      const startedMs = Date.now()
+      const startedMs = this.#options.clock.monotonicMs()
       await this.#persist(range)
-      this.#writeMs = Date.now() - startedMs
+      this.#writeMs = this.#options.clock.monotonicMs() - startedMs
       this.#checkpoint = range.checkpoint
       this.#writing = undefined
       this.#writingOldestNs = undefined
-      this.#movedAtMs = Date.now()
+      this.#movedAtMs = this.#options.clock.monotonicMs()
       this.#wake.now()
       this.#options.advanced()
     }
@@ -180,7 +195,7 @@ export class Pump {
     if (this.#isFull) return 0
     // Small inserts cost nearly as much as large ones: a busy store is given more at a time, not more often.
     const lingerMs = Math.max(this.#options.lingerMs, Math.min(this.#writeMs, LINGER_MS_MAX))
-    return Math.max(0, this.#buffer.sinceMs + lingerMs - Date.now())
+    return Math.max(0, this.#buffer.sinceMs + lingerMs - this.#options.clock.monotonicMs())
   }
 
   async #persist(range: Range): Promise<void> {
@@ -195,17 +210,17 @@ export class Pump {
     for (let pauseMs = RETRY_MS_MIN; ; pauseMs = Math.min(RETRY_MS_MAX, pauseMs * 2)) {
       try {
         await step()
-        if (this.#retrying) report(`projections: partition ${from.partition}, ${what}: written after all`)
-        this.#retrying = false
-        this.#failure = undefined
+        if (this.#outage !== undefined)
+          report(`projections: partition ${from.partition}, ${what}: written after all`)
+        this.#outage = undefined
         return
       } catch (error) {
         // Outages have a code of their own; all else means that the statement or the bytes are wrong.
         if (!(error instanceof OutageError) || this.#stop.signal.aborted) throw error
-        this.#failure = `partition ${from.partition}, ${what}: ${error.message}`
-        if (!this.#retrying) report(`projections: ${this.#failure} Trying again.`)
-        this.#retrying = true
-        await this.#wake.sleep(pauseMs)
+        const outage = `partition ${from.partition}, ${what}: ${error.message}`
+        if (this.#outage === undefined) report(`projections: ${outage} Trying again.`)
+        this.#outage = outage
+        await this.#backOff.sleep(pauseMs)
         this.#stop.signal.throwIfAborted()
       }
     }

@@ -4,11 +4,13 @@ import { includesPosition, type Position } from '../schemas/positions.ts'
 import { LogBehindViewsError, type Checkpoint } from './chain.ts'
 import { noCheckpoint, readCheckpoints } from './checkpoints.ts'
 import { createStatements, dropStatements } from './feed.ts'
+import type { Clock } from './ports.ts'
 import type { SqlProjection } from './projection.ts'
 import { Pump, type PumpState } from './pump.ts'
 import type { RangeLimits } from './range.ts'
 import { PROJECTIONS } from './registry.ts'
 import type { Projections, ProjectionStatus } from './status.ts'
+import { systemClock } from './system-clock.ts'
 import type { ViewStore } from './view-store.ts'
 import { Waiters } from './waiters.ts'
 
@@ -20,6 +22,8 @@ export interface ProjectionsOptions extends Partial<RangeLimits> {
   readonly log?: (line: string) => void
   /** How long the first events of a range wait for more, in ms; default 40. */
   readonly lingerMs?: number
+  /** Default: the machine's. */
+  readonly clock?: Clock
 }
 
 const RANGE_EVENTS_MAX = 131_072
@@ -28,10 +32,16 @@ const LINGER_MS = 40
 
 /** Running projections, with what an operator may do to them. They share one pass, so they are paused and reset together. */
 export interface RunningProjections extends Projections {
-  /** Stops the views where they are; resolves when nothing is being written. Lasts until `resume` or the process ends. */
+  /**
+   * Stops the views where they are; resolves when nothing is being written, or `resume` was called. Lasts until `resume`
+   * or the process ends, also across a reset.
+   */
   pause(): Promise<void>
   resume(): void
-  /** Empties all views and fills them again from the beginning of the log. */
+  /**
+   * Empties all views and fills them again from the beginning of the log.
+   * @throws OutageError if the store went away meanwhile: the views then stand still until they are reset again
+   */
   reset(): Promise<void>
 }
 
@@ -51,18 +61,28 @@ class Runtime implements RunningProjections {
   readonly #projections: readonly SqlProjection[] = PROJECTIONS
   readonly #report: (line: string) => void
   readonly #listeners = new Set<() => void>()
-  readonly #waiters = new Waiters()
+  readonly #clock: Clock
+  readonly #waiters: Waiters
   #pumps: Pump[] = []
+  #isPaused = false
+  #isStopped = false
+  /** Why there are no pumps, if a reset did not come to its end. */
+  #resetFailure: string | undefined
+  /** Ends when no reset is under way. */
+  #resetting: Promise<void> = Promise.resolve()
 
   constructor(options: ProjectionsOptions) {
     this.#options = options
+    this.#clock = options.clock ?? systemClock
+    this.#waiters = new Waiters(this.#clock)
     this.#report = options.log ?? (() => undefined)
   }
 
   async start(): Promise<void> {
     const { store, logs } = this.#options
-    for (const statement of createStatements(this.#projections)) await store.command(statement)
+    await this.#commands(createStatements(this.#projections))
     const checkpoints = await readCheckpoints(store)
+    this.#refuseStopped()
     const starts = logs.map((log) => {
       const from = checkpoints.get(log.partition) ?? noCheckpoint(log.partition)
       refuseLogBehind(log, from)
@@ -71,6 +91,7 @@ class Runtime implements RunningProjections {
         rangeBytesMax: RANGE_BYTES_MAX,
         lingerMs: LINGER_MS,
         ...this.#options,
+        clock: this.#clock,
         store,
         log,
         from,
@@ -79,11 +100,12 @@ class Runtime implements RunningProjections {
       })
     })
     this.#pumps = starts
-    for (const pump of starts) pump.start()
+    for (const pump of starts) pump.start(this.#isPaused)
   }
 
   status(): readonly ProjectionStatus[] {
-    const nowMs = Date.now()
+    const nowMs = this.#clock.nowMs()
+    const monotonicMs = this.#clock.monotonicMs()
     const oldest = this.#pumps
       .map(({ oldestNs, lagEvents, checkpoint }) =>
         lagEvents === 0n ? undefined : (oldestNs ?? (checkpoint.recordedAtNs || undefined)),
@@ -96,9 +118,10 @@ class Runtime implements RunningProjections {
       head: new Map(this.#options.logs.map((log) => [log.partition, log.head().sequence])),
       lagEvents: this.#pumps.reduce((sum, pump) => sum + pump.lagEvents, 0n),
       lagSeconds: (nowMs - oldestMs) / 1_000,
-      pumpAgeSeconds: (nowMs - Math.min(nowMs, ...this.#pumps.map((pump) => pump.movedAtMs))) / 1_000,
+      pumpAgeSeconds:
+        (monotonicMs - Math.min(monotonicMs, ...this.#pumps.map((pump) => pump.movedAtMs))) / 1_000,
       recordedAtNs: this.recordedAtNs(),
-      failure: this.#pumps.find((pump) => pump.failure !== undefined)?.failure,
+      failure: this.#pumps.find((pump) => pump.failure !== undefined)?.failure ?? this.#resetFailure,
     }
     return this.#projections.map(({ name, version }) => ({ name, version, ...shared }))
   }
@@ -122,24 +145,56 @@ class Runtime implements RunningProjections {
   }
 
   async pause(): Promise<void> {
+    this.#isPaused = true
     await Promise.all(this.#pumps.map((pump) => pump.pause()))
   }
 
   resume(): void {
+    this.#isPaused = false
     for (const pump of this.#pumps) pump.resume()
   }
 
   async reset(): Promise<void> {
+    // One behind the other: two at a time would start two sets of pumps.
+    const reset = this.#resetting.then(() => this.#reset())
+    this.#resetting = reset.catch(() => undefined)
+    await reset
+  }
+
+  async #reset(): Promise<void> {
+    this.#refuseStopped()
     await Promise.all(this.#pumps.map((pump) => pump.stop()))
     this.#pumps = []
     this.#report('projections: reset, filling all views from the beginning of the log')
-    for (const statement of dropStatements(this.#projections)) await this.#options.store.command(statement)
-    await this.start()
+    try {
+      await this.#commands(dropStatements(this.#projections))
+      await this.start()
+      this.#resetFailure = undefined
+    } catch (error) {
+      const cause = error instanceof Error ? error.message : String(error)
+      this.#resetFailure = `a reset did not come to its end, and has to be repeated: ${cause}`
+      this.#report(`projections: ${this.#resetFailure}`)
+      throw error
+    }
   }
 
   async stop(): Promise<void> {
+    this.#isStopped = true
+    await this.#resetting
     await Promise.all(this.#pumps.map((pump) => pump.stop()))
     this.#waiters.end()
+  }
+
+  async #commands(statements: readonly string[]): Promise<void> {
+    for (const statement of statements) {
+      this.#refuseStopped()
+      await this.#options.store.command(statement)
+    }
+  }
+
+  /** After `stop` nothing may be started or emptied any more. */
+  #refuseStopped(): void {
+    if (this.#isStopped) throw new Error('the projections have been stopped')
   }
 
   #advanced(): void {

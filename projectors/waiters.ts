@@ -1,5 +1,6 @@
 /** Reads that wait until the views include a position. */
 import { includesPosition, type Position } from '../schemas/positions.ts'
+import type { Clock } from './ports.ts'
 import { OutageError } from './view-store.ts'
 
 /** Reads that may wait at a time; the next one is told that the views are busy. */
@@ -11,7 +12,12 @@ interface Waiter {
 }
 
 export class Waiters {
+  readonly #clock: Clock
   readonly #waiting = new Set<Waiter>()
+
+  constructor(clock: Clock) {
+    this.#clock = clock
+  }
 
   /**
    * Resolves to true when `reached` is called with a position that includes this one, to false after `timeoutMs`.
@@ -24,12 +30,12 @@ export class Waiters {
       const waiter = {
         position,
         settle: (reached: boolean) => {
-          clearTimeout(timer)
+          callOff()
           this.#waiting.delete(waiter)
           resolve(reached)
         },
       }
-      const timer = setTimeout(() => waiter.settle(false), timeoutMs)
+      const callOff = this.#clock.after(timeoutMs, () => waiter.settle(false))
       this.#waiting.add(waiter)
     })
   }

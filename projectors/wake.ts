@@ -1,23 +1,36 @@
 /** A sleeping loop, and what wakes it. */
+import type { Clock } from './ports.ts'
 
 /** Lets one or more loops sleep until something changes. */
 export class Wake {
-  #sleepers: (() => void)[] = []
+  readonly #clock: Clock
+  readonly #sleepers = new Set<() => void>()
+
+  constructor(clock: Clock) {
+    this.#clock = clock
+  }
+
+  /** Loops that sleep now. */
+  get sleepers(): number {
+    return this.#sleepers.size
+  }
 
   /** Wakes everyone who sleeps now. */
   now(): void {
-    const sleepers = this.#sleepers
-    this.#sleepers = []
-    for (const wake of sleepers) wake()
+    for (const wake of [...this.#sleepers]) wake()
   }
 
   /** Sleeps until woken, at most `ms`. */
   async sleep(ms: number): Promise<void> {
-    let timer: NodeJS.Timeout | undefined
     await new Promise<void>((resolve) => {
-      timer = setTimeout(resolve, ms)
-      this.#sleepers.push(resolve)
+      // Also where nobody woke it, or a loop that sleeps all night would leave a sleeper behind each time.
+      const wake = (): void => {
+        callOff()
+        this.#sleepers.delete(wake)
+        resolve()
+      }
+      const callOff = this.#clock.after(ms, wake)
+      this.#sleepers.add(wake)
     })
-    clearTimeout(timer)
   }
 }
