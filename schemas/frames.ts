@@ -142,24 +142,32 @@ export function readFrame(bytes: Uint8Array, at: number, digests: Digests): Fram
   const hash = whole.subarray(HASH_BYTE, HASH_BYTE + HASH_BYTES)
   if (!sameBytes(hash, digests.sha256(whole.subarray(0, HASH_BYTE), payload)))
     return { kind: 'bad', reason: 'hash differs (SHA-256)' }
+  return { kind: 'frame', frame: viewFrame(bytes, at, frameBytes) }
+}
+
+/**
+ * The frame of `frameBytes` bytes at `bytes[at]`, as a view of them. Verifies nothing: only for bytes that `readFrame` has
+ * taken for a frame before.
+ */
+export function viewFrame(bytes: Uint8Array, at: number, frameBytes: number): Frame {
+  const view = new DataView(bytes.buffer, bytes.byteOffset + at, FRAME_HEADER_BYTES)
+  const whole = bytes.subarray(at, at + frameBytes)
+  const payload = whole.subarray(FRAME_HEADER_BYTES)
   return {
-    kind: 'frame',
-    frame: {
-      schemaVersion: view.getUint16(6, true),
-      partition: view.getUint16(8, true),
-      count: peeked.count,
-      epoch: view.getBigUint64(16, true),
-      firstSequence: peeked.firstSequence,
-      durableSequence: view.getBigUint64(32, true),
-      timeNs: view.getBigInt64(40, true),
-      nextCommandOffset: view.getBigUint64(48, true),
-      nextCommandIndex: view.getUint32(56, true),
-      payloadBytes: payload.length,
-      previousHash: whole.subarray(64, 64 + HASH_BYTES),
-      hash,
-      bytes: whole,
-      payload,
-    },
+    schemaVersion: view.getUint16(6, true),
+    partition: view.getUint16(8, true),
+    count: view.getUint32(12, true),
+    epoch: view.getBigUint64(16, true),
+    firstSequence: view.getBigUint64(24, true),
+    durableSequence: view.getBigUint64(32, true),
+    timeNs: view.getBigInt64(40, true),
+    nextCommandOffset: view.getBigUint64(48, true),
+    nextCommandIndex: view.getUint32(56, true),
+    payloadBytes: payload.length,
+    previousHash: whole.subarray(64, 64 + HASH_BYTES),
+    hash: whole.subarray(HASH_BYTE, HASH_BYTE + HASH_BYTES),
+    bytes: whole,
+    payload,
   }
 }
 

@@ -1,6 +1,7 @@
 /** The core thread's program: it recovers the state, then joins the core server to this thread's ports and timers. */
 import { parentPort, workerData, type MessagePort } from 'node:worker_threads'
 import { nodeDisk } from '../eventlog/file/disk.ts'
+import { readFramesAhead } from '../eventlog/file/read-ahead.ts'
 import { LogError } from '../eventlog/errors.ts'
 import type { CoreToLog, LogToCore } from '../eventlog/file/log-messages.ts'
 import { openSlabPool, type SlabShare } from '../eventlog/file/slabs.ts'
@@ -35,7 +36,14 @@ class Service {
     this.start = start
     this.state = state
     this.status = new BigInt64Array(start.status)
-    this.replayed = replayTail(nodeDisk, start.dataDir, start.core.partition, state, recover.head)
+    this.replayed = replayTail(
+      nodeDisk,
+      start.dataDir,
+      start.core.partition,
+      state,
+      recover.head,
+      readFramesAhead,
+    )
     this.server = new CoreServer(
       {
         partition: start.core.partition,

@@ -1,9 +1,10 @@
 /** From disk to state: the newest usable snapshot, then the tail of the log behind it, or the whole log. */
 import type { Disk } from '../eventlog/file/disk.ts'
+import type { ReadFrames } from '../eventlog/file/read-ahead.ts'
 import { readFramesSync } from '../eventlog/file/reader.ts'
 import { LogRegressedError } from '../eventlog/errors.ts'
 import type { LogHead } from '../eventlog/ports.ts'
-import { sameBytes } from '../schemas/frames.ts'
+import { sameBytes, type Frame } from '../schemas/frames.ts'
 import { createCore, loadCore, type CoreOptions, type WalletCore } from './core/core.ts'
 import { loadNewestSnapshot, type PassedOver } from './snapshot.ts'
 import type { SnapshotPosition } from './snapshot-file.ts'
@@ -34,6 +35,7 @@ export function loadState(disk: Disk, dataDir: string, options: CoreOptions): Lo
 
 /**
  * Applies what the log holds behind a loaded state, up to `head`, verifying the chain from the snapshot's own frame on.
+ * @param read by default reads on this thread alone
  * @throws LogCorruptError; LogRegressedError if the log does not hold the frame that the snapshot was taken behind:
  *   then it went backwards, or is another history
  */
@@ -43,20 +45,43 @@ export function replayTail(
   partition: number,
   loaded: LoadedState,
   head: LogHead,
+  read: ReadFrames = readFramesSync,
 ): Replayed {
   const { core, snapshot } = loaded
   const fromSequence = snapshot?.position.sequence ?? 1n
-  let isBehindSnapshot = snapshot === undefined
+  const reading = read(disk, dataDir, partition, fromSequence, head)
+  if (snapshot !== undefined) {
+    let step = reading.next()
+    while (step.done !== true && !sameBytes(step.value.hash, snapshot.position.chainHash))
+      step = reading.next()
+    if (step.done === true)
+      throw new LogRegressedError(dataDir, head.sequence, fromSequence, `snapshot ${snapshot.file}`)
+  }
+  const { frames, events } = applyFrames(core, reading)
+  return { frames, events }
+}
+
+/**
+ * Applies every frame that is still to be read, each before the next one is asked for.
+ * @returns the head that the reading reached as well
+ */
+export function applyFrames(
+  core: WalletCore,
+  reading: Generator<Frame, LogHead, undefined>,
+): Replayed & { readonly head: LogHead } {
   let frames = 0
   let events = 0n
-  for (const frame of readFramesSync(disk, dataDir, partition, fromSequence, head)) {
-    if (isBehindSnapshot) {
-      if (frame.count > 0) core.apply(frame.payload)
+  try {
+    for (;;) {
+      const step = reading.next()
+      if (step.done === true) return { frames, events, head: step.value }
+      const { count, payload } = step.value
+      if (count > 0) core.apply(payload)
       frames++
-      events += BigInt(frame.count)
-    } else isBehindSnapshot = sameBytes(frame.hash, snapshot!.position.chainHash)
+      events += BigInt(count)
+    }
+  } finally {
+    // An event that does not fit the state ends the reading as well.
+    reading.return(undefined as never)
   }
-  if (!isBehindSnapshot)
-    throw new LogRegressedError(dataDir, head.sequence, fromSequence, `snapshot ${snapshot!.file}`)
-  return { frames, events }
 }

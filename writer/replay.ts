@@ -1,8 +1,10 @@
 /** The log from zero, folded again: what proves that the writer's state, and so every view, follows from it alone. */
 import { nodeDisk, type Disk } from '../eventlog/file/disk.ts'
+import { readFramesAhead } from '../eventlog/file/read-ahead.ts'
 import { readFramesSync } from '../eventlog/file/reader.ts'
 import type { LogHead } from '../eventlog/ports.ts'
 import { createCore, type CoreOptions, type WalletCore } from './core/core.ts'
+import { applyFrames } from './recovery.ts'
 import { digestSections } from './state-digest.ts'
 
 export interface ReplayOptions {
@@ -37,19 +39,14 @@ export interface Replay {
  */
 export function replayLog(dataDir: string, partition: number, options: ReplayOptions = {}): Replay {
   const core = createCore({ partition, ...options.core })
-  const reading = readFramesSync(options.disk ?? nodeDisk, dataDir, partition, 1n, options.until)
-  let frames = 0
-  let events = 0n
-  let step = reading.next()
-  for (; step.done !== true; step = reading.next()) {
-    const frame = step.value
-    if (frame.count > 0) core.apply(frame.payload)
-    frames++
-    events += BigInt(frame.count)
-  }
+  const read = options.disk === undefined ? readFramesAhead : readFramesSync
+  const { head, frames, events } = applyFrames(
+    core,
+    read(options.disk ?? nodeDisk, dataDir, partition, 1n, options.until),
+  )
   return {
     core,
-    head: step.value,
+    head,
     digest: digestSections(core.save()),
     trialBalance: core.trialBalance(),
     frames,

@@ -5,8 +5,15 @@ import { LogCorruptError, LogRegressedError } from '../errors.ts'
 import type { LogHead } from '../ports.ts'
 import { createReaderRule, emptyHead, type ReaderRule } from '../reader-rule.ts'
 import { readUpTo, type Disk, type DiskFile } from './disk.ts'
-import { BLOCK_BYTES, decodeSegmentHeader, listSegments, logFolder, segmentName } from './segments.ts'
-import { unitsLater, unitsSync, type ScanEnd, type Unit } from './units.ts'
+import {
+  BLOCK_BYTES,
+  decodeSegmentHeader,
+  listSegments,
+  logFolder,
+  segmentName,
+  segmentsFrom,
+} from './segments.ts'
+import { unitsLater, unitsSync, type ReadBytes, type ScanEnd, type Unit } from './units.ts'
 
 /** True if the frame holds `sequence` or stands behind it: what a reader from `sequence` on gets. */
 export function holdsOrFollows(frame: FrameHeader, sequence: bigint): boolean {
@@ -16,9 +23,10 @@ export function holdsOrFollows(frame: FrameHeader, sequence: bigint): boolean {
 /**
  * Frames from the one that holds `fromSequence` (or the next behind it) to the end of the files, for threads that may
  * block. Every frame from the beginning of its segment on is verified; one that is bad, void or missing throws
- * LogCorruptError. Frames stay valid while referenced.
+ * LogCorruptError.
  * @param upTo reads no further than this head, so that a log can be read while it is written; missing it throws
  *   LogRegressedError
+ * @param read how bytes are read; frames are views of them. By default frames stay valid while referenced
  * @returns the head reached
  */
 export function* readFramesSync(
@@ -27,11 +35,12 @@ export function* readFramesSync(
   partition: number,
   fromSequence: bigint,
   upTo?: LogHead,
+  read?: ReadBytes,
 ): Generator<Frame, LogHead, undefined> {
   const walk = createWalk(disk, dir, partition, fromSequence, 'verify-all', upTo)
   for (let file = walk.nextSegment(); file !== undefined; file = walk.nextSegment()) {
     try {
-      const units = unitsSync(file, BLOCK_BYTES)
+      const units = unitsSync(file, BLOCK_BYTES, 0n, read)
       let step = units.next()
       for (; step.done !== true; step = units.next()) {
         if (walk.accept(step.value)) yield step.value.frame
@@ -94,14 +103,7 @@ function createWalk(
   verify: 'verify-all' | 'verify-read',
   upTo: LogHead | undefined,
 ): Walk {
-  const all = listSegments(disk, dir, partition)
-  // The last segment that begins before the sequence: frames without events may stand at the very sequence with which the
-  // next segment begins.
-  const first = Math.max(
-    0,
-    all.findLastIndex((segment) => segment < fromSequence),
-  )
-  const segments = all.slice(first)
+  const segments = segmentsFrom(listSegments(disk, dir, partition), fromSequence)
   let opened = 0
   let rule: ReaderRule | undefined
   let isMidway = false

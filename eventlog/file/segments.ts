@@ -62,6 +62,15 @@ export function listSegments(disk: Disk, dir: string, partition: number): bigint
     .sort((left, right) => (left < right ? -1 : 1))
 }
 
+/**
+ * The segments that a reader from `fromSequence` on needs, of those listed: from the last one that begins before it, because
+ * frames without events may stand at the very sequence with which the next segment begins.
+ */
+export function segmentsFrom(segments: readonly bigint[], fromSequence: bigint): readonly bigint[] {
+  const last = segments.findLastIndex((segment) => segment < fromSequence)
+  return segments.slice(Math.max(0, last))
+}
+
 /** The segment header for a chain that stands at `start`: one block. */
 export function encodeSegmentHeader(start: ChainEnd): Uint8Array<ArrayBuffer> {
   const bytes = new Uint8Array(BLOCK_BYTES)

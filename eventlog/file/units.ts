@@ -6,7 +6,7 @@
 import { peekFrame, readFrame, type Frame } from '../../schemas/frames.ts'
 import { nodeDigests } from '../hashing.ts'
 import { readUpTo, readUpToLater, type DiskFile } from './disk.ts'
-import { wholeBlocks } from './segments.ts'
+import { BLOCK_BYTES, wholeBlocks } from './segments.ts'
 
 /** A whole frame and where it stands in its segment. */
 export interface Unit {
@@ -22,6 +22,8 @@ export type UnitReading =
   | { readonly kind: 'short'; readonly bytesNeeded: number }
   | { readonly kind: 'bad'; readonly reason: string }
 
+const ZEROS = new Uint8Array(BLOCK_BYTES)
+
 /** Reads the unit that begins at `bytes[at]`, which is byte `at + base` of its file. */
 export function readUnit(bytes: Uint8Array, at: number, base: number): UnitReading {
   const reading = readFrame(bytes, at, nodeDigests)
@@ -29,8 +31,9 @@ export function readUnit(bytes: Uint8Array, at: number, base: number): UnitReadi
   const frameBytes = reading.frame.bytes.length
   const unitBytes = wholeBlocks(frameBytes)
   if (at + unitBytes > bytes.length) return { kind: 'short', bytesNeeded: unitBytes }
-  for (let byte = at + frameBytes; byte < at + unitBytes; byte++)
-    if (bytes[byte] !== 0) return { kind: 'bad', reason: 'the padding behind the frame is not zero' }
+  const padding = bytes.subarray(at + frameBytes, at + unitBytes)
+  if (Buffer.compare(padding, ZEROS.subarray(0, padding.length)) !== 0)
+    return { kind: 'bad', reason: 'the padding behind the frame is not zero' }
   return { kind: 'unit', unit: { frame: reading.frame, byte: at + base, bytes: unitBytes } }
 }
 
@@ -50,11 +53,11 @@ interface UnitFound {
 }
 
 /** Bytes asked for at a time: two frames at least, since a frame cut off by the window's end is read again. */
-const READ_BYTES = 8 * 1024 * 1024
+export const READ_BYTES = 8 * 1024 * 1024
 const HOP_READ_BYTES = 256 * 1024
 
 /**
- * Scans a segment's units from byte `from`. Each read comes with fresh memory, so frames stay valid while referenced.
+ * Scans a segment's units from byte `from`. Frames are views of what was read: valid for as long as that memory is.
  * @param skipBefore frames that end before this sequence are passed over by their headers, unverified
  */
 function* scanUnits(
@@ -98,16 +101,23 @@ function* scanUnits(
   }
 }
 
-/** The units of an open segment file from byte `from`; returns how it ended. */
+/** Reads `bytes` bytes of a file from `at`, READ_BYTES at most, or as many as there are. */
+export type ReadBytes = (file: DiskFile, at: number, bytes: number) => Uint8Array
+
+/**
+ * The units of an open segment file from byte `from`; returns how it ended.
+ * @param read by default reads into memory of its own, so that frames stay valid while referenced
+ */
 export function* unitsSync(
   file: DiskFile,
   from: number,
   skipBefore = 0n,
+  read: ReadBytes = readUpTo,
 ): Generator<Unit, ScanEnd, undefined> {
   const scan = scanUnits(from, skipBefore)
   let step = scan.next()
   while (step.done !== true) {
-    if (step.value.kind === 'read') step = scan.next(readUpTo(file, step.value.at, step.value.bytes))
+    if (step.value.kind === 'read') step = scan.next(read(file, step.value.at, step.value.bytes))
     else {
       yield step.value.unit
       step = scan.next()
