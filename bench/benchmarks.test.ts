@@ -1,0 +1,128 @@
+/** Each benchmark, small: that it runs to its end, verifies what it did, and reports in the documented shape. */
+import { execFile } from 'node:child_process'
+import path from 'node:path'
+import { promisify } from 'node:util'
+import { describe, expect, test } from 'vitest'
+import { z } from 'zod'
+import { BENCHMARKS } from './registry.ts'
+
+const root = path.dirname(import.meta.dirname)
+const figures = z.record(z.string(), z.number())
+const run = {
+  workload: z.strictObject({
+    name: z.string(),
+    accounts: z.int().positive(),
+    batch: z.int().positive(),
+    commands: z.int().positive(),
+    seed: z.int(),
+    shareHot: z.number().min(0).max(1),
+    shareChecked: z.number().min(0).max(1),
+    shareRepeated: z.number().min(0).max(1),
+    shareRefused: z.number().min(0).max(1),
+  }),
+  throughput: z.number().positive(),
+  unit: z.string(),
+  latencyMs: z
+    .strictObject({ p50: z.number(), p99: z.number(), max: z.number() })
+    .refine(({ p50, p99, max }) => p50 <= p99 && p99 <= max),
+  cpuSeconds: figures,
+  bytes: z.strictObject({ written: z.number(), received: z.number(), sent: z.number() }),
+  limit: z.strictObject({ name: z.string(), value: z.number().positive() }),
+  ratio: z.number().positive(),
+  memory: figures,
+  verified: z
+    .strictObject({
+      sent: z.int().positive(),
+      accepted: z.int(),
+      refused: z.int(),
+      repeated: z.int(),
+      trialBalance: z.literal('0'),
+    })
+    .refine(({ sent, accepted, refused, repeated }) => accepted + refused + repeated === sent),
+  further: figures,
+}
+const report = z.strictObject({
+  name: z.string(),
+  machine: z.strictObject({
+    cpu: z.string(),
+    cores: z.int().positive(),
+    memoryBytes: z.int().positive(),
+    node: z.string(),
+    kernel: z.string(),
+    loadBefore: z.number(),
+    limits: figures,
+  }),
+  ...run,
+  targets: z
+    .array(
+      z.strictObject({
+        name: z.string(),
+        value: z.number(),
+        is: z.enum(['at_least', 'at_most']),
+        target: z.number(),
+        met: z.boolean(),
+      }),
+    )
+    .min(1),
+  runs: z.array(z.strictObject(run)),
+})
+
+async function bench(...args: string[]): Promise<{ stdout: string; stderr: string; code: number }> {
+  try {
+    const done = await promisify(execFile)(process.execPath, ['bin/run.js', 'bench/main.ts', ...args], {
+      cwd: root,
+      timeout: 55_000,
+    })
+    return { ...done, code: 0 }
+  } catch (error) {
+    return error as { stdout: string; stderr: string; code: number }
+  }
+}
+
+describe('npm run bench', () => {
+  test.each(BENCHMARKS.map(({ name }) => name))(
+    '%s reports what it measured, as one JSON object, and all of it adds up',
+    async (name) => {
+      const { stdout, code } = await bench(name, '--quick', '--json')
+      expect(code).toBe(0)
+      const { data, error } = report.safeParse(JSON.parse(stdout))
+      expect(error).toBeUndefined()
+      expect(data!.name).toBe(name)
+      for (const { value, target, is, met } of data!.targets)
+        expect(met).toBe(is === 'at_least' ? value >= target : value <= target)
+    },
+  )
+
+  test('without a name it lists the benchmarks, and with a wrong one it says so and exits with 2', async () => {
+    const listed = await bench()
+    expect(listed.code).toBe(0)
+    for (const { name } of BENCHMARKS) expect(listed.stdout).toContain(name)
+    const wrong = await bench('speed')
+    expect(wrong).toMatchObject({ code: 2, stdout: '' })
+    expect(wrong.stderr).toContain('there is no benchmark "speed"')
+  })
+
+  test.each([
+    ['--batch', '8193'],
+    ['--accounts', 'many'],
+    ['--workload', 'calm'],
+    ['--nonsense', '1'],
+  ])('%s %s is refused before anything is measured', async (option, value) => {
+    expect(await bench('core', option, value, '--quick')).toMatchObject({ code: 2, stdout: '' })
+  })
+
+  test('core takes the workloads asked for, and all of them mixed in one thread', async () => {
+    const { stdout } = await bench(
+      'core',
+      '--quick',
+      '--json',
+      '--workload',
+      'duplicates,mixed',
+      '--unlimited',
+    )
+    const { workload, runs, verified } = report.parse(JSON.parse(stdout))
+    expect([workload.name, ...runs.map((other) => other.workload.name)]).toEqual(['duplicates', 'mixed'])
+    expect(workload).toMatchObject({ shareChecked: 0, shareRefused: 0 })
+    expect(verified.repeated).toBeGreaterThan(0)
+  })
+})

@@ -1,0 +1,116 @@
+/** What can be said on the command line of a benchmark, the same for all of them. */
+import { parseArgs } from 'node:util'
+import { BATCH_COMMANDS_MAX } from '../schemas/limits.ts'
+
+export interface BenchOptions {
+  readonly json: boolean
+  /** Small sizes: shows that all of it works, and measures nothing. */
+  readonly quick: boolean
+  /** The runs that take long as well. */
+  readonly long: boolean
+  /** Leaves the data folder where it is, and uses the one there. */
+  readonly keep: boolean
+  /** Commit and its own queue, without a socket. */
+  readonly inProcess: boolean
+  /** False: core without encoding rows, if it offers that. */
+  readonly withRow: boolean
+  /** No account has a limit. */
+  readonly unlimited: boolean
+  /** Undefined: what the benchmark takes by itself. */
+  readonly workloads: readonly string[] | undefined
+  readonly accounts: number | undefined
+  readonly batch: number | undefined
+  readonly seconds: number | undefined
+  readonly events: number | undefined
+  readonly seed: number
+  /** Where data folders are made. Default: the system's folder for temporary files. */
+  readonly dir: string | undefined
+}
+
+export class UsageError extends Error {
+  override name = 'UsageError'
+}
+
+export const OPTIONS_HELP = `Options:
+  --json             one JSON object on standard output
+  --workload NAMES   only these workloads, separated by commas
+  --accounts N       accounts opened before anything is timed
+  --batch N          commands in a batch, 1 to ${BATCH_COMMANDS_MAX}
+  --seconds S        least time measured, for each run
+  --events N         least number of commands, or of events in the log
+  --unlimited        accounts without limits: no balance check can refuse
+  --seed N           another order of the same kind of commands (default 1)
+  --dir FOLDER       where data folders are made (default: the system's for temporary files)
+  --keep             restart: keep the data folder, and use the one that was kept
+  --no-row           core: without encoding event rows, where the core offers that
+  --in-process       commit: only the shapes without sockets
+  --long             the runs that take long as well
+  --quick            small sizes: shows that it works, measures nothing`
+
+/** Throws UsageError on what cannot be understood. */
+export function parseOptions(args: readonly string[]): { names: readonly string[]; options: BenchOptions } {
+  const { values, positionals } = parse(args)
+  const batch = wholeNumber('batch', values.batch, 1)
+  if (batch !== undefined && batch > BATCH_COMMANDS_MAX)
+    throw new UsageError(`--batch ${batch}: a batch has at most ${BATCH_COMMANDS_MAX} commands`)
+  const seconds = values.seconds === undefined ? undefined : Number(values.seconds)
+  if (seconds !== undefined && !(seconds > 0 && seconds <= 3_600))
+    throw new UsageError(`--seconds ${values.seconds}: between 0 and 3600`)
+  return {
+    names: positionals,
+    options: {
+      json: values.json,
+      quick: values.quick,
+      long: values.long,
+      keep: values.keep,
+      inProcess: values['in-process'],
+      withRow: !values['no-row'],
+      unlimited: values.unlimited,
+      workloads: values.workload?.split(','),
+      accounts: wholeNumber('accounts', values.accounts, 4),
+      batch,
+      seconds,
+      events: wholeNumber('events', values.events, 1),
+      seed: wholeNumber('seed', values.seed, 0) ?? 1,
+      dir: values.dir,
+    },
+  }
+}
+
+function parse(args: readonly string[]) {
+  const flag = { type: 'boolean', default: false } as const
+  const text = { type: 'string' } as const
+  try {
+    return parseArgs({
+      args: [...args],
+      allowPositionals: true,
+      options: {
+        json: flag,
+        quick: flag,
+        long: flag,
+        keep: flag,
+        'in-process': flag,
+        'no-row': flag,
+        unlimited: flag,
+        workload: text,
+        accounts: text,
+        batch: text,
+        seconds: text,
+        events: text,
+        seed: text,
+        dir: text,
+      },
+    })
+  } catch (error) {
+    throw new UsageError(error instanceof Error ? error.message : String(error), { cause: error })
+  }
+}
+
+/** Takes `1000000`, `1_000_000`, `1e6`. */
+function wholeNumber(name: string, text: string | undefined, least: number): number | undefined {
+  if (text === undefined) return undefined
+  const value = Number(text.replaceAll('_', ''))
+  if (!Number.isSafeInteger(value) || value < least)
+    throw new UsageError(`--${name} ${text}: a whole number, at least ${least}`)
+  return value
+}
