@@ -90,12 +90,21 @@ export class Accounts {
     return touched
   }
 
-  /** Reads the lines and metas that the first index entries for the hashes point to, likewise. */
-  touchLines(hashes: Int32Array, count: number): number {
+  /**
+   * Writes for each hash the number of the first account whose tag agrees, 0 if none does: almost always the account that
+   * `find` finds. Reads that account's line and meta, so that they are in the cache later; returns what was read, folded.
+   */
+  guess(hashes: Int32Array, numbers: Int32Array, count: number): number {
     const { index, mask, words32, meta } = this
     let touched = 0
     for (let at = 0; at < count; at++) {
-      const number = index[hashes[at]! & mask]! & NUMBER_MASK
+      const hash = hashes[at]!
+      const tag = hash >>> TAG_SHIFT
+      let slot = hash & mask
+      let entry = index[slot]!
+      while (entry !== 0 && entry >>> TAG_SHIFT !== tag) entry = index[(slot = (slot + 1) & mask)]!
+      const number = entry & NUMBER_MASK
+      numbers[at] = number
       touched ^= words32[number * (LINE_WORDS * 2)]! ^ meta[number]!
     }
     return touched
@@ -107,6 +116,11 @@ export class Accounts {
     let touched = 0
     for (let at = 0; at < count; at++) touched ^= words32[numbers[at]! * (LINE_WORDS * 2)]!
     return touched
+  }
+
+  /** True if account `number` has the id at `at`. */
+  isAccount(number: number, ids32: Int32Array, at: number): boolean {
+    return sameIdAt(this.words32, (number * LINE_WORDS + LINE.idHigh) * 2, ids32, at)
   }
 
   /** Opens the next account with the id at `ids[at]`, at version 0 with zero totals. Returns its number. */

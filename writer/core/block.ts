@@ -17,6 +17,11 @@ export class Block {
   readonly idHashes = new Int32Array(BLOCK_COMMANDS)
   readonly debitHashes = new Int32Array(BLOCK_COMMANDS)
   readonly creditHashes = new Int32Array(BLOCK_COMMANDS)
+  /** Numbers of the accounts as far as their tags tell: to be confirmed. 0 where there was none when the block began. */
+  readonly debits = new Int32Array(BLOCK_COMMANDS)
+  readonly credits = new Int32Array(BLOCK_COMMANDS)
+  /** 1 where the id is known not to stand in the older generation of remembered ids, nor will by the block's end. */
+  readonly notOld = new Uint8Array(BLOCK_COMMANDS)
   /** What was read ahead, folded, so that the reads are not optimised away. */
   touched = 0
 
@@ -40,6 +45,14 @@ export class Block {
       accounts.touchIndex(this.debitHashes, commands) ^
       accounts.touchIndex(this.creditHashes, commands)
     this.touched ^=
-      accounts.touchLines(this.debitHashes, commands) ^ accounts.touchLines(this.creditHashes, commands)
+      accounts.guess(this.debitHashes, this.debits, commands) ^
+      accounts.guess(this.creditHashes, this.credits, commands)
+    // A generation that is dropped within the block would make what is known of the older one wrong.
+    if (remembered.isNearlyFull(commands * 2)) this.notOld.fill(0)
+    else
+      for (let index = 0; index < commands; index++) {
+        const id = (this.slots[index]! * SLOT_WORDS + SLOT.idHigh) * 2
+        this.notOld[index] = remembered.isOld(this.idHashes[index]!, slots32, id) ? 0 : 1
+      }
   }
 }

@@ -22,6 +22,7 @@ import { layOut, type Desk } from './desk.ts'
 import { HOLD, HOLD_WORDS } from './hold-words.ts'
 import { LinkedGroup, beginsGroup } from './linked.ts'
 import { accountAt, lookUp, trialBalance, type AccountView } from './read-account.ts'
+import { postPlainTransfer } from './plain-transfers.ts'
 import { replay } from './replay.ts'
 import { rowBytesMaxAt } from './row-writer.ts'
 import { loadState, saveState, type CoreSection } from './snapshot.ts'
@@ -173,7 +174,18 @@ class Core implements WalletCore {
         }
         fits = at + rowBytesMaxAt(desk, slot) <= outEnd
         if (!fits) break
-        const bytes = this.decideOne(desk, index, at)
+        const isPosted =
+          block.notOld[index] === 1 &&
+          postPlainTransfer(
+            state,
+            desk,
+            slot,
+            at,
+            block.idHashes[index]!,
+            block.debits[index]!,
+            block.credits[index]!,
+          )
+        const bytes = isPosted ? EVENT_ROW_BYTES : this.decideOne(desk, index, at)
         if (bytes > 0) {
           at += bytes
           events += 1

@@ -107,6 +107,38 @@ export class RememberedIds {
     this.insert(hash, ids32, at)
   }
 
+  /** True if ids to come may drop a generation within the next `ids` of them. */
+  isNearlyFull(ids: number): boolean {
+    return this.current.count + ids > this.idsPerGeneration
+  }
+
+  /** True if the id at `at` stands in the older generation. */
+  isOld(hash: number, ids32: Int32Array, at: number): boolean {
+    return this.previous !== undefined && contains(this.previous.keys, hash, ids32, at)
+  }
+
+  /**
+   * Remembers the id at `at` unless the younger generation has it. Returns false if it has, or if it is the growing first
+   * one and about to grow. Only while `isNearlyFull` says that no generation is dropped.
+   */
+  rememberIfNew(hash: number, ids32: Int32Array, at: number, timeMs: number): boolean {
+    const current = this.current
+    const keys = current.keys
+    if (current.count * 2 * KEY_WORDS32 >= keys.length) return false
+    const mask = keys.length - 1
+    let slot = slotOf(keys, hash)
+    for (; !isEmpty(keys, slot); slot = (slot + KEY_WORDS32) & mask)
+      if (sameIdAt(keys, slot, ids32, at)) return false
+    keys[slot] = ids32[at]!
+    keys[slot + 1] = ids32[at + 1]!
+    keys[slot + 2] = ids32[at + 2]!
+    keys[slot + 3] = ids32[at + 3]!
+    current.count += 1
+    if (timeMs > current.timeMaxMs) current.timeMaxMs = timeMs
+    if ((current.count & 63) === 0) this.clearSome()
+    return true
+  }
+
   /** Remembers that the transfer whose id stands at `at` was reversed by the event with this sequence. */
   rememberReversed(ids32: Int32Array, at: number, sequence: number): void {
     if (this.current.count >= this.idsPerGeneration) this.rotate(sequence)
@@ -126,12 +158,15 @@ export class RememberedIds {
     if (current.count * 2 * KEY_WORDS32 >= current.keys.length) this.grow()
     put(current.keys, hash, ids32, at)
     current.count += 1
-    // Four words a slot, two slots an id: clearing four slots an id has a spare ready halfway through a generation.
-    if (this.spare !== undefined && this.clearedTo < this.spare.length && (current.count & 63) === 0) {
-      const to = Math.min(this.clearedTo + 64 * 4 * KEY_WORDS32, this.spare.length)
-      this.spare.fill(0, this.clearedTo, to)
-      this.clearedTo = to
-    }
+    if ((current.count & 63) === 0) this.clearSome()
+  }
+
+  /** Four words a slot, two slots an id: clearing four slots an id has a spare ready halfway through a generation. */
+  private clearSome(): void {
+    if (this.spare === undefined || this.clearedTo >= this.spare.length) return
+    const to = Math.min(this.clearedTo + 64 * 4 * KEY_WORDS32, this.spare.length)
+    this.spare.fill(0, this.clearedTo, to)
+    this.clearedTo = to
   }
 
   private rotate(sequence: number): void {
