@@ -78,8 +78,10 @@ export function loadState(
   idsPerGeneration: number,
   accountsInitial: number,
 ): CoreState {
-  const wordsOf = (name: string, count: number): BigInt64Array =>
-    new BigInt64Array(bytesOf(sections, name, count * 8))
+  const wordsOf = (name: string, count: number): BigInt64Array => {
+    const bytes = bytesOf(sections, name, count * 8)
+    return new BigInt64Array(bytes.buffer, bytes.byteOffset, count)
+  }
   const head = wordsOf('core', HEAD_WORDS)
   if (head[HEAD.layout] !== LAYOUT_VERSION)
     throw new RangeError(`snapshot layout ${head[HEAD.layout]!} is not known`)
@@ -93,11 +95,12 @@ export function loadState(
   const state = createState(Math.max(accounts, accountsInitial), idsPerGeneration)
   const { remembered } = state
   const codes = wordsOf('currency-codes', currencies)
-  const scales = new Uint8Array(bytesOf(sections, 'currency-scales', currencies))
+  const scales = bytesOf(sections, 'currency-scales', currencies)
   codes.forEach((code, index) => state.currencies.indexFor(code, scales[index]!))
+  const metas = bytesOf(sections, 'account-metas', accounts * 4)
   state.accounts.restore(
     wordsOf('accounts', accounts * LINE_WORDS),
-    new Uint32Array(bytesOf(sections, 'account-metas', accounts * 4)),
+    new Uint32Array(metas.buffer, metas.byteOffset, accounts),
   )
   const kept = wordsOf('holds', holds * HOLD_KEPT_WORDS)
   for (let index = 0; index < holds; index++) state.holds.place(kept, index * HOLD_KEPT_WORDS)
@@ -119,7 +122,8 @@ function generation(
   at: number,
   slotsFull: number,
 ): Generation {
-  const keys = new Int32Array(bytesOf(sections, name, undefined))
+  // A copy, because the state goes on in it.
+  const keys = new Int32Array(new Uint8Array(sectionOf(sections, name)).buffer)
   const slots = keys.length / 4
   const count = countOf(head, at, slotsFull / 2)
   if (!Number.isInteger(Math.log2(slots)) || slots > slotsFull || count * 2 > slots)
@@ -137,13 +141,16 @@ function section(name: string, words: BigInt64Array | Int32Array | Uint32Array |
   return { name, bytes: new Uint8Array(words.buffer, words.byteOffset, words.byteLength) }
 }
 
-/** A copy of a section's bytes, which aligns them. */
-function bytesOf(sections: readonly CoreSection[], name: string, bytes: number | undefined): ArrayBuffer {
+/** A section's bytes, to be read only: where they lie, if they are aligned, else a copy that is. */
+function bytesOf(sections: readonly CoreSection[], name: string, bytes: number): Uint8Array {
+  const found = sectionOf(sections, name)
+  if (found.length !== bytes)
+    throw new RangeError(`snapshot section ${name} has ${found.length} bytes, not ${bytes}`)
+  return found.byteOffset % 8 === 0 ? found : new Uint8Array(found)
+}
+
+function sectionOf(sections: readonly CoreSection[], name: string): Uint8Array {
   const found = sections.find((candidate) => candidate.name === name)
   if (found === undefined) throw new RangeError(`snapshot lacks section ${name}`)
-  if (bytes !== undefined && found.bytes.length !== bytes)
-    throw new RangeError(`snapshot section ${name} has ${found.bytes.length} bytes, not ${bytes}`)
-  const copy = new Uint8Array(found.bytes.length)
-  copy.set(found.bytes)
-  return copy.buffer
+  return found.bytes
 }
