@@ -61,8 +61,7 @@ export async function startPlatform(options: PlatformOptions): Promise<Platform>
   try {
     return await assemble(options, parts)
   } catch (error) {
-    // Why it did not start says more than why it could not be stopped.
-    await parts.stop().catch(() => undefined)
+    await parts.stop()
     throw error
   }
 }
@@ -82,26 +81,15 @@ class Parts {
   }
 
   async #stop(): Promise<void> {
-    const { gateway, writer, projections, store, engine, lock } = this
-    const steps: (() => unknown)[] = [
-      () => gateway?.stop(),
-      // After the doors, before the log ends: so the views hold everything that the last answers told of.
-      () => writer?.status().state === 'ready' && projections?.waitFor(headOf(writer), CATCH_UP_MS_MAX),
-      () => projections?.stop(),
-      () => writer?.stop(),
-      () => store?.close(),
-      () => engine?.stop(),
-      () => lock?.release(),
-    ]
-    // A part that has failed does not keep the others running: the process has to end.
-    const failures: unknown[] = []
-    for (const step of steps)
-      try {
-        await step()
-      } catch (error) {
-        failures.push(error)
-      }
-    if (failures.length > 0) throw failures[0]
+    await this.gateway?.stop()
+    // After the doors, before the log ends: so the views hold everything that the last answers told of.
+    const { writer, projections } = this
+    if (writer?.status().state === 'ready') await projections?.waitFor(headOf(writer), CATCH_UP_MS_MAX)
+    await projections?.stop()
+    await writer?.stop()
+    await this.store?.close()
+    await this.engine?.stop()
+    this.lock?.release()
   }
 }
 

@@ -1,7 +1,14 @@
 /** What can be wrong with a log, each with a code that stays, a sentence, and what to do. None of them is ever retried. */
 
 export type LogErrorCode =
-  'log_corrupt' | 'log_regressed' | 'log_folder_in_use' | 'log_write_failed' | 'log_broken' | 'log_closed'
+  | 'log_corrupt'
+  | 'log_regressed'
+  | 'log_folder_in_use'
+  | 'log_write_failed'
+  | 'log_broken'
+  | 'log_closed'
+  | 'log_archive_missing'
+  | 'log_archive_unfit'
 
 export class LogError extends Error {
   override name = 'LogError'
@@ -84,6 +91,31 @@ export class LogWriteFailedError extends LogError {
       `${what} failed on ${file}: ${cause instanceof Error ? cause.message : String(cause)}. ` +
         'The process has to end, and nothing is retried: check the disk and its free space, then start again.',
       { cause },
+    )
+  }
+}
+
+/** Events that were archived are asked for, and the archive is not where it was, or does not hold them. */
+export class LogArchiveMissingError extends LogError {
+  override name = 'LogArchiveMissingError'
+  readonly archive: string
+  constructor(archive: string, sequence: bigint) {
+    super(
+      'log_archive_missing',
+      `The events from sequence ${sequence > 0n ? sequence : 1n} on were archived, but the archive ${archive} is not there or does not hold ` +
+        'them. Mount it, or, if it was moved, say where it is now: purser archive --to FOLDER.',
+    )
+    this.archive = archive
+  }
+}
+
+/** A folder that was named as the archive cannot be it. */
+export class LogArchiveUnfitError extends LogError {
+  override name = 'LogArchiveUnfitError'
+  constructor(archive: string, reason: string) {
+    super(
+      'log_archive_unfit',
+      `${archive} cannot be the archive of this log: ${reason}. Nothing more was moved. Name another folder.`,
     )
   }
 }

@@ -3,7 +3,7 @@ import path from 'node:path'
 import type { Frame } from '../../schemas/frames.ts'
 import { LogError, LogWriteFailedError } from '../errors.ts'
 import { createReaderRule } from '../reader-rule.ts'
-import { PAST_THE_CACHE, writeAll, type Disk, type DiskFile } from './disk.ts'
+import { writeAll, type Disk, type DiskFile } from './disk.ts'
 import type { MarkFile } from './mark.ts'
 import {
   BLOCK_BYTES,
@@ -26,11 +26,8 @@ export interface LogAppender {
   head(): ChainEnd
   /** The last frame known durable. */
   durable(): ChainEnd
-  /**
-   * Appends a sealed frame that continues the chain. Durable only after `sync`.
-   * @param unit the frame's bytes and the zeros that fill its last block, in one piece, where they stand so already
-   */
-  append(frame: Frame, unit?: Uint8Array): void
+  /** Appends a sealed frame that continues the chain. Durable only after `sync`. */
+  append(frame: Frame): void
   /** One fdatasync for every frame appended so far; then moves the mark. */
   sync(): void
   /** Makes the mark itself durable: for when the log is quiet. */
@@ -50,7 +47,7 @@ export interface OpenSegment {
 export function createSegment(disk: Disk, dir: string, start: ChainEnd): OpenSegment {
   const folder = path.join(dir, logFolder(start.partition))
   const firstSequence = start.sequence + 1n
-  const file = disk.open(path.join(folder, segmentName(firstSequence)), 'create', PAST_THE_CACHE)
+  const file = disk.open(path.join(folder, segmentName(firstSequence)), 'create')
   writeAll(file, [encodeSegmentHeader(start)], 0)
   file.sync()
   disk.syncFolder(folder)
@@ -105,7 +102,7 @@ export function createAppender(
   return {
     head: () => head,
     durable: () => durable,
-    append(frame, unit) {
+    append(frame) {
       attempt('append', () => {
         const judgement = rule.judge(frame)
         if (judgement.kind === 'void' || frame.durableSequence > durable.sequence)
@@ -118,9 +115,7 @@ export function createAppender(
         const unitBytes = wholeBlocks(frame.bytes.length)
         // Named by its first sequence, so frames without events alone never fill a segment.
         if (byte + unitBytes > segmentBytesMax && frame.firstSequence > segment.firstSequence) roll()
-        const parts =
-          unit === undefined ? [frame.bytes, ZEROS.subarray(0, unitBytes - frame.bytes.length)] : [unit]
-        writeAll(segment.file, parts, byte)
+        writeAll(segment.file, [frame.bytes, ZEROS.subarray(0, unitBytes - frame.bytes.length)], byte)
         byte += unitBytes
         head = chainAfter(frame)
       })

@@ -11,7 +11,6 @@ import { randomBytes } from 'node:crypto'
 import * as fs from 'node:fs'
 import path from 'node:path'
 import { LogFolderInUseError } from '../errors.ts'
-import { hasCode } from '../system-error.ts'
 
 /** What an owner tells others. */
 export interface FolderInfo {
@@ -70,7 +69,7 @@ function tryAcquire(dir: string, folder: string, info: FolderInfo): number | und
   try {
     fs.linkSync(mine, path.join(folder, String(number)))
   } catch (error) {
-    if (hasCode(error, 'EEXIST')) return undefined
+    if (error instanceof Error && 'code' in error && error.code === 'EEXIST') return undefined
     throw error
   } finally {
     fs.rmSync(mine, { force: true })
@@ -156,7 +155,7 @@ function isAlive(pid: number): boolean {
     return true
   } catch (error) {
     // Another user's process lives, too.
-    return hasCode(error, 'EPERM')
+    return error instanceof Error && 'code' in error && error.code === 'EPERM'
   }
 }
 

@@ -1,15 +1,14 @@
 /** Reading a long log on two threads: one reads and verifies, this one takes the frames. For replays, which block. */
-import path from 'node:path'
 import { MessageChannel, Worker } from 'node:worker_threads'
 import { sameBytes, viewFrame, type Frame } from '../../schemas/frames.ts'
 import type { LogHead } from '../ports.ts'
 import { headAfter } from '../reader-rule.ts'
 import { runtimeEntry } from '../runtime-entry.ts'
 import type { Disk } from './disk.ts'
+import { openPlace, placesFrom } from './places.ts'
 import { readFramesSync } from './reader.ts'
 import type { ReadThreadStart } from './read-thread.ts'
 import { createWindowShare, WindowTaker } from './read-windows.ts'
-import { listSegments, logFolder, segmentName, segmentsFrom } from './segments.ts'
 
 /** Bytes from which a second thread pays: it takes some 50 ms to start. */
 export const AHEAD_BYTES_MIN = 64 * 1024 * 1024
@@ -92,8 +91,8 @@ function* readOnThread(
 /** Bytes of the segments that a reader from this sequence on opens. */
 function bytesFrom(disk: Disk, dir: string, partition: number, fromSequence: bigint): number {
   let bytes = 0
-  for (const segment of segmentsFrom(listSegments(disk, dir, partition), fromSequence)) {
-    const file = disk.open(path.join(dir, logFolder(partition), segmentName(segment)), 'read')
+  for (const place of placesFrom(disk, dir, partition, fromSequence)) {
+    const file = openPlace(disk, place, dir, partition)
     bytes += file.size()
     file.close()
   }

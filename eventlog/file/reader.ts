@@ -1,18 +1,11 @@
 /** Reading frames off the segment files: verified, in order, from any sequence; blocking or not, by one set of rules. */
-import path from 'node:path'
 import { sameBytes, type Frame, type FrameHeader } from '../../schemas/frames.ts'
 import { LogCorruptError, LogRegressedError } from '../errors.ts'
 import type { LogHead } from '../ports.ts'
 import { createReaderRule, emptyHead, type ReaderRule } from '../reader-rule.ts'
 import { readUpTo, type Disk, type DiskFile } from './disk.ts'
-import {
-  BLOCK_BYTES,
-  decodeSegmentHeader,
-  listSegments,
-  logFolder,
-  segmentName,
-  segmentsFrom,
-} from './segments.ts'
+import { openPlace, placesFrom } from './places.ts'
+import { BLOCK_BYTES, decodeSegmentHeader } from './segments.ts'
 import { unitsLater, unitsSync, type ReadBytes, type ScanEnd, type Unit } from './units.ts'
 
 /** True if the frame holds `sequence` or stands behind it: what a reader from `sequence` on gets. */
@@ -103,23 +96,23 @@ function createWalk(
   verify: 'verify-all' | 'verify-read',
   upTo: LogHead | undefined,
 ): Walk {
-  const segments = segmentsFrom(listSegments(disk, dir, partition), fromSequence)
+  const places = placesFrom(disk, dir, partition, fromSequence)
   let opened = 0
   let rule: ReaderRule | undefined
   let isMidway = false
 
-  const nameOf = (segment: bigint): string => path.join(logFolder(partition), segmentName(segment))
   const head = (): LogHead => rule?.head() ?? emptyHead(partition)
   const isDone = (): boolean => upTo !== undefined && sameBytes(head().hash, upTo.hash)
   const corrupt = (byte: number, reason: string): LogCorruptError =>
-    new LogCorruptError({ file: nameOf(segments[opened - 1]!), byte, sequence: head().sequence + 1n }, reason)
+    new LogCorruptError({ file: places[opened - 1]!.shown, byte, sequence: head().sequence + 1n }, reason)
 
   return {
     nextSegment() {
-      const segment = segments[opened]
-      if (segment === undefined || isDone()) return undefined
+      const place = places[opened]
+      if (place === undefined || isDone()) return undefined
       opened++
-      const file = disk.open(path.join(dir, nameOf(segment)), 'read')
+      const segment = place.firstSequence
+      const file = openPlace(disk, place, dir, partition)
       const start = decodeSegmentHeader(readUpTo(file, 0, BLOCK_BYTES), partition, segment)
       let wrong = typeof start === 'string' ? start : undefined
       if (opened === 1 && fromSequence < segment && segment !== 1n)
