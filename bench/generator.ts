@@ -16,6 +16,8 @@ export interface GeneratorOptions {
   readonly seed: number
   /** True: no account has a limit, so no balance check can refuse. */
   readonly unlimited?: boolean
+  /** Serial number of the first command; 0 by default. */
+  readonly firstSerial?: number
 }
 
 /** What was made so far. */
@@ -75,7 +77,9 @@ export class CommandGenerator {
   private holdsPlaced = 0
   private holdsEnded = 0
   private commands = 0
-  private serial = 0
+  /** Commands made that repeat none. */
+  private distinct = 0
+  private readonly firstSerial: number
   private hot = 0
   private checked = 0
   private repeated = 0
@@ -87,6 +91,7 @@ export class CommandGenerator {
     this.workload = workload
     this.accounts = options.accounts
     this.unlimited = options.unlimited ?? false
+    this.firstSerial = options.firstSerial ?? 0
     this.random = new Random(options.seed)
     this.kept = new Int32Array(workload.repeatedShare > 0 ? KEPT * SLOT_WORDS32 : 0)
   }
@@ -94,6 +99,11 @@ export class CommandGenerator {
   made(): Made {
     const { commands, hot, checked, repeated } = this
     return { commands, hot, checked, repeated }
+  }
+
+  /** The serial number that the next command gets which repeats none. */
+  nextSerial(): number {
+    return this.firstSerial + this.distinct
   }
 
   /**
@@ -112,9 +122,9 @@ export class CommandGenerator {
       else this.putTransfer(words32, at, COMMAND_KINDS.Transfer)
       if (workload.linkedTransfers > 1 && (index + 1) % workload.linkedTransfers !== 0 && index + 1 < count)
         words32[at] = words32[at]! | LINKED_BIT
-      words32[at + 1] = this.serial
-      this.serial += 1
-      if (workload.repeatedShare > 0 && this.serial % KEPT_EVERY === 0) this.keep(words32, at)
+      words32[at + 1] = this.firstSerial + this.distinct
+      this.distinct += 1
+      if (workload.repeatedShare > 0 && this.distinct % KEPT_EVERY === 0) this.keep(words32, at)
     }
     this.commands += count
   }
@@ -191,13 +201,13 @@ export class CommandGenerator {
   }
 
   private keep(words32: Int32Array, at: number): void {
-    const kept = (Math.floor(this.serial / KEPT_EVERY) % KEPT) * SLOT_WORDS32
+    const kept = (Math.floor(this.distinct / KEPT_EVERY) % KEPT) * SLOT_WORDS32
     for (let word = 0; word < SLOT_WORDS32; word++) this.kept[kept + word] = words32[at + word]!
   }
 
   /** Repeats an earlier command, by chance. False if it is not time, or there is none. */
   private repeat(words32: Int32Array, at: number): boolean {
-    if (this.serial < KEPT_EVERY * KEPT || !this.random.chance(this.workload.repeatedShare)) return false
+    if (this.distinct < KEPT_EVERY * KEPT || !this.random.chance(this.workload.repeatedShare)) return false
     const kept = this.random.below(KEPT) * SLOT_WORDS32
     for (let word = 0; word < SLOT_WORDS32; word++) words32[at + word] = this.kept[kept + word]!
     this.repeated += 1

@@ -1,5 +1,6 @@
 /** Every benchmark there is. One file each; a new one is a line here. */
 import type { Benchmark } from './benchmark.ts'
 import { coreBenchmark } from './core.ts'
+import { restartBenchmark } from './restart.ts'
 
-export const BENCHMARKS: readonly Benchmark[] = [coreBenchmark]
+export const BENCHMARKS: readonly Benchmark[] = [coreBenchmark, restartBenchmark]

@@ -61,7 +61,8 @@ export async function startPlatform(options: PlatformOptions): Promise<Platform>
   try {
     return await assemble(options, parts)
   } catch (error) {
-    await parts.stop()
+    // Why it did not start says more than why it could not be stopped.
+    await parts.stop().catch(() => undefined)
     throw error
   }
 }
@@ -81,15 +82,26 @@ class Parts {
   }
 
   async #stop(): Promise<void> {
-    await this.gateway?.stop()
-    // After the doors, before the log ends: so the views hold everything that the last answers told of.
-    const { writer, projections } = this
-    if (writer?.status().state === 'ready') await projections?.waitFor(headOf(writer), CATCH_UP_MS_MAX)
-    await projections?.stop()
-    await writer?.stop()
-    await this.store?.close()
-    await this.engine?.stop()
-    this.lock?.release()
+    const { gateway, writer, projections, store, engine, lock } = this
+    const steps: (() => unknown)[] = [
+      () => gateway?.stop(),
+      // After the doors, before the log ends: so the views hold everything that the last answers told of.
+      () => writer?.status().state === 'ready' && projections?.waitFor(headOf(writer), CATCH_UP_MS_MAX),
+      () => projections?.stop(),
+      () => writer?.stop(),
+      () => store?.close(),
+      () => engine?.stop(),
+      () => lock?.release(),
+    ]
+    // A part that has failed does not keep the others running: the process has to end.
+    const failures: unknown[] = []
+    for (const step of steps)
+      try {
+        await step()
+      } catch (error) {
+        failures.push(error)
+      }
+    if (failures.length > 0) throw failures[0]
   }
 }
 

@@ -34,6 +34,8 @@ export async function settleRepeat(
       ? outcomeOf(command.id, first, true)
       : idRefusal(command.id, 'id_reused', { partition: first.partition, sequence: first.sequence })
   }
-  const isAhead = uuidV7TimeMs(command.id) > Number(frame.timeNs / NS_PER_MS) + ID_AHEAD_MS_MAX
+  // The writer goes by its clock of now, behind which recorded time stays ahead once that clock has been set back.
+  const nowMs = Math.min(Number(frame.timeNs / NS_PER_MS), Date.now())
+  const isAhead = uuidV7TimeMs(command.id) > nowMs + ID_AHEAD_MS_MAX
   return idRefusal(command.id, isAhead ? 'id_in_future' : 'id_expired', place)
 }

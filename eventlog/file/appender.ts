@@ -3,7 +3,7 @@ import path from 'node:path'
 import type { Frame } from '../../schemas/frames.ts'
 import { LogError, LogWriteFailedError } from '../errors.ts'
 import { createReaderRule } from '../reader-rule.ts'
-import { writeAll, type Disk, type DiskFile } from './disk.ts'
+import { PAST_THE_CACHE, writeAll, type Disk, type DiskFile } from './disk.ts'
 import type { MarkFile } from './mark.ts'
 import {
   BLOCK_BYTES,
@@ -26,8 +26,11 @@ export interface LogAppender {
   head(): ChainEnd
   /** The last frame known durable. */
   durable(): ChainEnd
-  /** Appends a sealed frame that continues the chain. Durable only after `sync`. */
-  append(frame: Frame): void
+  /**
+   * Appends a sealed frame that continues the chain. Durable only after `sync`.
+   * @param unit the frame's bytes and the zeros that fill its last block, in one piece, where they stand so already
+   */
+  append(frame: Frame, unit?: Uint8Array): void
   /** One fdatasync for every frame appended so far; then moves the mark. */
   sync(): void
   /** Makes the mark itself durable: for when the log is quiet. */
@@ -47,7 +50,7 @@ export interface OpenSegment {
 export function createSegment(disk: Disk, dir: string, start: ChainEnd): OpenSegment {
   const folder = path.join(dir, logFolder(start.partition))
   const firstSequence = start.sequence + 1n
-  const file = disk.open(path.join(folder, segmentName(firstSequence)), 'create')
+  const file = disk.open(path.join(folder, segmentName(firstSequence)), 'create', PAST_THE_CACHE)
   writeAll(file, [encodeSegmentHeader(start)], 0)
   file.sync()
   disk.syncFolder(folder)
@@ -102,7 +105,7 @@ export function createAppender(
   return {
     head: () => head,
     durable: () => durable,
-    append(frame) {
+    append(frame, unit) {
       attempt('append', () => {
         const judgement = rule.judge(frame)
         if (judgement.kind === 'void' || frame.durableSequence > durable.sequence)
@@ -115,7 +118,9 @@ export function createAppender(
         const unitBytes = wholeBlocks(frame.bytes.length)
         // Named by its first sequence, so frames without events alone never fill a segment.
         if (byte + unitBytes > segmentBytesMax && frame.firstSequence > segment.firstSequence) roll()
-        writeAll(segment.file, [frame.bytes, ZEROS.subarray(0, unitBytes - frame.bytes.length)], byte)
+        const parts =
+          unit === undefined ? [frame.bytes, ZEROS.subarray(0, unitBytes - frame.bytes.length)] : [unit]
+        writeAll(segment.file, parts, byte)
         byte += unitBytes
         head = chainAfter(frame)
       })

@@ -4,6 +4,8 @@
  */
 import * as fs from 'node:fs'
 import path from 'node:path'
+import { hasCode } from '../system-error.ts'
+import { openDirect } from './direct-write.ts'
 
 export interface DiskFile {
   /** Writes the parts one behind the other from byte `at`. Returns how many bytes were written: maybe fewer than asked. */
@@ -21,9 +23,16 @@ export interface DiskFile {
   close(): void
 }
 
+/** How a file is written; what is durable when is the same either way. */
+export interface WriteWay {
+  /** Asks that whole blocks from page-aligned memory go to the disk past the page cache, where the disk can. */
+  readonly pastTheCache: boolean
+}
+export const PAST_THE_CACHE: WriteWay = { pastTheCache: true }
+
 export interface Disk {
   /** `read`: must exist, `write`: must exist, `create`: must not exist. */
-  open(file: string, mode: 'read' | 'write' | 'create'): DiskFile
+  open(file: string, mode: 'read' | 'write' | 'create', way?: WriteWay): DiskFile
   /** Names in a folder, sorted; none if there is no such folder. */
   list(folder: string): string[]
   /** Makes a folder and those above it. */
@@ -80,7 +89,7 @@ export async function readUpToLater(
 
 /** True if a disk error says that the file or folder is not there. */
 export function isAbsent(error: unknown): boolean {
-  return error instanceof Error && 'code' in error && error.code === 'ENOENT'
+  return hasCode(error, 'ENOENT')
 }
 
 const FLAGS = {
@@ -91,13 +100,15 @@ const FLAGS = {
 
 /** The disk of this machine. */
 export const nodeDisk: Disk = {
-  open(file, mode) {
+  open(file, mode, way) {
     const fd = fs.openSync(file, FLAGS[mode], 0o600)
+    const direct = way?.pastTheCache === true ? openDirect(file) : undefined
     return {
       write: (parts, at) =>
-        parts.length === 1
+        direct?.write(parts, at) ??
+        (parts.length === 1
           ? fs.writeSync(fd, parts[0]!, 0, parts[0]!.length, at)
-          : fs.writevSync(fd, parts, at),
+          : fs.writevSync(fd, parts, at)),
       read: (into, at) => fs.readSync(fd, into, 0, into.length, at),
       readLater: (into, at) =>
         new Promise((resolve, reject) => {
@@ -114,6 +125,7 @@ export const nodeDisk: Disk = {
         fs.fdatasyncSync(fd)
       },
       close: () => {
+        direct?.close()
         fs.closeSync(fd)
       },
     }

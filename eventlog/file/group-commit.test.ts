@@ -93,6 +93,27 @@ it('frames carry what was durable when they were written, and slabs are free onc
   for (let slab = 0; slab < slabs.slabs; slab++) expect(slabs.claim()).toBeDefined()
 })
 
+it('what an earlier frame left in a slab is neither written nor handed out', () => {
+  const { disk, told, slabs, frame, commit } = setUp()
+  for (let slab = 0; slab < slabs.slabs; slab++) slabs.whole(slab).fill(0xa5)
+  commit(frame(9_000), frame(10))
+  const frames = told.flatMap((group) => group.frames)
+  expect(frames.map(({ bytes }) => [bytes.length, bytes.buffer.byteLength])).toEqual([
+    [9_136, 9_136],
+    [146, 146],
+  ])
+  // Padding that is not zero would be corruption.
+  expect(allFrames(disk, DIR, 0).map(({ bytes }) => bytes.length)).toEqual([9_136, 146])
+})
+
+it('a frame that was told of does not change when its slab is used again', () => {
+  const { told, frame, commit, slabs } = setUp()
+  commit(frame(100))
+  const before = told[0]!.frames[0]!.bytes.slice()
+  for (let slab = 0; slab < slabs.slabs; slab++) slabs.whole(slab).fill(0xa5)
+  expect(told[0]!.frames[0]!.bytes).toEqual(before)
+})
+
 it('a stop commits what came before it, adds the closing mark and closes', () => {
   const { disk, told, frame, commit } = setUp()
   expect(commit(frame(), frame(), { kind: 'stop' })).toBe(true)

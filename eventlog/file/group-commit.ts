@@ -66,10 +66,10 @@ export function createGroupCommit(
       let bytes = 0
       let message: CoreToLog | undefined = first
       while (message?.kind === 'frame') {
-        const frame = sealFromSlab(slabs, message, appender.head(), appender.durable().sequence)
-        // Copied out: the core may build its next frame there.
+        const { frame, unit } = sealFromSlab(slabs, message, appender.head(), appender.durable().sequence)
+        appender.append(frame, unit)
+        // Written, and copied out for readers: the core may build its next frame there.
         slabs.release(message.slab)
-        appender.append(frame)
         frames.push(frame)
         bytes += frame.bytes.length
         message = frames.length < GROUP_FRAMES_MAX && bytes < GROUP_BYTES_MAX ? next() : undefined

@@ -11,6 +11,7 @@ import { randomBytes } from 'node:crypto'
 import * as fs from 'node:fs'
 import path from 'node:path'
 import { LogFolderInUseError } from '../errors.ts'
+import { hasCode } from '../system-error.ts'
 
 /** What an owner tells others. */
 export interface FolderInfo {
@@ -69,7 +70,7 @@ function tryAcquire(dir: string, folder: string, info: FolderInfo): number | und
   try {
     fs.linkSync(mine, path.join(folder, String(number)))
   } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'EEXIST') return undefined
+    if (hasCode(error, 'EEXIST')) return undefined
     throw error
   } finally {
     fs.rmSync(mine, { force: true })
@@ -155,7 +156,7 @@ function isAlive(pid: number): boolean {
     return true
   } catch (error) {
     // Another user's process lives, too.
-    return error instanceof Error && 'code' in error && error.code === 'EPERM'
+    return hasCode(error, 'EPERM')
   }
 }
 

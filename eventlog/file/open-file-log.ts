@@ -2,6 +2,7 @@
 import { MessageChannel, Worker, type MessagePort } from 'node:worker_threads'
 import { LogError, type LogErrorCode } from '../errors.ts'
 import type { LogHead } from '../ports.ts'
+import { pageAlignedMemory } from './direct-write.ts'
 import { nodeDisk } from './disk.ts'
 import { FileEventLog } from './file-event-log.ts'
 import type { LogThreadStart, LogToMain } from './log-messages.ts'
@@ -39,7 +40,7 @@ export interface RunningFileLog {
  */
 export async function openFileLog(options: OpenFileLogOptions): Promise<RunningFileLog> {
   const { slabs: slabCount, windowBytesMax, ...start } = options
-  const slabs = createSlabShare(slabCount)
+  const slabs = createSlabShare(slabCount, pageAlignedMemory)
   const { port1: logPort, port2: corePort } = new MessageChannel()
   const workerData: LogThreadStart = { ...start, slabs, corePort: logPort }
   const worker = new Worker(runtimeEntry(new URL('./log-thread.ts', import.meta.url)), {

@@ -12,7 +12,7 @@ import { LogCorruptError, LogRegressedError } from '../errors.ts'
 import { nodeDigests } from '../hashing.ts'
 import { createReaderRule } from '../reader-rule.ts'
 import { createAppender, createSegment, type LogAppender, type OpenSegment } from './appender.ts'
-import { readUpTo, writeAll, type Disk, type DiskFile } from './disk.ts'
+import { PAST_THE_CACHE, readUpTo, writeAll, type Disk, type DiskFile } from './disk.ts'
 import { openMark, type Mark, type MarkFile } from './mark.ts'
 import {
   BLOCK_BYTES,
@@ -257,7 +257,7 @@ function reopen(disk: Disk, dir: string, partition: number, found: FoundEnd, wit
   const { mark } = witness
   if (mark?.segment === found.segment && mark.endByte > found.byte)
     throw new LogRegressedError(dir, found.end.sequence, mark.sequence, 'its own mark')
-  const file = disk.open(path.join(dir, relative(partition, found.segment)), 'write')
+  const file = disk.open(path.join(dir, relative(partition, found.segment)), 'write', PAST_THE_CACHE)
   if (file.size() > found.byte) file.truncate(found.byte)
   // After a failed fsync the system may take unwritten pages for clean: writing them again makes the next sync honest.
   const from = mark?.segment === found.segment ? mark.endByte : 0

@@ -1,11 +1,11 @@
-/** Sealing frames in the log thread: memory of their own, the chain's hash, what is known durable, CRC and hash. */
+/** Sealing frames in the log thread: the chain's hash, what is known durable, CRC and hash. */
 import { EVENT_SCHEMA_VERSION } from '../../schemas/events.ts'
 import { HASH_BYTES, sealFrame, type Frame, type FrameHeader } from '../../schemas/frames.ts'
 import { FRAME_BYTES_MAX, FRAME_HEADER_BYTES } from '../../schemas/limits.ts'
 import { LogError } from '../errors.ts'
 import { nodeDigests } from '../hashing.ts'
 import type { FrameToSeal } from './log-messages.ts'
-import type { ChainEnd } from './segments.ts'
+import { wholeBlocks, type ChainEnd } from './segments.ts'
 import type { SlabPool } from './slabs.ts'
 
 /** What a frame says of itself; the rest follows from where it goes. */
@@ -19,6 +19,35 @@ export type FrameContent = Omit<
 const NOTHING = new Uint8Array(0)
 const PREVIOUS_HASH_BYTE = 64
 
+/** Seals in place, in front of a payload that already stands in `bytes`. The frame is a view of `bytes`. */
+function sealInPlace(
+  bytes: Uint8Array,
+  described: Omit<FrameContent, 'payload'>,
+  head: ChainEnd,
+  durableSequence: bigint,
+): FrameHeader {
+  const header: FrameHeader = {
+    ...described,
+    partition: head.partition,
+    durableSequence,
+    payloadBytes: bytes.length - FRAME_HEADER_BYTES,
+    previousHash: head.hash,
+  }
+  sealFrame(bytes, header, nodeDigests)
+  return header
+}
+
+/** A sealed frame over its bytes: views of the one buffer, so that it can be transferred to another thread as it stands. */
+function frameOver(bytes: Uint8Array, header: FrameHeader): Frame {
+  return {
+    ...header,
+    previousHash: bytes.subarray(PREVIOUS_HASH_BYTE, PREVIOUS_HASH_BYTE + HASH_BYTES),
+    hash: bytes.subarray(FRAME_HEADER_BYTES - HASH_BYTES, FRAME_HEADER_BYTES),
+    bytes,
+    payload: bytes.subarray(FRAME_HEADER_BYTES),
+  }
+}
+
 /**
  * Seals a frame that continues `head`, in an ArrayBuffer of its own; `payload` is copied.
  * @param durableSequence last sequence known durable now
@@ -27,35 +56,41 @@ export function seal(content: FrameContent, head: ChainEnd, durableSequence: big
   const { payload, ...described } = content
   const bytes = new Uint8Array(FRAME_HEADER_BYTES + payload.length)
   bytes.set(payload, FRAME_HEADER_BYTES)
-  const header: FrameHeader = {
-    ...described,
-    partition: head.partition,
-    durableSequence,
-    payloadBytes: payload.length,
-    previousHash: head.hash,
-  }
-  sealFrame(bytes, header, nodeDigests)
-  return {
-    ...header,
-    // Views of the one buffer, so that a frame can be transferred to another thread as it stands.
-    previousHash: bytes.subarray(PREVIOUS_HASH_BYTE, PREVIOUS_HASH_BYTE + HASH_BYTES),
-    hash: bytes.subarray(FRAME_HEADER_BYTES - HASH_BYTES, FRAME_HEADER_BYTES),
-    bytes,
-    payload: bytes.subarray(FRAME_HEADER_BYTES),
-  }
+  return frameOver(bytes, sealInPlace(bytes, described, head, durableSequence))
 }
 
-/** Seals what stands in a slab. Throws LogError `log_broken` if the message contradicts the log or the slab. */
+/** A frame in memory of its own, and the same frame where it was sealed, with the zeros that fill its last block. */
+export interface SealedSlab {
+  readonly frame: Frame
+  /** To be written; good until the slab is released. */
+  readonly unit: Uint8Array
+}
+
+/**
+ * Seals what stands in a slab, in place: the disk takes it from there, readers get a copy.
+ * Throws LogError `log_broken` if the message contradicts the log or the slab.
+ */
 export function sealFromSlab(
   slabs: SlabPool,
   message: FrameToSeal,
   head: ChainEnd,
   durableSequence: bigint,
-): Frame {
+): SealedSlab {
   const { kind: _kind, slab, payloadBytes, ...described } = message
   if (payloadBytes < 0 || payloadBytes > FRAME_BYTES_MAX - FRAME_HEADER_BYTES)
     throw new LogError('log_broken', `A frame of ${payloadBytes} bytes of events does not fit a slab.`)
-  return seal({ ...described, payload: slabs.payload(slab).subarray(0, payloadBytes) }, head, durableSequence)
+  const frameBytes = FRAME_HEADER_BYTES + payloadBytes
+  const unit = slabs.whole(slab).subarray(0, wholeBlocks(frameBytes))
+  unit.fill(0, frameBytes)
+  const header = sealInPlace(unit.subarray(0, frameBytes), described, head, durableSequence)
+  return { frame: frameOver(copyOut(unit, frameBytes), header), unit }
+}
+
+/** A copy in an ArrayBuffer of its own. Memory that is written over at once need not be zeroed before: a millisecond a frame. */
+function copyOut(from: Uint8Array, bytes: number): Uint8Array {
+  const copy = new Uint8Array(Buffer.allocUnsafeSlow(bytes).buffer)
+  copy.set(from.subarray(0, bytes))
+  return copy
 }
 
 /** Seals the frame without events that testifies to all before it. It repeats what the last frame said. */

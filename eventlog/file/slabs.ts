@@ -29,15 +29,23 @@ export interface SlabPool {
   waitForFree(timeoutMs: number): boolean
   /** First byte of a slab within `share.bytes`: for typed arrays of one's own. A multiple of FRAME_BYTES_MAX. */
   byteOffset(slab: number): number
+  /** A whole slab: room for a frame, its header in front, and the zeros behind it. */
+  whole(slab: number): Uint8Array<SharedArrayBuffer>
   /** A slab's payload area, where event rows go: everything behind the header. */
   payload(slab: number): Uint8Array<SharedArrayBuffer>
 }
 
-/** Allocates the shared memory of a pool. */
-export function createSlabShare(slabs: number = SLABS_DEFAULT): SlabShare {
+/**
+ * Allocates the shared memory of a pool.
+ * @param allocate zeroed memory of so many bytes; from `pageAlignedMemory`, so that the disk can take frames from it directly
+ */
+export function createSlabShare(
+  slabs: number = SLABS_DEFAULT,
+  allocate: (bytes: number) => SharedArrayBuffer = (bytes) => new SharedArrayBuffer(bytes),
+): SlabShare {
   if (!Number.isInteger(slabs) || slabs < 1) throw new RangeError('a slab pool has at least one slab')
   return {
-    bytes: new SharedArrayBuffer(slabs * FRAME_BYTES_MAX),
+    bytes: allocate(slabs * FRAME_BYTES_MAX),
     states: new SharedArrayBuffer((1 + slabs) * Int32Array.BYTES_PER_ELEMENT),
   }
 }
@@ -91,6 +99,7 @@ export function openSlabPool(share: SlabShare): SlabPool {
       }
     },
     byteOffset,
+    whole: (slab) => new Uint8Array(share.bytes, byteOffset(slab), FRAME_BYTES_MAX),
     payload: (slab) =>
       new Uint8Array(
         share.bytes,

@@ -14,6 +14,13 @@ export interface Finished {
   readonly stderr: string
 }
 
+/** What is put around the program. */
+export interface Surroundings {
+  readonly environment?: Readonly<Record<string, string>>
+  /** A command that replaces itself by the one behind it: `nice`, or a shell that sets a limit and then `exec`s. */
+  readonly under?: readonly string[]
+}
+
 export interface Running {
   readonly child: ChildProcess
   readonly finished: Promise<Finished>
@@ -22,11 +29,8 @@ export interface Running {
 }
 
 /** Starts `purser ARGS`; it is killed if it outlives its test by far. */
-export function spawnPurser(
-  args: readonly string[],
-  environment: Readonly<Record<string, string>> = {},
-): Running {
-  return run([path.join(root, 'bin', 'purser.js'), ...args], environment)
+export function spawnPurser(args: readonly string[], around: Surroundings = {}): Running {
+  return run([path.join(root, 'bin', 'purser.js'), ...args], around)
 }
 
 /** Runs `purser ARGS` to its end. */
@@ -36,7 +40,7 @@ export function purser(...args: readonly string[]): Promise<Finished> {
 
 /** Runs an example to its end. */
 export function example(source: string, ...args: readonly string[]): Promise<Finished> {
-  return run([path.join(root, 'bin', 'run.js'), source, ...args], {}).finished
+  return run([path.join(root, 'bin', 'run.js'), source, ...args]).finished
 }
 
 /** What the program printed, which has to be one JSON object and nothing else. */
@@ -56,21 +60,37 @@ export interface Server extends Running {
 }
 
 /** Starts a platform on a folder and waits until it says where it serves. */
-export async function startServer(dataDir: string, ...args: readonly string[]): Promise<Server> {
-  const running = spawnPurser(['start', '--data', dataDir, '--port', '0', '--json', '--engine-memory', '512', ...args])
+export function startServer(dataDir: string, ...args: readonly string[]): Promise<Server> {
+  return startServerIn({}, dataDir, ...args)
+}
+
+/** As `startServer`, with something put around the program. */
+export async function startServerIn(
+  around: Surroundings,
+  dataDir: string,
+  ...args: readonly string[]
+): Promise<Server> {
+  const running = spawnPurser(startArguments(dataDir, ...args), around)
   const { child, finished } = running
   const url = await new Promise<string>((resolve, reject) => {
     child.stdout!.on('data', () => {
       if (running.stdout().includes('\n')) resolve(onlyJson(running.stdout())['url'] as string)
     })
-    void finished.then(({ stderr }) => reject(new Error(`it ended before it served: ${stderr}`)))
+    void finished.then(({ stdout, stderr }) =>
+      reject(new Error(`it ended before it served: ${stdout}${stderr}`)),
+    )
   })
   const end = (signal: NodeJS.Signals) => (): Promise<Finished> => {
     child.kill(signal)
     return finished
   }
   return { ...running, url, pid: child.pid!, stop: end('SIGTERM'), kill: end('SIGKILL') }
-} // prettier-ignore
+}
+
+/** What `purser` is told to start a platform for a test. */
+export function startArguments(dataDir: string, ...args: readonly string[]): string[] {
+  return ['start', '--data', dataDir, '--port', '0', '--json', '--engine-memory', '512', ...args]
+}
 
 /** A temporary folder for the length of a piece of work. */
 export async function withFolder<Value>(work: (folder: string) => Promise<Value>): Promise<Value> {
@@ -82,8 +102,9 @@ export async function withFolder<Value>(work: (folder: string) => Promise<Value>
   }
 }
 
-function run(args: readonly string[], environment: Readonly<Record<string, string>>): Running {
-  const child = spawn(process.execPath, args, {
+function run(args: readonly string[], { environment = {}, under = [] }: Surroundings = {}): Running {
+  const [command, ...rest] = [...under, process.execPath, ...args]
+  const child = spawn(command!, rest, {
     cwd: root,
     stdio: ['ignore', 'pipe', 'pipe'],
     env: { ...process.env, ...environment },
