@@ -45,13 +45,20 @@ export function decidePlaceHold(
   addTo(rows, row + ROW.debitTotals + DEBITS_PENDING, slots, from + SLOT.amount)
   advance(rows, row + ROW.creditVersion)
   addTo(rows, row + ROW.creditTotals + CREDITS_PENDING, slots, from + SLOT.amount)
-  const timeout = slots[from + SLOT.timeout]!
-  if (timeout < 0n) throw new CoreBrokenError('a door let a negative timeout pass')
-  if (timeout > 0n) {
-    const deadline = rows.words[row + ROW.recordedAt]! + timeout
-    rows.words[row + ROW.expiresAt] = deadline > AMOUNT_MAX ? AMOUNT_MAX : deadline
-  }
+  writeDeadline(desk, row, from + SLOT.timeout)
   return bytes
+}
+
+/** Writes when the hold expires: its timeout after it is recorded, or never. Its parts are looked at as 32 bits, which costs no number on the heap. */
+function writeDeadline(desk: Desk, row: number, timeout: number): void {
+  const { slots, slots32, rows } = desk
+  const high = slots32[timeout * 2 + 1]!
+  if (high < 0) throw new CoreBrokenError('a door let a negative timeout pass')
+  if ((high | slots32[timeout * 2]!) === 0) return
+  const expiresAt = row + ROW.expiresAt
+  rows.words[expiresAt] = BigInt.asIntN(64, rows.words[row + ROW.recordedAt]! + slots[timeout]!)
+  // Both are positive, so a sum beyond 64 bits shows as a negative one.
+  if (rows.words32[expiresAt * 2 + 1]! < 0) rows.words[expiresAt] = AMOUNT_MAX
 }
 
 /** Decides a PostHold or VoidHold: the command names the hold, the hold names the accounts. */

@@ -66,7 +66,7 @@ export class Holds {
     const links = (word + HOLD.links) * 2
     if (this.words32[links] !== 0) this.heap.remove(this.words32[links]! - 1)
     this.unindex(this.placeOf(this.words32, word * 2))
-    this.words.fill(0n, word, word + HOLD_WORDS)
+    for (let index = 0; index < HOLD_WORDS; index++) this.words[word + index] = 0n
     this.words32[links + 1] = this.freeHead
     this.freeHead = slot + 1
     this.count -= 1

@@ -153,7 +153,7 @@ export class LinkedGroup {
    */
   private attempt(desk: Desk, at: number): number {
     const { state } = this
-    this.clockBefore.set(state.clock)
+    copyWords(state.clock, 0, this.clockBefore, 0, state.clock.length)
     let rowByte = at
     for (let index = 0; index < this.commands; index++) {
       const slot = this.memberSlots[index]!
@@ -185,19 +185,19 @@ export class LinkedGroup {
   }
 
   private keepBefore(desk: Desk, index: number, row: number): void {
-    const { accounts, holds } = this.state
-    const numbers = [debitNumber(desk.rows, row), creditNumber(desk.rows, row)]
-    numbers.forEach((number, side) => {
-      this.numbersBefore[index * 2 + side] = number
-      const line = number * LINE_WORDS
-      this.sidesBefore.set(accounts.words.subarray(line, line + SIDE_WORDS), (index * 2 + side) * SIDE_WORDS)
-    })
+    const { holds } = this.state
+    this.keepSide(debitNumber(desk.rows, row), index * 2)
+    this.keepSide(creditNumber(desk.rows, row), index * 2 + 1)
     const kind = kindOf(desk.rows, row)
     this.kinds[index] = kind
     if (kind !== EVENT_KINDS.HoldPosted && kind !== EVENT_KINDS.HoldVoided) return
     const hold = holds.find(desk.slots32, (this.memberSlots[index]! * SLOT_WORDS + SLOT.relatedHigh) * 2)
-    const word = hold * HOLD_WORDS
-    this.holdsBefore.set(holds.words.subarray(word, word + HOLD_KEPT_WORDS), index * HOLD_KEPT_WORDS)
+    copyWords(holds.words, hold * HOLD_WORDS, this.holdsBefore, index * HOLD_KEPT_WORDS, HOLD_KEPT_WORDS)
+  }
+
+  private keepSide(number: number, side: number): void {
+    this.numbersBefore[side] = number
+    copyWords(this.state.accounts.words, number * LINE_WORDS, this.sidesBefore, side * SIDE_WORDS, SIDE_WORDS)
   }
 
   /** Takes back the first `members` members, last one first. */
@@ -207,7 +207,7 @@ export class LinkedGroup {
       for (let side = 1; side >= 0; side--) {
         const from = (index * 2 + side) * SIDE_WORDS
         const line = this.numbersBefore[index * 2 + side]! * LINE_WORDS
-        accounts.words.set(this.sidesBefore.subarray(from, from + SIDE_WORDS), line)
+        copyWords(this.sidesBefore, from, accounts.words, line, SIDE_WORDS)
       }
       const kind = this.kinds[index]!
       if (kind === EVENT_KINDS.HoldPlaced)
@@ -215,7 +215,7 @@ export class LinkedGroup {
       else if (kind === EVENT_KINDS.HoldPosted || kind === EVENT_KINDS.HoldVoided)
         holds.place(this.holdsBefore, index * HOLD_KEPT_WORDS)
     }
-    clock.set(this.clockBefore)
+    copyWords(this.clockBefore, 0, clock, 0, clock.length)
   }
 
   /** @param failed what `attempt` returned; 0 if a member's id was the reason */
@@ -256,4 +256,15 @@ export class LinkedGroup {
   private idHash(desk: Desk, slot: number): number {
     return hashId(desk.slots32, (slot * SLOT_WORDS + SLOT.idHigh) * 2)
   }
+}
+
+/** A loop, and not `set` of a `subarray`: views would be made, and left to be collected, for every transfer. */
+function copyWords(
+  from: BigInt64Array,
+  fromAt: number,
+  to: BigInt64Array,
+  toAt: number,
+  count: number,
+): void {
+  for (let index = 0; index < count; index++) to[toAt + index] = from[fromAt + index]!
 }
