@@ -14,6 +14,7 @@
 import { COMMAND_SLOT_BYTES, MEMO_BYTES_MAX, OWNER_BYTES_MAX } from './limits.ts'
 import { NIL_ID, type Id } from './ids.ts'
 import { packCurrency, unpackCurrency } from './money.ts'
+import { decodeText } from './text.ts'
 
 /** Kinds by number; stable for ever. `ExpireHold` is the writer's own timer, never a client's. */
 export const COMMAND_KINDS = {
@@ -94,7 +95,6 @@ export interface Command {
 }
 
 const encoder = new TextEncoder()
-const decoder = new TextDecoder('utf-8', { fatal: true })
 
 /** Slots that a command takes: one, and as many as its texts need. */
 export function commandSlots(memoBytes: number, ownerBytes: number): number {
@@ -177,8 +177,8 @@ export function decodeCommands(bytes: Uint8Array): Command[] {
       reference: id(112),
       checkedSequence: view.getBigUint64(byte + 128, true),
       linked: (view.getUint8(byte + 1) & FLAG_LINKED) !== 0,
-      memo: decoder.decode(bytes.subarray(text, text + memoBytes)),
-      owner: decoder.decode(bytes.subarray(text + memoBytes, text + memoBytes + ownerBytes)),
+      memo: decodeText(bytes.subarray(text, text + memoBytes)),
+      owner: decodeText(bytes.subarray(text + memoBytes, text + memoBytes + ownerBytes)),
     })
     byte = end
   }

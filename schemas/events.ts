@@ -31,6 +31,7 @@ import {
 import type { Id } from './ids.ts'
 import { packCurrency, unpackCurrency } from './money.ts'
 import { REFUSAL_CODES, refusalOf, type Refusal } from './refusals.ts'
+import { decodeText } from './text.ts'
 
 /** Version of the row's layout; a frame's header carries it. */
 export const EVENT_SCHEMA_VERSION = 1
@@ -164,7 +165,6 @@ export const EVENT_COLUMNS = [
   ['padding', 'String'],
 ] as const
 
-const decoder = new TextDecoder('utf-8', { fatal: true })
 const encoder = new TextEncoder()
 
 /** Bytes of the row that begins at `byte`. Throws RangeError if it does not end within `bytes` or a text is too long. */
@@ -253,7 +253,7 @@ export function decodeEvent(bytes: Uint8Array, byte: number): WalletEvent {
   const refusal = refusalOf(refusalNumber)
   if (refusalNumber !== 0 && refusal === undefined)
     throw new RangeError(`event row has an unknown refusal ${refusalNumber}`)
-  const text = ([from, end]: readonly [number, number]): string => decoder.decode(bytes.subarray(from, end))
+  const text = ([from, end]: readonly [number, number]): string => decodeText(bytes.subarray(from, end))
   return {
     sequence: view.getBigUint64(0, true),
     recordedAtNs: i64(8),

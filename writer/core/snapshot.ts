@@ -92,17 +92,16 @@ export function loadState(
   const accounts = countOf(head, HEAD.accounts, ACCOUNTS_MAX)
   const currencies = countOf(head, HEAD.currencies, CURRENCIES_MAX)
   const holds = countOf(head, HEAD.holds, HOLDS_OPEN_MAX)
-  const state = createState(Math.max(accounts, accountsInitial), idsPerGeneration)
-  const { remembered } = state
   const codes = wordsOf('currency-codes', currencies)
   const scales = bytesOf(sections, 'currency-scales', currencies)
-  codes.forEach((code, index) => state.currencies.indexFor(code, scales[index]!))
+  const lines = wordsOf('accounts', accounts * LINE_WORDS)
   const metas = bytesOf(sections, 'account-metas', accounts * 4)
-  state.accounts.restore(
-    wordsOf('accounts', accounts * LINE_WORDS),
-    new Uint32Array(metas.buffer, metas.byteOffset, accounts),
-  )
   const kept = wordsOf('holds', holds * HOLD_KEPT_WORDS)
+  // Memory is taken only for what the sections really hold.
+  const state = createState(Math.max(accounts, accountsInitial), idsPerGeneration)
+  const { remembered } = state
+  codes.forEach((code, index) => state.currencies.indexFor(code, scales[index]!))
+  state.accounts.restore(lines, new Uint32Array(metas.buffer, metas.byteOffset, accounts))
   for (let index = 0; index < holds; index++) state.holds.place(kept, index * HOLD_KEPT_WORDS)
   remembered.horizonMs = Number(head[HEAD.horizonMs]!)
   remembered.current = generation(sections, 'ids-current', head, HEAD.currentCount, remembered.slotsFull)

@@ -1,0 +1,13 @@
+/** Texts of strangers and of the log: UTF-8, byte for byte. */
+
+// A mark at the beginning (U+FEFF) is a character like any other: it has been hashed and stored.
+const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
+
+/** Decodes UTF-8 exactly. Throws RangeError where the bytes are none. */
+export function decodeText(bytes: Uint8Array): string {
+  try {
+    return decoder.decode(bytes)
+  } catch (error) {
+    throw new RangeError('a text is not UTF-8', { cause: error })
+  }
+}
