@@ -45,25 +45,24 @@ export const coreBenchmark: Benchmark = {
   },
 }
 
-/**
- * What the core reaches on this workload in a thread of its own: the limit of `commit`.
- * @param seconds measured, beside the time that opening the accounts takes
- */
+/** What the core reaches on this workload in a thread of its own, commands a second: the limit of `commit`. */
 export async function measureCore(
   workload: string,
   options: BenchOptions,
   accounts: number,
-  seconds: number,
 ): Promise<number> {
-  const sizes = {
-    ...sizesOf(options),
-    withRow: true,
-    accounts,
-    seconds,
-    batch: BATCH_DEFAULT,
+  const { quick, seed, unlimited } = options
+  const { commands, wallSeconds } = await runThread({
     workloads: [workload],
-  }
-  const { commands, wallSeconds } = await runThread(sizes)
+    accounts,
+    batch: quick ? 1_024 : BATCH_DEFAULT,
+    seed,
+    unlimited,
+    withRow: true,
+    warmUpCommands: quick ? 10_000 : 1_000_000,
+    seconds: quick ? 0.02 : 1.5,
+    commandsMin: quick ? 20_000 : 2_000_000,
+  })
   return commands / wallSeconds
 }
 

@@ -1,6 +1,7 @@
 /** Every benchmark there is. One file each; a new one is a line here. */
 import type { Benchmark } from './benchmark.ts'
+import { commitBenchmark } from './commit.ts'
 import { coreBenchmark } from './core.ts'
 import { restartBenchmark } from './restart.ts'
 
-export const BENCHMARKS: readonly Benchmark[] = [coreBenchmark, restartBenchmark]
+export const BENCHMARKS: readonly Benchmark[] = [coreBenchmark, commitBenchmark, restartBenchmark]

@@ -1,0 +1,153 @@
+/** One session of `commit`: a platform and a client in processes of their own, through which one load after the other goes. */
+import { Child } from './child.ts'
+import type { ClientDialogue, ClientLoad } from './commit-client.ts'
+import type { PlatformDialogue, Usage } from './commit-platform.ts'
+import type { Shape } from './commit-shapes.ts'
+import type { EchoDialogue } from './echo-server.ts'
+import type { Load, LoadResult } from './load.ts'
+import { cpuBetween, type RoleCpu } from './role-cpu.ts'
+import { SerialSet } from './serial-set.ts'
+
+/** What every load of a session has in common. */
+export interface SessionSizes {
+  readonly dataDir: string
+  readonly accounts: number
+  readonly seed: number
+  readonly unlimited: boolean
+}
+
+export interface Measured {
+  readonly shape: Shape
+  readonly workload: string
+  readonly result: LoadResult
+  readonly cpuSeconds: RoleCpu
+  readonly diskBytes: number
+  readonly rssBytes: number
+  /** Messages a second, by a bare server; undefined: not measured. */
+  readonly echo: { readonly messagesPerSecond: number; readonly cpuSeconds: RoleCpu } | undefined
+}
+
+export class Session {
+  /** Commands sent so far, warm-up included, and those among them that repeat another. */
+  sent = 0
+  repeated = 0
+  private readonly sizes: SessionSizes
+  private readonly platform = new Child<PlatformDialogue>(new URL('./commit-platform.ts', import.meta.url))
+  private readonly client = new Child<ClientDialogue>(new URL('./commit-client.ts', import.meta.url))
+  private port = 0
+  private nextSerial = 0
+  private loads = 0
+
+  constructor(sizes: SessionSizes) {
+    this.sizes = sizes
+  }
+
+  async open(): Promise<void> {
+    this.port = await this.platform.ask('open', this.sizes)
+  }
+
+  /** @param messagesPerSecond undefined: as many as there are answers */
+  async measure(shape: Shape, workload: string, messagesPerSecond: number | undefined): Promise<Measured> {
+    await this.send(shape, workload, shape.warmUpSeconds, messagesPerSecond)
+    const before = await this.platform.ask('usage', {})
+    const { result, clientCpu } = await this.send(shape, workload, shape.seconds, messagesPerSecond)
+    const after = await this.platform.ask('usage', {})
+    return {
+      shape,
+      workload,
+      result,
+      cpuSeconds: { ...cpuOf(before, after), ...clientCpu },
+      diskBytes: after.diskBytes - before.diskBytes,
+      rssBytes: after.rssBytes,
+      echo: shape.hasEcho ? await this.measureEcho(shape, workload) : undefined,
+    }
+  }
+
+  /** Stops the platform in order. Answers with the serials of all commands that anyone was told are durable. */
+  async stop(): Promise<SerialSet> {
+    const acknowledged = new SerialSet()
+    acknowledged.addAll(await this.client.ask('acknowledged', {}))
+    acknowledged.addAll(await this.platform.ask('stop', {}))
+    return acknowledged
+  }
+
+  async end(): Promise<void> {
+    await Promise.all([this.client.kill(), this.platform.kill()])
+  }
+
+  private async send(
+    shape: Shape,
+    workload: string,
+    seconds: number,
+    messagesPerSecond: number | undefined,
+  ): Promise<{ readonly result: LoadResult; readonly clientCpu: RoleCpu }> {
+    const load = this.loadOf(shape, workload, seconds, messagesPerSecond)
+    if (shape.via === 'queue')
+      return { result: this.counted(await this.platform.ask('load', load)), clientCpu: {} }
+    const { cpuSeconds, ...result } = await this.client.ask(
+      'load',
+      this.toClient(load, shape, 'bulk', this.port),
+    )
+    return { result: this.counted(result), clientCpu: { client: cpuSeconds } }
+  }
+
+  private async measureEcho(shape: Shape, workload: string): Promise<Measured['echo']> {
+    const server = new Child<EchoDialogue>(new URL('./echo-server.ts', import.meta.url))
+    try {
+      const port = await server.ask('listen', { batch: shape.batch })
+      const load = this.loadOf(shape, workload, shape.seconds, undefined)
+      await this.client.ask(
+        'load',
+        this.toClient({ ...load, seconds: shape.warmUpSeconds }, shape, 'echo', port),
+      )
+      const before = await server.ask('cpu', {})
+      const { cpuSeconds, ...result } = await this.client.ask(
+        'load',
+        this.toClient(load, shape, 'echo', port),
+      )
+      return {
+        messagesPerSecond: result.messages / result.wallSeconds,
+        cpuSeconds: { ...cpuBetween(before, await server.ask('cpu', {})), client: cpuSeconds },
+      }
+    } finally {
+      await server.kill()
+    }
+  }
+
+  private loadOf(
+    shape: Shape,
+    workload: string,
+    seconds: number,
+    messagesPerSecond: number | undefined,
+  ): Load {
+    const { accounts, seed, unlimited } = this.sizes
+    const { batch, inFlight } = shape
+    return {
+      workload,
+      accounts,
+      unlimited,
+      // Each load has ids of its own.
+      seed: seed + 1 + this.loads++,
+      firstSerial: this.nextSerial,
+      batch,
+      inFlight,
+      seconds,
+      messagesPerSecond,
+    }
+  }
+
+  private toClient(load: Load, shape: Shape, kind: ClientLoad['kind'], port: number): ClientLoad {
+    return { ...load, kind, port, connections: shape.connections }
+  }
+
+  private counted(result: LoadResult): LoadResult {
+    this.nextSerial = result.nextSerial
+    this.sent += result.made.commands
+    this.repeated += result.made.repeated
+    return result
+  }
+}
+
+function cpuOf(before: Usage, after: Usage): RoleCpu {
+  return cpuBetween(before.cpuSeconds, after.cpuSeconds)
+}

@@ -1,0 +1,36 @@
+/** The shapes of load that `commit` measures, as data. */
+import type { BenchOptions } from './options.ts'
+
+export interface Shape {
+  readonly name: string
+  /** `bulk`: the binary lane, from another process. `queue`: the writer's own queue, from within its process. */
+  readonly via: 'bulk' | 'queue'
+  readonly batch: number
+  readonly connections: number
+  /** Messages under way on each connection. */
+  readonly inFlight: number
+  /** True: at half of the throughput that the full load of the same way reached, each message when it is due. */
+  readonly isHalf: boolean
+  /** True: the same messages are also sent to a bare server that only answers, and that is the limit. */
+  readonly hasEcho: boolean
+  readonly seconds: number
+  readonly warmUpSeconds: number
+}
+
+const BATCH_DEFAULT = 8_192
+
+/** In the order in which they are measured. The first one is the main one. */
+export function shapesOf(options: BenchOptions): readonly Shape[] {
+  const batch = options.batch ?? (options.quick ? 256 : BATCH_DEFAULT)
+  const seconds = options.seconds ?? (options.quick ? 0.1 : 4)
+  const warmUpSeconds = options.quick ? 0.05 : 1
+  const common = { seconds, warmUpSeconds, connections: 1, isHalf: false, hasEcho: false }
+  const full = { ...common, batch, inFlight: 4 }
+  // A quarter of a batch: 2,048. As many may be under way as a second and a half's stall makes due.
+  const half = { ...common, batch: Math.max(1, batch >> 2), inFlight: 32, isHalf: true }
+  const inProcess: readonly Shape[] = [
+    { ...full, name: 'full load, in process', via: 'queue' },
+    { ...half, name: 'half load, in process', via: 'queue' },
+  ]
+  return inProcess
+}

@@ -1,0 +1,112 @@
+/** Ways by which commands reach a writer, and an echo that reaches none: what a load is sent through. */
+import { connect, type Socket } from 'node:net'
+import { setTimeout as delay } from 'node:timers/promises'
+import { COMMAND_SLOT_BYTES } from '../schemas/limits.ts'
+import type { Writer } from '../writer/writer.ts'
+
+/** What a lane tells of the commands of one message. */
+export interface LaneAnswer {
+  /** Accepted or refused, and durable. */
+  readonly decided: number
+  readonly refused: number
+  /** Ids that were used before. */
+  readonly repeated: number
+}
+
+export interface Lane {
+  /**
+   * Sends one message and waits until all its commands are durable. The slots are the lane's until then.
+   * Rejects where an outcome is not known: a benchmark has no use for that.
+   */
+  send(slots: Uint8Array, count: number): Promise<LaneAnswer>
+  close(): Promise<void>
+}
+
+/** Bytes in front of a message's commands, and for each result, as the bulk lane has them. */
+export const MESSAGE_HEADER_BYTES = 16
+export const RESULT_BYTES = 16
+
+/** The writer's own queue, in the writer's own process: what sockets cost is what this does not. */
+export function queueLane(writer: Writer): Lane {
+  const waiting: { readonly endOffset: bigint; readonly settle: () => void }[] = []
+  const over = new AbortController()
+  const following = (async () => {
+    for await (const frame of writer.log.tail(writer.log.head().sequence + 1n, over.signal))
+      while (waiting.length > 0 && waiting[0]!.endOffset <= frame.nextCommandOffset) waiting.shift()!.settle()
+  })()
+  return {
+    async send(slots, count) {
+      for (;;) {
+        const offered = writer.queue.offer(slots, count)
+        if (offered.kind === 'stopped') throw new Error('the writer has stopped')
+        if (offered.kind === 'busy') {
+          await delay(1)
+          continue
+        }
+        const endOffset = offered.firstOffset + BigInt(count)
+        // What became of each stands in the log alone.
+        return new Promise((resolve) => {
+          waiting.push({ endOffset, settle: () => resolve({ decided: count, refused: 0, repeated: 0 }) })
+        })
+      }
+    },
+    async close() {
+      over.abort()
+      await following
+    },
+  }
+}
+
+/**
+ * A connection to a server that answers each message with as many bytes as results would take, and does nothing else: what
+ * Node's sockets alone allow.
+ */
+export async function echoLane(port: number): Promise<Lane> {
+  const socket = await connected(port)
+  const waiting: {
+    readonly bytes: number
+    readonly settle: () => void
+    readonly fail: (e: Error) => void
+  }[] = []
+  let received = 0
+  socket.on('data', (chunk: Buffer) => {
+    received += chunk.length
+    while (waiting.length > 0 && received >= waiting[0]!.bytes) {
+      const { bytes, settle } = waiting.shift()!
+      received -= bytes
+      settle()
+    }
+  })
+  socket.on('close', () => {
+    for (const { fail } of waiting) fail(new Error('the echo server went away'))
+  })
+  const header = new Uint8Array(MESSAGE_HEADER_BYTES)
+  return {
+    send: (slots, count) =>
+      new Promise((resolve, reject) => {
+        waiting.push({
+          bytes: MESSAGE_HEADER_BYTES + count * RESULT_BYTES,
+          settle: () => resolve({ decided: 0, refused: 0, repeated: 0 }),
+          fail: reject,
+        })
+        socket.cork()
+        socket.write(header)
+        socket.write(slots.subarray(0, count * COMMAND_SLOT_BYTES))
+        socket.uncork()
+      }),
+    async close() {
+      socket.destroy()
+    },
+  }
+}
+
+function connected(port: number): Promise<Socket> {
+  return new Promise((resolve, reject) => {
+    const socket = connect({ host: '127.0.0.1', port, noDelay: true }, () => resolve(socket))
+    socket.once('error', reject)
+  })
+}
+
+export function bulkLane(port: number): Promise<Lane> {
+  return Promise.reject(new Error(`no bulk lane at ${port}`))
+}

@@ -1,0 +1,66 @@
+/**
+ * Reads a log from its first event after a benchmark: every frame is verified, every event applied to an empty core, and
+ * every command counted by its serial number. Acknowledged means: in the log, once.
+ */
+import { nodeDisk } from '../eventlog/file/disk.ts'
+import { readFramesAhead } from '../eventlog/file/read-ahead.ts'
+import { EVENT_KINDS } from '../schemas/events.ts'
+import { EVENT_ROW_BYTES } from '../schemas/limits.ts'
+import { createCore } from '../writer/core/core.ts'
+import { SerialSet } from './serial-set.ts'
+
+const PARTITION = 0
+/** Bytes of a row at which its `code` and its kind stand. */
+const CODE_BYTE = 200
+const KIND_BYTE = 204
+
+export interface LogCount {
+  readonly events: number
+  readonly accountsOpened: number
+  readonly accepted: number
+  readonly refused: number
+  readonly trialBalance: ReadonlyMap<string, bigint>
+}
+
+/**
+ * @param acknowledged what clients were told is durable, all of them answered
+ * @throws Error if a command stands in the log twice, or was acknowledged and does not stand there, or the other way round;
+ *   LogCorruptError
+ */
+export function verifyLog(dataDir: string, accounts: number, acknowledged: SerialSet): LogCount {
+  const core = createCore({ partition: PARTITION, accountsInitial: accounts })
+  const found = new SerialSet()
+  let events = 0
+  let accountsOpened = 0
+  let refused = 0
+  for (const { count, payload } of readFramesAhead(nodeDisk, dataDir, PARTITION, 1n)) {
+    if (count === 0) continue
+    core.apply(payload)
+    events += count
+    if (payload.length !== count * EVENT_ROW_BYTES) throw new Error('a row has a text, which no command has')
+    const view = new DataView(payload.buffer, payload.byteOffset, payload.length)
+    for (let row = 0; row < payload.length; row += EVENT_ROW_BYTES) {
+      const kind = payload[row + KIND_BYTE]!
+      if (kind === EVENT_KINDS.AccountOpened) {
+        accountsOpened += 1
+        continue
+      }
+      if (kind === EVENT_KINDS.TransferRefused) refused += 1
+      const serial = view.getUint32(row + CODE_BYTE, true)
+      if (!found.add(serial)) throw new Error(`command ${serial} stands in the log twice`)
+    }
+  }
+  const differing = found.differsFrom(acknowledged)
+  if (differing !== undefined)
+    throw new Error(
+      `command ${differing} was acknowledged and is not in the log, or the other way round: ` +
+        `${acknowledged.count()} acknowledged, ${found.count()} in the log`,
+    )
+  return {
+    events,
+    accountsOpened,
+    accepted: events - accountsOpened - refused,
+    refused,
+    trialBalance: core.trialBalance(),
+  }
+}
