@@ -16,6 +16,10 @@ export const FAILURE_CODES = {
   log_corrupt: 1,
   /** The log ends before something that is known to have been durable. */
   log_regressed: 1,
+  /** Events that are asked for were archived, and the archive is not where it was. */
+  archive_missing: 1,
+  /** A folder cannot be the archive of this log. */
+  archive_unfit: 1,
   /** The views know more than the log: one of the two is not this deployment's. */
   views_ahead: 1,
   /** The writer stopped: a failed write, or broken logic. */

@@ -1,5 +1,6 @@
 /** The operator's door: one program, a subcommand a file, every failure reported in one place. */
 import { Command, CommanderError } from 'commander'
+import { addArchive } from './commands/archive.ts'
 import { addAudit } from './commands/audit.ts'
 import type { AddCommand, Run } from './commands/command.ts'
 import { addDemo } from './commands/demo.ts'
@@ -11,7 +12,15 @@ import { isDebugging } from './config.ts'
 import { createOutput } from './output.ts'
 import { reportFailure } from './report-failure.ts'
 
-const COMMANDS: readonly AddCommand[] = [addStart, addDemo, addImport, addAudit, addProjections, addId]
+const COMMANDS: readonly AddCommand[] = [
+  addStart,
+  addDemo,
+  addImport,
+  addAudit,
+  addArchive,
+  addProjections,
+  addId,
+]
 
 /**
  * Runs one command and ends the process with its exit code: 0 if what the command claims holds, 1 if not, 2 for wrong use.

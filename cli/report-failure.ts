@@ -9,6 +9,8 @@ const KNOWN: Readonly<Record<string, FailureCode>> = {
   folder_in_use: 'folder_in_use',
   log_corrupt: 'log_corrupt',
   log_regressed: 'log_regressed',
+  log_archive_missing: 'archive_missing',
+  log_archive_unfit: 'archive_unfit',
   log_write_failed: 'writer_failed',
   log_broken: 'writer_failed',
   log_closed: 'writer_failed',

@@ -75,6 +75,12 @@ export function loadNewestSnapshot<State>(
   return { usable: undefined, passedOver }
 }
 
+/** Sequence of the oldest snapshot kept: a start may read the log from there on. 0 if there is none. */
+export function oldestSnapshotSequence(disk: Disk, dataDir: string, partition: number): bigint {
+  const oldest = listSnapshots(disk, snapshotsFolder(dataDir, partition)).at(-1)
+  return oldest === undefined ? 0n : BigInt(oldest.slice(0, 20))
+}
+
 /** File names, newest first. */
 function listSnapshots(disk: Disk, folder: string): string[] {
   return disk

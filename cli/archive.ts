@@ -1,0 +1,112 @@
+/**
+ * Which segments of a data folder may be archived, and the moving of them: at rest under the folder's lock, or beside a
+ * platform that runs, which keeps writing meanwhile. How far the views are is asked, never guessed.
+ */
+import { existsSync, realpathSync, statSync } from 'node:fs'
+import path from 'node:path'
+import { LogArchiveUnfitError } from '../eventlog/errors.ts'
+import { archiveSegments, planArchive, type SegmentMove } from '../eventlog/file/archive.ts'
+import { nodeDisk } from '../eventlog/file/disk.ts'
+import { acquireFolder } from '../eventlog/file/lock.ts'
+import { logFolder } from '../eventlog/file/segments.ts'
+import { decodePosition } from '../gateway/tokens.ts'
+import { createViewStore } from '../projectors/clickhouse-store.ts'
+import { startEngine } from '../projectors/engine/supervisor.ts'
+import { oldestSnapshotSequence } from '../writer/snapshot.ts'
+import { CommandFailure } from './failure.ts'
+import { graphql } from './graphql-client.ts'
+import { VIEWS_FOLDER } from './platform.ts'
+import { readViewsPosition } from './views-position.ts'
+
+const PARTITION = 0
+
+export interface ArchiveRequest {
+  readonly dataDir: string
+  /** Where to. */
+  readonly archive: string
+  /** Moves nothing, changes nothing. */
+  readonly dryRun: boolean
+  /** The platform that runs on the data folder, if one does. */
+  readonly url: string | undefined
+  readonly engineMemoryBytes: number
+  readonly log: (line: string) => void
+}
+
+export interface ArchiveReport {
+  /** What was moved, or would be. */
+  readonly segments: readonly SegmentMove[]
+  /** Sequence of the oldest snapshot kept; 0: there is none. */
+  readonly oldestSnapshot: bigint
+  /** Up to where every view holds everything; 0: nothing yet. */
+  readonly views: bigint
+}
+
+/**
+ * Moves every segment that neither a start from the oldest snapshot nor any view has to read again.
+ * @throws LogError of the log or the archive; CommandFailure; whatever the views answer if they cannot be read
+ */
+export async function archiveLog(request: ArchiveRequest): Promise<ArchiveReport> {
+  const { dataDir, archive, dryRun, url } = request
+  const folder = path.join(dataDir, logFolder(PARTITION))
+  if (!existsSync(folder))
+    throw new CommandFailure('file_unreadable', `There is no log in ${dataDir}. Check --data.`)
+  const locks = [...(url === undefined ? [acquireFolder(dataDir)] : [])]
+  try {
+    // Beside a platform that runs, this lock alone keeps a second one of us out.
+    locks.push(acquireFolder(path.join(dataDir, 'log')))
+    refuseSameFolder(dataDir, archive, dryRun)
+    const views = url === undefined ? await viewsAtRest(request) : await viewsRunning(url)
+    const oldestSnapshot = oldestSnapshotSequence(nodeDisk, dataDir, PARTITION)
+    const neededFrom = views < oldestSnapshot ? views : oldestSnapshot
+    const segments = dryRun
+      ? planArchive(nodeDisk, dataDir, PARTITION, neededFrom)
+      : archiveSegments(nodeDisk, dataDir, PARTITION, archive, neededFrom)
+    return { segments, oldestSnapshot, views }
+  } finally {
+    for (const lock of locks.reverse()) lock.release()
+  }
+}
+
+/** A copy "into" its own folder, by whatever name, would be taken for done, and the original removed. */
+function refuseSameFolder(dataDir: string, archive: string, dryRun: boolean): void {
+  if (!dryRun) nodeDisk.makeFolder(archive)
+  for (const part of ['.', logFolder(PARTITION)]) {
+    const [here, there] = [path.join(dataDir, part), path.join(archive, part)]
+    if (!existsSync(there)) continue
+    const [one, other] = [statSync(here), statSync(there)]
+    if (realpathSync(here) === realpathSync(there) || (one.dev === other.dev && one.ino === other.ino))
+      throw new LogArchiveUnfitError(archive, 'it is the data folder itself')
+  }
+}
+
+/** How far the views of a folder at rest are: only their engine can read them. */
+async function viewsAtRest({ dataDir, engineMemoryBytes, log }: ArchiveRequest): Promise<bigint> {
+  const folder = path.join(dataDir, VIEWS_FOLDER)
+  if (!existsSync(folder)) return 0n
+  const engine = await startEngine({ dataDir: folder, memoryBytesMax: engineMemoryBytes, log })
+  const store = createViewStore(engine)
+  try {
+    return (await readViewsPosition(store)).get(PARTITION) ?? 0n
+  } finally {
+    await store.close()
+    await engine.stop()
+  }
+}
+
+/** How far the views of a running platform are: the one that is furthest behind. */
+async function viewsRunning(url: string): Promise<bigint> {
+  const { projections } = await graphql<{ projections: readonly { position: string }[] }>(
+    url,
+    '{ projections { position } }',
+  )
+  const sequences = projections.map(({ position }) => {
+    const decoded = decodePosition(position)
+    if (decoded === undefined)
+      throw new CommandFailure(
+        'platform_unavailable',
+        `The platform at ${url} answered a position that cannot be read.`,
+      )
+    return decoded.get(PARTITION) ?? 0n
+  })
+  return sequences.reduce((least, sequence) => (sequence < least ? sequence : least), sequences[0] ?? 0n)
+}
