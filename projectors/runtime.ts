@@ -66,6 +66,8 @@ class Runtime implements RunningProjections {
   #pumps: Pump[] = []
   #isPaused = false
   #isStopped = false
+  /** The pumps are gone, or going, because they are to begin anew. */
+  #isResetting = false
   /** Why there are no pumps, if a reset did not come to its end. */
   #resetFailure: string | undefined
   /** Ends when no reset is under way. */
@@ -113,7 +115,7 @@ class Runtime implements RunningProjections {
       .filter((time) => time !== undefined)
     const oldestMs = Math.min(nowMs, ...oldest.map((time) => Number(time / 1_000_000n)))
     const shared = {
-      state: worst(this.#pumps.map((pump) => pump.state)),
+      state: this.#isResetting ? ('catching-up' as const) : worst(this.#pumps.map((pump) => pump.state)),
       position: this.position(),
       head: new Map(this.#options.logs.map((log) => [log.partition, log.head().sequence])),
       lagEvents: this.#pumps.reduce((sum, pump) => sum + pump.lagEvents, 0n),
@@ -163,10 +165,11 @@ class Runtime implements RunningProjections {
 
   async #reset(): Promise<void> {
     this.#refuseStopped()
-    await Promise.all(this.#pumps.map((pump) => pump.stop()))
-    this.#pumps = []
-    this.#report('projections: reset, filling all views from the beginning of the log')
+    this.#isResetting = true
     try {
+      await Promise.all(this.#pumps.map((pump) => pump.stop()))
+      this.#pumps = []
+      this.#report('projections: reset, filling all views from the beginning of the log')
       await this.#commands(dropStatements(this.#projections))
       await this.start()
       this.#resetFailure = undefined
@@ -175,6 +178,8 @@ class Runtime implements RunningProjections {
       this.#resetFailure = `a reset did not come to its end, and has to be repeated: ${cause}`
       this.#report(`projections: ${this.#resetFailure}`)
       throw error
+    } finally {
+      this.#isResetting = false
     }
   }
 

@@ -1,0 +1,45 @@
+/** The statements that the views' runtime sends, understood; any other is a fault of the simulation and throws. */
+import { createStatements, dropStatements, insertStatement } from '../../../projectors/feed.ts'
+import { PROJECTIONS } from '../../../projectors/registry.ts'
+import { TABLES } from '../../../projectors/tables.ts'
+import type { QueryParameters } from '../../../projectors/view-store.ts'
+import type { TableRow } from './tables.ts'
+
+export type Statement =
+  | { readonly kind: 'create' | 'drop'; readonly name: string }
+  | { readonly kind: 'checkpoint'; readonly row: TableRow }
+  | { readonly kind: 'insert' }
+  | { readonly kind: 'read checkpoints' }
+
+const CREATE = /^CREATE (?:TABLE|MATERIALIZED VIEW) IF NOT EXISTS (\w+)\s/
+const DROP = /^DROP (?:TABLE|VIEW) IF EXISTS (\w+) SYNC$/
+const known = new Set([...createStatements(PROJECTIONS), ...dropStatements(PROJECTIONS)])
+
+export function understand(sql: string, parameters: QueryParameters = {}): Statement {
+  if (known.has(sql)) {
+    const created = CREATE.exec(sql)?.[1]
+    if (created !== undefined) return { kind: 'create', name: created }
+    const dropped = DROP.exec(sql)?.[1]
+    if (dropped !== undefined) return { kind: 'drop', name: dropped }
+  }
+  if (sql === insertStatement()) return { kind: 'insert' }
+  if (sql.startsWith(`INSERT INTO ${TABLES.checkpoints}\n`)) {
+    const { partition, sequence, hash, recorded_at: recordedAt } = parameters
+    const newest = BigInt(String(sequence))
+    return {
+      kind: 'checkpoint',
+      row: {
+        key: String(partition),
+        sequence: newest,
+        version: newest,
+        text: `${String(hash)} ${String(recordedAt)}`,
+      },
+    }
+  }
+  if (
+    sql.startsWith('SELECT partition, max(sequence) AS newest,') &&
+    sql.includes(`FROM ${TABLES.checkpoints} `)
+  )
+    return { kind: 'read checkpoints' }
+  throw new Error(`the simulated store does not know the statement ${sql}`)
+}
