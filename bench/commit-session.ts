@@ -48,9 +48,9 @@ export class Session {
 
   /** @param messagesPerSecond undefined: as many as there are answers */
   async measure(shape: Shape, workload: string, messagesPerSecond: number | undefined): Promise<Measured> {
-    await this.send(shape, workload, shape.warmUpSeconds, messagesPerSecond)
+    await this.send(shape, workload, true, messagesPerSecond)
     const before = await this.platform.ask('usage', {})
-    const { result, clientCpu } = await this.send(shape, workload, shape.seconds, messagesPerSecond)
+    const { result, clientCpu } = await this.send(shape, workload, false, messagesPerSecond)
     const after = await this.platform.ask('usage', {})
     return {
       shape,
@@ -78,10 +78,10 @@ export class Session {
   private async send(
     shape: Shape,
     workload: string,
-    seconds: number,
+    isWarmUp: boolean,
     messagesPerSecond: number | undefined,
   ): Promise<{ readonly result: LoadResult; readonly clientCpu: RoleCpu }> {
-    const load = this.loadOf(shape, workload, seconds, messagesPerSecond)
+    const load = this.loadOf(shape, workload, isWarmUp, messagesPerSecond)
     if (shape.via === 'queue')
       return { result: this.counted(await this.platform.ask('load', load)), clientCpu: {} }
     const { cpuSeconds, ...result } = await this.client.ask(
@@ -95,7 +95,7 @@ export class Session {
     const server = new Child<EchoDialogue>(new URL('./echo-server.ts', import.meta.url))
     try {
       const port = await server.ask('listen', { batch: shape.batch })
-      const load = this.loadOf(shape, workload, shape.seconds, undefined)
+      const load = this.loadOf(shape, workload, false, undefined)
       await this.client.ask(
         'load',
         this.toClient({ ...load, seconds: shape.warmUpSeconds }, shape, 'echo', port),
@@ -117,7 +117,7 @@ export class Session {
   private loadOf(
     shape: Shape,
     workload: string,
-    seconds: number,
+    isWarmUp: boolean,
     messagesPerSecond: number | undefined,
   ): Load {
     const { accounts, seed, unlimited } = this.sizes
@@ -131,7 +131,8 @@ export class Session {
       firstSerial: this.nextSerial,
       batch,
       inFlight,
-      seconds,
+      seconds: isWarmUp ? shape.warmUpSeconds : shape.seconds,
+      commandsMin: isWarmUp ? 0 : shape.commandsMin,
       messagesPerSecond,
     }
   }

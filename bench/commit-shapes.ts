@@ -14,6 +14,8 @@ export interface Shape {
   /** True: the same messages are also sent to a bare server that only answers, and that is the limit. */
   readonly hasEcho: boolean
   readonly seconds: number
+  /** Commands sent at least, however long that takes. */
+  readonly commandsMin: number
   readonly warmUpSeconds: number
 }
 
@@ -24,8 +26,8 @@ export function shapesOf(options: BenchOptions): readonly Shape[] {
   const batch = options.batch ?? (options.quick ? 256 : BATCH_DEFAULT)
   const seconds = options.seconds ?? (options.quick ? 0.1 : 4)
   const warmUpSeconds = options.quick ? 0.05 : 1
-  const common = { seconds, warmUpSeconds, connections: 1, isHalf: false, hasEcho: false }
-  const full = { ...common, batch, inFlight: 4 }
+  const common = { seconds, warmUpSeconds, connections: 1, commandsMin: 0, isHalf: false, hasEcho: false }
+  const full = { ...common, batch, inFlight: options.inFlight ?? 4, commandsMin: options.events ?? 0 }
   // A quarter of a batch: 2,048. As many may be under way as a second and a half's stall makes due.
   const half = { ...common, batch: Math.max(1, batch >> 2), inFlight: 32, isHalf: true }
   const inProcess: readonly Shape[] = [

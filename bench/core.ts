@@ -8,9 +8,9 @@ import { runtimeEntry } from '../eventlog/runtime-entry.ts'
 import type { Benchmark } from './benchmark.ts'
 import type { CoreThreadInput, CoreThreadOutput } from './core-thread.ts'
 import { describeMachine } from './machine.ts'
-import { measureMemoryLimit } from './memory-limit.ts'
+import { measureMemoryLimit, type MemoryLimit } from './memory-limit.ts'
 import type { BenchOptions } from './options.ts'
-import { atLeast, atMost, reportOf, verified, type Limit, type Run, type Target } from './report.ts'
+import { atLeast, atMost, reportOf, verified, type Run, type Target } from './report.ts'
 import { WORKLOADS, workloadOf } from './workloads.ts'
 
 const ACCOUNTS_DEFAULT = 1_000_000
@@ -27,10 +27,7 @@ export const coreBenchmark: Benchmark = {
   async run(options, say) {
     const machine = describeMachine()
     const sizes = sizesOf(options)
-    const limit: Limit = {
-      name: 'the same memory traffic without decisions',
-      value: measureMemoryLimit(sizes.accounts, options.quick ? 0.02 : 1.5),
-    }
+    const limit = measureMemoryLimit(sizes.accounts, options.quick ? 0.02 : 1.5)
     const runs: Run[] = []
     for (const name of namesOf(options)) {
       say(`core: ${name}`)
@@ -90,7 +87,7 @@ function workloadsIn(name: string): readonly string[] {
   return name === MIXED ? WORKLOADS.map((workload) => workload.name) : [name]
 }
 
-async function measure(name: string, input: CoreThreadInput, limit: Limit): Promise<Run> {
+async function measure(name: string, input: CoreThreadInput, limit: MemoryLimit): Promise<Run> {
   const output = await runThread(input)
   const { made, commands, first, last } = output
   const throughput = commands / output.wallSeconds
@@ -111,8 +108,8 @@ async function measure(name: string, input: CoreThreadInput, limit: Limit): Prom
     latencyMs: output.latencyMs,
     cpuSeconds: { core: output.cpuSeconds },
     bytes: { written: output.rowBytes, received: commands * COMMAND_SLOT_BYTES, sent: 0 },
-    limit,
-    ratio: throughput / limit.value,
+    limit: { name: 'the same memory traffic without decisions', value: limit.perSecond },
+    ratio: throughput / limit.perSecond,
     memory: {
       stateBytes: last.stateBytes,
       rssBytes: last.rssBytes,
@@ -122,6 +119,7 @@ async function measure(name: string, input: CoreThreadInput, limit: Limit): Prom
     verified: verified(output, output.trialBalance),
     further: {
       perCpuSecond: commands / output.cpuSeconds,
+      ratioOfCpuSecond: commands / output.cpuSeconds / limit.perCpuSecond,
       filledStateBytes: output.filledStateBytes,
       firstCommands: first.commands,
       firstNanoseconds: first.nanoseconds,

@@ -21,6 +21,8 @@ export interface Load {
   /** Messages under way on each lane: sent and not answered. */
   readonly inFlight: number
   readonly seconds: number
+  /** At full speed, commands sent at least, however long that takes. */
+  readonly commandsMin: number
   /** Messages a second over all lanes, sent when they are due; undefined: each as soon as one is answered. */
   readonly messagesPerSecond: number | undefined
 }
@@ -76,9 +78,13 @@ class Sender {
   /** One message after the other until the time is over. */
   async keepSending(lane: Lane, startMs: number): Promise<void> {
     const slots = new Uint8Array(this.load.batch * COMMAND_SLOT_BYTES)
-    const endMs = startMs + this.load.seconds * 1_000
-    for (let nowMs = performance.now(); nowMs < endMs; nowMs = performance.now())
+    const { seconds, commandsMin } = this.load
+    const endMs = startMs + seconds * 1_000
+    for (;;) {
+      const nowMs = performance.now()
+      if (nowMs >= endMs && this.generator.made().commands >= commandsMin) return
       await this.sendOne(lane, slots, nowMs)
+    }
   }
 
   /** Each message when it is due, over the lanes in turn; if as many as may be are under way, as soon as one is answered. */

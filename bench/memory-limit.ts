@@ -6,6 +6,7 @@
 import { SLOT_WORDS } from '../schemas/commands.ts'
 import { ROW_WORDS } from '../schemas/events.ts'
 import { Random } from './random.ts'
+import { threadClock } from './thread-cpu.ts'
 
 const BLOCK = 64
 const LINE_WORDS = 8
@@ -14,8 +15,15 @@ const ID_WORDS32 = 4
 const ID_SLOTS = 2 ** 21
 const BATCH = 8_192
 
-/** Transfers a second that the memory traffic alone takes. Blocks for about `seconds`. */
-export function measureMemoryLimit(accounts: number, seconds: number): number {
+export interface MemoryLimit {
+  /** Transfers a second of wall time. */
+  readonly perSecond: number
+  /** Transfers a second of the thread's CPU time: what others do on the machine hardly shows in it. */
+  readonly perCpuSecond: number
+}
+
+/** How quick the memory traffic alone is. Blocks for about `seconds`. */
+export function measureMemoryLimit(accounts: number, seconds: number): MemoryLimit {
   const lines = new BigInt64Array(accounts * LINE_WORDS)
   const index = new Int32Array(2 ** Math.ceil(Math.log2(accounts + 1)) * 2).fill(1)
   const ids = [new Int32Array(ID_SLOTS * ID_WORDS32).fill(1), new Int32Array(ID_SLOTS * ID_WORDS32).fill(1)]
@@ -25,6 +33,8 @@ export function measureMemoryLimit(accounts: number, seconds: number): number {
   const places = Int32Array.from({ length: BATCH * 3 }, () => random.next())
   let touched = 0
   let transfers = 0
+  const cpuNs = threadClock()
+  const cpuBefore = cpuNs()
   const startMs = performance.now()
   let elapsedMs = 0
   for (let salt = 1; elapsedMs < seconds * 1_000; salt = (salt + 0x9e3779b1) | 0) {
@@ -35,7 +45,7 @@ export function measureMemoryLimit(accounts: number, seconds: number): number {
   }
   // So that nothing of it is optimised away.
   if (touched === 0x7fffffff) throw new Error('the memory answered with a number that it cannot hold')
-  return (transfers / elapsedMs) * 1_000
+  return { perSecond: (transfers / elapsedMs) * 1e3, perCpuSecond: (transfers / (cpuNs() - cpuBefore)) * 1e9 }
 }
 
 function moveBlock(

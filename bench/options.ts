@@ -22,6 +22,8 @@ export interface BenchOptions {
   readonly batch: number | undefined
   readonly seconds: number | undefined
   readonly events: number | undefined
+  /** Commit, full load: messages under way on the connection. */
+  readonly inFlight: number | undefined
   readonly seed: number
   /** Where data folders are made. Default: the system's folder for temporary files. */
   readonly dir: string | undefined
@@ -37,7 +39,8 @@ export const OPTIONS_HELP = `Options:
   --accounts N       accounts opened before anything is timed
   --batch N          commands in a batch, 1 to ${BATCH_COMMANDS_MAX}
   --seconds S        least time measured, for each run
-  --events N         least number of commands, or of events in the log
+  --events N         least number of commands (core; commit under full load), or of transfers in the log (restart)
+  --in-flight N      commit under full load: batches sent and not yet answered (default 4)
   --unlimited        accounts without limits: no balance check can refuse
   --seed N           another order of the same kind of commands (default 1)
   --dir FOLDER       where data folders are made (default: the system's for temporary files)
@@ -71,6 +74,7 @@ export function parseOptions(args: readonly string[]): { names: readonly string[
       batch,
       seconds,
       events: wholeNumber('events', values.events, 1),
+      inFlight: wholeNumber('in-flight', values['in-flight'], 1),
       seed: wholeNumber('seed', values.seed, 0) ?? 1,
       dir: values.dir,
     },
@@ -97,6 +101,7 @@ function parse(args: readonly string[]) {
         batch: text,
         seconds: text,
         events: text,
+        'in-flight': text,
         seed: text,
         dir: text,
       },

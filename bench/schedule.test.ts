@@ -20,6 +20,7 @@ const LOAD: Load = {
   batch: 10,
   inFlight: 2,
   seconds: 0.2,
+  commandsMin: 0,
   messagesPerSecond: 100,
 }
 
@@ -68,6 +69,15 @@ test('a load at full speed keeps as many messages under way as it may, on every 
   const lanes = [slowLane(() => 5), slowLane(() => 5)]
   await sendLoad(lanes, { ...LOAD, seconds: 0.05, messagesPerSecond: undefined }, undefined)
   expect(lanes.map(({ underWayMax }) => underWayMax)).toEqual([2, 2])
+})
+
+test('a load at full speed goes on until it has sent as many commands as it has to', async () => {
+  const { made } = await sendLoad(
+    [slowLane(() => 1)],
+    { ...LOAD, seconds: 0.001, commandsMin: 500, messagesPerSecond: undefined },
+    undefined,
+  )
+  expect(made.commands).toBeGreaterThanOrEqual(500)
 })
 
 test('a load whose lane fails fails', async () => {
