@@ -88,6 +88,12 @@ describe('npm run bench', () => {
       const { data, error } = report.safeParse(JSON.parse(stdout))
       expect(error).toBeUndefined()
       expect(data!.name).toBe(name)
+      const roles = {
+        core: ['core'],
+        commit: ['core', 'log', 'main', 'other'],
+        restart: ['core', 'log', 'main', 'other'],
+      }
+      for (const role of roles[name as keyof typeof roles]) expect(data!.cpuSeconds).toHaveProperty(role)
       for (const { value, target, is, met } of data!.targets)
         expect(met).toBe(is === 'at_least' ? value >= target : value <= target)
     },

@@ -152,9 +152,11 @@ function runThread(input: CoreThreadInput): Promise<CoreThreadOutput> {
 function targetsOf(runs: readonly Run[], withRow: boolean): Target[] {
   const main = runs[0]!
   const targets = [
-    withRow
-      ? atLeast(`${main.workload.name}, row encoded, commands/s`, main.throughput, 1_600_000)
-      : atLeast(`${main.workload.name}, no row encoded, commands/s`, main.throughput, 2_000_000),
+    ...(withRow
+      ? [atLeast(`${main.workload.name}, row encoded, commands/s`, main.throughput, 1_600_000)]
+      : []),
+    // With the row encoded this asks for more than it has to.
+    atLeast(`${main.workload.name}, decided and applied, commands/s`, main.throughput, 2_000_000),
     atMost('heap growth, bytes per million commands', main.memory['heapGrowthPerMillion']!, 100_000),
     // A byte a command is less than any object: this much is asked for by batches.
     ...runs.map(({ workload, memory }) =>
