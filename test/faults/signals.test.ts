@@ -7,7 +7,7 @@ import { onlyJson, purser, startServer, withFolder } from '../support/purser.ts'
 
 const STILL_MS = 3_000
 
-test('SIGTERM under load: all that was taken is answered, the exit code is 0, and nothing is open afterwards', () =>
+test('SIGTERM under load: all that was taken is answered, the exit code is 0, and nothing is lost', () =>
   withFolder(async (folder) => {
     const known = knowNothing()
     const server = await startServer(folder)
@@ -21,6 +21,8 @@ test('SIGTERM under load: all that was taken is answered, the exit code is 0, an
     const audit = onlyJson((await purser('audit', '--data', folder, '--json')).stdout)
     expect(audit).toMatchObject({ ok: true, running: false, trialBalance: { EUR: '0' } })
     const again = await startServer(folder)
+    // Whoever heard nothing was not taken: the log holds what was answered, and no more.
+    await expectOnce(again.url, known)
     await resend(again.url, known)
     await expectOnce(again.url, known)
     await again.stop()
@@ -49,12 +51,14 @@ test('the engine killed under load: commits go on, and the views catch up', () =
     const server = await startServer(folder)
     await openAccounts(server.url)
     const load = startLoad(server.url, known)
+    let killed: number | undefined
     for (let kill = 0; kill < 2; kill++) {
       await load.acknowledged(100)
-      const engine = childOf(server.pid)
+      let engine = childOf(server.pid)
+      for (; engine === undefined || engine === killed; engine = childOf(server.pid)) await pause(10)
       process.kill(engine, 'SIGKILL')
+      killed = engine
       await load.acknowledged(300)
-      while (childOf(server.pid) === engine) await pause(10)
     }
     await load.end()
     expect(known.open.size).toBe(0)
@@ -63,9 +67,10 @@ test('the engine killed under load: commits go on, and the views catch up', () =
     expect((await server.stop()).exitCode).toBe(0)
   }))
 
-/** The one child process of a platform: its engine. 0 while there is none. */
-function childOf(pid: number): number {
-  return Number(readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(' ')[0])
+/** The one child process of a platform: its engine, while there is one. */
+function childOf(pid: number): number | undefined {
+  const child = /\d+/.exec(readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8'))
+  return child === null ? undefined : Number(child[0])
 }
 
 async function untilViewsAnswer(url: string): Promise<void> {
