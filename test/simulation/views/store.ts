@@ -4,7 +4,7 @@
  * promise that the caller holds is settled by one of them.
  *
  * Left out: a request that is taken up only after the tables it names were dropped and made anew, and a drop that is done
- * after its caller gave up. What is under way when a table is dropped belongs to the old one, as `DROP … SYNC` has it.
+ * after its caller gave up or died. What is under way when a table is dropped belongs to the old one, as `DROP … SYNC` has it.
  */
 import { createHash } from 'node:crypto'
 import { TABLES } from '../../../projectors/tables.ts'
@@ -101,6 +101,7 @@ export class SimulatedStore {
 
   connect(): StoreConnection {
     let isCut = false
+    const isGivenUp = (): boolean => isCut
     /** Before this time nothing may be written by this client: it met an outage. */
     let notBeforeNs = 0n
     let lastOutage = ''
@@ -111,7 +112,7 @@ export class SimulatedStore {
         if (work.isWrite && lastOutage === work.what) this.#world.cover('views: insert retried')
         let attemptsLeft = work.isWrite ? 1 : ATTEMPTS
         const attempt = (): void => {
-          this.#call(work, (ended) => {
+          this.#call(work, isGivenUp, (ended) => {
             if (isCut) return
             if (ended.kind === 'answer') return resolve(ended.answer)
             if (ended.kind === 'turned down') return reject(ended.error)
@@ -136,7 +137,7 @@ export class SimulatedStore {
     }
   }
 
-  #call<T>(work: Work<T>, end: (ended: Ended<T>) => void): void {
+  #call<T>(work: Work<T>, isGivenUp: () => boolean, end: (ended: Ended<T>) => void): void {
     const { random } = this.#world
     const outage = (reason: string): void => end({ kind: 'outage', reason })
     const drawn = this.#isUp ? drawFate(this.#faults, random) : 'refused'
@@ -147,7 +148,7 @@ export class SimulatedStore {
       if (work.what.startsWith('checkpoint')) this.#world.cover('views: checkpoint lost')
       return this.#later(`views ${work.what}: ${fate}`, () => outage(fate))
     }
-    const isGone = this.#ends(work)
+    const isGone = this.#ends(work, isGivenUp)
     const stepsMax = fate === 'partial' ? random.below(work.steps.length) : work.steps.length
     const killedAt = fate === 'killed' ? random.below(work.steps.length + 1) : -1
     let done = 0
@@ -179,11 +180,11 @@ export class SimulatedStore {
     if (fate === 'late') this.#later(`views ${work.what}: the caller gives up`, () => outage('no answer'))
   }
 
-  /** Tells whether the server that took up the work, or the tables that it is for, are gone. */
-  #ends({ isWrite }: { readonly isWrite: boolean }): () => boolean {
+  /** Tells whether the server that took up the work is gone; for rows, the tables that they are for; else, the caller. */
+  #ends({ isWrite }: { readonly isWrite: boolean }, isGivenUp: () => boolean): () => boolean {
     const life = this.#life
     const era = this.#era
-    return () => life !== this.#life || (isWrite && era !== this.#era)
+    return () => life !== this.#life || (isWrite ? era !== this.#era : isGivenUp())
   }
 
   #repeat(what: string, isGone: () => boolean, again: () => void): void {
