@@ -69,6 +69,16 @@ function createView(projection: SqlProjection, table: ProjectionTable, database:
     AS SELECT ${table.select} FROM ${feedName(database)} ${where}`
 }
 
+/** Names of every projection's tables, and of what fills them. */
+export function viewTableNames(projections: readonly SqlProjection[]): string[] {
+  return projections.flatMap((projection) =>
+    projection.tables.flatMap((table) => {
+      const name = tableName(projection, table.name)
+      return [name, `${name}_from_feed`]
+    }),
+  )
+}
+
 /** Statements that remove what `createStatements` makes; views first, or rows would go on to tables that are gone. */
 export function dropStatements(projections: readonly SqlProjection[], database: Database = ''): string[] {
   const names = projections.flatMap((projection) =>

@@ -3,6 +3,7 @@ import type { EventLog } from '../eventlog/ports.ts'
 import { includesPosition, type Position } from '../schemas/positions.ts'
 import { LogBehindViewsError, type Checkpoint } from './chain.ts'
 import { noCheckpoint, readCheckpoints } from './checkpoints.ts'
+import { refuseIncomplete } from './completeness.ts'
 import { createStatements, dropStatements } from './feed.ts'
 import type { Clock } from './ports.ts'
 import type { SqlProjection } from './projection.ts'
@@ -48,6 +49,7 @@ export interface RunningProjections extends Projections {
 /**
  * Makes the tables that are missing, finds out how far the views are, and starts to follow the logs.
  * @throws LogBehindViewsError if a log ends before the views do
+ * @throws ViewsIncompleteError if the views hold events, and one of their tables is gone
  * @throws OutageError if the store cannot be reached
  */
 export async function startProjections(options: ProjectionsOptions): Promise<RunningProjections> {
@@ -82,6 +84,7 @@ class Runtime implements RunningProjections {
 
   async start(): Promise<void> {
     const { store, logs } = this.#options
+    await refuseIncomplete(store, this.#projections)
     await this.#commands(createStatements(this.#projections))
     const checkpoints = await readCheckpoints(store)
     this.#refuseStopped()

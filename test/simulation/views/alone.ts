@@ -1,5 +1,6 @@
 /** One seed of the views alone: a small log that grows, processes that die, a log that is exchanged, and the end in peace. */
 import type { MemoryLog } from '../../../projectors/testing.ts'
+import { TABLES } from '../../../projectors/tables.ts'
 import { lastSequence } from '../../../schemas/frames.ts'
 import { createWorld } from '../world.ts'
 import { lying, type Lie } from './lies.ts'
@@ -15,6 +16,7 @@ export const ALONE_COVERAGE = [
   'views: log behind views refused',
   'views: log of another history refused',
   'views: broken chain refused',
+  'views: lost table refused',
 ] as const
 
 export interface SeedReport {
@@ -32,6 +34,7 @@ const MS = 1_000_000n
 const CATCH_UP_NS_MAX = 90_000n * MS
 /** Tasks after which a refusal has to have come. */
 const TURNS_MAX = 20_000
+const CALM_NS = 60_000n * MS
 const LINES_SHOWN = 40
 
 export async function runAlone(seed: number): Promise<SeedReport> {
@@ -94,7 +97,7 @@ export async function runAlone(seed: number): Promise<SeedReport> {
     world.schedule(0n, 'writes', grow)
     if (crashes) world.schedule(BigInt(random.between(50, 4_000)) * MS, 'crash', crash)
     while (!isOver) await step()
-    await exchange(random.pick(['no', 'older', 'forked']))
+    await mishap()
     views.crash()
     views.heal()
     launch()
@@ -122,33 +125,56 @@ export async function runAlone(seed: number): Promise<SeedReport> {
     return { seed, failure, steps: world.steps(), coverage, faults, traceHash: world.traceHash() }
   }
 
-  /** The log is brought back from an older copy, which may have gone on by itself: the views must not follow it. */
-  async function exchange(way: 'no' | 'older' | 'forked'): Promise<void> {
-    if (way === 'no') return
+  /** Until all that was under way has come to its end. */
+  async function calm(): Promise<void> {
     views.crash()
-    // Until all that was under way has come to its end.
-    const untilNs = world.nowNs() + 60_000n * MS
-    world.schedule(60_000n * MS, 'calm', () => undefined)
+    const untilNs = world.nowNs() + CALM_NS
+    world.schedule(CALM_NS, 'calm', () => undefined)
     while (world.nowNs() < untilNs) await step()
+  }
+
+  /** Starts the views on a log until they refuse to go on. */
+  async function refusal(
+    log: MemoryLog,
+  ): Promise<{ readonly process: ViewsProcess; readonly message: string }> {
+    const process = views.launch(log)
+    for (let turns = 0; turns < TURNS_MAX && process.failure === undefined; turns++) {
+      world.step()
+      await settled()
+    }
+    return { process, message: process.failure?.message ?? 'nothing' }
+  }
+
+  /** The log is brought back from an older copy, which may have gone on by itself: the views must not follow it. */
+  async function exchangeLog(way: 'older' | 'forked'): Promise<void> {
     const position = views.position()
     const { frames } = writer.log
     const held = frames.findIndex((frame) => frame.count > 0 && lastSequence(frame) >= position)
     const kept = random.below(Math.max(1, held))
     const other = way === 'older' ? writer.older(kept) : writer.forked(kept)
-    if (position === 0n) return
-    const process = views.launch(other)
-    for (let turns = 0; turns < TURNS_MAX && process.failure === undefined; turns++) {
-      world.step()
-      await settled()
-    }
-    const message = process.failure?.message ?? 'nothing'
+    const { process, message } = await refusal(other)
     if (way === 'older' ? !process.isLogBehind : !message.includes('made from another history'))
       throw new ViewsBrokenError(
         `views at ${position} took a log that ends at ${other.head().sequence}: ${message}`,
       )
     world.cover(way === 'older' ? 'views: log behind views refused' : 'views: log of another history refused')
-    views.crash()
-    launch()
-    await step()
+  }
+
+  /** A table is gone: it must not come back empty behind a checkpoint. */
+  async function loseTable(): Promise<void> {
+    views.store.lose(random.pick(Object.values(TABLES).filter((name) => name !== TABLES.checkpoints)))
+    const { message } = await refusal(writer.log)
+    if (!message.includes('is not there'))
+      throw new ViewsBrokenError(`a lost table was not noticed: ${message}`)
+    world.cover('views: lost table refused')
+    views.store.lose(TABLES.checkpoints)
+  }
+
+  async function mishap(): Promise<void> {
+    const way = random.pick(['none', 'older', 'forked', 'lost table'] as const)
+    if (way === 'none') return
+    await calm()
+    if (views.position() === 0n) return
+    await (way === 'lost table' ? loseTable() : exchangeLog(way))
   }
 }

@@ -68,6 +68,12 @@ export const VIEWS_MUTANTS: readonly Mutant[] = [
     replace: 'if (sequence >= 0n) return',
   },
   {
+    name: 'lost table comes back empty',
+    file: 'projectors/completeness.ts',
+    find: 'if (held === undefined) return',
+    replace: 'if (held !== null) return',
+  },
+  {
     name: 'oldest checkpoint believed',
     file: 'projectors/range.ts',
     find: 'hash: last.hash.slice(),',

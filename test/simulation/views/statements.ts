@@ -10,6 +10,7 @@ export type Statement =
   | { readonly kind: 'checkpoint'; readonly row: TableRow }
   | { readonly kind: 'insert' }
   | { readonly kind: 'read checkpoints' }
+  | { readonly kind: 'which tables'; readonly names: readonly string[] }
 
 const CREATE = /^CREATE (?:TABLE|MATERIALIZED VIEW) IF NOT EXISTS (\w+)\s/
 const DROP = /^DROP (?:TABLE|VIEW) IF EXISTS (\w+) SYNC$/
@@ -41,5 +42,7 @@ export function understand(sql: string, parameters: QueryParameters = {}): State
     sql.includes(`FROM ${TABLES.checkpoints} `)
   )
     return { kind: 'read checkpoints' }
+  if (sql.startsWith('SELECT name FROM system.tables WHERE database = currentDatabase() AND name IN '))
+    return { kind: 'which tables', names: parameters['names'] as readonly string[] }
   throw new Error(`the simulated store does not know the statement ${sql}`)
 }

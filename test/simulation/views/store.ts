@@ -94,6 +94,12 @@ export class SimulatedStore {
     })
   }
 
+  /** Somebody drops a table by hand. */
+  lose(name: string): void {
+    this.#world.fault('views table lost')
+    this.#drop(name)
+  }
+
   /** No more faults. */
   heal(): void {
     this.#faults = NO_STORE_FAULTS
@@ -201,23 +207,16 @@ export class SimulatedStore {
   }
 
   #read(sql: string, parameters?: QueryParameters): Work<object[]> {
-    const { kind } = understand(sql, parameters)
-    if (kind !== 'read checkpoints') throw new Error(`the simulated store answers no ${kind}`)
+    const statement = understand(sql, parameters)
     let answer: object[] = []
     const read = (): void => {
-      answer = this.#table(TABLES.checkpoints)
-        .rows()
-        .map(({ key, sequence, text }) => {
-          const [hash, recordedAt] = text.split(' ') as [string, string]
-          return {
-            partition: Number(key),
-            newest: String(sequence),
-            hash_text: hash.toUpperCase(),
-            recorded_at_ns: recordedAt,
-          }
-        })
+      if (statement.kind === 'which tables')
+        answer = statement.names.filter((name) => this.#tables.has(name)).map((name) => ({ name }))
+      else if (statement.kind === 'read checkpoints')
+        answer = this.#table(TABLES.checkpoints).rows().map(checkpointRow)
+      else throw new Error(`the simulated store answers no ${statement.kind}`)
     }
-    return { what: 'reads checkpoints', isWrite: false, steps: [read], answer: () => answer }
+    return { what: `asks ${statement.kind}`, isWrite: false, steps: [read], answer: () => answer }
   }
 
   #command(sql: string, parameters?: QueryParameters): Work<void> {
@@ -338,3 +337,14 @@ type Ended<T> =
   | { readonly kind: 'answer'; readonly answer: T }
   | { readonly kind: 'outage'; readonly reason: string }
   | { readonly kind: 'turned down'; readonly error: Error }
+
+/** A checkpoint as ClickHouse's JSON has it. */
+function checkpointRow({ key, sequence, text }: TableRow): object {
+  const [hash, recordedAt] = text.split(' ') as [string, string]
+  return {
+    partition: Number(key),
+    newest: String(sequence),
+    hash_text: hash.toUpperCase(),
+    recorded_at_ns: recordedAt,
+  }
+}
