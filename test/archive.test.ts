@@ -25,7 +25,10 @@ async function fill(dataDir: string): Promise<void> {
       await perform(writer, [openAccount('cash', -1n), ...opened])
     }
     for (let batch = 0; batch < (round === 0 ? 20 : 1); batch++)
-      await perform(writer, Array.from({ length: 200 }, (_, index) => transfer('cash', index % ACCOUNTS, 100n)))
+      await perform(
+        writer,
+        Array.from({ length: 200 }, (_, index) => transfer('cash', index % ACCOUNTS, 100n)),
+      )
     await writer.stop()
   }
 }
