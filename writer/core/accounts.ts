@@ -8,6 +8,7 @@
  */
 import { ACCOUNTS_MAX } from '../../schemas/limits.ts'
 import { CoreBrokenError } from './broken.ts'
+import { GrowingMemory } from './growing-memory.ts'
 import { hashId, powerOfTwo, sameIdAt } from './hash-id.ts'
 
 export const LINE_WORDS = 8
@@ -34,8 +35,13 @@ const CURRENCY_MASK = 0xffff
 const NUMBER_MASK = ACCOUNTS_MAX
 const TAG_SHIFT = 26
 
-/** Accounts whose index entries are looked up together when many are entered. */
+const LINE_BYTES = LINE_WORDS * 8
+const META_BYTES = 4
+/** Lines by which a large memory grows, in place. */
+const LINES_STEP = 2 ** 20
+/** Accounts that are entered together into a new index, and those opened between two such pieces of work. */
 const ENTERED_TOGETHER = 128
+const OPENED_BETWEEN = 16
 
 export class Accounts {
   /** Accounts ever opened; the highest number given. */
@@ -44,19 +50,27 @@ export class Accounts {
   /** The same lines as 32-bit words. */
   words32: Int32Array
   meta: Uint32Array
-  /** Open addressing, linear probing, 25 to 50 % full: number in the low 26 bits, six bits of the hash above. */
+  private readonly lineMemory: GrowingMemory
+  private readonly metaMemory: GrowingMemory
+  /** Open addressing, linear probing, about 25 to 50 % full: number in the low 26 bits, six bits of the hash above. */
   private index: Int32Array
   private mask: number
+  /** The index to come, twice as large, while it is made beside the one in use: of accounts 1 to `nextEntered`. */
+  private next: Int32Array | undefined
+  private nextEntered = 0
   /** What was read ahead, folded, so that the reads are not optimised away. */
   private touched = 0
+  private readonly hashes = new Int32Array(ENTERED_TOGETHER)
 
   /** @param accountsInitial accounts for which there is room before the first growth */
   constructor(accountsInitial: number) {
-    const lines = powerOfTwo(Math.min(Math.max(accountsInitial, 15), ACCOUNTS_MAX) + 1)
-    this.words = linesOf(lines)
+    const lines = linesFor(accountsInitial)
+    this.lineMemory = new GrowingMemory(lines * LINE_BYTES)
+    this.metaMemory = new GrowingMemory(lines * META_BYTES)
+    this.words = wordsOver(this.lineMemory, lines)
     this.words32 = words32Of(this.words)
-    this.meta = new Uint32Array(lines)
-    this.index = new Int32Array(lines * 2)
+    this.meta = metaOver(this.metaMemory, lines)
+    this.index = new Int32Array(powerOfTwo(lines) * 2)
     this.mask = this.index.length - 1
   }
 
@@ -139,7 +153,8 @@ export class Accounts {
     this.words[line + LINE.idLow] = ids[at + 1]!
     this.meta[number] = currency
     this.count = number
-    this.enter(number, this.hashOf(number))
+    enter(this.index, number, this.hashOf(number))
+    if (number % OPENED_BETWEEN === 0) this.tendIndex()
     return number
   }
 
@@ -148,58 +163,73 @@ export class Accounts {
     this.words.set(lines, LINE_WORDS)
     this.meta.set(metas, 1)
     this.count = metas.length
-    this.enterAll()
+    for (let first = 1; first <= this.count; first += ENTERED_TOGETHER)
+      this.enterSome(this.index, first, Math.min(ENTERED_TOGETHER, this.count + 1 - first))
   }
 
-  private enter(number: number, hash: number): void {
-    const { index, mask } = this
-    let slot = hash & mask
-    while (index[slot] !== 0) slot = (slot + 1) & mask
-    index[slot] = ((hash >>> TAG_SHIFT) << TAG_SHIFT) | number
-  }
-
-  /** Enters every account, some at a time, so that the cache misses of many overlap. */
-  private enterAll(): void {
-    const hashes = new Int32Array(ENTERED_TOGETHER)
-    for (let first = 1; first <= this.count; first += ENTERED_TOGETHER) {
-      const together = Math.min(ENTERED_TOGETHER, this.count + 1 - first)
-      for (let at = 0; at < together; at++) hashes[at] = this.hashOf(first + at)
-      this.touched ^= this.touchIndex(hashes, together)
-      for (let at = 0; at < together; at++) this.enter(first + at, hashes[at]!)
+  /** Begins a larger index where this one is half full, or goes on with it; never much at a time. */
+  private tendIndex(): void {
+    if (this.next === undefined) {
+      if (this.count * 2 < this.index.length) return
+      this.next = new Int32Array(this.index.length * 2)
+      this.nextEntered = 0
     }
+    const together = Math.min(ENTERED_TOGETHER, this.count - this.nextEntered)
+    this.enterSome(this.next, this.nextEntered + 1, together)
+    this.nextEntered += together
+    if (this.nextEntered < this.count) return
+    this.index = this.next
+    this.mask = this.index.length - 1
+    this.next = undefined
+  }
+
+  /** Enters accounts from `first` on, at most ENTERED_TOGETHER, so that their cache misses overlap. */
+  private enterSome(index: Int32Array, first: number, together: number): void {
+    const { hashes } = this
+    for (let at = 0; at < together; at++) hashes[at] = this.hashOf(first + at)
+    let touched = 0
+    for (let at = 0; at < together; at++) touched ^= index[hashes[at]! & (index.length - 1)]!
+    this.touched ^= touched
+    for (let at = 0; at < together; at++) enter(index, first + at, hashes[at]!)
   }
 
   private hashOf(number: number): number {
     return hashId(this.words32, (number * LINE_WORDS + LINE.idHigh) * 2)
   }
 
-  /** Doubles the room. The index keeps two entries a line, so it is never more than half full. */
   private grow(): void {
-    const lines = this.meta.length * 2
-    const words = linesOf(lines)
-    words.set(this.words)
-    const meta = new Uint32Array(lines)
-    meta.set(this.meta)
-    this.words = words
-    this.words32 = words32Of(words)
-    this.meta = meta
-    this.index = new Int32Array(lines * 2)
-    this.mask = this.index.length - 1
-    this.enterAll()
+    const now = this.meta.length
+    const lines = Math.min(this.lineMemory.isInPlace() ? now + LINES_STEP : now * 2, ACCOUNTS_MAX + 1)
+    this.lineMemory.grow(lines * LINE_BYTES)
+    this.metaMemory.grow(lines * META_BYTES)
+    this.words = wordsOver(this.lineMemory, lines)
+    this.words32 = words32Of(this.words)
+    this.meta = metaOver(this.metaMemory, lines)
   }
 }
 
-/** Bytes that a large block begins before the next cache line: the C library keeps 16 of its own in front. */
-const ALIGNMENT_BYTES = 48
+function enter(index: Int32Array, number: number, hash: number): void {
+  const mask = index.length - 1
+  let slot = hash & mask
+  while (index[slot] !== 0) slot = (slot + 1) & mask
+  index[slot] = ((hash >>> TAG_SHIFT) << TAG_SHIFT) | number
+}
 
-/**
- * Room for lines, each in one cache line where the system's allocator behaves as known; a line that lay in two would
- * cost a cache miss more for every account touched.
- */
-function linesOf(lines: number): BigInt64Array {
-  return new BigInt64Array(new ArrayBuffer(lines * LINE_WORDS * 8 + 64), ALIGNMENT_BYTES, lines * LINE_WORDS)
+/** Lines to begin with: a power of two while they are few, whole steps of growth where there are many. */
+function linesFor(accounts: number): number {
+  const least = Math.min(Math.max(accounts, 15), ACCOUNTS_MAX) + 1
+  return least < LINES_STEP ? powerOfTwo(least) : Math.ceil(least / LINES_STEP) * LINES_STEP
+}
+
+/** Each line in one cache line: one that lay in two would cost a cache miss more for every account touched. */
+function wordsOver(memory: GrowingMemory, lines: number): BigInt64Array {
+  return new BigInt64Array(memory.buffer, memory.byteOffset, lines * LINE_WORDS)
 }
 
 function words32Of(words: BigInt64Array): Int32Array {
   return new Int32Array(words.buffer, words.byteOffset, words.length * 2)
+}
+
+function metaOver(memory: GrowingMemory, lines: number): Uint32Array {
+  return new Uint32Array(memory.buffer, memory.byteOffset, lines)
 }
