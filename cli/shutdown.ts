@@ -10,9 +10,9 @@ export function stopRequested(): Promise<'SIGINT' | 'SIGTERM'> {
     let askedAtMs: number | undefined
     for (const signal of ['SIGINT', 'SIGTERM'] as const)
       process.on(signal, () => {
-        if (askedAtMs !== undefined && Date.now() - askedAtMs > SAME_PRESS_MS)
+        if (askedAtMs !== undefined && performance.now() - askedAtMs > SAME_PRESS_MS)
           process.exit(EXIT_CODE_INTERRUPTED)
-        askedAtMs ??= Date.now()
+        askedAtMs ??= performance.now()
         resolve(signal)
       })
   })

@@ -145,8 +145,8 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
 
 /** Waits until what is under way is done, within a bound. */
 async function settled(isSettled: () => boolean, waitMs: number): Promise<void> {
-  const deadlineMs = Date.now() + waitMs
-  while (!isSettled() && Date.now() < deadlineMs)
+  const deadlineMs = performance.now() + waitMs
+  while (!isSettled() && performance.now() < deadlineMs)
     await new Promise((resolve) => setTimeout(resolve, DRAIN_CHECK_MS))
 }
 

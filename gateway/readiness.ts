@@ -22,8 +22,8 @@ export function createReadiness(parts: {
 }): () => Promise<Readiness> {
   let asked: { readonly atMs: number; readonly answer: Promise<boolean> } | undefined
   const storeAnswers = (): Promise<boolean> => {
-    if (asked === undefined || Date.now() - asked.atMs > PING_FRESH_MS)
-      asked = { atMs: Date.now(), answer: parts.store.ping().catch(() => false) }
+    if (asked === undefined || performance.now() - asked.atMs > PING_FRESH_MS)
+      asked = { atMs: performance.now(), answer: parts.store.ping().catch(() => false) }
     return asked.answer
   }
   return async () => {

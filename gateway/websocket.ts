@@ -60,7 +60,7 @@ export function openSockets(
     socket.once('close', () => connections.delete(socket))
   })
   const sweeper = setInterval(() => {
-    const nowMs = Date.now()
+    const nowMs = performance.now()
     for (const connection of connections.values()) connection.check(nowMs, limits.socketSendMs)
   }, SWEEP_EVERY_MS).unref()
 
@@ -163,7 +163,7 @@ class Connection {
   /** Frames handed over and not yet written; since when the oldest of them waits. */
   #unsent = 0
   #unsentSinceMs = 0
-  #pingedAtMs = Date.now()
+  #pingedAtMs = performance.now()
   #isAlive = true
 
   constructor(socket: WebSocket, protocol: Server<Extra>, log: (line: string) => void) {
@@ -206,11 +206,11 @@ class Connection {
       socket.terminate()
       return Promise.resolve()
     }
-    if (this.#unsent++ === 0) this.#unsentSinceMs = Date.now()
+    if (this.#unsent++ === 0) this.#unsentSinceMs = performance.now()
     return new Promise((resolve) => {
       socket.send(data, () => {
         this.#unsent--
-        this.#unsentSinceMs = Date.now()
+        this.#unsentSinceMs = performance.now()
         // An error means that the socket is closing: `close` lets go of everything.
         resolve()
       })

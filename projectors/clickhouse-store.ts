@@ -110,7 +110,7 @@ class ClickHouseStore implements ViewStore {
   }
 
   async #retrying<T>(signal: AbortSignal | undefined, attempt: () => Promise<T>): Promise<T> {
-    const deadline = Date.now() + this.#retryMsMax
+    const deadline = performance.now() + this.#retryMsMax
     for (let attempts = 1; ; attempts++) {
       try {
         return await attempt()
@@ -119,7 +119,7 @@ class ClickHouseStore implements ViewStore {
         const fault = judge(error)
         if (fault === 'broken') throw error
         const pause = Math.min(BACK_OFF_MS_MAX, BACK_OFF_MS_MIN * 2 ** attempts) * (0.5 + Math.random() / 2)
-        if (fault === 'too long' || Date.now() + pause > deadline)
+        if (fault === 'too long' || performance.now() + pause > deadline)
           throw new OutageError(`The view store does not answer: ${reasonOf(error)}`, { cause: error })
         await new Promise((resolve) => setTimeout(resolve, pause))
       }

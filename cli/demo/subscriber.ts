@@ -49,10 +49,10 @@ export function subscribe<Item>(
     },
   )
   const arrived = async (count: number): Promise<readonly Item[]> => {
-    const deadline = Date.now() + ARRIVAL_MS_MAX
-    while (items.length < count && failure === undefined && Date.now() < deadline)
+    const deadline = performance.now() + ARRIVAL_MS_MAX
+    while (items.length < count && failure === undefined && performance.now() < deadline)
       await new Promise<void>((resolve) => {
-        const timer = setTimeout(resolve, deadline - Date.now())
+        const timer = setTimeout(resolve, deadline - performance.now())
         wake = () => {
           clearTimeout(timer)
           resolve()

@@ -17,12 +17,12 @@ const PASSING = new Set([429, 502, 503, 504])
  * @throws CommandFailure `platform_unavailable`
  */
 export async function postJson(url: string, body: string, patienceMs = PATIENCE_MS): Promise<unknown> {
-  const deadline = Date.now() + patienceMs
+  const deadline = performance.now() + patienceMs
   for (let attempt = 0; ; attempt++) {
     const answer = await attemptPost(url, body)
     if (answer.kind === 'answer') return answer.json
     const pauseMs = answer.retryAfterMs ?? Math.min(PAUSE_MS_MAX, PAUSE_MS_MIN * 2 ** attempt)
-    if (answer.kind === 'refused' || Date.now() + pauseMs > deadline)
+    if (answer.kind === 'refused' || performance.now() + pauseMs > deadline)
       throw new CommandFailure(
         'platform_unavailable',
         `The platform at ${new URL(url).origin} ${answer.reason}. Run the same import again when it is well: it goes on where it was.`,

@@ -256,7 +256,12 @@ function refuseRegression(dir: string, end: ChainEnd, witness: Witness): void {
 function reopen(disk: Disk, dir: string, partition: number, found: FoundEnd, witness: Witness): OpenSegment {
   const { mark } = witness
   if (mark?.segment === found.segment && mark.endByte > found.byte)
-    throw new LogRegressedError(dir, found.end.sequence, mark.sequence, 'its own mark')
+    throw new LogRegressedError(
+      dir,
+      found.end.sequence,
+      mark.sequence,
+      'its own mark, by a frame without events behind that,',
+    )
   const file = disk.open(path.join(dir, relative(partition, found.segment)), 'write', PAST_THE_CACHE)
   if (file.size() > found.byte) file.truncate(found.byte)
   // After a failed fsync the system may take unwritten pages for clean: writing them again makes the next sync honest.

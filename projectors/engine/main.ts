@@ -56,8 +56,8 @@ async function start(options: Extract<ToEngine, { kind: 'start' }>) {
   if (address === null || typeof address === 'string') throw new Error('The engine listens on no port.')
   const stop = async () => {
     server.http.close()
-    const deadline = Date.now() + STOP_MS_MAX
-    while (server.busy() > 0 && Date.now() < deadline) {
+    const deadline = performance.now() + STOP_MS_MAX
+    while (server.busy() > 0 && performance.now() < deadline) {
       await executor.killReads().catch(() => undefined)
       await new Promise((resolve) => setTimeout(resolve, STOP_POLL_MS))
     }

@@ -109,13 +109,13 @@ class Supervisor implements Engine {
 
   /** Starts the first child. A folder that a dying process still holds is waited for, within a bound. */
   async start(): Promise<void> {
-    const deadline = Date.now() + FOLDER_FREE_MS_MAX
+    const deadline = performance.now() + FOLDER_FREE_MS_MAX
     for (;;) {
       try {
         return await this.#spawn()
       } catch (error) {
         const mayFree = error instanceof EngineStartError && error.reason === 'folder_in_use'
-        if (mayFree && Date.now() < deadline) {
+        if (mayFree && performance.now() < deadline) {
           await sleep(250)
           continue
         }
@@ -198,7 +198,7 @@ class Supervisor implements Engine {
       return closed
     }
     this.#port = word.port
-    this.#readyAtMs = Date.now()
+    this.#readyAtMs = performance.now()
     this.#watch(child)
     this.#become('ready')
   }
@@ -233,7 +233,7 @@ class Supervisor implements Engine {
 
   async #restart(): Promise<void> {
     this.#become('restarting')
-    if (Date.now() - this.#readyAtMs > HEALTHY_MS) this.#restarts = 0
+    if (performance.now() - this.#readyAtMs > HEALTHY_MS) this.#restarts = 0
     while (this.#state === 'restarting' && this.#restarts < RESTARTS_MAX) {
       await sleep(Math.min(BACK_OFF_MS_MAX, BACK_OFF_MS_MIN * 2 ** this.#restarts++))
       if (this.state() !== 'restarting') return

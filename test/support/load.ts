@@ -129,21 +129,37 @@ export async function resend(url: string, known: Known): Promise<void> {
 
 /** The customer's history has each acknowledged transfer once, nothing else, and the balance says so, too. */
 export async function expectOnce(url: string, known: Known): Promise<void> {
-  const { projections } = await graphql<{ projections: { head: string }[] }>(url, '{ projections { head } }')
-  const head = projections[0]!.head
+  const head = await headOf(url)
   const found: string[] = []
   let after: string | null = null
-  for (let more = true; more; ) {
-    type Page = { history: { nodes: { transferId: string }[]; pageInfo: { hasNextPage: boolean; endCursor: string | null } } }
+  for (let more = true; more;) {
+    type Page = {
+      history: {
+        nodes: { transferId: string }[]
+        pageInfo: { hasNextPage: boolean; endCursor: string | null }
+      }
+    }
     const { history }: Page = await graphql<Page>(url, HISTORY, { id: CUSTOMER, after, head })
     found.push(...history.nodes.map(({ transferId }) => transferId))
     ;({ hasNextPage: more, endCursor: after } = history.pageInfo)
   }
   expect(found.sort()).toEqual([...known.acknowledged].sort())
+  await expectBalance(url, known)
+}
+
+/** The customer has what was acknowledged, each transfer counted once: quick, however many there are. */
+export async function expectBalance(url: string, known: Known): Promise<void> {
   const { balance } = await graphql<{ balance: { balance: { minor: string } } }>(
-    url, 'query($id: UUID!, $head: Position) { balance(accountId: $id, after: $head) { balance { minor } } }', { id: CUSTOMER },
-  ) // prettier-ignore
+    url,
+    'query($id: UUID!, $head: Position) { balance(accountId: $id, after: $head) { balance { minor } } }',
+    { id: CUSTOMER, head: await headOf(url) },
+  )
   expect(balance.balance.minor).toBe(String(known.acknowledged.length))
+}
+
+async function headOf(url: string): Promise<string> {
+  const { projections } = await graphql<{ projections: { head: string }[] }>(url, '{ projections { head } }')
+  return projections[0]!.head
 } // prettier-ignore
 
 export function pause(ms: number): Promise<void> {
