@@ -54,7 +54,9 @@ interface UnitFound {
 
 /** Bytes asked for at a time: two frames at least, since a frame cut off by the window's end is read again. */
 export const READ_BYTES = 8 * 1024 * 1024
+/** Asked for at a time by who only looks at headers: many small frames, or the header of a large one. */
 const HOP_READ_BYTES = 256 * 1024
+const HEADER_READ_BYTES = BLOCK_BYTES
 
 /**
  * Scans a segment's units from byte `from`. Frames are views of what was read: valid for as long as that memory is.
@@ -68,6 +70,7 @@ function* scanUnits(
   let windowAt = from
   let at = from
   let isHopping = skipBefore > 0n
+  let hopBytes = HOP_READ_BYTES
   for (;;) {
     let bytesNeeded: number
     if (isHopping) {
@@ -79,6 +82,7 @@ function* scanUnits(
       }
       if (peeked.kind === 'frame') {
         at += wholeBlocks(peeked.frameBytes)
+        hopBytes = peeked.frameBytes * 2 > HOP_READ_BYTES ? HEADER_READ_BYTES : HOP_READ_BYTES
         continue
       }
       if (peeked.kind === 'bad') return { kind: 'bad', byte: at, reason: peeked.reason }
@@ -93,7 +97,7 @@ function* scanUnits(
       if (reading.kind === 'bad') return { kind: 'bad', byte: at, reason: reading.reason }
       bytesNeeded = reading.bytesNeeded
     }
-    const asked = Math.max(isHopping ? HOP_READ_BYTES : READ_BYTES, bytesNeeded)
+    const asked = Math.max(isHopping ? hopBytes : READ_BYTES, bytesNeeded)
     window = (yield { kind: 'read', at, bytes: asked })!
     windowAt = at
     if (window.length === 0) return { kind: 'end', byte: at }
