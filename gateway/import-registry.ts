@@ -86,7 +86,13 @@ class FileImportRegistry implements ImportRegistry {
       if (chunks.size === 0 && (await this.#count()) >= IMPORTS_MAX)
         throw new ImportRegistryFullError(`there are ${IMPORTS_MAX} imports already`)
       const entry = { import: importName, chunk, baseMs: nowMs, ...(anchor === undefined ? {} : { anchor }) }
-      await this.#append(entry)
+      try {
+        await this.#append(entry)
+      } catch (error) {
+        // Half a line may stand there now: the next call reads the file anew, and cuts it.
+        this.#imports.delete(importName)
+        throw error
+      }
       take(chunks, entry)
       return nowMs
     })
@@ -125,7 +131,8 @@ class FileImportRegistry implements ImportRegistry {
       constants.O_WRONLY | constants.O_CREAT | constants.O_APPEND,
     )
     try {
-      await file.write(`${JSON.stringify(entry)}\n`)
+      // Goes on until all is written, where one write may take less.
+      await file.appendFile(`${JSON.stringify(entry)}\n`)
       await file.sync()
     } finally {
       await file.close()

@@ -9,6 +9,7 @@ import fc from 'fast-check'
 import { LogError } from '../eventlog/errors.ts'
 import { createMemoryDisk } from '../eventlog/file/memory-disk.ts'
 import { openMark } from '../eventlog/file/mark.ts'
+import { readArchivePointer } from '../eventlog/file/places.ts'
 import { openLog } from '../eventlog/file/recovery.ts'
 import { decodeSegmentHeader, encodeSegmentHeader, emptyChain, BLOCK_BYTES, logFolder, segmentName } from '../eventlog/file/segments.ts' // prettier-ignore
 import { nodeDigests } from '../eventlog/hashing.ts'
@@ -226,6 +227,16 @@ const DECODERS: readonly Decoder[] = [
         view.setUint32(slot + 72, nodeDigests.crc32(bytes.subarray(slot, slot + 72), nothing), true)
     },
     share: 0.5,
+  },
+  {
+    name: 'archive pointers (eventlog/file/places.ts)',
+    examples: bytesOf('{"folder":"/archive/1"}\n', 'null', '[{"folder":1}]'),
+    decode(bytes) {
+      const disk = createMemoryDisk()
+      disk.put(path.join(LOG, 'archive'), bytes)
+      readArchivePointer(disk, '/data', 0)
+    },
+    failures: [LogError],
   },
   {
     name: 'snapshots (writer/snapshot-file.ts, writer/core/snapshot.ts)',

@@ -79,8 +79,8 @@ export function readArchivePointer(disk: Disk, dir: string, partition: number): 
     throw error
   }
   try {
-    const told = JSON.parse(Buffer.from(readUpTo(file, 0, POINTER_BYTES_MAX)).toString('utf8')) as { folder?: unknown }
-    if (typeof told.folder === 'string' && path.isAbsolute(told.folder)) return told.folder
+    const told = JSON.parse(Buffer.from(readUpTo(file, 0, POINTER_BYTES_MAX)).toString('utf8')) as { folder?: unknown } | null
+    if (typeof told?.folder === 'string' && path.isAbsolute(told.folder)) return told.folder
   } catch (error) {
     if (!(error instanceof SyntaxError)) throw error
   } finally {
