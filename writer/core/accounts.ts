@@ -8,6 +8,7 @@
  */
 import { ACCOUNTS_MAX } from '../../schemas/limits.ts'
 import { CoreBrokenError } from './broken.ts'
+import type { AccountsCopy } from './copy-accounts.ts'
 import { GrowingMemory } from './growing-memory.ts'
 import { hashId, powerOfTwo, sameIdAt } from './hash-id.ts'
 
@@ -28,15 +29,18 @@ export const LINE = {
 export const STATUS_OPEN = 0
 export const STATUS_FROZEN = 1
 export const STATUS_CLOSED = 2
-const STATUS_SHIFT = 16
-const CURRENCY_MASK = 0xffff
+export const STATUS_SHIFT = 16
+export const CURRENCY_MASK = 0xffff
+
+/** Above every account's number. */
+export const KEEP_NONE = ACCOUNTS_MAX + 1
 
 /** Number and tag of an index entry: 26 bits and 6. */
 const NUMBER_MASK = ACCOUNTS_MAX
 const TAG_SHIFT = 26
 
-const LINE_BYTES = LINE_WORDS * 8
-const META_BYTES = 4
+export const LINE_BYTES = LINE_WORDS * 8
+export const META_BYTES = 4
 /** Lines by which a large memory grows, in place. */
 const LINES_STEP = 2 ** 20
 /** Accounts that are entered together into a new index, and those opened between two such pieces of work. */
@@ -58,6 +62,10 @@ export class Accounts {
   /** The index to come, twice as large, while it is made beside the one in use: of accounts 1 to `nextEntered`. */
   private next: Int32Array | undefined
   private nextEntered = 0
+  /** While the accounts are copied: who is told before a status changes, or a line that is not copied yet. */
+  copy: AccountsCopy | undefined
+  /** First line that is not copied yet; `KEEP_NONE` if all are, or no copy is under way. */
+  keepFrom = KEEP_NONE
   /** What was read ahead, folded, so that the reads are not optimised away. */
   private touched = 0
   private readonly hashes = new Int32Array(ENTERED_TOGETHER)
@@ -83,7 +91,13 @@ export class Accounts {
   }
 
   setStatus(number: number, status: number): void {
+    this.copy?.keepStatus(number)
     this.meta[number] = (this.meta[number]! & CURRENCY_MASK) | (status << STATUS_SHIFT)
+  }
+
+  /** To be called before line `number` changes, where it is not below `keepFrom`. */
+  keepLine(number: number): void {
+    this.copy!.keepLine(number)
   }
 
   /** The number of the account whose id stands at `at`, 0 if there is none. `hash` is `hashId` of that id. */

@@ -116,6 +116,7 @@ function changeMore(state: CoreState, rows: RowWords, word: number, kind: number
 function copySide(state: CoreState, rows: RowWords, number: number, from: number): void {
   if (number === 0) return
   if (number < 0 || number > state.accounts.count) throw new CoreBrokenError(`event names account ${number}`)
+  if (number >= state.accounts.keepFrom) state.accounts.keepLine(number)
   const to = number * LINE_WORDS
   const words = state.accounts.words
   for (let index = 0; index < SIDE_WORDS; index++) words[to + index] = rows.words[from + index]!

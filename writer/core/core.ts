@@ -25,12 +25,12 @@ import { accountAt, lookUp, trialBalance, type AccountView } from './read-accoun
 import { postPlainTransfer } from './plain-transfers.ts'
 import { replay } from './replay.ts'
 import { rowBytesMaxAt } from './row-writer.ts'
-import { loadState, saveState, type CoreSection } from './snapshot.ts'
+import { beginCopy, loadState, saveState, type CoreSection, type StateCopy } from './snapshot.ts'
 import { CLOCK, createState, type CoreState } from './state.ts'
 
 export { CoreBrokenError } from './broken.ts'
 export type { AccountView } from './read-account.ts'
-export type { CoreSection } from './snapshot.ts'
+export type { CoreSection, SectionLength, StateCopy } from './snapshot.ts'
 
 export interface CoreOptions {
   /** Number of the partition, 0 to 1023; stands in every event. */
@@ -86,6 +86,11 @@ export interface WalletCore {
   holdsOpen(): number
   /** A copy of the whole state for a snapshot: equal histories give equal bytes. */
   save(): readonly CoreSection[]
+  /**
+   * Begins a copy of the state as it stands now, whose bytes will be those of `save`, to be made a slice at a time while
+   * the core goes on. Throws CoreBrokenError if one is under way; `end` ends it.
+   */
+  beginCopy(): StateCopy
   /** Sum of credits posted less debits posted per currency. Anything but zero is broken logic. */
   trialBalance(): ReadonlyMap<string, bigint>
   /** The account with this number, or undefined. */
@@ -245,6 +250,10 @@ class Core implements WalletCore {
 
   save(): readonly CoreSection[] {
     return saveState(this.state, this.bounds.partition)
+  }
+
+  beginCopy(): StateCopy {
+    return beginCopy(this.state, this.bounds.partition)
   }
 
   trialBalance(): ReadonlyMap<string, bigint> {

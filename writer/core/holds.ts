@@ -6,6 +6,7 @@
  */
 import { HOLDS_OPEN_MAX } from '../../schemas/limits.ts'
 import { CoreBrokenError } from './broken.ts'
+import type { HoldsCopy } from './copy-holds.ts'
 import { ExpiryHeap } from './expiry-heap.ts'
 import { HOLD, HOLD_KEPT_WORDS, HOLD_WORDS } from './hold-words.ts'
 import { hashId, powerOfTwo, sameIdAt } from './hash-id.ts'
@@ -17,6 +18,8 @@ export class Holds {
   words: BigInt64Array
   words32: Int32Array
   readonly heap: ExpiryHeap
+  /** While the holds are copied: who is told before one ends. */
+  copy: HoldsCopy | undefined
   /** Open addressing, linear probing, at most half full: slot plus one, 0 where empty. */
   private index: Int32Array
   private mask: number
@@ -62,6 +65,7 @@ export class Holds {
 
   /** Ends the hold in this slot. */
   remove(slot: number): void {
+    if (this.copy !== undefined) this.copy.keep(slot)
     const word = slot * HOLD_WORDS
     const links = (word + HOLD.links) * 2
     if (this.words32[links] !== 0) this.heap.remove(this.words32[links]! - 1)
@@ -70,28 +74,6 @@ export class Holds {
     this.words32[links + 1] = this.freeHead
     this.freeHead = slot + 1
     this.count -= 1
-  }
-
-  /** The open holds' kept words, in the order of their placing: the same whatever slots they lie in. */
-  save(): BigInt64Array {
-    const order = new BigUint64Array(this.count)
-    const order32 = new Uint32Array(order.buffer)
-    let count = 0
-    for (let slot = 0; slot * HOLD_WORDS < this.words.length; slot++) {
-      const sequence = (slot * HOLD_WORDS + HOLD.sequence) * 2
-      if (this.words[sequence / 2] === 0n) continue
-      // Sequence above, slot below: sorts by sequence without a comparison in JavaScript.
-      order32[count * 2] = (this.words32[sequence]! << 20) | slot
-      order32[count * 2 + 1] = (this.words32[sequence + 1]! << 20) | (this.words32[sequence]! >>> 12)
-      count += 1
-    }
-    order.sort()
-    const kept = new BigInt64Array(count * HOLD_KEPT_WORDS)
-    for (let index = 0; index < count; index++) {
-      const word = (order32[index * 2]! & (HOLDS_OPEN_MAX - 1)) * HOLD_WORDS
-      kept.set(this.words.subarray(word, word + HOLD_KEPT_WORDS), index * HOLD_KEPT_WORDS)
-    }
-    return kept
   }
 
   /** Where in the index the id at `at` is, or would be put. */

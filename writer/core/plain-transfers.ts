@@ -69,6 +69,8 @@ export function postPlainTransfer(
   // The last question and the first effect: an id that is new stands among the remembered ones from here on.
   if (!remembered.rememberIfNew(idHash, slots32, id32, timeMs)) return false
   // From here on it must succeed.
+  if (debit >= accounts.keepFrom) accounts.keepLine(debit)
+  if (credit >= accounts.keepFrom) accounts.keepLine(credit)
   const words = rows.words
   const words32 = rows.words32
   const row = rowByte >>> 3

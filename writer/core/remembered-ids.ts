@@ -14,7 +14,9 @@
  */
 import { hashId, powerOfTwo, sameIdAt } from './hash-id.ts'
 
-const KEY_WORDS32 = 4
+/** 32-bit words and bytes of a place in a set: one id. */
+export const KEY_WORDS32 = 4
+export const KEY_BYTES = 16
 const KEYS_INITIAL = 4_096
 /** Bits 12 to 15 of an id's lowest 32-bit word: the version. */
 const VERSION_MASK = 0xf000
@@ -50,6 +52,10 @@ export class RememberedIds {
   /** The dropped set, on its way to be the next one. Its keys before `clearedTo` are zero. */
   private spare: Int32Array | undefined
   private clearedTo = 0
+  /** While the younger set is copied (copy-ids.ts): one bit a place, set where an id was put since the copy began. */
+  added: Int32Array | undefined
+  /** Sets that a copy still reads, so that they may not be used again. */
+  inCopy: readonly Int32Array[] = []
   private readonly key = new Int32Array(KEY_WORDS32)
 
   constructor(idsPerGeneration: number) {
@@ -133,6 +139,7 @@ export class RememberedIds {
     keys[slot + 1] = ids32[at + 1]!
     keys[slot + 2] = ids32[at + 2]!
     keys[slot + 3] = ids32[at + 3]!
+    if (this.added !== undefined) markAdded(this.added, slot)
     current.count += 1
     if (timeMs > current.timeMaxMs) current.timeMaxMs = timeMs
     if ((current.count & 63) === 0) this.clearSome()
@@ -156,7 +163,8 @@ export class RememberedIds {
   private insert(hash: number, ids32: Int32Array, at: number): void {
     const current = this.current
     if (current.count * 2 * KEY_WORDS32 >= current.keys.length) this.grow()
-    put(current.keys, hash, ids32, at)
+    const slot = put(current.keys, hash, ids32, at)
+    if (this.added !== undefined) markAdded(this.added, slot)
     current.count += 1
     if ((current.count & 63) === 0) this.clearSome()
   }
@@ -172,6 +180,7 @@ export class RememberedIds {
   private rotate(sequence: number): void {
     const dropped = this.previous
     this.previous = this.current
+    this.added = undefined
     if (this.spare !== undefined && this.clearedTo < this.spare.length) this.spare.fill(0, this.clearedTo)
     const full = this.slotsFull * KEY_WORDS32
     this.current = {
@@ -183,6 +192,7 @@ export class RememberedIds {
     this.spare = undefined
     if (dropped === undefined) return
     if (dropped.timeMaxMs > this.horizonMs) this.horizonMs = dropped.timeMaxMs
+    if (this.inCopy.includes(dropped.keys)) return
     this.spare = dropped.keys
     this.clearedTo = 0
   }
@@ -193,6 +203,7 @@ export class RememberedIds {
     for (let at = 0; at < keys.length; at += KEY_WORDS32)
       if (!isEmpty(keys, at)) put(grown, hashId(keys, at), keys, at)
     this.current.keys = grown
+    this.added = undefined
   }
 }
 
@@ -213,7 +224,8 @@ function contains(keys: Int32Array, hash: number, ids32: Int32Array, at: number)
   return false
 }
 
-function put(keys: Int32Array, hash: number, ids32: Int32Array, at: number): void {
+/** Puts the id at `at` into the first empty place for it. Returns that place's word. */
+function put(keys: Int32Array, hash: number, ids32: Int32Array, at: number): number {
   const mask = keys.length - 1
   let slot = slotOf(keys, hash)
   while (!isEmpty(keys, slot)) slot = (slot + KEY_WORDS32) & mask
@@ -221,4 +233,10 @@ function put(keys: Int32Array, hash: number, ids32: Int32Array, at: number): voi
   keys[slot + 1] = ids32[at + 1]!
   keys[slot + 2] = ids32[at + 2]!
   keys[slot + 3] = ids32[at + 3]!
+  return slot
+}
+
+function markAdded(added: Int32Array, slot: number): void {
+  const place = slot / KEY_WORDS32
+  added[place >>> 5]! |= 1 << (place & 31)
 }

@@ -1,6 +1,10 @@
 /** The whole state as sections of bytes, and back. What can be derived (the indexes, the heap) is left out. */
 import { HOLDS_OPEN_MAX, ACCOUNTS_MAX } from '../../schemas/limits.ts'
 import { LINE_WORDS } from './accounts.ts'
+import { CoreBrokenError } from './broken.ts'
+import { AccountsCopy } from './copy-accounts.ts'
+import { HoldsCopy } from './copy-holds.ts'
+import { IdsCopy } from './copy-ids.ts'
 import { CURRENCIES_MAX } from './currencies.ts'
 import { HOLD_KEPT_WORDS } from './hold-words.ts'
 import type { Generation } from './remembered-ids.ts'
@@ -35,8 +39,136 @@ const HEAD = {
 } as const
 const HEAD_WORDS = 16
 
-/** Copies the state. The sets of ids are copied as they lie: how they lie follows from the events alone. */
+/** A copy of the state as it stands now. */
 export function saveState(state: CoreState, partition: number): readonly CoreSection[] {
+  const copy = new StateCopying(state, partition)
+  return copy.sections.map(({ name, length }) => {
+    const bytes = new Uint8Array(length)
+    for (let at = 0; at < length;) at += copy.step(bytes.subarray(at))
+    return { name, bytes }
+  })
+}
+
+/** Begins a copy that is made while the state goes on. No other such copy may be under way. */
+export function beginCopy(state: CoreState, partition: number): StateCopy {
+  if (state.holds.copy !== undefined || state.accounts.copy !== undefined)
+    throw new CoreBrokenError('a copy of the state is under way already')
+  const copy = new StateCopying(state, partition)
+  copy.attach()
+  return copy
+}
+
+/** What `save` gives, a slice at a time; the state may change between two steps, and the copy does not. */
+export interface StateCopy {
+  /** The sections, in the order in which their bytes come. */
+  readonly sections: readonly SectionLength[]
+  /**
+   * Does one bounded piece of work and writes the next bytes of the section at hand to the front of `into`; never more
+   * than what is left of that section.
+   * @param into begins at a multiple of 8 bytes and has room for 64 at least
+   * @returns bytes written, in whole entries; 0 while there is work to do before the next ones
+   */
+  step(into: Uint8Array): number
+  /** True when every byte has been given. */
+  isDone(): boolean
+  /** Lets go of the state, done or not. Nothing of the copy may be used afterwards. */
+  end(): void
+}
+
+export interface SectionLength {
+  readonly name: string
+  /** Bytes. */
+  readonly length: number
+}
+
+/** A section that is being copied. */
+interface Part extends SectionLength {
+  /** As `StateCopy.step`. */
+  readonly copy: (into: Uint8Array) => number
+}
+
+class StateCopying implements StateCopy {
+  readonly sections: readonly SectionLength[]
+  private readonly parts: readonly Part[]
+  private readonly accounts: AccountsCopy
+  private readonly holds: HoldsCopy
+  private readonly ids: IdsCopy
+  private part = 0
+  /** Bytes of the part at hand that are given. */
+  private given = 0
+
+  constructor(state: CoreState, partition: number) {
+    const { currencies } = state
+    this.accounts = new AccountsCopy(state.accounts)
+    this.holds = new HoldsCopy(state.holds, state.clock[CLOCK.sequence]!)
+    this.ids = new IdsCopy(state.remembered)
+    const { accounts, holds, ids } = this
+    this.parts = [
+      partOf('core', headOf(state, partition)),
+      { name: 'accounts', length: accounts.count * LINE_WORDS * 8, copy: (into) => accounts.copyLines(into) },
+      { name: 'account-metas', length: accounts.count * 4, copy: (into) => accounts.copyMetas(into) },
+      // Currencies are only ever added, and a table that grows leaves the old one as it is.
+      partOf('currency-codes', currencies.codes.subarray(1, currencies.count + 1)),
+      partOf('currency-scales', currencies.scales.subarray(1, currencies.count + 1)),
+      { name: 'holds', length: holds.count * HOLD_KEPT_WORDS * 8, copy: (into) => holds.copy(into) },
+      // The sets lie as they do because of the events alone, so they are copied as they lie.
+      { name: 'ids-current', length: ids.younger.byteLength, copy: (into) => ids.copyYounger(into) },
+      { name: 'ids-previous', length: ids.older.byteLength, copy: (into) => ids.copyOlder(into) },
+    ]
+    this.sections = this.parts.map(({ name, length }) => ({ name, length }))
+    this.skipGiven()
+  }
+
+  attach(): void {
+    this.accounts.attach()
+    this.holds.attach()
+    this.ids.attach()
+  }
+
+  step(into: Uint8Array): number {
+    const part = this.parts[this.part]
+    if (part === undefined) return 0
+    const bytes = part.copy(into)
+    this.given += bytes
+    this.skipGiven()
+    return bytes
+  }
+
+  isDone(): boolean {
+    return this.part === this.parts.length
+  }
+
+  end(): void {
+    this.accounts.detach()
+    this.holds.detach()
+    this.ids.detach()
+  }
+
+  private skipGiven(): void {
+    while (this.part < this.parts.length && this.given === this.parts[this.part]!.length) {
+      this.part += 1
+      this.given = 0
+    }
+  }
+}
+
+/** A part whose bytes never change where they lie. */
+function partOf(name: string, words: BigInt64Array | Uint8Array): Part {
+  const bytes = new Uint8Array(words.buffer, words.byteOffset, words.byteLength)
+  let at = 0
+  return {
+    name,
+    length: bytes.length,
+    copy: (into) => {
+      const slice = bytes.subarray(at, at + into.length)
+      into.set(slice)
+      at += slice.length
+      return slice.length
+    },
+  }
+}
+
+function headOf(state: CoreState, partition: number): BigInt64Array {
   const { accounts, currencies, holds, remembered } = state
   const { current, previous } = remembered
   const head = new BigInt64Array(HEAD_WORDS)
@@ -58,17 +190,7 @@ export function saveState(state: CoreState, partition: number): readonly CoreSec
     head[HEAD.previousTimeMaxMs] = BigInt(previous.timeMaxMs)
     head[HEAD.previousBeganSequence] = BigInt(previous.beganSequence)
   }
-  const end = accounts.count + 1
-  return [
-    section('core', head),
-    section('accounts', accounts.words.slice(LINE_WORDS, end * LINE_WORDS)),
-    section('account-metas', accounts.meta.slice(1, end)),
-    section('currency-codes', currencies.codes.slice(1, currencies.count + 1)),
-    section('currency-scales', currencies.scales.slice(1, currencies.count + 1)),
-    section('holds', holds.save()),
-    section('ids-current', current.keys.slice()),
-    section('ids-previous', previous?.keys.slice() ?? new Int32Array(0)),
-  ]
+  return head
 }
 
 /** Throws RangeError on sections that no `saveState` of such a core wrote. Their hash is the caller's to check. */
@@ -134,10 +256,6 @@ function countOf(head: BigInt64Array, at: number, most: number): number {
   const count = Number(head[at]!)
   if (count < 0 || count > most) throw new RangeError(`snapshot counts ${count}, which is out of range`)
   return count
-}
-
-function section(name: string, words: BigInt64Array | Int32Array | Uint32Array | Uint8Array): CoreSection {
-  return { name, bytes: new Uint8Array(words.buffer, words.byteOffset, words.byteLength) }
 }
 
 /** A section's bytes, to be read only: where they lie, if they are aligned, else a copy that is. */
