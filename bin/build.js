@@ -11,7 +11,7 @@ import path from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 
 export const root = path.dirname(path.dirname(fileURLToPath(import.meta.url)))
-const folders = ['schemas', 'eventlog', 'writer', 'projectors', 'gateway', 'cli', 'bench', 'examples']
+const folders = ['schemas', 'eventlog', 'writer', 'projectors', 'gateway', 'cli', 'bench', 'examples', 'test/simulation']
 const stampFile = path.join(root, 'dist', 'build-stamp')
 
 /** @returns {string[]} every TypeScript source that is part of the program, tests left out */
@@ -84,12 +84,24 @@ function rewriteImports(folder) {
   for (const name of readdirSync(folder, { recursive: true, encoding: 'utf8' })) {
     if (!name.endsWith('.js')) continue
     const file = path.join(folder, name)
-    const text = readFileSync(file, 'utf8')
-    writeFileSync(
-      file,
-      text.replace(/(from\s*|import\s*\(?\s*|new URL\(\s*)"(\.{1,2}\/[^"]+)\.ts"/g, '$1"$2.js"'),
-    )
+    writeFileSync(file, withBuiltImports(readFileSync(file, 'utf8')))
   }
+}
+
+/** @param {string} text */
+function withBuiltImports(text) {
+  return text.replace(/(from\s*|import\s*\(?\s*|new URL\(\s*)"(\.{1,2}\/[^"]+)\.ts"/g, '$1"$2.js"')
+}
+
+/**
+ * One source, as `dist/` would hold it.
+ * @param {string} text
+ * @returns {Promise<string>}
+ */
+export async function transpile(text) {
+  const { transform } = await import('esbuild')
+  const { code } = await transform(text, { loader: 'ts', format: 'esm', platform: 'node', target: 'node20' })
+  return withBuiltImports(code)
 }
 
 if (process.argv[1] && import.meta.url === pathToFileURL(process.argv[1]).href) {

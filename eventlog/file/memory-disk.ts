@@ -17,6 +17,9 @@ export type DiskFault = 'EIO' | 'ENOSPC' | 'short' | 'crash'
 /** Decides on the fault of the nth operation (from 1) that changes anything; undefined for none. */
 export type DiskFaults = (operation: DiskOperation, nth: number, file: string) => DiskFault | undefined
 
+/** Decides whether a read fails, or gives half of what was asked. */
+export type ReadFaults = (file: string) => 'EIO' | 'short' | undefined
+
 /** Chooses a number from 0 to `choices` − 1: the only source of chance. */
 export type Choose = (choices: number) => number
 
@@ -26,8 +29,17 @@ export interface MemoryDisk extends Disk {
    * Without `choose`, all that was not synced is gone.
    */
   crash(choose?: Choose): void
+  /** The process that uses the disk dies and the machine goes on: files open before are dead, nothing written is lost. */
+  kill(): void
+  /** True after a `crash` fault, until `crash` is called. */
+  isDown(): boolean
+  /** The system writes some of the unsynced pages back by itself, in any order. */
+  writeBack(choose: Choose): void
   /** Replaces the faults. */
   setFaults(faults: DiskFaults | undefined): void
+  setReadFaults(faults: ReadFaults | undefined): void
+  /** Turns one bit of a file, as it is read now and as it is durable. */
+  flipBit(file: string, byte: number, bit: number): void
   /** Changing operations so far. */
   operations(): number
   /** Every file with its bytes as read now, by name. */
@@ -38,11 +50,46 @@ export interface MemoryDisk extends Disk {
   put(file: string, bytes: Uint8Array): void
 }
 
+/** A file's bytes, in memory that grows by doubling. Bytes beyond the length are zero. */
+class Content {
+  length = 0
+  private bytes: Uint8Array<ArrayBuffer> = new Uint8Array(0)
+
+  /** The bytes, as a view. */
+  view(): Uint8Array<ArrayBuffer> {
+    return this.bytes.subarray(0, this.length)
+  }
+
+  resize(length: number): void {
+    if (length > this.bytes.length) {
+      const grown = new Uint8Array(Math.max(length, this.bytes.length * 2))
+      grown.set(this.view())
+      this.bytes = grown
+    }
+    if (length < this.length) this.bytes.fill(0, length, this.length)
+    this.length = length
+  }
+
+  set(bytes: Uint8Array, at: number): void {
+    if (at + bytes.length > this.length) this.resize(at + bytes.length)
+    this.bytes.set(bytes, at)
+  }
+
+  replace(bytes: Uint8Array): void {
+    this.resize(0)
+    this.set(bytes, 0)
+  }
+}
+
 interface Node {
-  now: Uint8Array<ArrayBuffer>
-  durable: Uint8Array<ArrayBuffer>
+  readonly now: Content
+  readonly durable: Content
   /** Pages written since they were last written back (or given up). */
   readonly dirtyPages: Set<number>
+}
+
+function emptyNode(): Node {
+  return { now: new Content(), durable: new Content(), dirtyPages: new Set() }
 }
 
 /** A change of names that its folder's sync has not covered. */
@@ -56,6 +103,7 @@ export function createMemoryDisk(): MemoryDisk {
   let durableNames = new Map<string, Node>()
   let nameChanges: NameChange[] = []
   let faults: DiskFaults | undefined
+  let readFaults: ReadFaults | undefined
   let operations = 0
   let starts = 0
   let isDown = false
@@ -89,7 +137,11 @@ export function createMemoryDisk(): MemoryDisk {
     }
     const read = (into: Uint8Array, at: number): number => {
       check()
-      const part = node.now.subarray(at, at + into.length)
+      if (isDown) throw diskError('EIO', name)
+      const fault = readFaults?.(name)
+      if (fault === 'EIO') throw diskError('EIO', name)
+      const asked = fault === 'short' ? Math.ceil(into.length / 2) : into.length
+      const part = node.now.view().subarray(at, at + asked)
       into.set(part)
       return part.length
     }
@@ -100,7 +152,6 @@ export function createMemoryDisk(): MemoryDisk {
         const bytes = joined(parts)
         const isShort = begin('write', name)
         const taken = isShort ? bytes.subarray(0, Math.ceil(bytes.length / 2)) : bytes
-        if (node.now.length < at + taken.length) node.now = resized(node.now, at + taken.length)
         node.now.set(taken, at)
         for (let page = Math.floor(at / PAGE_BYTES); page * PAGE_BYTES < at + taken.length; page++)
           node.dirtyPages.add(page)
@@ -115,7 +166,7 @@ export function createMemoryDisk(): MemoryDisk {
       truncate(bytes) {
         check()
         begin('truncate', name)
-        node.now = resized(node.now, bytes)
+        node.now.resize(bytes)
       },
       sync() {
         check()
@@ -125,7 +176,7 @@ export function createMemoryDisk(): MemoryDisk {
           node.dirtyPages.clear()
           throw error
         }
-        node.durable = settled(node, () => 1)
+        settle(node, () => 1)
         node.dirtyPages.clear()
       },
       close() {
@@ -140,7 +191,7 @@ export function createMemoryDisk(): MemoryDisk {
       if (mode === 'create') {
         if (names.has(file)) throw diskError('EEXIST', file)
         begin('create', file)
-        const node: Node = { now: new Uint8Array(0), durable: new Uint8Array(0), dirtyPages: new Set() }
+        const node = emptyNode()
         changeNames(path.dirname(file), (into) => into.set(file, node))
       }
       return openNode(nodeOf(file), file, mode !== 'read')
@@ -173,23 +224,48 @@ export function createMemoryDisk(): MemoryDisk {
       starts++
       isDown = false
       faults = undefined
+      readFaults = undefined
       for (const change of nameChanges) if (choose(2) === 1) change.apply(durableNames)
       nameChanges = []
       for (const node of new Set(durableNames.values())) {
-        node.durable = settled(node, choose)
-        node.now = node.durable.slice()
+        settle(node, choose)
+        node.now.replace(node.durable.view())
         node.dirtyPages.clear()
       }
       names = new Map(durableNames)
     },
+    kill() {
+      starts++
+    },
+    isDown: () => isDown,
+    writeBack(choose) {
+      for (const node of names.values())
+        for (const page of [...node.dirtyPages]) {
+          if (choose(2) === 0) continue
+          const from = page * PAGE_BYTES
+          const to = Math.min(from + PAGE_BYTES, node.now.length)
+          node.durable.set(node.now.view().subarray(from, to), from)
+          node.dirtyPages.delete(page)
+        }
+    },
     setFaults(next) {
       faults = next
     },
+    setReadFaults(next) {
+      readFaults = next
+    },
+    flipBit(file, byte, bit) {
+      const node = nodeOf(file)
+      for (const content of [node.now, node.durable])
+        if (byte < content.length) content.view()[byte]! ^= 1 << bit
+    },
     operations: () => operations,
-    files: () => new Map([...names].map(([name, node]) => [name, node.now.slice()])),
-    durableFiles: () => new Map([...durableNames].map(([name, node]) => [name, node.durable.slice()])),
+    files: () => new Map([...names].map(([name, node]) => [name, node.now.view().slice()])),
+    durableFiles: () => new Map([...durableNames].map(([name, node]) => [name, node.durable.view().slice()])),
     put(file, bytes) {
-      const node: Node = { now: bytes.slice(), durable: bytes.slice(), dirtyPages: new Set() }
+      const node = emptyNode()
+      node.now.replace(bytes)
+      node.durable.replace(bytes)
       names.set(file, node)
       durableNames = new Map(durableNames).set(file, node)
     },
@@ -197,11 +273,12 @@ export function createMemoryDisk(): MemoryDisk {
 }
 
 /**
- * A file's bytes on the disk if each dirty page and the size are written back (choice 1), not (0), or, where a third choice
- * is offered and taken, in part.
+ * Brings a file's bytes on the disk to what they are if each dirty page and the size are written back (choice 1), not (0),
+ * or, where a third choice is offered and taken, in part.
  */
-function settled(node: Node, choose: Choose): Uint8Array<ArrayBuffer> {
-  const { now, durable } = node
+function settle(node: Node, choose: Choose): void {
+  const { durable } = node
+  const now = node.now.view()
   const sizes = choose(3)
   const size =
     sizes === 0
@@ -209,24 +286,21 @@ function settled(node: Node, choose: Choose): Uint8Array<ArrayBuffer> {
       : sizes === 1
         ? now.length
         : Math.min(durable.length, now.length) + choose(Math.abs(durable.length - now.length) + 1)
-  const bytes = resized(durable, size)
+  durable.resize(size)
   for (const page of [...node.dirtyPages].sort((left, right) => left - right)) {
     const from = page * PAGE_BYTES
+    const end = Math.min(from + PAGE_BYTES, now.length, size)
     const kept = choose(3)
-    const sectors = kept === 2 ? choose(PAGE_BYTES / SECTOR_BYTES) : kept * (PAGE_BYTES / SECTOR_BYTES)
-    const to = Math.min(from + sectors * SECTOR_BYTES, now.length, size)
-    if (to > from) bytes.set(now.subarray(from, to), from)
+    if (kept === 1 && end > from) durable.set(now.subarray(from, end), from)
+    if (kept !== 2) continue
+    // Torn: any of its sectors, not only the first ones.
+    for (let sector = from; sector < end; sector += SECTOR_BYTES)
+      if (choose(2) === 1) durable.set(now.subarray(sector, Math.min(sector + SECTOR_BYTES, end)), sector)
   }
-  return bytes
-}
-
-function resized(bytes: Uint8Array, length: number): Uint8Array<ArrayBuffer> {
-  const made = new Uint8Array(length)
-  made.set(bytes.subarray(0, length))
-  return made
 }
 
 function joined(parts: readonly Uint8Array[]): Uint8Array {
+  if (parts.length === 1) return parts[0]!
   const bytes = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0))
   let at = 0
   for (const part of parts) {

@@ -270,6 +270,8 @@ function reopen(disk: Disk, dir: string, partition: number, found: FoundEnd, wit
   for (let at = from; at < found.byte; at += pieceBytes)
     writeAll(file, [readUpTo(file, at, Math.min(pieceBytes, found.byte - at))], at)
   file.sync()
+  // A process that died while it made the segment may never have made its name durable.
+  disk.syncFolder(path.join(dir, logFolder(partition)))
   return { file, firstSequence: found.segment, byte: found.byte }
 }
 

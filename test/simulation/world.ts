@@ -45,7 +45,8 @@ interface Task {
   readonly task: () => void
 }
 
-export function createWorld(seed: number): SimulatedWorld {
+/** @param onLine is told of each line as it is written */
+export function createWorld(seed: number, onLine?: (line: string) => void): SimulatedWorld {
   const random = createRandom(seed)
   const queue: Task[] = []
   const lines: string[] = []
@@ -61,6 +62,7 @@ export function createWorld(seed: number): SimulatedWorld {
     const stamped = `${String(nowNs / 1_000n).padStart(10)}µs ${line}`
     hash.update(stamped)
     lines[written++ % LINES_KEPT] = stamped
+    onLine?.(stamped)
   }
 
   return {

@@ -1,0 +1,71 @@
+/** One event beside what the model expects of it: what it repeats of its command, and the two sides that it shows. */
+import { encodeCommands, type Command } from '../../schemas/commands.ts'
+import type { Side, WalletEvent } from '../../schemas/events.ts'
+import { fingerprintOf } from '../../schemas/fingerprint.ts'
+import { formatId, sameId, type Id } from '../../schemas/ids.ts'
+import type { Refusal } from '../../schemas/refusals.ts'
+import { insist } from './insist.ts'
+import { isAboutAccount, isEnding } from './model-rules.ts'
+import { keyOf, type ModelAccount } from './model-state.ts'
+
+const NIL: Id = { high: 0n, low: 0n }
+
+/** What the event repeats of the command. */
+export function checkAsked(
+  command: Command,
+  event: WalletEvent,
+  refusal: Refusal | undefined,
+  accounts: ReadonlyMap<string, ModelAccount>,
+): void {
+  const what = `event ${event.sequence}`
+  const effective = command.effectiveAtNs ?? 0n
+  insist(event.effectiveAtNs === (effective === 0n ? event.recordedAtNs : effective), `${what} effective as asked`, event.effectiveAtNs) // prettier-ignore
+  insist(event.receivedAtNs === (command.receivedAtNs ?? 0n), `${what} received as said`, event.receivedAtNs)
+  insist(event.code === (command.code ?? 0), `${what} with the caller's code`, event.code)
+  insist(event.fingerprint === fingerprintOf(encodeCommands([command])), `${what} with its body's fingerprint`, event.fingerprint) // prettier-ignore
+  const related = isAboutAccount(command.kind) ? command.debit : command.related
+  insist(sameId(event.relatedId, related ?? NIL), `${what} about what was named`, formatId(event.relatedId))
+  insist(sameId(event.reference, command.reference ?? NIL), `${what} with the caller's reference`, formatId(event.reference)) // prettier-ignore
+  const withText = refusal !== 'linked_too_long'
+  insist(event.memo === (withText ? (command.memo ?? '') : ''), `${what} with its memo`, event.memo)
+  insist(event.owner === (withText ? (command.owner ?? '') : ''), `${what} with its owner`, event.owner)
+  const isMove = !isAboutAccount(command.kind) && !isEnding(command.kind)
+  const named = isMove && withText && refusal !== undefined
+      ? [command.debit!, command.credit!].map((id) => (accounts.has(keyOf(id)) ? '' : formatId(id))).join(',')
+      : '' // prettier-ignore
+  insist(event.namedAccounts === (named === ',' ? '' : named), `${what} naming ${named}`, event.namedAccounts)
+}
+
+/** One side of an event, after it. Undefined: no such account. */
+export function checkSide(event: WalletEvent, side: Side, account: ModelAccount | undefined): void {
+  const isRight =
+    side.number === (account?.number ?? 0) &&
+    side.version === (account?.version ?? 0n) &&
+    side.debitsPosted === (account?.debitsPosted ?? 0n) &&
+    side.debitsPending === (account?.debitsPending ?? 0n) &&
+    side.creditsPosted === (account?.creditsPosted ?? 0n) &&
+    side.creditsPending === (account?.creditsPending ?? 0n)
+  if (!isRight)
+    throw new Error(`event ${event.sequence} (${event.kind}): ${show(side)}, expected ${show(account)}`)
+  if (account === undefined) return
+  insist(event.refusal !== undefined || event.currency === account.currency, `event ${event.sequence} in ${account.currency}`, event.currency) // prettier-ignore
+  insist(event.refusal !== undefined || event.scale === account.scale, `event ${event.sequence} of scale ${account.scale}`, event.scale) // prettier-ignore
+}
+
+/** What the caller asked: all but the id, the time of receipt and what a reversal was checked against. */
+export function bodyOf(command: Command): string {
+  const { id: _id, receivedAtNs: _received, checkedSequence: _checked, ...body } = command
+  const entries = Object.entries(body).filter(
+    ([, value]) => value !== undefined && value !== '' && value !== 0n && value !== 0 && value !== false,
+  )
+  return entries
+    .map(([name, value]) => `${name}=${typeof value === 'object' ? keyOf(value) : String(value)}`)
+    .sort()
+    .join('|')
+}
+
+function show(side: Partial<Side> | ModelAccount | undefined): string {
+  if (side === undefined) return 'no account'
+  const { number, version, debitsPosted, debitsPending, creditsPosted, creditsPending } = side
+  return `account ${number} v${version} −${debitsPosted}(${debitsPending}) +${creditsPosted}(${creditsPending})`
+}

@@ -1,0 +1,186 @@
+/** The rules of docs/refusals.md, in their order, on the model's plain state: what a command with a new id comes to. */
+import type { Command, CommandKind } from '../../schemas/commands.ts'
+import type { EventKind } from '../../schemas/events.ts'
+import { isUuidV7, type Id } from '../../schemas/ids.ts'
+import { AMOUNT_MAX } from '../../schemas/limits.ts'
+import type { Refusal } from '../../schemas/refusals.ts'
+import { keyOf, type ModelAccount, type UsedIds, type Wallet } from './model-state.ts'
+
+export interface ModelBounds {
+  readonly accountsMax: number
+  readonly holdsMax: number
+  readonly idsPerGeneration: number
+}
+
+/** What a command comes to, and the accounts that its event shows, if they exist. */
+export interface Verdict {
+  readonly kind: EventKind
+  /** Undefined: it happens. */
+  readonly refusal: Refusal | undefined
+  readonly debit: string | undefined
+  readonly credit: string | undefined
+  readonly amount: bigint
+  readonly expiresAt: bigint
+}
+
+export function isAboutAccount(kind: CommandKind): boolean {
+  return kind.endsWith('Account')
+}
+
+export function isEnding(kind: CommandKind): boolean {
+  return kind === 'PostHold' || kind === 'VoidHold'
+}
+
+export interface Judging {
+  readonly wallet: Wallet
+  readonly used: UsedIds
+  readonly bounds: ModelBounds
+  /** Transfers that earlier members of the same group reverse. */
+  readonly reversedInGroup: ReadonlySet<string>
+  /** Time that the next event carries. */
+  readonly atNs: bigint
+  /** What the event says: where the core may have forgotten a reversal, either answer is right. */
+  readonly seen: Refusal | undefined
+}
+
+const DONE: Readonly<Partial<Record<CommandKind, EventKind>>> = {
+  OpenAccount: 'AccountOpened',
+  FreezeAccount: 'AccountFrozen',
+  UnfreezeAccount: 'AccountUnfrozen',
+  CloseAccount: 'AccountClosed',
+  Transfer: 'TransferPosted',
+  PlaceHold: 'HoldPlaced',
+  PostHold: 'HoldPosted',
+  VoidHold: 'HoldVoided',
+  ReverseTransfer: 'TransferReversed',
+}
+
+/** Judges one command by itself. Changes nothing. */
+export function judge(command: Command, judging: Judging): Verdict {
+  const { wallet, atNs } = judging
+  const asked = command.amount ?? 0n
+  if (isAboutAccount(command.kind)) {
+    const debit = keyOf(command.debit!)
+    return verdict(command, refuseAccount(command, judging), debit, undefined, asked, 0n)
+  }
+  if (isEnding(command.kind)) {
+    const hold = wallet.holds.get(keyOf(command.related!))
+    const refusal = refuseEnding(command, judging)
+    const isWhole = command.kind === 'VoidHold' || asked === 0n
+    const amount = refusal === undefined && isWhole ? hold!.amount : asked
+    return verdict(command, refusal, hold?.debit, hold?.credit, amount, 0n)
+  }
+  const debit = keyOf(command.debit!)
+  const credit = keyOf(command.credit!)
+  const refusal = refuseMove(command, judging)
+  const timeout = command.timeoutNs ?? 0n
+  const deadline = atNs + timeout > AMOUNT_MAX ? AMOUNT_MAX : atNs + timeout
+  const expiresAt = command.kind === 'PlaceHold' && refusal === undefined && timeout > 0n ? deadline : 0n
+  return verdict(command, refusal, debit, credit, asked, expiresAt)
+}
+
+/** The verdict on a member of a group that does not happen. */
+export function refused(command: Command, judging: Judging, refusal: Refusal): Verdict {
+  const { kind } = command
+  const hold = isEnding(kind) ? judging.wallet.holds.get(keyOf(command.related!)) : undefined
+  const debit = isEnding(kind) ? hold?.debit : keyOf(command.debit!)
+  const credit = isEnding(kind) ? hold?.credit : keyOf(command.credit!)
+  return verdict(command, refusal, debit, credit, command.amount ?? 0n, 0n)
+}
+
+function verdict(
+  command: Command,
+  refusal: Refusal | undefined,
+  debit: string | undefined,
+  credit: string | undefined,
+  amount: bigint,
+  expiresAt: bigint,
+): Verdict {
+  const refusedKind = isAboutAccount(command.kind) ? 'AccountRefused' : 'TransferRefused'
+  return {
+    kind: refusal === undefined ? DONE[command.kind]! : refusedKind,
+    refusal,
+    debit,
+    credit,
+    amount,
+    expiresAt,
+  }
+}
+
+function refuseAccount(command: Command, { wallet, bounds }: Judging): Refusal | undefined {
+  const account = wallet.accounts.get(keyOf(command.debit!))
+  if (command.kind === 'OpenAccount') {
+    if ((command.amount ?? 0n) < -1n) return 'amount_invalid'
+    if (account !== undefined) return 'account_exists'
+    if (wallet.accounts.size >= bounds.accountsMax) return 'accounts_full'
+    const scale = wallet.scales.get(command.currency!)
+    return scale !== undefined && scale !== (command.scale ?? 0) ? 'currency_scale_mismatch' : undefined
+  }
+  if (account === undefined) return 'account_not_found'
+  if (account.status === 'closed') return 'account_already_closed'
+  if (command.kind === 'FreezeAccount')
+    return account.status === 'frozen' ? 'account_already_frozen' : undefined
+  if (command.kind === 'UnfreezeAccount')
+    return account.status === 'frozen' ? undefined : 'account_not_frozen'
+  const isEmpty =
+    account.debitsPosted === account.creditsPosted &&
+    account.debitsPending === 0n &&
+    account.creditsPending === 0n
+  return isEmpty ? undefined : 'account_not_empty'
+}
+
+function refuseEnding(command: Command, { wallet, atNs }: Judging): Refusal | undefined {
+  const isPost = command.kind === 'PostHold'
+  const asked = command.amount ?? 0n
+  if (isPost && asked < 0n) return 'amount_invalid'
+  const hold = wallet.holds.get(keyOf(command.related!))
+  if (hold === undefined || (hold.expiresAt !== 0n && hold.expiresAt <= atNs)) return 'hold_not_open'
+  if (!isPost) return undefined
+  if (wallet.accounts.get(hold.debit)!.status === 'frozen') return 'debit_account_frozen'
+  if (wallet.accounts.get(hold.credit)!.status === 'frozen') return 'credit_account_frozen'
+  return asked > hold.amount ? 'amount_exceeds_hold' : undefined
+}
+
+function refuseMove(command: Command, judging: Judging): Refusal | undefined {
+  const { wallet, bounds } = judging
+  const amount = command.amount ?? 0n
+  if (amount <= 0n) return 'amount_invalid'
+  if (keyOf(command.debit!) === keyOf(command.credit!)) return 'same_account'
+  const debit = wallet.accounts.get(keyOf(command.debit!))
+  const credit = wallet.accounts.get(keyOf(command.credit!))
+  if (debit === undefined) return 'debit_account_not_found'
+  if (credit === undefined) return 'credit_account_not_found'
+  if (debit.status === 'closed') return 'debit_account_closed'
+  if (credit.status === 'closed') return 'credit_account_closed'
+  if (debit.status === 'frozen') return 'debit_account_frozen'
+  if (credit.status === 'frozen') return 'credit_account_frozen'
+  if (debit.currency !== credit.currency) return 'currency_mismatch'
+  if (command.currency !== undefined && command.currency !== debit.currency) return 'currency_mismatch'
+  if (command.kind === 'ReverseTransfer') {
+    const reversal = refuseReversal(command.related!, command.checkedSequence ?? 0n, judging)
+    if (reversal !== undefined) return reversal
+  }
+  if (debit.overdraft !== -1n && amount > availableOf(debit)) return 'insufficient_funds'
+  if (debit.debitsPosted + debit.debitsPending + amount > AMOUNT_MAX) return 'balance_overflow'
+  if (credit.creditsPosted + credit.creditsPending + amount > AMOUNT_MAX) return 'balance_overflow'
+  if (command.kind === 'PlaceHold' && wallet.holds.size >= bounds.holdsMax) return 'too_many_holds'
+  return undefined
+}
+
+/** A transfer is reversed once. Whoever asks has looked into a view up to `checked`, and found no reversal there. */
+function refuseReversal(
+  related: Id,
+  checked: bigint,
+  { used, reversedInGroup, seen }: Judging,
+): Refusal | undefined {
+  if (!isUuidV7(related)) return 'reversal_unchecked'
+  const key = keyOf(related)
+  if (reversedInGroup.has(key)) return 'already_reversed'
+  if (checked < used.forgottenSequence() && seen === 'reversal_unchecked') return seen
+  return used.reversed.has(key) ? 'already_reversed' : undefined
+}
+
+/** `balance − held + overdraft limit`; only of accounts that have a limit. */
+export function availableOf(account: ModelAccount): bigint {
+  return account.creditsPosted - account.debitsPosted - account.debitsPending + account.overdraft
+}

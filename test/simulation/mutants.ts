@@ -1,0 +1,160 @@
+/**
+ * Faults planted one at a time in a copy of the built program: each has to be caught within 300 seeds. They are the ones
+ * that logs and ledgers really had, and those that the simulator itself found here.
+ */
+
+/** A change to one source file: `find` stands in it exactly once. */
+export interface Patch {
+  /** From the root of the repository. */
+  readonly file: string
+  readonly find: string
+  readonly replace: string
+}
+
+export interface Mutant {
+  readonly name: string
+  readonly patches: readonly Patch[]
+}
+
+const APPENDER = 'eventlog/file/appender.ts'
+const RECOVERY = 'eventlog/file/recovery.ts'
+const GROUPS = 'eventlog/file/group-commit.ts'
+
+export const MUTANTS: readonly Mutant[] = [
+  one(
+    'no fsync of the log',
+    APPENDER,
+    '    segment.file.sync()\n    durable = head\n',
+    '    durable = head\n',
+  ),
+  one(
+    'told before it is durable',
+    GROUPS,
+    '    appender.sync()\n    isMarkDue = true\n    isTestimonyDue = frames.at(-1)!.count > 0\n    durable(\n',
+    '    isMarkDue = true\n    isTestimonyDue = frames.at(-1)!.count > 0\n' +
+      '    const early: typeof durable = (...told) => { durable(...told); appender.sync() }\n    early(\n',
+  ),
+  one(
+    'a failed fsync tried again',
+    APPENDER,
+    '    segment.file.sync()\n    durable = head\n',
+    '    try { segment.file.sync() } catch { segment.file.sync() }\n    durable = head\n',
+  ),
+  {
+    name: 'cut at the first bad frame, whatever testifies',
+    patches: [
+      patch(RECOVERY, '    if (durable !== undefined)\n      throw new LogCorruptError({ file: relative(partition, segment), byte, sequence }, reason, durable)\n', ''), // prettier-ignore
+      patch(RECOVERY, '  if (mark !== undefined && end.sequence < mark.sequence)\n    throw new LogRegressedError(dir, end.sequence, mark.sequence, \'its own mark\')\n', ''), // prettier-ignore
+      patch(RECOVERY, '  if (mark?.segment === found.segment && mark.endByte > found.byte)\n    throw new LogRegressedError(dir, found.end.sequence, mark.sequence, \'its own mark\')\n', ''), // prettier-ignore
+    ],
+  },
+  one(
+    'the mark not consulted',
+    RECOVERY,
+    'mark: mark.found, durableAtLeast,',
+    'mark: undefined, durableAtLeast,',
+  ),
+  one(
+    'the mark written and synced before the log',
+    APPENDER,
+    '    segment.file.sync()\n    durable = head\n    mark.write({',
+    '    mark.write({ sequence: head.sequence, segment: segment.firstSequence, endByte: byte, hash: head.hash })\n' +
+      '    mark.sync()\n    segment.file.sync()\n    durable = head\n    void ({',
+  ),
+  one(
+    "a new segment's name not made durable",
+    APPENDER,
+    '  file.sync()\n  disk.syncFolder(folder)\n',
+    '  file.sync()\n',
+  ),
+  one(
+    'the name of a segment left behind not made durable',
+    RECOVERY,
+    '  disk.syncFolder(path.join(dir, logFolder(partition)))\n',
+    '',
+  ),
+  one(
+    'what a failed fsync left clean not written again',
+    RECOVERY,
+    '    writeAll(file, [readUpTo(file, at, Math.min(pieceBytes, found.byte - at))], at)\n',
+    '    void pieceBytes\n',
+  ),
+  one(
+    'padding not looked at',
+    'eventlog/file/units.ts',
+    '  if (Buffer.compare(padding, ZEROS.subarray(0, padding.length)) !== 0)\n',
+    '  if (padding.length > ZEROS.length)\n',
+  ),
+  one(
+    'younger ids lost at a snapshot',
+    'writer/core/snapshot.ts',
+    "  remembered.current = generation(sections, 'ids-current', head, HEAD.currentCount, remembered.slotsFull)\n",
+    '',
+  ),
+  one(
+    'the horizon forgotten when ids are dropped',
+    'writer/core/remembered-ids.ts',
+    '    if (dropped.timeMaxMs > this.horizonMs) this.horizonMs = dropped.timeMaxMs\n',
+    '',
+  ),
+  one(
+    'the same id with another body taken for a repeat',
+    'gateway/settle-repeat.ts',
+    'const isSameBody = first.fingerprint === fingerprintOf(encodeCommands([command]))',
+    'const isSameBody = fingerprintOf(encodeCommands([command])) !== undefined',
+  ),
+  one(
+    'a fingerprint without the amount',
+    'schemas/fingerprint.ts',
+    '  SLOT.relatedLow, SLOT.amount,',
+    '  SLOT.relatedLow,',
+  ),
+  one(
+    'a hold posted twice',
+    'writer/core/apply.ts',
+    '    case EVENT_KINDS.HoldPosted:\n    case EVENT_KINDS.HoldVoided:\n    case EVENT_KINDS.HoldExpired: {\n      const slot',
+    '    case EVENT_KINDS.HoldPosted:\n      return\n    case EVENT_KINDS.HoldVoided:\n    case EVENT_KINDS.HoldExpired: {\n      const slot',
+  ),
+  one(
+    'expiries not replayed',
+    'writer/core/replay.ts',
+    '      changeState(state, rows, word)\n      rememberHashed',
+    '      if (kindOf(rows, word) === EVENT_KINDS.HoldExpired) {\n' +
+      '        state.clock[CLOCK.sequence] = rows.words[word + ROW.sequence]!\n' +
+      '        state.clock[CLOCK.recordedAt] = rows.words[word + ROW.recordedAt]!\n' +
+      '      } else changeState(state, rows, word)\n      rememberHashed',
+  ),
+  one('a refused group not taken back', 'writer/core/linked.ts', '        this.undo(desk, index)\n', ''),
+  one(
+    'funds not asked on the quick way',
+    'writer/core/plain-transfers.ts',
+    '  if (!hasFunds(accounts, debitLine, slots, amount)) return false\n',
+    '  void hasFunds\n',
+  ),
+  one(
+    'a snapshot used without its hash',
+    'writer/snapshot-file.ts',
+    "  if (!hash.digest().equals(stored)) return unusable('its hash differs (SHA-256)')\n",
+    '  void stored\n',
+  ),
+  one(
+    'a snapshot kept before its frame is durable',
+    'writer/snapshot-keeper.ts',
+    '    if (this.copy?.frame !== frame) return\n',
+    '    if (this.copy === undefined) return\n',
+  ),
+  one(
+    'command offsets begin anew at a restart',
+    'writer/core-server.ts',
+    'nextCommandOffset: head.nextCommandOffset }',
+    'nextCommandOffset: 0n }',
+  ),
+]
+
+function one(name: string, file: string, find: string, replace: string): Mutant {
+  return { name, patches: [patch(file, find, replace)] }
+}
+
+function patch(file: string, find: string, replace: string): Patch {
+  return { file, find, replace }
+}

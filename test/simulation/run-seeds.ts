@@ -1,0 +1,31 @@
+/** Runs seeds one after the other in this process. Every twentieth is run twice: a seed is a whole history, or it is none. */
+import { runSeed } from './seed.ts'
+import { addResult, emptyTally, type Tally } from './tally.ts'
+
+const TWICE_EVERY = 20
+
+export interface SeedsToRun {
+  readonly from: number
+  readonly count: number
+  /** Ends at the first seed that fails. */
+  readonly stopAtFailure: boolean
+  /** Gets every line of every trace. */
+  readonly onLine?: (line: string) => void
+}
+
+/** @param turn lets everything run that waits for a promise, and comes back when nothing does */
+export async function runSeeds(seeds: SeedsToRun, turn: () => Promise<void>): Promise<Tally> {
+  const tally = emptyTally()
+  for (let seed = seeds.from; seed < seeds.from + seeds.count; seed++) {
+    const result = await runSeed(seed, turn, seeds.onLine)
+    if (seed % TWICE_EVERY !== 0 || result.failure !== undefined) addResult(tally, result)
+    else {
+      const again = await runSeed(seed, turn)
+      const failure =
+        again.traceHash === result.traceHash ? undefined : 'the seed came to another history the second time'
+      addResult(tally, { ...result, failure })
+    }
+    if (seeds.stopAtFailure && tally.failed.length > 0) break
+  }
+  return tally
+}
