@@ -5,7 +5,7 @@ import { decideAccount } from './decide-account.ts'
 import { decideEndHold, decidePlaceHold } from './decide-hold.ts'
 import { decideReversal, decideTransfer } from './decide-transfer.ts'
 import type { Desk } from './desk.ts'
-import { isUuidV7At, timeMsAt } from './remembered-ids.ts'
+import { isTimelyAt, isUuidV7At } from './remembered-ids.ts'
 import { commandKindAt } from './row-writer.ts'
 import type { CoreState } from './state.ts'
 
@@ -23,8 +23,7 @@ export interface CoreBounds {
 export function isNewId(state: CoreState, desk: Desk, slot: number, idHash: number): boolean {
   const id = (slot * SLOT_WORDS + SLOT.idHigh) * 2
   if (!isUuidV7At(desk.slots32, id)) return false
-  const timeMs = timeMsAt(desk.slots32, id)
-  if (timeMs > desk.idTimeMaxMs || timeMs <= state.remembered.horizonMs) return false
+  if (!isTimelyAt(desk.slots32, id, state.remembered, desk)) return false
   return !state.remembered.has(idHash, desk.slots32, id)
 }
 

@@ -9,7 +9,7 @@ import { EVENT_KINDS, ROW } from '../../schemas/events.ts'
 import { writeFingerprint } from '../../schemas/fingerprint.ts'
 import { LINE, LINE_WORDS } from './accounts.ts'
 import type { Desk } from './desk.ts'
-import { isUuidV7At, timeMsAt } from './remembered-ids.ts'
+import { isTimelyAt, isUuidV7At } from './remembered-ids.ts'
 import { CLOCK, type CoreState } from './state.ts'
 import { hasFunds, overflows } from './totals.ts'
 
@@ -45,8 +45,7 @@ export function postPlainTransfer(
   if (!accounts.isAccount(debit, slots32, from32 + SLOT.debitHigh * 2)) return false
   if (!accounts.isAccount(credit, slots32, from32 + SLOT.creditHigh * 2)) return false
   const id32 = from32 + SLOT.idHigh * 2
-  const timeMs = timeMsAt(slots32, id32)
-  if (!isUuidV7At(slots32, id32) || timeMs > desk.idTimeMaxMs || timeMs <= remembered.horizonMs) return false
+  if (!isUuidV7At(slots32, id32) || !isTimelyAt(slots32, id32, remembered, desk)) return false
   const amount = from + SLOT.amount
   const amountHigh = slots32[amount * 2 + 1]!
   if (amountHigh < 0 || (slots32[amount * 2]! | amountHigh) === 0) return false
@@ -67,7 +66,7 @@ export function postPlainTransfer(
   )
     return false
   // The last question and the first effect: an id that is new stands among the remembered ones from here on.
-  if (!remembered.rememberIfNew(idHash, slots32, id32, timeMs)) return false
+  if (!remembered.rememberIfNew(idHash, slots32, id32)) return false
   // From here on it must succeed.
   if (debit >= accounts.keepFrom) accounts.keepLine(debit)
   if (credit >= accounts.keepFrom) accounts.keepLine(credit)

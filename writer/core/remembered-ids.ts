@@ -36,9 +36,24 @@ export function isUuidV7At(ids32: Int32Array, at: number): boolean {
   return (ids32[at]! & VERSION_MASK) === 0x7000 && ids32[at + 3]! >>> 30 === 2
 }
 
-/** Milliseconds since 1970 that the UUIDv7 at `at` carries. */
-export function timeMsAt(ids32: Int32Array, at: number): number {
-  return (ids32[at + 1]! >>> 0) * 65_536 + (ids32[at]! >>> 16)
+/**
+ * True if the UUIDv7 at `at` is of a time after `after.horizonMs` and not after `until.idTimeMaxMs`. Asked with objects
+ * that hold the times, and answered with yes or no: a time handed from one function to another is a number on the heap.
+ */
+export function isTimelyAt(
+  ids32: Int32Array,
+  at: number,
+  after: { readonly horizonMs: number },
+  until: { readonly idTimeMaxMs: number },
+): boolean {
+  const timeMs = (ids32[at + 1]! >>> 0) * 65_536 + (ids32[at]! >>> 16)
+  return timeMs <= until.idTimeMaxMs && timeMs > after.horizonMs
+}
+
+/** Raises a generation's latest time to that of the UUIDv7 at `at`: milliseconds since 1970, its upper 48 bits. */
+function raiseTime(generation: Generation, ids32: Int32Array, at: number): void {
+  const timeMs = (ids32[at + 1]! >>> 0) * 65_536 + (ids32[at]! >>> 16)
+  if (timeMs > generation.timeMaxMs) generation.timeMaxMs = timeMs
 }
 
 export class RememberedIds {
@@ -108,8 +123,7 @@ export class RememberedIds {
   /** Remembers the id at `at`, of the event with this sequence. It must be new. */
   remember(hash: number, ids32: Int32Array, at: number, sequence: number): void {
     if (this.current.count >= this.idsPerGeneration) this.rotate(sequence)
-    const timeMs = timeMsAt(ids32, at)
-    if (timeMs > this.current.timeMaxMs) this.current.timeMaxMs = timeMs
+    raiseTime(this.current, ids32, at)
     this.insert(hash, ids32, at)
   }
 
@@ -127,7 +141,7 @@ export class RememberedIds {
    * Remembers the id at `at` unless the younger generation has it. Returns false if it has, or if it is the growing first
    * one and about to grow. Only while `isNearlyFull` says that no generation is dropped.
    */
-  rememberIfNew(hash: number, ids32: Int32Array, at: number, timeMs: number): boolean {
+  rememberIfNew(hash: number, ids32: Int32Array, at: number): boolean {
     const current = this.current
     const keys = current.keys
     if (current.count * 2 * KEY_WORDS32 >= keys.length) return false
@@ -141,7 +155,7 @@ export class RememberedIds {
     keys[slot + 3] = ids32[at + 3]!
     if (this.added !== undefined) markAdded(this.added, slot)
     current.count += 1
-    if (timeMs > current.timeMaxMs) current.timeMaxMs = timeMs
+    raiseTime(current, ids32, at)
     if ((current.count & 63) === 0) this.clearSome()
     return true
   }
