@@ -47,8 +47,11 @@ async function measure(dataDir: string, options: BenchOptions, say: (line: strin
     writeSyncCommandsPerSecond:
       (writeSyncBytesPerSecond / Math.ceil(frameBytes / 4_096) / 4_096) * shapes[0]!.batch,
   })
-  say('commit: the core alone')
-  const coreLimit = await measureCore(workloads[0]!, options, accounts)
+  const coreLimits = new Map<string, number>()
+  for (const workload of workloads) {
+    say(`commit: the core alone, ${workload}`)
+    coreLimits.set(workload, await measureCore(workload, options, accounts))
+  }
   const { seed, unlimited } = options
   const session = new Session({ dataDir, accounts, seed, unlimited })
   try {
@@ -73,7 +76,9 @@ async function measure(dataDir: string, options: BenchOptions, say: (line: strin
       repeated: session.repeated,
     }
     const proof = verified(counts, log.trialBalance)
-    const runs = all.map((one) => runOf(one, { accounts, seed, coreLimit, proof }))
+    const runs = all.map((one) =>
+      runOf(one, { accounts, seed, coreLimit: coreLimits.get(one.workload)!, proof }),
+    )
     return reportOf('commit', machine, runs, targetsOf(all, runs))
   } finally {
     await session.end()
