@@ -1,4 +1,5 @@
 /** The shapes of load that `commit` measures, as data. */
+import { bulkLane } from './lanes.ts'
 import type { BenchOptions } from './options.ts'
 
 export interface Shape {
@@ -20,19 +21,28 @@ export interface Shape {
 }
 
 const BATCH_DEFAULT = 8_192
+const CONNECTIONS = 256
 
 /** In the order in which they are measured. The first one is the main one. */
 export function shapesOf(options: BenchOptions): readonly Shape[] {
   const batch = options.batch ?? (options.quick ? 256 : BATCH_DEFAULT)
   const seconds = options.seconds ?? (options.quick ? 0.1 : 4)
   const warmUpSeconds = options.quick ? 0.05 : 1
+  const connections = options.quick ? 8 : CONNECTIONS
   const common = { seconds, warmUpSeconds, connections: 1, commandsMin: 0, isHalf: false, hasEcho: false }
   const full = { ...common, batch, inFlight: options.inFlight ?? 4, commandsMin: options.events ?? 0 }
-  // A quarter of a batch: 2,048. As many may be under way as a second and a half's stall makes due.
+  // A quarter of a batch: 2,048. As many may be under way as an eighth of a second makes due at 500,000 a second.
   const half = { ...common, batch: Math.max(1, batch >> 2), inFlight: 32, isHalf: true }
   const inProcess: readonly Shape[] = [
     { ...full, name: 'full load, in process', via: 'queue' },
     { ...half, name: 'half load, in process', via: 'queue' },
   ]
-  return inProcess
+  if (options.inProcess || bulkLane === undefined) return inProcess
+  return [
+    { ...full, name: 'full load', via: 'bulk' },
+    { ...half, name: 'half load', via: 'bulk' },
+    { ...common, name: `${connections} × 16`, via: 'bulk', batch: 16, connections, inFlight: 1 },
+    { ...common, name: `${connections} × 1`, via: 'bulk', batch: 1, connections, inFlight: 1, hasEcho: true },
+    inProcess[0]!,
+  ]
 }
