@@ -1,4 +1,5 @@
 /** What has to happen in a run of some length, or the run says nothing: each mark with what makes it. */
+import { VIEWS_COVERAGE } from './views/views.ts'
 
 /** Seeds from which on a run has to reach everything. */
 export const SEEDS_FOR_COVERAGE = 300
@@ -19,6 +20,7 @@ export const REQUIRED: readonly string[] = [
   'hold_not_open', 'same_account', 'debit_account_not_found', 'credit_account_not_found', 'debit_account_closed',
   'credit_account_closed', 'debit_account_frozen', 'credit_account_frozen', 'currency_mismatch', 'amount_exceeds_hold',
   'already_reversed', 'reversal_unchecked', 'insufficient_funds', 'balance_overflow', 'too_many_holds',
+  ...VIEWS_COVERAGE,
 ] // prettier-ignore
 
 /** Required marks that a run did not reach. */

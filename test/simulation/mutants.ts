@@ -2,6 +2,7 @@
  * Faults planted one at a time in a copy of the built program: each has to be caught within 300 seeds. They are the ones
  * that logs and ledgers really had, and those that the simulator itself found here.
  */
+import { VIEWS_MUTANTS } from './views/mutants.ts'
 
 /** A change to one source file: `find` stands in it exactly once. */
 export interface Patch {
@@ -21,6 +22,7 @@ const RECOVERY = 'eventlog/file/recovery.ts'
 const GROUPS = 'eventlog/file/group-commit.ts'
 
 export const MUTANTS: readonly Mutant[] = [
+  ...VIEWS_MUTANTS,
   one(
     'no fsync of the log',
     APPENDER,

@@ -2,10 +2,10 @@
 import type { MemoryLog } from '../../../projectors/testing.ts'
 import { TABLES } from '../../../projectors/tables.ts'
 import { lastSequence } from '../../../schemas/frames.ts'
+import { nodeTurn } from '../turn.ts'
 import { createWorld } from '../world.ts'
 import { lying, type Lie } from './lies.ts'
 import type { ViewsProcess } from './process.ts'
-import { settled } from './settled.ts'
 import { SmallWriter } from './small-log.ts'
 import { createSimulatedViews, VIEWS_COVERAGE } from './views.ts'
 import { ViewsBrokenError } from './tables.ts'
@@ -78,7 +78,7 @@ export async function runAlone(seed: number): Promise<SeedReport> {
 
   async function step(): Promise<void> {
     if (!world.step()) throw new ViewsBrokenError('nothing is left to happen')
-    await settled()
+    await nodeTurn()
     if (told !== undefined && views.process()?.failure !== undefined) refused(views.process()!.failure!)
     views.check(writer.events)
   }
@@ -93,7 +93,7 @@ export async function runAlone(seed: number): Promise<SeedReport> {
 
   try {
     launch()
-    await settled()
+    await nodeTurn()
     world.schedule(0n, 'writes', grow)
     if (crashes) world.schedule(BigInt(random.between(50, 4_000)) * MS, 'crash', crash)
     while (!isOver) await step()
@@ -140,7 +140,7 @@ export async function runAlone(seed: number): Promise<SeedReport> {
     const process = views.launch(log)
     for (let turns = 0; turns < TURNS_MAX && process.failure === undefined; turns++) {
       world.step()
-      await settled()
+      await nodeTurn()
     }
     return { process, message: process.failure?.message ?? 'nothing' }
   }

@@ -1,89 +1,129 @@
 /** Faults planted in the views' runtime, one at a time: each has to be found by the seeds. */
 
-/** A change to one source file: `find` stands in it exactly once. */
-export interface Mutant {
-  readonly name: string
-  /** From the root of the repository. */
-  readonly file: string
-  readonly find: string
-  readonly replace: string
-}
+import type { Mutant } from '../mutants.ts'
 
+/** Found wherever views run: beside a whole simulated writer, and alone. */
 export const VIEWS_MUTANTS: readonly Mutant[] = [
   {
     name: 'checkpoint before rows',
-    file: 'projectors/pump.ts',
-    find: 'await this.#untilDone(() => insertRange(store, range), `${range.first} to ${range.last}`)',
-    replace:
-      'await this.#untilDone(() => writeCheckpoint(store, range.checkpoint), "early")\n' +
-      'await this.#untilDone(() => insertRange(store, range), `${range.first} to ${range.last}`)',
+    patches: [
+      {
+        file: 'projectors/pump.ts',
+        find: 'await this.#untilDone(() => insertRange(store, range), `${range.first} to ${range.last}`)',
+        replace:
+          'await this.#untilDone(() => writeCheckpoint(store, range.checkpoint), "early")\n' +
+          'await this.#untilDone(() => insertRange(store, range), `${range.first} to ${range.last}`)',
+      },
+    ],
   },
   {
     name: 'retry with other bytes',
-    file: 'projectors/pump.ts',
-    find: '() => insertRange(store, range)',
-    replace:
-      '() => insertRange(store, this.#outage === undefined ? range : { ...range, payloads: range.payloads.slice(1) })',
+    patches: [
+      {
+        file: 'projectors/pump.ts',
+        find: '() => insertRange(store, range)',
+        replace:
+          '() => insertRange(store, this.#outage === undefined ? range : { ...range, payloads: range.payloads.slice(1) })',
+      },
+    ],
   },
   {
     name: 'range lost after a failed insert',
-    file: 'projectors/pump.ts',
-    find: 'this.#stop.signal.throwIfAborted()',
-    replace: 'return',
-  },
-  {
-    name: 'void frame taken in, and its checkpoint',
-    file: 'projectors/pump.ts',
-    find: 'if (!this.#chain.continues(frame) || frame.count === 0) continue',
-    replace: 'this.#chain.continues(frame)\nif (frame.count === 0) continue',
+    patches: [{ file: 'projectors/pump.ts', find: 'this.#stop.signal.throwIfAborted()', replace: 'return' }],
   },
   {
     name: 'back-off cut short by frames',
-    file: 'projectors/pump.ts',
-    find: 'await this.#backOff.sleep(pauseMs)',
-    replace: 'await this.#wake.sleep(pauseMs)',
-  },
-  {
-    name: 'gap accepted',
-    file: 'projectors/chain.ts',
-    find: 'if (frame.firstSequence === this.#sequence + 1n && follows) {',
-    replace: 'if (frame.firstSequence > this.#sequence + (follows ? 0n : 1n)) {',
-  },
-  {
-    name: 'previous hash not compared',
-    file: 'projectors/chain.ts',
-    find: 'if (frame.firstSequence === this.#sequence + 1n && follows) {',
-    replace: 'if (frame.firstSequence === this.#sequence + 1n) {',
-  },
-  {
-    name: 'another history joined',
-    file: 'projectors/chain.ts',
-    find: 'if (!sameBytes(frame.hash, hash))',
-    replace: 'if (frame.hash.length !== hash.length)',
-  },
-  {
-    name: 'log behind the views followed',
-    file: 'projectors/runtime.ts',
-    find: 'if (sequence >= from.sequence) return',
-    replace: 'if (sequence >= 0n) return',
-  },
-  {
-    name: 'lost table comes back empty',
-    file: 'projectors/completeness.ts',
-    find: 'if (held === undefined) return',
-    replace: 'if (held !== null) return',
+    patches: [
+      {
+        file: 'projectors/pump.ts',
+        find: 'await this.#backOff.sleep(pauseMs)',
+        replace: 'await this.#wake.sleep(pauseMs)',
+      },
+    ],
   },
   {
     name: 'oldest checkpoint believed',
-    file: 'projectors/range.ts',
-    find: 'hash: last.hash.slice(),',
-    replace: 'hash: frames[0]!.hash.slice(),',
+    patches: [
+      {
+        file: 'projectors/range.ts',
+        find: 'hash: last.hash.slice(),',
+        replace: 'hash: frames[0]!.hash.slice(),',
+      },
+    ],
   },
   {
     name: 'reset drops rows before checkpoints',
-    file: 'projectors/feed.ts',
-    find: '    `DROP TABLE IF EXISTS ${checkpointsName(database)} SYNC`,\n    ...names.map((name) => `DROP VIEW IF EXISTS ${name}_from_feed SYNC`),\n    ...names.map((name) => `DROP TABLE IF EXISTS ${name} SYNC`),',
-    replace:
-      '    ...names.map((name) => `DROP VIEW IF EXISTS ${name}_from_feed SYNC`),\n    ...names.map((name) => `DROP TABLE IF EXISTS ${name} SYNC`),\n    `DROP TABLE IF EXISTS ${checkpointsName(database)} SYNC`,',
+    patches: [
+      {
+        file: 'projectors/feed.ts',
+        find: '    `DROP TABLE IF EXISTS ${checkpointsName(database)} SYNC`,\n    ...names.map((name) => `DROP VIEW IF EXISTS ${name}_from_feed SYNC`),\n    ...names.map((name) => `DROP TABLE IF EXISTS ${name} SYNC`),',
+        replace:
+          '    ...names.map((name) => `DROP VIEW IF EXISTS ${name}_from_feed SYNC`),\n    ...names.map((name) => `DROP TABLE IF EXISTS ${name} SYNC`),\n    `DROP TABLE IF EXISTS ${checkpointsName(database)} SYNC`,',
+      },
+    ],
+  },
+]
+
+/** Found by the views alone, whose log lies to them, is exchanged, and whose tables get lost. */
+export const VIEWS_ALONE_MUTANTS: readonly Mutant[] = [
+  {
+    name: 'void frame taken in, and its checkpoint',
+    patches: [
+      {
+        file: 'projectors/pump.ts',
+        find: 'if (!this.#chain.continues(frame) || frame.count === 0) continue',
+        replace: 'this.#chain.continues(frame)\nif (frame.count === 0) continue',
+      },
+    ],
+  },
+  {
+    name: 'gap accepted',
+    patches: [
+      {
+        file: 'projectors/chain.ts',
+        find: 'if (frame.firstSequence === this.#sequence + 1n && follows) {',
+        replace: 'if (frame.firstSequence > this.#sequence + (follows ? 0n : 1n)) {',
+      },
+    ],
+  },
+  {
+    name: 'previous hash not compared',
+    patches: [
+      {
+        file: 'projectors/chain.ts',
+        find: 'if (frame.firstSequence === this.#sequence + 1n && follows) {',
+        replace: 'if (frame.firstSequence === this.#sequence + 1n) {',
+      },
+    ],
+  },
+  {
+    name: 'another history joined',
+    patches: [
+      {
+        file: 'projectors/chain.ts',
+        find: 'if (!sameBytes(frame.hash, hash))',
+        replace: 'if (frame.hash.length !== hash.length)',
+      },
+    ],
+  },
+  {
+    name: 'log behind the views followed',
+    patches: [
+      {
+        file: 'projectors/runtime.ts',
+        find: 'if (sequence >= from.sequence) return',
+        replace: 'if (sequence >= 0n) return',
+      },
+    ],
+  },
+  {
+    name: 'lost table comes back empty',
+    patches: [
+      {
+        file: 'projectors/completeness.ts',
+        find: 'if (held === undefined) return',
+        replace: 'if (held !== null) return',
+      },
+    ],
   },
 ]

@@ -5,8 +5,8 @@ import { Wake } from '../../../projectors/wake.ts'
 import { startProjections, type RunningProjections } from '../../../projectors/runtime.ts'
 import { OutageError, type ViewStore } from '../../../projectors/view-store.ts'
 import { createRandom } from '../random.ts'
+import { nodeTurn } from '../turn.ts'
 import { createWorld } from '../world.ts'
-import { settled } from './settled.ts'
 import { SmallWriter } from './small-log.ts'
 import { SimulatedStore } from './store.ts'
 
@@ -53,10 +53,10 @@ class Scene {
     this.world.schedule(BigInt(ms * 1e6), 'waited', () => {
       isOver = true
     })
-    await settled()
+    await nodeTurn()
     while (!isOver) {
       this.world.step()
-      await settled()
+      await nodeTurn()
     }
   }
 

@@ -32,7 +32,7 @@ export const NO_STORE_FAULTS: StoreFaults = {
 
 /** Each kind of fault is there or not, and where it is, often or rarely. */
 export function drawStoreFaults(random: Random): StoreFaults {
-  const rate = (): number => (random.chance(0.5) ? random.next() ** 2 * RATE_MAX : 0)
+  const rate = (): number => (random.chance(0.5) ? random.next() * RATE_MAX : 0)
   return {
     refused: rate(), reset: rate(), partial: rate(), replyLost: rate(),
     late: rate(), twice: rate(), slow: rate(), killed: rate() / 3,

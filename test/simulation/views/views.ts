@@ -62,7 +62,7 @@ export function createSimulatedViews(outside: World, hurry = HURRY): ViewsUnderT
     rangeBytesMax: random.between(1_000, 20_000),
     lingerMs: random.between(0, 40),
   }
-  const operatorActs = random.chance(0.5)
+  const operatorActs = random.chance(0.6)
   let current: ViewsProcess | undefined
   let isHealed = false
   let checks = 0
@@ -91,7 +91,7 @@ export function createSimulatedViews(outside: World, hurry = HURRY): ViewsUnderT
   /** The operator's next turn, for as long as this process lives. */
   function act(process: ViewsProcess): void {
     if (!operatorActs) return
-    world.schedule(BigInt(random.between(10, 1_500)) * MS, 'operator', () => {
+    world.schedule(BigInt(random.between(10, 300)) * MS, 'operator', () => {
       if (!process.isAlive || isHealed) return
       const { running } = process
       if (running !== undefined && process.failure === undefined) {
