@@ -7,6 +7,12 @@ export interface GatewayLimits {
   readonly bulkBodyBytesMax: number
   /** Bulk requests under way at a time. */
   readonly bulkRequestsMax: number
+  /** Connections of the binary bulk lane. */
+  readonly laneConnectionsMax: number
+  /** Requests under way at a time on one of them; one more is answered busy. */
+  readonly laneRequestsPerConnectionMax: number
+  /** Bytes of all its requests that are being received or not yet answered; beyond them, busy. */
+  readonly laneBytesMax: number
   /** Operations under way at a time, over all transports; subscriptions are counted apart. */
   readonly operationsMax: number
   readonly connectionsMax: number
@@ -35,6 +41,9 @@ export const DEFAULT_LIMITS: GatewayLimits = {
   graphqlBodyBytesMax: 1024 * 1024,
   bulkBodyBytesMax: 8 * 1024 * 1024,
   bulkRequestsMax: 16,
+  laneConnectionsMax: 1_024,
+  laneRequestsPerConnectionMax: 16,
+  laneBytesMax: 96 * 1024 * 1024,
   operationsMax: 2_048,
   connectionsMax: 8_192,
   socketsMax: 4_096,

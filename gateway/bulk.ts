@@ -12,11 +12,10 @@ import { formatId } from '../schemas/ids.ts'
 import { BATCH_COMMANDS_MAX } from '../schemas/limits.ts'
 import type { Position } from '../schemas/positions.ts'
 import { REFUSAL_MESSAGES } from '../schemas/refusals.ts'
+import { failGroups, offerItems, placeItems, type CommandItem } from './command-items.ts'
 import { readInput, toCommand } from './commands.ts'
 import { badInput, codeOf, type Fault } from './errors.ts'
 import { CLIENT_KINDS, isLinkable, type ClientKind } from './inputs.ts'
-import type { Outcome } from './outcomes.ts'
-import { prepareReversal } from './reversals.ts'
 import type { Services } from './services.ts'
 import { encodePosition, placePosition } from './tokens.ts'
 
@@ -40,13 +39,6 @@ export interface BulkAnswer {
   readonly position: string
 }
 
-/** A command on its way: ready to be offered, or settled before. */
-interface Item {
-  command: Command | undefined
-  partition: number
-  settled: Outcome | Fault | undefined
-}
-
 /**
  * Runs the commands of one request.
  * @throws Fault BAD_USER_INPUT if it is no list of commands; BUSY, WRITER_STOPPED if nothing of it was taken
@@ -60,13 +52,13 @@ export async function runCommands(
   if (raws.length < 1 || raws.length > BATCH_COMMANDS_MAX)
     throw badInput('commands', `Expected 1 to ${BATCH_COMMANDS_MAX} commands, got ${raws.length}.`)
   const items = raws.map((raw: unknown, index) => readItem(services, raw, index, raws.length))
-  await Promise.all(items.map((item, index) => place(services, item, `commands[${index}]`)))
+  await placeItems(services, items)
   failGroups(services, items)
-  await offer(services, items)
+  await offerItems(services, items)
   return answerOf(items)
 }
 
-function readItem(services: Services, raw: unknown, index: number, count: number): Item {
+function readItem(services: Services, raw: unknown, index: number, count: number): CommandItem {
   const path = `commands[${index}]`
   try {
     return {
@@ -96,80 +88,7 @@ function readCommand(services: Services, raw: unknown, path: string, isLast: boo
   return { ...toCommand(kind as ClientKind, values, path, services.commands), linked }
 }
 
-/** Finds the partition of an item, and fills in what a reversal undoes. */
-async function place(services: Services, item: Item, path: string): Promise<void> {
-  const { command } = item
-  if (command === undefined) return
-  try {
-    if (command.kind !== 'ReverseTransfer') {
-      item.partition = await services.submitter.partitionOf(command, path)
-      return
-    }
-    const prepared = await prepareReversal(services.views, services.feed, command, path)
-    if ('refused' in prepared) item.settled = prepared.refused
-    else Object.assign(item, prepared)
-  } catch (error) {
-    if (codeOf(error) === undefined) throw error
-    item.settled = error as Fault
-  }
-}
-
-/** A linked group of which one cannot be offered, or that lies in several partitions, is not offered at all. */
-function failGroups(services: Services, items: readonly Item[]): void {
-  for (let first = 0; first < items.length;) {
-    let last = first
-    while (items[last]!.command?.linked === true && last + 1 < items.length) last++
-    if (last > first) failGroup(services, items.slice(first, last + 1), first)
-    first = last + 1
-  }
-}
-
-function failGroup(services: Services, group: readonly Item[], first: number): void {
-  const bad = group.findIndex(({ settled }) => settled !== undefined)
-  const elsewhere = group.findIndex(({ partition }) => partition !== group[0]!.partition)
-  group.forEach((item, index) => {
-    if (item.settled !== undefined) return
-    if (bad >= 0)
-      item.settled = badInput(
-        `commands[${first + index}].linked`,
-        `Linked with commands[${first + bad}], which cannot be taken.`,
-      )
-    else if (elsewhere >= 0) item.settled = services.submitter.crossPartition(`commands[${first + index}]`)
-  })
-}
-
-/** Offers what is left, a partition at a time, and waits for the outcomes. */
-async function offer(services: Services, items: readonly Item[]): Promise<void> {
-  const byPartition = new Map<number, Item[]>()
-  for (const item of items) {
-    if (item.settled !== undefined || item.command === undefined) continue
-    const group = byPartition.get(item.partition)
-    if (group === undefined) byPartition.set(item.partition, [item])
-    else group.push(item)
-  }
-  let taken = 0
-  let refusal: unknown
-  const offers = [...byPartition].map(async ([partition, group]) => {
-    try {
-      const settling = services.submitter.all(
-        group.map(({ command }) => command!),
-        partition,
-      )
-      taken++
-      const settled = await settling
-      group.forEach((item, index) => (item.settled = settled[index]!))
-    } catch (error) {
-      if (codeOf(error) === undefined) throw error
-      refusal = error
-      for (const item of group) item.settled = error as Fault
-    }
-  })
-  await Promise.all(offers)
-  // Nothing was taken anywhere: the request as a whole may be sent again.
-  if (taken === 0 && refusal !== undefined) throw refusal as Fault
-}
-
-function answerOf(items: readonly Item[]): BulkAnswer {
+function answerOf(items: readonly CommandItem[]): BulkAnswer {
   const reached = new Map<number, bigint>()
   const results = items.map(({ command, settled }): BulkResult => {
     const id = command === undefined ? {} : { id: formatId(command.id) }

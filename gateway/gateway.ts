@@ -11,6 +11,7 @@ import { createPipeline } from './graphql.ts'
 import { HotTotals } from './hot-totals.ts'
 import { Hub } from './hub.ts'
 import type { ImportRegistry } from './import-registry.ts'
+import { openLane } from './lane/lane.ts'
 import { ReadPoints } from './read-points.ts'
 import { createReadiness } from './readiness.ts'
 import { openServer } from './server.ts'
@@ -55,6 +56,8 @@ export interface Gateway {
 
 export interface GatewayFigures {
   readonly sockets: number
+  /** Connections of the binary bulk lane. */
+  readonly laneConnections: number
   readonly subscriptions: number
   readonly operations: number
   readonly pendingCommands: number
@@ -98,6 +101,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const admission = new Admission(limits, () => hub.listeners, options.onAdmitted)
   const pipeline = createPipeline(services, admission, options)
   const sockets = openSockets(pipeline, limits, log)
+  const lane = openLane(services, admission)
   const readiness = createReadiness({
     writers,
     store,
@@ -108,12 +112,13 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const release = async (): Promise<void> => {
     sockets.stop()
     submitter.stop('The gateway has stopped.')
+    lane.stop()
     points.stop()
     await feed.stop()
   }
   try {
     const server = await openServer(
-      { services, admission, pipeline, sockets, imports: options.imports, readiness, limits },
+      { services, admission, pipeline, sockets, lane, imports: options.imports, readiness, limits },
       options.host,
       options.port,
     )
@@ -121,6 +126,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     const stop = async (): Promise<void> => {
       admission.drain()
       server.close()
+      lane.drain()
       await sockets.drain(limits.drainMs)
       await settled(() => admission.running + server.answering() === 0, limits.drainMs)
       await server.cut()
@@ -132,6 +138,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
       stop: () => (stopping ??= stop()),
       figures: () => ({
         sockets: sockets.count(),
+        laneConnections: lane.count(),
         subscriptions: hub.listeners,
         operations: admission.running,
         pendingCommands: submitter.pending,

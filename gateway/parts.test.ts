@@ -67,11 +67,11 @@ describe('pending commands', () => {
               settled.set(first + index, how)
             }
             pending.add({
-            firstOffset: BigInt(from), count: to - from, ids, offeredAtMs: 0,
+            count: to - from, ids, offeredAtMs: 0,
             onEvent: (index, rows, byte) => settle(index, `event ${rows.isTransfer(byte, ids, index * ID_WORDS)}`),
             onSilent: (index) => settle(index, 'silent'),
             onUnknown: (index) => settle(index, 'unknown'),
-          }) // prettier-ignore
+          }, BigInt(from)) // prettier-ignore
             from = to
           }
           let done = 0
@@ -106,9 +106,9 @@ describe('pending commands', () => {
     putIdWords(ids, 0, idOf(7))
     for (const offset of [0n, 1n])
       pending.add({
-        firstOffset: offset, count: 1, ids, offeredAtMs: 0,
+        count: 1, ids, offeredAtMs: 0,
         onEvent: () => told.push(`event ${offset}`), onSilent: () => told.push(`silent ${offset}`), onUnknown: () => told.push('unknown'),
-      }) // prettier-ignore
+      }, offset) // prettier-ignore
     pending.settle(frameOf([eventOf(idOf(7))], 2n))
     expect(told).toEqual(['event 0', 'silent 1'])
   })
@@ -118,9 +118,9 @@ describe('pending commands', () => {
     const told: string[] = []
     const ids = new Int32Array(ID_WORDS)
     pending.add({
-      firstOffset: 0n, count: 1, ids, offeredAtMs: 5,
+      count: 1, ids, offeredAtMs: 5,
       onEvent: () => told.push('event'), onSilent: () => told.push('silent'), onUnknown: () => told.push('unknown'),
-    }) // prettier-ignore
+    }, 0n) // prettier-ignore
     pending.giveUp(5)
     expect(told).toEqual([])
     pending.giveUp(6)

@@ -10,24 +10,29 @@ const RELATED_ID_BYTE = 48
 const FINGERPRINT_BYTE = 80
 const DEBIT_ACCOUNT_BYTE = 184
 const CREDIT_ACCOUNT_BYTE = 188
-const REFUSAL_BYTE = 205
-const COMMAND_BYTE = 207
+/** Kind, refusal, scale and command, a byte each. */
+const KINDS_BYTE = 204
 const TEXT_LENGTHS_BYTE = 212
 
-/** The rows of one frame: a row is named by the byte at which it begins in the payload. */
+/** The rows of one frame: a row is named by the byte at which it begins in the payload, a multiple of eight. */
 export class FrameRows {
   readonly frame: Frame
+  /** The payload by words of 32 bits. */
+  readonly words: Int32Array
   readonly view: DataView
 
   constructor(frame: Frame) {
+    const { payload } = frame
+    const aligned = payload.byteOffset % 4 === 0 ? payload : payload.slice()
     this.frame = frame
-    this.view = new DataView(frame.payload.buffer, frame.payload.byteOffset, frame.payload.byteLength)
+    this.words = new Int32Array(aligned.buffer, aligned.byteOffset, aligned.byteLength >>> 2)
+    this.view = new DataView(payload.buffer, payload.byteOffset, payload.byteLength)
   }
 
   /** Where the row behind the one at `byte` begins. */
   after(byte: number): number {
     // Four zero bytes are four empty texts: nearly every row.
-    return this.view.getUint32(byte + TEXT_LENGTHS_BYTE, true) === 0
+    return this.words[(byte + TEXT_LENGTHS_BYTE) >>> 2] === 0
       ? byte + EVENT_ROW_BYTES
       : byte + eventRowBytes(this.frame.payload, byte)
   }
@@ -45,46 +50,46 @@ export class FrameRows {
   }
 
   debitAccount(byte: number): number {
-    return this.view.getUint32(byte + DEBIT_ACCOUNT_BYTE, true)
+    return this.words[(byte + DEBIT_ACCOUNT_BYTE) >>> 2]! >>> 0
   }
 
   creditAccount(byte: number): number {
-    return this.view.getUint32(byte + CREDIT_ACCOUNT_BYTE, true)
+    return this.words[(byte + CREDIT_ACCOUNT_BYTE) >>> 2]! >>> 0
   }
 
   /** The refusal's number; 0: what was asked has happened. */
   refusal(byte: number): number {
-    return this.view.getUint8(byte + REFUSAL_BYTE)
+    return (this.words[(byte + KINDS_BYTE) >>> 2]! >>> 8) & 0xff
   }
 
   /** True if nobody asked for this event: a hold has expired. */
   isTimer(byte: number): boolean {
-    return this.view.getUint8(byte + COMMAND_BYTE) === COMMAND_KINDS.ExpireHold
+    return this.words[(byte + KINDS_BYTE) >>> 2]! >>> 24 === COMMAND_KINDS.ExpireHold
   }
 
   /** The 32 bits of the transfer id that differ most: random ones, in every version of UUID that is taken. */
   transferKey(byte: number): number {
-    return this.view.getInt32(byte + TRANSFER_ID_BYTE + 8, true)
+    return this.words[(byte + TRANSFER_ID_BYTE + 8) >>> 2]!
   }
 
   relatedKey(byte: number): number {
-    return this.view.getInt32(byte + RELATED_ID_BYTE + 8, true)
+    return this.words[(byte + RELATED_ID_BYTE + 8) >>> 2]!
   }
 
   isTransfer(byte: number, words: Int32Array, at: number): boolean {
-    return this.#sameWords(byte + TRANSFER_ID_BYTE, words, at)
+    return this.#sameWords((byte + TRANSFER_ID_BYTE) >>> 2, words, at)
   }
 
   isRelated(byte: number, words: Int32Array, at: number): boolean {
-    return this.#sameWords(byte + RELATED_ID_BYTE, words, at)
+    return this.#sameWords((byte + RELATED_ID_BYTE) >>> 2, words, at)
   }
 
-  #sameWords(byte: number, words: Int32Array, at: number): boolean {
+  #sameWords(word: number, words: Int32Array, at: number): boolean {
     return (
-      this.view.getInt32(byte + 8, true) === words[at + 2] &&
-      this.view.getInt32(byte, true) === words[at] &&
-      this.view.getInt32(byte + 4, true) === words[at + 1] &&
-      this.view.getInt32(byte + 12, true) === words[at + 3]
+      this.words[word + 2] === words[at + 2] &&
+      this.words[word] === words[at] &&
+      this.words[word + 1] === words[at + 1] &&
+      this.words[word + 3] === words[at + 3]
     )
   }
 }

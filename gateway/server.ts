@@ -2,6 +2,7 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo, Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
+import { LANE_PATH } from '../schemas/lane.ts'
 import type { Admission, Operation } from './admission.ts'
 import type { GatewayLimits } from './bounds.ts'
 import { runCommands } from './bulk.ts'
@@ -11,6 +12,7 @@ import type { GraphqlPipeline } from './graphql.ts'
 import { checkJson, checkLength, parseObject, readBody, sendError, sendJson } from './http.ts'
 import type { ImportRegistry } from './import-registry.ts'
 import { beginBaseTime, importChunkOf, listBaseTimes } from './imports.ts'
+import type { Lane } from './lane/lane.ts'
 import type { Readiness } from './readiness.ts'
 import type { Services, Transport } from './services.ts'
 import type { Sockets } from './websocket.ts'
@@ -28,6 +30,7 @@ export interface Doors {
   readonly admission: Admission
   readonly pipeline: GraphqlPipeline
   readonly sockets: Sockets
+  readonly lane: Lane
   readonly imports: ImportRegistry
   readonly readiness: () => Promise<Readiness>
   readonly limits: GatewayLimits
@@ -66,6 +69,8 @@ export async function openServer(doors: Doors, host: string, port: number): Prom
     socket.on('error', () => undefined)
     if (pathOf(request) === '/graphql' && !doors.admission.draining)
       return doors.sockets.upgrade(request, socket, head)
+    // The server is one of TCP: what it hands over is its sockets.
+    if (pathOf(request) === LANE_PATH) return doors.lane.upgrade(request, socket as Socket, head)
     socket.end('HTTP/1.1 404 Not Found\r\nConnection: close\r\nContent-Length: 0\r\n\r\n')
   })
   server.on('clientError', answerBrokenRequest)
@@ -111,7 +116,7 @@ async function handle(doors: Doors, request: IncomingMessage, response: ServerRe
   switch (path) {
     case '/graphql':
       return graphql(doors, request, response)
-    case '/commands':
+    case LANE_PATH:
       return commands(doors, request, response)
     case '/livez':
       return sendJson(response, 200, { status: 'live' })

@@ -22,7 +22,7 @@ export interface Services {
 }
 
 /** By which way an operation came in. */
-export type Transport = 'http' | 'sse' | 'ws' | 'bulk'
+export type Transport = 'http' | 'sse' | 'ws' | 'bulk' | 'lane'
 
 /** What resolvers get. */
 export interface RequestContext {

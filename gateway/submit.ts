@@ -21,7 +21,8 @@ import type { Views } from './views.ts'
 export type Settled = Outcome | Fault
 
 const GIVE_UP_EVERY_MS = 500
-const RETRY_AFTER_MS = 100
+/** When to come back to a queue that is full. */
+export const RETRY_AFTER_MS = 100
 
 export class Submitter {
   readonly #writers: readonly Writer[]
@@ -90,16 +91,44 @@ export class Submitter {
    */
   all(commands: readonly Command[], partition: number): Promise<Settled[]> {
     if (commands.length > BATCH_COMMANDS_MAX) throw new RangeError(`${commands.length} commands in one offer`)
-    const pending = this.#pending[partition]!
-    if (this.#stopped !== undefined) throw stopped(this.#stopped)
-    if (pending.count + commands.length > this.#limits.pendingCommandsMax) throw busy()
     const slots = encodeCommands(commands)
-    const offer = this.#writers[partition]!.queue.offer(slots, commands.length)
-    if (offer.kind === 'busy') throw busy()
-    if (offer.kind === 'stopped') throw stopped('The writer has stopped.')
-    return new Promise((resolve) => {
-      pending.add(new Batch(commands, slots, offer.firstOffset, this.#views, this.#limits, resolve))
-    })
+    let settle: (settled: Settled[]) => void = () => undefined
+    const settled = new Promise<Settled[]>((resolve) => (settle = resolve))
+    const batch = new Batch(commands, slots, this.#views, this.#limits, settle)
+    switch (this.offer(slots, partition, batch)) {
+      case 'taken':
+        return settled
+      case 'busy':
+        throw fault('BUSY', BUSY_MESSAGE, { retryAfterMs: RETRY_AFTER_MS })
+      case 'stopped':
+        throw fault(
+          'WRITER_STOPPED',
+          `No commands are taken: ${this.stopReason} Send it again later, with the same id.`,
+        )
+    }
+  }
+
+  /**
+   * Offers a batch's commands and has the batch told of their outcomes. Unless they are taken, nothing has happened.
+   * @param slots whole commands, checked, the last one not linked; copied
+   */
+  offer(slots: Uint8Array, partition: number, batch: PendingBatch): 'taken' | 'busy' | 'stopped' {
+    const pending = this.#pending[partition]!
+    if (this.#stopped !== undefined) return 'stopped'
+    if (pending.count + batch.count > this.#limits.pendingCommandsMax) return 'busy'
+    const offer = this.#writers[partition]!.queue.offer(slots, batch.count)
+    if (offer.kind === 'taken') pending.add(batch, offer.firstOffset)
+    return offer.kind
+  }
+
+  /** Why no commands are taken, where that is so: a sentence. */
+  get stopReason(): string {
+    return this.#stopped ?? 'The writer has stopped.'
+  }
+
+  /** Partitions of this deployment. */
+  get partitions(): number {
+    return this.#writers.length
   }
 
   /** Takes no more, and tells those who wait that their outcome will not be known here. */
@@ -110,15 +139,7 @@ export class Submitter {
   }
 }
 
-function busy(): Fault {
-  return fault('BUSY', 'More commands wait than fit. Nothing was taken: send it again, with the same id.', {
-    retryAfterMs: RETRY_AFTER_MS,
-  })
-}
-
-function stopped(reason: string): Fault {
-  return fault('WRITER_STOPPED', `No commands are taken: ${reason} Send it again later, with the same id.`)
-}
+const BUSY_MESSAGE = 'More commands wait than fit. Nothing was taken: send it again, with the same id.'
 
 function unknownOutcome(command: Command): Fault {
   return fault(
@@ -130,7 +151,6 @@ function unknownOutcome(command: Command): Fault {
 
 /** One offer under way. */
 class Batch implements PendingBatch {
-  readonly firstOffset: bigint
   readonly count: number
   readonly ids: Int32Array
   readonly offeredAtMs = Date.now()
@@ -147,12 +167,10 @@ class Batch implements PendingBatch {
   constructor(
     commands: readonly Command[],
     slots: Uint8Array,
-    firstOffset: bigint,
     views: Views,
     limits: GatewayLimits,
     resolve: (settled: Settled[]) => void,
   ) {
-    this.firstOffset = firstOffset
     this.count = commands.length
     this.ids = new Int32Array(commands.length * ID_WORDS)
     this.#commands = commands
@@ -173,10 +191,10 @@ class Batch implements PendingBatch {
     })
   }
 
-  onEvent(index: number, rows: FrameRows, byte: number): void {
+  onEvent(index: number, rows: FrameRows, byte: number, isCertain: boolean): void {
     const command = this.#commands[index]!
-    // Another door may have sent the same id a moment before: then the event is the outcome of what that one asked.
-    if (rows.fingerprint(byte) !== this.#fingerprint(index)) return this.onSilent(index, rows.frame)
+    if (!isCertain && rows.fingerprint(byte) !== this.#fingerprint(index))
+      return this.onSilent(index, rows.frame)
     const refusal = rows.refusal(byte)
     this.#settle(index, {
       id: command.id,

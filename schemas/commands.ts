@@ -37,6 +37,9 @@ export const COMMAND_KIND_NAMES: ReadonlyMap<number, CommandKind> = new Map(
 
 export const FLAG_LINKED = 1
 
+/** An OpenAccount's scale as a client may leave it: the door fills in the platform's own for this currency. */
+export const SCALE_OF_PLATFORM = 0xff
+
 /** Words (of 8 bytes) within a slot. */
 export const SLOT_WORDS = COMMAND_SLOT_BYTES / 8
 export const SLOT = {

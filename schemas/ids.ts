@@ -42,6 +42,11 @@ export function isUuidV7(id: Id): boolean {
   return ((id.high >> 12n) & 0xfn) === 7n && ((id.low >> 62n) & 3n) === 2n
 }
 
+/** The same of an id that stands in 32-bit words at `at`, as commands and events carry it: no object, no bigint. */
+export function isUuidV7At(words32: Int32Array, at: number): boolean {
+  return (words32[at]! & 0xf000) === 0x7000 && words32[at + 3]! >>> 30 === 2
+}
+
 /** Milliseconds since 1970 that a UUIDv7 carries in its first 48 bits. */
 export function uuidV7TimeMs(id: Id): number {
   return Number(id.high >> 16n)

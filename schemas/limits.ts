@@ -35,6 +35,9 @@ export const PARTITIONS_MAX = 1_024
 export const ID_AHEAD_MS_MAX = 60_000
 /** Decimal places of a currency. */
 export const SCALE_MAX = 18
+/** What a time of the outside world may be, in nanoseconds since 1970: the whole years 1900 to 2261 (DateTime64(9)). */
+export const TIME_NS_MIN = -2_208_988_800_000_000_000n
+export const TIME_NS_MAX = 9_214_646_400_000_000_000n - 1n
 /** Largest amount, total or overdraft limit: signed 64 bits. */
 export const AMOUNT_MAX = 2n ** 63n - 1n
 

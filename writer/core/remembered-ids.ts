@@ -31,10 +31,7 @@ export interface Generation {
   beganSequence: number
 }
 
-/** True if the id at `at` is a UUIDv7. */
-export function isUuidV7At(ids32: Int32Array, at: number): boolean {
-  return (ids32[at]! & VERSION_MASK) === 0x7000 && ids32[at + 3]! >>> 30 === 2
-}
+export { isUuidV7At } from '../../schemas/ids.ts'
 
 /**
  * True if the UUIDv7 at `at` is of a time after `after.horizonMs` and not after `until.idTimeMaxMs`. Asked with objects

@@ -1,0 +1,95 @@
+/**
+ * Commands that are settled one by one: each goes to its own partition, some are filled in or known to be wrong before,
+ * and a linked group goes as a whole or not at all. Both lanes use it, the binary one only where it has to.
+ */
+import type { Command } from '../schemas/commands.ts'
+import { badInput, codeOf, type Fault } from './errors.ts'
+import type { Outcome } from './outcomes.ts'
+import { prepareReversal } from './reversals.ts'
+import type { Services } from './services.ts'
+
+/** A command on its way: ready to be offered, or settled before. */
+export interface CommandItem {
+  command: Command | undefined
+  partition: number
+  settled: Outcome | Fault | undefined
+}
+
+/** Finds the partition of each item, and fills in what a reversal undoes. A command that is wrong is settled with why. */
+export async function placeItems(services: Services, items: readonly CommandItem[]): Promise<void> {
+  await Promise.all(items.map((item, index) => placeItem(services, item, `commands[${index}]`)))
+}
+
+async function placeItem(services: Services, item: CommandItem, path: string): Promise<void> {
+  const { command } = item
+  if (command === undefined || item.settled !== undefined) return
+  try {
+    if (command.kind !== 'ReverseTransfer') {
+      item.partition = await services.submitter.partitionOf(command, path)
+      return
+    }
+    const prepared = await prepareReversal(services.views, services.feed, command, path)
+    if ('refused' in prepared) item.settled = prepared.refused
+    else Object.assign(item, prepared)
+  } catch (error) {
+    if (codeOf(error) === undefined) throw error
+    item.settled = error as Fault
+  }
+}
+
+/** A linked group of which one cannot be offered, or that lies in several partitions, is not offered at all. */
+export function failGroups(services: Services, items: readonly CommandItem[]): void {
+  for (let first = 0; first < items.length;) {
+    let last = first
+    while (items[last]!.command?.linked === true && last + 1 < items.length) last++
+    if (last > first) failGroup(services, items.slice(first, last + 1), first)
+    first = last + 1
+  }
+}
+
+function failGroup(services: Services, group: readonly CommandItem[], first: number): void {
+  const bad = group.findIndex(({ settled }) => settled !== undefined)
+  const elsewhere = group.findIndex(({ partition }) => partition !== group[0]!.partition)
+  group.forEach((item, index) => {
+    if (item.settled !== undefined) return
+    if (bad >= 0)
+      item.settled = badInput(
+        `commands[${first + index}].linked`,
+        `Linked with commands[${first + bad}], which cannot be taken.`,
+      )
+    else if (elsewhere >= 0) item.settled = services.submitter.crossPartition(`commands[${first + index}]`)
+  })
+}
+
+/**
+ * Offers what is left, a partition at a time, and waits for the outcomes.
+ * @throws Fault BUSY, WRITER_STOPPED where nothing was taken anywhere: the request as a whole may be sent again
+ */
+export async function offerItems(services: Services, items: readonly CommandItem[]): Promise<void> {
+  const byPartition = new Map<number, CommandItem[]>()
+  for (const item of items) {
+    if (item.settled !== undefined || item.command === undefined) continue
+    const group = byPartition.get(item.partition)
+    if (group === undefined) byPartition.set(item.partition, [item])
+    else group.push(item)
+  }
+  let taken = 0
+  let refusal: unknown
+  const offers = [...byPartition].map(async ([partition, group]) => {
+    try {
+      const settling = services.submitter.all(
+        group.map(({ command }) => command!),
+        partition,
+      )
+      taken++
+      const settled = await settling
+      group.forEach((item, index) => (item.settled = settled[index]!))
+    } catch (error) {
+      if (codeOf(error) === undefined) throw error
+      refusal = error
+      for (const item of group) item.settled = error as Fault
+    }
+  })
+  await Promise.all(offers)
+  if (taken === 0 && refusal !== undefined) throw refusal as Fault
+}

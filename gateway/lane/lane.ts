@@ -1,0 +1,197 @@
+/**
+ * The bulk lane: commands in binary over a socket, a result of 16 bytes for each (docs/bulk-lane.md). It begins as an
+ * upgrade of an HTTP request on the platform's own port, and passes the same admission, queue and feed as every other door.
+ */
+import type { IncomingMessage } from 'node:http'
+import type { Socket } from 'node:net'
+import { checkCommands } from '../../schemas/check-commands.ts'
+import {
+  encodeBusy,
+  encodeHello,
+  encodeSentence,
+  LANE_PROTOCOL,
+  LANE_REQUEST_BYTES_MAX,
+  LANE_VERSION,
+  ANY_PARTITION,
+  type LaneHeader,
+  type LaneSentence,
+} from '../../schemas/lane.ts'
+import { BATCH_COMMANDS_MAX } from '../../schemas/limits.ts'
+import type { Admission } from '../admission.ts'
+import { answerOf } from '../error-answers.ts'
+import { codeOf } from '../errors.ts'
+import type { Services } from '../services.ts'
+import { RETRY_AFTER_MS } from '../submit.ts'
+import { LaneConnection, type ConnectionContext } from './connection.ts'
+import { LaneMemory, type RequestMemory } from './memory.ts'
+import { settlePrepared } from './prepare.ts'
+import { LaneRequest } from './request.ts'
+import { takeIn } from './take-in.ts'
+
+export interface Lane {
+  /** Connections open now. */
+  count(): number
+  /** Takes over a connection that asked for the lane. */
+  upgrade(request: IncomingMessage, socket: Socket, head: Buffer): void
+  /** Takes no further requests; connections close as what is under way on them is answered. */
+  drain(): void
+  /** Cuts what is left. */
+  stop(): void
+}
+
+const SWEEP_EVERY_MS = 1_000
+/** A peer that is gone without a word is noticed by TCP, in ms. */
+const KEEP_ALIVE_MS = 60_000
+
+export function openLane(services: Services, admission: Admission): Lane {
+  const { limits } = services
+  const memory = new LaneMemory(limits.laneBytesMax)
+  const connections = new Set<LaneConnection>()
+  const doors = new LaneDoors(services, admission, memory)
+  const hello = encodeHello({
+    version: LANE_VERSION,
+    partitions: services.submitter.partitions,
+    commandsPerRequestMax: BATCH_COMMANDS_MAX,
+    bytesPerRequestMax: LANE_REQUEST_BYTES_MAX,
+    requestsInFlightMax: limits.laneRequestsPerConnectionMax,
+  })
+  const sweeper = setInterval(() => {
+    const nowMs = Date.now()
+    for (const connection of connections) connection.check(nowMs)
+  }, SWEEP_EVERY_MS).unref()
+
+  return {
+    count: () => connections.size,
+    upgrade: (request, socket, head) => {
+      if (request.method !== 'GET' || request.headers.upgrade?.toLowerCase() !== LANE_PROTOCOL)
+        return refuse(socket, '426 Upgrade Required')
+      if (admission.draining || connections.size >= limits.laneConnectionsMax)
+        return refuse(socket, '503 Service Unavailable')
+      socket.write(
+        `HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: ${LANE_PROTOCOL}\r\n\r\n`,
+      )
+      socket.setNoDelay(true)
+      socket.setKeepAlive(true, KEEP_ALIVE_MS)
+      // What came with the upgrade is read like all that follows.
+      if (head.length > 0) socket.unshift(head)
+      const connection = new LaneConnection(socket, doors, hello)
+      connections.add(connection)
+      socket.once('close', () => connections.delete(connection))
+    },
+    drain: () => {
+      for (const connection of connections) connection.stop()
+    },
+    stop: () => {
+      clearInterval(sweeper)
+      for (const connection of connections) connection.destroy()
+    },
+  }
+}
+
+function refuse(socket: Socket, status: string): void {
+  socket.end(
+    `HTTP/1.1 ${status}\r\nConnection: close\r\nUpgrade: ${LANE_PROTOCOL}\r\nContent-Length: 0\r\n\r\n`,
+  )
+}
+
+/** What happens to a request, from its last byte to its answer. */
+class LaneDoors implements ConnectionContext {
+  readonly requestsMax: number
+  readonly sendMs: number
+  readonly retryAfterMs = RETRY_AFTER_MS
+  readonly #services: Services
+  readonly #admission: Admission
+  readonly #memory: LaneMemory
+  #toFlush: LaneConnection[] = []
+
+  constructor(services: Services, admission: Admission, memory: LaneMemory) {
+    this.requestsMax = services.limits.laneRequestsPerConnectionMax
+    this.sendMs = services.limits.socketSendMs
+    this.#services = services
+    this.#admission = admission
+    this.#memory = memory
+  }
+
+  take(slotBytes: number): RequestMemory | undefined {
+    return this.#memory.take(slotBytes)
+  }
+
+  give(memory: RequestMemory): void {
+    this.#memory.give(memory)
+  }
+
+  flushSoon(connection: LaneConnection): void {
+    if (this.#toFlush.push(connection) > 1) return
+    setImmediate(() => {
+      const connections = this.#toFlush
+      this.#toFlush = []
+      for (const each of connections) each.flush()
+    })
+  }
+
+  onRequest(header: LaneHeader, memory: RequestMemory, connection: LaneConnection): void {
+    let release: () => void
+    try {
+      release = this.#admission.admit(COMMANDS, 'lane')
+    } catch (error) {
+      return connection.refuse(refusalOf(error, header.requestId), memory)
+    }
+    const { views, limits, submitter, commands } = this.#services
+    const request = new LaneRequest(
+      header,
+      memory,
+      { views, outcomeWaitMs: limits.outcomeWaitMs },
+      (done) => {
+        release()
+        connection.answer(done)
+      },
+    )
+    const refuseAs = (message: Uint8Array): void => {
+      release()
+      connection.refuse(message, memory)
+    }
+    const say = (kind: LaneSentence, sentence: string): void =>
+      refuseAs(encodeSentence(kind, header.requestId, sentence))
+
+    const wrong = checkCommands(request.slots, request.count)
+    if (wrong !== undefined) return say('malformed', wrong)
+    const { partitions } = submitter
+    if (header.partition !== ANY_PARTITION && header.partition >= partitions)
+      return say('wrong_partition', `there are ${partitions} partitions, counted from 0`)
+    const { currencies, clock } = commands
+    const context = { receivedAtNs: clock(), currencies, partitions, partition: header.partition }
+    const taken = takeIn(memory, request.count, context)
+    switch (taken.kind) {
+      case 'malformed':
+      case 'wrong_partition':
+        return say(taken.kind, taken.sentence)
+      case 'prepare':
+        return this.#prepare(request, refuseAs)
+      case 'plain': {
+        const partition = header.partition === ANY_PARTITION ? 0 : header.partition
+        const offered = submitter.offer(request.slots, partition, request)
+        if (offered === 'busy') refuseAs(encodeBusy(header.requestId, RETRY_AFTER_MS))
+        else if (offered === 'stopped') say('stopped', submitter.stopReason)
+      }
+    }
+  }
+
+  #prepare(request: LaneRequest, refuseAs: (message: Uint8Array) => void): void {
+    settlePrepared(this.#services, request).catch((error: unknown) => {
+      const code = codeOf(error)
+      if (code === 'BUSY' || code === 'WRITER_STOPPED') return refuseAs(refusalOf(error, request.id))
+      // Logged there, where it is a fault of ours.
+      answerOf(error, this.#services.log)
+      request.onUnknown(0)
+    })
+  }
+}
+
+const COMMANDS = { kind: 'commands', name: undefined } as const
+
+/** The answer to a request that a door did not let in. */
+function refusalOf(error: unknown, requestId: number): Uint8Array {
+  if (codeOf(error) === 'BUSY') return encodeBusy(requestId, RETRY_AFTER_MS)
+  if (codeOf(error) === undefined) throw error
+  return encodeSentence('stopped', requestId, (error as Error).message)
+}

@@ -1,0 +1,74 @@
+/** Requests of the lane with a command that has to be looked up first: settled one by one, as the JSON lane does it. */
+import type { Command } from '../../schemas/commands.ts'
+import { SCALE_OF_PLATFORM } from '../../schemas/commands.ts'
+import type { LaneFault } from '../../schemas/lane-results.ts'
+import type { Currency } from '../../schemas/money.ts'
+import { failGroups, offerItems, placeItems, type CommandItem } from '../command-items.ts'
+import { badInput, codeOf } from '../errors.ts'
+import type { Services } from '../services.ts'
+import type { LaneRequest } from './request.ts'
+
+/**
+ * Settles every command of the request.
+ * @throws Fault BUSY, WRITER_STOPPED where nothing of it was taken
+ */
+export async function settlePrepared(services: Services, request: LaneRequest): Promise<void> {
+  const items = request
+    .commands()
+    .map((command): CommandItem => ({ command, partition: 0, settled: undefined }))
+  const faults = new Array<LaneFault | undefined>(items.length).fill(undefined)
+  items.forEach((item, index) => {
+    const wrong = wrongCurrency(item.command!, services.commands.currencies)
+    if (wrong === undefined) return
+    faults[index] = wrong
+    item.settled = badInput(undefined, wrong)
+  })
+  await placeItems(services, items)
+  name(items, faults, 'not_reversible')
+  failGroups(services, items)
+  name(items, faults, 'linked_with_fault')
+  await offerItems(services, items)
+  name(items, faults, 'internal')
+  items.forEach(({ settled }, index) => {
+    if (settled instanceof Error) request.fail(index, faults[index]!)
+    else request.settle(index, settled!)
+  })
+}
+
+function wrongCurrency(command: Command, currencies: ReadonlyMap<string, Currency>): LaneFault | undefined {
+  if (command.kind !== 'OpenAccount') return undefined
+  const known = currencies.get(command.currency!)
+  if (known === undefined) return command.scale === SCALE_OF_PLATFORM ? 'currency_unknown' : undefined
+  return known.scale === command.scale ? undefined : 'scale_differs'
+}
+
+/** Names the faults that have come since. @param badInputMeans what it is by now that makes an input bad */
+function name(
+  items: readonly CommandItem[],
+  faults: (LaneFault | undefined)[],
+  badInputMeans: LaneFault,
+): void {
+  items.forEach(({ settled }, index) => {
+    if (!(settled instanceof Error) || faults[index] !== undefined) return
+    faults[index] = faultOf(settled, badInputMeans)
+  })
+}
+
+function faultOf(error: Error, badInputMeans: LaneFault): LaneFault {
+  switch (codeOf(error)) {
+    case 'BAD_USER_INPUT':
+      return badInputMeans
+    case 'CROSS_PARTITION':
+      return 'cross_partition'
+    case 'NOT_YET':
+    case 'VIEWS_UNAVAILABLE':
+      return 'not_yet'
+    case 'BUSY':
+    case 'WRITER_STOPPED':
+      return 'not_taken'
+    case 'OUTCOME_UNKNOWN':
+      return 'outcome_unknown'
+    default:
+      return 'internal'
+  }
+}

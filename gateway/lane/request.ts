@@ -1,0 +1,158 @@
+/** One request of the lane, from its header to its answer: a batch that waits for its outcomes, a cell of 16 bytes for each. */
+import { commandSlots, decodeCommands, SLOT, SLOT_WORDS, type Command } from '../../schemas/commands.ts'
+import { fingerprintOf } from '../../schemas/fingerprint.ts'
+import type { Frame } from '../../schemas/frames.ts'
+import {
+  LANE_FAULTS,
+  LANE_REPLAYED,
+  LANE_RESULT_BYTES,
+  LANE_RESULT_WORDS,
+  LANE_STATUS,
+  laneRefusalNumber,
+  type LaneFault,
+} from '../../schemas/lane-results.ts'
+import { LANE_HEADER_BYTES, writeLaneHeader, type LaneHeader } from '../../schemas/lane.ts'
+import { COMMAND_SLOT_BYTES } from '../../schemas/limits.ts'
+import type { Outcome } from '../outcomes.ts'
+import type { PendingBatch } from '../pending.ts'
+import type { FrameRows } from '../rows.ts'
+import { settleRepeat } from '../settle-repeat.ts'
+import type { Views } from '../views.ts'
+import type { RequestMemory } from './memory.ts'
+
+/** What a request needs while it waits. */
+export interface RequestContext {
+  readonly views: Views
+  readonly outcomeWaitMs: number
+}
+
+const { accepted, refused, fault } = LANE_STATUS
+const TEXT_LENGTHS = SLOT.textLengths * 2
+
+export class LaneRequest implements PendingBatch {
+  readonly count: number
+  readonly ids: Int32Array
+  readonly offeredAtMs = Date.now()
+  readonly memory: RequestMemory
+  readonly #header: LaneHeader
+  readonly #context: RequestContext
+  readonly #onDone: (request: LaneRequest) => void
+  #left: number
+  /** Slot at which each command begins, once it was asked for. */
+  #slotOf: Uint32Array | undefined
+
+  /** @param onDone called once, when every command has its result */
+  constructor(
+    header: LaneHeader,
+    memory: RequestMemory,
+    context: RequestContext,
+    onDone: (request: LaneRequest) => void,
+  ) {
+    this.count = header.count
+    this.ids = memory.ids
+    this.memory = memory
+    this.#header = header
+    this.#context = context
+    this.#onDone = onDone
+    this.#left = header.count
+  }
+
+  get id(): number {
+    return this.#header.requestId
+  }
+
+  get partition(): number {
+    return this.#header.partition
+  }
+
+  /** The commands, as they came. */
+  get slots(): Uint8Array<ArrayBuffer> {
+    return this.memory.bytes.subarray(0, this.#header.length - LANE_HEADER_BYTES)
+  }
+
+  onEvent(index: number, rows: FrameRows, byte: number, isCertain: boolean): void {
+    if (!isCertain && rows.fingerprint(byte) !== fingerprintOf(this.#slotsOf(index)))
+      return this.onSilent(index, rows.frame)
+    const refusal = rows.refusal(byte)
+    const { results } = this.memory
+    const at = index * LANE_RESULT_WORDS
+    const word = byte >>> 2
+    results[at] = refusal === 0 ? accepted : refused | (refusal << 16)
+    results[at + 1] = rows.frame.partition
+    results[at + 2] = rows.words[word]!
+    results[at + 3] = rows.words[word + 1]!
+    if (--this.#left === 0) this.#onDone(this)
+  }
+
+  onSilent(index: number, frame: Frame): void {
+    const { views, outcomeWaitMs } = this.#context
+    settleRepeat(views, decodeCommands(this.#slotsOf(index))[0]!, frame, outcomeWaitMs).then(
+      (outcome) => this.settle(index, outcome),
+      // A fault of the views leaves the outcome unknown: the same id, sent again, will tell.
+      () => this.fail(index, 'outcome_unknown'),
+    )
+  }
+
+  onUnknown(index: number): void {
+    for (let rest = index; rest < this.count; rest++) this.fail(rest, 'outcome_unknown')
+  }
+
+  /** Every command in the form in which other doors have it. */
+  commands(): Command[] {
+    return decodeCommands(this.slots)
+  }
+
+  settle(index: number, { refusal, replayed, place }: Outcome): void {
+    const status = refusal === undefined ? accepted : refused
+    const code = refusal === undefined ? 0 : laneRefusalNumber(refusal)
+    this.#put(
+      index,
+      status | ((replayed ? LANE_REPLAYED : 0) << 8) | (code << 16),
+      place.partition,
+      place.sequence,
+    )
+  }
+
+  fail(index: number, why: LaneFault): void {
+    this.#put(index, fault | (LANE_FAULTS[why] << 16), 0, 0n)
+  }
+
+  #put(index: number, first: number, partition: number, sequence: bigint): void {
+    const { results } = this.memory
+    const at = index * LANE_RESULT_WORDS
+    results[at] = first
+    results[at + 1] = partition
+    results[at + 2] = Number(BigInt.asIntN(32, sequence))
+    results[at + 3] = Number(BigInt.asIntN(32, sequence >> 32n))
+    if (--this.#left === 0) this.#onDone(this)
+  }
+
+  /** Bytes of the answer. */
+  get answerBytes(): number {
+    return LANE_HEADER_BYTES + this.count * LANE_RESULT_BYTES
+  }
+
+  /** Writes the answer at `out[at]`. */
+  writeAnswer(out: Uint8Array, at: number): void {
+    const { requestId, count, partition } = this.#header
+    writeLaneHeader(out, at, { kind: 'results', length: this.answerBytes, requestId, count, partition })
+    const { results } = this.memory
+    out.set(new Uint8Array(results.buffer, 0, count * LANE_RESULT_BYTES), at + LANE_HEADER_BYTES)
+  }
+
+  #slotsOf(index: number): Uint8Array {
+    this.#slotOf ??= this.#findSlots()
+    const from = this.#slotOf[index]! * COMMAND_SLOT_BYTES
+    return this.memory.bytes.subarray(from, this.#slotOf[index + 1]! * COMMAND_SLOT_BYTES)
+  }
+
+  #findSlots(): Uint32Array {
+    const slotOf = new Uint32Array(this.count + 1)
+    for (let index = 0; index < this.count; index++) {
+      const slot = slotOf[index]!
+      const lengths = this.memory.words[slot * SLOT_WORDS * 2 + TEXT_LENGTHS]!
+      slotOf[index + 1] = slot + commandSlots(lengths & 0xffff, lengths >>> 16)
+    }
+    return slotOf
+  }
+}

@@ -1,0 +1,143 @@
+/** One walk over the commands of a request, behind the general check: what only a door can check, and what it fills in. */
+import {
+  COMMAND_KINDS,
+  FLAG_LINKED,
+  SCALE_OF_PLATFORM,
+  SLOT,
+  SLOT_WORDS,
+  commandSlots,
+} from '../../schemas/commands.ts'
+import type { Id } from '../../schemas/ids.ts'
+import { ANY_PARTITION } from '../../schemas/lane.ts'
+import { COMMAND_SLOT_BYTES } from '../../schemas/limits.ts'
+import { unpackCurrency, type Currency } from '../../schemas/money.ts'
+import { partitionOf } from '../../schemas/partitions.ts'
+import { ID_WORDS } from '../rows.ts'
+import type { RequestMemory } from './memory.ts'
+
+/** What the walk needs to know beside the commands. */
+export interface TakeInContext {
+  readonly receivedAtNs: bigint
+  readonly currencies: ReadonlyMap<string, Currency>
+  readonly partitions: number
+  /** The partition that the request names. */
+  readonly partition: number
+}
+
+/** How a request goes on. */
+export type TakenIn =
+  /** As it stands, to the partition it names. */
+  | { readonly kind: 'plain' }
+  /** One by one: some command has to be looked up, filled in, or goes elsewhere. */
+  | { readonly kind: 'prepare' }
+  | { readonly kind: 'malformed' | 'wrong_partition'; readonly sentence: string }
+
+const { OpenAccount, Transfer, PostHold, VoidHold, ReverseTransfer } = COMMAND_KINDS
+const WORDS = SLOT_WORDS * 2
+const ID = SLOT.idHigh * 2
+const RECEIVED_AT = SLOT.receivedAt * 2
+const TEXT_LENGTHS = SLOT.textLengths * 2
+const SCALE_SHIFT = 16
+
+const PLAIN: TakenIn = { kind: 'plain' }
+const PREPARE: TakenIn = { kind: 'prepare' }
+
+/**
+ * Stamps each command with the time of receipt, copies the ids out, and says how the request goes on.
+ * @param memory holds `count` commands that checkCommands let pass
+ */
+export function takeIn(memory: RequestMemory, count: number, context: TakeInContext): TakenIn {
+  const { words, ids } = memory
+  const receivedLow = Number(BigInt.asIntN(32, context.receivedAtNs))
+  const receivedHigh = Number(context.receivedAtNs >> 32n)
+  const isRouted = context.partitions > 1
+  let taken = context.partition === ANY_PARTITION && isRouted ? PREPARE : PLAIN
+  let base = 0
+  let last = 0
+  for (let index = 0; index < count; index++) {
+    const cell = index * ID_WORDS
+    words[base + RECEIVED_AT] = receivedLow
+    words[base + RECEIVED_AT + 1] = receivedHigh
+    ids[cell] = words[base + ID]!
+    ids[cell + 1] = words[base + ID + 1]!
+    ids[cell + 2] = words[base + ID + 2]!
+    ids[cell + 3] = words[base + ID + 3]!
+    last = base
+    const lengths = words[base + TEXT_LENGTHS]!
+    // Nearly all are transfers without text, in a deployment of one partition.
+    if ((words[base]! & 0xff) !== Transfer || lengths !== 0 || isRouted) {
+      const command = lookAt(memory, base, context)
+      if (command.kind === 'prepare') taken = PREPARE
+      else if (command.kind !== 'plain')
+        return { ...command, sentence: `command ${index} ${command.sentence}` }
+      base += commandSlots(lengths & 0xffff, lengths >>> 16) * WORDS
+    } else base += WORDS
+  }
+  if ((words[last]! & (FLAG_LINKED << 8)) !== 0)
+    return {
+      kind: 'malformed',
+      sentence: `command ${count - 1} is linked with a next one, and there is none`,
+    }
+  return taken
+}
+
+/** One command that is no plain transfer: the sentence says what is wrong with it. */
+function lookAt(memory: RequestMemory, base: number, context: TakeInContext): TakenIn {
+  const { words, bytes } = memory
+  const kind = words[base]! & 0xff
+  const lengths = words[base + TEXT_LENGTHS]!
+  const text = base * 4 + COMMAND_SLOT_BYTES
+  const memoEnd = text + (lengths & 0xffff)
+  if (!isText(bytes, text, memoEnd) || !isText(bytes, memoEnd, memoEnd + (lengths >>> 16)))
+    return { kind: 'malformed', sentence: 'has a text that is not UTF-8, or has a NUL in it' }
+  if (kind === ReverseTransfer) return PREPARE
+  const scale = kind === OpenAccount ? fillScale(words, base, context.currencies) : PLAIN
+  return context.partitions === 1 || scale !== PLAIN ? scale : route(words, base, kind, context)
+}
+
+/** The platform's scale where the sender leaves it open; what cannot be opened so is told when it is prepared. */
+function fillScale(words: Int32Array, base: number, currencies: ReadonlyMap<string, Currency>): TakenIn {
+  const known = currencies.get(unpackCurrency(u64(words, base + SLOT.currency * 2)))
+  const scale = (words[base]! >>> SCALE_SHIFT) & 0xff
+  if (known === undefined) return scale === SCALE_OF_PLATFORM ? PREPARE : PLAIN
+  if (scale === SCALE_OF_PLATFORM)
+    words[base] = (words[base]! & ~(0xff << SCALE_SHIFT)) | (known.scale << SCALE_SHIFT)
+  else if (scale !== known.scale) return PREPARE
+  return PLAIN
+}
+
+/** Where there are several partitions: does the command belong to the one that the request names? */
+function route(words: Int32Array, base: number, kind: number, context: TakeInContext): TakenIn {
+  if (context.partition === ANY_PARTITION || kind === PostHold || kind === VoidHold) return PREPARE
+  const home = partitionOf(idAt(words, base + SLOT.debitHigh * 2), context.partitions)
+  if (home !== context.partition)
+    return { kind: 'wrong_partition', sentence: `belongs to partition ${home}, not to ${context.partition}` }
+  const credit = idAt(words, base + SLOT.creditHigh * 2)
+  const isHome = (credit.high | credit.low) === 0n || partitionOf(credit, context.partitions) === home
+  return isHome ? PLAIN : PREPARE
+}
+
+function idAt(words: Int32Array, at: number): Id {
+  return { high: u64(words, at), low: u64(words, at + 2) }
+}
+
+function u64(words: Int32Array, at: number): bigint {
+  return (BigInt(words[at + 1]! >>> 0) << 32n) | BigInt(words[at]! >>> 0)
+}
+
+const decoder = new TextDecoder('utf-8', { fatal: true })
+
+function isText(bytes: Uint8Array, from: number, end: number): boolean {
+  let isAscii = true
+  for (let at = from; at < end; at++) {
+    if (bytes[at] === 0) return false
+    if (bytes[at]! >= 0x80) isAscii = false
+  }
+  if (isAscii) return true
+  try {
+    decoder.decode(bytes.subarray(from, end))
+    return true
+  } catch {
+    return false
+  }
+}
