@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest'
 import { decodeCommands, type Command } from '../schemas/commands.ts'
 import { formatId, isUuidV7, uuidV7TimeMs } from '../schemas/ids.ts'
 import { COMMAND_SLOT_BYTES } from '../schemas/limits.ts'
-import { checkCommands } from '../writer/core/check-slots.ts'
+import { checkCommands } from '../schemas/check-commands.ts'
 import { CommandGenerator, HOT_DESTINATION, HOT_SOURCE, writeAccountId } from './generator.ts'
 import { WORKLOADS, workloadOf } from './workloads.ts'
 
