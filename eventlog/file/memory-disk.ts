@@ -173,7 +173,8 @@ export function createMemoryDisk(): MemoryDisk {
         try {
           begin('sync', name)
         } catch (error) {
-          node.dirtyPages.clear()
+          // A machine that stops in the middle may have written any of them; one that goes on has given them up.
+          if (!isDown) node.dirtyPages.clear()
           throw error
         }
         settle(node, () => 1)
@@ -279,11 +280,11 @@ export function createMemoryDisk(): MemoryDisk {
 function settle(node: Node, choose: Choose): void {
   const { durable } = node
   const now = node.now.view()
-  const sizes = choose(3)
+  const sizes = choose(4)
   const size =
     sizes === 0
       ? durable.length
-      : sizes === 1
+      : sizes !== 2
         ? now.length
         : Math.min(durable.length, now.length) + choose(Math.abs(durable.length - now.length) + 1)
   durable.resize(size)

@@ -24,6 +24,7 @@ export interface Door {
 
 interface Request {
   readonly commands: readonly Command[]
+  readonly door: Door
   readonly epoch: bigint
   readonly firstOffset: bigint
   readonly endOffset: bigint
@@ -94,10 +95,10 @@ export class Clients {
       })
   }
 
-  /** The writer of this epoch is gone: what it did not answer is unknown. */
-  lose(epoch: bigint): void {
-    const lost = this.pending.filter((request) => request.epoch === epoch)
-    this.pending = this.pending.filter((request) => request.epoch !== epoch)
+  /** This writer is gone: what it did not answer is unknown. */
+  lose(door: Door): void {
+    const lost = this.pending.filter((request) => request.door === door)
+    this.pending = this.pending.filter((request) => request.door !== door)
     if (lost.length > 0) this.world.cover('outcome unknown')
     for (const { commands } of lost) this.unknown.push(commands)
   }
@@ -135,7 +136,7 @@ export class Clients {
     const { firstOffset } = offer
     this.truth.take(door.epoch, firstOffset, commands)
     const endOffset = firstOffset + BigInt(commands.length)
-    this.pending.push({ commands, epoch: door.epoch, firstOffset, endOffset })
+    this.pending.push({ commands, door, epoch: door.epoch, firstOffset, endOffset })
     return true
   }
 

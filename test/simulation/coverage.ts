@@ -10,6 +10,8 @@ export const REQUIRED: readonly string[] = [
   'torn tail cut', 'unacknowledged frame kept', 'corruption refused', 'older copy refused', 'segment rolled',
   'recovered from a snapshot', 'recovered from the log alone', 'snapshot kept', 'snapshot not written',
   'snapshot passed over', 'idle mark', 'read back', 'outcome unknown', 'unknown sent again', 'busy',
+  // Writers on a shared log
+  'takeover', 'void frame', 'writer saw its successor', 'writer saw a void frame of its own',
   // Ids
   'repeated id', 'repeated id after a restart', 'id_reused', 'id_expired', 'id_in_future', 'id generations dropped',
   // Every event and every refusal

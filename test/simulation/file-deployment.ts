@@ -264,7 +264,7 @@ export class FileDeployment implements Deployment {
     this.wasPowerLost ||= isPowerLost
     this.writer.bury()
     if (this.isUp) {
-      clients.lose(this.writer.epoch)
+      clients.lose(this.writer)
       views?.crash()
       this.isUp = false
       this.whenStopped = undefined
@@ -288,7 +288,7 @@ export class FileDeployment implements Deployment {
       compareState(core, truth.model)
     })
     const then = this.whenStopped
-    clients.lose(this.writer.epoch)
+    clients.lose(this.writer)
     views?.crash()
     this.writer.bury()
     disk.kill()

@@ -19,6 +19,7 @@ export interface Mutant {
 
 const APPENDER = 'eventlog/file/appender.ts'
 const RECOVERY = 'eventlog/file/recovery.ts'
+const RULE = 'eventlog/reader-rule.ts'
 const GROUPS = 'eventlog/file/group-commit.ts'
 
 export const MUTANTS: readonly Mutant[] = [
@@ -87,6 +88,20 @@ export const MUTANTS: readonly Mutant[] = [
     '  if (Buffer.compare(padding, ZEROS.subarray(0, padding.length)) !== 0)\n',
     '  if (padding.length > ZEROS.length)\n',
   ),
+  one(
+    'the previous hash not compared',
+    RULE,
+    "    if (!sameBytes(frame.previousHash, head.hash)) return 'previous_hash'\n",
+    '',
+  ),
+  {
+    name: 'frames claim more durable than is',
+    patches: [
+      patch(GROUPS, 'sealFromSlab(slabs, message, appender.head(), appender.durable().sequence)', 'sealFromSlab(slabs, message, appender.head(), appender.head().sequence)'), // prettier-ignore
+      patch(APPENDER, ' || frame.durableSequence > durable.sequence)', ')'),
+    ],
+  },
+  one('an older epoch accepted', RULE, "    if (frame.epoch < head.epoch) return 'epoch'\n", ''),
   one(
     'younger ids lost at a snapshot',
     'writer/core/snapshot.ts',

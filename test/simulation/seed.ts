@@ -6,6 +6,7 @@ import { FileDeployment, type DeploymentParts } from './file-deployment.ts'
 import { PARTITION } from './file-writer.ts'
 import { SimulationFailure } from './insist.ts'
 import { drawOptions, type SeedOptions } from './options.ts'
+import { SharedDeployment } from './shared-deployment.ts'
 import { Truth } from './truth.ts'
 import { createSimulatedViews } from './views/views.ts'
 import { WallClock } from './wall-clock.ts'
@@ -88,7 +89,7 @@ class SeedRun {
       views: options.views ? createSimulatedViews(world) : undefined,
       fail,
     }
-    this.deployment = new FileDeployment(parts)
+    this.deployment = options.deployment === 'file' ? new FileDeployment(parts) : new SharedDeployment(parts)
     this.tickLater()
   }
 

@@ -3,14 +3,20 @@ import { createMemoryDisk, type DiskOperation, type MemoryDisk } from '../../eve
 import type { FaultOptions } from './options.ts'
 import type { World } from './world.ts'
 
+/** How long power loss waits for the operation that it was planned for. */
+const PLAN_NS = 20_000_000n
+
 export class SimulatedDisk {
   readonly disk: MemoryDisk
   private readonly world: World
   private readonly faults: FaultOptions
   private isHealed = false
-  /** Operations until power is lost in the middle of one; 0: not planned. Of `powerLossAt`, if that is given. */
+  /** Operations until power is lost in the middle of one; 0: not planned. Of the kind `powerLossAt`, if that is given. */
   private untilPowerLoss = 0
-  private powerLossAt: DiskOperation | undefined
+  /** `group`: a sync of the log that has several frames to make durable. */
+  private powerLossAt: DiskOperation | 'group' | undefined
+  /** Writes to segments since the last sync of one. */
+  private segmentWrites = 0
   private failNext: DiskOperation | undefined
   private isFull = false
   private readsFailing = 0
@@ -26,10 +32,21 @@ export class SimulatedDisk {
   planPowerLoss(): void {
     if (this.untilPowerLoss > 0) return
     const { random } = this.world
-    this.powerLossAt = random.chance(0.5)
-      ? random.pick(['sync', 'sync', 'syncFolder', 'create', 'rename'])
-      : undefined
-    this.untilPowerLoss = random.between(1, this.powerLossAt === undefined ? 25 : 3)
+    this.powerLossAt = random.pick([
+      undefined,
+      'group',
+      'group',
+      'group',
+      'group',
+      'syncFolder',
+      'create',
+      'rename',
+    ])
+    this.untilPowerLoss = this.powerLossAt === undefined ? random.between(1, 25) : 1
+    // What is waited for may never come.
+    this.world.schedule(PLAN_NS, 'a plan is given up', () => {
+      this.powerLossAt = undefined
+    })
   }
 
   planFailure(operation: DiskOperation): void {
@@ -86,9 +103,13 @@ export class SimulatedDisk {
 
   private arm(): void {
     const { world, faults } = this
-    this.disk.setFaults((operation) => {
+    this.disk.setFaults((operation, _, file) => {
+      const isSegment = file.endsWith('.seg')
+      const kind = operation === 'sync' && isSegment && this.segmentWrites > 1 ? 'group' : operation
+      if (isSegment && operation === 'write') this.segmentWrites++
+      if (isSegment && operation === 'sync') this.segmentWrites = 0
       if (this.isHealed) return undefined
-      const isCounted = this.untilPowerLoss > 0 && (this.powerLossAt ?? operation) === operation
+      const isCounted = this.untilPowerLoss > 0 && (this.powerLossAt ?? kind) === kind
       if (isCounted && --this.untilPowerLoss === 0) {
         world.fault('power loss in the middle of an operation')
         return 'crash'

@@ -10,6 +10,7 @@ export class Process {
   private readonly latencyNs: number
   private readonly died: (error: unknown) => void
   private alive = true
+  private pausedUntilNs = 0n
 
   /** @param died told what was thrown by a task of this process; it is dead by then */
   constructor(world: World, latencyNs: number, died: (error: unknown) => void) {
@@ -30,8 +31,15 @@ export class Process {
   /** Runs a task later, unless the process has died by then. */
   schedule(delayNs: bigint, what: string, task: () => void): void {
     this.world.schedule(delayNs, what, () => {
-      this.run(task)
+      const leftNs = this.pausedUntilNs - this.world.nowNs()
+      if (leftNs <= 0n) this.run(task)
+      else if (this.alive) this.schedule(leftNs, what, task)
     })
+  }
+
+  /** Nothing of it runs for a while, and it does not know. */
+  pause(ns: bigint): void {
+    this.pausedUntilNs = this.world.nowNs() + ns
   }
 
   /** Runs a task now, if the process lives. What it throws kills the process. */
