@@ -120,5 +120,47 @@ export default tseslint.config(
       ],
     },
   },
+  {
+    // What runs in the simulation beside the core and the views: time, chance and I/O only through ports. A path is a text,
+    // and a digest follows from its bytes.
+    files: [
+      'writer/{loop,core-server,recovery,replay,snapshot,snapshot-file,snapshot-keeper,state-digest}.ts',
+      'eventlog/{memory-queue,reader-rule,hashing,errors}.ts',
+      'eventlog/file/{appender,group-commit,log-server,mark,recovery,reader,seal,segments,units,file-event-log}.ts',
+      'eventlog/file/memory-disk.ts',
+      'gateway/{settle-repeat,outcomes}.ts',
+      'test/simulation/**/*.ts',
+    ],
+    ignores: [
+      '**/*.test.ts',
+      // The simulator's own adapters: its command line, its child processes, its copies of the program.
+      'test/simulation/{main,jobs,places,run-mutants,child,turn}.ts',
+      'test/simulation/views/settled.ts',
+    ],
+    rules: {
+      'no-restricted-globals': [
+        'error',
+        ...impure
+          .filter((name) => !['Promise', 'Buffer'].includes(name))
+          .map((name) => ({ name, message: 'This runs in the simulation: ask a port.' })),
+      ],
+      'no-restricted-properties': [
+        'error',
+        { object: 'Math', property: 'random', message: 'This runs in the simulation: ask a port.' },
+      ],
+      'no-restricted-syntax': [
+        'error',
+        {
+          selector: 'ImportDeclaration[source.value=/^node:(?!path$|crypto$|zlib$)/]',
+          message: 'This runs in the simulation: ask a port.',
+        },
+        {
+          selector:
+            "ImportDeclaration[source.value='node:crypto'] ImportSpecifier[imported.name!=/^(createHash|Hash)$/]",
+          message: 'This runs in the simulation: nothing of chance.',
+        },
+      ],
+    },
+  },
   { files: ['**/*.js'], rules: {} },
 )

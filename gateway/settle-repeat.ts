@@ -16,6 +16,7 @@ const NS_PER_MS = 1_000_000n
 
 /**
  * The outcome of a command that `frame` consumed and that made no event.
+ * @param wallMs this machine's clock, milliseconds since 1970
  * @throws Fault NOT_YET where the views do not come to include the frame in time: the same id may be sent again
  */
 export async function settleRepeat(
@@ -23,6 +24,7 @@ export async function settleRepeat(
   command: Command,
   frame: Frame,
   waitMs: number,
+  wallMs: () => number,
 ): Promise<Outcome> {
   const place: Place = { partition: frame.partition, sequence: lastSequence(frame) }
   const point = await views.points.atPlace(place, waitMs)
@@ -35,7 +37,7 @@ export async function settleRepeat(
       : idRefusal(command.id, 'id_reused', { partition: first.partition, sequence: first.sequence })
   }
   // The writer goes by its clock of now, behind which recorded time stays ahead once that clock has been set back.
-  const nowMs = Math.min(Number(frame.timeNs / NS_PER_MS), Date.now())
+  const nowMs = Math.min(Number(frame.timeNs / NS_PER_MS), wallMs())
   const isAhead = uuidV7TimeMs(command.id) > nowMs + ID_AHEAD_MS_MAX
   return idRefusal(command.id, isAhead ? 'id_in_future' : 'id_expired', place)
 }

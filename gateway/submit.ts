@@ -206,7 +206,7 @@ class Batch implements PendingBatch {
   }
 
   onSilent(index: number, frame: Frame): void {
-    settleRepeat(this.#views, this.#commands[index]!, frame, this.#limits.outcomeWaitMs).then(
+    settleRepeat(this.#views, this.#commands[index]!, frame, this.#limits.outcomeWaitMs, Date.now).then(
       (outcome) => this.#settle(index, outcome),
       // A fault of the views leaves the outcome unknown: the same id, sent again, will tell.
       () => this.#settle(index, unknownOutcome(this.#commands[index]!)),

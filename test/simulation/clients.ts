@@ -36,6 +36,7 @@ export class Clients {
   private readonly world: World
   private readonly truth: Truth
   private readonly load: Load
+  private readonly nowMs: () => number
   private readonly fail: (error: unknown) => void
   private pending: Request[] = []
   /** Commands whose answer never came. */
@@ -54,6 +55,7 @@ export class Clients {
     this.world = world
     this.truth = truth
     this.load = new Load(world.random, options, truth.model, nowNs)
+    this.nowMs = () => Number(nowNs() / 1_000_000n)
     this.fail = fail
   }
 
@@ -148,7 +150,7 @@ export class Clients {
       return
     }
     // The answer that the gateway would give, from a view that holds the frame.
-    settleRepeat(this.viewsFor(command), command, frame, 0).then(
+    settleRepeat(this.viewsFor(command), command, frame, 0, () => this.nowMs()).then(
       (answer) => {
         try {
           const expected = outcome.kind === 'id' ? outcome.refusal : outcome.event.refusal
