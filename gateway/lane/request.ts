@@ -86,7 +86,7 @@ export class LaneRequest implements PendingBatch {
 
   onSilent(index: number, frame: Frame): void {
     const { views, outcomeWaitMs } = this.#context
-    settleRepeat(views, decodeCommands(this.#slotsOf(index))[0]!, frame, outcomeWaitMs).then(
+    settleRepeat(views, decodeCommands(this.#slotsOf(index))[0]!, frame, outcomeWaitMs, Date.now).then(
       (outcome) => this.settle(index, outcome),
       // A fault of the views leaves the outcome unknown: the same id, sent again, will tell.
       () => this.fail(index, 'outcome_unknown'),
