@@ -18,6 +18,7 @@ export interface PendingBatch {
   readonly count: number
   /** Their ids, as rows.ts writes them. */
   readonly ids: Int32Array
+  /** By a clock that nobody sets: `performance.now()`. */
   readonly offeredAtMs: number
   /**
    * The event under the id of the command at `index` begins at `byte` of the frame's payload.

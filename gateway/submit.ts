@@ -38,7 +38,7 @@ export class Submitter {
     this.#limits = limits
     this.#pending = writers.map(() => new PendingCommands())
     this.#sweeper = setInterval(() => {
-      const beforeMs = Date.now() - limits.outcomeWaitMs
+      const beforeMs = performance.now() - limits.outcomeWaitMs
       for (const pending of this.#pending) pending.giveUp(beforeMs)
     }, GIVE_UP_EVERY_MS).unref()
   }
@@ -153,7 +153,7 @@ function unknownOutcome(command: Command): Fault {
 class Batch implements PendingBatch {
   readonly count: number
   readonly ids: Int32Array
-  readonly offeredAtMs = Date.now()
+  readonly offeredAtMs = performance.now()
   readonly #commands: readonly Command[]
   readonly #slots: Uint8Array
   /** Slot at which each command begins; a text takes slots of its own. */

@@ -61,7 +61,7 @@ export class LaneConnection {
   #overSinceMs: number | undefined
   readonly #onWritten = (): void => {
     this.#unsent--
-    this.#unsentSinceMs = Date.now()
+    this.#unsentSinceMs = performance.now()
     if (this.#socket.isPaused() && !this.#isBacklogged()) this.#socket.resume()
     this.#endIfDone()
   }
@@ -157,7 +157,7 @@ export class LaneConnection {
 
   #readHeader(chunk: Buffer, at: number): number {
     if (this.#headerBytes === 0) {
-      this.#sinceMs = Date.now()
+      this.#sinceMs = performance.now()
       if (chunk.length - at >= LANE_HEADER_BYTES) {
         this.#begin(chunk, at)
         return at + LANE_HEADER_BYTES
@@ -210,7 +210,7 @@ export class LaneConnection {
 
   #write(bytes: Uint8Array): void {
     if (!this.#socket.writable) return
-    if (this.#unsent++ === 0) this.#unsentSinceMs = Date.now()
+    if (this.#unsent++ === 0) this.#unsentSinceMs = performance.now()
     this.#socket.write(bytes, this.#onWritten)
   }
 
@@ -225,13 +225,13 @@ export class LaneConnection {
 
   #end(): void {
     if (this.#overSinceMs !== undefined) return
-    this.#overSinceMs = Date.now()
+    this.#overSinceMs = performance.now()
     this.#socket.end()
     this.#dropReceiving()
   }
 
   #closed(): void {
-    this.#overSinceMs ??= Date.now()
+    this.#overSinceMs ??= performance.now()
     this.#dropReceiving()
   }
 

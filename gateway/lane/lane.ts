@@ -56,7 +56,7 @@ export function openLane(services: Services, admission: Admission): Lane {
     requestsInFlightMax: limits.laneRequestsPerConnectionMax,
   })
   const sweeper = setInterval(() => {
-    const nowMs = Date.now()
+    const nowMs = performance.now()
     for (const connection of connections) connection.check(nowMs)
   }, SWEEP_EVERY_MS).unref()
 

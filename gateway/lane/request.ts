@@ -32,7 +32,7 @@ const TEXT_LENGTHS = SLOT.textLengths * 2
 export class LaneRequest implements PendingBatch {
   readonly count: number
   readonly ids: Int32Array
-  readonly offeredAtMs = Date.now()
+  readonly offeredAtMs = performance.now()
   readonly memory: RequestMemory
   readonly #header: LaneHeader
   readonly #context: RequestContext
