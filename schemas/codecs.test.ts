@@ -87,7 +87,7 @@ const command: fc.Arbitrary<Command> = fc.record({
   effectiveAtNs: i64,
   timeoutNs: i64,
   receivedAtNs: i64,
-  currency,
+  currency: fc.oneof(currency, fc.constant('')),
   scale: fc.nat(18),
   code: u32,
   reference: id,

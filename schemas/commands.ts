@@ -81,6 +81,7 @@ export interface Command {
   readonly timeoutNs?: bigint
   /** When a door took it in, nanoseconds since 1970. */
   readonly receivedAtNs?: bigint
+  /** Empty is as good as none: so a kind that has none reads. */
   readonly currency?: string
   readonly scale?: number
   /** The caller's own classification, 0 to 2³²−1. */
@@ -134,7 +135,7 @@ export function encodeCommands(commands: readonly Command[]): Uint8Array<ArrayBu
     words[word + SLOT.effectiveAt] = command.effectiveAtNs ?? 0n
     words[word + SLOT.timeout] = command.timeoutNs ?? 0n
     words[word + SLOT.receivedAt] = command.receivedAtNs ?? 0n
-    words[word + SLOT.currency] = command.currency === undefined ? 0n : packCurrency(command.currency)
+    words[word + SLOT.currency] = (command.currency ?? '') === '' ? 0n : packCurrency(command.currency!)
     putId(words, word + SLOT.referenceHigh, command.reference ?? NIL_ID)
     words[word + SLOT.checkedSequence] = command.checkedSequence ?? 0n
     view.setUint16(byte + 136, memo.length, true)
