@@ -3,7 +3,8 @@
  * and a linked group goes as a whole or not at all. Both lanes use it, the binary one only where it has to.
  */
 import type { Command } from '../schemas/commands.ts'
-import { badInput, codeOf, type Fault } from './errors.ts'
+import { OutageError } from '../projectors/view-store.ts'
+import { badInput, codeOf, fault, type Fault } from './errors.ts'
 import type { Outcome } from './outcomes.ts'
 import { prepareReversal } from './reversals.ts'
 import type { Services } from './services.ts'
@@ -32,8 +33,10 @@ async function placeItem(services: Services, item: CommandItem, path: string): P
     if ('refused' in prepared) item.settled = prepared.refused
     else Object.assign(item, prepared)
   } catch (error) {
-    if (codeOf(error) === undefined) throw error
-    item.settled = error as Fault
+    if (error instanceof OutageError)
+      item.settled = fault('VIEWS_UNAVAILABLE', 'The views cannot be read just now. Nothing happened.')
+    else if (codeOf(error) === undefined) throw error
+    else item.settled = error as Fault
   }
 }
 

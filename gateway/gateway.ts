@@ -128,7 +128,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
       server.close()
       lane.drain()
       await sockets.drain(limits.drainMs)
-      await settled(() => admission.running + server.answering() === 0, limits.drainMs)
+      await settled(() => admission.running + server.answering() + lane.unanswered() === 0, limits.drainMs)
       await server.cut()
       await release()
     }

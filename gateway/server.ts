@@ -14,6 +14,7 @@ import type { ImportRegistry } from './import-registry.ts'
 import { beginBaseTime, importChunkOf, listBaseTimes } from './imports.ts'
 import type { Lane } from './lane/lane.ts'
 import type { Readiness } from './readiness.ts'
+import { refuseUpgrade } from './refuse-upgrade.ts'
 import type { Services, Transport } from './services.ts'
 import type { Sockets } from './websocket.ts'
 
@@ -71,7 +72,7 @@ export async function openServer(doors: Doors, host: string, port: number): Prom
       return doors.sockets.upgrade(request, socket, head)
     // The server is one of TCP: what it hands over is its sockets.
     if (pathOf(request) === LANE_PATH) return doors.lane.upgrade(request, socket as Socket, head)
-    socket.end('HTTP/1.1 404 Not Found\r\nConnection: close\r\nContent-Length: 0\r\n\r\n')
+    refuseUpgrade(socket, '404 Not Found')
   })
   server.on('clientError', answerBrokenRequest)
   await listen(server, host, port)

@@ -15,6 +15,7 @@ import type { GatewayLimits } from './bounds.ts'
 import { answerOf } from './error-answers.ts'
 import { fault } from './errors.ts'
 import type { GraphqlPipeline } from './graphql.ts'
+import { refuseUpgrade } from './refuse-upgrade.ts'
 import type { RequestContext } from './services.ts'
 
 export interface Sockets {
@@ -67,8 +68,9 @@ export function openSockets(
   return {
     count: () => webSockets.clients.size,
     upgrade: (request, socket, head) => {
-      if (webSockets.clients.size >= limits.socketsMax) return refuse(socket, '503 Service Unavailable')
-      if (!isSameOrigin(request)) return refuse(socket, '403 Forbidden')
+      if (webSockets.clients.size >= limits.socketsMax)
+        return refuseUpgrade(socket, '503 Service Unavailable')
+      if (!isSameOrigin(request)) return refuseUpgrade(socket, '403 Forbidden')
       webSockets.handleUpgrade(request, socket, head, (opened) =>
         webSockets.emit('connection', opened, request),
       )
@@ -95,10 +97,6 @@ function isSameOrigin(request: IncomingMessage): boolean {
   const { origin, host } = request.headers
   if (origin === undefined) return true
   return URL.canParse(origin) && new URL(origin).host === host
-}
-
-function refuse(socket: Duplex, status: string): void {
-  socket.end(`HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`)
 }
 
 function protocolServer(

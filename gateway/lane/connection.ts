@@ -32,8 +32,8 @@ export interface ConnectionContext {
   flushSoon(connection: LaneConnection): void
 }
 
-/** Bytes of answers that may wait for a slow reader before it is no longer read from. */
-const BACKLOG_BYTES_MAX = 1024 * 1024
+/** Bytes of answers that may wait for a slow reader before it is no longer read from: two of the longest. */
+const BACKLOG_BYTES_MAX = 256 * 1024
 /** How long a request may take from its first byte to its last, in ms. */
 const REQUEST_MS_MAX = 60_000
 /** How long a connection that is over is read past, so that its last message is not lost to a reset, in ms. */
@@ -79,9 +79,9 @@ export class LaneConnection {
     this.#write(hello)
   }
 
-  /** Requests taken and not answered yet. */
-  get open(): number {
-    return this.#open
+  /** True while its peer has something to come: a result that is not known yet, or an answer that is not written. */
+  get isAwaited(): boolean {
+    return this.#overSinceMs === undefined && this.#open + this.#answers.length + this.#unsent > 0
   }
 
   /** Takes a request's results to the peer; its memory is free when they are written. */
@@ -104,22 +104,12 @@ export class LaneConnection {
   flush(): void {
     const answers = this.#answers
     this.#answers = []
-    let bytes = 0
-    for (const answer of answers) bytes += answer instanceof Uint8Array ? answer.length : answer.answerBytes
-    const out = Buffer.allocUnsafe(bytes)
-    let at = 0
+    if (this.#overSinceMs === undefined) this.#write(bytesOf(answers))
     for (const answer of answers) {
-      if (answer instanceof Uint8Array) {
-        out.set(answer, at)
-        at += answer.length
-        continue
-      }
-      answer.writeAnswer(out, at)
-      at += answer.answerBytes
+      if (answer instanceof Uint8Array) continue
       this.#context.give(answer.memory)
       this.#open--
     }
-    if (this.#overSinceMs === undefined && at > 0) this.#write(out)
     this.#endIfDone()
   }
 
@@ -220,7 +210,7 @@ export class LaneConnection {
 
   #endIfDone(): void {
     if (this.#overSinceMs !== undefined || !(this.#readEnded || this.#stopping)) return
-    if (this.#open === 0 && this.#answers.length === 0 && this.#unsent === 0) this.#end()
+    if (!this.isAwaited) this.#end()
   }
 
   #end(): void {
@@ -240,4 +230,18 @@ export class LaneConnection {
     this.#memory = undefined
     this.#receiving = undefined
   }
+}
+
+/** The answers, one behind the other. */
+function bytesOf(answers: readonly (LaneRequest | Uint8Array)[]): Uint8Array {
+  let length = 0
+  for (const answer of answers) length += answer instanceof Uint8Array ? answer.length : answer.answerBytes
+  const bytes = Buffer.allocUnsafe(length)
+  let at = 0
+  for (const answer of answers) {
+    if (answer instanceof Uint8Array) bytes.set(answer, at)
+    else answer.writeAnswer(bytes, at)
+    at += answer instanceof Uint8Array ? answer.length : answer.answerBytes
+  }
+  return bytes
 }

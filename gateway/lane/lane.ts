@@ -20,6 +20,7 @@ import { BATCH_COMMANDS_MAX } from '../../schemas/limits.ts'
 import type { Admission } from '../admission.ts'
 import { answerOf } from '../error-answers.ts'
 import { codeOf } from '../errors.ts'
+import { refuseUpgrade } from '../refuse-upgrade.ts'
 import type { Services } from '../services.ts'
 import { RETRY_AFTER_MS } from '../submit.ts'
 import { LaneConnection, type ConnectionContext } from './connection.ts'
@@ -31,6 +32,8 @@ import { takeIn } from './take-in.ts'
 export interface Lane {
   /** Connections open now. */
   count(): number
+  /** Of these, those whose peer still waits for something: an answer that is not known, or not written yet. */
+  unanswered(): number
   /** Takes over a connection that asked for the lane. */
   upgrade(request: IncomingMessage, socket: Socket, head: Buffer): void
   /** Takes no further requests; connections close as what is under way on them is answered. */
@@ -62,11 +65,12 @@ export function openLane(services: Services, admission: Admission): Lane {
 
   return {
     count: () => connections.size,
+    unanswered: () => [...connections].filter((connection) => connection.isAwaited).length,
     upgrade: (request, socket, head) => {
       if (request.method !== 'GET' || request.headers.upgrade?.toLowerCase() !== LANE_PROTOCOL)
-        return refuse(socket, '426 Upgrade Required')
+        return refuseUpgrade(socket, '426 Upgrade Required', `Upgrade: ${LANE_PROTOCOL}\r\n`)
       if (admission.draining || connections.size >= limits.laneConnectionsMax)
-        return refuse(socket, '503 Service Unavailable')
+        return refuseUpgrade(socket, '503 Service Unavailable')
       socket.write(
         `HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: ${LANE_PROTOCOL}\r\n\r\n`,
       )
@@ -86,12 +90,6 @@ export function openLane(services: Services, admission: Admission): Lane {
       for (const connection of connections) connection.destroy()
     },
   }
-}
-
-function refuse(socket: Socket, status: string): void {
-  socket.end(
-    `HTTP/1.1 ${status}\r\nConnection: close\r\nUpgrade: ${LANE_PROTOCOL}\r\nContent-Length: 0\r\n\r\n`,
-  )
 }
 
 /** What happens to a request, from its last byte to its answer. */
