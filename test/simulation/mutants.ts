@@ -46,9 +46,13 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'cut at the first bad frame, whatever testifies',
     patches: [
-      patch(RECOVERY, '    if (durable !== undefined)\n      throw new LogCorruptError({ file: relative(partition, segment), byte, sequence }, reason, durable)\n', ''), // prettier-ignore
-      patch(RECOVERY, '  if (mark !== undefined && end.sequence < mark.sequence)\n    throw new LogRegressedError(dir, end.sequence, mark.sequence, \'its own mark\')\n', ''), // prettier-ignore
-      patch(RECOVERY, '  if (mark?.segment === found.segment && mark.endByte > found.byte)\n    throw new LogRegressedError(dir, found.end.sequence, mark.sequence, \'its own mark\')\n', ''), // prettier-ignore
+      patch(RECOVERY, '    if (durable !== undefined)\n      throw', '    if (sequence < 0n)\n      throw'),
+      patch(RECOVERY, 'if (mark !== undefined && end.sequence < mark.sequence)', 'if (end.sequence < 0n)'),
+      patch(
+        RECOVERY,
+        'if (mark?.segment === found.segment && mark.endByte > found.byte)',
+        'if (found.byte < 0)',
+      ),
     ],
   },
   one(
