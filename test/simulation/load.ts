@@ -1,7 +1,12 @@
 /** What clients ask: commands of every kind, many of them wrong in every way that doors let pass. */
 import type { Command, CommandKind } from '../../schemas/commands.ts'
 import { makeUuidV7, type Id } from '../../schemas/ids.ts'
-import { AMOUNT_MAX, ID_AHEAD_MS_MAX, LINKED_TRANSFERS_MAX } from '../../schemas/limits.ts'
+import {
+  AMOUNT_MAX,
+  EVENT_ROW_BYTES_MAX,
+  ID_AHEAD_MS_MAX,
+  LINKED_TRANSFERS_MAX,
+} from '../../schemas/limits.ts'
 import { isAboutAccount } from './model-rules.ts'
 import { keyOf } from './model-state.ts'
 import type { Model } from './model.ts'
@@ -45,8 +50,9 @@ export class Load {
     const { load, writer } = this.options
     const commands: Command[] = []
     const count = random.between(1, load.commandsPerOfferMax)
-    const groupMax = Math.min(LINKED_TRANSFERS_MAX, Math.floor(writer.payloadBytes / 700))
-    const isTooLongPossible = writer.payloadBytes >= (LINKED_TRANSFERS_MAX + 2) * 216
+    // A group has to fit a frame, whatever its texts; what is left of one that is too long may be as long as is allowed.
+    const groupMax = Math.floor(writer.payloadBytes / EVENT_ROW_BYTES_MAX)
+    const isTooLongPossible = groupMax >= LINKED_TRANSFERS_MAX
     while (commands.length < count) {
       if (!random.chance(load.linked)) commands.push(this.command())
       else if (isTooLongPossible && random.chance(0.03))
