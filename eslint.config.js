@@ -19,10 +19,11 @@ const impure = [
 const mayImport = {
   schemas: [],
   eventlog: ['schemas'],
+  client: ['schemas'],
   writer: ['schemas', 'eventlog'],
   projectors: ['schemas', 'eventlog'],
   gateway: ['schemas', 'eventlog', 'writer', 'projectors'],
-  cli: ['schemas', 'eventlog', 'writer', 'projectors', 'gateway'],
+  cli: ['schemas', 'eventlog', 'client', 'writer', 'projectors', 'gateway'],
 }
 const ours = Object.keys(mayImport)
 

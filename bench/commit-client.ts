@@ -26,7 +26,7 @@ async function load(ask: ClientLoad): Promise<ClientResult> {
   const lanes: Lane[] = []
   try {
     for (let connection = 0; connection < ask.connections; connection++)
-      lanes.push(ask.kind === 'echo' ? await echoLane(ask.port) : await openBulk(ask.port))
+      lanes.push(ask.kind === 'echo' ? await echoLane(ask.port) : await bulkLane(ask.port))
     const before = process.cpuUsage()
     const result = await sendLoad(lanes, ask, ask.kind === 'echo' ? undefined : acknowledged)
     const { user, system } = process.cpuUsage(before)
@@ -34,11 +34,6 @@ async function load(ask: ClientLoad): Promise<ClientResult> {
   } finally {
     await Promise.all(lanes.map((lane) => lane.close()))
   }
-}
-
-function openBulk(port: number): Promise<Lane> {
-  if (bulkLane === undefined) throw new Error('there is no bulk lane to send this load over')
-  return bulkLane(port)
 }
 
 answerParent<ClientDialogue>({ load, acknowledged: () => acknowledged.toBytes() })

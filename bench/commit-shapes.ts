@@ -1,5 +1,4 @@
 /** The shapes of load that `commit` measures, as data. */
-import { bulkLane } from './lanes.ts'
 import type { BenchOptions } from './options.ts'
 
 export interface Shape {
@@ -37,7 +36,7 @@ export function shapesOf(options: BenchOptions): readonly Shape[] {
     { ...full, name: 'full load, in process', via: 'queue' },
     { ...half, name: 'half load, in process', via: 'queue' },
   ]
-  if (options.inProcess || bulkLane === undefined) return inProcess
+  if (options.inProcess) return inProcess
   return [
     { ...full, name: 'full load', via: 'bulk' },
     { ...half, name: 'half load', via: 'bulk' },

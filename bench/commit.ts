@@ -3,6 +3,8 @@
  * before they are acknowledged. Held against what the core alone reaches in the same run. Afterwards the log is replayed:
  * every acknowledged command stands in it, once.
  */
+import { LANE_RESULT_BYTES } from '../schemas/lane-results.ts'
+import { LANE_HEADER_BYTES } from '../schemas/lane.ts'
 import { COMMAND_SLOT_BYTES, EVENT_ROW_BYTES, FRAME_HEADER_BYTES } from '../schemas/limits.ts'
 import type { Benchmark } from './benchmark.ts'
 import { Session, type Measured } from './commit-session.ts'
@@ -10,7 +12,6 @@ import { shapesOf, type Shape } from './commit-shapes.ts'
 import { measureCore } from './core.ts'
 import { inNewFolder } from './data-folder.ts'
 import { Histogram } from './histogram.ts'
-import { MESSAGE_HEADER_BYTES, RESULT_BYTES } from './lanes.ts'
 import { describeMachine } from './machine.ts'
 import type { BenchOptions } from './options.ts'
 import { measureSha256, measureWriteSync } from './raw-limits.ts'
@@ -141,8 +142,8 @@ function runOf(measured: Measured, { accounts, seed, coreLimit, proof }: Common)
     cpuSeconds: measured.cpuSeconds,
     bytes: {
       written: measured.diskBytes,
-      received: made.commands * COMMAND_SLOT_BYTES + (overSockets ? messages * MESSAGE_HEADER_BYTES : 0),
-      sent: overSockets ? made.commands * RESULT_BYTES + messages * MESSAGE_HEADER_BYTES : 0,
+      received: made.commands * COMMAND_SLOT_BYTES + (overSockets ? messages * LANE_HEADER_BYTES : 0),
+      sent: overSockets ? made.commands * LANE_RESULT_BYTES + messages * LANE_HEADER_BYTES : 0,
     },
     limit,
     ratio: throughput / limit.value,

@@ -1,8 +1,9 @@
 /** A bare TCP server of Node's, in a process of its own: it reads messages of a known length, and answers each. */
 import { createServer, type AddressInfo } from 'node:net'
+import { LANE_RESULT_BYTES } from '../schemas/lane-results.ts'
+import { LANE_HEADER_BYTES } from '../schemas/lane.ts'
 import { COMMAND_SLOT_BYTES } from '../schemas/limits.ts'
 import { answerParent } from './child.ts'
-import { MESSAGE_HEADER_BYTES, RESULT_BYTES } from './lanes.ts'
 import { cpuBetween, RoleClock, type RoleCpu } from './role-cpu.ts'
 
 export type EchoDialogue = {
@@ -15,8 +16,8 @@ const clock = new RoleClock()
 const before = clock.now()
 
 function listen(batch: number): Promise<number> {
-  const messageBytes = MESSAGE_HEADER_BYTES + batch * COMMAND_SLOT_BYTES
-  const answer = new Uint8Array(MESSAGE_HEADER_BYTES + batch * RESULT_BYTES)
+  const messageBytes = LANE_HEADER_BYTES + batch * COMMAND_SLOT_BYTES
+  const answer = new Uint8Array(LANE_HEADER_BYTES + batch * LANE_RESULT_BYTES)
   const server = createServer({ noDelay: true }, (socket) => {
     let received = 0
     socket.on('error', () => undefined)

@@ -1,6 +1,9 @@
 /** Ways by which commands reach a writer, and an echo that reaches none: what a load is sent through. */
 import { connect, type Socket } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
+import { connectBulk } from '../client/client.ts'
+import { LANE_RESULT_BYTES, type LaneResults } from '../schemas/lane-results.ts'
+import { LANE_HEADER_BYTES } from '../schemas/lane.ts'
 import { COMMAND_SLOT_BYTES } from '../schemas/limits.ts'
 import type { Writer } from '../writer/writer.ts'
 
@@ -21,10 +24,6 @@ export interface Lane {
   send(slots: Uint8Array, count: number): Promise<LaneAnswer>
   close(): Promise<void>
 }
-
-/** Bytes in front of a message's commands, and for each result, as the bulk lane has them. */
-export const MESSAGE_HEADER_BYTES = 16
-export const RESULT_BYTES = 16
 
 /** The writer's own queue, in the writer's own process: what sockets cost is what this does not. */
 export function queueLane(writer: Writer): Lane {
@@ -80,12 +79,12 @@ export async function echoLane(port: number): Promise<Lane> {
   socket.on('close', () => {
     for (const { fail } of waiting) fail(new Error('the echo server went away'))
   })
-  const header = new Uint8Array(MESSAGE_HEADER_BYTES)
+  const header = new Uint8Array(LANE_HEADER_BYTES)
   return {
     send: (slots, count) =>
       new Promise((resolve, reject) => {
         waiting.push({
-          bytes: MESSAGE_HEADER_BYTES + count * RESULT_BYTES,
+          bytes: LANE_HEADER_BYTES + count * LANE_RESULT_BYTES,
           settle: () => resolve({ decided: 0, refused: 0, repeated: 0 }),
           fail: reject,
         })
@@ -107,5 +106,25 @@ function connected(port: number): Promise<Socket> {
   })
 }
 
-/** Opens a connection to a platform's bulk lane. Undefined in a build whose platform has none: then no shape goes over it. */
-export const bulkLane: ((port: number) => Promise<Lane>) | undefined = undefined
+/** Opens a connection to a platform's bulk lane, by the client that everybody uses. */
+export async function bulkLane(port: number): Promise<Lane> {
+  const client = await connectBulk({ url: `http://127.0.0.1:${port}` })
+  return {
+    async send(slots, count) {
+      const results = await client.submitSlots(slots, count)
+      const { decided, refused, faults, replayed } = results.tally()
+      if (faults > 0)
+        throw new Error(`${faults} of ${count} commands have no outcome: ${firstFault(results)}`)
+      return { decided, refused, repeated: replayed }
+    },
+    close: () => client.close(),
+  }
+}
+
+function firstFault(results: LaneResults): string {
+  for (let index = 0; index < results.count; index++) {
+    const result = results.at(index)
+    if (result?.status === 'fault') return result.code
+  }
+  return 'a result of another version'
+}

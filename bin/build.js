@@ -11,7 +11,18 @@ import path from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 
 export const root = path.dirname(path.dirname(fileURLToPath(import.meta.url)))
-const folders = ['schemas', 'eventlog', 'writer', 'projectors', 'gateway', 'cli', 'bench', 'examples', 'test/simulation']
+const folders = [
+  'schemas',
+  'eventlog',
+  'client',
+  'writer',
+  'projectors',
+  'gateway',
+  'cli',
+  'bench',
+  'examples',
+  'test/simulation',
+]
 const stampFile = path.join(root, 'dist', 'build-stamp')
 
 /** @returns {string[]} every TypeScript source that is part of the program, tests left out */

@@ -107,6 +107,16 @@ export type CommandResult =
   /** Never decided, or the outcome is not known: LANE_FAULT_MEANINGS says which, and whether to send it again. */
   | { readonly status: 'fault'; readonly code: LaneFault }
 
+/** How many of a request's results say what. */
+export interface LaneTally {
+  /** Accepted or refused. */
+  readonly decided: number
+  readonly refused: number
+  readonly faults: number
+  /** Decided before this request. */
+  readonly replayed: number
+}
+
 /** The results of one request, read where they stand: nothing is made until it is asked for. */
 export class LaneResults {
   readonly count: number
@@ -140,11 +150,20 @@ export class LaneResults {
     return this.#view.getBigUint64(index * LANE_RESULT_BYTES + 8, true)
   }
 
-  /** How many have this status. */
-  countOf(status: number): number {
-    let count = 0
-    for (let index = 0; index < this.count; index++) if (this.status(index) === status) count++
-    return count
+  /** Counts in one walk that makes nothing of a single result. What is none of this version counts as a fault. */
+  tally(): LaneTally {
+    let refused = 0
+    let accepted = 0
+    let replayed = 0
+    for (let byte = 0; byte < this.count * LANE_RESULT_BYTES; byte += LANE_RESULT_BYTES) {
+      const word = this.#view.getInt32(byte, true)
+      const status = word & 0xff
+      if (status === LANE_STATUS.accepted) accepted++
+      else if (status === LANE_STATUS.refused) refused++
+      if ((word & (LANE_REPLAYED << 8)) !== 0) replayed++
+    }
+    const decided = accepted + refused
+    return { decided, refused, faults: this.count - decided, replayed }
   }
 
   /** The result in words; undefined where it is none of this version. */

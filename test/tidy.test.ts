@@ -10,6 +10,7 @@ const root = path.dirname(path.dirname(fileURLToPath(import.meta.url)))
 const FOLDERS = [
   'schemas',
   'eventlog',
+  'client',
   'writer',
   'projectors',
   'gateway',
@@ -41,10 +42,11 @@ const documents = [
 const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   schemas: [],
   eventlog: ['schemas'],
+  client: ['schemas'],
   writer: ['schemas', 'eventlog'],
   projectors: ['schemas', 'eventlog'],
   gateway: ['schemas', 'eventlog', 'writer', 'projectors'],
-  cli: ['schemas', 'eventlog', 'writer', 'projectors', 'gateway'],
+  cli: ['schemas', 'eventlog', 'client', 'writer', 'projectors', 'gateway'],
 }
 
 describe('the code', () => {
@@ -81,7 +83,7 @@ describe('the code', () => {
 
   test('only the configuration reads the environment', () => {
     const readers = sources
-      .filter(({ name }) => /^(schemas|eventlog|writer|projectors|gateway|cli|examples)\//.test(name))
+      .filter(({ name }) => /^(schemas|eventlog|client|writer|projectors|gateway|cli|examples)\//.test(name))
       .filter(({ name, text }) => !name.endsWith('.test.ts') && text.includes('process.env'))
     expect(readers.map(({ name }) => name)).toEqual(['cli/config.ts'])
   })
