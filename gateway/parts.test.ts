@@ -10,7 +10,8 @@ import { makeUuidV7, NIL_ID, type Id } from '../schemas/ids.ts'
 import { createFileImportRegistry } from './import-registry.ts'
 import { PendingCommands } from './pending.ts'
 import { SharedReads } from './read-sharing.ts'
-import { ID_WORDS, putIdWords } from './rows.ts'
+import { RecentEvents } from './recent-events.ts'
+import { ID_WORDS, idWords, putIdWords } from './rows.ts'
 import { BoundedQueue, END, pullStream } from './streams.ts'
 import { formatTime, parseTime } from './times.ts'
 import { decodeCursor, decodePosition, encodeCursor, encodePosition } from './tokens.ts'
@@ -69,6 +70,7 @@ describe('pending commands', () => {
             pending.add({
             count: to - from, ids, offeredAtMs: 0,
             onEvent: (index, rows, byte) => settle(index, `event ${rows.isTransfer(byte, ids, index * ID_WORDS)}`),
+            onEarlier: (index) => settle(index, 'earlier'),
             onSilent: (index) => settle(index, 'silent'),
             onUnknown: (index) => settle(index, 'unknown'),
           }, BigInt(from)) // prettier-ignore
@@ -99,7 +101,82 @@ describe('pending commands', () => {
     )
   })
 
-  test('the same id twice in one frame: the first has the event, the second is a repeat', () => {
+  test('what is called certain is the outcome of that very command, whoever else used its id, and whatever was given up', () => {
+    const command = fc.record({
+      ours: fc.boolean(),
+      id: fc.nat(6),
+      givenUp: fc.boolean(),
+      cutBehind: fc.boolean(),
+    })
+    fc.assert(
+      fc.property(
+        fc.array(command, { maxLength: 40 }),
+        fc.constantFrom(0, 1e6),
+        (commands, generationBytes) => {
+          const pending = new PendingCommands(new RecentEvents(generationBytes))
+          const firstOf = new Map<number, number>()
+          commands.forEach(({ id }, index) => firstOf.has(id) || firstOf.set(id, index))
+          const told = new Map<number, string>()
+          commands.forEach(({ ours, id, givenUp }, index) => {
+            if (!ours) return
+            const ids = idWords(idOf(id))
+            const tell = (how: string): void => {
+              expect(told.has(index)).toBe(false)
+              told.set(index, how)
+            }
+            const first = firstOf.get(id)!
+            pending.add(
+              {
+                count: 1,
+                ids,
+                // The oldest are given up, from wherever in the middle the time is.
+                offeredAtMs: givenUp ? index : 1_000 + index,
+                onEvent: (_, rows, byte, isCertain) => {
+                  expect(rows.sequence(byte)).toBe(BigInt(first))
+                  if (isCertain) expect(first).toBe(index)
+                  tell(isCertain ? 'certain' : 'uncertain')
+                },
+                onEarlier: (_, rows, byte) => {
+                  expect(rows.sequence(byte)).toBe(BigInt(first))
+                  expect(first).not.toBe(index)
+                  tell('earlier')
+                },
+                onSilent: () => {
+                  expect(first).not.toBe(index)
+                  tell('silent')
+                },
+                onUnknown: () => tell('unknown'),
+              },
+              BigInt(index),
+            )
+          })
+          pending.settle(frameOf([], 0n))
+          pending.giveUp(1_000)
+          let done = 0
+          commands.forEach(({ cutBehind }, index) => {
+            if (!cutBehind && index < commands.length - 1) return
+            const events = commands
+              .slice(done, index + 1)
+              .flatMap(({ id }, at) =>
+                firstOf.get(id) === done + at ? [{ ...eventOf(idOf(id)), sequence: BigInt(done + at) }] : [],
+              )
+            pending.settle(frameOf(events, BigInt(index + 1)))
+            done = index + 1
+          })
+          expect([...told.keys()].sort((a, b) => a - b)).toEqual(
+            commands.flatMap(({ ours }, index) => (ours ? [index] : [])),
+          )
+          if (commands.every(({ ours, givenUp }) => ours && !givenUp))
+            for (const [index, how] of told)
+              if (firstOf.get(commands[index]!.id) === index) expect(how).toBe('certain')
+          if (generationBytes > 0) expect([...told.values()]).not.toContain('silent')
+        },
+      ),
+      { numRuns: 300 },
+    )
+  })
+
+  test('the same id twice in one frame: the first has the event, the second is told that it came earlier', () => {
     const pending = new PendingCommands()
     const told: string[] = []
     const ids = new Int32Array(ID_WORDS)
@@ -107,10 +184,10 @@ describe('pending commands', () => {
     for (const offset of [0n, 1n])
       pending.add({
         count: 1, ids, offeredAtMs: 0,
-        onEvent: () => told.push(`event ${offset}`), onSilent: () => told.push(`silent ${offset}`), onUnknown: () => told.push('unknown'),
+        onEvent: () => told.push(`event ${offset}`), onEarlier: () => told.push(`earlier ${offset}`), onSilent: () => told.push('silent'), onUnknown: () => told.push('unknown'),
       }, offset) // prettier-ignore
     pending.settle(frameOf([eventOf(idOf(7))], 2n))
-    expect(told).toEqual(['event 0', 'silent 1'])
+    expect(told).toEqual(['event 0', 'earlier 1'])
   })
 
   test('what is given up is told as unknown once, and a late frame settles it no more', () => {
@@ -119,7 +196,7 @@ describe('pending commands', () => {
     const ids = new Int32Array(ID_WORDS)
     pending.add({
       count: 1, ids, offeredAtMs: 5,
-      onEvent: () => told.push('event'), onSilent: () => told.push('silent'), onUnknown: () => told.push('unknown'),
+      onEvent: () => told.push('event'), onEarlier: () => told.push('earlier'), onSilent: () => told.push('silent'), onUnknown: () => told.push('unknown'),
     }, 0n) // prettier-ignore
     pending.giveUp(5)
     expect(told).toEqual([])

@@ -11,6 +11,7 @@
  * it) a row may be the outcome of what that one asked, so it is handed over as uncertain: its body has to be compared.
  */
 import type { Frame } from '../schemas/frames.ts'
+import { RecentEvents } from './recent-events.ts'
 import { FrameRows, ID_WORDS } from './rows.ts'
 
 /** Commands of one offer, in order. */
@@ -25,7 +26,9 @@ export interface PendingBatch {
    * @param isCertain false: it may be the outcome of another command with the same id; compare the fingerprints
    */
   onEvent(index: number, rows: FrameRows, byte: number, isCertain: boolean): void
-  /** The command at `index` was consumed with this frame and made no event. */
+  /** The command at `index` made no event: its id had made this one before, which is therefore the id's outcome. */
+  onEarlier(index: number, rows: FrameRows, byte: number): void
+  /** The command at `index` was consumed with this frame and made no event, nor did its id lately. */
   onSilent(index: number, frame: Frame): void
   /** The outcomes from `index` on will not be known in time, or never. */
   onUnknown(index: number): void
@@ -44,6 +47,11 @@ export class PendingCommands {
   #count = 0
   /** Offset behind the last command that a frame consumed; undefined before the first frame. */
   #consumed: bigint | undefined
+  readonly #recent: RecentEvents
+
+  constructor(recent = new RecentEvents()) {
+    this.#recent = recent
+  }
 
   /** Commands whose outcome is waited for. */
   get count(): number {
@@ -59,6 +67,7 @@ export class PendingCommands {
   settle(frame: Frame): void {
     const consumed = this.#consumed
     this.#consumed = frame.nextCommandOffset
+    this.#recent.add(frame)
     const first = this.#entries[0]
     if (first === undefined || first.firstOffset + BigInt(first.settled) >= frame.nextCommandOffset) return
     const matcher = new Matcher(new FrameRows(frame))
@@ -86,9 +95,15 @@ export class PendingCommands {
       const byte = isCertain
         ? matcher.next(batch.ids, index * ID_WORDS)
         : matcher.find(batch.ids, index * ID_WORDS)
-      if (byte < 0) batch.onSilent(index, frame)
-      else batch.onEvent(index, matcher.rows, byte, isCertain)
+      if (byte >= 0) batch.onEvent(index, matcher.rows, byte, isCertain)
+      else this.#settleSilent(batch, index, frame)
     }
+  }
+
+  #settleSilent(batch: PendingBatch, index: number, frame: Frame): void {
+    const earlier = this.#recent.find(batch.ids, index * ID_WORDS)
+    if (earlier === undefined) batch.onSilent(index, frame)
+    else batch.onEarlier(index, earlier.rows, earlier.byte)
   }
 
   /** Gives up on offers from before `beforeMs`; offers are in order of age. */

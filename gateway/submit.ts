@@ -3,18 +3,19 @@ import { encodeCommands, commandSlots, type Command } from '../schemas/commands.
 import { decodeEvent } from '../schemas/events.ts'
 import { fingerprintOf } from '../schemas/fingerprint.ts'
 import type { Frame } from '../schemas/frames.ts'
-import { formatId, isNilId, NIL_ID } from '../schemas/ids.ts'
+import { formatId, isNilId, NIL_ID, type Id } from '../schemas/ids.ts'
 import { BATCH_COMMANDS_MAX, COMMAND_SLOT_BYTES } from '../schemas/limits.ts'
 import { partitionOf } from '../schemas/partitions.ts'
 import { refusalOf } from '../schemas/refusals.ts'
 import type { Writer } from '../writer/writer.ts'
 import type { GatewayLimits } from './bounds.ts'
 import { fault, type Fault } from './errors.ts'
-import { eventRowOf, type Outcome } from './outcomes.ts'
+import { eventRowOf, idRefusal, type Outcome } from './outcomes.ts'
 import { PendingCommands, type PendingBatch } from './pending.ts'
 import type { FrameRows } from './rows.ts'
 import { ID_WORDS, putIdWords } from './rows.ts'
 import { settleRepeat } from './settle-repeat.ts'
+import type { Place } from './tokens.ts'
 import type { Views } from './views.ts'
 
 /** A command's outcome, or why it is not known. */
@@ -192,17 +193,18 @@ class Batch implements PendingBatch {
   }
 
   onEvent(index: number, rows: FrameRows, byte: number, isCertain: boolean): void {
-    const command = this.#commands[index]!
-    if (!isCertain && rows.fingerprint(byte) !== this.#fingerprint(index))
-      return this.onSilent(index, rows.frame)
-    const refusal = rows.refusal(byte)
-    this.#settle(index, {
-      id: command.id,
-      place: { partition: rows.frame.partition, sequence: rows.sequence(byte) },
-      refusal: refusal === 0 ? undefined : refusalOf(refusal),
-      replayed: false,
-      event: () => eventRowOf(decodeEvent(rows.frame.payload, byte)),
-    })
+    if (!isCertain && !this.#isSameBody(index, rows, byte)) return this.onEarlier(index, rows, byte)
+    this.#settle(index, outcomeAt(this.#commands[index]!.id, rows, byte, false))
+  }
+
+  onEarlier(index: number, rows: FrameRows, byte: number): void {
+    const { id } = this.#commands[index]!
+    this.#settle(
+      index,
+      this.#isSameBody(index, rows, byte)
+        ? outcomeAt(id, rows, byte, true)
+        : idRefusal(id, 'id_reused', placeAt(rows, byte)),
+    )
   }
 
   onSilent(index: number, frame: Frame): void {
@@ -218,13 +220,30 @@ class Batch implements PendingBatch {
       this.#settle(rest, unknownOutcome(this.#commands[rest]!))
   }
 
-  #fingerprint(index: number): bigint {
+  #isSameBody(index: number, rows: FrameRows, byte: number): boolean {
     const from = this.#slotOf[index]! * COMMAND_SLOT_BYTES
-    return fingerprintOf(this.#slots.subarray(from, this.#slotOf[index + 1]! * COMMAND_SLOT_BYTES))
+    const end = this.#slotOf[index + 1]! * COMMAND_SLOT_BYTES
+    return rows.fingerprint(byte) === fingerprintOf(this.#slots.subarray(from, end))
   }
 
   #settle(index: number, settled: Settled): void {
     this.#settled[index] = settled
     if (--this.#left === 0) this.#resolve(this.#settled)
+  }
+}
+
+function placeAt(rows: FrameRows, byte: number): Place {
+  return { partition: rows.frame.partition, sequence: rows.sequence(byte) }
+}
+
+/** The outcome that the row at `byte` states. */
+function outcomeAt(id: Id, rows: FrameRows, byte: number, replayed: boolean): Outcome {
+  const refusal = rows.refusal(byte)
+  return {
+    id,
+    place: placeAt(rows, byte),
+    refusal: refusal === 0 ? undefined : refusalOf(refusal),
+    replayed,
+    event: () => eventRowOf(decodeEvent(rows.frame.payload, byte)),
   }
 }

@@ -4,6 +4,7 @@ import { fingerprintOf } from '../../schemas/fingerprint.ts'
 import type { Frame } from '../../schemas/frames.ts'
 import {
   LANE_FAULTS,
+  LANE_ID_REFUSALS,
   LANE_REPLAYED,
   LANE_RESULT_BYTES,
   LANE_RESULT_WORDS,
@@ -27,6 +28,8 @@ export interface RequestContext {
 }
 
 const { accepted, refused, fault } = LANE_STATUS
+const REPLAYED = LANE_REPLAYED << 8
+const REUSED = refused | (LANE_ID_REFUSALS.id_reused << 16)
 const TEXT_LENGTHS = SLOT.textLengths * 2
 
 export class LaneRequest implements PendingBatch {
@@ -71,17 +74,15 @@ export class LaneRequest implements PendingBatch {
   }
 
   onEvent(index: number, rows: FrameRows, byte: number, isCertain: boolean): void {
-    if (!isCertain && rows.fingerprint(byte) !== fingerprintOf(this.#slotsOf(index)))
-      return this.onSilent(index, rows.frame)
+    if (!isCertain && !this.#isSameBody(index, rows, byte)) return this.onEarlier(index, rows, byte)
     const refusal = rows.refusal(byte)
-    const { results } = this.memory
-    const at = index * LANE_RESULT_WORDS
-    const word = byte >>> 2
-    results[at] = refusal === 0 ? accepted : refused | (refusal << 16)
-    results[at + 1] = rows.frame.partition
-    results[at + 2] = rows.words[word]!
-    results[at + 3] = rows.words[word + 1]!
-    if (--this.#left === 0) this.#onDone(this)
+    this.#putPlace(index, refusal === 0 ? accepted : refused | (refusal << 16), rows, byte)
+  }
+
+  onEarlier(index: number, rows: FrameRows, byte: number): void {
+    const refusal = rows.refusal(byte)
+    const first = refusal === 0 ? accepted | REPLAYED : refused | REPLAYED | (refusal << 16)
+    this.#putPlace(index, this.#isSameBody(index, rows, byte) ? first : REUSED, rows, byte)
   }
 
   onSilent(index: number, frame: Frame): void {
@@ -115,6 +116,22 @@ export class LaneRequest implements PendingBatch {
 
   fail(index: number, why: LaneFault): void {
     this.#put(index, fault | (LANE_FAULTS[why] << 16), 0, 0n)
+  }
+
+  #isSameBody(index: number, rows: FrameRows, byte: number): boolean {
+    return rows.fingerprint(byte) === fingerprintOf(this.#slotsOf(index))
+  }
+
+  /** A result that an event states: no object and no big integer, because nearly every one passes here. */
+  #putPlace(index: number, first: number, rows: FrameRows, byte: number): void {
+    const { results } = this.memory
+    const at = index * LANE_RESULT_WORDS
+    const word = byte >>> 2
+    results[at] = first
+    results[at + 1] = rows.frame.partition
+    results[at + 2] = rows.words[word]!
+    results[at + 3] = rows.words[word + 1]!
+    if (--this.#left === 0) this.#onDone(this)
   }
 
   #put(index: number, first: number, partition: number, sequence: bigint): void {
