@@ -6,17 +6,17 @@
  * only when somebody asks. Two generations: when the younger is full, the older one is forgotten.
  */
 import type { Frame } from '../schemas/frames.ts'
-import { EVENT_ROW_BYTES } from '../schemas/limits.ts'
 import { FrameRows } from './rows.ts'
 
 /** Bytes of frames in one generation. Two of them are the window in which the log keeps its newest frames anyway. */
 const GENERATION_BYTES = 32 * 1024 * 1024
 /** What a frame costs beside its bytes: so many small ones do not add up unseen. */
 const FRAME_OVERHEAD_BYTES = 1_024
-/** Entries of an index that begins; it doubles when it is half full. */
+/** Entries of the first index; it doubles when it is three quarters full. */
 const ENTRIES_MIN = 1_024
-/** An entry: a row's frame, counted from 1 (0: no entry), and the word of 8 bytes at which it begins. */
-const ENTRY_WORDS = 2
+const FILL_MAX = 0.75
+/** An entry: a row's frame, counted from 1 (0: no entry), the byte at which it begins, and the key of its id. */
+const ENTRY_WORDS = 3
 
 /** Where an event stands. */
 export interface FoundRow {
@@ -26,8 +26,8 @@ export interface FoundRow {
 
 export class RecentEvents {
   readonly #generationBytes: number
-  #younger = new Generation()
-  #older = new Generation()
+  #younger = new Generation(ENTRIES_MIN)
+  #older = new Generation(ENTRIES_MIN)
 
   constructor(generationBytes = GENERATION_BYTES) {
     this.#generationBytes = generationBytes
@@ -38,7 +38,7 @@ export class RecentEvents {
     if (frame.count === 0) return
     if (this.#younger.bytes >= this.#generationBytes) {
       this.#older = this.#younger
-      this.#younger = new Generation()
+      this.#younger = new Generation(this.#older.entries)
     }
     this.#younger.add(frame)
   }
@@ -54,8 +54,17 @@ class Generation {
   readonly #frames: Frame[] = []
   /** Those of the frames that the index covers. */
   readonly #indexed: FrameRows[] = []
-  #entries = new Int32Array(ENTRIES_MIN * ENTRY_WORDS)
+  #entries: Int32Array
   #used = 0
+
+  /** @param entries a power of two: as many as the generation before came to need */
+  constructor(entries: number) {
+    this.#entries = new Int32Array(entries * ENTRY_WORDS)
+  }
+
+  get entries(): number {
+    return this.#entries.length / ENTRY_WORDS
+  }
 
   add(frame: Frame): void {
     this.#frames.push(frame)
@@ -65,14 +74,13 @@ class Generation {
   find(ids: Int32Array, at: number): FoundRow | undefined {
     while (this.#indexed.length < this.#frames.length) this.#index(this.#frames[this.#indexed.length]!)
     const entries = this.#entries
-    const mask = entries.length - 1
-    for (
-      let entry = entryOf(ids[at + 2]!, mask);
-      entries[entry] !== 0;
-      entry = (entry + ENTRY_WORDS) & mask
-    ) {
+    const mask = this.entries - 1
+    const key = ids[at + 2]!
+    for (let slot = slotOf(key, mask); entries[slot * ENTRY_WORDS] !== 0; slot = (slot + 1) & mask) {
+      const entry = slot * ENTRY_WORDS
+      if (entries[entry + 2] !== key) continue
       const rows = this.#indexed[entries[entry]! - 1]!
-      const byte = entries[entry + 1]! * 8
+      const byte = entries[entry + 1]!
       if (rows.isTransfer(byte, ids, at)) return { rows, byte }
     }
     return undefined
@@ -80,38 +88,35 @@ class Generation {
 
   #index(frame: Frame): void {
     const rows = new FrameRows(frame)
-    this.#indexed.push(rows)
-    const rowsMax = Math.ceil(rows.end / EVENT_ROW_BYTES)
-    while ((this.#used + rowsMax) * 2 * ENTRY_WORDS > this.#entries.length) this.#grow()
-    for (let byte = 0; byte < rows.end; byte = rows.after(byte)) {
+    const number = this.#indexed.push(rows)
+    while (this.#used + frame.count > this.entries * FILL_MAX) this.#grow()
+    const entries = this.#entries
+    const mask = this.entries - 1
+    for (let byte = 0, end = rows.end; byte < end; byte = rows.after(byte))
       // A hold that has expired has its event under the hold's own id: not the outcome of any command.
-      if (rows.isTimer(byte)) continue
-      put(this.#entries, rows.transferKey(byte), this.#indexed.length, byte / 8)
-      this.#used += 1
-    }
+      if (!rows.isTimer(byte)) put(entries, mask, rows.transferKey(byte), number, byte)
+    this.#used += frame.count
   }
 
   #grow(): void {
-    const grown = new Int32Array(this.#entries.length * 2)
-    for (let entry = 0; entry < this.#entries.length; entry += ENTRY_WORDS) {
-      const frame = this.#entries[entry]!
-      if (frame === 0) continue
-      const word = this.#entries[entry + 1]!
-      put(grown, this.#indexed[frame - 1]!.transferKey(word * 8), frame, word)
-    }
-    this.#entries = grown
+    const old = this.#entries
+    this.#entries = new Int32Array(old.length * 2)
+    const mask = this.entries - 1
+    for (let entry = 0; entry < old.length; entry += ENTRY_WORDS)
+      if (old[entry] !== 0) put(this.#entries, mask, old[entry + 2]!, old[entry]!, old[entry + 1]!)
   }
 }
 
-/** Index of the entry at which the probing for a key begins. */
-function entryOf(key: number, mask: number): number {
-  return (Math.imul(key, 0x9e3779b1) >>> 1) & mask & ~(ENTRY_WORDS - 1)
+/** The slot at which the probing for a key begins. */
+function slotOf(key: number, mask: number): number {
+  return Math.imul(key, 0x9e3779b1) & mask
 }
 
-function put(entries: Int32Array, key: number, frame: number, word: number): void {
-  const mask = entries.length - 1
-  let entry = entryOf(key, mask)
-  while (entries[entry] !== 0) entry = (entry + ENTRY_WORDS) & mask
+function put(entries: Int32Array, mask: number, key: number, frame: number, byte: number): void {
+  let slot = slotOf(key, mask)
+  while (entries[slot * ENTRY_WORDS] !== 0) slot = (slot + 1) & mask
+  const entry = slot * ENTRY_WORDS
   entries[entry] = frame
-  entries[entry + 1] = word
+  entries[entry + 1] = byte
+  entries[entry + 2] = key
 }

@@ -41,7 +41,7 @@ export class LaneRequest implements PendingBatch {
   readonly #context: RequestContext
   readonly #onDone: (request: LaneRequest) => void
   #left: number
-  /** Slot at which each command begins, once it was asked for. */
+  /** Slot at which each command begins, where some have texts, once it was asked for. */
   #slotOf: Uint32Array | undefined
 
   /** @param onDone called once, when every command has its result */
@@ -158,6 +158,8 @@ export class LaneRequest implements PendingBatch {
   }
 
   #slotsOf(index: number): Uint8Array {
+    if (this.slots.length === this.count * COMMAND_SLOT_BYTES)
+      return this.memory.bytes.subarray(index * COMMAND_SLOT_BYTES, (index + 1) * COMMAND_SLOT_BYTES)
     this.#slotOf ??= this.#findSlots()
     const from = this.#slotOf[index]! * COMMAND_SLOT_BYTES
     return this.memory.bytes.subarray(from, this.#slotOf[index + 1]! * COMMAND_SLOT_BYTES)
