@@ -64,7 +64,7 @@ export type RestartDialogue = {
 async function build(ask: BuildAsk): Promise<Built> {
   const { dataDir, accounts, seed, unlimited } = ask
   const generator = new CommandGenerator(workloadOf(ask.workload), { accounts, seed, unlimited })
-  const options = { dataDir, snapshotEveryEvents: NEVER }
+  const options = { dataDir, snapshots: { everyEvents: NEVER } }
   const first = await startEmbeddedWriter({ ...options, core: { accountsInitial: accounts } })
   const covered = await fillLog(first, generator, accounts, ask.commands)
   await first.stop()
@@ -84,7 +84,7 @@ async function start({ dataDir }: { readonly dataDir: string }): Promise<Started
   const clock = new RoleClock()
   const before = clock.now()
   const startedMs = performance.now()
-  const writer = await startEmbeddedWriter({ dataDir, snapshotEveryEvents: NEVER })
+  const writer = await startEmbeddedWriter({ dataDir, snapshots: { everyEvents: NEVER } })
   const milliseconds = performance.now() - startedMs
   const cpuSeconds = cpuBetween(before, clock.now())
   const rssBytes = processStatusBytes('VmRSS')

@@ -96,7 +96,7 @@ const logFiles = (() => {
 const SNAPSHOT = '/data/s.snap'
 const snapshotBytes = (() => {
   const disk = createMemoryDisk()
-  const position = { partition: 0, sequence: 6n, epoch: 1n, chainHash: new Uint8Array(32).fill(1), nextCommandOffset: 6n, nextCommandIndex: 0 }
+  const position = { partition: 0, sequence: 6n, epoch: 1n, chainHash: new Uint8Array(32).fill(1), nextCommandOffset: 6n, nextCommandIndex: 0, takenAtNs: 1n }
   writeSnapshotFile(disk, SNAPSHOT, { ...position, sections: harness.core.save() })
   return disk.files().get(SNAPSHOT)!
 })() // prettier-ignore
@@ -252,7 +252,12 @@ const DECODERS: readonly Decoder[] = [
     repair(bytes) {
       if (bytes.length < 128) return
       new DataView(bytes.buffer, bytes.byteOffset).setBigUint64(40, BigInt(bytes.length), true)
-      bytes.set(createHash('sha256').update(bytes.subarray(0, -32)).digest(), bytes.length - 32)
+      // One chunk, and the hash of its hash.
+      for (const [from, end] of [
+        [0, -64],
+        [-64, -32],
+      ] as const)
+        bytes.set(createHash('sha256').update(bytes.subarray(from, end)).digest(), bytes.length + end)
     },
     share: 0.5,
   },

@@ -15,20 +15,34 @@ import type { SlabShare } from '../eventlog/file/slabs.ts'
 import type { LogHead } from '../eventlog/ports.ts'
 import type { CoreOptions } from './core/core.ts'
 import type { Replayed } from './recovery.ts'
+import type { SnapshotRuleOptions } from './snapshot-rule.ts'
 import type { PassedOver } from './snapshot.ts'
 
 /** The core thread's workerData. */
 export interface CoreThreadStart {
   readonly dataDir: string
   readonly core: CoreOptions
-  readonly snapshotEveryEvents: bigint
+  readonly snapshotRule: SnapshotRuleOptions
+  /** Snapshots to keep, the newest included. */
+  readonly snapshotsKept: number
   /** STATUS_WORDS words of 64 bits, which the core thread keeps up to date. */
   readonly status: SharedArrayBuffer
 }
 
 /** Words of the shared status. */
-export const STATUS = { accounts: 0, holdsOpen: 1, snapshotSequence: 2 } as const
-export const STATUS_WORDS = 3
+export const STATUS = {
+  accounts: 0,
+  holdsOpen: 1,
+  /** Of the newest usable snapshot; 0 where there is none. */
+  snapshotSequence: 2,
+  snapshotTakenAtNs: 3,
+  snapshotBytes: 4,
+  /** −1: an earlier writer made it. */
+  snapshotDurationMs: 5,
+  /** 1 while one is made. */
+  snapshotUnderWay: 6,
+} as const
+export const STATUS_WORDS = 7
 
 /** Main thread → core thread. */
 export type MainToCore = Recover | FromThenOn

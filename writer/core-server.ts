@@ -7,7 +7,8 @@ import type { CoreToLog, FrameReceipt, LogToCore } from '../eventlog/file/log-me
 import type { LogHead } from '../eventlog/ports.ts'
 import type { WalletCore } from './core/core.ts'
 import { WriterLoop, type CommandBatch, type Slab } from './loop.ts'
-import { SnapshotKeeper, type SnapshotKeeperStart } from './snapshot-keeper.ts'
+import { SnapshotKeeper, type KeptSnapshot, type SnapshotPorts } from './snapshot-keeper.ts'
+import type { SnapshotRuleOptions } from './snapshot-rule.ts'
 
 /** Longest sleep until a hold's deadline is looked at again: the wall clock may be set meanwhile. */
 const SLEEP_MS_MAX = 1_000
@@ -37,8 +38,8 @@ export interface CoreServerPorts {
   soon(task: () => void): void
   /** Runs a task after so many milliseconds, in place of the one set before; undefined: only forgets that one. */
   wakeAfter(ms: number | undefined, task: () => void): void
-  /** Writes a snapshot durably without stopping the loop. Rejects if that failed. */
-  save: SnapshotKeeperStart['save']
+  /** Begins the file of a snapshot, off this thread. */
+  beginSnapshot: SnapshotPorts['begin']
 }
 
 export interface CoreServerStart {
@@ -47,16 +48,14 @@ export interface CoreServerStart {
   readonly core: WalletCore
   /** Where the log ends. */
   readonly head: LogHead
-  /** Events between two snapshots, at least. */
-  readonly snapshotEveryEvents: bigint
-  /** Sequence of the newest usable snapshot, 0 if there is none. */
-  readonly snapshotSequence: bigint
+  readonly snapshotRule: SnapshotRuleOptions
+  /** The newest usable snapshot, if there is one. */
+  readonly newestSnapshot: KeptSnapshot | undefined
 }
 
 export class CoreServer {
   /** The epoch of every frame of this writer. */
   readonly epoch: bigint
-  private readonly core: WalletCore
   private readonly ports: CoreServerPorts
   private readonly loop: WriterLoop
   private readonly keeper: SnapshotKeeper
@@ -70,7 +69,6 @@ export class CoreServer {
   /** Hands over the opening frame. Throws if no slab is free for it. */
   constructor(start: CoreServerStart, ports: CoreServerPorts) {
     const { core, head } = start
-    this.core = core
     this.ports = ports
     this.epoch = head.epoch + 1n
     this.loop = new WriterLoop(
@@ -83,26 +81,39 @@ export class CoreServer {
         },
       },
     )
-    this.keeper = new SnapshotKeeper({
-      save: ports.save,
-      nowMs: () => ports.nowMs(),
-      partition: start.partition,
-      epoch: this.epoch,
-      everyEvents: start.snapshotEveryEvents,
-      newestSequence: start.snapshotSequence,
-      saved: () => {
-        ports.changed()
+    this.keeper = new SnapshotKeeper(
+      {
+        core,
+        partition: start.partition,
+        epoch: this.epoch,
+        rule: start.snapshotRule,
+        newest: start.newestSnapshot,
       },
-      notice: (line) => {
-        ports.notice(line)
+      {
+        nowNs: () => ports.nowNs(),
+        nowMs: () => ports.nowMs(),
+        soon: (task) => {
+          ports.soon(task)
+        },
+        begin: (position, sections, listener) => ports.beginSnapshot(position, sections, listener),
+        changed: () => {
+          ports.changed()
+        },
+        notice: (line) => {
+          ports.notice(line)
+        },
       },
-    })
+    )
     if (!this.loop.open()) throw new Error('no slab is free for the opening frame')
   }
 
-  /** Sequence of the newest usable snapshot, 0 if there is none. */
-  snapshotSequence(): bigint {
-    return this.keeper.newestSequence
+  /** The newest snapshot that a start can use, if there is one. */
+  newestSnapshot(): KeptSnapshot | undefined {
+    return this.keeper.newest
+  }
+
+  isSnapshotUnderWay(): boolean {
+    return this.keeper.isUnderWay()
   }
 
   /** Takes a batch that was wanted. */
@@ -153,31 +164,39 @@ export class CoreServer {
     if (this.isStopped) return
     const step = this.loop.step()
     if (step === 'framed') {
-      if (!this.isStopping) this.keeper.offer(this.core, this.loop.frames)
+      if (!this.isStopping) this.keeper.framed(this.loop.frames)
       this.askForBatches()
       this.stepSoon()
     }
-    this.ports.changed()
-    this.sleepUntilDeadline()
     // All that was taken is decided and durable.
     const isDrained = step === 'idle' && !this.loop.hasCommands() && this.framesDurable === this.loop.frames
+    if (isDrained && !this.isStopping) this.keeper.quiet(this.loop.frames, this.lastReceipt!)
+    this.ports.changed()
+    this.sleep()
     if (!this.isStopping || !isDrained) return
     this.isStopped = true
     this.ports.wakeAfter(undefined, () => undefined)
     void this.finish()
   }
 
-  private sleepUntilDeadline(): void {
-    const deadlineNs = this.loop.nextDeadlineNs()
-    const isAsleep = deadlineNs !== 0n && !this.isStepDue
-    const leftMs = Number((deadlineNs - this.ports.nowNs()) / 1_000_000n) + 1
-    this.ports.wakeAfter(isAsleep ? Math.max(1, Math.min(leftMs, SLEEP_MS_MAX)) : undefined, () => {
+  /** Until the next hold ends, or long enough that a snapshot is kept because nothing happens. */
+  private sleep(): void {
+    const waits: number[] = []
+    if (!this.isStepDue) {
+      const deadlineNs = this.loop.nextDeadlineNs()
+      const leftMs = Number((deadlineNs - this.ports.nowNs()) / 1_000_000n) + 1
+      if (deadlineNs !== 0n) waits.push(Math.min(leftMs, SLEEP_MS_MAX))
+      const quietMs = this.keeper.quietInMs()
+      if (quietMs !== undefined) waits.push(quietMs)
+    }
+    const wakeMs = waits.length === 0 ? undefined : Math.max(1, Math.min(...waits))
+    this.ports.wakeAfter(wakeMs, () => {
       this.stepSoon()
     })
   }
 
   private async finish(): Promise<void> {
-    await this.keeper.finish(this.core, this.lastReceipt!)
+    await this.keeper.finish(this.loop.frames, this.lastReceipt!)
     this.ports.toLog({ kind: 'stop' })
     this.ports.stopped()
   }

@@ -18,6 +18,8 @@ import { CoreServer, type CoreServerPorts } from './core-server.ts'
 import type { Slab } from './loop.ts'
 import { loadState, replayTail, type LoadedState, type Replayed } from './recovery.ts'
 import { digestInThread, saveInThread } from './snapshot-jobs.ts'
+import type { KeptSnapshot } from './snapshot-keeper.ts'
+import { removeUnfinishedSnapshots } from './snapshot.ts'
 
 /** The core server in its thread, from the opening frame on. */
 class Service {
@@ -49,8 +51,8 @@ class Service {
         partition: start.core.partition,
         core: state.core,
         head: recover.head,
-        snapshotEveryEvents: start.snapshotEveryEvents,
-        snapshotSequence: state.snapshot?.position.sequence ?? 0n,
+        snapshotRule: start.snapshotRule,
+        newestSnapshot: newestOf(state),
       },
       this.portsOver(recover.slabs),
     )
@@ -79,7 +81,12 @@ class Service {
     const { core } = this.state
     this.status[STATUS.accounts] = BigInt(core.accounts())
     this.status[STATUS.holdsOpen] = BigInt(core.holdsOpen())
-    this.status[STATUS.snapshotSequence] = this.server.snapshotSequence()
+    const newest = this.server.newestSnapshot()
+    this.status[STATUS.snapshotSequence] = newest?.sequence ?? 0n
+    this.status[STATUS.snapshotTakenAtNs] = newest?.takenAtNs ?? 0n
+    this.status[STATUS.snapshotBytes] = BigInt(newest?.fileBytes ?? 0)
+    this.status[STATUS.snapshotDurationMs] = BigInt(newest?.durationMs ?? -1)
+    this.status[STATUS.snapshotUnderWay] = this.server.isSnapshotUnderWay() ? 1n : 0n
   }
 
   private tell(message: CoreToMain): void {
@@ -112,14 +119,26 @@ class Service {
         clearTimeout(this.timer)
         this.timer = ms === undefined ? undefined : setTimeout(task, ms)
       },
-      save: (snapshot) => saveInThread(this.start.dataDir, snapshot),
+      beginSnapshot: (position, sections, listener) => {
+        const { dataDir, snapshotsKept: kept } = this.start
+        const unusable = this.state.passedOver.map(({ sequence }) => sequence)
+        const job = { dataDir, position, sections, kept, unusable }
+        return saveInThread(job, listener, (line) => this.tell({ kind: 'notice', line }))
+      },
     }
   }
+}
+
+function newestOf({ snapshot }: LoadedState): KeptSnapshot | undefined {
+  if (snapshot === undefined) return undefined
+  const { fileBytes, position } = snapshot
+  return { sequence: position.sequence, takenAtNs: position.takenAtNs, fileBytes, durationMs: undefined }
 }
 
 function run(main: MessagePort, start: CoreThreadStart): void {
   const tell = (message: CoreToMain): void => main.postMessage(message)
   let service: Service | undefined
+  removeUnfinishedSnapshots(nodeDisk, start.dataDir, start.core.partition)
   const state = loadState(nodeDisk, start.dataDir, start.core)
   main.on('message', (message: MainToCore) => {
     if (message.kind !== 'recover') {

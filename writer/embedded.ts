@@ -16,10 +16,9 @@ import { STATUS, STATUS_WORDS, type LoadedSnapshot } from './core-messages.ts'
 import type { CoreOptions } from './core/core.ts'
 import { CoreWorker, WriterBrokenError } from './core-worker.ts'
 import type { Replayed } from './recovery.ts'
-import type { Writer, WriterStatus } from './writer.ts'
-
-/** Events between two snapshots, at least, unless said otherwise. */
-export const SNAPSHOT_EVERY_EVENTS_DEFAULT = 2_000_000
+import { SNAPSHOT_RULE_DEFAULT, type SnapshotRuleOptions } from './snapshot-rule.ts'
+import { SNAPSHOTS_KEPT_DEFAULT } from './snapshot.ts'
+import type { NewestSnapshot, Writer, WriterStatus } from './writer.ts'
 
 export interface EmbeddedWriterOptions {
   /** The data folder; made if missing. The caller holds its lock for as long as the writer runs. */
@@ -28,8 +27,10 @@ export interface EmbeddedWriterOptions {
   readonly partition?: number
   /** Size at which a log segment is closed. */
   readonly segmentBytesMax?: number
-  /** Default: SNAPSHOT_EVERY_EVENTS_DEFAULT. */
-  readonly snapshotEveryEvents?: number
+  /** When a snapshot is due; what is left out is as in SNAPSHOT_RULE_DEFAULT. */
+  readonly snapshots?: Partial<SnapshotRuleOptions>
+  /** Snapshots to keep, the newest included: at least 1. Default: SNAPSHOTS_KEPT_DEFAULT. */
+  readonly snapshotsKept?: number
   /** Slots of commands taken whose frame is not yet durable; beyond it an offer is answered `busy`. */
   readonly queueSlotsMax?: number
   /** How the core is dimensioned. */
@@ -80,7 +81,8 @@ export async function startEmbeddedWriter(options: EmbeddedWriterOptions): Promi
     {
       dataDir,
       core: { ...options.core, partition },
-      snapshotEveryEvents: BigInt(options.snapshotEveryEvents ?? SNAPSHOT_EVERY_EVENTS_DEFAULT),
+      snapshotRule: { ...SNAPSHOT_RULE_DEFAULT, ...options.snapshots },
+      snapshotsKept: options.snapshotsKept ?? SNAPSHOTS_KEPT_DEFAULT,
       status,
     },
     {
@@ -139,6 +141,18 @@ async function untilEpoch(log: FileEventLog, epoch: bigint): Promise<void> {
     if (frame.epoch >= epoch) found.abort()
 }
 
+function newestSnapshotIn(status: BigInt64Array): NewestSnapshot | undefined {
+  const sequence = status[STATUS.snapshotSequence]!
+  if (sequence === 0n) return undefined
+  const durationMs = Number(status[STATUS.snapshotDurationMs]!)
+  return {
+    sequence,
+    takenAtNs: status[STATUS.snapshotTakenAtNs]!,
+    bytes: Number(status[STATUS.snapshotBytes]!),
+    durationMs: durationMs < 0 ? undefined : durationMs,
+  }
+}
+
 class Embedded implements EmbeddedWriter {
   readonly queue: MemoryQueue
   readonly log: FileEventLog
@@ -187,7 +201,7 @@ class Embedded implements EmbeddedWriter {
       epoch: this.log.head().epoch,
       accounts: Number(words[STATUS.accounts]),
       holdsOpen: Number(words[STATUS.holdsOpen]),
-      snapshotSequence: words[STATUS.snapshotSequence]!,
+      snapshot: { newest: newestSnapshotIn(words), isUnderWay: words[STATUS.snapshotUnderWay] === 1n },
     }
   }
 

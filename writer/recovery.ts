@@ -7,13 +7,14 @@ import type { LogHead } from '../eventlog/ports.ts'
 import { sameBytes, type Frame } from '../schemas/frames.ts'
 import { createCore, loadCore, type CoreOptions, type WalletCore } from './core/core.ts'
 import { loadNewestSnapshot, type PassedOver } from './snapshot.ts'
-import type { SnapshotPosition } from './snapshot-file.ts'
+import type { SnapshotPosition } from './snapshot-format.ts'
 
 /** A state, and where in the log's history it stands. */
 export interface LoadedState {
   readonly core: WalletCore
   /** The snapshot that it was loaded from; undefined: it is empty. */
-  readonly snapshot: { readonly file: string; readonly position: SnapshotPosition } | undefined
+  readonly snapshot:
+    { readonly file: string; readonly fileBytes: number; readonly position: SnapshotPosition } | undefined
   /** Newer snapshots that could not be used. */
   readonly passedOver: readonly PassedOver[]
 }
@@ -28,9 +29,9 @@ export function loadState(disk: Disk, dataDir: string, options: CoreOptions): Lo
   const { usable, passedOver } = loadNewestSnapshot(disk, dataDir, options.partition, ({ sections }) =>
     loadCore(options, sections),
   )
-  return usable === undefined
-    ? { core: createCore(options), snapshot: undefined, passedOver }
-    : { core: usable.state, snapshot: { file: usable.file, position: usable.position }, passedOver }
+  if (usable === undefined) return { core: createCore(options), snapshot: undefined, passedOver }
+  const { state: core, ...snapshot } = usable
+  return { core, snapshot, passedOver }
 }
 
 /**

@@ -20,6 +20,7 @@ function save(): void {
     chainHash: new Uint8Array(32).fill(9),
     nextCommandOffset: harness.core.sequence(),
     nextCommandIndex: 0,
+    takenAtNs: 1n,
     sections: harness.core.save(),
   })
 }

@@ -1,94 +1,157 @@
 /**
- * One snapshot in one file, little-endian:
- *
- *   0 magic "PRSN" · 4 format version u16 · 6 partition u16 · 8 sections u32 · 12 next command index u32
- *  16 sequence u64 · 24 epoch u64 · 32 next command offset u64 · 40 file length u64
- *  48 hash of the chain's last frame, 32 bytes · 80 zero to 96
- *  96 for each section: name (ASCII, zero-padded to 32 bytes), length u64
- *     the sections one behind the other, then SHA-256, 32 bytes, of all before it
- *
- * What the sections mean is the core's business. A file is written aside, synced and renamed, so that under its own name
- * it is whole or damaged later, never half written.
+ * Writes and reads snapshot files (snapshot-format.ts). A file is written aside, synced and renamed, so that under its own
+ * name it is whole or damaged later, never half written.
  */
 import { createHash, type Hash } from 'node:crypto'
 import path from 'node:path'
 import { isAbsent, writeAll, type Disk, type DiskFile } from '../eventlog/file/disk.ts'
-import { HASH_BYTES } from '../schemas/frames.ts'
+import { HASH_BYTES, sameBytes } from '../schemas/frames.ts'
+import type { CoreSection, SectionLength } from './core/core.ts'
+import {
+  SNAPSHOT_CHUNK_BYTES,
+  SNAPSHOT_HEADER_BYTES,
+  decodeSnapshotHeader,
+  decodeSnapshotTable,
+  encodeSnapshotHead,
+  layOutSnapshot,
+  type SnapshotLayout,
+  type SnapshotPosition,
+} from './snapshot-format.ts'
 
-const MAGIC = 0x4e535250
-const FORMAT_VERSION = 1
-const HEADER_BYTES = 96
-const NAME_BYTES = 32
-const TABLE_ENTRY_BYTES = NAME_BYTES + 8
-const SECTIONS_MAX = 256
-/** Read, written and hashed at a time. */
-const CHUNK_BYTES = 4 * 1024 * 1024
+/** What is appended to the name of a file until it is whole. */
+export const ASIDE_SUFFIX = '.aside'
 
-/** A named part of the core's state. */
-export interface Section {
-  readonly name: string
-  readonly bytes: Uint8Array
-}
-
-/** Where in the log's history a snapshot stands. */
-export interface SnapshotPosition {
-  readonly partition: number
-  /** Last sequence whose effect is in the state. */
-  readonly sequence: bigint
-  readonly epoch: bigint
-  /** Hash of the last frame whose effect is in the state: 32 bytes. */
-  readonly chainHash: Uint8Array
-  readonly nextCommandOffset: bigint
-  readonly nextCommandIndex: number
-}
+/** Written between two syncs: the disk is never left with much at once, which the log's next sync would wait behind. */
+const SYNCED_BYTES = 16 * 1024 * 1024
 
 export interface Snapshot extends SnapshotPosition {
-  readonly sections: readonly Section[]
+  readonly sections: readonly CoreSection[]
 }
 
 /** What a file turned out to be. `reason` is for people. */
 export type SnapshotReading =
-  | { readonly kind: 'snapshot'; readonly snapshot: Snapshot }
+  | { readonly kind: 'snapshot'; readonly snapshot: Snapshot; readonly fileBytes: number }
   | { readonly kind: 'unusable'; readonly reason: string }
 
-/**
- * Writes a snapshot durably under `file`, replacing what stands there.
- * @throws the system's error of a failed write, sync or rename; RangeError for section names that are not ASCII or too long
- */
-export function writeSnapshotFile(disk: Disk, file: string, snapshot: Snapshot): void {
-  const head = encodeHead(snapshot)
-  const aside = `${file}.aside`
-  removeIfThere(disk, aside)
-  const open = disk.open(aside, 'create')
-  try {
-    const hash = createHash('sha256')
-    let at = 0
-    function append(bytes: Uint8Array): void {
-      writeAll(open, [bytes], at)
-      at += bytes.length
+/** A file on its way: the sections' bytes are appended in order, in pieces of any size. Any method may throw the disk's error. */
+export class SnapshotFileWriter {
+  /** Bytes of the whole file. */
+  readonly fileBytes: number
+  private readonly disk: Disk
+  private readonly name: string
+  private readonly open: DiskFile
+  private readonly layout: SnapshotLayout
+  private readonly chunkHashes: Uint8Array[] = []
+  private hash: Hash = createHash('sha256')
+  private isOpen = true
+  private at = 0
+  private syncedTo = 0
+  private section = 0
+
+  /**
+   * Begins to write aside of `file`.
+   * @throws the disk's error; RangeError for section names that are not ASCII or too long
+   */
+  constructor(disk: Disk, file: string, position: SnapshotPosition, sections: readonly SectionLength[]) {
+    this.disk = disk
+    this.name = file
+    this.layout = layOutSnapshot(sections)
+    this.fileBytes = this.layout.fileBytes
+    const head = encodeSnapshotHead(position, this.layout)
+    removeIfThere(disk, file + ASIDE_SUFFIX)
+    this.open = disk.open(file + ASIDE_SUFFIX, 'create')
+    try {
+      this.write(head)
+      this.endSections()
+    } catch (error) {
+      tryTo(() => {
+        this.abandon()
+      })
+      throw error
     }
-    for (const bytes of [head, ...snapshot.sections.map((section) => section.bytes)])
-      for (let from = 0; from < bytes.length; from += CHUNK_BYTES) {
-        const chunk = bytes.subarray(from, from + CHUNK_BYTES)
-        hash.update(chunk)
-        append(chunk)
-      }
-    append(hash.digest())
-    open.sync()
-  } finally {
-    open.close()
   }
-  disk.rename(aside, file)
-  disk.syncFolder(path.dirname(file))
+
+  /** Appends bytes of the section at hand. They must not reach beyond it. */
+  append(bytes: Uint8Array): void {
+    const place = this.layout.sections[this.section]
+    if (place === undefined || this.at + bytes.length > place.at + place.length)
+      throw new Error('a snapshot is given more than its sections hold')
+    this.write(bytes)
+    this.endSections()
+  }
+
+  /** Makes the file durable under its own name, replacing what stands there. */
+  finish(): void {
+    if (this.at !== this.layout.bodyBytes) throw new Error('a snapshot is finished before its sections')
+    if (this.at % SNAPSHOT_CHUNK_BYTES !== 0) this.endChunk()
+    const hashes = Buffer.concat(this.chunkHashes)
+    writeAll(this.open, [hashes, createHash('sha256').update(hashes).digest()], this.at)
+    this.open.sync()
+    this.close()
+    this.disk.rename(this.name + ASIDE_SUFFIX, this.name)
+    this.disk.syncFolder(path.dirname(this.name))
+  }
+
+  /** Lets go of a file that will not be finished. What is aside is removed, if the disk lets it. */
+  abandon(): void {
+    this.close()
+    removeIfThere(this.disk, this.name + ASIDE_SUFFIX)
+  }
+
+  private close(): void {
+    if (this.isOpen) this.open.close()
+    this.isOpen = false
+  }
+
+  /** Goes on to the next section that has bytes, through the zeros before it. */
+  private endSections(): void {
+    const { sections, bodyBytes } = this.layout
+    for (;;) {
+      const place = sections[this.section]
+      if (place === undefined || this.at < place.at + place.length) return
+      this.section += 1
+      const next = sections[this.section]?.at ?? bodyBytes
+      if (next > this.at) this.write(new Uint8Array(next - this.at))
+    }
+  }
+
+  private write(bytes: Uint8Array): void {
+    writeAll(this.open, [bytes], this.at)
+    for (let from = 0; from < bytes.length;) {
+      const room = SNAPSHOT_CHUNK_BYTES - (this.at % SNAPSHOT_CHUNK_BYTES)
+      const piece = bytes.subarray(from, from + room)
+      this.hash.update(piece)
+      this.at += piece.length
+      from += piece.length
+      if (this.at % SNAPSHOT_CHUNK_BYTES === 0) this.endChunk()
+    }
+    if (this.at - this.syncedTo < SYNCED_BYTES) return
+    this.open.sync()
+    this.syncedTo = this.at
+  }
+
+  private endChunk(): void {
+    this.chunkHashes.push(this.hash.digest())
+    this.hash = createHash('sha256')
+  }
 }
 
-/** What a predecessor that was killed left half written. */
-function removeIfThere(disk: Disk, file: string): void {
+/** Writes a snapshot whose sections are at hand, as `SnapshotFileWriter` does. Returns the file's bytes. */
+export function writeSnapshotFile(disk: Disk, file: string, snapshot: Snapshot): number {
+  const sections = snapshot.sections.map(({ name, bytes }) => ({ name, length: bytes.length }))
+  const writer = new SnapshotFileWriter(disk, file, snapshot, sections)
   try {
-    disk.remove(file)
+    for (const { bytes } of snapshot.sections)
+      for (let from = 0; from < bytes.length; from += SNAPSHOT_CHUNK_BYTES)
+        writer.append(bytes.subarray(from, from + SNAPSHOT_CHUNK_BYTES))
+    writer.finish()
   } catch (error) {
-    if (!isAbsent(error)) throw error
+    tryTo(() => {
+      writer.abandon()
+    })
+    throw error
   }
+  return writer.fileBytes
 }
 
 /**
@@ -100,109 +163,110 @@ export function readSnapshotFile(disk: Disk, file: string, partition: number): S
   const open = disk.open(file, 'read')
   try {
     return readOpen(open, partition)
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error
+    return { kind: 'unusable', reason: error.message }
   } finally {
     open.close()
   }
 }
 
-function encodeHead(snapshot: Snapshot): Uint8Array {
-  const { sections } = snapshot
-  if (sections.length > SECTIONS_MAX) throw new RangeError(`a snapshot has at most ${SECTIONS_MAX} sections`)
-  if (snapshot.chainHash.length !== HASH_BYTES) throw new RangeError('a chain hash has 32 bytes')
-  const head = new Uint8Array(HEADER_BYTES + sections.length * TABLE_ENTRY_BYTES)
-  const view = new DataView(head.buffer)
-  const sectionBytes = sections.reduce((sum, section) => sum + section.bytes.length, 0)
-  view.setUint32(0, MAGIC, true)
-  view.setUint16(4, FORMAT_VERSION, true)
-  view.setUint16(6, snapshot.partition, true)
-  view.setUint32(8, sections.length, true)
-  view.setUint32(12, snapshot.nextCommandIndex, true)
-  view.setBigUint64(16, snapshot.sequence, true)
-  view.setBigUint64(24, snapshot.epoch, true)
-  view.setBigUint64(32, snapshot.nextCommandOffset, true)
-  view.setBigUint64(40, BigInt(head.length + sectionBytes + HASH_BYTES), true)
-  head.set(snapshot.chainHash, 48)
-  sections.forEach(({ name, bytes }, index) => {
-    if (!SECTION_NAME.test(name)) throw new RangeError(`not a section name: ${JSON.stringify(name)}`)
-    const at = HEADER_BYTES + index * TABLE_ENTRY_BYTES
-    head.set(Buffer.from(name, 'ascii'), at)
-    view.setBigUint64(at + NAME_BYTES, BigInt(bytes.length), true)
-  })
-  return head
-}
-
-const SECTION_NAME = /^[\x21-\x7e]{1,32}$/
-
 function readOpen(file: DiskFile, partition: number): SnapshotReading {
   const fileBytes = file.size()
-  const unusable = (reason: string): SnapshotReading => ({ kind: 'unusable', reason })
-  if (fileBytes < HEADER_BYTES + HASH_BYTES) return unusable('the file is cut off')
-  const hash = createHash('sha256')
-  let at = 0
-  function read(length: number, isHashed = true): Uint8Array<ArrayBuffer> {
-    const bytes = readHashed(file, at, length, isHashed ? hash : undefined)
-    at += length
-    return bytes
-  }
-  const header = read(HEADER_BYTES)
-  const view = new DataView(header.buffer)
-  if (view.getUint32(0, true) !== MAGIC) return unusable('the file is not a snapshot (magic)')
-  const version = view.getUint16(4, true)
-  if (version !== FORMAT_VERSION) return unusable(`unknown snapshot format version ${version}`)
-  if (view.getUint16(6, true) !== partition)
-    return unusable(`it is of partition ${view.getUint16(6, true)}, not of ${partition}`)
-  if (view.getBigUint64(40, true) !== BigInt(fileBytes)) return unusable('the file is cut off or has grown')
-  const count = view.getUint32(8, true)
-  const sectionsAt = HEADER_BYTES + count * TABLE_ENTRY_BYTES
-  if (count > SECTIONS_MAX || sectionsAt + HASH_BYTES > fileBytes) return unusable('it has too many sections')
-  const table = readTable(read(count * TABLE_ENTRY_BYTES), count)
-  const sectionBytes = table.reduce((sum, { length }) => sum + length, 0n)
-  if (BigInt(sectionsAt + HASH_BYTES) + sectionBytes !== BigInt(fileBytes))
-    return unusable('its section lengths contradict its size')
-
-  const sections = table.map(({ name, length }) => ({
-    name,
-    bytes: read(Number(length)),
-  }))
-  const stored = read(HASH_BYTES, false)
-  if (!hash.digest().equals(stored)) return unusable('its hash differs (SHA-256)')
-  return {
-    kind: 'snapshot',
-    snapshot: {
-      partition,
-      sequence: view.getBigUint64(16, true),
-      epoch: view.getBigUint64(24, true),
-      chainHash: header.slice(48, 48 + HASH_BYTES),
-      nextCommandOffset: view.getBigUint64(32, true),
-      nextCommandIndex: view.getUint32(12, true),
-      sections,
-    },
-  }
-}
-
-function readTable(table: Uint8Array, count: number): { name: string; length: bigint }[] {
-  const view = new DataView(table.buffer)
-  return Array.from({ length: count }, (_, index) => {
-    const at = index * TABLE_ENTRY_BYTES
-    const name = Buffer.from(table.subarray(at, at + NAME_BYTES)).toString('latin1')
-    return { name: name.replace(/\0+$/, ''), length: view.getBigUint64(at + NAME_BYTES, true) }
+  if (fileBytes < SNAPSHOT_HEADER_BYTES + HASH_BYTES) throw new RangeError('the file is cut off')
+  const header = readExactly(file, 0, SNAPSHOT_HEADER_BYTES)
+  const { position, tableBytes } = decodeSnapshotHeader(header, fileBytes, partition)
+  const table = readExactly(file, SNAPSHOT_HEADER_BYTES, tableBytes)
+  const layout = decodeSnapshotTable(table, fileBytes)
+  const hashes = readExactly(file, layout.bodyBytes, layout.chunks * HASH_BYTES)
+  const hashOfHashes = readExactly(file, fileBytes - HASH_BYTES, HASH_BYTES)
+  if (!sameBytes(createHash('sha256').update(hashes).digest(), hashOfHashes))
+    throw new RangeError('its hash differs (SHA-256)')
+  const body = new BodyReader(file, hashes)
+  const sections = layout.sections.map(({ name, length, at }) => {
+    body.skipTo(at)
+    const bytes = new Uint8Array(length)
+    body.read(bytes)
+    return { name, bytes }
   })
+  body.skipTo(layout.bodyBytes)
+  body.end()
+  return { kind: 'snapshot', snapshot: { ...position, sections }, fileBytes }
 }
 
-/** Reads bytes of a file into a buffer of their own. A file that ends early leaves zeros: the hash tells. */
-function readHashed(
-  file: DiskFile,
-  from: number,
-  length: number,
-  hash: Hash | undefined,
-): Uint8Array<ArrayBuffer> {
-  const bytes = new Uint8Array(length)
-  for (let at = 0; at < length;) {
-    const chunk = bytes.subarray(at, at + CHUNK_BYTES)
-    const read = file.read(chunk, from + at)
-    if (read === 0) break
-    hash?.update(chunk.subarray(0, read))
-    at += read
+/** Reads the body from its first byte on and holds each chunk against its hash. */
+class BodyReader {
+  private at = 0
+  private readonly file: DiskFile
+  private readonly hashes: Uint8Array
+  private hash: Hash = createHash('sha256')
+
+  constructor(file: DiskFile, hashes: Uint8Array) {
+    this.file = file
+    this.hashes = hashes
   }
+
+  read(into: Uint8Array): void {
+    for (let from = 0; from < into.length;) {
+      const room = SNAPSHOT_CHUNK_BYTES - (this.at % SNAPSHOT_CHUNK_BYTES)
+      const piece = into.subarray(from, from + room)
+      readInto(this.file, this.at, piece)
+      this.hash.update(piece)
+      this.at += piece.length
+      from += piece.length
+      if (this.at % SNAPSHOT_CHUNK_BYTES === 0) this.endChunk()
+    }
+  }
+
+  /** Reads what stands before byte `at`: the header and the table, or a few zeros. */
+  skipTo(at: number): void {
+    this.read(new Uint8Array(at - this.at))
+  }
+
+  end(): void {
+    if (this.at % SNAPSHOT_CHUNK_BYTES !== 0) this.endChunk()
+  }
+
+  private endChunk(): void {
+    const chunk = Math.ceil(this.at / SNAPSHOT_CHUNK_BYTES) - 1
+    const expected = this.hashes.subarray(chunk * HASH_BYTES, (chunk + 1) * HASH_BYTES)
+    if (!sameBytes(this.hash.digest(), expected))
+      throw new RangeError(
+        `it is damaged between bytes ${chunk * SNAPSHOT_CHUNK_BYTES} and ${this.at} (SHA-256)`,
+      )
+    this.hash = createHash('sha256')
+  }
+}
+
+/** Reads bytes that the file's size bears out. */
+function readExactly(file: DiskFile, at: number, length: number): Uint8Array {
+  const bytes = new Uint8Array(length)
+  readInto(file, at, bytes)
   return bytes
+}
+
+function readInto(file: DiskFile, at: number, into: Uint8Array): void {
+  for (let got = 0; got < into.length;) {
+    const more = file.read(into.subarray(got), at + got)
+    if (more === 0) throw new RangeError('the file is cut off')
+    got += more
+  }
+}
+
+/** What a predecessor that was killed left half written. */
+function removeIfThere(disk: Disk, file: string): void {
+  try {
+    disk.remove(file)
+  } catch (error) {
+    if (!isAbsent(error)) throw error
+  }
+}
+
+/** What fails behind a failure that is told already adds nothing to it. */
+function tryTo(action: () => void): void {
+  try {
+    action()
+  } catch {
+    // The first error says why.
+  }
 }

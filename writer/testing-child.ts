@@ -11,7 +11,7 @@ import type { Command } from '../schemas/commands.ts'
 const ACCOUNTS = 50
 
 async function run(dataDir: string): Promise<void> {
-  const writer = await startEmbeddedWriter({ dataDir, snapshotEveryEvents: 5_000 })
+  const writer = await startEmbeddedWriter({ dataDir, snapshots: { everyEvents: 5_000, logRatio: 0 } })
   writer.onFailure((reason) => {
     writeSync(2, `${reason}\n`)
     process.exit(1)

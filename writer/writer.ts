@@ -8,8 +8,26 @@ export interface WriterStatus {
   readonly epoch: bigint
   readonly accounts: number
   readonly holdsOpen: number
-  /** Sequence of the newest usable snapshot; 0 if there is none. */
-  readonly snapshotSequence: bigint
+  readonly snapshot: SnapshotStatus
+}
+
+/** How far back a start would have to begin, and what it costs to keep that short. */
+export interface SnapshotStatus {
+  /** The newest snapshot that a start can use; undefined: it would replay the log from its first event. */
+  readonly newest: NewestSnapshot | undefined
+  /** True while another one is made. */
+  readonly isUnderWay: boolean
+}
+
+export interface NewestSnapshot {
+  /** Sequence of the last event in it. */
+  readonly sequence: bigint
+  /** Wall time of the state that it holds, nanoseconds since 1970. */
+  readonly takenAtNs: bigint
+  /** Size of its file. */
+  readonly bytes: number
+  /** From its beginning until it was durable; undefined if an earlier run made it. */
+  readonly durationMs: number | undefined
 }
 
 /** One writer per partition. Nothing but the log tells what it decided. */
