@@ -7,6 +7,7 @@ import type { CoreToLog, FrameReceipt, LogToCore } from '../eventlog/file/log-me
 import type { LogHead } from '../eventlog/ports.ts'
 import type { WalletCore } from './core/core.ts'
 import { WriterLoop, type CommandBatch, type Slab } from './loop.ts'
+import type { LoadedState } from './recovery.ts'
 import { SnapshotKeeper, type KeptSnapshot, type SnapshotPorts } from './snapshot-keeper.ts'
 import type { SnapshotRuleOptions } from './snapshot-rule.ts'
 
@@ -51,6 +52,13 @@ export interface CoreServerStart {
   readonly snapshotRule: SnapshotRuleOptions
   /** The newest usable snapshot, if there is one. */
   readonly newestSnapshot: KeptSnapshot | undefined
+}
+
+/** The snapshot that a state was loaded from. */
+export function newestSnapshotIn({ snapshot }: LoadedState): KeptSnapshot | undefined {
+  if (snapshot === undefined) return undefined
+  const { fileBytes, position } = snapshot
+  return { sequence: position.sequence, takenAtNs: position.takenAtNs, fileBytes, durationMs: undefined }
 }
 
 export class CoreServer {

@@ -14,11 +14,10 @@ import {
   type MainToCore,
   type Recover,
 } from './core-messages.ts'
-import { CoreServer, type CoreServerPorts } from './core-server.ts'
+import { CoreServer, newestSnapshotIn, type CoreServerPorts } from './core-server.ts'
 import type { Slab } from './loop.ts'
 import { loadState, replayTail, type LoadedState, type Replayed } from './recovery.ts'
 import { digestInThread, saveInThread } from './snapshot-jobs.ts'
-import type { KeptSnapshot } from './snapshot-keeper.ts'
 import { removeUnfinishedSnapshots } from './snapshot.ts'
 
 /** The core server in its thread, from the opening frame on. */
@@ -52,7 +51,7 @@ class Service {
         core: state.core,
         head: recover.head,
         snapshotRule: start.snapshotRule,
-        newestSnapshot: newestOf(state),
+        newestSnapshot: newestSnapshotIn(state),
       },
       this.portsOver(recover.slabs),
     )
@@ -129,16 +128,11 @@ class Service {
   }
 }
 
-function newestOf({ snapshot }: LoadedState): KeptSnapshot | undefined {
-  if (snapshot === undefined) return undefined
-  const { fileBytes, position } = snapshot
-  return { sequence: position.sequence, takenAtNs: position.takenAtNs, fileBytes, durationMs: undefined }
-}
-
 function run(main: MessagePort, start: CoreThreadStart): void {
   const tell = (message: CoreToMain): void => main.postMessage(message)
   let service: Service | undefined
-  removeUnfinishedSnapshots(nodeDisk, start.dataDir, start.core.partition)
+  const unremoved = removeUnfinishedSnapshots(nodeDisk, start.dataDir, start.core.partition)
+  if (unremoved !== undefined) tell({ kind: 'notice', line: unremoved })
   const state = loadState(nodeDisk, start.dataDir, start.core)
   main.on('message', (message: MainToCore) => {
     if (message.kind !== 'recover') {

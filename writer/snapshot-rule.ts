@@ -68,10 +68,10 @@ export class SnapshotRule {
     return this.quietInMs(eventsSince, nowMs) === 0
   }
 
-  /** Milliseconds until one is due if nothing happens until then; undefined if none will be. */
+  /** Whole milliseconds until one is due if nothing happens until then; undefined if none will be. */
   quietInMs(eventsSince: bigint, nowMs: number): number | undefined {
     const { everyEvents, quietMs } = this.options
     if (eventsSince === 0n || Number(eventsSince) * QUIET_SHARE < everyEvents) return undefined
-    return Math.max(this.lastFrameMs + quietMs, this.pausedUntilMs, nowMs) - nowMs
+    return Math.ceil(Math.max(this.lastFrameMs + quietMs, this.pausedUntilMs, nowMs) - nowMs)
   }
 }

@@ -95,11 +95,24 @@ export function removeOldSnapshots(
   removeAll(disk, [...useless, ...older.slice(kept - 1)].map(({ file }) => file)) // prettier-ignore
 }
 
-/** Removes what a writer that was killed left half written. To be called when no snapshot is under way. */
-export function removeUnfinishedSnapshots(disk: Disk, dataDir: string, partition: number): void {
+/**
+ * Removes what a writer that was killed left half written. To be called when no snapshot is under way.
+ * @returns a line for the operator if the disk did not let it; nothing depends on it
+ */
+export function removeUnfinishedSnapshots(
+  disk: Disk,
+  dataDir: string,
+  partition: number,
+): string | undefined {
   const folder = snapshotsFolder(dataDir, partition)
-  const unfinished = disk.list(folder).filter((name) => name.endsWith(ASIDE_SUFFIX))
-  removeAll(disk, unfinished.map((name) => path.join(folder, name))) // prettier-ignore
+  try {
+    const unfinished = disk.list(folder).filter((name) => name.endsWith(ASIDE_SUFFIX))
+    removeAll(disk, unfinished.map((name) => path.join(folder, name))) // prettier-ignore
+    return undefined
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error)
+    return `Unfinished snapshots could not be removed: ${reason}. They take room, nothing else.`
+  }
 }
 
 function removeAll(disk: Disk, files: readonly string[]): void {

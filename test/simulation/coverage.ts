@@ -8,7 +8,7 @@ export const REQUIRED: readonly string[] = [
   // Lives and deaths
   'serving', 'restart', 'crash', 'clean stop', 'writer died of its disk', 'write failed', 'sync failed', 'disk full',
   'torn tail cut', 'unacknowledged frame kept', 'corruption refused', 'older copy refused', 'segment rolled',
-  'recovered from a snapshot', 'recovered from the log alone', 'snapshot kept', 'snapshot not written',
+  'recovered from a snapshot', 'recovered from the log alone', 'snapshot kept', 'snapshot not written', 'snapshot given up',
   'snapshot passed over', 'idle mark', 'read back', 'outcome unknown', 'unknown sent again', 'busy',
   // Writers on a shared log
   'takeover', 'void frame', 'writer saw its successor', 'writer saw a void frame of its own',

@@ -10,15 +10,16 @@ import { createSlabShare, openSlabPool, type SlabPool } from '../../eventlog/fil
 import { createMemoryQueue, type MemoryQueue } from '../../eventlog/memory-queue.ts'
 import type { LogHead, Offer } from '../../eventlog/ports.ts'
 import type { Frame } from '../../schemas/frames.ts'
-import { CoreServer, type CoreServerPorts } from '../../writer/core-server.ts'
+import { CoreServer, newestSnapshotIn, type CoreServerPorts } from '../../writer/core-server.ts'
 import type { CommandBatch, Slab } from '../../writer/loop.ts'
 import { loadState, replayTail, type LoadedState } from '../../writer/recovery.ts'
-import { saveSnapshot } from '../../writer/snapshot.ts'
+import { removeUnfinishedSnapshots } from '../../writer/snapshot.ts'
 import type { WalletCore } from '../../writer/core/core.ts'
 import type { CutDebris } from '../../eventlog/file/recovery.ts'
 import type { Door } from './clients.ts'
 import type { SeedOptions } from './options.ts'
 import type { SimulatedDisk } from './simulated-disk.ts'
+import { simulateSnapshotThread } from './snapshot-thread.ts'
 import { BusyThread, Channel, Process } from './threads.ts'
 import type { WallClock } from './wall-clock.ts'
 import type { World } from './world.ts'
@@ -85,6 +86,7 @@ export class FileWriter implements Door {
       this.onMain(message)
     })
     this.process.schedule(this.process.latency(), 'the writer starts', () => {
+      removeUnfinishedSnapshots(disk.disk, DATA_FOLDER, PARTITION)
       this.state = loadState(disk.disk, DATA_FOLDER, { partition: PARTITION, ...options.core })
       for (const { file, reason } of this.state.passedOver) {
         world.trace(`snapshot ${file} passed over: ${reason}`)
@@ -235,8 +237,8 @@ export class FileWriter implements Door {
         partition: PARTITION,
         core: this.core,
         head,
-        snapshotEveryEvents: BigInt(options.writer.snapshotEveryEvents),
-        snapshotSequence: state!.snapshot?.position.sequence ?? 0n,
+        snapshotRule: options.writer.snapshotRule,
+        newestSnapshot: newestSnapshotIn(state!),
       },
       this.corePorts(),
     )
@@ -279,7 +281,6 @@ export class FileWriter implements Door {
       changed: () => undefined,
       notice: (line) => {
         world.trace(line)
-        world.cover('snapshot not written')
       },
       soon: (task) => {
         process.schedule(process.latency(), 'the core steps', task)
@@ -287,18 +288,23 @@ export class FileWriter implements Door {
       wakeAfter: (ms, task) => {
         wake(ms === undefined ? undefined : BigInt(ms) * 1_000_000n, task)
       },
-      save: (snapshot) =>
-        new Promise((resolve, reject) => {
-          process.schedule(process.latency() * 4n, 'the snapshot thread writes', () => {
-            try {
-              saveSnapshot(this.disk.disk, DATA_FOLDER, snapshot)
-              world.cover('snapshot kept')
-              resolve()
-            } catch (error) {
-              reject(error instanceof Error ? error : new Error(String(error)))
-            }
-          })
-        }),
+      beginSnapshot: (position, sections, listener) => {
+        const unusable = this.state!.passedOver.map(({ sequence }) => sequence)
+        const start = {
+          dataDir: DATA_FOLDER,
+          position,
+          sections,
+          kept: options.writer.snapshotsKept,
+          unusable,
+        }
+        return simulateSnapshotThread(
+          process,
+          this.disk.disk,
+          start,
+          options.writer.snapshotRoomBytes,
+          listener,
+        )
+      },
     }
   }
 

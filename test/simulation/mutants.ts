@@ -152,17 +152,51 @@ export const MUTANTS: readonly Mutant[] = [
     '  if (!hasFunds(accounts, debitLine, slots, amount)) return false\n',
     '  void hasFunds\n',
   ),
-  one(
-    'a snapshot used without its hash',
-    'writer/snapshot-file.ts',
-    "  if (!hash.digest().equals(stored)) return unusable('its hash differs (SHA-256)')\n",
-    '  void stored\n',
-  ),
+  {
+    name: 'a snapshot used without its hashes',
+    patches: [
+      patch(
+        'writer/snapshot-file.ts',
+        '  if (!sameBytes(createHash',
+        '  if (hashes.length === 0 && !sameBytes(createHash',
+      ),
+      patch(
+        'writer/snapshot-file.ts',
+        '    if (!sameBytes(this.hash',
+        '    if (chunk < 0 && !sameBytes(this.hash',
+      ),
+    ],
+  },
   one(
     'a snapshot kept before its frame is durable',
     'writer/snapshot-keeper.ts',
-    '    if (this.copy?.frame !== frame) return\n',
-    '    if (this.copy === undefined) return\n',
+    '    if (saving?.frame === frame && saving.sink === undefined) this.write(saving, receipt)\n',
+    '    if (saving !== undefined && saving.sink === undefined)\n' +
+      '      this.write(saving, { ...receipt, sequence: saving.sequence })\n',
+  ),
+  {
+    name: 'lines that change while a snapshot is made not kept',
+    patches: [
+      patch(
+        'writer/core/apply.ts',
+        '  if (number >= state.accounts.keepFrom) state',
+        '  if (number < 0) state',
+      ),
+      patch('writer/core/plain-transfers.ts', '  if (debit >= accounts.keepFrom) ', '  if (debit < 0) '),
+      patch('writer/core/plain-transfers.ts', '  if (credit >= accounts.keepFrom) ', '  if (credit < 0) '),
+    ],
+  },
+  one(
+    'ids that come in while a snapshot is made kept with it',
+    'writer/core/remembered-ids.ts',
+    '  added[place >>> 5]! |= 1 << (place & 31)\n',
+    '  added[place >>> 5]! |= 0\n',
+  ),
+  one(
+    'a hold that ends while a snapshot is made not kept',
+    'writer/core/holds.ts',
+    '    if (this.copy !== undefined) this.copy.keep(slot)\n',
+    '',
   ),
   one(
     'command offsets begin anew at a restart',

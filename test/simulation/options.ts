@@ -2,6 +2,7 @@
  * What one seed simulates, drawn from it: each class of faults is on with probability one half, and its rate is drawn wide,
  * so that seeds differ in kind and not only in detail. Everything stands in one object, which a failing seed prints.
  */
+import type { SnapshotRuleOptions } from '../../writer/snapshot-rule.ts'
 import type { Random } from './random.ts'
 
 export interface SeedOptions {
@@ -45,7 +46,10 @@ export interface WriterOptions {
   readonly payloadBytes: number
   readonly segmentBytesMax: number
   readonly queueSlotsMax: number
-  readonly snapshotEveryEvents: number
+  readonly snapshotRule: SnapshotRuleOptions
+  readonly snapshotsKept: number
+  /** Bytes of a slice of a snapshot. */
+  readonly snapshotRoomBytes: number
   readonly windowBytesMax: number
   readonly idleMarkMs: number
   readonly latencyNs: number
@@ -112,7 +116,13 @@ export function drawOptions(random: Random): SeedOptions {
       payloadBytes,
       segmentBytesMax: random.pick([16_000, 40_000, 200_000]),
       queueSlotsMax: Math.max(random.pick([20, 60, 400]), 8),
-      snapshotEveryEvents: random.pick([10, 40, 150]),
+      snapshotRule: {
+        everyEvents: random.pick([10, 40, 150]),
+        logRatio: random.pick([0, 0, 1]),
+        quietMs: random.pick([1, 20, 10_000]),
+      },
+      snapshotsKept: random.pick([1, 2, 3]),
+      snapshotRoomBytes: random.pick([64, 256, 4_096]),
       windowBytesMax: random.pick([1, 8_000, 200_000]),
       idleMarkMs: random.pick([1, 5, 100]),
       latencyNs: Math.ceil(pauseNs * random.pick([0.01, 0.1, 0.5])),
