@@ -20,6 +20,7 @@ import { insist } from './insist.ts'
 import type { SeedOptions } from './options.ts'
 import { Channel, Process } from './threads.ts'
 import type { WallClock } from './wall-clock.ts'
+import type { SinkListener, SnapshotSink } from '../../writer/snapshot-keeper.ts'
 import type { World } from './world.ts'
 
 /** What every writer and reader sees: frames in the order in which they arrived. */
@@ -39,6 +40,22 @@ export interface SharedWriterListener {
 
 /** Frames that may be on their way. */
 const SLABS = 8
+
+/** Nobody starts from a snapshot here: the log is all that writers share. */
+const NEVER = { everyEvents: Number.MAX_SAFE_INTEGER, logRatio: 0, quietMs: 0 }
+
+/** Takes the snapshot of a stop, and keeps nothing of it. */
+function forget(listener: SinkListener): SnapshotSink {
+  const room = new Uint8Array(4_096)
+  return {
+    claim: () => room,
+    send: () => undefined,
+    finish: () => {
+      listener.saved(0)
+    },
+    abandon: () => undefined,
+  }
+}
 
 export class SharedWriter implements Door {
   epoch = 0n
@@ -143,7 +160,7 @@ export class SharedWriter implements Door {
     })
     const wake = process.timer('the core wakes')
     this.server = new CoreServer(
-      { partition: PARTITION, core: this.core, head, snapshotEveryEvents: 1n << 60n, snapshotSequence: 0n },
+      { partition: PARTITION, core: this.core, head, snapshotRule: NEVER, newestSnapshot: undefined },
       {
         nowNs: () => this.clock.nowNs(),
         nowMs: () => Number(world.nowNs()) / 1e6,
@@ -172,7 +189,7 @@ export class SharedWriter implements Door {
         wakeAfter: (ms, task) => {
           wake(ms === undefined ? undefined : BigInt(ms) * 1_000_000n, task)
         },
-        save: () => Promise.resolve(),
+        beginSnapshot: (_position, _sections, listener) => forget(listener),
       },
     )
   }
