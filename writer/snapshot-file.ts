@@ -62,7 +62,6 @@ export class SnapshotFileWriter {
     this.open = disk.open(file + ASIDE_SUFFIX, 'create')
     try {
       this.write(head)
-      this.endSections()
     } catch (error) {
       tryTo(() => {
         this.abandon()
@@ -77,7 +76,6 @@ export class SnapshotFileWriter {
     if (place === undefined || this.at + bytes.length > place.at + place.length)
       throw new Error('a snapshot is given more than its sections hold')
     this.write(bytes)
-    this.endSections()
   }
 
   /** Makes the file durable under its own name, replacing what stands there. */
@@ -103,20 +101,31 @@ export class SnapshotFileWriter {
     this.isOpen = false
   }
 
-  /** Goes on to the next section that has bytes, through the zeros before it. */
-  private endSections(): void {
+  /** Goes on to the section that comes behind byte `at`. Returns where its bytes begin: there are zeros until then. */
+  private endSections(at: number): number {
     const { sections, bodyBytes } = this.layout
     for (;;) {
       const place = sections[this.section]
-      if (place === undefined || this.at < place.at + place.length) return
+      if (place === undefined) return bodyBytes
+      if (place.length > 0 && at < place.at + place.length) return Math.max(at, place.at)
       this.section += 1
-      const next = sections[this.section]?.at ?? bodyBytes
-      if (next > this.at) this.write(new Uint8Array(next - this.at))
     }
   }
 
+  /** Writes bytes, and the zeros behind them if they end a section, in one. */
   private write(bytes: Uint8Array): void {
-    writeAll(this.open, [bytes], this.at)
+    const end = this.at + bytes.length
+    const zeros = new Uint8Array(this.endSections(end) - end)
+    writeAll(this.open, [bytes, zeros], this.at)
+    this.add(bytes)
+    this.add(zeros)
+    if (this.at - this.syncedTo < SYNCED_BYTES) return
+    this.open.sync()
+    this.syncedTo = this.at
+  }
+
+  /** Adds what is written to the hashes. */
+  private add(bytes: Uint8Array): void {
     for (let from = 0; from < bytes.length;) {
       const room = SNAPSHOT_CHUNK_BYTES - (this.at % SNAPSHOT_CHUNK_BYTES)
       const piece = bytes.subarray(from, from + room)
@@ -125,9 +134,6 @@ export class SnapshotFileWriter {
       from += piece.length
       if (this.at % SNAPSHOT_CHUNK_BYTES === 0) this.endChunk()
     }
-    if (this.at - this.syncedTo < SYNCED_BYTES) return
-    this.open.sync()
-    this.syncedTo = this.at
   }
 
   private endChunk(): void {

@@ -119,10 +119,10 @@ export function drawOptions(random: Random): SeedOptions {
       snapshotRule: {
         everyEvents: random.pick([10, 40, 150]),
         logRatio: random.pick([0, 0, 1]),
-        quietMs: random.pick([1, 20, 10_000]),
+        quietMs: random.pick([5, 10_000, 10_000]),
       },
       snapshotsKept: random.pick([1, 2, 3]),
-      snapshotRoomBytes: random.pick([64, 256, 4_096]),
+      snapshotRoomBytes: random.pick([192, 1_024, 16_384]),
       windowBytesMax: random.pick([1, 8_000, 200_000]),
       idleMarkMs: random.pick([1, 5, 100]),
       latencyNs: Math.ceil(pauseNs * random.pick([0.01, 0.1, 0.5])),
