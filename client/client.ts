@@ -1,7 +1,11 @@
 /** The client of the bulk lane: docs/bulk-lane.md. */
+import type { Command } from '../schemas/commands.ts'
 import { ANY_PARTITION, LANE_HEADER_BYTES } from '../schemas/lane.ts'
-import type { LaneResults } from '../schemas/lane-results.ts'
+import type { CommandResult, LaneResults } from '../schemas/lane-results.ts'
 import { COMMAND_SLOT_BYTES, COMMAND_SLOTS_MAX } from '../schemas/limits.ts'
+import { partitionOf } from '../schemas/partitions.ts'
+import { Batches, commonPartition } from './batches.ts'
+import { encodeGroup } from './encode.ts'
 import { BusyError, ClosedError, RefusedError } from './errors.ts'
 import { Room } from './room.ts'
 import { Sender, type SenderTimes } from './sender.ts'
@@ -30,12 +34,14 @@ export async function connectBulk(options: BulkOptions): Promise<BulkClient> {
 export class BulkClient {
   readonly #sender: Sender
   readonly #room: Room
+  readonly #batches: Batches
   #isClosed = false
 
   /** Made by connectBulk. */
   constructor(sender: Sender, room: Room) {
     this.#sender = sender
     this.#room = room
+    this.#batches = new Batches(sender)
   }
 
   /** Partitions of the platform. */
@@ -74,6 +80,44 @@ export class BulkClient {
       .finally(() => this.#room.give(count))
   }
 
+  /**
+   * Sends one command, together with others that are submitted in the same turn or while requests are under way.
+   * @throws BulkError, as a rejection; `malformed` concerns this command alone
+   */
+  async submit(command: Command): Promise<CommandResult> {
+    const [result] = await this.#submitGroup([command])
+    return result!
+  }
+
+  /**
+   * Sends up to 64 commands of which all take effect or none, in one request. Their flags are set here.
+   * @throws BulkError, as a rejection; `malformed` concerns this group alone
+   */
+  async submitLinked(commands: readonly Command[]): Promise<CommandResult[]> {
+    return this.#submitGroup(commands)
+  }
+
+  #submitGroup(group: readonly Command[]): Promise<CommandResult[]> {
+    const slots = encodeGroup(group)
+    const count = group.length
+    const refusal = this.#refusalOf(slots, count)
+    if (refusal !== undefined) throw refusal
+    this.#room.take(count)
+    const settled = new Promise<CommandResult[]>((resolve, reject) => {
+      this.#batches.add(this.#partitionOf(group), { slots, count, resolve, reject })
+    })
+    return settled.finally(() => this.#room.give(count))
+  }
+
+  /** Where a group goes: commands that name no account (a hold's end, a reversal) are looked up by the platform. */
+  #partitionOf(group: readonly Command[]): number {
+    const { partitions } = this
+    if (partitions === 1) return 0
+    return commonPartition(
+      group.map(({ debit }) => (debit === undefined ? ANY_PARTITION : partitionOf(debit, partitions))),
+    )
+  }
+
   /** Takes nothing more, waits until all that is under way is settled, and ends the connection. */
   async close(): Promise<void> {
     this.#isClosed = true
@@ -85,15 +129,17 @@ export class BulkClient {
     const slotCount = slots.length / COMMAND_SLOT_BYTES
     const { commandsPerRequestMax, bytesPerRequestMax } = this.#sender.hello
     if (!Number.isInteger(count) || count < 1 || count > commandsPerRequestMax)
-      return new RefusedError('malformed', `A request has 1 to ${commandsPerRequestMax} commands, not ${count}.`)
+      return new RefusedError(
+        'malformed',
+        `A request has 1 to ${commandsPerRequestMax} commands, not ${count}.`,
+      )
     if (!Number.isInteger(slotCount) || slotCount < count || slotCount > count * COMMAND_SLOTS_MAX)
       return new RefusedError('malformed', `${slots.length} bytes are not the slots of ${count} commands.`)
     if (slots.length + LANE_HEADER_BYTES > bytesPerRequestMax)
-      return new RefusedError('malformed', `A request has at most ${bytesPerRequestMax} bytes, its header included.`)
-    return this.#noRoomFor(count)
-  } // prettier-ignore
-
-  #noRoomFor(count: number): Error | undefined {
+      return new RefusedError(
+        'malformed',
+        `A request has at most ${bytesPerRequestMax} bytes, its header included.`,
+      )
     if (this.#isClosed) return new ClosedError('This client was closed: connect again.')
     if (this.#room.has(count)) return undefined
     return new BusyError(`${this.#room.taken} commands are under way, as many as may be. Wait for ready().`)
