@@ -7,7 +7,7 @@
  *   SHA-256("purser:row:" + import name + "\0" + kind + "\0" + row id). Hashes are over UTF-8.
  */
 import { hash } from 'node:crypto'
-import { formatId, makeUuidV7, makeUuidV8, parseId } from '../schemas/ids.ts'
+import { formatId, makeUuidV7, makeUuidV8, parseId, type Id } from '../schemas/ids.ts'
 
 /** UTF-8 bytes of a name of another system. */
 export const NAME_BYTES_MAX = 128
@@ -19,18 +19,27 @@ export function isExternalName(name: string): boolean {
 }
 
 /** The id of the account that another system calls `name`. */
-export function accountIdOf(name: string): string {
+export function accountId(name: string): Id {
   return named('account', name)
 }
 
+/** The same as text. */
+export function accountIdOf(name: string): string {
+  return formatId(accountId(name))
+}
+
 /** The reference that another system calls `name`. */
-export function referenceIdOf(name: string): string {
+export function referenceId(name: string): Id {
   return named('reference', name)
 }
 
-function named(kind: 'account' | 'reference', name: string): string {
-  const given = parseId(name)
-  return formatId(given ?? makeUuidV8(sha256(`purser:${kind}:${name}`)))
+/** The same as text. */
+export function referenceIdOf(name: string): string {
+  return formatId(referenceId(name))
+}
+
+function named(kind: 'account' | 'reference', name: string): Id {
+  return parseId(name) ?? makeUuidV8(sha256(`purser:${kind}:${name}`))
 }
 
 /** The bits that an import's row has for ever, whatever the base time of its chunk: 32 bytes. */
@@ -39,8 +48,8 @@ export function rowDigest(importName: string, kind: 'account' | 'transfer', rowI
 }
 
 /** A row's command id under one base time (milliseconds since 1970). */
-export function rowCommandId(digest: Uint8Array, baseTimeMs: number): string {
-  return formatId(makeUuidV7(baseTimeMs, digest))
+export function rowCommandId(digest: Uint8Array, baseTimeMs: number): Id {
+  return makeUuidV7(baseTimeMs, digest)
 }
 
 function sha256(text: string): Buffer {

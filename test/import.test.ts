@@ -6,9 +6,10 @@ import { expect, test } from 'vitest'
 import { readConfig } from '../cli/config.ts'
 import { accountIdOf, rowDigest } from '../cli/external-ids.ts'
 import { graphql } from '../cli/graphql-client.ts'
+import { chunkBaseTimes } from '../cli/import/base-times.ts'
 import { CHUNK_LINES } from '../cli/import/chunks.ts'
 import { importLines } from '../cli/import/import-lines.ts'
-import { chunkBaseTimes } from '../cli/import/lane.ts'
+
 import type { ImportReport } from '../cli/import/report.ts'
 import { readRow, type ImportLine, type ImportRow } from '../cli/import/rows.ts'
 import { startPlatform } from '../cli/platform.ts'
@@ -121,6 +122,19 @@ test('a bad line is named: it ends the import, or is skipped as asked; refusals 
     expect(await importJson(file, ...data, '--on-error', 'skip')).toMatchObject({
       accepted: 0, replayed: good.length, refused: report['refused'], bad: 3,
     }) // prettier-ignore
+  }))
+
+test('a bad line ends the import when all chunks before its own have been loaded', () =>
+  withFolder(async (folder) => {
+    const all = rows(CHUNK_LINES + 50)
+    const file = path.join(folder, 'rows.ndjson')
+    writeFileSync(file, `${ndjson(all)}nonsense\n`)
+    const stopped = await purser('import', file, '--data', path.join(folder, 'data'), '--json')
+    expect(stopped.exitCode).toBe(1)
+    expect(onlyJson(stopped.stdout)).toMatchObject({
+      error: { code: 'bad_line' },
+      report: { lines: CHUNK_LINES, accepted: CHUNK_LINES, bad: 1 },
+    })
   }))
 
 test('a file whose rows have moved to other chunks is not loaded a second time', () =>

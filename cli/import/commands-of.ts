@@ -1,35 +1,61 @@
-/** Rows of the neutral format → commands of the bulk lane. */
-import { accountIdOf, referenceIdOf, rowCommandId } from '../external-ids.ts'
-import type { LaneCommand } from './lane.ts'
+/** Rows of the neutral format → commands. */
+import { SCALE_OF_PLATFORM, type Command } from '../../schemas/commands.ts'
+import type { Id } from '../../schemas/ids.ts'
+import { parseTime } from '../../gateway/times.ts'
+import { accountId, referenceId, rowCommandId } from '../external-ids.ts'
 import type { ImportRow } from './rows.ts'
 
-/** The command of a row, under the base time of its chunk (milliseconds since 1970). */
-export function commandOf(row: ImportRow, digest: Uint8Array, baseTimeMs: number): LaneCommand {
-  const id = rowCommandId(digest, baseTimeMs)
-  const effectiveAt = row.effectiveAt === undefined ? {} : { effectiveAt: row.effectiveAt }
-  if (row.type === 'account')
+/** Accounts whose ids are kept: most rows name one that others named shortly before. */
+const ACCOUNTS_MAX = 65_536
+const UNLIMITED = -1n
+
+/** Makes the commands of one import. */
+export class CommandMaker {
+  readonly #accounts = new Map<string, Id>()
+  /** Rows that follow each other are often of one day. */
+  #time: { readonly text: string; readonly ns: bigint } | undefined
+
+  /** The command of a row, under the base time of its chunk (milliseconds since 1970). */
+  commandOf(row: ImportRow, digest: Uint8Array, baseTimeMs: number): Command {
+    const id = rowCommandId(digest, baseTimeMs)
+    const effectiveAtNs = row.effectiveAt === undefined ? 0n : this.#timeOf(row.effectiveAt)
+    if (row.type === 'account')
+      return {
+        kind: 'OpenAccount',
+        id,
+        debit: this.#accountOf(row.id),
+        currency: row.currency,
+        scale: row.scale ?? SCALE_OF_PLATFORM,
+        amount: row.system === true ? UNLIMITED : BigInt(row.overdraftLimit ?? 0),
+        effectiveAtNs,
+        ...(row.owner === undefined ? {} : { owner: row.owner }),
+      }
     return {
-      kind: 'openAccount',
+      kind: 'Transfer',
       id,
-      accountId: accountIdOf(row.id),
+      debit: this.#accountOf(row.debit),
+      credit: this.#accountOf(row.credit),
+      amount: BigInt(row.amount),
       currency: row.currency,
-      ...(row.owner === undefined ? {} : { owner: row.owner }),
-      ...(row.scale === undefined ? {} : { scale: row.scale }),
-      ...(row.overdraftLimit === undefined ? {} : { overdraftLimit: row.overdraftLimit }),
-      ...(row.system === undefined ? {} : { system: row.system }),
-      ...effectiveAt,
+      code: row.code ?? 0,
+      linked: row.linked === true,
+      effectiveAtNs,
+      ...(row.reference === undefined ? {} : { reference: referenceId(row.reference) }),
+      ...(row.memo === undefined ? {} : { memo: row.memo }),
     }
-  return {
-    kind: 'transfer',
-    id,
-    debitAccountId: accountIdOf(row.debit),
-    creditAccountId: accountIdOf(row.credit),
-    amount: row.amount,
-    currency: row.currency,
-    ...(row.code === undefined ? {} : { code: row.code }),
-    ...(row.reference === undefined ? {} : { reference: referenceIdOf(row.reference) }),
-    ...(row.memo === undefined ? {} : { memo: row.memo }),
-    ...(row.linked === true ? { linked: true } : {}),
-    ...effectiveAt,
+  }
+
+  #accountOf(name: string): Id {
+    const known = this.#accounts.get(name)
+    if (known !== undefined) return known
+    if (this.#accounts.size >= ACCOUNTS_MAX) this.#accounts.clear()
+    const id = accountId(name)
+    this.#accounts.set(name, id)
+    return id
+  }
+
+  #timeOf(text: string): bigint {
+    if (this.#time?.text !== text) this.#time = { text, ns: parseTime(text)! }
+    return this.#time.ns
   }
 }

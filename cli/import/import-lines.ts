@@ -5,9 +5,10 @@
 import { CommandFailure } from '../failure.ts'
 import { rowDigest } from '../external-ids.ts'
 import { intoChunks, type Chunk } from './chunks.ts'
-import { commandOf } from './commands-of.ts'
-import { chunkBaseTimes, sendCommands, type LaneResult } from './lane.ts'
-import { describeReport, Tally, type ImportReport } from './report.ts'
+import { chunkBaseTimes, type KeptChunk } from './base-times.ts'
+import { CommandMaker } from './commands-of.ts'
+import { ImportLane, type LaneResult } from './lane.ts'
+import { describeReport, Tally, type BadLine, type ImportReport } from './report.ts'
 import type { ImportLine, ImportRow } from './rows.ts'
 import { SeenIds, TRANSFERS_MAX } from './seen-ids.ts'
 
@@ -35,44 +36,89 @@ interface Item {
 /** Base times that a chunk may get: each one after the first was a run that was cut off before the chunk was applied. */
 const BASE_TIMES_MAX = 16
 
+/** A chunk that is ready to be sent. */
+interface Prepared {
+  readonly index: number
+  readonly lines: number
+  readonly items: readonly Item[]
+  readonly bad: readonly BadLine[]
+  /** Undefined where nothing of the chunk is to be sent. */
+  readonly kept: KeptChunk | undefined
+}
+
 /**
- * Loads lines in their order and returns once each has an outcome that is durable.
+ * Loads lines in their order and returns once each has an outcome that is durable. While a chunk is under way, the next one
+ * is read and made ready; it is sent when the one before has all its outcomes.
  * @throws CommandFailure `bad_line` (with the report so far), `platform_unavailable`
  */
 export async function importLines(options: ImportOptions): Promise<ImportReport> {
   const tally = new Tally(options.name)
-  const seen = new SeenIds()
+  const lane = new ImportLane(options.url)
+  const maker = new CommandMaker()
+  const chunks = prepared(options)
   let linesDone = 0
-  for await (const chunk of intoChunks(options.lines)) {
-    const items = prepare(chunk, options, seen, tally)
-    await load(options, chunk.index, items, tally)
-    linesDone += chunk.lines.length
-    options.onProgress?.(linesDone)
+  let next = chunks.next()
+  try {
+    for (;;) {
+      const { value, done } = await next
+      if (done === true) return tally.report()
+      next = chunks.next()
+      // Heard when its turn comes.
+      next.catch(() => undefined)
+      countBad(value, options, tally)
+      await load(options, value, lane, maker, tally)
+      linesDone += value.lines
+      options.onProgress?.(linesDone)
+    }
+  } finally {
+    await chunks.return(undefined)
+    await lane.close()
   }
-  return tally.report()
 }
 
-/** The lines of a chunk that can be sent; bad ones are counted or end the import. */
-function prepare(chunk: Chunk, { name, onError }: ImportOptions, seen: SeenIds, tally: Tally): Item[] {
-  const items: Item[] = []
-  const bad = (line: number, fault: string): void => {
-    tally.bad(line, fault)
-    if (onError === 'stop') throw badLine(line, fault, tally)
+/** Reads chunks, and asks for the base times of each. */
+async function* prepared(options: ImportOptions): AsyncGenerator<Prepared, undefined> {
+  const seen = new SeenIds()
+  for await (const chunk of intoChunks(options.lines)) {
+    const { items, bad } = sorted(chunk, options.name, seen)
+    const isSent = items.length > 0 && (bad.length === 0 || options.onError === 'skip')
+    const kept = isSent ? await baseTimes(options, chunk.index, items, false) : undefined
+    yield { index: chunk.index, lines: chunk.lines.length, items, bad, kept }
   }
+  return undefined
+}
+
+/** The lines of a chunk that can be sent, and the bad ones. */
+function sorted(
+  chunk: Chunk,
+  name: string,
+  seen: SeenIds,
+): { readonly items: readonly Item[]; readonly bad: readonly BadLine[] } {
+  const items: Item[] = []
+  const bad: BadLine[] = []
   for (const [place, entry] of chunk.lines.entries()) {
     if ('fault' in entry) {
-      bad(entry.line, entry.fault)
+      bad.push(entry)
       continue
     }
     const { line, row } = entry
     const digest = rowDigest(name, row.type, row.id)
     const verdict = row.type === 'transfer' ? seen.add(digest) : 'new'
     if (verdict === 'new') items.push({ place, line, row, digest })
-    else if (verdict === 'seen') bad(line, `id: ${JSON.stringify(row.id)} stands on an earlier line as well`)
+    else if (verdict === 'seen')
+      bad.push({ line, fault: `id: ${JSON.stringify(row.id)} stands on an earlier line as well` })
     else throw tooLong()
   }
-  tally.read(chunk.lines.length)
-  return items
+  return { items, bad }
+}
+
+/** Bad lines are counted, or end the import. */
+function countBad({ bad, lines }: Prepared, { onError }: ImportOptions, tally: Tally): void {
+  for (const { line, fault } of bad) {
+    tally.bad(line, fault)
+    if (onError === 'stop') throw badLine(line, fault, tally)
+  }
+  tally.read(lines)
 }
 
 /**
@@ -81,25 +127,36 @@ function prepare(chunk: Chunk, { name, onError }: ImportOptions, seen: SeenIds, 
  */
 async function load(
   options: ImportOptions,
-  chunk: number,
-  items: readonly Item[],
+  { index, items, kept }: Prepared,
+  lane: ImportLane,
+  maker: CommandMaker,
   tally: Tally,
 ): Promise<void> {
   let left = items
-  let times: readonly number[] = []
+  let times = kept?.baseTimesMs ?? []
   for (let attempt = 0; left.length > 0; attempt++) {
     if (attempt >= times.length) {
       if (attempt >= BASE_TIMES_MAX) throw clockFailure(options.url)
-      const anchor = anchorOf(items[0]!)
-      const kept = await chunkBaseTimes(options.url, options.name, chunk, { further: attempt > 0, anchor })
-      if (!isStillThere(kept.anchor ?? anchor, items)) throw differs(options.name, items[0]!.line)
-      times = kept.baseTimesMs
+      times = (await baseTimes(options, index, items, true)).baseTimesMs
     }
     const baseTimeMs = times[attempt]!
-    const commands = left.map(({ row, digest }) => commandOf(row, digest, baseTimeMs))
-    const results = await sendCommands(options.url, commands, (position) => tally.reached(position))
-    left = left.filter((item, index) => !count(item, results[index]!, options, tally))
+    const commands = left.map(({ row, digest }) => maker.commandOf(row, digest, baseTimeMs))
+    const results = await lane.send(commands, (partition, sequence) => tally.reached(partition, sequence))
+    left = left.filter((item, place) => !count(item, results[place]!, options, tally))
   }
+}
+
+/** What the platform keeps of a chunk. @param further begins another base time */
+async function baseTimes(
+  { url, name }: ImportOptions,
+  chunk: number,
+  items: readonly Item[],
+  further: boolean,
+): Promise<KeptChunk> {
+  const anchor = anchorOf(items[0]!)
+  const kept = await chunkBaseTimes(url, name, chunk, { further, anchor })
+  if (!isStillThere(kept.anchor ?? anchor, items)) throw differs(name, items[0]!.line)
+  return kept
 }
 
 /** By which row a chunk is known again: where its first good row stood, and the fingerprint of that row's id. */

@@ -1,10 +1,13 @@
-/** The public bulk lane as its client sees it: commands in one request, a result per command; and the base times of imports. */
-import { z } from 'zod'
+/** The public bulk lane as an import uses it: a chunk in one request, with the patience that an import has. */
+import { setTimeout as delay } from 'node:timers/promises'
+import { connectBulk, type BulkClient } from '../../client/client.ts'
+import { BulkError } from '../../client/errors.ts'
+import { encodeCommands, type Command } from '../../schemas/commands.ts'
+import { LANE_FAULT_MEANINGS, type CommandResult, type LaneResults } from '../../schemas/lane-results.ts'
+import { BATCH_COMMANDS_MAX, LINKED_TRANSFERS_MAX } from '../../schemas/limits.ts'
 import { CommandFailure } from '../failure.ts'
-import { postJson } from './retry.ts'
-
-/** One command as the lane takes it: docs/bulk-lane.md. */
-export type LaneCommand = Readonly<Record<string, string | number | boolean>>
+import { CHUNK_LINES } from './chunks.ts'
+import { PATIENCE_MS } from './retry.ts'
 
 /** What became of one command. */
 export type LaneResult =
@@ -13,129 +16,102 @@ export type LaneResult =
   /** The command is wrong as it stands: never an event. */
   | { readonly kind: 'wrong'; readonly message: string }
 
-const answerSchema = z.object({
-  position: z.string(),
-  results: z.array(
-    z.object({
-      status: z.enum(['accepted', 'refused', 'error']),
-      replayed: z.boolean().optional(),
-      code: z.string().optional(),
-      message: z.string().optional(),
-      retryable: z.boolean().optional(),
-    }),
-  ),
-})
-type Answered = z.infer<typeof answerSchema>['results'][number]
-
-/** UTF-8 bytes of one request's body; the lane takes 8 MiB. */
-const BODY_BYTES_MAX = 4 * 1024 * 1024
 /** Times that a request is repeated because outcomes in it are not known yet. */
 const UNKNOWN_REPEATS_MAX = 20
-const UNKNOWN_PAUSE_MS = 250
+const PAUSE_MS = 250
 
-/**
- * Sends commands in order and returns what became of each. Waits while the platform is busy; repeats a request of which an
- * outcome is not known, with the same ids.
- * @param reached gets the position of each answer: a read after it sees every command of the request
- * @throws CommandFailure `platform_unavailable`
- */
-export async function sendCommands(
-  url: string,
-  commands: readonly LaneCommand[],
-  reached: (position: string) => void,
-): Promise<LaneResult[]> {
-  const results: LaneResult[] = []
-  for (const request of intoRequests(commands)) results.push(...(await sendRequest(url, request, reached)))
-  return results
-}
+/** Errors that pass: a platform that is full, stopping, starting, or out of reach. */
+const PASSING: ReadonlySet<string> = new Set(['busy', 'stopped', 'unreachable', 'connection_lost'])
 
-async function sendRequest(
-  url: string,
-  request: readonly string[],
-  reached: (position: string) => void,
-): Promise<LaneResult[]> {
-  const body = `{"commands":[${request.join(',')}]}`
-  const settled = new Array<LaneResult | undefined>(request.length).fill(undefined)
-  for (let repeat = 0; repeat < UNKNOWN_REPEATS_MAX; repeat++) {
-    const answer = answerSchema.safeParse(await postJson(`${url}/commands`, body))
-    if (!answer.success || answer.data.results.length !== request.length) throw notUnderstood(url)
-    reached(answer.data.position)
-    // What an earlier answer said stands: by now the same command would only be called a repeat.
-    answer.data.results.forEach((result, index) => (settled[index] ??= toResult(result)))
-    if (settled.every((result) => result !== undefined)) return settled
-    await new Promise((resolve) => setTimeout(resolve, UNKNOWN_PAUSE_MS))
+if (CHUNK_LINES + LINKED_TRANSFERS_MAX > BATCH_COMMANDS_MAX)
+  throw new Error('a chunk does not fit into one request of the bulk lane')
+
+export class ImportLane {
+  readonly #url: string
+  #client: BulkClient | undefined
+
+  /** @param url of the platform; a connection is made when it is first needed */
+  constructor(url: string) {
+    this.#url = url
   }
-  throw new CommandFailure(
-    'platform_unavailable',
-    `The platform at ${url} does not say what became of some commands. Run the same import again: it goes on where it was.`,
-  )
+
+  /**
+   * Sends the commands of a chunk in order and returns what became of each. Waits while the platform is busy or away; repeats
+   * the request where an outcome is not known, with the same ids.
+   * @param reached gets the last place of the log that an outcome speaks of, for each answer and partition
+   * @throws CommandFailure `platform_unavailable`
+   */
+  async send(
+    commands: readonly Command[],
+    reached: (partition: number, sequence: bigint) => void,
+  ): Promise<LaneResult[]> {
+    const slots = encodeCommands(commands)
+    const settled = new Array<LaneResult | undefined>(commands.length).fill(undefined)
+    for (let repeat = 0; repeat < UNKNOWN_REPEATS_MAX; repeat++) {
+      const results = await this.#submit(slots, commands.length)
+      let open = 0
+      for (let index = 0; index < settled.length; index++) {
+        // What an earlier answer said stands: by now the same command would only be called a repeat.
+        settled[index] ??= toResult(results.at(index))
+        if (settled[index] === undefined) open++
+      }
+      tellReached(results, reached)
+      if (open === 0) return settled as LaneResult[]
+      await delay(PAUSE_MS)
+    }
+    throw this.#unavailable('does not say what became of some commands')
+  }
+
+  async close(): Promise<void> {
+    await this.#client?.close()
+  }
+
+  async #submit(slots: Uint8Array, count: number): Promise<LaneResults> {
+    const deadline = performance.now() + PATIENCE_MS
+    for (;;) {
+      try {
+        this.#client ??= await connectBulk({ url: this.#url, patienceMs: PATIENCE_MS })
+        return await this.#client.submitSlots(slots, count)
+      } catch (error) {
+        if (!(error instanceof BulkError)) throw error
+        if (!PASSING.has(error.code) || performance.now() > deadline)
+          throw this.#unavailable(`does not take the import (${error.message})`)
+        await delay(PAUSE_MS)
+      }
+    }
+  }
+
+  #unavailable(reason: string): CommandFailure {
+    return new CommandFailure(
+      'platform_unavailable',
+      `The platform at ${this.#url} ${reason}. Run the same import again when it is well: it goes on where it was.`,
+    )
+  }
 }
 
 /** Undefined where the outcome is not known yet. */
-function toResult(result: Answered): LaneResult | undefined {
-  switch (result.status) {
+function toResult(result: CommandResult | undefined): LaneResult | undefined {
+  switch (result?.status) {
     case 'accepted':
-      return { kind: 'accepted', replayed: result.replayed === true }
+      return { kind: 'accepted', replayed: result.replayed }
     case 'refused':
-      return { kind: 'refused', code: result.code ?? 'unknown' }
-    case 'error':
-      return result.retryable === true ? undefined : { kind: 'wrong', message: result.message ?? 'refused by the platform' }
-  }
-} // prettier-ignore
-
-/** Commands as JSON texts, in requests that stay below the lane's bounds. Linked commands stay in one request. */
-function* intoRequests(commands: readonly LaneCommand[]): Generator<string[]> {
-  let request: string[] = []
-  let bytes = 0
-  let mayCut = true
-  for (const command of commands) {
-    const text = JSON.stringify(command)
-    const textBytes = Buffer.byteLength(text) + 1
-    if (mayCut && bytes + textBytes > BODY_BYTES_MAX && request.length > 0) {
-      yield request
-      request = []
-      bytes = 0
+      return { kind: 'refused', code: result.code }
+    case 'fault': {
+      const { retryable, message } = LANE_FAULT_MEANINGS[result.code]
+      return retryable ? undefined : { kind: 'wrong', message }
     }
-    request.push(text)
-    bytes += textBytes
-    mayCut = command['linked'] !== true
+    case undefined:
+      return { kind: 'refused', code: 'unknown' }
   }
-  if (request.length > 0) yield request
 }
 
-const chunkSchema = z.object({
-  baseTimesMs: z.array(z.number().int().nonnegative()).min(1),
-  anchor: z.string().optional(),
-})
-
-/** What the platform keeps of a chunk. */
-export interface KeptChunk {
-  readonly baseTimesMs: readonly number[]
-  /** As given when the chunk was first begun. */
-  readonly anchor?: string | undefined
-}
-
-/**
- * The base times of one chunk of an import, oldest first. The platform gives the first one when it is first asked, and keeps
- * them, so that a second run makes the same ids.
- * @param request `further` also begins a new one, for rows whose ids have expired without ever taking effect; `anchor` is
- *   kept with the first one
- */
-export async function chunkBaseTimes(
-  url: string,
-  importName: string,
-  chunk: number,
-  request: { readonly further: boolean; readonly anchor: string },
-): Promise<KeptChunk> {
-  const path = `${url}/imports/${encodeURIComponent(importName)}/chunks/${chunk}`
-  const answer = chunkSchema.safeParse(await postJson(path, JSON.stringify(request)))
-  if (!answer.success) throw notUnderstood(url)
-  return answer.data
-}
-
-function notUnderstood(url: string): CommandFailure {
-  return new CommandFailure(
-    'platform_unavailable',
-    `What answers at ${url} is no platform of this version. Check --url, and that both sides are of one version.`,
-  )
+function tellReached(results: LaneResults, reached: (partition: number, sequence: bigint) => void): void {
+  const last = new Map<number, bigint>()
+  for (let index = 0; index < results.count; index++) {
+    const sequence = results.sequence(index)
+    const partition = results.partition(index)
+    // A fault speaks of no place: its sequence is 0.
+    if (sequence > (last.get(partition) ?? 0n)) last.set(partition, sequence)
+  }
+  for (const [partition, sequence] of last) reached(partition, sequence)
 }

@@ -1,5 +1,5 @@
 /** What an import did, counted. */
-import { decodePosition, encodePosition } from '../../gateway/tokens.ts'
+import { encodePosition } from '../../gateway/tokens.ts'
 
 /** A line that was not loaded because it is wrong. */
 export interface BadLine {
@@ -64,10 +64,9 @@ export class Tally {
     if (this.#badLines.length < BAD_LINES_NAMED_MAX) this.#badLines.push({ line, fault })
   }
 
-  /** Takes the position of an answer. One about repeats may lie before those of earlier answers. */
-  reached(position: string): void {
-    for (const [partition, sequence] of decodePosition(position) ?? [])
-      if (sequence > (this.#position.get(partition) ?? 0n)) this.#position.set(partition, sequence)
+  /** Takes a place in the log of which an answer speaks. One about repeats may lie before those of earlier answers. */
+  reached(partition: number, sequence: bigint): void {
+    if (sequence > (this.#position.get(partition) ?? 0n)) this.#position.set(partition, sequence)
   }
 
   report(): ImportReport {

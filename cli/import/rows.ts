@@ -2,7 +2,8 @@
  * One line of the neutral import format (docs/import-format.md) → a row, or what is wrong with it. The same reader takes an
  * object from NDJSON and a record from CSV: in CSV every value is text and an empty one means "not given".
  */
-import { MEMO_BYTES_MAX, OWNER_BYTES_MAX } from '../../schemas/limits.ts'
+import { formatId, NIL_ID } from '../../schemas/ids.ts'
+import { MEMO_BYTES_MAX, OWNER_BYTES_MAX, TIME_NS_MAX, TIME_NS_MIN } from '../../schemas/limits.ts'
 import { isCurrencyCode, isScale, parseAmount, parseMinor } from '../../schemas/money.ts'
 import { parseTime } from '../../gateway/times.ts'
 import { NAME_BYTES_MAX, isExternalName } from '../external-ids.ts'
@@ -55,6 +56,7 @@ class RowFault extends Error {}
 type Raw = Readonly<Record<string, unknown>>
 type Field<Value> = (value: unknown) => Value | undefined
 
+const NIL_UUID = formatId(NIL_ID)
 const SHOWN_CHARACTERS_MAX = 40
 const UINT32_MAX = 2 ** 32 - 1
 const DAY = /^\d{4}-\d\d-\d\d$/
@@ -92,7 +94,7 @@ function toRow(raw: unknown): ImportRow {
 function toAccount(raw: Raw): AccountRow {
   const row = {
     type: 'account' as const,
-    id: required(raw, 'id', name, NAME_WANTED),
+    id: required(raw, 'id', account, ACCOUNT_WANTED),
     currency: required(raw, 'currency', currency, CURRENCY_WANTED),
     ...optional(raw, 'owner', textOf(OWNER_BYTES_MAX), `text of at most ${OWNER_BYTES_MAX} bytes`),
     ...optional(raw, 'scale', scale, 'a whole number from 0 to 18'),
@@ -109,8 +111,8 @@ function toTransfer(raw: Raw): TransferRow {
   return {
     type: 'transfer' as const,
     id: required(raw, 'id', name, NAME_WANTED),
-    debit: required(raw, 'debit', name, NAME_WANTED),
-    credit: required(raw, 'credit', name, NAME_WANTED),
+    debit: required(raw, 'debit', account, ACCOUNT_WANTED),
+    credit: required(raw, 'credit', account, ACCOUNT_WANTED),
     amount: required(raw, 'amount', amount, 'minor units above zero, as digits, such as "1250"'),
     currency: required(raw, 'currency', currency, CURRENCY_WANTED),
     ...optional(raw, 'effectiveAt', time, TIME_WANTED),
@@ -122,11 +124,14 @@ function toTransfer(raw: Raw): TransferRow {
 }
 
 const NAME_WANTED = `text of 1 to ${NAME_BYTES_MAX} bytes`
+const ACCOUNT_WANTED = `${NAME_WANTED}, and not the nil UUID`
 const CURRENCY_WANTED = 'a currency code: 1 to 8 characters A-Z 0-9'
 const TIME_WANTED = 'a day such as 1993-01-31, or an RFC 3339 time such as 1993-01-31T08:15:00Z'
 
 const name: Field<string> = (value) =>
   typeof value === 'string' && isExternalName(value) ? value : undefined
+/** The nil UUID means that there is none. */
+const account: Field<string> = (value) => (value === NIL_UUID ? undefined : name(value))
 const currency: Field<string> = (value) =>
   typeof value === 'string' && isCurrencyCode(value) ? value : undefined
 const amount: Field<string> = (value) => minorText(value, (text) => parseAmount(text))
@@ -147,7 +152,9 @@ const truth: Field<boolean> = (value) =>
 const time: Field<string> = (value) => {
   if (typeof value !== 'string') return undefined
   const text = DAY.test(value) ? `${value}T00:00:00Z` : value
-  return parseTime(text) === undefined ? undefined : text
+  const ns = parseTime(text)
+  // An offset may carry the first or last day across the bounds.
+  return ns === undefined || ns < TIME_NS_MIN || ns > TIME_NS_MAX ? undefined : text
 }
 
 function textOf(bytesMax: number): Field<string> {

@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto'
 import { expect } from 'vitest'
 import { formatId, makeUuidV7 } from '../../schemas/ids.ts'
 import { graphql } from '../../cli/graphql-client.ts'
-import { sendCommands, type LaneCommand } from '../../cli/import/lane.ts'
+import { sendCommands, type LaneCommand } from './json-lane.ts'
 
 const BATCH = 40
 export const CASH = '00000000-0000-8000-8000-000000000001'
