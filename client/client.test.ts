@@ -156,6 +156,16 @@ describe('batches', () => {
   })
 })
 
+test('slots go to the partition that is named; where none is, the platform finds out', async () => {
+  const { platform, client } = await connected({ hello: { partitions: 4 } })
+  await client.submitSlots(slotsOf(1), 1, 3)
+  await client.submitSlots(slotsOf(1), 1)
+  const single = await connected()
+  await single.client.submitSlots(slotsOf(1), 1)
+  const named = [platform, single.platform].flatMap(({ requests }) => requests.map(({ header }) => header.partition)) // prettier-ignore
+  expect(named).toEqual([3, ANY_PARTITION, 0])
+})
+
 describe('bounds', () => {
   test('as many requests are in flight as the platform allows; the others wait in their order', async () => {
     const held: ReceivedRequest[] = []
@@ -239,13 +249,13 @@ describe('a connection that breaks', () => {
         setTimeout(() => request.socket.destroy(), 20)
       },
     })
-    const all = [1, 2, 3, 4].map((count) => client.submitSlots(slotsOf(count), count))
+    const all = [1, 2, 3, 4, 5].map((count) => client.submitSlots(slotsOf(count), count))
     const results = await Promise.all(all)
-    expect(results.map(({ count }) => count)).toEqual([1, 2, 3, 4])
+    expect(results.map(({ count }) => count)).toEqual([1, 2, 3, 4, 5])
     expect(platform.connections()).toBe(2)
     const [first, second] = [1, 2].map((number) => platform.requests.filter(({ connection }) => connection === number)) // prettier-ignore
     expect(first!.slice(0, 3).map(({ header }) => header.count)).toEqual([1, 2, 3])
-    expect(second!.map(({ header }) => header.count)).toEqual([1, 3, 4])
+    expect(second!.map(({ header }) => header.count)).toEqual([1, 3, 4, 5])
     expect(second![0]!.slots.equals(first![0]!.slots)).toBe(true)
   })
 
@@ -297,6 +307,19 @@ describe('a platform that does not take a request', () => {
     const all = [1, 2].map((count) => client.submitSlots(slotsOf(count), count))
     await Promise.all(all)
     expect(platform.requests.map(({ header }) => header.count)).toEqual([1, 1, 1, 2])
+  })
+
+  test('busy to several: again in their order, whichever was told first', async () => {
+    const { platform, client } = await connected({
+      hello: { requestsInFlightMax: 2 },
+      onRequest: (request, all) => {
+        if (all.length === 2)
+          for (const { header, socket } of [...all].reverse()) socket.write(encodeBusy(header.requestId, 1))
+        else if (all.length > 2) accept(request)
+      },
+    })
+    await Promise.all([1, 2].map((count) => client.submitSlots(slotsOf(count), count)))
+    expect(platform.requests.map(({ header }) => header.count)).toEqual([1, 2, 1, 2])
   })
 
   test('busy for longer than its patience: a typed error, of which nothing has happened', async () => {
