@@ -1,6 +1,18 @@
 import { expect, test } from 'vitest'
-import { readConfig, SETTINGS } from './config.ts'
+import { mkdtempSync, writeFileSync } from 'node:fs'
+import os from 'node:os'
+import path from 'node:path'
+import { Command } from 'commander'
+import {
+  readConfig,
+  readGatewayConfig,
+  readProjectorConfig,
+  readTopicsConfig,
+  readWriterConfig,
+} from './config.ts'
 import { CommandFailure } from './failure.ts'
+import { addSettings } from './options.ts'
+import { ROLES, SETTINGS, settingsOf, type Setting, type SettingName } from './settings.ts'
 
 test('without flags and variables, the documented defaults hold', () => {
   const config = readConfig({}, {})
@@ -41,10 +53,109 @@ test.each(['-1', '1e3', '4000.5', '', ' 80', '99999'])('%j is no port', (port) =
 })
 
 test('every setting has a flag and a variable of its own', () => {
-  const settings = Object.values(SETTINGS)
+  const settings: readonly Setting[] = Object.values(SETTINGS)
+  const variables = settings.flatMap(({ variable, secretVariable }) => [variable, ...(secretVariable === undefined ? [] : [secretVariable])])
   expect(new Set(settings.map(({ flag }) => flag)).size).toBe(settings.length)
-  expect(new Set(settings.map(({ variable }) => variable)).size).toBe(settings.length)
+  expect(new Set(variables).size).toBe(variables.length)
+}) // prettier-ignore
+
+test('what the command line’s parser calls a flag is the setting’s name', () => {
+  for (const name of Object.keys(SETTINGS) as SettingName[]) {
+    const { flag, kind }: Setting = SETTINGS[name]
+    const command = addSettings(new Command(), [name])
+    expect(command.parse([flag, 'x'], { from: 'user' }).opts()).toEqual({ [name]: kind === 'list' ? ['x'] : 'x' })
+  }
+}) // prettier-ignore
+
+test('a role has the settings that say so, and no setting is without a role', () => {
+  expect(new Set(ROLES.flatMap((role) => settingsOf(role)))).toEqual(new Set(Object.keys(SETTINGS)))
+  expect(settingsOf('platform')).not.toContain('brokers')
+  expect(settingsOf('topics')).toEqual(expect.arrayContaining(['brokers', 'replication']))
 })
+
+const KAFKA = { PURSER_KAFKA_BROKERS: 'kafka-1:9092, kafka-2:9092' }
+const VIEWS = { PURSER_CLICKHOUSE_URL: 'http://clickhouse:8123' }
+
+test('each role runs with what is required and the documented defaults', () => {
+  const kafka = { brokers: ['kafka-1:9092', 'kafka-2:9092'], clientId: 'purser', topicPrefix: 'purser' }
+  const clickhouse = { url: 'http://clickhouse:8123', username: 'default', password: '', database: 'purser' }
+  const health = { host: '127.0.0.1', port: 4001 }
+  expect(readTopicsConfig({}, KAFKA)).toEqual({ kafka, partitions: undefined, replication: 3 })
+  expect(readWriterConfig({ snapshots: '/mnt/shared' }, KAFKA)).toEqual({
+    kafka, snapshots: { kind: 'folder', folder: '/mnt/shared' }, scratchDir: './scratch', health,
+  }) // prettier-ignore
+  expect(readProjectorConfig({}, { ...KAFKA, ...VIEWS })).toEqual({ kafka, clickhouse, health })
+  expect(readGatewayConfig({}, { ...KAFKA, ...VIEWS })).toMatchObject({
+    kafka,
+    clickhouse,
+    port: 4000,
+    graphiql: true,
+  })
+})
+
+test('snapshots in a bucket: its prefix ends in one slash, and what the store needs stands beside', () => {
+  const flags = {
+    snapshots: 's3://bank-1/deep/prefix//',
+    s3Endpoint: 'http://store:9000',
+    s3PathStyle: 'true',
+  }
+  expect(readWriterConfig(flags, KAFKA).snapshots).toEqual({
+    kind: 's3', bucket: 'bank-1', prefix: 'deep/prefix/', endpoint: 'http://store:9000', pathStyle: true,
+  }) // prettier-ignore
+  expect(readWriterConfig({ snapshots: 's3://bank-1' }, KAFKA).snapshots).toMatchObject({ prefix: '' })
+  expect(problemsOf(() => readWriterConfig({ snapshots: 's3://B_' }, KAFKA))).toEqual(['--snapshots'])
+})
+
+test('a password comes from a file, without its line end, or from a variable; the flag wins', () => {
+  const folder = mkdtempSync(path.join(os.tmpdir(), 'purser-config-'))
+  const file = path.join(folder, 'password')
+  writeFileSync(file, 'from file \n')
+  const sasl = { ...KAFKA, PURSER_KAFKA_SASL: 'scram-sha-512', PURSER_KAFKA_USER: 'writer' }
+  const passwordOf = (environment: Record<string, string>, flags = {}) =>
+    readTopicsConfig(flags, { ...sasl, ...environment }).kafka.sasl?.password
+  expect(passwordOf({ PURSER_KAFKA_PASSWORD: 'direct' })).toBe('direct')
+  expect(passwordOf({ PURSER_KAFKA_PASSWORD_FILE: file })).toBe('from file ')
+  expect(passwordOf({ PURSER_KAFKA_PASSWORD: 'direct' }, { kafkaPasswordFile: file })).toBe('from file ')
+  expect(problemsOf(() => passwordOf({ PURSER_KAFKA_PASSWORD_FILE: path.join(folder, 'none') }))).toEqual([
+    'PURSER_KAFKA_PASSWORD_FILE',
+  ])
+})
+
+test('a variable that is set and empty is not given: compose files pass on what nobody set', () => {
+  expect(readTopicsConfig({}, { ...KAFKA, PURSER_KAFKA_SASL: '', PURSER_KAFKA_PASSWORD: '' }).kafka.sasl).toBe(undefined)
+}) // prettier-ignore
+
+test('settings that do not go together are faults like any other, reported with them', () => {
+  const environment = { ...KAFKA, PURSER_KAFKA_PASSWORD: 'x', PURSER_KAFKA_CERT_FILE: 'missing.pem' }
+  expect(problemsOf(() => readWriterConfig({ healthPort: 'x' }, environment)).sort()).toEqual([
+    '--health-port',
+    'PURSER_KAFKA_CERT_FILE', // it cannot be read
+    'PURSER_KAFKA_CERT_FILE', // it needs TLS
+    'PURSER_KAFKA_KEY_FILE', // it is missing
+    'PURSER_KAFKA_PASSWORD', // it needs a mechanism
+    'PURSER_SNAPSHOTS', // it is required
+  ])
+})
+
+test.each(['', 'kafka-1', 'kafka-1:0', 'kafka-1:99999', 'http://kafka-1:9092'])(
+  '%j is no broker',
+  (broker) => {
+    expect(problemsOf(() => readTopicsConfig({ brokers: [broker] }, {}))).toEqual(['--brokers'])
+  },
+)
+
+test.each([
+  'clickhouse:8123',
+  'ftp://clickhouse',
+  'http://user:secret@clickhouse:8123',
+  'http://clickhouse?x=1',
+])('%j is no address of a ClickHouse server', (clickhouseUrl) => {
+  expect(problemsOf(() => readProjectorConfig({ clickhouseUrl }, KAFKA))).toEqual(['--clickhouse-url'])
+})
+
+function problemsOf(work: () => unknown): string[] {
+  return (failureOf(work).details['faults'] as { setting: string }[]).map(({ setting }) => setting)
+}
 
 function failureOf(work: () => unknown): CommandFailure {
   try {

@@ -1,40 +1,14 @@
 /**
- * Configuration: one table of settings, each with its flag, its environment variable and its default. The flag wins. This
- * is the only file that reads the environment. All faults are reported together, so that nobody repairs them one by one.
+ * Configuration of the embedded platform and of every role. The flag wins over the variable, the variable over the
+ * default. This is the only file that reads the environment. All faults are reported together, so that nobody repairs them
+ * one by one.
  */
-import os from 'node:os'
-import { z } from 'zod'
-import { ISO_CURRENCIES, isCurrencyCode, isScale, type Currency } from '../schemas/money.ts'
-import { CommandFailure } from './failure.ts'
+import type { Currency } from '../schemas/money.ts'
+import { SettingTexts, type Environment, type Flags } from './setting-texts.ts'
+import type { SettingValues, SnapshotPlace } from './setting-values.ts'
+import { settingsOf, type Role, type SettingOf } from './settings.ts'
 
-export interface Setting {
-  readonly flag: string
-  readonly variable: string
-  /** As text, the way a user would write it; empty: none. */
-  readonly fallback: string
-  readonly meaning: string
-}
-
-/** The settings of a platform, in the order of README's table, which a test holds equal to this one. */
-export const SETTINGS = {
-  port: { flag: '--port', variable: 'PURSER_PORT', fallback: '4000', meaning: 'Port that serves everything; 0 takes a free one.' },
-  host: { flag: '--host', variable: 'PURSER_HOST', fallback: '127.0.0.1', meaning: 'Address to listen on. Loopback unless you say otherwise: identity comes in a later version.' },
-  data: { flag: '--data', variable: 'PURSER_DATA', fallback: './data', meaning: 'Folder that holds log, snapshots and views.' },
-  currency: { flag: '--currency', variable: 'PURSER_CURRENCIES', fallback: '', meaning: 'Currencies beside those of ISO 4217, as `CODE:SCALE`; the flag may be repeated, the variable is a comma-separated list.' },
-  graphiql: { flag: '--graphiql', variable: 'PURSER_GRAPHIQL', fallback: 'true', meaning: 'Serve GraphiQL, the console for trying queries: `true` or `false`.' },
-  engineMemory: { flag: '--engine-memory', variable: 'PURSER_ENGINE_MEMORY_MIB', fallback: '', meaning: 'Memory for the embedded ClickHouse, in MiB, at least 256. Default: a quarter of the machine, 4096 at most.' },
-} as const satisfies Readonly<Record<string, Setting>> // prettier-ignore
-
-/** Variables that are not settings of a platform. */
-export const OTHER_VARIABLES = {
-  PURSER_DEBUG: 'Set to 1: failures also show their stack, on standard error.',
-} as const
-
-export type SettingName = keyof typeof SETTINGS
-/** What the command line gave, by setting. */
-export type Flags = Partial<Readonly<Record<SettingName, string | readonly string[]>>>
-export type Environment = Readonly<Record<string, string | undefined>>
-
+/** The embedded platform. */
 export interface Config {
   readonly port: number
   readonly host: string
@@ -44,62 +18,132 @@ export interface Config {
   readonly engineMemoryBytes: number
 }
 
-const MIB = 1024 * 1024
-const HOST = /^[A-Za-z0-9.:_-]{1,255}$/
-
-const currencyList = z.array(z.string()).transform((texts, context) => {
-  const currencies = new Map(ISO_CURRENCIES)
-  for (const text of texts) {
-    const [code = '', scaleText = '', ...rest] = text.split(':')
-    const scale = /^\d{1,2}$/.test(scaleText) ? Number(scaleText) : -1
-    const known = ISO_CURRENCIES.get(code)
-    if (rest.length > 0 || !isCurrencyCode(code) || !isScale(scale))
-      context.addIssue(`expected CODE:SCALE such as USDC:6 (code of 1 to 8 characters A-Z 0-9, scale 0 to 18), got "${text}"`)
-    else if (known !== undefined && known.scale !== scale)
-      context.addIssue(`${code} has ${known.scale} decimal places by ISO 4217; choose another code for another scale`)
-    else currencies.set(code, { code, scale })
+/** How Kafka is reached. */
+export interface KafkaConfig {
+  readonly brokers: readonly string[]
+  readonly clientId: string
+  readonly topicPrefix: string
+  readonly tls?: { readonly ca?: string; readonly cert?: string; readonly key?: string }
+  readonly sasl?: {
+    readonly mechanism: 'plain' | 'scram-sha-256' | 'scram-sha-512'
+    readonly username: string
+    readonly password: string
   }
-  return currencies
-}) // prettier-ignore
+}
 
-const schema = z.object({
-  port: z
-    .string()
-    .regex(/^\d{1,5}$/, 'expected a whole number from 0 to 65535')
-    .transform(Number)
-    .refine((port) => port <= 65_535, 'expected a whole number from 0 to 65535'),
-  host: z.string().regex(HOST, 'expected a host name or an IP address'),
-  data: z.string().min(1, 'expected a path').refine((path) => !path.includes('\0'), 'expected a path'),
-  currency: currencyList,
-  graphiql: z.enum(['true', 'false'], 'expected true or false').transform((text) => text === 'true'),
-  engineMemory: z
-    .string()
-    .regex(/^(\d{1,9})?$/, 'expected a whole number of MiB')
-    .transform((text) => (text === '' ? defaultEngineMemory() : Number(text) * MIB))
-    .refine((bytes) => bytes >= 256 * MIB, 'expected 256 or more'),
-}) // prettier-ignore
+/** How the server of the views is reached. */
+export interface ClickHouseConfig {
+  readonly url: string
+  readonly username: string
+  readonly password: string
+  readonly database: string
+  /** Undefined: a single server. */
+  readonly cluster?: string
+}
 
-/** A quarter of the machine's memory, 4 GiB at most. */
-function defaultEngineMemory(): number {
-  return Math.max(256 * MIB, Math.min(4096 * MIB, Math.floor(os.totalmem() / 4)))
+/** Where snapshots are kept. */
+export type SnapshotsConfig =
+  | Extract<SnapshotPlace, { kind: 'folder' }>
+  | (Extract<SnapshotPlace, { kind: 's3' }> & {
+      readonly endpoint?: string
+      readonly region?: string
+      readonly pathStyle: boolean
+    })
+
+export interface HealthConfig {
+  readonly host: string
+  readonly port: number
+}
+
+export interface WriterConfig {
+  readonly kafka: KafkaConfig
+  readonly snapshots: SnapshotsConfig
+  readonly scratchDir: string
+  readonly health: HealthConfig
+}
+
+export interface ProjectorConfig {
+  readonly kafka: KafkaConfig
+  readonly clickhouse: ClickHouseConfig
+  readonly health: HealthConfig
+}
+
+export interface GatewayConfig extends Pick<Config, 'host' | 'port' | 'currencies' | 'graphiql'> {
+  readonly kafka: KafkaConfig
+  readonly clickhouse: ClickHouseConfig
+}
+
+export interface TopicsConfig {
+  readonly kafka: KafkaConfig
+  /** Undefined: as many as there are. */
+  readonly partitions: number | undefined
+  readonly replication: number
 }
 
 /**
- * Reads the configuration of a platform.
- * @throws CommandFailure `usage` that lists every fault
+ * Reads the configuration of an embedded platform.
+ * @throws CommandFailure `usage` that lists every fault; so do all readers below
  */
 export function readConfig(flags: Flags, environment: Environment = process.env): Config {
-  const raw = Object.fromEntries(
-    Object.entries(SETTINGS).map(([name, { variable, fallback }]) => {
-      const given: string | readonly string[] =
-        flags[name as SettingName] ?? environment[variable] ?? fallback
-      return [name, name === 'currency' ? listOf(given) : given]
-    }),
-  )
-  const parsed = schema.safeParse(raw)
-  if (!parsed.success) throw configFailure(parsed.error, flags)
-  const { port, host, data, currency, graphiql, engineMemory } = parsed.data
+  const { port, host, data, currency, graphiql, engineMemory } = textsOf(
+    'platform',
+    flags,
+    environment,
+  ).values()
   return { port, host, dataDir: data, currencies: currency, graphiql, engineMemoryBytes: engineMemory }
+}
+
+export function readWriterConfig(flags: Flags, environment: Environment = process.env): WriterConfig {
+  const texts = textsOf('writer', flags, environment)
+  checkKafka(texts)
+  const values = texts.values()
+  const { snapshots, s3Endpoint, s3Region, s3PathStyle, scratch } = values
+  return {
+    kafka: kafkaOf(values),
+    snapshots:
+      snapshots.kind === 'folder'
+        ? snapshots
+        : {
+            ...snapshots,
+            ...given({ endpoint: s3Endpoint, region: s3Region }),
+            pathStyle: s3PathStyle,
+          },
+    scratchDir: scratch,
+    health: { host: values.host, port: values.healthPort },
+  }
+}
+
+export function readProjectorConfig(flags: Flags, environment: Environment = process.env): ProjectorConfig {
+  const texts = textsOf('projector', flags, environment)
+  checkKafka(texts)
+  const values = texts.values()
+  return {
+    kafka: kafkaOf(values),
+    clickhouse: clickhouseOf(values),
+    health: { host: values.host, port: values.healthPort },
+  }
+}
+
+export function readGatewayConfig(flags: Flags, environment: Environment = process.env): GatewayConfig {
+  const texts = textsOf('gateway', flags, environment)
+  checkKafka(texts)
+  const values = texts.values()
+  const { host, port, currency, graphiql } = values
+  return {
+    host,
+    port,
+    currencies: currency,
+    graphiql,
+    kafka: kafkaOf(values),
+    clickhouse: clickhouseOf(values),
+  }
+}
+
+export function readTopicsConfig(flags: Flags, environment: Environment = process.env): TopicsConfig {
+  const texts = textsOf('topics', flags, environment)
+  checkKafka(texts)
+  const values = texts.values()
+  return { kafka: kafkaOf(values), partitions: values.partitions, replication: values.replication }
 }
 
 /** True if failures should show their stack. */
@@ -107,21 +151,63 @@ export function isDebugging(environment: Environment = process.env): boolean {
   return environment['PURSER_DEBUG'] === '1'
 }
 
-function listOf(given: string | readonly string[]): readonly string[] {
-  const texts = typeof given === 'string' ? given.split(',') : given.flatMap((text) => text.split(','))
-  return texts.map((text) => text.trim()).filter((text) => text !== '')
+function textsOf<R extends Role>(
+  role: R,
+  flags: Flags,
+  environment: Environment,
+): SettingTexts<SettingOf<R>> {
+  return new SettingTexts(settingsOf(role), flags, environment)
 }
 
-function configFailure(error: z.ZodError, flags: Flags): CommandFailure {
-  const faults = error.issues.map((issue) => {
-    const name = String(issue.path[0]) as SettingName
-    const { flag, variable } = SETTINGS[name]
-    return { setting: flags[name] === undefined ? variable : flag, problem: issue.message }
-  })
-  const lines = faults.map(({ setting, problem }) => `  ${setting}: ${problem}`)
-  return new CommandFailure(
-    'usage',
-    `The configuration is wrong:\n${lines.join('\n')}\nCorrect it and start again.`,
-    { faults },
-  )
+type KafkaSetting = Extract<SettingOf<'writer'>, SettingOf<'topics'>>
+type ClickHouseSetting = Extract<SettingOf<'projector'>, `clickhouse${string}`>
+
+/** What goes together, and what does not. */
+function checkKafka(texts: Pick<SettingTexts<KafkaSetting>, 'has' | 'isOn' | 'wrong'>): void {
+  const withTls = ['kafkaCaFile', 'kafkaCertFile', 'kafkaKeyFile'] as const
+  if (!texts.isOn('kafkaTls'))
+    for (const name of withTls)
+      if (texts.has(name)) texts.wrong(name, 'needs TLS: set PURSER_KAFKA_TLS (--kafka-tls) to true')
+  if (texts.has('kafkaCertFile') !== texts.has('kafkaKeyFile'))
+    texts.wrong(
+      texts.has('kafkaCertFile') ? 'kafkaKeyFile' : 'kafkaCertFile',
+      'is missing: a certificate and its private key come together',
+    )
+  for (const name of ['kafkaUser', 'kafkaPasswordFile'] as const)
+    if (texts.has('kafkaSasl') && !texts.has(name)) texts.wrong(name, 'is missing: SASL needs it')
+    else if (!texts.has('kafkaSasl') && texts.has(name))
+      texts.wrong(name, 'needs a mechanism: set PURSER_KAFKA_SASL (--kafka-sasl)')
+}
+
+function kafkaOf(values: Pick<SettingValues, KafkaSetting>): KafkaConfig {
+  const { brokers, clientId, topicPrefix, kafkaTls, kafkaCaFile, kafkaCertFile, kafkaKeyFile } = values
+  const { kafkaSasl, kafkaUser = '', kafkaPasswordFile = '' } = values
+  return {
+    brokers,
+    clientId,
+    topicPrefix,
+    ...(kafkaTls ? { tls: given({ ca: kafkaCaFile, cert: kafkaCertFile, key: kafkaKeyFile }) } : {}),
+    ...(kafkaSasl === undefined
+      ? {}
+      : { sasl: { mechanism: kafkaSasl, username: kafkaUser, password: kafkaPasswordFile } }),
+  }
+}
+
+function clickhouseOf(values: Pick<SettingValues, ClickHouseSetting>): ClickHouseConfig {
+  return {
+    url: values.clickhouseUrl,
+    username: values.clickhouseUser,
+    password: values.clickhousePasswordFile ?? '',
+    database: values.clickhouseDatabase,
+    ...given({ cluster: values.clickhouseCluster }),
+  }
+}
+
+/** Without what is undefined. */
+function given<T extends Readonly<Record<string, string | undefined>>>(
+  values: T,
+): { readonly [Name in keyof T]?: string } {
+  return Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined)) as {
+    readonly [Name in keyof T]?: string
+  }
 }

@@ -1,24 +1,16 @@
 /** Options that several commands share, made from the one table of settings. */
 import { Option, type Command } from 'commander'
-import { SETTINGS, type Flags, type SettingName } from './config.ts'
-
-const VALUE_NAMES: Readonly<Record<SettingName, string>> = {
-  port: 'N',
-  host: 'HOST',
-  data: 'DIR',
-  currency: 'CODE:SCALE',
-  graphiql: 'BOOLEAN',
-  engineMemory: 'MIB',
-}
+import type { Flags } from './setting-texts.ts'
+import { SETTINGS, type Setting, type SettingName } from './settings.ts'
 
 /** Adds settings as options. Defaults stay with the configuration, so that a variable can stand in for a flag. */
 export function addSettings(command: Command, names: readonly SettingName[]): Command {
   for (const name of names) {
-    const { flag, meaning, fallback, variable } = SETTINGS[name]
+    const { flag, meaning, fallback, variable, value, kind }: Setting = SETTINGS[name]
     const shown = fallback === '' ? variable : `${variable}; default ${fallback}`
-    const option = new Option(`${flag} <${VALUE_NAMES[name]}>`, `${meaning.replaceAll('`', '')} (${shown})`)
-    if (name === 'currency')
-      option.argParser((value: string, before: readonly string[] | undefined) => [...(before ?? []), value])
+    const option = new Option(`${flag} <${value}>`, `${meaning.replaceAll('`', '')} (${shown})`)
+    if (kind === 'list')
+      option.argParser((one: string, before: readonly string[] | undefined) => [...(before ?? []), one])
     command.addOption(option)
   }
   return command

@@ -1,10 +1,11 @@
 /** Which platform a command talks to: one by its address, the one that runs on a data folder, or one of the command's own. */
 import path from 'node:path'
 import { readFolderOwner } from '../eventlog/file/lock.ts'
-import { readConfig, type Flags } from './config.ts'
+import { readConfig } from './config.ts'
 import { CommandFailure } from './failure.ts'
 import type { Output } from './output.ts'
 import { startPlatform, type Platform } from './platform.ts'
+import type { Flags } from './setting-texts.ts'
 
 export interface TargetFlags extends Flags {
   readonly url?: string

@@ -3,7 +3,7 @@ import { readFileSync, readdirSync } from 'node:fs'
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, test } from 'vitest'
-import { OTHER_VARIABLES, SETTINGS } from '../cli/config.ts'
+import { OTHER_VARIABLES, SETTINGS, type Role, type Setting } from '../cli/settings.ts'
 import { REFUSAL_CODES, REFUSAL_MESSAGES, REFUSAL_TRANSIENT, type RefusalCode } from '../schemas/refusals.ts'
 
 const root = path.dirname(path.dirname(fileURLToPath(import.meta.url)))
@@ -109,15 +109,15 @@ describe('the code', () => {
 describe('the documents', () => {
   const readme = documents.find(({ name }) => name === 'README.md')!.text
 
-  test('README lists every setting with its variable and default', () => {
-    for (const { flag, variable, fallback, meaning } of Object.values(SETTINGS)) {
-      const row = readme
-        .split('\n')
-        .find((line) => line.includes(`\`${flag}\``) && line.includes(`\`${variable}\``))
-      expect(row, `${flag} in README.md`).toBeDefined()
-      expect(row).toContain(meaning)
-      if (fallback !== '') expect(row).toContain(`\`${fallback}\``)
-    }
+  test('README and distributed.md list every setting with its variable, default and meaning, and who uses it', () => {
+    const distributed = documents.find(({ name }) => name === 'docs/distributed.md')!.text
+    const isEmbedded = ({ roles }: Setting): boolean => roles.includes('platform')
+    const isOfRole = ({ roles }: Setting): boolean => roles.some((role) => role !== 'platform')
+    const settings: readonly Setting[] = Object.values(SETTINGS)
+    expect(settingRows(readme)).toEqual(settings.filter(isEmbedded).map((setting) => settingRow(setting)))
+    expect(settingRows(distributed)).toEqual(
+      settings.filter(isOfRole).map((setting) => settingRow(setting, setting.roles)),
+    )
     for (const variable of Object.keys(OTHER_VARIABLES)) expect(readme).toContain(`\`${variable}\``)
   })
 
@@ -166,6 +166,17 @@ describe('the documents', () => {
     expect(broken).toEqual([])
   })
 })
+
+/** The rows of a document's table of settings. */
+function settingRows(text: string): readonly string[] {
+  return text.split('\n').filter((line) => line.startsWith('| `--'))
+}
+
+function settingRow({ flag, variable, fallback, meaning }: Setting, roles: readonly Role[] = []): string {
+  const who = roles.filter((role) => role !== 'platform').join(', ')
+  const cells = [`\`${flag}\``, `\`${variable}\``, fallback === '' ? '' : `\`${fallback}\``, who, meaning]
+  return `| ${cells.filter((_, index) => index !== 3 || who !== '').join(' | ')} |`
+}
 
 function exists(target: string): boolean {
   try {
