@@ -1,0 +1,269 @@
+/**
+ * The only door to kafkajs 2.2.4, which is not kept any more: what has to be changed in it is changed here, before it is
+ * used. Its package has no `exports`, so its inner files can be required by path.
+ *
+ * - Its request queue arms a timer every millisecond for each idle connection, some 5 % of a core: it is armed only while
+ *   a request waits.
+ * - Its CRC-32C is in JavaScript, a third of the client's time: the native one takes its place.
+ * - It logs as errors what it then repairs by itself: only lines that an operator can act on come through, each once in a
+ *   while.
+ */
+import { createRequire } from 'node:module'
+import net from 'node:net'
+import tls from 'node:tls'
+import { crc32c } from '@node-rs/crc32'
+import type * as kafkajs from 'kafkajs'
+import type { KafkaSettings } from './settings.ts'
+
+const require = createRequire(import.meta.url)
+replaceCrc()
+const library = require('kafkajs') as typeof kafkajs
+stopIdleTimers()
+
+/** What a consumer group's own assigner is written with. */
+export const AssignerProtocol: typeof kafkajs.AssignerProtocol = library.AssignerProtocol
+
+/** Longest wait for a TCP or TLS connection. */
+export const CONNECT_MS_MAX = 3_000
+/** Longest wait for an answer: a broker that is silent for longer is given up. */
+export const REQUEST_MS_MAX = 10_000
+
+/** Takes a line for the operator. */
+export type Log = (line: string) => void
+
+/** A client for producers, groups and administration. */
+export function createKafka(settings: KafkaSettings, log: Log): kafkajs.Kafka {
+  return new library.Kafka({
+    ...connectionOptions(settings),
+    ...logOptions(log),
+    brokers: [...settings.brokers],
+    connectionTimeout: CONNECT_MS_MAX,
+    requestTimeout: REQUEST_MS_MAX,
+  })
+}
+
+/** A producer with its partitioner named, so that kafkajs does not warn of its default. Partitions are set by the caller. */
+export function createProducer(
+  kafka: kafkajs.Kafka,
+  options: Omit<kafkajs.ProducerConfig, 'createPartitioner'> = {},
+): kafkajs.Producer {
+  return kafka.producer({ ...options, createPartitioner: library.Partitioners.DefaultPartitioner })
+}
+
+/** One broker, as far as it is used here. Every call is one request: nothing is repeated behind it. */
+export interface Broker {
+  fetch(request: {
+    readonly isolationLevel: number
+    readonly maxWaitTime: number
+    readonly minBytes: number
+    readonly maxBytes: number
+    readonly topics: readonly {
+      readonly topic: string
+      readonly partitions: readonly {
+        readonly partition: number
+        readonly fetchOffset: string
+        readonly maxBytes: number
+      }[]
+    }[]
+  }): Promise<{ readonly responses: readonly FetchedTopic[] }>
+  listOffsets(request: {
+    readonly isolationLevel: number
+    readonly topics: readonly {
+      readonly topic: string
+      readonly partitions: readonly { readonly partition: number; readonly timestamp: number }[]
+    }[]
+  }): Promise<{
+    readonly responses: readonly { readonly partitions: readonly { readonly offset: string }[] }[]
+  }>
+  produce(request: {
+    readonly acks: number
+    readonly timeout: number
+    readonly topicData: readonly {
+      readonly topic: string
+      readonly partitions: readonly {
+        readonly partition: number
+        readonly firstSequence: number
+        readonly messages: readonly { readonly value: Buffer }[]
+      }[]
+    }[]
+  }): Promise<{
+    readonly topics: readonly { readonly partitions: readonly { readonly baseOffset: string }[] }[]
+  }>
+}
+
+export interface FetchedTopic {
+  readonly partitions: readonly {
+    /** Records below this are on all replicas that count. */
+    readonly highWatermark: string
+    readonly messages: readonly {
+      readonly offset: string
+      readonly value: Buffer | null
+      readonly timestamp: string
+      readonly isControlRecord: boolean
+    }[]
+  }[]
+}
+
+/** kafkajs's own view of a cluster: metadata and connections, which its producers and consumers are built on. */
+interface Cluster {
+  connect(): Promise<void>
+  addTargetTopic(topic: string): Promise<void>
+  findLeaderForPartitions(
+    topic: string,
+    partitions: readonly number[],
+  ): Readonly<Record<string, readonly number[]>>
+  findBroker(which: { readonly nodeId: string }): Promise<Broker>
+}
+
+const ClusterOfKafkajs = require('kafkajs/src/cluster') as new (options: object) => Cluster
+const { createLogger, LEVELS } = require('kafkajs/src/loggers') as {
+  createLogger: (options: ReturnType<typeof logOptions>) => unknown
+  LEVELS: { readonly WARN: number }
+}
+
+/** Connections of one's own to the broker that leads a partition. */
+export interface LeaderConnection {
+  readonly broker: Broker
+  /** Cuts every socket at once; requests under way reject. */
+  destroy(): void
+}
+
+/**
+ * Finds and connects to the leader of a partition, trying nothing twice. Whatever fails on the connection later: destroy
+ * it, and connect anew.
+ * @param attempt counts attempts: each begins with another of the brokers that are configured
+ */
+export async function connectToLeader(
+  settings: KafkaSettings,
+  topic: string,
+  partition: number,
+  log: Log,
+  attempt: number,
+): Promise<LeaderConnection> {
+  const sockets = new Set<net.Socket>()
+  let isDestroyed = false
+  const destroy = (): void => {
+    isDestroyed = true
+    // With an error, so that requests under way are rejected now and not by their timeout.
+    for (const socket of sockets) socket.destroy(new Error(CUT))
+  }
+  const { brokers } = settings
+  const first = attempt % brokers.length
+  const cluster = new ClusterOfKafkajs({
+    ...connectionOptions(settings),
+    brokers: [...brokers.slice(first), ...brokers.slice(0, first)],
+    logger: createLogger(logOptions(log)),
+    socketFactory: (target: kafkajs.ISocketFactoryArgs) => {
+      const socket = openSocket(target)
+      if (isDestroyed) socket.destroy(new Error(CUT))
+      sockets.add(socket)
+      socket.once('close', () => sockets.delete(socket))
+      return socket
+    },
+    connectionTimeout: CONNECT_MS_MAX,
+    requestTimeout: REQUEST_MS_MAX,
+    enforceRequestTimeout: true,
+    metadataMaxAge: 300_000,
+    allowAutoTopicCreation: false,
+    retry: { retries: 0 },
+  })
+  try {
+    await cluster.connect()
+    await cluster.addTargetTopic(topic)
+    const leader = Object.keys(cluster.findLeaderForPartitions(topic, [partition]))[0]
+    if (leader === undefined) throw new PartitionMissingError(topic, partition)
+    return { broker: await cluster.findBroker({ nodeId: leader }), destroy }
+  } catch (error) {
+    destroy()
+    throw error
+  }
+}
+
+/** The topic is there, but has fewer partitions. */
+export class PartitionMissingError extends Error {
+  override name = 'PartitionMissingError'
+  readonly type = 'UNKNOWN_TOPIC_OR_PARTITION'
+  constructor(topic: string, partition: number) {
+    super(`topic ${topic} has no partition ${partition}`)
+  }
+}
+
+const CUT = 'cut from this side'
+
+function openSocket({ host, port, ssl, onConnect }: kafkajs.ISocketFactoryArgs): net.Socket {
+  const socket = ssl
+    ? tls.connect({ host, port, ...(net.isIP(host) === 0 ? { servername: host } : {}), ...ssl }, onConnect)
+    : net.connect({ host, port }, onConnect)
+  socket.setKeepAlive(true, 60_000)
+  socket.setNoDelay(true)
+  return socket
+}
+
+function connectionOptions(settings: KafkaSettings) {
+  const { clientId, tls: encryption, sasl } = settings
+  return {
+    clientId,
+    ...(encryption === undefined ? {} : { ssl: { ...encryption } }),
+    ...(sasl === undefined ? {} : { sasl: { ...sasl } as kafkajs.SASLOptions }),
+  }
+}
+
+function logOptions(log: Log) {
+  // Under both names: a client and a bare logger each look for their own.
+  return { level: LEVELS.WARN, logLevel: LEVELS.WARN, logCreator: createLogCreator(log) }
+}
+
+/** What kafkajs says at start-up and at failovers, and then repairs; and what was done on this side. */
+const SAID_IN_VAIN = [
+  /coordinator is (loading|not available)/i,
+  /group is rebalancing/i,
+  /not the leader|leadership election|does not host this topic-partition/i,
+  /^Response /,
+  /cut from this side/,
+  /^Failed to connect to seed broker/,
+]
+/** A line that was told is not told again for so long. */
+const REPEAT_MS = 30_000
+/** Lines remembered for that. */
+const LINES_MAX = 100
+
+/**
+ * Warnings and errors of kafkajs as lines, without those that tell an operator nothing.
+ * @param nowMs milliseconds that only go forward
+ */
+export function createLogCreator(
+  log: Log,
+  nowMs: () => number = () => performance.now(),
+): kafkajs.logCreator {
+  const told = new Map<string, number>()
+  return () => (entry) => {
+    const { message, broker } = entry.log as { message: string; broker?: string }
+    if (SAID_IN_VAIN.some((pattern) => pattern.test(message))) return
+    const line = `kafka: ${message}${broker === undefined ? '' : ` (${broker})`}`
+    const last = told.get(line)
+    if (last !== undefined && nowMs() - last < REPEAT_MS) return
+    if (told.size >= LINES_MAX) told.clear()
+    told.set(line, nowMs())
+    log(line)
+  }
+}
+
+/** Before anything of kafkajs is loaded: its files take the function when they are. */
+function replaceCrc(): void {
+  const file = require.resolve('kafkajs/src/protocol/recordBatch/crc32C')
+  require(file)
+  require.cache[file]!.exports = (bytes: Buffer): number => crc32c(bytes)
+}
+
+function stopIdleTimers(): void {
+  interface RequestQueue {
+    readonly pending: readonly unknown[]
+    readonly throttledUntil: number
+    scheduleCheckPendingRequests: (this: RequestQueue) => void
+  }
+  const { prototype } = require('kafkajs/src/network/requestQueue') as { prototype: RequestQueue }
+  const { scheduleCheckPendingRequests: schedule } = prototype
+  prototype.scheduleCheckPendingRequests = function (): void {
+    if (this.pending.length > 0 || this.throttledUntil > Date.now()) schedule.call(this)
+  }
+}

@@ -1,0 +1,41 @@
+/** Where Kafka is, and how one gets in. Read from the configuration; nothing here looks at the environment. */
+
+export interface KafkaSettings {
+  /** `host:port` of brokers to begin with; the cluster names the others. */
+  readonly brokers: readonly string[]
+  /** How this process names itself in the brokers' logs and metrics. */
+  readonly clientId: string
+  /** Topics are named after it: `<prefix>.commands`, `<prefix>.events`. */
+  readonly topicPrefix: string
+  /** Undefined: connections are not encrypted. */
+  readonly tls?: KafkaTls
+  /** Undefined: nobody is asked who they are. */
+  readonly sasl?: KafkaSasl
+}
+
+/** PEM texts, as Node's `tls.connect` takes them. */
+export interface KafkaTls {
+  readonly ca?: string
+  readonly cert?: string
+  readonly key?: string
+  /** Default: true. False trusts any certificate: for trials only. */
+  readonly rejectUnauthorized?: boolean
+}
+
+export interface KafkaSasl {
+  readonly mechanism: 'plain' | 'scram-sha-256' | 'scram-sha-512'
+  readonly username: string
+  readonly password: string
+}
+
+export const TOPIC_PREFIX_DEFAULT = 'purser'
+
+export interface TopicNames {
+  readonly commands: string
+  readonly events: string
+}
+
+/** The two topics of a deployment; both have the same number of partitions. */
+export function topicNames({ topicPrefix }: Pick<KafkaSettings, 'topicPrefix'>): TopicNames {
+  return { commands: `${topicPrefix}.commands`, events: `${topicPrefix}.events` }
+}

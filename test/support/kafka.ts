@@ -1,0 +1,107 @@
+/** A real Kafka for suites: one broker for the whole run, each suite on topics of its own; or a cluster of one's own. */
+import { randomBytes } from 'node:crypto'
+import { inject, test } from 'vitest'
+import { createKafka } from '../../eventlog/kafka/client.ts'
+import { topicNames, type KafkaSettings } from '../../eventlog/kafka/settings.ts'
+import { startKafkaCluster, type TestCluster, type TestClusterOptions } from './kafka/cluster.ts'
+import { KafkaUnavailableError } from './kafka/download.ts'
+import type { KafkaAnswer } from './kafka/host.ts'
+
+export type { TestBroker, TestCluster } from './kafka/cluster.ts'
+
+declare module 'vitest' {
+  interface ProvidedContext {
+    kafkaHost: string
+  }
+}
+
+/** What a suite gets. */
+export interface TestKafka {
+  readonly brokers: readonly string[]
+  /** Makes both topics of a new deployment; its prefix is in the settings. Default: 1 partition. */
+  deployment(partitions?: number): Promise<KafkaSettings>
+}
+
+/** Bytes of the largest record: a frame and what a record costs beside it. */
+const MESSAGE_BYTES_MAX = 8 * 1024 * 1024
+
+/** Over brokers that are there. */
+export function kafkaAt(brokers: readonly string[]): TestKafka {
+  return {
+    brokers,
+    async deployment(partitions = 1) {
+      const [settings] = await createDeployments(brokers, partitions, 1)
+      return settings!
+    },
+  }
+}
+
+/** Topics of several new deployments, made in one request: cheap where each run of a property wants an empty log. */
+export async function createDeployments(
+  brokers: readonly string[],
+  partitions: number,
+  count: number,
+): Promise<KafkaSettings[]> {
+  const run = randomBytes(4).toString('hex')
+  const all = Array.from({ length: count }, (_, index): KafkaSettings => ({
+    brokers,
+    clientId: 'purser-tests',
+    topicPrefix: `test-${run}-${index}`,
+  }))
+  const admin = createKafka(all[0]!, () => undefined).admin()
+  await admin.connect()
+  const replicationFactor = Math.min(3, brokers.length)
+  await admin.createTopics({
+    waitForLeaders: true,
+    topics: all
+      .flatMap((settings) => Object.values(topicNames(settings) satisfies object) as string[])
+      .map((topic) => ({
+        topic,
+        numPartitions: partitions,
+        replicationFactor,
+        configEntries: [
+          { name: 'max.message.bytes', value: String(MESSAGE_BYTES_MAX) },
+          { name: 'min.insync.replicas', value: String(Math.min(2, replicationFactor)) },
+          { name: 'retention.ms', value: '-1' },
+        ],
+      })),
+  })
+  await admin.disconnect()
+  return all
+}
+
+/**
+ * Runs a suite on the shared broker: `await withKafka('…', (kafka) => { describe(…) })` at the top of a test file. Where
+ * Kafka cannot be started, says in one line what was not tested; with CI=true that is a failure.
+ */
+export async function withKafka(
+  what: string,
+  suite: (kafka: TestKafka) => void | Promise<void>,
+): Promise<void> {
+  const answer = (await (await fetch(inject('kafkaHost'))).json()) as KafkaAnswer
+  if ('brokers' in answer) await suite(kafkaAt(answer.brokers))
+  else notTested(what, answer.unavailable)
+}
+
+/** As `withKafka`, on a cluster of the suite's own, which it may kill. The suite stops it. */
+export async function withKafkaCluster(
+  what: string,
+  options: TestClusterOptions,
+  suite: (cluster: TestCluster, kafka: TestKafka) => void | Promise<void>,
+): Promise<void> {
+  let cluster: TestCluster
+  try {
+    cluster = await startKafkaCluster(options)
+  } catch (error) {
+    if (!(error instanceof KafkaUnavailableError)) throw error
+    notTested(what, error.message)
+    return
+  }
+  await suite(cluster, kafkaAt(cluster.addresses))
+}
+
+function notTested(what: string, reason: string): void {
+  if (process.env['CI'] === 'true') throw new Error(`${what} cannot be tested: ${reason}`)
+  process.stderr.write(`Not tested: ${what} (${reason}).\n`)
+  test(`${what}: not tested, because ${reason}`, () => undefined)
+}

@@ -1,0 +1,257 @@
+/**
+ * A real Apache Kafka in child processes: one broker or several (KRaft, each broker and controller), on free ports of
+ * loopback, its data in a temporary folder. Brokers can be killed, paused, and started again as they were.
+ */
+import { execFile, spawn, type ChildProcess } from 'node:child_process'
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync, openSync, closeSync, readFileSync } from 'node:fs'
+import net from 'node:net'
+import os from 'node:os'
+import path from 'node:path'
+import { promisify } from 'node:util'
+import { createKafka } from '../../../eventlog/kafka/client.ts'
+import { kafkaJars } from './download.ts'
+
+const START_MS_MAX = 60_000
+const CLUSTER_ID = 'cHVyc2VyLXRlc3RzLTAwMQ'
+
+/** One broker of a cluster. */
+export interface TestBroker {
+  readonly nodeId: number
+  /** `host:port`. */
+  readonly address: string
+  /** SIGKILL; resolves when the process is gone. */
+  kill(): Promise<void>
+  /** SIGSTOP: it keeps its connections and answers nothing. */
+  pause(): void
+  /** SIGCONT. */
+  resume(): void
+  /** Starts it again on its data, after `kill`; resolves when it answers. */
+  restart(): Promise<void>
+}
+
+export interface TestCluster {
+  readonly addresses: readonly string[]
+  readonly brokers: readonly TestBroker[]
+  /** Kills every broker and removes their data. */
+  stop(): Promise<void>
+}
+
+export interface TestClusterOptions {
+  /** Default: 1. */
+  readonly brokers?: number
+  /** Lines of server.properties that go behind the others. */
+  readonly properties?: readonly string[]
+}
+
+/** Starts a cluster and waits until it answers. @throws KafkaUnavailableError without Java or Maven */
+export async function startKafkaCluster(options: TestClusterOptions = {}): Promise<TestCluster> {
+  const { brokers: count = 1, properties = [] } = options
+  const jars = await kafkaJars()
+  const root = mkdtempSync(path.join(os.tmpdir(), 'purser-kafka-'))
+  const ports = await freePorts(2 * count)
+  const nodes = Array.from({ length: count }, (_, index) => ({
+    nodeId: index + 1,
+    port: ports[2 * index]!,
+    controllerPort: ports[2 * index + 1]!,
+  }))
+  const voters = nodes.map((node) => `${node.nodeId}@127.0.0.1:${node.controllerPort}`).join(',')
+  const brokers = nodes.map(
+    (node) => new Broker(jars, path.join(root, String(node.nodeId)), node, voters, count, properties),
+  )
+  const addresses = brokers.map(({ address }) => address)
+  const stop = async (): Promise<void> => {
+    await Promise.all(brokers.map((broker) => broker.kill()))
+    rmSync(root, { recursive: true, force: true })
+  }
+  try {
+    await Promise.all(brokers.map((broker) => broker.format()))
+    for (const broker of brokers) broker.start()
+    await untilAnswers(addresses, count, () => brokers.map((broker) => broker.trouble()).join(''))
+  } catch (error) {
+    await stop()
+    throw error
+  }
+  return { addresses, brokers, stop }
+}
+
+interface Node {
+  readonly nodeId: number
+  readonly port: number
+  readonly controllerPort: number
+}
+
+class Broker implements TestBroker {
+  readonly nodeId: number
+  readonly address: string
+  private readonly jars: string
+  private readonly folder: string
+  private readonly properties: string
+  private keeper: ChildProcess | undefined
+  private pid: Promise<number> | undefined
+  private knownPid = 0
+
+  constructor(
+    jars: string,
+    folder: string,
+    node: Node,
+    voters: string,
+    brokers: number,
+    more: readonly string[],
+  ) {
+    this.nodeId = node.nodeId
+    this.address = `127.0.0.1:${node.port}`
+    this.jars = jars
+    this.folder = folder
+    this.properties = path.join(folder, 'server.properties')
+    const replicas = Math.min(3, brokers)
+    mkdirSync(folder, { recursive: true })
+    const lines = [
+      `node.id=${node.nodeId}`,
+      'process.roles=broker,controller',
+      `controller.quorum.voters=${voters}`,
+      'controller.listener.names=CONTROLLER',
+      `listeners=PLAINTEXT://127.0.0.1:${node.port},CONTROLLER://127.0.0.1:${node.controllerPort}`,
+      `advertised.listeners=PLAINTEXT://127.0.0.1:${node.port}`,
+      'listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT',
+      'inter.broker.listener.name=PLAINTEXT',
+      `log.dirs=${path.join(folder, 'data')}`,
+      `offsets.topic.replication.factor=${replicas}`,
+      'offsets.topic.num.partitions=3',
+      `transaction.state.log.replication.factor=${replicas}`,
+      'transaction.state.log.min.isr=1',
+      `share.coordinator.state.topic.replication.factor=${replicas}`,
+      'share.coordinator.state.topic.min.isr=1',
+      'group.initial.rebalance.delay.ms=0',
+      'auto.create.topics.enable=false',
+      'unclean.leader.election.enable=false',
+      'message.max.bytes=8388608',
+      'replica.fetch.max.bytes=8388608',
+      'socket.send.buffer.bytes=4194304',
+      'socket.receive.buffer.bytes=4194304',
+      'socket.request.max.bytes=104857600',
+      'log.cleaner.dedupe.buffer.size=2097152',
+      // A dead broker is noticed soon: tests wait for it.
+      'broker.session.timeout.ms=3000',
+      'broker.heartbeat.interval.ms=500',
+      'replica.lag.time.max.ms=3000',
+      ...more,
+    ]
+    writeFileSync(this.properties, `${lines.join('\n')}\n`)
+  }
+
+  async format(): Promise<void> {
+    const args = ['format', '-t', CLUSTER_ID, '-c', this.properties]
+    await promisify(execFile)('java', [
+      '-Xshare:auto',
+      '-XX:TieredStopAtLevel=1',
+      '-cp',
+      `${this.jars}/*`,
+      'kafka.tools.StorageTool',
+      ...args,
+    ])
+  }
+
+  start(): void {
+    // The shell ends the broker when its standard input closes, so it never outlives the process that started it.
+    const script = '"$@" & pid=$!; echo $pid; cat > /dev/null; kill -9 $pid'
+    const out = openSync(path.join(this.folder, 'broker.log'), 'a')
+    const java = ['java', '-Xmx512m', '-XX:+UseSerialGC', '-cp', `${this.jars}/*`, 'kafka.Kafka']
+    const keeper = spawn('sh', ['-c', script, 'broker', ...java, this.properties], {
+      stdio: ['pipe', 'pipe', out],
+      cwd: this.folder,
+    })
+    closeSync(out)
+    this.keeper = keeper
+    this.pid = new Promise((resolve, reject) => {
+      keeper.once('error', reject)
+      let text = ''
+      keeper.stdout!.on('data', (data: Buffer) => {
+        if (text.includes('\n')) return
+        text += data.toString()
+        if (!text.includes('\n')) return
+        this.knownPid = Number(text.slice(0, text.indexOf('\n')))
+        resolve(this.knownPid)
+      })
+    })
+  }
+
+  async kill(): Promise<void> {
+    if (this.keeper === undefined) return
+    const { keeper } = this
+    this.keeper = undefined
+    const isGone = new Promise((resolve) => keeper.once('exit', resolve))
+    const pid = await this.pid!
+    // A paused one too: SIGKILL needs no answer.
+    process.kill(pid, 'SIGKILL')
+    keeper.stdin!.end()
+    await isGone
+  }
+
+  pause(): void {
+    process.kill(this.knownPid, 'SIGSTOP')
+  }
+
+  resume(): void {
+    process.kill(this.knownPid, 'SIGCONT')
+  }
+
+  async restart(): Promise<void> {
+    this.start()
+    await untilAnswers([this.address], 1, () => this.trouble())
+  }
+
+  /** The end of what the broker wrote down: for who waits in vain. */
+  trouble(): string {
+    try {
+      return readFileSync(path.join(this.folder, 'broker.log'), 'utf8').split('\n').slice(-15).join('\n')
+    } catch {
+      return ''
+    }
+  }
+}
+
+/** Waits until these brokers answer and know of so many. */
+async function untilAnswers(
+  addresses: readonly string[],
+  count: number,
+  trouble: () => string,
+): Promise<void> {
+  const deadlineMs = performance.now() + START_MS_MAX
+  for (const address of addresses) {
+    const admin = createKafka(
+      { brokers: [address], clientId: 'purser-tests', topicPrefix: 'x' },
+      () => undefined,
+    ).admin({ retry: { retries: 0 } })
+    for (;;) {
+      try {
+        await admin.connect()
+        const { brokers, controller } = await admin.describeCluster()
+        if (brokers.length >= count && controller !== null) break
+      } catch (error) {
+        if (performance.now() > deadlineMs)
+          throw new Error(`Kafka did not answer within a minute:\n${trouble()}`, { cause: error })
+      }
+      await new Promise((resolve) => setTimeout(resolve, 100))
+    }
+    await admin.disconnect()
+  }
+}
+
+/** Ports that are free now. */
+async function freePorts(count: number): Promise<number[]> {
+  const servers = await Promise.all(
+    Array.from(
+      { length: count },
+      () =>
+        new Promise<net.Server>((resolve) => {
+          const server = net.createServer()
+          server.listen(0, '127.0.0.1', () => {
+            resolve(server)
+          })
+        }),
+    ),
+  )
+  const ports = servers.map((server) => (server.address() as net.AddressInfo).port)
+  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))))
+  return ports
+}

@@ -1,0 +1,41 @@
+/**
+ * The broker that all suites of one run share. The test runner's main process has it: it is started when the first suite
+ * asks, and ends with the run.
+ */
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { startKafkaCluster, type TestCluster } from './cluster.ts'
+
+export interface KafkaHost {
+  /** Where suites ask. */
+  readonly url: string
+  stop(): Promise<void>
+}
+
+/** What a suite is answered. */
+export type KafkaAnswer = { readonly brokers: readonly string[] } | { readonly unavailable: string }
+
+export async function startKafkaHost(): Promise<KafkaHost> {
+  let cluster: Promise<TestCluster> | undefined
+  const given = process.env['KAFKA_BROKERS']
+  async function answer(): Promise<KafkaAnswer> {
+    if (given !== undefined && given !== '') return { brokers: given.split(',') }
+    try {
+      return { brokers: (await (cluster ??= startKafkaCluster())).addresses }
+    } catch (error) {
+      return { unavailable: error instanceof Error ? error.message : String(error) }
+    }
+  }
+  const server = createServer((_request, response) => {
+    void answer().then((told) => response.end(JSON.stringify(told)))
+  })
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  return {
+    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    async stop() {
+      server.closeAllConnections()
+      server.close()
+      await cluster?.then((running) => running.stop()).catch(() => undefined)
+    },
+  }
+}
