@@ -1,0 +1,170 @@
+import { mkdtemp, readFile, readdir, rm, writeFile } from 'node:fs/promises'
+import http from 'node:http'
+import { createRequire } from 'node:module'
+import type { AddressInfo } from 'node:net'
+import os from 'node:os'
+import path from 'node:path'
+import { PutObjectCommand, S3Client } from '@aws-sdk/client-s3'
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
+import { describeSnapshotStore } from './contract.ts'
+import { openS3Store, type S3StoreOptions } from './s3-store.ts'
+import { SnapshotStoreError, type SnapshotStore } from './snapshot-store.ts'
+
+/** The part of s3rver that is used here: it has no types of its own. */
+type S3rver = new (options: object) => { run(): Promise<AddressInfo>; close(): Promise<void> }
+
+const MiB = 1024 * 1024
+const BUCKET = 'snapshots'
+const credentials = { accessKeyId: 'S3RVER', secretAccessKey: 'S3RVER' }
+let folder: string
+let server: InstanceType<S3rver>
+let serverPort: number
+let stores = 0
+
+beforeAll(async () => {
+  folder = await mkdtemp(path.join(os.tmpdir(), 'purser-s3-'))
+  const Server = createRequire(import.meta.url)('s3rver') as S3rver
+  server = new Server({
+    address: '127.0.0.1',
+    port: 0,
+    silent: true,
+    directory: path.join(folder, 'store'),
+    configureBuckets: [{ name: BUCKET }],
+  })
+  serverPort = (await server.run()).port
+})
+afterAll(async () => {
+  await server.close()
+  await rm(folder, { recursive: true })
+})
+
+function optionsFor(port: number): S3StoreOptions {
+  const endpoint = `http://127.0.0.1:${port}`
+  return { bucket: BUCKET, prefix: `purser/${stores}`, region: 'eu-central-1', endpoint, pathStyle: true, credentials, pieceBytes: 5 * MiB } // prettier-ignore
+}
+
+describeSnapshotStore('a bucket', async () => {
+  stores++
+  const options = optionsFor(serverPort)
+  const { region, endpoint } = options
+  return {
+    store: openS3Store(options),
+    strange: async (name) => {
+      const client = new S3Client({ region, endpoint: endpoint!, forcePathStyle: true, credentials })
+      await client.send(
+        new PutObjectCommand({ Bucket: BUCKET, Key: `${options.prefix}/${name}`, Body: 'strange' }),
+      )
+      client.destroy()
+    },
+  }
+})
+
+type Outcome = 'done' | 'pass' | 'cut'
+/** What stands between the store and the server: it may answer in the server's place, or break the connection. */
+type Fault = (request: http.IncomingMessage, response: http.ServerResponse) => Promise<Outcome> | Outcome
+
+describe('a bucket behind a bad network', () => {
+  let fault: Fault = () => 'pass'
+  let requests = 0
+  let proxy: http.Server
+  const opened: SnapshotStore[] = []
+
+  beforeAll(async () => {
+    const serve = async (request: http.IncomingMessage, response: http.ServerResponse): Promise<void> => {
+      requests++
+      const outcome = await fault(request, response)
+      if (outcome === 'done') return
+      const { method, headers, url } = request
+      const forward = http.request({ host: '127.0.0.1', port: serverPort, method, headers, path: url })
+      forward.on('response', (answer) => {
+        response.writeHead(answer.statusCode!, answer.headers)
+        if (outcome === 'pass') answer.pipe(response)
+        // Half of the body, then nothing.
+        else answer.once('data', (piece: Buffer) => response.write(piece.subarray(0, 10), () => response.destroy())) // prettier-ignore
+      })
+      request.pipe(forward)
+    }
+    proxy = http.createServer((request, response) => void serve(request, response))
+    await new Promise<void>((resolve) => {
+      proxy.listen(0, '127.0.0.1', resolve)
+    })
+  })
+  afterAll(() => {
+    proxy.closeAllConnections()
+    proxy.close()
+  })
+  afterEach(() => {
+    fault = () => 'pass'
+    for (const store of opened.splice(0)) store.close()
+  })
+  function openStore(retryForMs: number): SnapshotStore {
+    stores++
+    requests = 0
+    const store = openS3Store({ ...optionsFor((proxy.address() as AddressInfo).port), retryForMs })
+    opened.push(store)
+    return store
+  }
+
+  test('every request may fail twice, each in a way of its own, and nothing is lost', async () => {
+    const tries = new Map<string, number>()
+    fault = (request, response) => {
+      const key = `${request.method} ${request.url} ${request.headers.range ?? ''}`
+      const tried = (tries.get(key) ?? 0) + 1
+      tries.set(key, tried)
+      if (tried > 2) return 'pass'
+      if (tried === 2 && request.method === 'GET') return 'cut'
+      if (tries.size % 2 === 0) request.socket.destroy()
+      else {
+        request.resume()
+        response.writeHead(503).end()
+      }
+      return 'done'
+    }
+    const store = openStore(20_000)
+    const bytes = Buffer.alloc(12 * MiB, 'a longer text than a piece of it')
+    await writeFile(path.join(folder, 'out'), bytes)
+    await store.publish(4, 9n, path.join(folder, 'out'), 1)
+    expect(await store.fetch(4, 9n, path.join(folder, 'in'))).toBe('fetched')
+    expect(bytes.equals(await readFile(path.join(folder, 'in')))).toBe(true)
+  })
+
+  test('an outage that outlasts the bound is said to be one', async () => {
+    fault = (request) => {
+      request.socket.destroy()
+      return 'done'
+    }
+    const failure = { code: 'snapshot_store_unreachable' }
+    await expect(openStore(500).list(1)).rejects.toMatchObject(failure)
+    expect(requests).toBeGreaterThan(1)
+  })
+
+  test('a refusal is not tried again', async () => {
+    fault = (request, response) => {
+      request.resume()
+      response.writeHead(403, { 'content-type': 'application/xml' })
+      response.end('<Error><Code>AccessDenied</Code><Message>Access Denied</Message></Error>')
+      return 'done'
+    }
+    await expect(openStore(20_000).list(1)).rejects.toMatchObject({
+      code: 'snapshot_store_refused',
+      message: expect.stringContaining('Access Denied') as string,
+    })
+    expect(requests).toBe(1)
+  })
+
+  test('an object that is replaced while it comes down is never mixed with the one before', async () => {
+    const store = openStore(1_000)
+    const write = async (fill: string): Promise<void> => {
+      await writeFile(path.join(folder, 'out'), Buffer.alloc(12 * MiB, fill))
+      await openS3Store({ ...optionsFor(serverPort) }).publish(4, 9n, path.join(folder, 'out'), 1)
+    }
+    await write('a')
+    let ranges = 0
+    fault = async (request): Promise<Outcome> => {
+      if (request.headers.range !== undefined && ++ranges === 2) await write('b')
+      return 'pass'
+    }
+    await expect(store.fetch(4, 9n, path.join(folder, 'mixed'))).rejects.toThrow(SnapshotStoreError)
+    expect(await readdir(folder)).not.toContain('mixed')
+  })
+})
