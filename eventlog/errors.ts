@@ -9,6 +9,10 @@ export type LogErrorCode =
   | 'log_closed'
   | 'log_archive_missing'
   | 'log_archive_unfit'
+  | 'log_replaced'
+  | 'kafka_unreachable'
+  | 'kafka_refused'
+  | 'kafka_offset_gone'
 
 export class LogError extends Error {
   override name = 'LogError'

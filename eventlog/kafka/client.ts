@@ -125,7 +125,7 @@ const { createLogger, LEVELS } = require('kafkajs/src/loggers') as {
 export interface LeaderConnection {
   readonly broker: Broker
   /** Cuts every socket at once; requests under way reject. */
-  destroy(): void
+  readonly destroy: () => void
 }
 
 /**

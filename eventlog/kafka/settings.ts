@@ -39,3 +39,9 @@ export interface TopicNames {
 export function topicNames({ topicPrefix }: Pick<KafkaSettings, 'topicPrefix'>): TopicNames {
   return { commands: `${topicPrefix}.commands`, events: `${topicPrefix}.events` }
 }
+
+/**
+ * Bytes of a record batch that both topics have to allow (`max.message.bytes`): the largest frame or commands record, with
+ * what the batch costs beside it. What is sent together stays below it.
+ */
+export const RECORD_BATCH_BYTES_MAX = 8 * 1024 * 1024

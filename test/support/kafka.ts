@@ -2,7 +2,7 @@
 import { randomBytes } from 'node:crypto'
 import { inject, test } from 'vitest'
 import { createKafka } from '../../eventlog/kafka/client.ts'
-import { topicNames, type KafkaSettings } from '../../eventlog/kafka/settings.ts'
+import { RECORD_BATCH_BYTES_MAX, topicNames, type KafkaSettings } from '../../eventlog/kafka/settings.ts'
 import { startKafkaCluster, type TestCluster, type TestClusterOptions } from './kafka/cluster.ts'
 import { KafkaUnavailableError } from './kafka/download.ts'
 import type { KafkaAnswer } from './kafka/host.ts'
@@ -21,9 +21,6 @@ export interface TestKafka {
   /** Makes both topics of a new deployment; its prefix is in the settings. Default: 1 partition. */
   deployment(partitions?: number): Promise<KafkaSettings>
 }
-
-/** Bytes of the largest record: a frame and what a record costs beside it. */
-const MESSAGE_BYTES_MAX = 8 * 1024 * 1024
 
 /** Over brokers that are there. */
 export function kafkaAt(brokers: readonly string[]): TestKafka {
@@ -54,13 +51,16 @@ export async function createDeployments(
   await admin.createTopics({
     waitForLeaders: true,
     topics: all
-      .flatMap((settings) => Object.values(topicNames(settings) satisfies object) as string[])
+      .flatMap((settings) => {
+        const { commands, events } = topicNames(settings)
+        return [commands, events]
+      })
       .map((topic) => ({
         topic,
         numPartitions: partitions,
         replicationFactor,
         configEntries: [
-          { name: 'max.message.bytes', value: String(MESSAGE_BYTES_MAX) },
+          { name: 'max.message.bytes', value: String(RECORD_BATCH_BYTES_MAX) },
           { name: 'min.insync.replicas', value: String(Math.min(2, replicationFactor)) },
           { name: 'retention.ms', value: '-1' },
         ],

@@ -1,0 +1,96 @@
+/** What Kafka can do to a reader or writer of a partition, told apart: an outage to wait out, a refusal that stays, a lost place. */
+import { LogError } from '../errors.ts'
+
+/** Which partition of which topic. */
+export interface TopicPartition {
+  readonly topic: string
+  readonly partition: number
+}
+
+/** Nobody answered for the partition within the bound. */
+export class KafkaUnreachableError extends LogError {
+  override name = 'KafkaUnreachableError'
+  constructor({ topic, partition }: TopicPartition, outageMs: number, cause: unknown) {
+    super(
+      'kafka_unreachable',
+      `Kafka did not answer for partition ${partition} of ${topic} for ${Math.round(outageMs / 1000)} s: ` +
+        `${messageOf(cause)}. Check that the brokers run, that the partition has a leader, and that they can be reached from here.`,
+      { cause },
+    )
+  }
+}
+
+/** The broker turned a request down for a reason that does not pass by itself. */
+export class KafkaRefusedError extends LogError {
+  override name = 'KafkaRefusedError'
+  constructor({ topic, partition }: TopicPartition, cause: unknown) {
+    super(
+      'kafka_refused',
+      `Kafka refused a request for partition ${partition} of ${topic}: ${messageOf(cause)}. ` +
+        'Check the credentials, the rights of this user, and the settings of the topic.',
+      { cause },
+    )
+  }
+}
+
+/** A place in a topic that is not there: deleted from its beginning, or beyond its end. */
+export class KafkaOffsetError extends LogError {
+  override name = 'KafkaOffsetError'
+  readonly offset: bigint
+  constructor({ topic, partition }: TopicPartition, offset: bigint, bounds: TopicBounds) {
+    const isDeleted = offset < bounds.first
+    super(
+      isDeleted ? 'kafka_offset_gone' : 'log_regressed',
+      `Partition ${partition} of ${topic} holds offsets ${bounds.first} to ${bounds.end - 1n}, but offset ${offset} is needed: ` +
+        (isDeleted
+          ? 'older records were deleted. The topic must keep them for ever (retention.ms=-1, retention.bytes=-1).'
+          : 'the topic went backwards, or another one stands in its place. Nothing was changed.'),
+    )
+    this.offset = offset
+  }
+}
+
+/** Offsets that a partition holds: from `first` to before `end`. */
+export interface TopicBounds {
+  readonly first: bigint
+  readonly end: bigint
+}
+
+const REFUSALS = new Set([
+  'TOPIC_AUTHORIZATION_FAILED',
+  'CLUSTER_AUTHORIZATION_FAILED',
+  'SASL_AUTHENTICATION_FAILED',
+  'UNSUPPORTED_SASL_MECHANISM',
+  'UNSUPPORTED_VERSION',
+  'MESSAGE_TOO_LARGE',
+  'RECORD_LIST_TOO_LARGE',
+  'INVALID_RECORD',
+  'INVALID_TOPIC_EXCEPTION',
+  'POLICY_VIOLATION',
+])
+
+/** What an error of kafkajs comes from: it wraps them when it gives up. */
+export function rootOf(error: unknown): unknown {
+  let root = error
+  while (root instanceof Error && root.cause instanceof Error) root = root.cause
+  return root
+}
+
+/** True if trying again cannot help. */
+export function isRefusal(error: unknown): boolean {
+  const root = rootOf(error)
+  if (!(root instanceof Error)) return false
+  if (root.name === 'KafkaJSSASLAuthenticationError' || root.name === 'KafkaJSNotImplemented') return true
+  return 'type' in root && typeof root.type === 'string' && REFUSALS.has(root.type)
+}
+
+export function isOffsetOutOfRange(error: unknown): boolean {
+  const root = rootOf(error)
+  return root instanceof Error && 'type' in root && root.type === 'OFFSET_OUT_OF_RANGE'
+}
+
+function messageOf(error: unknown): string {
+  const root = rootOf(error)
+  const message = root instanceof Error ? root.message : String(root)
+  return message.replace(/\.$/, '')
+}

@@ -1,0 +1,109 @@
+/**
+ * A connection of one's own to whoever leads a partition. Outages are waited out: after any failure the connection is
+ * thrown away and another one made, beginning with another broker, until one answers or the bound is reached. So no state
+ * of kafkajs outlives a failure.
+ */
+import { LogError } from '../errors.ts'
+import { connectToLeader, type Broker, type LeaderConnection, type Log } from './client.ts'
+import {
+  isOffsetOutOfRange,
+  isRefusal,
+  KafkaRefusedError,
+  KafkaUnreachableError,
+  type TopicPartition,
+} from './errors.ts'
+import type { KafkaSettings } from './settings.ts'
+
+/** How long nobody may answer for a partition, unless said otherwise. */
+export const OUTAGE_MS_MAX_DEFAULT = 60_000
+const PAUSE_MS_MIN = 50
+const PAUSE_MS_MAX = 1_000
+
+export interface PartitionLinkOptions extends TopicPartition {
+  readonly settings: KafkaSettings
+  readonly log: Log
+  /** How long a request may go unanswered, over all attempts. Default: OUTAGE_MS_MAX_DEFAULT. */
+  readonly outageMsMax?: number
+}
+
+export interface PartitionLink {
+  /**
+   * Does one piece of work with the leader, again after each outage: it has to be harmless when done twice.
+   * @throws KafkaUnreachableError, KafkaRefusedError; what `isOffsetOutOfRange` tells, as it is; the signal's reason when
+   *   it aborts; LogError `log_closed`
+   */
+  ask<T>(work: (broker: Broker) => Promise<T>, signal?: AbortSignal): Promise<T>
+  /** Cuts the connection; what is asked rejects with `log_closed`. */
+  close(): void
+}
+
+export function openPartitionLink(options: PartitionLinkOptions): PartitionLink {
+  const { settings, topic, partition, log, outageMsMax = OUTAGE_MS_MAX_DEFAULT } = options
+  const closing = new AbortController()
+  let connection: Promise<LeaderConnection> | undefined
+  // Several links begin with different brokers.
+  let attempts = Math.floor(Math.random() * settings.brokers.length)
+
+  function cut(made: Promise<LeaderConnection> | undefined): void {
+    if (connection === made) connection = undefined
+    made?.then(
+      ({ destroy }) => {
+        destroy()
+      },
+      () => undefined,
+    )
+  }
+
+  return {
+    async ask(work, signal) {
+      const startedMs = performance.now()
+      const over = signal === undefined ? closing.signal : AbortSignal.any([closing.signal, signal])
+      for (let failures = 0; ; failures++) {
+        over.throwIfAborted()
+        const made = (connection ??= connectToLeader(settings, topic, partition, log, attempts++))
+        try {
+          return await unlessAborted(over, async () => work((await made).broker))
+        } catch (error) {
+          if (isOffsetOutOfRange(error)) throw error
+          cut(made)
+          over.throwIfAborted()
+          if (isRefusal(error)) throw new KafkaRefusedError(options, error)
+          const outageMs = performance.now() - startedMs
+          if (outageMs > outageMsMax) throw new KafkaUnreachableError(options, outageMs, error)
+          await pause(Math.min(PAUSE_MS_MAX, PAUSE_MS_MIN * 2 ** failures), over)
+        }
+      }
+    },
+    close() {
+      closing.abort(new LogError('log_closed', 'The connection to Kafka was closed from this side.'))
+      cut(connection)
+    },
+  }
+}
+
+/** What the work comes to, or the signal's reason as soon as it aborts. The work's own failure is nobody's then. */
+function unlessAborted<T>(signal: AbortSignal, work: () => Promise<T>): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const onAbort = (): void => {
+      reject(signal.reason as Error)
+    }
+    signal.addEventListener('abort', onAbort, { once: true })
+    work()
+      .then(resolve, reject)
+      .finally(() => {
+        signal.removeEventListener('abort', onAbort)
+      })
+  })
+}
+
+function pause(ms: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const end = (): void => {
+      clearTimeout(timer)
+      signal.removeEventListener('abort', end)
+      resolve()
+    }
+    const timer = setTimeout(end, ms / 2 + (Math.random() * ms) / 2)
+    signal.addEventListener('abort', end, { once: true })
+  })
+}
