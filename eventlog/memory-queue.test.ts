@@ -83,3 +83,19 @@ it('an offer that is not whole commands is broken logic', () => {
   expect(() => queue.offer(slot, 2)).toThrow(RangeError)
   expect(() => queue.offer(new Uint8Array(0), 0)).toThrow(RangeError)
 })
+
+it('commands that were sent stay as they are until they are consumed; then their memory takes others', async () => {
+  const { queue, sent, consumed } = openQueue(0n, 1_000)
+  for (let offer = 1; offer <= 3; offer++) {
+    queue.wanted()
+    queue.offer(new Uint8Array(100 * COMMAND_SLOT_BYTES).fill(offer), 100)
+    await turn()
+  }
+  expect(sent.map(({ slots }) => slots.every((byte) => byte === slots[0]!) && slots[0])).toEqual([1, 2, 3])
+  consumed(200n)
+  queue.wanted()
+  queue.offer(new Uint8Array(100 * COMMAND_SLOT_BYTES).fill(4), 100)
+  await turn()
+  expect(sent[2]!.slots.every((byte) => byte === 3)).toBe(true)
+  expect([sent[0]!.slots.buffer, sent[1]!.slots.buffer]).toContain(sent[3]!.slots.buffer)
+})

@@ -3,6 +3,7 @@
  * gather in one batch; when it asks for more, it gets all that has gathered. So batches grow with load, by themselves.
  */
 import { BATCH_COMMANDS_MAX, COMMAND_SLOT_BYTES } from '../schemas/limits.ts'
+import { BatchMemory } from './batch-memory.ts'
 import type { CommandQueue } from './ports.ts'
 
 /** Slots that may be taken and not yet consumed, unless said otherwise: about 20 MiB, eight full batches of two slots. */
@@ -15,10 +16,10 @@ export interface MemoryQueueOptions {
   /** Default: QUEUE_SLOTS_MAX_DEFAULT. */
   readonly slotsMax?: number
   /**
-   * Takes a batch to the core, whole offers only. `slots` has an ArrayBuffer of its own that may be longer than the batch:
-   * transfer it. `count` is 1 to BATCH_COMMANDS_MAX.
+   * Takes a batch to the core, whole offers only. `slots` is shared memory that stays as it is until all its commands are
+   * consumed. `count` is 1 to BATCH_COMMANDS_MAX.
    */
-  readonly send: (slots: Uint8Array<ArrayBuffer>, count: number, firstOffset: bigint) => void
+  readonly send: (slots: Uint8Array<SharedArrayBuffer>, count: number, firstOffset: bigint) => void
   /** Runs a task at the end of this turn, when the offers of this turn are in. */
   readonly soon: (task: () => void) => void
 }
@@ -36,13 +37,11 @@ export interface MemoryQueue extends CommandQueue {
 
 /** Commands gathered, sent or not. */
 interface Batch {
-  bytes: Uint8Array<ArrayBuffer>
+  bytes: Uint8Array<SharedArrayBuffer>
   usedBytes: number
   count: number
   readonly firstOffset: bigint
 }
-
-const BATCH_BYTES_START = 64 * COMMAND_SLOT_BYTES
 
 export function createMemoryQueue(options: MemoryQueueOptions): MemoryQueue {
   const { partition, slotsMax = QUEUE_SLOTS_MAX_DEFAULT, send, soon } = options
@@ -55,14 +54,15 @@ export function createMemoryQueue(options: MemoryQueueOptions): MemoryQueue {
   let isFlushDue = false
   /** Not yet sent, in order; the last one gathers. */
   const gathered: Batch[] = []
-  /** Sent and not yet consumed: where each ends, and the slots it takes. */
-  const sent: { readonly endOffset: bigint; readonly slots: number }[] = []
+  /** Sent and not yet consumed. */
+  const sent: Batch[] = []
+  const memory = new BatchMemory()
 
-  function batchFor(count: number): Batch {
+  function batchFor(count: number, bytes: number): Batch {
     const last = gathered.at(-1)
     if (last !== undefined && last.count + count <= BATCH_COMMANDS_MAX) return last
     const batch = {
-      bytes: new Uint8Array(BATCH_BYTES_START),
+      bytes: memory.take(bytes),
       usedBytes: 0,
       count: 0,
       firstOffset: nextOffset,
@@ -72,11 +72,12 @@ export function createMemoryQueue(options: MemoryQueueOptions): MemoryQueue {
   }
 
   function gather(slots: Uint8Array, count: number): void {
-    const batch = batchFor(count)
+    const batch = batchFor(count, slots.length)
     const bytesNeeded = batch.usedBytes + slots.length
     if (bytesNeeded > batch.bytes.length) {
-      const grown = new Uint8Array(Math.max(bytesNeeded, batch.bytes.length * 2))
+      const grown = memory.take(bytesNeeded)
       grown.set(batch.bytes.subarray(0, batch.usedBytes))
+      memory.give(batch.bytes)
       batch.bytes = grown
     }
     batch.bytes.set(slots, batch.usedBytes)
@@ -98,10 +99,7 @@ export function createMemoryQueue(options: MemoryQueueOptions): MemoryQueue {
     while (batchesWanted > 0 && gathered.length > 0) {
       batchesWanted--
       const batch = gathered.shift()!
-      sent.push({
-        endOffset: batch.firstOffset + BigInt(batch.count),
-        slots: batch.usedBytes / COMMAND_SLOT_BYTES,
-      })
+      sent.push(batch)
       send(batch.bytes.subarray(0, batch.usedBytes), batch.count, batch.firstOffset)
     }
   }
@@ -134,10 +132,19 @@ export function createMemoryQueue(options: MemoryQueueOptions): MemoryQueue {
           `commands were consumed up to ${nextCommandOffset}, but only ${nextOffset} were taken`,
         )
       consumedOffset = nextCommandOffset
-      while (sent.length > 0 && sent[0]!.endOffset <= nextCommandOffset) slotsTaken -= sent.shift()!.slots
+      while (sent.length > 0 && endOf(sent[0]!) <= nextCommandOffset) {
+        const batch = sent.shift()!
+        slotsTaken -= batch.usedBytes / COMMAND_SLOT_BYTES
+        memory.give(batch.bytes)
+      }
     },
     stop() {
       isStopped = true
     },
   }
+}
+
+/** Offset behind its last command. */
+function endOf({ firstOffset, count }: Batch): bigint {
+  return firstOffset + BigInt(count)
 }

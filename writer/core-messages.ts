@@ -57,7 +57,7 @@ export interface Recover {
 }
 
 export type FromThenOn =
-  /** A batch that was wanted: whole slots, whose memory is the core thread's from here on. */
+  /** A batch that was wanted: whole slots in shared memory, as they are until their frame is durable. */
   | { readonly kind: 'commands'; readonly slots: Uint8Array; readonly count: number }
   | { readonly kind: 'digest'; readonly id: number }
   /** Decide what was taken, wait until it is durable, write a snapshot, stop the log thread. */

@@ -69,9 +69,9 @@ export class CoreWorker {
     return this.answer('serving')
   }
 
-  /** Sends a batch that was wanted. Its memory goes with it. */
-  send(slots: Uint8Array<ArrayBuffer>, count: number): void {
-    this.tell({ kind: 'commands', slots, count }, [slots.buffer])
+  /** Sends a batch that was wanted, in shared memory that stays as it is until its commands are durable. */
+  send(slots: Uint8Array<SharedArrayBuffer>, count: number): void {
+    this.tell({ kind: 'commands', slots, count })
   }
 
   async digest(): Promise<string> {
@@ -96,7 +96,7 @@ export class CoreWorker {
     await this.worker.terminate()
   }
 
-  private tell(message: MainToCore, transferList: readonly (ArrayBuffer | MessagePort)[] = []): void {
+  private tell(message: MainToCore, transferList: readonly MessagePort[] = []): void {
     this.worker.postMessage(message, transferList)
   }
 

@@ -4,6 +4,7 @@
  */
 import type { Frame } from '../../schemas/frames.ts'
 import type { LogAppender } from './appender.ts'
+import { ownMemory, type TakeFrameMemory } from './frame-memory.ts'
 import type { CoreToLog, FrameReceipt } from './log-messages.ts'
 import { sealFromSlab, sealIdleMark } from './seal.ts'
 import type { SlabPool } from './slabs.ts'
@@ -23,11 +24,15 @@ export interface GroupCommit {
   rest(): void
 }
 
-/** @param durable is told of frames that are durable, in order */
+/**
+ * @param durable is told of frames that are durable, in order
+ * @param take makes memory for what readers get of each frame
+ */
 export function createGroupCommit(
   appender: LogAppender,
   slabs: SlabPool,
   durable: (frames: readonly Frame[], receipts: readonly FrameReceipt[]) => void,
+  take: TakeFrameMemory = ownMemory,
 ): GroupCommit {
   /** The last frame holds events, and no frame behind it says that they are durable. */
   let isTestimonyDue = false
@@ -66,7 +71,8 @@ export function createGroupCommit(
       let bytes = 0
       let message: CoreToLog | undefined = first
       while (message?.kind === 'frame') {
-        const { frame, unit } = sealFromSlab(slabs, message, appender.head(), appender.durable().sequence)
+        const durableSequence = appender.durable().sequence
+        const { frame, unit } = sealFromSlab(slabs, message, appender.head(), durableSequence, take)
         appender.append(frame, unit)
         // Written, and copied out for readers: the core may build its next frame there.
         slabs.release(message.slab)

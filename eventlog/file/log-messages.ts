@@ -11,6 +11,7 @@
 import type { MessagePort } from 'node:worker_threads'
 import type { Frame } from '../../schemas/frames.ts'
 import type { LogHead } from '../ports.ts'
+import type { FrameMemoryShare, FramePlace } from './frame-memory.ts'
 import type { RecoveryReport } from './recovery.ts'
 import type { SlabShare } from './slabs.ts'
 
@@ -26,6 +27,8 @@ export interface LogThreadStart {
   /** A sequence that others (snapshot, views) know to have been durable: a log that ends before it is refused. */
   readonly durableAtLeast?: bigint
   readonly slabs: SlabShare
+  /** Where frames go on their way to the main thread. */
+  readonly frames: FrameMemoryShare
   readonly corePort: MessagePort
 }
 
@@ -83,10 +86,19 @@ export interface LogFailed {
 /** Log thread → core thread. `durable`: one group commit; slabs may have become free since the last message. */
 export type LogToCore = { readonly kind: 'durable'; readonly frames: readonly FrameReceipt[] } | LogFailed
 
-/** Log thread → main thread. */
+/** What the log server tells the main thread. */
 export type LogToMain =
   | { readonly kind: 'ready'; readonly head: LogHead; readonly recovery: RecoveryReport }
-  /** One group commit: durable, accepted, in order. Each frame has an ArrayBuffer of its own, transferred. */
+  /** One group commit: durable, accepted, in order. */
   | { readonly kind: 'frames'; readonly frames: readonly Frame[] }
   | LogFailed
   | { readonly kind: 'stopped'; readonly head: LogHead }
+
+/** A frame between the threads: what is a view of its bytes is made again on the other side. */
+export interface FrameSent extends Omit<Frame, 'bytes' | 'payload' | 'hash' | 'previousHash'> {
+  readonly place: FramePlace
+}
+
+/** Log thread → main thread. */
+export type LogThreadToMain =
+  Exclude<LogToMain, { kind: 'frames' }> | { readonly kind: 'frames'; readonly frames: readonly FrameSent[] }

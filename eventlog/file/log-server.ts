@@ -5,6 +5,7 @@
 import type { Frame } from '../../schemas/frames.ts'
 import { LogError } from '../errors.ts'
 import type { Disk } from './disk.ts'
+import type { TakeFrameMemory } from './frame-memory.ts'
 import { createGroupCommit, type GroupCommit } from './group-commit.ts'
 import type { CoreToLog, FrameReceipt, LogFailed, LogToCore, LogToMain } from './log-messages.ts'
 import { openLog, type OpenLogOptions } from './recovery.ts'
@@ -15,8 +16,9 @@ import type { SlabPool } from './slabs.ts'
 export interface LogServerPorts {
   readonly disk: Disk
   readonly slabs: SlabPool
+  /** Makes the memory of a frame that the main thread is told of. Default: an ArrayBuffer of its own. */
+  readonly take?: TakeFrameMemory
   tellCore(message: LogToCore): void
-  /** Each frame that is told of has an ArrayBuffer of its own, which goes with it. */
   tellMain(message: LogToMain): void
   /** Takes the core's next message, if one waits. */
   next(): CoreToLog | undefined
@@ -43,9 +45,14 @@ export class LogServer {
     this.guarded(() => {
       const { appender, report } = openLog(ports.disk, start.dir, start)
       this.appender = appender
-      this.groups = createGroupCommit(appender, ports.slabs, (frames, receipts) => {
-        this.tellDurable(frames, receipts)
-      })
+      this.groups = createGroupCommit(
+        appender,
+        ports.slabs,
+        (frames, receipts) => {
+          this.tellDurable(frames, receipts)
+        },
+        ports.take,
+      )
       ports.tellMain({ kind: 'ready', head: appender.head(), recovery: report })
       this.waitForQuiet()
     })
@@ -71,7 +78,7 @@ export class LogServer {
   }
 
   private tellDurable(frames: readonly Frame[], receipts: readonly FrameReceipt[]): void {
-    // The core first: it waits to go on. Each frame's memory moves to the main thread.
+    // The core first: it waits to go on.
     this.ports.tellCore({ kind: 'durable', frames: receipts })
     this.ports.tellMain({ kind: 'frames', frames })
   }

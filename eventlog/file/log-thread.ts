@@ -1,26 +1,44 @@
 /** The log thread: the worker in which the log server works. See log-messages.ts for what it is told and tells. */
 import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads'
 import { nodeDisk } from './disk.ts'
-import { IDLE_MARK_MS_DEFAULT, type CoreToLog, type LogThreadStart } from './log-messages.ts'
+import { FrameMemory } from './frame-memory.ts'
+import {
+  IDLE_MARK_MS_DEFAULT,
+  type CoreToLog,
+  type FrameSent,
+  type LogThreadStart,
+  type LogThreadToMain,
+} from './log-messages.ts'
 import { LogServer } from './log-server.ts'
 import { openSlabPool } from './slabs.ts'
 
 function serve(start: LogThreadStart): void {
   const { corePort, idleMarkMs = IDLE_MARK_MS_DEFAULT } = start
+  const memory = new FrameMemory(start.frames)
+  const tell = (message: LogThreadToMain, transferList: readonly ArrayBuffer[] = []): void => {
+    parentPort!.postMessage(message, transferList)
+  }
   let whenQuiet: (() => void) | undefined
   let idleTimer: NodeJS.Timeout | undefined
   const server = new LogServer(start, {
     disk: nodeDisk,
     slabs: openSlabPool(start.slabs),
+    take: (bytes) => memory.take(bytes),
     tellCore: (message) => {
       corePort.postMessage(message)
     },
     tellMain: (message) => {
-      const frames = message.kind === 'frames' ? message.frames : []
-      parentPort!.postMessage(
-        message,
-        frames.map((frame) => frame.bytes.buffer as ArrayBuffer),
-      )
+      if (message.kind !== 'frames') {
+        tell(message)
+        return
+      }
+      const frames = message.frames.map((frame): FrameSent => {
+        const { bytes, payload: _payload, hash: _hash, previousHash: _previousHash, ...header } = frame
+        return { ...header, place: memory.placeOf(bytes) }
+      })
+      // What stands in no chunk moves.
+      const moved = frames.flatMap(({ place }) => ('own' in place ? [place.own.buffer as ArrayBuffer] : []))
+      tell({ kind: 'frames', frames }, moved)
     },
     next: () => receiveMessageOnPort(corePort)?.message as CoreToLog | undefined,
     whenQuiet: (task) => {

@@ -5,12 +5,14 @@ import type { LogHead } from '../ports.ts'
 import { pageAlignedMemory } from './direct-write.ts'
 import { nodeDisk } from './disk.ts'
 import { FileEventLog } from './file-event-log.ts'
-import type { LogThreadStart, LogToMain } from './log-messages.ts'
+import { createFrameMemoryShare, FrameViews } from './frame-memory.ts'
+import type { LogThreadStart, LogThreadToMain } from './log-messages.ts'
 import type { RecoveryReport } from './recovery.ts'
+import { frameOver } from './seal.ts'
 import { createSlabShare, type SlabShare } from './slabs.ts'
 import { runtimeEntry } from '../runtime-entry.ts'
 
-export interface OpenFileLogOptions extends Omit<LogThreadStart, 'slabs' | 'corePort'> {
+export interface OpenFileLogOptions extends Omit<LogThreadStart, 'slabs' | 'frames' | 'corePort'> {
   /** Slabs in the pool between core and log thread. Default: SLABS_DEFAULT. */
   readonly slabs?: number
   /** Bytes of recent frames kept for live readers. Default: WINDOW_BYTES_DEFAULT. */
@@ -41,8 +43,10 @@ export interface RunningFileLog {
 export async function openFileLog(options: OpenFileLogOptions): Promise<RunningFileLog> {
   const { slabs: slabCount, windowBytesMax, ...start } = options
   const slabs = createSlabShare(slabCount, pageAlignedMemory)
+  const frames = createFrameMemoryShare()
+  const views = new FrameViews(frames)
   const { port1: logPort, port2: corePort } = new MessageChannel()
-  const workerData: LogThreadStart = { ...start, slabs, corePort: logPort }
+  const workerData: LogThreadStart = { ...start, slabs, frames, corePort: logPort }
   const worker = new Worker(runtimeEntry(new URL('./log-thread.ts', import.meta.url)), {
     workerData,
     transferList: [logPort],
@@ -65,7 +69,7 @@ export async function openFileLog(options: OpenFileLogOptions): Promise<RunningF
     for (const listener of failureListeners) listener(error)
   }
   let log: FileEventLog
-  worker.on('message', (message: LogToMain) => {
+  worker.on('message', (message: LogThreadToMain) => {
     switch (message.kind) {
       case 'ready':
         log = new FileEventLog({
@@ -78,7 +82,7 @@ export async function openFileLog(options: OpenFileLogOptions): Promise<RunningF
         ready.resolve({ log, head: message.head, recovery: message.recovery })
         break
       case 'frames':
-        for (const frame of message.frames) log.deliver(frame)
+        for (const { place, ...header } of message.frames) log.deliver(frameOver(views.at(place), header))
         break
       case 'failed':
         fail(new LogError(message.code as LogErrorCode, message.message))

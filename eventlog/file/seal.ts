@@ -4,6 +4,7 @@ import { HASH_BYTES, sealFrame, type Frame, type FrameHeader } from '../../schem
 import { FRAME_BYTES_MAX, FRAME_HEADER_BYTES } from '../../schemas/limits.ts'
 import { LogError } from '../errors.ts'
 import { nodeDigests } from '../hashing.ts'
+import type { TakeFrameMemory } from './frame-memory.ts'
 import type { FrameToSeal } from './log-messages.ts'
 import { wholeBlocks, type ChainEnd } from './segments.ts'
 import type { SlabPool } from './slabs.ts'
@@ -37,8 +38,8 @@ function sealInPlace(
   return header
 }
 
-/** A sealed frame over its bytes: views of the one buffer, so that it can be transferred to another thread as it stands. */
-function frameOver(bytes: Uint8Array, header: FrameHeader): Frame {
+/** A sealed frame over its bytes: views of the one buffer, wherever that stands. */
+export function frameOver(bytes: Uint8Array, header: Omit<FrameHeader, 'previousHash'>): Frame {
   return {
     ...header,
     previousHash: bytes.subarray(PREVIOUS_HASH_BYTE, PREVIOUS_HASH_BYTE + HASH_BYTES),
@@ -69,12 +70,14 @@ export interface SealedSlab {
 /**
  * Seals what stands in a slab, in place: the disk takes it from there, readers get a copy.
  * Throws LogError `log_broken` if the message contradicts the log or the slab.
+ * @param take makes the memory of the copy
  */
 export function sealFromSlab(
   slabs: SlabPool,
   message: FrameToSeal,
   head: ChainEnd,
   durableSequence: bigint,
+  take: TakeFrameMemory,
 ): SealedSlab {
   const { kind: _kind, slab, payloadBytes, ...described } = message
   if (payloadBytes < 0 || payloadBytes > FRAME_BYTES_MAX - FRAME_HEADER_BYTES)
@@ -83,14 +86,9 @@ export function sealFromSlab(
   const unit = slabs.whole(slab).subarray(0, wholeBlocks(frameBytes))
   unit.fill(0, frameBytes)
   const header = sealInPlace(unit.subarray(0, frameBytes), described, head, durableSequence)
-  return { frame: frameOver(copyOut(unit, frameBytes), header), unit }
-}
-
-/** A copy in an ArrayBuffer of its own. Memory that is written over at once need not be zeroed before: a millisecond a frame. */
-function copyOut(from: Uint8Array, bytes: number): Uint8Array {
-  const copy = new Uint8Array(Buffer.allocUnsafeSlow(bytes).buffer)
-  copy.set(from.subarray(0, bytes))
-  return copy
+  const copy = take(frameBytes)
+  copy.set(unit.subarray(0, frameBytes))
+  return { frame: frameOver(copy, header), unit }
 }
 
 /** Seals the frame without events that testifies to all before it. It repeats what the last frame said. */

@@ -101,7 +101,7 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'frames claim more durable than is',
     patches: [
-      patch(GROUPS, 'sealFromSlab(slabs, message, appender.head(), appender.durable().sequence)', 'sealFromSlab(slabs, message, appender.head(), appender.head().sequence)'), // prettier-ignore
+      patch(GROUPS, 'const durableSequence = appender.durable().sequence', 'const durableSequence = appender.head().sequence'), // prettier-ignore
       patch(APPENDER, ' || frame.durableSequence > durable.sequence)', ')'),
     ],
   },
