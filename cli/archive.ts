@@ -12,13 +12,13 @@ import { logFolder } from '../eventlog/file/segments.ts'
 import { decodePosition } from '../gateway/tokens.ts'
 import { createViewStore } from '../projectors/clickhouse-store.ts'
 import { startEngine } from '../projectors/engine/supervisor.ts'
+import { earliestPosition, formatPosition, type Position } from '../schemas/positions.ts'
 import { oldestSnapshotSequence } from '../writer/snapshot.ts'
 import { CommandFailure } from './failure.ts'
 import { graphql } from './graphql-client.ts'
 import { VIEWS_FOLDER } from './platform.ts'
+import { knownPartitionCount } from './partition-count.ts'
 import { readViewsPosition } from './views-position.ts'
-
-const PARTITION = 0
 
 export interface ArchiveRequest {
   readonly dataDir: string
@@ -33,12 +33,12 @@ export interface ArchiveRequest {
 }
 
 export interface ArchiveReport {
-  /** What was moved, or would be. */
-  readonly segments: readonly SegmentMove[]
-  /** Sequence of the oldest snapshot kept; 0: there is none. */
-  readonly oldestSnapshot: bigint
-  /** Up to where every view holds everything; 0: nothing yet. */
-  readonly views: bigint
+  /** What was moved, or would be, partition after partition. */
+  readonly segments: readonly (SegmentMove & { readonly partition: number })[]
+  /** Where the oldest snapshot kept of each partition stands, in its inside form (`0:1042,1:7`); sequence 0: there is none. */
+  readonly oldestSnapshot: string
+  /** Up to where every view holds everything, likewise; sequence 0: nothing yet. */
+  readonly views: string
 }
 
 /**
@@ -47,32 +47,46 @@ export interface ArchiveReport {
  */
 export async function archiveLog(request: ArchiveRequest): Promise<ArchiveReport> {
   const { dataDir, archive, dryRun, url } = request
-  const folder = path.join(dataDir, logFolder(PARTITION))
-  if (!existsSync(folder))
-    throw new CommandFailure('file_unreadable', `There is no log in ${dataDir}. Check --data.`)
+  const count = knownPartitionCount(dataDir)
+  const partitions = Array.from({ length: count }, (_, partition) => partition)
   const locks = [...(url === undefined ? [acquireFolder(dataDir)] : [])]
   try {
     // Beside a platform that runs, this lock alone keeps a second one of us out.
     locks.push(acquireFolder(path.join(dataDir, 'log')))
-    refuseSameFolder(dataDir, archive, dryRun)
+    refuseSameFolder(dataDir, archive, dryRun, partitions)
     const views = url === undefined ? await viewsAtRest(request) : await viewsRunning(url)
-    const oldestSnapshot = oldestSnapshotSequence(nodeDisk, dataDir, PARTITION)
-    const neededFrom = views < oldestSnapshot ? views : oldestSnapshot
-    const segments = dryRun
-      ? planArchive(nodeDisk, dataDir, PARTITION, neededFrom)
-      : archiveSegments(nodeDisk, dataDir, PARTITION, archive, neededFrom)
-    return { segments, oldestSnapshot, views }
+    const snapshots: Position = new Map(
+      partitions.map((partition) => [partition, oldestSnapshotSequence(nodeDisk, dataDir, partition)]),
+    )
+    const segments = partitions.flatMap((partition) => {
+      const neededFrom = lesser(views.get(partition) ?? 0n, snapshots.get(partition)!)
+      const moves = dryRun
+        ? planArchive(nodeDisk, dataDir, partition, neededFrom)
+        : archiveSegments(nodeDisk, dataDir, partition, archive, neededFrom)
+      return moves.map((move) => ({ partition, ...move }))
+    })
+    const held: Position = new Map(partitions.map((partition) => [partition, views.get(partition) ?? 0n]))
+    return { segments, oldestSnapshot: formatPosition(snapshots), views: formatPosition(held) }
   } finally {
     for (const lock of locks.reverse()) lock.release()
   }
 }
 
+function lesser(one: bigint, other: bigint): bigint {
+  return one < other ? one : other
+}
+
 /** A copy "into" its own folder, by whatever name, would be taken for done, and the original removed. */
-function refuseSameFolder(dataDir: string, archive: string, dryRun: boolean): void {
+function refuseSameFolder(
+  dataDir: string,
+  archive: string,
+  dryRun: boolean,
+  partitions: readonly number[],
+): void {
   if (!dryRun) nodeDisk.makeFolder(archive)
-  for (const part of ['.', logFolder(PARTITION)]) {
+  for (const part of ['.', ...partitions.map(logFolder)]) {
     const [here, there] = [path.join(dataDir, part), path.join(archive, part)]
-    if (!existsSync(there)) continue
+    if (!existsSync(here) || !existsSync(there)) continue
     const [one, other] = [statSync(here), statSync(there)]
     if (realpathSync(here) === realpathSync(there) || (one.dev === other.dev && one.ino === other.ino))
       throw new LogArchiveUnfitError(archive, 'it is the data folder itself')
@@ -80,33 +94,33 @@ function refuseSameFolder(dataDir: string, archive: string, dryRun: boolean): vo
 }
 
 /** How far the views of a folder at rest are: only their engine can read them. */
-async function viewsAtRest({ dataDir, engineMemoryBytes, log }: ArchiveRequest): Promise<bigint> {
+async function viewsAtRest({ dataDir, engineMemoryBytes, log }: ArchiveRequest): Promise<Position> {
   const folder = path.join(dataDir, VIEWS_FOLDER)
-  if (!existsSync(folder)) return 0n
+  if (!existsSync(folder)) return new Map()
   const engine = await startEngine({ dataDir: folder, memoryBytesMax: engineMemoryBytes, log })
   const store = createViewStore(engine)
   try {
-    return (await readViewsPosition(store)).get(PARTITION) ?? 0n
+    return await readViewsPosition(store)
   } finally {
     await store.close()
     await engine.stop()
   }
 }
 
-/** How far the views of a running platform are: the one that is furthest behind. */
-async function viewsRunning(url: string): Promise<bigint> {
+/** How far the views of a running platform are: in each partition the one that is furthest behind. */
+async function viewsRunning(url: string): Promise<Position> {
   const { projections } = await graphql<{ projections: readonly { position: string }[] }>(
     url,
     '{ projections { position } }',
   )
-  const sequences = projections.map(({ position }) => {
+  const positions = projections.map(({ position }) => {
     const decoded = decodePosition(position)
     if (decoded === undefined)
       throw new CommandFailure(
         'platform_unavailable',
         `The platform at ${url} answered a position that cannot be read.`,
       )
-    return decoded.get(PARTITION) ?? 0n
+    return decoded
   })
-  return sequences.reduce((least, sequence) => (sequence < least ? sequence : least), sequences[0] ?? 0n)
+  return earliestPosition(positions)
 }

@@ -6,45 +6,61 @@ import { FileEventLog } from '../eventlog/file/file-event-log.ts'
 import { acquireFolder } from '../eventlog/file/lock.ts'
 import { createViewStore } from '../projectors/clickhouse-store.ts'
 import { startEngine } from '../projectors/engine/supervisor.ts'
-import { replayLog, type Replay } from '../writer/replay.ts'
-import { CommandFailure } from './failure.ts'
+import type { ViewStore } from '../projectors/view-store.ts'
+import { replayLog } from '../writer/replay.ts'
+import { knownPartitionCount } from './partition-count.ts'
 import { VIEWS_FOLDER } from './platform.ts'
-import { checkViews, conclude, type Check, type Proof } from './proof.ts'
+import { checkViews, conclude, type Check, type PartitionProof, type Proof } from './proof.ts'
 
-const PARTITION = 0
-
-/** Proves a data folder. Log and snapshots are only read; the views are opened, because only their engine can read them. */
+/** Proves a data folder. Logs and snapshots are only read; the views are opened, because only their engine can read them. */
 export async function auditOffline(
   dataDir: string,
   engineMemoryBytes: number,
   log: (line: string) => void,
 ): Promise<Proof> {
-  if (!existsSync(path.join(dataDir, 'log')))
-    throw new CommandFailure('file_unreadable', `There is no log in ${dataDir}. Check --data.`)
+  const partitions = knownPartitionCount(dataDir)
   const startedAtMs = performance.now()
   const lock = acquireFolder(dataDir)
   try {
-    const replay = replayLog(dataDir, PARTITION)
-    const views = await openAndCheckViews(dataDir, engineMemoryBytes, replay, log)
-    return conclude(replay, [views], startedAtMs)
+    return await withViews(dataDir, engineMemoryBytes, log, async (store) => {
+      const proofs: PartitionProof[] = []
+      for (let partition = 0; partition < partitions; partition++)
+        proofs.push(await provePartition(dataDir, partition, store))
+      return conclude(proofs, startedAtMs)
+    })
   } finally {
     lock.release()
   }
 }
 
-async function openAndCheckViews(
+async function provePartition(
+  dataDir: string,
+  partition: number,
+  store: ViewStore | undefined,
+): Promise<PartitionProof> {
+  const { core: _, ...replay } = replayLog(dataDir, partition)
+  const { head } = replay
+  const log = new FileEventLog({ disk: nodeDisk, dir: dataDir, partition, head })
+  const views: Check =
+    store === undefined
+      ? { name: 'views', holds: true, finding: 'there are none yet' }
+      : await checkViews(store, log, head)
+  return { replay, checks: [views] }
+}
+
+/** Opens the views for a piece of work; undefined where there are none. */
+async function withViews<Value>(
   dataDir: string,
   memoryBytesMax: number,
-  { head }: Replay,
   log: (line: string) => void,
-): Promise<Check> {
+  work: (store: ViewStore | undefined) => Promise<Value>,
+): Promise<Value> {
   const folder = path.join(dataDir, VIEWS_FOLDER)
-  if (!existsSync(folder)) return { name: 'views', holds: true, finding: 'there are none yet' }
+  if (!existsSync(folder)) return work(undefined)
   const engine = await startEngine({ dataDir: folder, memoryBytesMax, log })
   const store = createViewStore(engine)
   try {
-    const events = new FileEventLog({ disk: nodeDisk, dir: dataDir, partition: PARTITION, head })
-    return await checkViews(store, events, head)
+    return await work(store)
   } finally {
     await store.close()
     await engine.stop()

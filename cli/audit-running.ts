@@ -7,7 +7,8 @@ import { encodePosition } from '../gateway/tokens.ts'
 import { formatId } from '../schemas/ids.ts'
 import { replayLog, type Replay } from '../writer/replay.ts'
 import { graphql } from './graphql-client.ts'
-import { conclude, type Check, type Proof } from './proof.ts'
+import { knownPartitionCount } from './partition-count.ts'
+import { conclude, type Check, type PartitionProof, type Proof } from './proof.ts'
 
 /** Accounts whose balances are compared, spread evenly over all of them. */
 const ACCOUNTS_COMPARED_MAX = 10_000
@@ -16,19 +17,22 @@ const ACCOUNTS_PER_REQUEST = 25
 const REPLAYS_MAX = 5
 const PAUSE_MS = 200
 
-const PARTITION = 0
-
 /** Proves a running platform from outside. */
 export async function auditRunning(url: string, dataDir: string): Promise<Proof> {
   const startedAtMs = performance.now()
-  const replay = await replayLive(dataDir)
-  return conclude(replay, [await compareBalances(url, replay)], startedAtMs)
+  const partitions = knownPartitionCount(dataDir)
+  const proofs: PartitionProof[] = []
+  for (let partition = 0; partition < partitions; partition++) {
+    const { core, ...replay } = await replayLive(dataDir, partition)
+    proofs.push({ replay, checks: [await compareBalances(url, { core, ...replay })] })
+  }
+  return conclude(proofs, startedAtMs)
 }
 
-async function replayLive(dataDir: string): Promise<Replay> {
+async function replayLive(dataDir: string, partition: number): Promise<Replay> {
   for (let attempt = 1; ; attempt++) {
     try {
-      return replayLog(dataDir, PARTITION)
+      return replayLog(dataDir, partition)
     } catch (error) {
       if (!(error instanceof LogCorruptError) || attempt === REPLAYS_MAX) throw error
       await new Promise((resolve) => setTimeout(resolve, PAUSE_MS))
@@ -37,7 +41,7 @@ async function replayLive(dataDir: string): Promise<Replay> {
 }
 
 async function compareBalances(url: string, replay: Replay): Promise<Check> {
-  const at = encodePosition(new Map([[PARTITION, replay.head.sequence]]))
+  const at = encodePosition(new Map([[replay.head.partition, replay.head.sequence]]))
   const step = Math.max(1, Math.ceil(replay.accounts / ACCOUNTS_COMPARED_MAX))
   const differences: string[] = []
   let compared = 0

@@ -13,6 +13,8 @@ export interface Config {
   readonly port: number
   readonly host: string
   readonly dataDir: string
+  /** Undefined: as the data folder is, and 1 for a new one. */
+  readonly partitions: number | undefined
   readonly currencies: ReadonlyMap<string, Currency>
   readonly graphiql: boolean
   readonly engineMemoryBytes: number
@@ -85,12 +87,20 @@ export interface TopicsConfig {
  * @throws CommandFailure `usage` that lists every fault; so do all readers below
  */
 export function readConfig(flags: Flags, environment: Environment = process.env): Config {
-  const { port, host, data, currency, graphiql, engineMemory } = textsOf(
+  const { port, host, data, partitions, currency, graphiql, engineMemory } = textsOf(
     'platform',
     flags,
     environment,
   ).values()
-  return { port, host, dataDir: data, currencies: currency, graphiql, engineMemoryBytes: engineMemory }
+  return {
+    port,
+    host,
+    dataDir: data,
+    partitions,
+    currencies: currency,
+    graphiql,
+    engineMemoryBytes: engineMemory,
+  }
 }
 
 export function readWriterConfig(flags: Flags, environment: Environment = process.env): WriterConfig {

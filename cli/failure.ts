@@ -12,6 +12,8 @@ export const FAILURE_CODES = {
   port_in_use: 1,
   /** The data folder cannot be made, read or written. */
   folder_unusable: 1,
+  /** The data folder has another number of partitions than asked for. */
+  partitions_differ: 1,
   /** Bytes in the log are not what was written. */
   log_corrupt: 1,
   /** The log ends before something that is known to have been durable. */

@@ -1,5 +1,5 @@
 /**
- * The embedded platform, wired by hand: folder lock, engine and view store, writer, projections, and at last the doors.
+ * The embedded platform, wired by hand: folder lock, engine and view store, a writer per partition, projections, and at last the doors.
  * Stopped in the opposite order. Nothing else in the repository knows all the parts.
  */
 import { mkdirSync } from 'node:fs'
@@ -14,6 +14,8 @@ import type { ViewStore } from '../projectors/view-store.ts'
 import type { Currency } from '../schemas/money.ts'
 import type { Position } from '../schemas/positions.ts'
 import { startEmbeddedWriter, type EmbeddedWriter, type EmbeddedWriterOptions } from '../writer/embedded.ts'
+import { CommandFailure } from './failure.ts'
+import { settlePartitionCount } from './partition-count.ts'
 import { readViewsPosition } from './views-position.ts'
 
 export interface PlatformOptions {
@@ -24,7 +26,9 @@ export interface PlatformOptions {
   readonly currencies: ReadonlyMap<string, Currency>
   readonly graphiql: boolean
   readonly engineMemoryBytes: number
-  /** How the core is dimensioned; by default as large as it may be. */
+  /** Partitions of a new data folder, and those that an existing one has to have. Default: as the folder is; 1 if new. */
+  readonly partitions?: number | undefined
+  /** How each core is dimensioned; by default as large as it may be. */
   readonly core?: NonNullable<EmbeddedWriterOptions['core']>
   /** Gets a line for the operator. */
   readonly log: (line: string) => void
@@ -35,7 +39,8 @@ export interface Platform {
   /** Where it serves: `http://127.0.0.1:4000`. */
   readonly url: string
   readonly dataDir: string
-  readonly writer: EmbeddedWriter
+  /** One per partition, in the order of their numbers. */
+  readonly writers: readonly EmbeddedWriter[]
   readonly store: ViewStore
   readonly projections: RunningProjections
   /** Everything that the log holds now. */
@@ -71,7 +76,7 @@ export async function startPlatform(options: PlatformOptions): Promise<Platform>
 class Parts {
   lock: FolderLock | undefined
   engine: Engine | undefined
-  writer: EmbeddedWriter | undefined
+  writers: readonly EmbeddedWriter[] = []
   store: ViewStore | undefined
   projections: RunningProjections | undefined
   gateway: Gateway | undefined
@@ -82,13 +87,15 @@ class Parts {
   }
 
   async #stop(): Promise<void> {
-    const { gateway, writer, projections, store, engine, lock } = this
+    const { gateway, writers, projections, store, engine, lock } = this
     const steps: (() => unknown)[] = [
       () => gateway?.stop(),
       // After the doors, before the log ends: so the views hold everything that the last answers told of.
-      () => writer?.status().state === 'ready' && projections?.waitFor(headOf(writer), CATCH_UP_MS_MAX),
+      () =>
+        writers.every((writer) => writer.status().state === 'ready') &&
+        projections?.waitFor(headOf(writers), CATCH_UP_MS_MAX),
       () => projections?.stop(),
-      () => writer?.stop(),
+      () => stopWriters(writers),
       () => store?.close(),
       () => engine?.stop(),
       () => lock?.release(),
@@ -110,6 +117,7 @@ async function assemble(options: PlatformOptions, parts: Parts): Promise<Platfor
   const dataDir = path.resolve(options.dataDir)
   mkdirSync(dataDir, { recursive: true })
   const lock = (parts.lock = acquireFolder(dataDir))
+  const partitions = settlePartitionCount(dataDir, options.partitions)
 
   // The views say what the log must hold at least: so a log that lost its end is refused before anything of it is repaired.
   const engine = (parts.engine = await startEngine({
@@ -120,11 +128,20 @@ async function assemble(options: PlatformOptions, parts: Parts): Promise<Platfor
   const { url, username, password } = engine
   const store = (parts.store = createViewStore({ url, username, password }))
   const viewsPosition = await readViewsPosition(store)
-  const core = options.core === undefined ? {} : { core: options.core }
-  const writer = (parts.writer = await startEmbeddedWriter({ dataDir, viewsPosition, log, ...core }))
-  const projections = (parts.projections = await startProjections({ store, logs: [writer.log], log }))
+  refuseForeignViews(viewsPosition, partitions)
+  const writers = (parts.writers = await startWriters(partitions, {
+    dataDir,
+    viewsPosition,
+    log,
+    core: options.core,
+  }))
+  const projections = (parts.projections = await startProjections({
+    store,
+    logs: writers.map((writer) => writer.log),
+    log,
+  }))
   const gateway = (parts.gateway = await startGateway({
-    writers: [writer],
+    writers,
     store,
     projections,
     currencies: options.currencies,
@@ -138,18 +155,59 @@ async function assemble(options: PlatformOptions, parts: Parts): Promise<Platfor
   return {
     url: gateway.url,
     dataDir,
-    writer,
+    writers,
     store,
     projections,
-    position: () => headOf(writer),
-    failed: failureOf(writer, engine),
+    position: () => headOf(writers),
+    failed: failureOf(writers, engine),
     stop: () => parts.stop(),
   }
 }
 
-function failureOf(writer: EmbeddedWriter, engine: Engine): Promise<string> {
+interface WritersOptions {
+  readonly dataDir: string
+  readonly viewsPosition: Position
+  readonly log: (line: string) => void
+  readonly core: PlatformOptions['core']
+}
+
+/** Starts all at a time: each reads its own part of the disk in threads of its own. One that fails ends the others. */
+async function startWriters(partitions: number, options: WritersOptions): Promise<EmbeddedWriter[]> {
+  const { core, log: tell, ...rest } = options
+  const starting = Array.from({ length: partitions }, (_, partition) => {
+    const log = partitions === 1 ? tell : (line: string) => tell(`partition ${partition}: ${line}`)
+    return startEmbeddedWriter({ ...rest, partition, log, ...(core === undefined ? {} : { core }) })
+  })
+  const results = await Promise.allSettled(starting)
+  const started = results.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []))
+  const failed = results.find((result) => result.status === 'rejected')
+  if (failed === undefined) return started
+  // Why the one did not start says more than why the others could not be stopped.
+  await stopWriters(started).catch(() => undefined)
+  throw failed.reason
+}
+
+/** Stops each, and then throws what one of them threw. */
+async function stopWriters(writers: readonly EmbeddedWriter[]): Promise<void> {
+  const results = await Promise.allSettled(writers.map((writer) => writer.stop()))
+  const failed = results.find((result) => result.status === 'rejected')
+  if (failed !== undefined) throw failed.reason
+}
+
+/** Views of a partition that there is not come from another deployment. */
+function refuseForeignViews(views: Position, partitions: number): void {
+  const foreign = [...views.keys()].find((partition) => partition >= partitions)
+  if (foreign === undefined) return
+  throw new CommandFailure(
+    'views_ahead',
+    `The views hold events of partition ${foreign}, but the data folder has ${partitions === 1 ? 'one partition' : `${partitions} partitions`}: ` +
+      'they belong to another folder. Bring back the right ones, or remove the views so that they are made anew.',
+  )
+}
+
+function failureOf(writers: readonly EmbeddedWriter[], engine: Engine): Promise<string> {
   return new Promise((resolve) => {
-    writer.onFailure(resolve)
+    for (const writer of writers) writer.onFailure(resolve)
     engine.onState((state) => {
       if (state === 'failed')
         resolve('The embedded view engine does not come up again. Nothing that was acknowledged is lost: start again, and look at the lines above.')
@@ -157,7 +215,11 @@ function failureOf(writer: EmbeddedWriter, engine: Engine): Promise<string> {
   })
 } // prettier-ignore
 
-function headOf({ log }: EmbeddedWriter): Position {
-  const { partition, sequence } = log.head()
-  return new Map([[partition, sequence]])
+function headOf(writers: readonly EmbeddedWriter[]): Position {
+  return new Map(
+    writers.map(({ log }) => {
+      const { partition, sequence } = log.head()
+      return [partition, sequence]
+    }),
+  )
 }

@@ -6,6 +6,8 @@ import type { EventLog, LogHead } from '../eventlog/ports.ts'
 import { proveByReplay } from '../projectors/prove.ts'
 import type { ViewStore } from '../projectors/view-store.ts'
 import { replayLog, type Replay } from '../writer/replay.ts'
+import type { EmbeddedWriter } from '../writer/embedded.ts'
+import { formatPosition } from '../schemas/positions.ts'
 import type { Platform } from './platform.ts'
 import { readViewsPosition } from './views-position.ts'
 
@@ -20,12 +22,20 @@ export interface Proof {
   /** True if every check holds. */
   readonly holds: boolean
   readonly checks: readonly Check[]
-  /** The last sequence that was replayed. */
-  readonly sequence: bigint
+  /** Up to where the log was replayed, in its inside form: `0:1042,1:7`. */
+  readonly position: string
+  /** Events replayed, over all partitions. */
+  readonly events: bigint
   readonly accounts: number
-  /** Sum over all accounts, per currency, in minor units: decimal strings, all "0" unless money was made or lost. */
+  /** Sum over all accounts of all partitions, per currency, in minor units: decimal strings, all "0" unless money was made or lost. */
   readonly trialBalance: Readonly<Record<string, string>>
   readonly seconds: number
+}
+
+/** What was proven of one partition: every frame of its replay was verified, and what further checks found. */
+export interface PartitionProof {
+  readonly replay: Omit<Replay, 'core'>
+  readonly checks: readonly Check[]
 }
 
 /** How long the views may take to catch up before they are proven, in ms. */
@@ -33,31 +43,34 @@ const CATCH_UP_MS_MAX = 60_000
 /** Attempts to find the log at rest, because the state of a moment can only be compared with the log up to that moment. */
 const QUIET_ATTEMPTS_MAX = 20
 
-/** Proves a platform that runs in this process: log, state of the writer, views. Blocks while it replays. */
+/** Proves a platform that runs in this process: logs, state of the writers, views. Blocks while it replays. */
 export async function provePlatform(platform: Platform): Promise<Proof> {
   const startedAtMs = performance.now()
-  const { writer, store, projections, dataDir } = platform
+  const { writers, store, projections, dataDir } = platform
   await projections.waitFor(platform.position(), CATCH_UP_MS_MAX)
-  const { head, digest } = await digestAtRest(platform)
-  const replay = replayLog(dataDir, writer.log.partition, { until: head })
-  const state: Check = {
-    name: 'state',
-    holds: digest === replay.digest,
-    finding:
-      digest === replay.digest
-        ? `the writer's state is bit for bit what the log gives (${digest.slice(0, 16)}…)`
-        : `the writer's state (${digest.slice(0, 16)}…) is not what the log gives (${replay.digest.slice(0, 16)}…)`,
+  const proofs: PartitionProof[] = []
+  for (const writer of writers) {
+    const { head, digest } = await digestAtRest(writer)
+    const { core: _, ...replay } = replayLog(dataDir, writer.log.partition, { until: head })
+    const state: Check = {
+      name: 'state',
+      holds: digest === replay.digest,
+      finding:
+        digest === replay.digest
+          ? `the writer's state is bit for bit what the log gives (${digest.slice(0, 16)}…)`
+          : `the writer's state (${digest.slice(0, 16)}…) is not what the log gives (${replay.digest.slice(0, 16)}…)`,
+    }
+    proofs.push({ replay, checks: [state, await checkViews(store, writer.log, replay.head)] })
   }
-  const views = await checkViews(store, writer.log, replay.head)
-  return conclude(replay, [state, views], startedAtMs)
+  return conclude(proofs, startedAtMs)
 }
 
-/** The writer's digest, and a head of the log that says the same moment. */
-async function digestAtRest(platform: Platform): Promise<{ head: LogHead; digest: string }> {
+/** The writer's digest, and a head of its log that says the same moment. */
+async function digestAtRest(writer: EmbeddedWriter): Promise<{ head: LogHead; digest: string }> {
   for (let attempt = 0; ; attempt++) {
-    const before = platform.writer.log.head()
-    const digest = await platform.writer.digest()
-    const head = platform.writer.log.head()
+    const before = writer.log.head()
+    const digest = await writer.digest()
+    const head = writer.log.head()
     if (head.sequence === before.sequence || attempt === QUIET_ATTEMPTS_MAX) return { head, digest }
   }
 }
@@ -83,34 +96,55 @@ export async function checkViews(store: ViewStore, log: EventLog, head: LogHead)
   }
 }
 
-/** Puts the checks of a replay (whose frames were all verified) and further ones together. */
-export function conclude(replay: Replay, further: readonly Check[], startedAtMs: number): Proof {
-  const unbalanced = [...replay.trialBalance].filter(([, sum]) => sum !== 0n)
-  const checks: readonly Check[] = [
-    {
+/** Puts the proofs of all partitions together. A check holds if it holds in each of them. */
+export function conclude(partitions: readonly PartitionProof[], startedAtMs: number): Proof {
+  const replays = partitions.map(({ replay }) => replay)
+  const checks = [
+    together(partitions, ({ replay }) => ({
       name: 'log',
       holds: true,
       finding: `${replay.frames} frames with ${replay.events} events: checksums, hashes, chain and sequences are right`,
-    },
-    {
-      name: 'trialBalance',
-      holds: unbalanced.length === 0,
-      finding:
-        unbalanced.length === 0
-          ? `${replay.trialBalance.size} currencies over ${replay.accounts} accounts, each sums to zero`
-          : unbalanced.map(([currency, sum]) => `${currency} sums to ${sum}`).join(', '),
-    },
-    ...further,
+    })),
+    together(partitions, ({ replay }) => trialBalanceOf(replay)),
+    ...partitions[0]!.checks.map((_, index) => together(partitions, ({ checks }) => checks[index]!)),
   ]
+  const sums = new Map<string, bigint>()
+  for (const { trialBalance } of replays)
+    for (const [currency, sum] of trialBalance) sums.set(currency, (sums.get(currency) ?? 0n) + sum)
   return {
     holds: checks.every(({ holds }) => holds),
     checks,
-    sequence: replay.head.sequence,
-    accounts: replay.accounts,
-    trialBalance: Object.fromEntries(
-      [...replay.trialBalance].map(([currency, sum]) => [currency, sum.toString()]),
-    ),
+    position: formatPosition(new Map(replays.map(({ head }) => [head.partition, head.sequence]))),
+    events: replays.reduce((sum, { events }) => sum + events, 0n),
+    accounts: replays.reduce((sum, { accounts }) => sum + accounts, 0),
+    trialBalance: Object.fromEntries([...sums].map(([currency, sum]) => [currency, sum.toString()])),
     seconds: Math.round(performance.now() - startedAtMs) / 1_000,
+  }
+}
+
+/** Money never leaves a partition, so each one balances by itself. */
+function trialBalanceOf({ trialBalance, accounts }: PartitionProof['replay']): Check {
+  const unbalanced = [...trialBalance].filter(([, sum]) => sum !== 0n)
+  return {
+    name: 'trialBalance',
+    holds: unbalanced.length === 0,
+    finding:
+      unbalanced.length === 0
+        ? `${trialBalance.size} currencies over ${accounts} accounts, each sums to zero`
+        : unbalanced.map(([currency, sum]) => `${currency} sums to ${sum}`).join(', '),
+  }
+}
+
+/** One check of all partitions; where there are several, its finding says which each part is about. */
+function together(partitions: readonly PartitionProof[], checkOf: (proof: PartitionProof) => Check): Check {
+  const checks = partitions.map(checkOf)
+  if (checks.length === 1) return checks[0]!
+  return {
+    name: checks[0]!.name,
+    holds: checks.every(({ holds }) => holds),
+    finding: checks
+      .map(({ finding }, index) => `partition ${partitions[index]!.replay.head.partition}: ${finding}`)
+      .join('; '),
   }
 }
 

@@ -34,3 +34,18 @@ export function includesPosition(reached: Position, wanted: Position): boolean {
   for (const [partition, sequence] of wanted) if ((reached.get(partition) ?? 0n) < sequence) return false
   return true
 }
+
+/** What all of the positions include: in each partition the least of them. Of none: the empty position. */
+export function earliestPosition(positions: readonly Position[]): Position {
+  const [first, ...others] = positions
+  const earliest = new Map<number, bigint>()
+  for (const [partition, sequence] of first ?? [])
+    earliest.set(
+      partition,
+      others.reduce((least, other) => {
+        const reached = other.get(partition) ?? 0n
+        return reached < least ? reached : least
+      }, sequence),
+    )
+  return earliest
+}

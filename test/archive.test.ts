@@ -57,7 +57,7 @@ test('what is archived is still audited, replayed and rebuilt; the platform star
     expect(live.length).toBeGreaterThan(10)
 
     // No view holds anything yet: nothing may go.
-    expect(await atRest(archive)).toMatchObject({ segments: [], views: 0n })
+    expect(await atRest(archive)).toMatchObject({ segments: [], views: '0:0' })
     expect(listSegments(nodeDisk, data, 0)).toEqual(live)
 
     const server = await startServer(data)
@@ -73,7 +73,7 @@ test('what is archived is still audited, replayed and rebuilt; the platform star
     await server.stop()
 
     expect(eventsIn(data).slice(0, events.length)).toEqual(events)
-    expect(await audit()).toMatchObject({ ok: true, exitCode: 0, accounts: ACCOUNTS + 1, sequence: String(events.length) })
+    expect(await audit()).toMatchObject({ ok: true, exitCode: 0, accounts: ACCOUNTS + 1, position: `0:${events.length}` })
     symlinkSync(data, path.join(folder, 'link'))
     for (const wrong of ['data', 'link', 'empty'])
       await expect(atRest(path.join(folder, wrong))).rejects.toThrow('cannot be the archive')

@@ -41,15 +41,23 @@ async function archive(options: ArchiveFlags, output: Output): Promise<void> {
 }
 
 function describe({ segments, oldestSnapshot, views }: ArchiveReport, folder: string, dryRun: boolean): string {
-  const [first, last] = [segments[0], segments.at(-1)]
-  if (first === undefined || last === undefined)
+  if (segments.length === 0)
     return (
       'Nothing to move: every segment is still needed, or is the newest. ' +
-      `The oldest snapshot stands at event ${oldestSnapshot}, the views at ${views}.`
+      `The oldest snapshot stands at ${oldestSnapshot}, the views at ${views} (partition:event).`
     )
   const mebibytes = segments.reduce((sum, { bytes }) => sum + bytes, 0) / 2 ** 20
-  const what = `${segments.length} segments (${mebibytes.toFixed(1)} MiB), events ${first.firstSequence} to ${last.lastSequence}`
+  const what = `${segments.length} segments (${mebibytes.toFixed(1)} MiB), ${eventsOf(segments).join(', ')}`
   return dryRun
     ? `Would move ${what}, to ${folder}.`
     : `Moved ${what}, to ${folder}. Audits and rebuilt views read them there: keep it as safe as the data folder.`
 } // prettier-ignore
+
+/** Which events the segments hold, partition after partition. */
+function eventsOf(segments: ArchiveReport['segments']): string[] {
+  const partitions = [...new Set(segments.map(({ partition }) => partition))]
+  return partitions.map((partition) => {
+    const own = segments.filter((segment) => segment.partition === partition)
+    return `events ${own[0]!.firstSequence} to ${own.at(-1)!.lastSequence} of partition ${partition}`
+  })
+}

@@ -26,7 +26,7 @@ export const addImport: AddCommand = (program, run) => {
     .option('--name <NAME>', 'name of the import: the same file, the same name; default: the name of the file')
     .addOption(new Option('--format <FORMAT>', 'default: told by the name of the file').choices(['ndjson', 'csv']))
     .addOption(new Option('--on-error <WHAT>', 'what a bad line does').choices(['stop', 'skip']).default('stop'))
-  addSettings(command, ['data', 'currency', 'engineMemory'])
+  addSettings(command, ['data', 'partitions', 'currency', 'engineMemory'])
   addJson(command).action((file: string, options: ImportFlags) =>
     run(options, (output) => importFile(file, options, output)),
   )

@@ -10,7 +10,7 @@ import type { AddCommand } from './command.ts'
 
 export const addStart: AddCommand = (program, run) => {
   const command = program.command('start').description('serve the platform until Ctrl-C')
-  addSettings(command, ['port', 'host', 'data', 'currency', 'graphiql', 'engineMemory'])
+  addSettings(command, ['port', 'host', 'data', 'partitions', 'currency', 'graphiql', 'engineMemory'])
   addJson(command).action((options: GivenOptions) => run(options, (output) => start(options, output)))
 }
 
@@ -47,19 +47,25 @@ function describe(platform: Platform): object {
     websocket: `${url.replace(/^http/, 'ws')}/graphql`,
     dataDir,
     pid: process.pid,
-    accounts: platform.writer.status().accounts,
+    partitions: platform.writers.length,
+    accounts: accountsOf(platform),
     position: formatPosition(platform.position()),
   }
 }
 
+function accountsOf({ writers }: Platform): number {
+  return writers.reduce((sum, writer) => sum + writer.status().accounts, 0)
+}
+
 function welcome(platform: Platform, graphiql: boolean): string {
   const { url, dataDir } = platform
-  const accounts = platform.writer.status().accounts
+  const accounts = accountsOf(platform)
+  const partitions = platform.writers.length === 1 ? '' : `${platform.writers.length} partitions, `
   return [
     `Purser serves GraphQL at ${url}/graphql (HTTP, SSE and WebSocket${graphiql ? '; open it in a browser for GraphiQL' : ''})`,
     `  bulk commands  POST ${url}/commands`,
     `  health         ${url}/livez, ${url}/readyz`,
-    `  data           ${dataDir} (${accounts} accounts, log at ${formatPosition(platform.position())})`,
+    `  data           ${dataDir} (${partitions}${accounts} accounts, log at ${formatPosition(platform.position())})`,
     'Ctrl-C stops it.',
   ].join('\n')
 }
