@@ -48,7 +48,7 @@ export async function fillLog(
   const offer = async (count: number): Promise<void> => {
     const batch = slots.subarray(0, count * COMMAND_SLOT_BYTES)
     for (;;) {
-      const { kind } = writer.queue.offer(batch, count)
+      const { kind } = writer.queue.offer(batch, count, () => undefined)
       if (kind === 'taken') return
       if (kind === 'stopped') throw new Error('the writer stopped while the log was filled')
       await delay(1)

@@ -2,6 +2,8 @@
 import { connect, type Socket } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
 import { connectBulk } from '../client/client.ts'
+import type { OfferPlace } from '../eventlog/ports.ts'
+import type { Frame } from '../schemas/frames.ts'
 import { LANE_RESULT_BYTES, type LaneResults } from '../schemas/lane-results.ts'
 import { LANE_HEADER_BYTES } from '../schemas/lane.ts'
 import { COMMAND_SLOT_BYTES } from '../schemas/limits.ts'
@@ -27,25 +29,27 @@ export interface Lane {
 
 /** The writer's own queue, in the writer's own process: what sockets cost is what this does not. */
 export function queueLane(writer: Writer): Lane {
-  const waiting: { readonly endOffset: bigint; readonly settle: () => void }[] = []
+  const waiting: { readonly isIn: (frame: Frame) => boolean; readonly settle: () => void }[] = []
   const over = new AbortController()
   const following = (async () => {
     for await (const frame of writer.log.tail(writer.log.head().sequence + 1n, over.signal))
-      while (waiting.length > 0 && waiting[0]!.endOffset <= frame.nextCommandOffset) waiting.shift()!.settle()
+      while (waiting.length > 0 && waiting[0]!.isIn(frame)) waiting.shift()!.settle()
   })()
   return {
     async send(slots, count) {
       for (;;) {
-        const offered = writer.queue.offer(slots, count)
+        let stands: OfferPlace | undefined
+        const offered = writer.queue.offer(slots, count, (place) => (stands = place))
         if (offered.kind === 'stopped') throw new Error('the writer has stopped')
         if (offered.kind === 'busy') {
           await delay(1)
           continue
         }
-        const endOffset = offered.firstOffset + BigInt(count)
+        const isIn = (frame: Frame): boolean =>
+          stands!.before(frame.nextCommandOffset, frame.nextCommandIndex) === count
         // What became of each stands in the log alone.
         return new Promise((resolve) => {
-          waiting.push({ endOffset, settle: () => resolve({ decided: count, refused: 0, repeated: 0 }) })
+          waiting.push({ isIn, settle: () => resolve({ decided: count, refused: 0, repeated: 0 }) })
         })
       }
     },

@@ -4,7 +4,7 @@ import { afterEach, describe, expect, it } from 'vitest'
 import { encodeCommands, type Command } from '../schemas/commands.ts'
 import { lastSequence, sameBytes, type Frame } from '../schemas/frames.ts'
 import { BATCH_COMMANDS_MAX, COMMAND_SLOT_BYTES } from '../schemas/limits.ts'
-import type { CommandQueue, EventLog } from './ports.ts'
+import type { CommandPlace, CommandQueue, EventLog, OfferPlace } from './ports.ts'
 
 /** A log of its own for one test, and the means to write it. */
 export interface LogUnderTest {
@@ -231,10 +231,19 @@ export function describeEventLog(name: string, open: () => Promise<LogUnderTest>
 export interface QueueUnderTest {
   readonly queue: CommandQueue
   /** Takes commands as the writer does: what has gathered, up to a batch; waits until there is something. */
-  take: () => Promise<{ slots: Uint8Array; count: number; firstOffset: bigint }>
-  /** The writer has made durable what came before this offset. */
-  consumed: (nextCommandOffset: bigint) => void
+  take: () => Promise<TakenBatch>
+  /** The writer has made durable what came before this place. */
+  consumed: (next: CommandPlace) => void
   stop: () => void
+  /** Lets go of what it has open. */
+  close?: () => Promise<void>
+}
+
+export interface TakenBatch {
+  readonly slots: Uint8Array
+  readonly count: number
+  /** Where its commands stand, as a writer counts. */
+  readonly places: readonly CommandPlace[]
 }
 
 function commands(count: number, first = 0): Uint8Array<ArrayBuffer> {
@@ -247,75 +256,122 @@ function commands(count: number, first = 0): Uint8Array<ArrayBuffer> {
   )
 }
 
-/** @param open a new queue whose next offset is `nextOffset` and that holds `slotsMax` slots */
+/** @param open a new queue that holds `slotsMax` slots */
 export function describeCommandQueue(
   name: string,
-  open: (nextOffset: bigint, slotsMax: number) => Promise<QueueUnderTest>,
+  open: (slotsMax: number) => Promise<QueueUnderTest>,
 ): void {
   describe(`${name} keeps the contract of CommandQueue`, () => {
-    it('commands arrive in order, byte for byte, with the offsets that their offers were told', async () => {
-      const { queue, take } = await open(41n, 1000)
-      const offers = [commands(1), commands(5, 10), commands(2, 20)]
-      const answers = [1, 5, 2].map((count, index) => queue.offer(offers[index]!, count))
-      expect(answers).toEqual([41n, 42n, 47n].map((firstOffset) => ({ kind: 'taken', firstOffset })))
-      const bytes: number[] = []
-      for (let next = 41n; next < 49n;) {
+    const opened: QueueUnderTest[] = []
+    afterEach(async () => {
+      for (const under of opened.splice(0)) await under.close?.()
+    })
+    async function fresh(slotsMax: number): Promise<QueueUnderTest> {
+      const under = await open(slotsMax)
+      opened.push(under)
+      return under
+    }
+    /** Offers that are to be taken; resolves to where they stand. */
+    function offered(
+      { queue }: QueueUnderTest,
+      offers: readonly { slots: Uint8Array; count: number }[],
+    ): Promise<readonly OfferPlace[]> {
+      return new Promise((resolve) => {
+        const places: OfferPlace[] = []
+        for (const { slots, count } of offers) {
+          const answer = queue.offer(slots, count, (place) => {
+            if (places.push(place!) === offers.length) resolve(places)
+          })
+          expect(answer).toEqual({ kind: 'taken' })
+        }
+      })
+    }
+    async function taken({ take }: QueueUnderTest, count: number): Promise<TakenBatch[]> {
+      const batches: TakenBatch[] = []
+      for (let got = 0; got < count;) {
         const batch = await take()
-        expect(batch.firstOffset).toBe(next)
-        next += BigInt(batch.count)
-        bytes.push(...batch.slots)
+        batches.push(batch)
+        got += batch.count
       }
-      expect(bytes).toEqual(offers.flatMap((offer) => [...offer]))
+      return batches
+    }
+
+    it('commands arrive in order, byte for byte, at the places that their offers were told', async () => {
+      const under = await fresh(1000)
+      const counts = [1, 5, 2, 4]
+      const offers = counts.map((count, index) => ({ slots: commands(count, index * 10), count }))
+      const stands = await offered(under, offers)
+      const batches = await taken(under, 12)
+      expect(batches.flatMap(({ slots }) => [...slots])).toEqual(offers.flatMap(({ slots }) => [...slots]))
+      const places = batches.flatMap((batch) => batch.places)
+      let first = 0
+      stands.forEach((place, at) => {
+        const behind = first + counts[at]!
+        expect(place).toMatchObject(places[first]!)
+        expect(place.isRepeated).toBe(false)
+        if (behind < places.length) expect(place.end).toEqual(places[behind])
+        places.forEach(({ offset, index }, before) =>
+          expect(place.before(offset, index)).toBe(Math.min(counts[at]!, Math.max(0, before - first))),
+        )
+        expect(place.before(place.end.offset, place.end.index)).toBe(counts[at])
+        first = behind
+      })
     })
 
     it('the bytes of an offer are copied', async () => {
-      const { queue, take } = await open(0n, 100)
-      const offer = commands(2)
-      const before = [...offer]
-      queue.offer(offer, 2)
-      offer.fill(0xff)
-      expect([...(await take()).slots]).toEqual(before)
+      const under = await fresh(100)
+      const slots = commands(2)
+      const before = [...slots]
+      const placed = offered(under, [{ slots, count: 2 }])
+      slots.fill(0xff)
+      await placed
+      expect([...(await under.take()).slots]).toEqual(before)
     })
 
     it('no offer is split between two batches', async () => {
-      const { queue, take } = await open(0n, 4 * BATCH_COMMANDS_MAX)
+      const under = await fresh(4 * BATCH_COMMANDS_MAX)
       const slots = new Uint8Array(BATCH_COMMANDS_MAX * COMMAND_SLOT_BYTES)
       const counts = [BATCH_COMMANDS_MAX - 1, 2, BATCH_COMMANDS_MAX, 1]
-      const edges = new Set([0n])
-      for (const count of counts) {
-        const answer = queue.offer(slots.subarray(0, count * COMMAND_SLOT_BYTES), count)
-        if (answer.kind === 'taken') edges.add(answer.firstOffset + BigInt(count))
-      }
-      const last = BigInt(counts.reduce((sum, count) => sum + count))
-      for (let next = 0n; next < last;) {
-        const batch = await take()
-        expect(batch.count).toBeLessThanOrEqual(BATCH_COMMANDS_MAX)
-        next = batch.firstOffset + BigInt(batch.count)
-        expect(edges.has(next)).toBe(true)
+      await offered(
+        under,
+        counts.map((count) => ({ slots: slots.subarray(0, count * COMMAND_SLOT_BYTES), count })),
+      )
+      let sum = 0
+      const edges = counts.map((count) => (sum += count))
+      let got = 0
+      for (const { count } of await taken(under, sum)) {
+        expect(count).toBeLessThanOrEqual(BATCH_COMMANDS_MAX)
+        expect(edges).toContain((got += count))
       }
     })
 
     it('a full queue says busy and takes nothing; consumed commands make room', async () => {
-      const { queue, take, consumed } = await open(7n, 10)
-      const four = new Uint8Array(4 * COMMAND_SLOT_BYTES)
-      expect(queue.offer(four, 4)).toEqual({ kind: 'taken', firstOffset: 7n })
-      expect(queue.offer(four, 4)).toEqual({ kind: 'taken', firstOffset: 11n })
-      expect(queue.offer(four, 4)).toEqual({ kind: 'busy' })
+      const under = await fresh(10)
+      const { queue } = under
+      const four = { slots: new Uint8Array(4 * COMMAND_SLOT_BYTES), count: 4 }
+      let refusedPlaces = 0
+      const refused = (): unknown => queue.offer(four.slots, 4, () => refusedPlaces++)
+      const placed = offered(under, [four, four])
+      expect(refused()).toEqual({ kind: 'busy' })
       expect(queue.waiting()).toBe(8)
-      for (let next = 7n; next < 15n;) next += BigInt((await take()).count)
+      const stands = await placed
+      await taken(under, 8)
       // Sent is not consumed: not before the frame is durable.
-      expect(queue.offer(four, 4)).toEqual({ kind: 'busy' })
-      consumed(15n)
+      expect(refused()).toEqual({ kind: 'busy' })
+      under.consumed(stands[1]!.end)
       expect(queue.waiting()).toBe(0)
-      expect(queue.offer(four, 4)).toEqual({ kind: 'taken', firstOffset: 15n })
+      const [next] = await offered(under, [four])
+      expect(next).toMatchObject(stands[1]!.end)
+      expect(refusedPlaces).toBe(0)
     })
 
     it('a stopped queue takes nothing more, and what was taken is still handed out', async () => {
-      const { queue, take, stop } = await open(0n, 10)
-      queue.offer(commands(1), 1)
-      stop()
-      expect(queue.offer(commands(1), 1)).toEqual({ kind: 'stopped' })
-      expect((await take()).count).toBe(1)
+      const under = await fresh(10)
+      const placed = offered(under, [{ slots: commands(1), count: 1 }])
+      under.stop()
+      expect(under.queue.offer(commands(1), 1, () => undefined)).toEqual({ kind: 'stopped' })
+      await placed
+      expect((await under.take()).count).toBe(1)
     })
   })
 }

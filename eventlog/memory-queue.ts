@@ -4,6 +4,7 @@
  */
 import { BATCH_COMMANDS_MAX, COMMAND_SLOT_BYTES } from '../schemas/limits.ts'
 import { BatchMemory } from './batch-memory.ts'
+import { offsetsFrom } from './offer-place.ts'
 import type { CommandQueue } from './ports.ts'
 
 /** Slots that may be taken and not yet consumed, unless said otherwise: about 20 MiB, eight full batches of two slots. */
@@ -42,6 +43,8 @@ interface Batch {
   count: number
   readonly firstOffset: bigint
 }
+
+const TAKEN = { kind: 'taken' } as const
 
 export function createMemoryQueue(options: MemoryQueueOptions): MemoryQueue {
   const { partition, slotsMax = QUEUE_SLOTS_MAX_DEFAULT, send, soon } = options
@@ -106,7 +109,7 @@ export function createMemoryQueue(options: MemoryQueueOptions): MemoryQueue {
 
   return {
     partition,
-    offer(slots, count) {
+    offer(slots, count, placed) {
       const slotCount = slots.length / COMMAND_SLOT_BYTES
       if (!Number.isInteger(slotCount) || count < 1 || count > BATCH_COMMANDS_MAX || slotCount < count)
         throw new RangeError(`not an offer of ${count} commands: ${slots.length} bytes`)
@@ -117,7 +120,8 @@ export function createMemoryQueue(options: MemoryQueueOptions): MemoryQueue {
       nextOffset += BigInt(count)
       slotsTaken += slotCount
       flushSoon()
-      return { kind: 'taken', firstOffset }
+      placed(offsetsFrom(firstOffset, count))
+      return TAKEN
     },
     waiting: () => Number(nextOffset - consumedOffset),
     unsent: () => gathered.reduce((sum, batch) => sum + batch.count, 0),

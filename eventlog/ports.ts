@@ -9,8 +9,9 @@ export interface LogHead {
   readonly sequence: bigint
   /** Hash of the last accepted frame: 32 bytes. */
   readonly hash: Uint8Array
-  /** Commands consumed, exclusive, as the last accepted frame says. */
+  /** Commands consumed, exclusive, as the last accepted frame says: the place of the next one. */
   readonly nextCommandOffset: bigint
+  readonly nextCommandIndex: number
 }
 
 /**
@@ -31,29 +32,61 @@ export interface EventLog {
    * memory: it is served from storage until it has caught up.
    */
   tail(fromSequence: bigint, signal: AbortSignal): AsyncIterable<Frame>
+  /**
+   * Where a delivered frame stands in storage, if a reader can begin there again (Kafka: its record's offset); undefined
+   * where storage is found by sequence, or if the place is not known any more.
+   */
+  placeOf(frame: Frame): bigint | undefined
 }
+
+/** A command's place in its queue: what a frame's (next command offset, next command index) is of the next to consume. */
+export interface CommandPlace {
+  readonly offset: bigint
+  readonly index: number
+}
+
+/**
+ * Where the commands of one offer stand, one right behind the other: the place of the first one, and how far a frame's place
+ * reaches into the rest. In memory each command has an offset of its own; in Kafka a record has one, and its commands are
+ * counted within it.
+ */
+export interface OfferPlace extends CommandPlace {
+  /** The place behind its last command. */
+  readonly end: CommandPlace
+  /** How many of its commands stand before a place: 0 to all. */
+  before(offset: bigint, index: number): number
+  /** True if the same commands may stand at an earlier place as well: they were sent again, for want of an answer. */
+  readonly isRepeated: boolean
+}
+
+/** Told where an offer stands; undefined: it cannot be known whether it was stored, because the queue is out of reach. */
+export type Placed = (place: OfferPlace | undefined) => void
 
 /** The answer to an offer of commands. */
 export type Offer =
-  /** Taken: the command at index i of the offer has the offset `firstOffset + i`. Not yet decided, not yet durable. */
-  | { readonly kind: 'taken'; readonly firstOffset: bigint }
+  /** Taken, and not yet decided, not yet durable: `placed` says where. */
+  | { readonly kind: 'taken' }
   /** The queue is full: nothing was taken. Try again after a pause. */
   | { readonly kind: 'busy' }
   /** The writer behind the queue has stopped: nothing was taken, and nothing will be. */
   | { readonly kind: 'stopped' }
 
 /**
- * Where commands wait for the writer of one partition: bounded, in order. An offset counts commands since the creation of
- * the deployment; a frame's next command offset says how far the writer has consumed.
+ * Where commands wait for the writer of one partition: bounded, in order. Places go on from the creation of the deployment;
+ * a frame's next command place says how far the writer has consumed.
  */
 export interface CommandQueue {
   readonly partition: number
   /**
    * Offers whole commands (slots as of schemas/commands.ts). All or none is taken, and commands of one offer are decided
    * one right behind the other, so a linked group never straddles. The queue copies the bytes.
+   *
+   * `placed` is called exactly once if the offer is taken, and never if not; offers are placed in their order. A queue in
+   * memory calls it before it returns. Another one sends one record at a time, and the next when it has told all offers of
+   * the last one where they stand: so what waits when an offer is placed at the end of a record has not been sent.
    * @param count commands in `slots`, 1 to BATCH_COMMANDS_MAX
    */
-  offer(slots: Uint8Array, count: number): Offer
+  offer(slots: Uint8Array, count: number, placed: Placed): Offer
   /** Commands taken whose frame is not yet durable. */
   waiting(): number
 }

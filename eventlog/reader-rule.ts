@@ -22,7 +22,14 @@ export interface ReaderRule {
 
 /** The head of a log in which nothing has been accepted yet. */
 export function emptyHead(partition: number): LogHead {
-  return { partition, epoch: 0n, sequence: 0n, hash: new Uint8Array(HASH_BYTES), nextCommandOffset: 0n }
+  return {
+    partition,
+    epoch: 0n,
+    sequence: 0n,
+    hash: new Uint8Array(HASH_BYTES),
+    nextCommandOffset: 0n,
+    nextCommandIndex: 0,
+  }
 }
 
 /** The head after an accepted frame. Its hash is a copy, so that the frame's bytes need not live on. */
@@ -33,6 +40,7 @@ export function headAfter(frame: Frame): LogHead {
     sequence: lastSequence(frame),
     hash: frame.hash.slice(),
     nextCommandOffset: frame.nextCommandOffset,
+    nextCommandIndex: frame.nextCommandIndex,
   }
 }
 

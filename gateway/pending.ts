@@ -1,17 +1,25 @@
 /**
  * Commands that were taken and whose outcome is not known yet, matched with what the feed brings.
  *
- * Events of a frame stand in the order of the commands, and a frame says how many commands are consumed with it. So one
- * walk over the frame and the waiting commands side by side settles them all: a command has its event, or it is consumed
- * without one, which means that its id was known before.
+ * Events of a frame stand in the order of the commands, and a frame says up to which place commands are consumed with it.
+ * So one walk over the frame and the waiting commands side by side settles them all: a command has its event, or it is
+ * consumed without one, which means that its id was known before.
  *
  * Whose event is it, where two commands carry one id? The first one's that the frame consumes: an id makes one event, ever.
  * Walked in their order, the first one finds the row and the second finds none. That holds for as long as every command
- * that the frame consumed up to there waits here. Behind one that does not (it was given up, or some other door offered
- * it) a row may be the outcome of what that one asked, so it is handed over as uncertain: its body has to be compared.
+ * that the frame consumed up to there waits here. Behind one that does not (it was given up, or some other door or gateway
+ * offered it) a row may be the outcome of what that one asked, so it is handed over as found, and has to be compared.
+ *
+ * A queue out of this process tells late where an offer stands. A frame that may have consumed an offer on its way is kept
+ * until that is known, with the walk over it as far as it has come; what stands before is settled at once. Frames kept are
+ * bounded in bytes: beyond it the oldest are passed over, and what they consumed is found by its id, among the last events,
+ * when its place comes to be known.
  */
+import type { CommandPlace, OfferPlace } from '../eventlog/ports.ts'
+import { isAtPlace } from '../eventlog/offer-place.ts'
 import type { Frame } from '../schemas/frames.ts'
-import { RecentEvents } from './recent-events.ts'
+import { RecentEvents, type FoundRow } from './recent-events.ts'
+import { NO_ROW, RowMatcher } from './row-matcher.ts'
 import { FrameRows, ID_WORDS } from './rows.ts'
 
 /** Commands of one offer, in order. */
@@ -21,36 +29,76 @@ export interface PendingBatch {
   readonly ids: Int32Array
   /** By a clock that nobody sets: `performance.now()`. */
   readonly offeredAtMs: number
-  /**
-   * The event under the id of the command at `index` begins at `byte` of the frame's payload.
-   * @param isCertain false: it may be the outcome of another command with the same id; compare the fingerprints
-   */
-  onEvent(index: number, rows: FrameRows, byte: number, isCertain: boolean): void
+  /** The event of the command at `index` begins at `byte` of the frame's payload. */
+  onEvent(index: number, rows: FrameRows, byte: number): void
   /** The command at `index` made no event: its id had made this one before, which is therefore the id's outcome. */
   onEarlier(index: number, rows: FrameRows, byte: number): void
-  /** The command at `index` was consumed with this frame and made no event, nor did its id lately. */
-  onSilent(index: number, frame: Frame): void
+  /**
+   * An event under the id of the command at `index`: its own, or that of another command with the same id. Body and time
+   * of receipt tell.
+   */
+  onFound(index: number, rows: FrameRows, byte: number): void
+  /**
+   * The command at `index` was consumed with this frame or before, and no event of its id is known here.
+   * @param mayBeOwn false: it made none itself
+   */
+  onSilent(index: number, frame: Frame, mayBeOwn: boolean): void
   /** The outcomes from `index` on will not be known in time, or never. */
   onUnknown(index: number): void
 }
 
-interface Entry {
+/** An offer whose outcomes are waited for. */
+export interface PendingOffer {
   readonly batch: PendingBatch
-  readonly firstOffset: bigint
+  /** Offers are counted as they come, from 1. */
+  readonly number: number
+  /** Undefined as long as it is not known. */
+  place: OfferPlace | undefined
   /** Commands settled so far. */
   settled: number
+  /** It waits no more: given up, or nobody knows where it stands. */
+  isOver: boolean
+  /** Sequences of earlier frames' events that were handed to commands of this offer. */
+  claimed: Set<bigint> | undefined
 }
+
+/** A frame, and how far it has been walked through. */
+interface Walk {
+  readonly frame: Frame
+  /** Number of the last offer that it may have consumed. */
+  lastOffer: number
+  /** Made when the first command is settled by it. */
+  matcher: RowMatcher | undefined
+  hasBegun: boolean
+  /** The place up to which it is walked through, if every command up to there waited here. */
+  next: CommandPlace | undefined
+  /** It waits for no place any more. */
+  isPassedOver: boolean
+}
+
+/** Frames kept for places that are not known, in bytes. */
+const KEPT_BYTES_MAX = 32 * 1024 * 1024
+/** What a frame costs beside its bytes: so many small ones do not add up unseen. */
+const FRAME_OVERHEAD_BYTES = 1_024
 
 /** One partition's pending commands. Bounded by who adds to it. */
 export class PendingCommands {
-  #entries: Entry[] = []
+  /** In the order of their offers, which is that of their places; those with a place come first. */
+  #offers: PendingOffer[] = []
   #count = 0
-  /** Offset behind the last command that a frame consumed; undefined before the first frame. */
-  #consumed: bigint | undefined
+  #added = 0
+  /** The last frame that was walked through. */
+  #walked: Frame | undefined
+  /** Frames not yet walked through, in order. */
+  #walks: Walk[] = []
+  #keptBytes = 0
+  #isAdvancing = false
+  readonly #keptBytesMax: number
   readonly #recent: RecentEvents
 
-  constructor(recent = new RecentEvents()) {
+  constructor(recent = new RecentEvents(), keptBytesMax = KEPT_BYTES_MAX) {
     this.#recent = recent
+    this.#keptBytesMax = keptBytesMax
   }
 
   /** Commands whose outcome is waited for. */
@@ -58,116 +106,215 @@ export class PendingCommands {
     return this.#count
   }
 
-  /** @param firstOffset of the batch's first command; batches come in the order of their offsets */
-  add(batch: PendingBatch, firstOffset: bigint): void {
-    this.#entries.push({ batch, firstOffset, settled: 0 })
+  /** Bytes of frames that wait for the place of an offer. */
+  get keptBytes(): number {
+    return this.#keptBytes
+  }
+
+  /** The event of an id, if it is among the last ones. */
+  find(ids: Int32Array): FoundRow | undefined {
+    return this.#recent.find(ids, 0)
+  }
+
+  /** Takes an offer that is about to be made. */
+  add(batch: PendingBatch): PendingOffer {
+    const offer: PendingOffer = {
+      batch, number: ++this.#added, place: undefined, settled: 0, isOver: false, claimed: undefined,
+    } // prettier-ignore
+    this.#offers.push(offer)
     this.#count += batch.count
+    return offer
+  }
+
+  /** The last offer was not taken after all. */
+  withdraw(offer: PendingOffer): void {
+    if (this.#offers.pop() !== offer) throw new Error('only the last offer can be withdrawn')
+    this.#count -= offer.batch.count
+    offer.isOver = true
+  }
+
+  /** An offer stands at this place; undefined: nobody knows where, or whether at all. Offers are placed in order. */
+  place(offer: PendingOffer, place: OfferPlace | undefined): void {
+    // One record is on its way at a time: what waits behind its last offer cannot have been consumed by any frame that is here.
+    if (this.#walks.length > 0 && (place === undefined || place.end.index === 0))
+      for (const walk of this.#walks) walk.lastOffer = Math.min(walk.lastOffer, offer.number)
+    if (!offer.isOver) {
+      if (place === undefined) this.#lose(offer)
+      else offer.place = place
+    }
+    // Nearly always it is placed before any frame that consumes it.
+    if (this.#walks.length > 0 || (place !== undefined && reachOf(place, this.#walked) > 0)) this.#advance()
   }
 
   settle(frame: Frame): void {
-    const consumed = this.#consumed
-    this.#consumed = frame.nextCommandOffset
     this.#recent.add(frame)
-    const first = this.#entries[0]
-    if (first === undefined || first.firstOffset + BigInt(first.settled) >= frame.nextCommandOffset) return
-    const matcher = new Matcher(new FrameRows(frame))
-    let next = consumed
-    let done = 0
-    for (const entry of this.#entries) {
-      if (entry.firstOffset >= frame.nextCommandOffset) break
-      if (next !== entry.firstOffset + BigInt(entry.settled)) next = undefined
-      this.#settleEntry(entry, frame, matcher, next !== undefined)
-      if (entry.settled < entry.batch.count) break
-      if (next !== undefined) next = entry.firstOffset + BigInt(entry.batch.count)
-      done++
+    this.#walks.push({
+      frame, lastOffer: this.#added, matcher: undefined, hasBegun: false, next: undefined, isPassedOver: false,
+    }) // prettier-ignore
+    this.#keptBytes += costOf(frame)
+    this.#advance()
+    while (this.#keptBytes > this.#keptBytesMax && this.#walks.length > 0) {
+      this.#walks[0]!.isPassedOver = true
+      this.#advance()
     }
-    if (done > 0) this.#entries = this.#entries.slice(done)
-  }
-
-  #settleEntry(entry: Entry, frame: Frame, matcher: Matcher, isCertain: boolean): void {
-    const { batch, firstOffset } = entry
-    const consumed = frame.nextCommandOffset - firstOffset
-    const end = consumed >= BigInt(batch.count) ? batch.count : Number(consumed)
-    const from = entry.settled
-    entry.settled = end
-    this.#count -= end - from
-    for (let index = from; index < end; index++) {
-      const byte = isCertain
-        ? matcher.next(batch.ids, index * ID_WORDS)
-        : matcher.find(batch.ids, index * ID_WORDS)
-      if (byte >= 0) batch.onEvent(index, matcher.rows, byte, isCertain)
-      else this.#settleSilent(batch, index, frame)
-    }
-  }
-
-  #settleSilent(batch: PendingBatch, index: number, frame: Frame): void {
-    const earlier = this.#recent.find(batch.ids, index * ID_WORDS)
-    if (earlier === undefined) batch.onSilent(index, frame)
-    else batch.onEarlier(index, earlier.rows, earlier.byte)
   }
 
   /** Gives up on offers from before `beforeMs`; offers are in order of age. */
   giveUp(beforeMs: number): void {
     let done = 0
-    while ((this.#entries[done]?.batch.offeredAtMs ?? Infinity) < beforeMs) {
-      const { batch, settled } = this.#entries[done++]!
-      this.#count -= batch.count - settled
-      batch.onUnknown(settled)
+    while ((this.#offers[done]?.batch.offeredAtMs ?? Infinity) < beforeMs) {
+      const offer = this.#offers[done++]!
+      offer.isOver = true
+      this.#count -= offer.batch.count - offer.settled
+      offer.batch.onUnknown(offer.settled)
     }
-    if (done > 0) this.#entries = this.#entries.slice(done)
+    if (done === 0) return
+    this.#offers = this.#offers.slice(done)
+    this.#advance()
   }
-}
 
-const NONE = -1
+  #lose(offer: PendingOffer): void {
+    offer.isOver = true
+    this.#offers.splice(this.#offers.indexOf(offer), 1)
+    this.#count -= offer.batch.count
+    offer.batch.onUnknown(0)
+  }
 
-/** Finds the row of an id, each row once. */
-class Matcher {
-  readonly rows: FrameRows
-  readonly #end: number
-  #byte = 0
-  /** Key → rows not yet found, once rows may stand between ours that are not. */
-  #index: Map<number, number[]> | undefined
+  /** Settles what can be settled now. */
+  #advance(): void {
+    // Whoever is told of an outcome may offer the next command.
+    if (this.#isAdvancing) return
+    this.#isAdvancing = true
+    let walked = 0
+    let done = this.#settleLate(0)
+    for (let walk = this.#walks[0]; walk !== undefined; walk = this.#walks[walked]) {
+      done = this.#walk(walk, done)
+      if (this.#waitsForPlace(walk, this.#offers[done])) break
+      walked++
+      this.#keptBytes -= costOf(walk.frame)
+      this.#walked = walk.frame
+      done = this.#settleLate(done)
+    }
+    if (walked > 0) this.#walks = this.#walks.slice(walked)
+    if (done > 0) this.#offers = this.#offers.slice(done)
+    this.#isAdvancing = false
+  }
 
-  constructor(rows: FrameRows) {
-    this.rows = rows
-    this.#end = rows.end
+  /** True if `offer`, the first one that the walk has not settled, may be among what its frame consumed. */
+  #waitsForPlace({ frame, lastOffer, isPassedOver }: Walk, offer: PendingOffer | undefined): boolean {
+    if (offer === undefined || offer.place !== undefined || offer.number > lastOffer || isPassedOver)
+      return false
+    const start = this.#walked
+    return (
+      start === undefined || !isAtPlace(nextPlace(start), frame.nextCommandOffset, frame.nextCommandIndex)
+    )
+  }
+
+  /** Settles the offers from `done` on, as far as their places are known and the frame reaches. @returns offers done */
+  #walk(walk: Walk, done: number): number {
+    const { frame } = walk
+    if (!walk.hasBegun) {
+      walk.hasBegun = true
+      walk.next = this.#walked === undefined ? undefined : nextPlace(this.#walked)
+    }
+    for (let at = done; ; at++) {
+      const offer = this.#offers[at]
+      if (offer?.place === undefined || offer.number > walk.lastOffer) return at
+      const { place } = offer
+      const end = reachOf(place, frame)
+      if (end <= offer.settled) return at
+      if (
+        offer.settled === 0 &&
+        !(walk.next !== undefined && isAtPlace(walk.next, place.offset, place.index))
+      )
+        walk.next = undefined
+      this.#settleOffer(offer, end, walk)
+      if (end < offer.batch.count) return at
+      if (walk.next !== undefined) walk.next = place.end
+    }
+  }
+
+  #settleOffer(offer: PendingOffer, end: number, walk: Walk): void {
+    const { batch } = offer
+    const { frame } = walk
+    const matcher = (walk.matcher ??= new RowMatcher(new FrameRows(frame)))
+    const isOurs = walk.next !== undefined
+    const { isRepeated } = offer.place!
+    const from = offer.settled
+    offer.settled = end
+    this.#count -= end - from
+    for (let index = from; index < end; index++) {
+      const at = index * ID_WORDS
+      const byte = isOurs ? matcher.next(batch.ids, at) : matcher.find(batch.ids, at)
+      if (byte === NO_ROW) this.#settleWithoutRow(offer, index, frame, !isOurs || isRepeated, frame)
+      else if (isOurs) batch.onEvent(index, matcher.rows, byte)
+      else {
+        if (isRepeated) claim(offer, matcher.rows, byte)
+        batch.onFound(index, matcher.rows, byte)
+      }
+    }
   }
 
   /**
-   * For as long as every command of the frame is ours: the next row is that of the id at `ids[at]`, or of one behind it.
-   * @returns the byte at which the id's row begins, or a negative number
+   * @param mayBeOwn false: the command has made no event itself
+   * @param searched the frame that was looked through for the command's row, if one was
    */
-  next(ids: Int32Array, at: number): number {
-    const { rows } = this
-    let byte = this.#byte
-    while (byte < this.#end && rows.isTimer(byte)) byte = rows.after(byte)
-    if (byte < this.#end && rows.isTransfer(byte, ids, at)) {
-      this.#byte = rows.after(byte)
-      return byte
-    }
-    this.#byte = byte
-    return NONE
+  #settleWithoutRow(
+    offer: PendingOffer,
+    index: number,
+    frame: Frame,
+    mayBeOwn: boolean,
+    searched: Frame | undefined,
+  ): void {
+    const { batch } = offer
+    const found = this.#recent.find(batch.ids, index * ID_WORDS)
+    // What a later frame holds is not the reason why this one holds nothing.
+    if (found === undefined || found.rows.frame.firstSequence > frame.firstSequence)
+      return batch.onSilent(index, frame, mayBeOwn)
+    // A row of that frame has gone to an earlier command, which may be the same one where it stood there twice.
+    const isTaken = found.rows.frame === searched && !offer.place!.isRepeated
+    if (mayBeOwn && !isTaken && claim(offer, found.rows, found.byte))
+      batch.onFound(index, found.rows, found.byte)
+    else batch.onEarlier(index, found.rows, found.byte)
   }
 
-  /** Whatever rows stand between. @returns as `next` */
-  find(ids: Int32Array, at: number): number {
-    this.#index ??= this.#indexRest()
-    const candidates = this.#index.get(ids[at + 2]!)
-    if (candidates === undefined) return NONE
-    for (let index = 0; index < candidates.length; index++)
-      if (this.rows.isTransfer(candidates[index]!, ids, at)) return candidates.splice(index, 1)[0]!
-    return NONE
-  }
-
-  #indexRest(): Map<number, number[]> {
-    const index = new Map<number, number[]>()
-    for (; this.#byte < this.#end; this.#byte = this.rows.after(this.#byte)) {
-      if (this.rows.isTimer(this.#byte)) continue
-      const key = this.rows.transferKey(this.#byte)
-      const known = index.get(key)
-      if (known === undefined) index.set(key, [this.#byte])
-      else known.push(this.#byte)
+  /** Settles offers whose place has come to be known when frames that consumed them were passed over. @returns offers done */
+  #settleLate(done: number): number {
+    const frame = this.#walked
+    if (frame === undefined) return done
+    for (let at = done; ; at++) {
+      const offer = this.#offers[at]
+      if (offer?.place === undefined) return at
+      const from = offer.settled
+      const end = reachOf(offer.place, frame)
+      if (end <= from) return at
+      offer.settled = end
+      this.#count -= end - from
+      for (let index = from; index < end; index++)
+        this.#settleWithoutRow(offer, index, frame, true, undefined)
+      if (end < offer.batch.count) return at
     }
-    return index
   }
+}
+
+/** How many commands of an offer a frame has consumed, it and those before it. */
+function reachOf(place: OfferPlace, frame: Frame | undefined): number {
+  return frame === undefined ? 0 : place.before(frame.nextCommandOffset, frame.nextCommandIndex)
+}
+
+function nextPlace(frame: Frame): CommandPlace {
+  return { offset: frame.nextCommandOffset, index: frame.nextCommandIndex }
+}
+
+/** Takes an event for a command of this offer. @returns false: an earlier command of it has it */
+function claim(offer: PendingOffer, rows: FrameRows, byte: number): boolean {
+  const claimed = (offer.claimed ??= new Set())
+  const sequence = rows.sequence(byte)
+  if (claimed.has(sequence)) return false
+  claimed.add(sequence)
+  return true
+}
+
+function costOf(frame: Frame): number {
+  return frame.bytes.length + FRAME_OVERHEAD_BYTES
 }

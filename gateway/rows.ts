@@ -5,6 +5,7 @@ import type { Frame } from '../schemas/frames.ts'
 import type { Id } from '../schemas/ids.ts'
 import { EVENT_ROW_BYTES } from '../schemas/limits.ts'
 
+const RECEIVED_AT_BYTE = 24
 const TRANSFER_ID_BYTE = 32
 const RELATED_ID_BYTE = 48
 const FINGERPRINT_BYTE = 80
@@ -43,6 +44,12 @@ export class FrameRows {
 
   sequence(byte: number): bigint {
     return this.view.getBigUint64(byte, true)
+  }
+
+  /** True if a door took the command in at this time, given by its low and high 32 bits. */
+  isReceivedAt(byte: number, low: number, high: number): boolean {
+    const word = (byte + RECEIVED_AT_BYTE) >>> 2
+    return this.words[word] === low && this.words[word + 1] === high
   }
 
   fingerprint(byte: number): bigint {

@@ -117,9 +117,12 @@ export class Submitter {
     const pending = this.#pending[partition]!
     if (this.#stopped !== undefined) return 'stopped'
     if (pending.count + batch.count > this.#limits.pendingCommandsMax) return 'busy'
-    const offer = this.#writers[partition]!.queue.offer(slots, batch.count)
-    if (offer.kind === 'taken') pending.add(batch, offer.firstOffset)
-    return offer.kind
+    const offer = pending.add(batch)
+    const { kind } = this.#writers[partition]!.queue.offer(slots, batch.count, (place) =>
+      pending.place(offer, place),
+    )
+    if (kind !== 'taken') pending.withdraw(offer)
+    return kind
   }
 
   /** Why no commands are taken, where that is so: a sentence. */
@@ -192,8 +195,18 @@ class Batch implements PendingBatch {
     })
   }
 
-  onEvent(index: number, rows: FrameRows, byte: number, isCertain: boolean): void {
-    if (!isCertain && !this.#isSameBody(index, rows, byte)) return this.onEarlier(index, rows, byte)
+  onFound(index: number, rows: FrameRows, byte: number): void {
+    const receivedAt = this.#commands[index]!.receivedAtNs ?? 0n
+    const isReceipt = rows.isReceivedAt(
+      byte,
+      Number(BigInt.asIntN(32, receivedAt)),
+      Number(BigInt.asIntN(32, receivedAt >> 32n)),
+    )
+    if (isReceipt && this.#isSameBody(index, rows, byte)) this.onEvent(index, rows, byte)
+    else this.onEarlier(index, rows, byte)
+  }
+
+  onEvent(index: number, rows: FrameRows, byte: number): void {
     this.#settle(index, outcomeAt(this.#commands[index]!.id, rows, byte, false))
   }
 
@@ -207,8 +220,9 @@ class Batch implements PendingBatch {
     )
   }
 
-  onSilent(index: number, frame: Frame): void {
-    settleRepeat(this.#views, this.#commands[index]!, frame, this.#limits.outcomeWaitMs, Date.now).then(
+  onSilent(index: number, frame: Frame, mayBeOwn: boolean): void {
+    const { outcomeWaitMs } = this.#limits
+    settleRepeat(this.#views, this.#commands[index]!, frame, outcomeWaitMs, Date.now, mayBeOwn).then(
       (outcome) => this.#settle(index, outcome),
       // A fault of the views leaves the outcome unknown: the same id, sent again, will tell.
       () => this.#settle(index, unknownOutcome(this.#commands[index]!)),

@@ -31,7 +31,12 @@ export class MemoryLog implements EventLog {
       sequence: last === undefined ? 0n : lastSequence(last),
       hash: last?.hash ?? new Uint8Array(32),
       nextCommandOffset: 0n,
+      nextCommandIndex: 0,
     }
+  }
+
+  placeOf(): undefined {
+    return undefined
   }
 
   /** Appends one frame; without events, an idle mark. */

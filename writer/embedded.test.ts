@@ -158,7 +158,7 @@ describe('an embedded writer', () => {
     const slots = encodeCommands([openAccount(1)])
     // A kind that no door lets pass.
     slots[0] = 99
-    writer.queue.offer(slots, 1)
+    writer.queue.offer(slots, 1, () => undefined)
     await failed
     expect(offer(writer, [openAccount(1)])).toEqual({ kind: 'stopped' })
     await expect(writer.digest()).rejects.toThrow(/broke down/)

@@ -4,7 +4,7 @@ import { encodeCommands, type Command } from '../schemas/commands.ts'
 import { decodeEvents, type WalletEvent } from '../schemas/events.ts'
 import { lastSequence, type Frame } from '../schemas/frames.ts'
 import { makeUuidV7, type Id } from '../schemas/ids.ts'
-import type { Offer } from '../eventlog/ports.ts'
+import type { Offer, OfferPlace } from '../eventlog/ports.ts'
 import type { Writer } from './writer.ts'
 
 let made = 0
@@ -44,21 +44,25 @@ export function transfer(from: string | number, to: string | number, amount: big
 }
 
 /** Offers commands as one. */
-export function offer(writer: Writer, commands: readonly Command[]): Offer {
-  return writer.queue.offer(encodeCommands(commands), commands.length)
+export function offer(
+  writer: Writer,
+  commands: readonly Command[],
+  placed: (place: OfferPlace) => void = () => undefined,
+): Offer {
+  return writer.queue.offer(encodeCommands(commands), commands.length, (place) => placed(place!))
 }
 
 /** Offers commands and waits until what came of them is durable: the events of the frames that consumed them. */
 export async function perform(writer: Writer, commands: readonly Command[]): Promise<WalletEvent[]> {
   const before = writer.log.head().sequence
-  const offered = offer(writer, commands)
-  if (offered.kind !== 'taken') throw new Error(`the offer was answered ${offered.kind}`)
-  const end = offered.firstOffset + BigInt(commands.length)
+  let stands: OfferPlace | undefined
+  const { kind } = offer(writer, commands, (place) => (stands = place))
+  if (kind !== 'taken') throw new Error(`the offer was answered ${kind}`)
   const events: WalletEvent[] = []
   const seen = new AbortController()
   for await (const frame of writer.log.tail(before + 1n, seen.signal)) {
     events.push(...decodeEvents(frame.payload))
-    if (frame.nextCommandOffset >= end) seen.abort()
+    if (stands!.before(frame.nextCommandOffset, frame.nextCommandIndex) === commands.length) seen.abort()
   }
   return events
 }

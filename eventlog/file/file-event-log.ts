@@ -61,6 +61,11 @@ export class FileEventLog implements EventLog {
     return this.#rule.head()
   }
 
+  /** Files are found by sequence. */
+  placeOf(): undefined {
+    return undefined
+  }
+
   /** Takes the next durable frame. Throws if it does not continue the log: that is broken logic. */
   deliver(frame: Frame): void {
     const judgement = this.#rule.judge(frame)

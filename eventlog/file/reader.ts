@@ -146,6 +146,7 @@ function createWalk(
           sequence: frame.firstSequence - 1n,
           hash: frame.previousHash.slice(),
           nextCommandOffset: frame.nextCommandOffset,
+          nextCommandIndex: frame.nextCommandIndex,
         })
       }
       const judgement = rule!.judge(frame)

@@ -26,17 +26,16 @@ const NOTHING = new Uint8Array(0)
 
 /** Where the chain ends, with all that a frame without events has to repeat. */
 export interface ChainEnd extends LogHead {
-  readonly nextCommandIndex: number
   /** The last frame's time. */
   readonly timeNs: bigint
 }
 
 export function emptyChain(partition: number): ChainEnd {
-  return { ...emptyHead(partition), nextCommandIndex: 0, timeNs: 0n }
+  return { ...emptyHead(partition), timeNs: 0n }
 }
 
 export function chainAfter(frame: Frame): ChainEnd {
-  return { ...headAfter(frame), nextCommandIndex: frame.nextCommandIndex, timeNs: frame.timeNs }
+  return { ...headAfter(frame), timeNs: frame.timeNs }
 }
 
 /** Bytes rounded up to whole blocks. */

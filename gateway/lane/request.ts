@@ -73,8 +73,13 @@ export class LaneRequest implements PendingBatch {
     return this.memory.bytes.subarray(0, this.#header.length - LANE_HEADER_BYTES)
   }
 
-  onEvent(index: number, rows: FrameRows, byte: number, isCertain: boolean): void {
-    if (!isCertain && !this.#isSameBody(index, rows, byte)) return this.onEarlier(index, rows, byte)
+  onFound(index: number, rows: FrameRows, byte: number): void {
+    if (this.#isReceipt(index, rows, byte) && this.#isSameBody(index, rows, byte))
+      this.onEvent(index, rows, byte)
+    else this.onEarlier(index, rows, byte)
+  }
+
+  onEvent(index: number, rows: FrameRows, byte: number): void {
     const refusal = rows.refusal(byte)
     this.#putPlace(index, refusal === 0 ? accepted : refused | (refusal << 16), rows, byte)
   }
@@ -85,9 +90,10 @@ export class LaneRequest implements PendingBatch {
     this.#putPlace(index, this.#isSameBody(index, rows, byte) ? first : REUSED, rows, byte)
   }
 
-  onSilent(index: number, frame: Frame): void {
+  onSilent(index: number, frame: Frame, mayBeOwn: boolean): void {
     const { views, outcomeWaitMs } = this.#context
-    settleRepeat(views, decodeCommands(this.#slotsOf(index))[0]!, frame, outcomeWaitMs, Date.now).then(
+    const [command] = decodeCommands(this.#slotsOf(index))
+    settleRepeat(views, command!, frame, outcomeWaitMs, Date.now, mayBeOwn).then(
       (outcome) => this.settle(index, outcome),
       // A fault of the views leaves the outcome unknown: the same id, sent again, will tell.
       () => this.fail(index, 'outcome_unknown'),
@@ -120,6 +126,13 @@ export class LaneRequest implements PendingBatch {
 
   #isSameBody(index: number, rows: FrameRows, byte: number): boolean {
     return rows.fingerprint(byte) === fingerprintOf(this.#slotsOf(index))
+  }
+
+  /** True if the event is of a command that was taken in when this one was. */
+  #isReceipt(index: number, rows: FrameRows, byte: number): boolean {
+    const { words } = this.memory
+    const word = this.#firstByteOf(index) / 4 + SLOT.receivedAt * 2
+    return rows.isReceivedAt(byte, words[word]!, words[word + 1]!)
   }
 
   /** A result that an event states: no object and no big integer, because nearly every one passes here. */
@@ -158,11 +171,15 @@ export class LaneRequest implements PendingBatch {
   }
 
   #slotsOf(index: number): Uint8Array {
-    if (this.slots.length === this.count * COMMAND_SLOT_BYTES)
-      return this.memory.bytes.subarray(index * COMMAND_SLOT_BYTES, (index + 1) * COMMAND_SLOT_BYTES)
+    return this.memory.bytes.subarray(this.#firstByteOf(index), this.#firstByteOf(index + 1))
+  }
+
+  /** Byte at which a command begins; behind the last one, where it ends. */
+  #firstByteOf(index: number): number {
+    // Without texts each takes a slot.
+    if (this.slots.length === this.count * COMMAND_SLOT_BYTES) return index * COMMAND_SLOT_BYTES
     this.#slotOf ??= this.#findSlots()
-    const from = this.#slotOf[index]! * COMMAND_SLOT_BYTES
-    return this.memory.bytes.subarray(from, this.#slotOf[index + 1]! * COMMAND_SLOT_BYTES)
+    return this.#slotOf[index]! * COMMAND_SLOT_BYTES
   }
 
   #findSlots(): Uint32Array {

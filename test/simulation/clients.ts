@@ -5,7 +5,7 @@
 import { encodeCommands, type Command } from '../../schemas/commands.ts'
 import type { Frame } from '../../schemas/frames.ts'
 import { formatId } from '../../schemas/ids.ts'
-import type { Offer } from '../../eventlog/ports.ts'
+import type { Offer, OfferPlace, Placed } from '../../eventlog/ports.ts'
 import { eventRowOf } from '../../gateway/outcomes.ts'
 import { settleRepeat } from '../../gateway/settle-repeat.ts'
 import type { Views } from '../../gateway/views.ts'
@@ -19,7 +19,7 @@ import type { World } from './world.ts'
 /** What the clients offer to: the queue of the writer of this epoch. */
 export interface Door {
   readonly epoch: bigint
-  offer(slots: Uint8Array, count: number): Offer
+  offer(slots: Uint8Array, count: number, placed: Placed): Offer
 }
 
 interface Request {
@@ -129,13 +129,14 @@ export class Clients {
   }
 
   private send(door: Door, commands: readonly Command[]): boolean {
-    const offer = door.offer(encodeCommands(commands), commands.length)
+    let stands: OfferPlace | undefined
+    const offer = door.offer(encodeCommands(commands), commands.length, (place) => (stands = place))
     this.world.trace(`offer of ${commands.length}: ${offer.kind}`)
     if (offer.kind !== 'taken') {
       this.world.cover(offer.kind)
       return false
     }
-    const { firstOffset } = offer
+    const firstOffset = stands!.offset
     this.truth.take(door.epoch, firstOffset, commands)
     const endOffset = firstOffset + BigInt(commands.length)
     this.pending.push({ commands, door, epoch: door.epoch, firstOffset, endOffset })

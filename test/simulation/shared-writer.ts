@@ -9,7 +9,7 @@ import { seal } from '../../eventlog/file/seal.ts'
 import { chainAfter, emptyChain, type ChainEnd } from '../../eventlog/file/segments.ts'
 import { createMemoryQueue, type MemoryQueue } from '../../eventlog/memory-queue.ts'
 import { createReaderRule, type ReaderRule } from '../../eventlog/reader-rule.ts'
-import type { Offer } from '../../eventlog/ports.ts'
+import type { Offer, Placed } from '../../eventlog/ports.ts'
 import { lastSequence, readFrame, sameBytes, type Frame } from '../../schemas/frames.ts'
 import { createCore, type WalletCore } from '../../writer/core/core.ts'
 import { CoreServer } from '../../writer/core-server.ts'
@@ -108,8 +108,8 @@ export class SharedWriter implements Door {
     return this.process.isAlive() && this.isServing
   }
 
-  offer(slots: Uint8Array, count: number): Offer {
-    return this.queue!.offer(slots, count)
+  offer(slots: Uint8Array, count: number, placed: Placed): Offer {
+    return this.queue!.offer(slots, count, placed)
   }
 
   /** Something has arrived at the log. */
