@@ -36,6 +36,12 @@ export const FAILURE_CODES = {
   import_differs: 1,
   /** The platform answered something that this program does not understand, or gave up answering. */
   platform_unavailable: 1,
+  /** No broker of Kafka answers. */
+  kafka_unreachable: 1,
+  /** Kafka refuses: the user, or what was asked. */
+  kafka_refused: 1,
+  /** The topics are missing, or not such that what is acknowledged is safe. */
+  topics_unfit: 1,
   /** What was checked does not hold. */
   proof_failed: 1,
   /** A fault of ours. */

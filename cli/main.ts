@@ -8,6 +8,7 @@ import { addId } from './commands/id.ts'
 import { addImport } from './commands/import.ts'
 import { addProjections } from './commands/projections.ts'
 import { addStart } from './commands/start.ts'
+import { addTopics } from './commands/topics.ts'
 import { isDebugging } from './config.ts'
 import { createOutput } from './output.ts'
 import { reportFailure } from './report-failure.ts'
@@ -19,6 +20,7 @@ const COMMANDS: readonly AddCommand[] = [
   addAudit,
   addArchive,
   addProjections,
+  addTopics,
   addId,
 ]
 

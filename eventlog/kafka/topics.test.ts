@@ -1,0 +1,172 @@
+/** Topics on a real broker: as they are created, and as others left them. */
+import { randomBytes } from 'node:crypto'
+import { describe, expect, test } from 'vitest'
+import { withKafka } from '../../test/support/kafka.ts'
+import { createKafka } from './client.ts'
+import { topicNames, type KafkaSettings } from './settings.ts'
+import { checkTopics, createTopics } from './topics.ts'
+import { judgeTopics, topicRules, type FoundTopic } from './topic-rules.ts'
+
+const quiet = (): void => undefined
+const names = { commands: 'x.commands', events: 'x.events' }
+
+function goodTopic(kind: keyof typeof names, replicas = 3): FoundTopic {
+  return {
+    name: names[kind],
+    partitions: [0, 1].map(() => ({ replicas, inSync: replicas, hasLeader: true })),
+    config: new Map(topicRules(kind, replicas).map(({ property, value }) => [property, value])),
+  }
+}
+
+function faultsWith(kind: keyof typeof names, change: Partial<FoundTopic> | readonly [string, string]): readonly string[] {
+  const topic = goodTopic(kind)
+  const other = goodTopic(kind === 'events' ? 'commands' : 'events')
+  const changed = 'length' in change ? { ...topic, config: new Map([...topic.config, change]) } : { ...topic, ...change }
+  return judgeTopics(names, { partitions: undefined, replication: 3 }, [changed, other]).map(({ property }) => property)
+} // prettier-ignore
+
+describe('what topics have to be like', () => {
+  test('topics as they are created have no fault', () => {
+    expect(judgeTopics(names, { partitions: 2, replication: 3 }, [goodTopic('commands'), goodTopic('events')])).toEqual([])
+  }) // prettier-ignore
+
+  test.each([
+    ['min.insync.replicas', '1'],
+    ['min.insync.replicas', '3'],
+    ['unclean.leader.election.enable', 'true'],
+    ['cleanup.policy', 'compact,delete'],
+    ['retention.ms', '604800000'],
+    ['retention.bytes', '1073741824'],
+    ['max.message.bytes', '1048588'],
+    ['message.timestamp.type', 'CreateTime'],
+    ['compression.type', 'zstd'],
+  ])('events with %s = %s', (property, value) => {
+    expect(faultsWith('events', [property, value])).toEqual([property])
+  })
+
+  test('commands may be deleted after seven days, and not before', () => {
+    expect(faultsWith('commands', ['retention.ms', '604800000'])).toEqual([])
+    expect(faultsWith('commands', ['retention.ms', '604799999'])).toEqual(['retention.ms'])
+  })
+
+  test('a property that the brokers do not tell is a fault, not a pass', () => {
+    expect(faultsWith('events', { config: new Map() })).toHaveLength(topicRules('events', 3).length)
+  })
+
+  test('replicas that are missing, behind or without a leader are told apart', () => {
+    const at = (partition: object) => ({
+      partitions: [goodTopic('events').partitions[0]!, { replicas: 3, inSync: 3, hasLeader: true, ...partition }],
+    })
+    expect(faultsWith('events', at({ replicas: 2, inSync: 2 }))).toEqual(['replication'])
+    expect(faultsWith('events', at({ inSync: 2 }))).toEqual(['in-sync'])
+    expect(faultsWith('events', at({ hasLeader: false, inSync: 0 }))).toEqual(['leader'])
+  }) // prettier-ignore
+
+  test('both topics have the same partitions, and those that were asked for', () => {
+    const [commands, events] = [goodTopic('commands'), goodTopic('events')]
+    const fewer = { ...commands, partitions: commands.partitions.slice(1) }
+    expect(judgeTopics(names, { partitions: undefined, replication: 3 }, [fewer, events])).toMatchObject([
+      { topic: 'x.commands', property: 'partitions', found: '1', wanted: '2' },
+    ])
+    expect(judgeTopics(names, { partitions: 1, replication: 3 }, [fewer, events])).toMatchObject([
+      { topic: 'x.events', property: 'partitions', found: '2', wanted: '1' },
+    ])
+  })
+})
+
+await withKafka('topics', (kafka) => {
+  const deployment = (): KafkaSettings => ({
+    brokers: kafka.brokers,
+    clientId: 'purser-tests',
+    topicPrefix: `topics-${randomBytes(4).toString('hex')}`,
+  })
+  const oneBroker = { partitions: 3, replication: 1 }
+
+  async function asAdmin(settings: KafkaSettings, work: (admin: ReturnType<ReturnType<typeof createKafka>['admin']>) => Promise<unknown>): Promise<void> {
+    const admin = createKafka(settings, quiet).admin()
+    await admin.connect()
+    await work(admin).finally(() => admin.disconnect())
+  } // prettier-ignore
+
+  describe('topics on a real broker', () => {
+    test('missing ones are named; created, they have no fault; created again, nothing happens', async () => {
+      const settings = deployment()
+      const missing = await checkTopics(settings, oneBroker, quiet)
+      expect(missing.faults.map(({ topic, property }) => [topic, property])).toEqual([
+        [topicNames(settings).commands, 'exists'],
+        [topicNames(settings).events, 'exists'],
+      ])
+      expect(await createTopics(settings, oneBroker, quiet)).toEqual(
+        Object.values({ ...topicNames(settings) }),
+      )
+      expect((await checkTopics(settings, oneBroker, quiet)).faults).toEqual([])
+      expect(await createTopics(settings, oneBroker, quiet)).toEqual([])
+    })
+
+    test('two who create at the same time both succeed', async () => {
+      const settings = deployment()
+      await Promise.all([1, 2].map(() => createTopics(settings, oneBroker, quiet)))
+      expect((await checkTopics(settings, oneBroker, quiet)).faults).toEqual([])
+    })
+
+    test('one that is missing gets as many partitions as the other has', async () => {
+      const settings = deployment()
+      await createTopics(settings, oneBroker, quiet)
+      const { events } = topicNames(settings)
+      await asAdmin(settings, (admin) => admin.deleteTopics({ topics: [events] }))
+      await expect
+        .poll(() => createTopics(settings, { partitions: undefined, replication: 1 }, quiet))
+        .toEqual([events])
+      const report = await checkTopics(settings, { partitions: undefined, replication: 1 }, quiet)
+      expect(report.topics.map(({ partitions }) => partitions.length)).toEqual([3, 3])
+    })
+
+    test('what others created with the broker’s defaults is wrong in every way at once, and stays as it is', async () => {
+      const settings = deployment()
+      const { events } = topicNames(settings)
+      await asAdmin(settings, (admin) =>
+        admin.createTopics({
+          waitForLeaders: true,
+          topics: [{ topic: events, numPartitions: 2, replicationFactor: 1, configEntries: [
+            { name: 'cleanup.policy', value: 'compact' },
+            { name: 'unclean.leader.election.enable', value: 'true' },
+            { name: 'retention.ms', value: '604800000' },
+            { name: 'max.message.bytes', value: '1048588' },
+          ] }],
+        }),
+      ) // prettier-ignore
+      const wanted = { partitions: 4, replication: 3 }
+      const { faults } = await checkTopics(settings, wanted, quiet)
+      expect(faults.map(({ topic, property }) => `${topic.split('.')[1]} ${property}`)).toEqual([
+        'commands exists',
+        'events partitions',
+        'events replication',
+        'events min.insync.replicas',
+        'events unclean.leader.election.enable',
+        'events cleanup.policy',
+        'events retention.ms',
+        'events max.message.bytes',
+        'events message.timestamp.type',
+      ])
+      expect(faults.every(({ remedy }) => remedy !== '')).toBe(true)
+      expect(await createTopics(settings, { partitions: 4, replication: 1 }, quiet)).toEqual([topicNames(settings).commands])
+    }) // prettier-ignore
+
+    test('more replicas than brokers: Kafka’s reason, as a refusal', async () => {
+      await expect(
+        createTopics(deployment(), { partitions: 1, replication: 9 }, quiet),
+      ).rejects.toMatchObject({
+        code: 'kafka_refused',
+        message: expect.stringMatching(/replication/i) as string,
+      })
+    })
+
+    test('nobody at the address: said as such', async () => {
+      const settings = { ...deployment(), brokers: ['127.0.0.1:1'] }
+      await expect(checkTopics(settings, oneBroker, quiet)).rejects.toMatchObject({
+        code: 'kafka_unreachable',
+        message: expect.stringContaining('127.0.0.1:1') as string,
+      })
+    })
+  })
+})
