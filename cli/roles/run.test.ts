@@ -1,0 +1,120 @@
+import { describe, expect, test } from 'vitest'
+import { createOutput } from '../output.ts'
+import type { RoleStatus } from './health.ts'
+import { runRole, type RunningRole } from './run.ts'
+
+interface Stage {
+  readonly steps: string[]
+  readonly said: string[]
+  readonly done: Promise<string>
+  ask(): void
+  start(): void
+  fail(reason: string): void
+  finishStop(): void
+  healthUrl(): string
+}
+
+/** A role whose every step is taken by hand. */
+function stage(): Stage {
+  const steps: string[] = []
+  const said: string[] = []
+  const asked = deferred<string>()
+  const started = deferred<undefined>()
+  const failed = deferred<string>()
+  const stopped = deferred<undefined>()
+  let url = ''
+  const role: RunningRole = {
+    status: (): RoleStatus => ({ ready: true, reasons: [], position: 2n ** 60n }),
+    failed: failed.promise,
+    stop: () => {
+      steps.push('stop')
+      return stopped.promise
+    },
+  }
+  const output = createOutput(true, {
+    stdout: { write: (text: string) => said.push(text) },
+    stderr: { write: () => undefined },
+  })
+  const done = runRole({
+    name: 'writer',
+    health: { host: '127.0.0.1', port: 0 },
+    output,
+    stopAsked: asked.promise,
+    start: async () => {
+      steps.push('start')
+      await started.promise
+      return role
+    },
+    describe: (_role, healthUrl) => {
+      url = healthUrl!
+      return { object: { ok: true, health: healthUrl }, text: '' }
+    },
+    failureCode: 'writer_failed',
+  }).then(
+    () => 'ended',
+    (error: unknown) => `failed: ${(error as Error).message}`,
+  )
+  return {
+    steps, said, done,
+    ask: () => asked.resolve('SIGTERM'),
+    start: () => started.resolve(undefined),
+    fail: (reason) => failed.resolve(reason),
+    finishStop: () => stopped.resolve(undefined),
+    healthUrl: () => url,
+  } // prettier-ignore
+}
+
+describe('a role', () => {
+  test('says once that it runs, is ready as its status says, and while it stops it is live and not ready', async () => {
+    const on = stage()
+    on.start()
+    await expect.poll(() => on.said.length).toBe(1)
+    const url = on.healthUrl()
+    expect(await ask(`${url}/readyz`)).toEqual([200, { ready: true, reasons: [], position: '1152921504606846976' }])
+    expect(await ask(`${url}/livez`)).toEqual([200, { status: 'live' }])
+    expect((await ask(`${url}/`))[0]).toBe(404)
+    expect((await fetch(`${url}/livez`, { method: 'POST' })).status).toBe(405)
+
+    on.ask()
+    await expect.poll(() => on.steps).toEqual(['start', 'stop'])
+    expect(await ask(`${url}/readyz`)).toEqual([
+      503,
+      { ready: false, reasons: ['The writer is stopping.'], position: '1152921504606846976' },
+    ])
+    expect((await ask(`${url}/livez`))[0]).toBe(200)
+    on.finishStop()
+    expect(await on.done).toBe('ended')
+    await expect(fetch(`${url}/livez`)).rejects.toThrow()
+  }) // prettier-ignore
+
+  test('that fails is stopped in order, and its reason is the command’s', async () => {
+    const on = stage()
+    on.start()
+    on.fail('The log went backwards.')
+    await expect.poll(() => on.steps).toEqual(['start', 'stop'])
+    on.finishStop()
+    expect(await on.done).toBe('failed: The log went backwards.')
+  })
+
+  test('that is asked to stop while it starts is stopped when it has started, and never announced', async () => {
+    const on = stage()
+    on.ask()
+    on.finishStop()
+    await Promise.resolve()
+    on.start()
+    expect(await on.done).toBe('ended')
+    expect(on.steps).toEqual(['start', 'stop'])
+    expect(on.said).toEqual([])
+  })
+})
+
+async function ask(url: string): Promise<readonly [number, unknown]> {
+  const response = await fetch(url)
+  return [response.status, await response.json()]
+}
+
+function deferred<T>(): { readonly promise: Promise<T>; resolve(value: T): void } {
+  let resolve!: (value: T) => void
+  const promise = new Promise<T>((done) => (resolve = done))
+  return { promise, resolve }
+}

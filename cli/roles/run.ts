@@ -1,0 +1,72 @@
+/** Runs one role of the distributed platform in this process: until it is told to stop, or fails. */
+import { CommandFailure, type FailureCode } from '../failure.ts'
+import type { Output } from '../output.ts'
+import { openHealthServer, type RoleStatus } from './health.ts'
+
+/** A role that runs. */
+export interface RunningRole {
+  status(): RoleStatus
+  /** Resolves with a sentence when the role fails for good; its process should say so and end. */
+  readonly failed: Promise<string>
+  /** Stops in order: takes nothing more, finishes what it took. Idempotent. */
+  stop(): Promise<void>
+}
+
+export interface RoleRun<Role extends RunningRole> {
+  /** What it is called: `writer`. */
+  readonly name: string
+  /** Where `/livez` and `/readyz` are served; undefined: the role serves them itself. */
+  readonly health: { readonly host: string; readonly port: number } | undefined
+  readonly output: Output
+  /** Resolves when the operator wants it to end. */
+  readonly stopAsked: Promise<unknown>
+  start(log: (line: string) => void): Promise<Role>
+  /** What is said when it runs. */
+  describe(role: Role, healthUrl: string | undefined): { readonly object: object; readonly text: string }
+  /** What a failure of the role is called. */
+  readonly failureCode: FailureCode
+}
+
+/**
+ * Starts, serves health, waits, stops in order.
+ * @throws CommandFailure when the role fails; what its start throws
+ */
+export async function runRole<Role extends RunningRole>(run: RoleRun<Role>): Promise<void> {
+  const { name, health, output, stopAsked } = run
+  let role: Role | undefined
+  let isStopping = false
+  const status = (): RoleStatus => {
+    if (isStopping) return { ...role?.status(), ready: false, reasons: [`The ${name} is stopping.`] }
+    return role?.status() ?? { ready: false, reasons: [`The ${name} is starting.`] }
+  }
+  const server = health === undefined ? undefined : await openHealthServer(health.host, health.port, status)
+  try {
+    const asked = stopAsked.then(() => {
+      isStopping = true
+      return { kind: 'asked' as const }
+    })
+    output.log(`The ${name} starts…`)
+    role = await run.start((line) => output.log(line))
+    const running = role
+    // Asked to stop while starting: what has been started is stopped in order, and nothing is announced.
+    if (!isStopping) {
+      const said = run.describe(running, server === undefined ? undefined : urlOf(health!.host, server.port))
+      output.answer(said.object, said.text)
+    }
+    const end = await Promise.race([
+      asked,
+      running.failed.then((reason) => ({ kind: 'failed' as const, reason })),
+    ])
+    isStopping = true
+    output.log('Stopping…')
+    await running.stop()
+    if (end.kind === 'failed') throw new CommandFailure(run.failureCode, end.reason)
+    output.log(`The ${name} has stopped.`)
+  } finally {
+    await server?.close()
+  }
+}
+
+function urlOf(host: string, port: number): string {
+  return `http://${host.includes(':') ? `[${host}]` : host}:${port}`
+}
