@@ -57,6 +57,8 @@ function stampOf(files) {
 export async function ensureBuilt() {
   const dist = path.join(root, 'dist')
   const files = sources()
+  // An image holds the built program alone.
+  if (files.length === 0) return dist
   const stamp = stampOf(files)
   try {
     if (readFileSync(stampFile, 'utf8') === stamp) return dist
