@@ -8,7 +8,7 @@ export interface Deployment {
   trouble(): void
   /** Called after each step of the world. */
   afterStep(turn: () => Promise<void>): Promise<void>
-  /** The larger checks, once in a while. */
+  /** After each step: sums of every core, its state beside the model's where they stand at one place, what the views hold. */
   check(): void
   /** No more trouble, for ever. */
   heal(): void

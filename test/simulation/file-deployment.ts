@@ -90,8 +90,8 @@ export class FileDeployment implements Deployment {
     const { truth, views } = this.parts
     views?.check(truth.model.events)
     if (core === undefined || !this.writer.process.isAlive()) return
-    checkSums(core)
     if (core.sequence() === truth.model.wallet.sequence) compareState(core, truth.model)
+    else checkSums(core)
   }
 
   heal(): void {

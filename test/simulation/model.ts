@@ -68,8 +68,8 @@ export class Model {
       const sum = sums.get(account.currency) ?? 0n
       sums.set(account.currency, sum + account.creditsPosted - account.debitsPosted)
       pending += account.debitsPending
-      if (account.overdraft !== -1n)
-        insist(availableOf(account) >= 0n, `account ${account.number} covered`, availableOf(account))
+      if (account.overdraft !== -1n && availableOf(account) < 0n)
+        insist(false, `account ${account.number} covered`, availableOf(account))
     }
     for (const [currency, sum] of sums) insist(sum === 0n, `${currency} sums to zero`, sum)
     let held = 0n

@@ -29,8 +29,6 @@ export interface SeedResult {
 const STEPS_MAX = 60_000
 /** Virtual time in which everything comes to rest once nothing goes wrong any more. */
 const REST_NS_MAX = 20_000_000_000n
-/** Steps between two full scans. */
-const SCAN_STEPS = 64
 
 /**
  * @param turn lets everything run that waits for a promise, and comes back when nothing does
@@ -100,10 +98,8 @@ class SeedRun {
           throw new SimulationFailure('nothing is left to do, and the end is not reached')
         await turn()
         await this.deployment.afterStep(turn)
-        if (this.world.steps() % SCAN_STEPS === 0) {
-          this.deployment.check()
-          this.truth.model.checkWhole()
-        }
+        this.deployment.check()
+        this.truth.model.checkWhole()
         if (this.world.steps() > STEPS_MAX) throw new SimulationFailure(`no end after ${STEPS_MAX} steps`)
         const isLate = this.phase !== 'trouble' && this.world.nowNs() - this.restsFromNs > REST_NS_MAX
         if (isLate) throw new SimulationFailure(`no rest in ${REST_NS_MAX / 1_000_000n} ms without trouble`)
@@ -155,7 +151,6 @@ class SeedRun {
       case 'last start':
         // Once more, from what the clean stop left.
         if (door === undefined || !deployment.isWhole()) return
-        deployment.check()
         deployment.checkEnd()
         this.phase = 'over'
         return

@@ -77,9 +77,9 @@ export class SharedDeployment implements Deployment {
   check(): void {
     const { truth } = this.parts
     for (const { core, chain } of this.writers) {
-      checkSums(core)
-      if (sameBytes(chain.hash, truth.hash) && core.sequence() === truth.sequence)
+      if (core.sequence() === truth.sequence && sameBytes(chain.hash, truth.hash))
         compareState(core, truth.model)
+      else checkSums(core)
     }
   }
 
