@@ -7,13 +7,99 @@ const impure = [
   'setInterval',
   'setImmediate',
   'queueMicrotask',
+  'MessageChannel',
+  'BroadcastChannel',
   'performance',
   'process',
   'Buffer',
   'fetch',
+  'WebSocket',
   'crypto',
   'Promise',
+  'WeakRef',
+  'FinalizationRegistry',
+  // Ways around the names above.
+  'globalThis',
+  'global',
+  'require',
 ]
+
+/**
+ * What runs in the simulation, beside the pure folders and the views' runtime. `test/tidy.test.ts` follows the imports of
+ * `test/simulation/seed.ts`: whatever is loaded there stands here, or among the adapters below.
+ */
+const simulated = [
+  'writer/{loop,core-server,recovery,replay,state-digest}.ts',
+  'writer/{snapshot,snapshot-file,snapshot-format,snapshot-keeper,snapshot-rule,snapshot-saving}.ts',
+  'eventlog/{memory-queue,reader-rule,hashing,errors,system-error}.ts',
+  'eventlog/file/{appender,group-commit,log-server,mark,places,recovery,reader,seal,segments,slabs,units,file-event-log}.ts',
+  'eventlog/file/memory-disk.ts',
+  'gateway/{settle-repeat,outcomes}.ts',
+  'test/simulation/**/*.ts',
+]
+
+/** Loaded beside them and never called in a simulation: what stands behind the ports in a real process. */
+export const adapters = [
+  // The real disk, and what it writes past the page cache with.
+  'eventlog/file/disk.ts',
+  'eventlog/file/direct-write.ts',
+  // The thread that reads ahead, for readers that are given one.
+  'eventlog/file/read-ahead.ts',
+  'eventlog/file/read-windows.ts',
+  'eventlog/runtime-entry.ts',
+  // The clock of real views.
+  'projectors/system-clock.ts',
+]
+
+/** The simulator's own adapters: its command line, its child processes, its copies of the program. */
+const simulatorAdapters = 'test/simulation/{main,command-line,jobs,places,run-mutants,child,turn}.ts'
+
+/**
+ * The rules of a part that has to be deterministic.
+ * @param message what to do instead
+ * @param may names of `impure` that it may use, modules of Node that it may import
+ */
+function deterministic(message, may = { names: [], modules: [] }) {
+  const modules = may.modules.map((name) => `(?!node:${name}$)`).join('')
+  const outside = `/^(?!\\.)${modules}/`
+  return {
+    'no-restricted-globals': [
+      'error',
+      ...impure.filter((name) => !may.names.includes(name)).map((name) => ({ name, message })),
+    ],
+    'no-restricted-properties': [
+      'error',
+      { object: 'Math', property: 'random', message },
+      { object: 'AbortSignal', property: 'timeout', message },
+      { object: 'Atomics', property: 'wait', message },
+      { object: 'Atomics', property: 'waitAsync', message },
+    ],
+    'no-restricted-syntax': [
+      'error',
+      ...['ImportDeclaration', 'ExportNamedDeclaration', 'ExportAllDeclaration'].map((kind) => ({
+        selector: `${kind}[source.value=${outside}]`,
+        message,
+      })),
+      { selector: 'ImportExpression', message },
+      {
+        selector:
+          "ImportDeclaration[source.value='node:crypto'] ImportSpecifier[imported.name!=/^(createHash|Hash)$/]",
+        message,
+      },
+    ],
+  }
+}
+
+/** As `deterministic`, and no promise. */
+function pure() {
+  const message = 'This folder is pure: pass it in.'
+  const rules = deterministic(message)
+  rules['no-restricted-syntax'].push(
+    { selector: ':function[async=true]', message },
+    { selector: 'AwaitExpression', message },
+  )
+  return rules
+}
 
 /** Folder → folders of ours it may import from: the arrows of docs/architecture.md, in one table. */
 const mayImport = {
@@ -77,91 +163,26 @@ export default tseslint.config(
     // The words and the core: no clock, no I/O, no chance, no promise.
     files: ['schemas/**/*.ts', 'writer/core/**/*.ts'],
     ignores: ['**/*.test.ts'],
-    rules: {
-      'no-restricted-globals': [
-        'error',
-        ...impure.map((name) => ({ name, message: 'This folder is pure: pass it in.' })),
-      ],
-      'no-restricted-properties': [
-        'error',
-        { object: 'Math', property: 'random', message: 'This folder is pure: pass it in.' },
-      ],
-      'no-restricted-syntax': [
-        'error',
-        {
-          selector: 'ImportDeclaration[source.value=/^node:/]',
-          message: 'This folder is pure: it imports nothing of Node.',
-        },
-        { selector: ':function[async=true]', message: 'This folder is pure: no promises.' },
-        { selector: 'AwaitExpression', message: 'This folder is pure: no promises.' },
-      ],
-    },
+    rules: pure(),
   },
   {
     // The views' runtime: promises, but time and I/O only through its ports, so that it runs in the simulation.
     files: ['projectors/*.ts', 'projectors/{audit,balances,history}/*.ts'],
     ignores: ['**/*.test.ts', 'projectors/{clickhouse-store,prove,system-clock,testing}.ts'],
-    rules: {
-      'no-restricted-globals': [
-        'error',
-        ...impure
-          .filter((name) => !['Promise', 'Buffer'].includes(name))
-          .map((name) => ({ name, message: 'The runtime has ports for this: projectors/ports.ts.' })),
-      ],
-      'no-restricted-properties': [
-        'error',
-        { object: 'Math', property: 'random', message: 'The runtime is deterministic: pass it in.' },
-      ],
-      'no-restricted-syntax': [
-        'error',
-        {
-          selector: 'ImportDeclaration[source.value=/^node:/]',
-          message: 'The runtime has ports for this: projectors/ports.ts.',
-        },
-      ],
-    },
+    rules: deterministic('The runtime has ports for this: projectors/ports.ts.', {
+      names: ['Promise', 'Buffer'],
+      modules: [],
+    }),
   },
   {
     // What runs in the simulation beside the core and the views: time, chance and I/O only through ports. A path is a text,
     // and a digest follows from its bytes.
-    files: [
-      'writer/{loop,core-server,recovery,replay,snapshot,snapshot-file,snapshot-keeper,state-digest}.ts',
-      'eventlog/{memory-queue,reader-rule,hashing,errors}.ts',
-      'eventlog/file/{appender,group-commit,log-server,mark,recovery,reader,seal,segments,units,file-event-log}.ts',
-      'eventlog/file/memory-disk.ts',
-      'gateway/{settle-repeat,outcomes}.ts',
-      'test/simulation/**/*.ts',
-    ],
-    ignores: [
-      '**/*.test.ts',
-      // The simulator's own adapters: its command line, its child processes, its copies of the program.
-      'test/simulation/{main,jobs,places,run-mutants,child,turn}.ts',
-      'test/simulation/views/settled.ts',
-    ],
-    rules: {
-      'no-restricted-globals': [
-        'error',
-        ...impure
-          .filter((name) => !['Promise', 'Buffer'].includes(name))
-          .map((name) => ({ name, message: 'This runs in the simulation: ask a port.' })),
-      ],
-      'no-restricted-properties': [
-        'error',
-        { object: 'Math', property: 'random', message: 'This runs in the simulation: ask a port.' },
-      ],
-      'no-restricted-syntax': [
-        'error',
-        {
-          selector: 'ImportDeclaration[source.value=/^node:(?!path$|crypto$|zlib$)/]',
-          message: 'This runs in the simulation: ask a port.',
-        },
-        {
-          selector:
-            "ImportDeclaration[source.value='node:crypto'] ImportSpecifier[imported.name!=/^(createHash|Hash)$/]",
-          message: 'This runs in the simulation: nothing of chance.',
-        },
-      ],
-    },
+    files: simulated,
+    ignores: ['**/*.test.ts', simulatorAdapters],
+    rules: deterministic('This runs in the simulation: ask a port.', {
+      names: ['Promise', 'Buffer'],
+      modules: ['path', 'crypto', 'zlib'],
+    }),
   },
   { files: ['**/*.js'], rules: {} },
 )

@@ -1,7 +1,8 @@
 /** Rules of the repository that no type check sees. */
 import { readFileSync, readdirSync } from 'node:fs'
 import path from 'node:path'
-import { fileURLToPath } from 'node:url'
+import { fileURLToPath, pathToFileURL } from 'node:url'
+import { ESLint } from 'eslint'
 import { describe, expect, test } from 'vitest'
 import { OTHER_VARIABLES, SETTINGS, type Role, type Setting } from '../cli/settings.ts'
 import { REFUSAL_CODES, REFUSAL_MESSAGES, REFUSAL_TRANSIENT, type RefusalCode } from '../schemas/refusals.ts'
@@ -103,6 +104,67 @@ describe('the code', () => {
       texts.some((other) => other.name !== name && names(name).some((one) => other.text.includes(one)))
     const dead = sources.filter((source) => !/\.(test|d)\.ts$/.test(source.name) && !isNamed(source))
     expect(dead.map(({ name }) => name)).toEqual([])
+  })
+})
+
+describe('what runs in the simulation', () => {
+  /** The rules that `deterministic` in eslint.config.js gives: a name that it bans shows that they are on. */
+  async function isHeld(eslint: ESLint, name: string): Promise<boolean> {
+    const config = (await eslint.calculateConfigForFile(path.join(root, name))) as {
+      rules?: Record<string, readonly (number | { name?: string })[]>
+    }
+    const banned = config.rules?.['no-restricted-globals'] ?? []
+    return banned.some((entry) => typeof entry === 'object' && entry.name === 'Date')
+  }
+
+  /** Sources that a start of the simulation loads: what is imported for its types alone is not. */
+  function loadedBy(first: string): string[] {
+    const loaded = new Set<string>()
+    const waiting = [first]
+    for (let name = waiting.pop(); name !== undefined; name = waiting.pop()) {
+      if (loaded.has(name)) continue
+      loaded.add(name)
+      const text = readFileSync(path.join(root, name), 'utf8')
+      waiting.push(...importsOf(name, text.replace(/^(import|export) type [^']*'[^']*'$/gm, '')))
+    }
+    return [...loaded].sort()
+  }
+
+  test('every source that it loads is held to its ports by lint, or is an adapter by name', async () => {
+    const { adapters } = (await import(pathToFileURL(path.join(root, 'eslint.config.js')).href)) as {
+      adapters: readonly string[]
+    }
+    const eslint = new ESLint({ cwd: root })
+    const loaded = loadedBy('test/simulation/seed.ts')
+    expect(loaded).toContain('writer/core-server.ts')
+    const held = await Promise.all(loaded.map((name) => isHeld(eslint, name)))
+    expect(loaded.filter((name, at) => !held[at] && !adapters.includes(name))).toEqual([])
+    // An adapter that is not loaded, or is held after all, need not be named.
+    expect(adapters.filter((name) => !loaded.includes(name) || held[loaded.indexOf(name)])).toEqual([])
+  })
+
+  test.each([
+    'export const now = (): number => Date.now()',
+    'export const now = (): number => globalThis.Date.now()',
+    'export const soon = (): AbortSignal => AbortSignal.timeout(5)',
+    'export const chance = (): number => Math.random()',
+    "export const disk = (): unknown => import('node:fs')",
+    "import { readFileSync } from 'node:fs'\nexport const read = readFileSync",
+    "import { readFileSync } from 'fs'\nexport const read = readFileSync",
+    "export { readFileSync } from 'node:fs'",
+    "import { randomBytes } from 'node:crypto'\nexport const chance = randomBytes",
+    'export const later = (task: () => void): unknown => setTimeout(task, 1)',
+  ])('%j is refused there', async (source) => {
+    const eslint = new ESLint({
+      cwd: root,
+      ruleFilter: ({ ruleId }) => /^no-restricted-(globals|properties|syntax)$/.test(ruleId),
+      // None of these rules asks for types.
+      overrideConfig: { languageOptions: { parserOptions: { projectService: false } } },
+    })
+    const [result] = await eslint.lintText(`${source}\n`, { filePath: path.join(root, 'writer/loop.ts') })
+    const said = result!.messages.map(({ message }) => message)
+    expect(said).toHaveLength(1)
+    expect(said[0]).toContain('This runs in the simulation: ask a port.')
   })
 })
 

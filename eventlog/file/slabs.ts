@@ -13,7 +13,7 @@ export const SLABS_DEFAULT = 8
 export interface SlabShare {
   /** Slab i begins at byte i × FRAME_BYTES_MAX. Memory that no frame has reached is never resident. */
   readonly bytes: SharedArrayBuffer
-  /** 32-bit words: a count of releases, then one word a slab: 0 free, 1 in use. */
+  /** One 32-bit word a slab: 0 free, 1 in use. */
   readonly states: SharedArrayBuffer
 }
 
@@ -25,8 +25,6 @@ export interface SlabPool {
   claim(): number | undefined
   /** Gives a slab back. Throws if it is not in use. */
   release(slab: number): void
-  /** Blocks this thread until a slab is free or the time is over. True if one is free. Not for the main thread. */
-  waitForFree(timeoutMs: number): boolean
   /** First byte of a slab within `share.bytes`: for typed arrays of one's own. A multiple of FRAME_BYTES_MAX. */
   byteOffset(slab: number): number
   /** A whole slab: room for a frame, its header in front, and the zeros behind it. */
@@ -46,7 +44,7 @@ export function createSlabShare(
   if (!Number.isInteger(slabs) || slabs < 1) throw new RangeError('a slab pool has at least one slab')
   return {
     bytes: allocate(slabs * FRAME_BYTES_MAX),
-    states: new SharedArrayBuffer((1 + slabs) * Int32Array.BYTES_PER_ELEMENT),
+    states: new SharedArrayBuffer(slabs * Int32Array.BYTES_PER_ELEMENT),
   }
 }
 
@@ -56,13 +54,9 @@ const IN_USE = 1
 /** One thread's view of a pool. */
 export function openSlabPool(share: SlabShare): SlabPool {
   const states = new Int32Array(share.states)
-  const slabs = states.length - 1
+  const slabs = states.length
   let next = 0
 
-  function isAnyFree(): boolean {
-    for (let slab = 0; slab < slabs; slab++) if (Atomics.load(states, 1 + slab) === FREE) return true
-    return false
-  }
   function byteOffset(slab: number): number {
     if (!Number.isInteger(slab) || slab < 0 || slab >= slabs) throw new RangeError(`there is no slab ${slab}`)
     return slab * FRAME_BYTES_MAX
@@ -74,7 +68,7 @@ export function openSlabPool(share: SlabShare): SlabPool {
     claim() {
       for (let tried = 0; tried < slabs; tried++) {
         const slab = (next + tried) % slabs
-        if (Atomics.compareExchange(states, 1 + slab, FREE, IN_USE) === FREE) {
+        if (Atomics.compareExchange(states, slab, FREE, IN_USE) === FREE) {
           next = (slab + 1) % slabs
           return slab
         }
@@ -83,20 +77,7 @@ export function openSlabPool(share: SlabShare): SlabPool {
     },
     release(slab) {
       byteOffset(slab)
-      if (Atomics.exchange(states, 1 + slab, FREE) !== IN_USE) throw new Error(`slab ${slab} was not in use`)
-      Atomics.add(states, 0, 1)
-      Atomics.notify(states, 0)
-    },
-    waitForFree(timeoutMs) {
-      const deadlineMs = performance.now() + timeoutMs
-      for (;;) {
-        // Read before looking, so that a release in between makes the wait return at once.
-        const releases = Atomics.load(states, 0)
-        if (isAnyFree()) return true
-        const leftMs = deadlineMs - performance.now()
-        if (leftMs <= 0) return false
-        Atomics.wait(states, 0, releases, leftMs)
-      }
+      if (Atomics.exchange(states, slab, FREE) !== IN_USE) throw new Error(`slab ${slab} was not in use`)
     },
     byteOffset,
     whole: (slab) => new Uint8Array(share.bytes, byteOffset(slab), FRAME_BYTES_MAX),

@@ -80,7 +80,7 @@ export class FileWriter implements Door {
       this.over.abort()
       listener.died(error)
     })
-    const states = new SharedArrayBuffer((1 + options.writer.slabs) * Int32Array.BYTES_PER_ELEMENT)
+    const states = new SharedArrayBuffer(options.writer.slabs * Int32Array.BYTES_PER_ELEMENT)
     this.slabs = openSlabPool({ bytes: slabBytes, states })
     this.toMain = new Channel<LogToMain>(this.process, 'log → main', (message) => {
       this.onMain(message)
