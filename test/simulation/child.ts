@@ -1,10 +1,8 @@
 /** The program of a child process: runs seeds and prints what they came to, as one line of JSON. */
-import { runSeeds } from './run-seeds.ts'
+import { runSeeds, runViewsSeeds } from './run-seeds.ts'
 import { nodeTurn } from './turn.ts'
 
-const [from, count, stopAtFailure] = process.argv.slice(2)
-const tally = await runSeeds(
-  { from: Number(from), count: Number(count), stopAtFailure: stopAtFailure === 'stop' },
-  nodeTurn,
-)
+const [from, count, stopAtFailure, what] = process.argv.slice(2)
+const seeds = { from: Number(from), count: Number(count), stopAtFailure: stopAtFailure === 'stop' }
+const tally = what === 'views' ? await runViewsSeeds(seeds) : await runSeeds(seeds, nodeTurn)
 process.stdout.write(JSON.stringify(tally))

@@ -25,7 +25,30 @@ export const REQUIRED: readonly string[] = [
   ...VIEWS_COVERAGE,
 ] // prettier-ignore
 
-/** Required marks that a run did not reach. */
-export function missingMarks(coverage: ReadonlyMap<string, number>): string[] {
-  return REQUIRED.filter((mark) => (coverage.get(mark) ?? 0) === 0)
+/** Kinds of faults that have to have been made to happen; views' faults show in what they cause, in `REQUIRED`. */
+export const REQUIRED_FAULTS: readonly string[] = [
+  // The machine
+  'kill', 'power loss', 'power loss in the middle of an operation', 'clock set forward', 'clock set back',
+  'clock stands still',
+  // The disk
+  'short write', 'write failed', 'sync failed', 'syncFolder failed', 'create failed', 'read failed', 'disk full', 'write-back',
+  // The data folder
+  'bit flip', 'older copy put back', 'snapshot damaged', 'snapshot removed',
+  // Writers on a shared log
+  'takeover', 'writer paused', 'append repeated', 'hostile frame: epoch', 'hostile frame: hash', 'hostile frame: sequence',
+  'hostile frame: partition', 'hostile frame: repeat',
+  // The views
+  'views killed', 'views store killed', 'views reset', 'views refused', 'views partial', 'views replyLost', 'views twice',
+  'views late', 'views clock jumps',
+] // prettier-ignore
+
+type Counts = Readonly<Record<string, number>>
+
+/** Required marks that a run did not reach, and required faults that it did not make. */
+export function missingMarks(run: { readonly coverage: Counts; readonly faults: Counts }): string[] {
+  const isMissing = (counts: Counts) => (name: string) => (counts[name] ?? 0) === 0
+  return [
+    ...REQUIRED.filter(isMissing(run.coverage)),
+    ...REQUIRED_FAULTS.filter(isMissing(run.faults)).map((kind) => `fault: ${kind}`),
+  ]
 }

@@ -10,17 +10,38 @@ export interface JobsToRun {
   readonly count: number
   readonly jobs: number
   readonly stopAtFailure: boolean
-  /** Seeds that one process runs: after each such piece it is seen whether to go on. Default: an even share. */
+  /** Seeds that one process runs at most: after each such piece it is seen whether to go on. */
   readonly pieceSeeds?: number
+  /** What a seed simulates. Default: the whole deployment. */
+  readonly what?: Simulated
+  /** Longest time that a piece may take, in ms. */
+  readonly pieceMsMax?: number | undefined
 }
 
-/** Longest time that one piece may take, in ms: a mutant may never end. */
-const PIECE_MS_MAX = 20 * 60_000
+/** `whole`: the deployment of `seed.ts`. `views`: the views alone, of `views/alone.ts`. */
+export type Simulated = 'whole' | 'views'
 
+/** Twenty times what so many seeds take; and shorter than any test waits, so that what never ends is told by its name. */
+const PIECE_MS_MAX = 100_000
+const PIECE_SEEDS_MAX = 100
+
+/** A piece came to no result. */
+export class PieceError extends Error {
+  override readonly name = 'PieceError'
+  /** `did not end`: it was stopped when its time was over. `crashed`: its process ended by itself. */
+  readonly outcome: 'did not end' | 'crashed'
+
+  constructor(outcome: PieceError['outcome'], message: string) {
+    super(message)
+    this.outcome = outcome
+  }
+}
+
+/** Throws PieceError if a process came to no result. */
 export async function runJobs(run: JobsToRun): Promise<Tally> {
   const total = emptyTally()
   const share = Math.ceil(run.count / run.jobs)
-  const pieceSeeds = Math.min(run.pieceSeeds ?? share, share)
+  const pieceSeeds = Math.min(run.pieceSeeds ?? PIECE_SEEDS_MAX, share)
   let next = run.from
   const end = run.from + run.count
   async function work(): Promise<void> {
@@ -28,7 +49,7 @@ export async function runJobs(run: JobsToRun): Promise<Tally> {
       const from = next
       const count = Math.min(pieceSeeds, end - from)
       next += count
-      addTally(total, await runChild(run.tree, from, count, run.stopAtFailure))
+      addTally(total, await runChild(run, from, count))
     }
   }
   await Promise.all(Array.from({ length: run.jobs }, work))
@@ -36,20 +57,29 @@ export async function runJobs(run: JobsToRun): Promise<Tally> {
   return total
 }
 
-function runChild(tree: string, from: number, count: number, stopAtFailure: boolean): Promise<Tally> {
+function runChild(run: JobsToRun, from: number, count: number): Promise<Tally> {
   return new Promise((resolve, reject) => {
-    const program = path.join(tree, 'test', 'simulation', 'child.js')
-    const args = [program, String(from), String(count), stopAtFailure ? 'stop' : 'all']
-    const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'pipe'], timeout: PIECE_MS_MAX })
+    const program = path.join(run.tree, 'test', 'simulation', 'child.js')
+    const args = [String(from), String(count), run.stopAtFailure ? 'stop' : 'all', run.what ?? 'whole']
+    const child = spawn(process.execPath, [program, ...args], { stdio: ['ignore', 'pipe', 'pipe'] })
+    const seeds = `seeds ${from} to ${from + count - 1}`
+    const msMax = run.pieceMsMax ?? PIECE_MS_MAX
     let out = ''
     let errors = ''
+    let isLate = false
+    // Broken code may sit in a loop, where no gentler signal is heard.
+    const timer = setTimeout(() => {
+      isLate = true
+      child.kill('SIGKILL')
+    }, msMax)
     child.stdout.setEncoding('utf8').on('data', (text: string) => (out += text))
     child.stderr.setEncoding('utf8').on('data', (text: string) => (errors += text))
     child.once('error', reject)
     child.once('close', (code) => {
-      if (code === 0) resolve(JSON.parse(out) as Tally)
-      else
-        reject(new Error(`seeds ${from} to ${from + count - 1} ended with ${code}: ${errors.slice(-2_000)}`))
+      clearTimeout(timer)
+      if (isLate) reject(new PieceError('did not end', `${seeds} did not end within ${msMax / 1_000} s`))
+      else if (code === 0) resolve(JSON.parse(out) as Tally)
+      else reject(new PieceError('crashed', `${seeds} ended with ${code}: ${errors.slice(-2_000)}`))
     })
   })
 }

@@ -1,6 +1,6 @@
 /** `npm run simulate`: runs seeds, or mutants, and says which failed and what happened in them. */
 import os from 'node:os'
-import { parseArgs } from 'node:util'
+import { parseOptions, USAGE, UsageError, type SimulateOptions } from './command-line.ts'
 import { missingMarks, SEEDS_FOR_COVERAGE } from './coverage.ts'
 import { runJobs } from './jobs.ts'
 import { BUILT_TREE } from './places.ts'
@@ -9,54 +9,45 @@ import { runSeeds } from './run-seeds.ts'
 import type { FailedSeed, Tally } from './tally.ts'
 import { nodeTurn } from './turn.ts'
 
-const USAGE = `npm run simulate -- [--seeds N] [--from S] [--jobs J] [--json] [--verbose]
-npm run simulate -- --seed S [--json] [--verbose]       one seed by itself
-npm run simulate -- --mutants [--mutant NAME] [--seeds N] [--from S] [--jobs J] [--json]`
 /** Failed seeds that are shown in full. */
 const SHOWN_MAX = 3
 
+/** Exits with 2 where the command line cannot be understood, with 1 where something does not hold or a mutant survives. */
 export async function main(args: readonly string[]): Promise<void> {
-  const { values } = parseArgs({
-    args: [...args],
-    options: {
-      seeds: { type: 'string' },
-      from: { type: 'string' },
-      seed: { type: 'string' },
-      jobs: { type: 'string' },
-      mutant: { type: 'string' },
-      mutants: { type: 'boolean', default: false },
-      json: { type: 'boolean', default: false },
-      verbose: { type: 'boolean', default: false },
-      help: { type: 'boolean', default: false },
-    },
-  })
-  if (values.help) {
-    print(USAGE)
-    return
+  try {
+    const options = parseOptions(args)
+    if (options.help) print(USAGE)
+    else process.exitCode = (await (options.mutants ? tryMutants(options) : trySeeds(options))) ? 0 : 1
+  } catch (error) {
+    if (!(error instanceof UsageError)) throw error
+    process.stderr.write(`${error.message}\n\n${USAGE}\n`)
+    process.exitCode = 2
   }
-  const one = values.seed === undefined ? undefined : wholeNumber('seed', values.seed)
-  const from = one ?? wholeNumber('from', values.from ?? '1')
-  const seeds = one === undefined ? wholeNumber('seeds', values.seeds ?? '300') : 1
-  const jobs = Math.max(
-    1,
-    wholeNumber('jobs', values.jobs ?? String(Math.min(os.availableParallelism(), seeds))),
-  )
-  if (values.mutants || values.mutant !== undefined) {
-    const onResult = values.json ? () => undefined : showMutant
-    const results = await runMutants({ name: values.mutant, from, seeds, jobs, onResult })
-    if (values.json) print(JSON.stringify({ mutants: results }))
-    process.exitCode = results.every(({ caughtBy }) => caughtBy !== undefined) ? 0 : 1
-    return
-  }
-  const onLine = values.verbose ? { onLine: print } : {}
+}
+
+function jobsOf({ jobs, seeds }: SimulateOptions): number {
+  return jobs ?? Math.min(os.availableParallelism(), seeds)
+}
+
+async function tryMutants(options: SimulateOptions): Promise<boolean> {
+  const { mutant: name, from, seeds, json } = options
+  const onResult = json ? () => undefined : showMutant
+  const results = await runMutants({ name, from, seeds, jobs: jobsOf(options), onResult })
+  if (json) print(JSON.stringify({ mutants: results }))
+  return results.every(({ outcome }) => outcome === 'caught')
+}
+
+async function trySeeds(options: SimulateOptions): Promise<boolean> {
+  const { from, seeds, verbose, json } = options
+  const onLine = verbose ? { onLine: print } : {}
   const tally =
-    seeds === 1 || values.verbose
+    seeds === 1 || verbose
       ? await runSeeds({ from, count: seeds, stopAtFailure: false, ...onLine }, nodeTurn)
-      : await runJobs({ tree: BUILT_TREE, from, count: seeds, jobs, stopAtFailure: false })
-  const missing = seeds >= SEEDS_FOR_COVERAGE ? missingMarks(new Map(Object.entries(tally.coverage))) : []
-  if (values.json) print(JSON.stringify(reportOf(tally, missing)))
+      : await runJobs({ tree: BUILT_TREE, from, count: seeds, jobs: jobsOf(options), stopAtFailure: false })
+  const missing = missingMarks(tally)
+  if (json) print(JSON.stringify(reportOf(tally, missing)))
   else show(tally, missing)
-  process.exitCode = tally.failed.length > 0 || missing.length > 0 ? 1 : 0
+  return tally.failed.length === 0 && (missing.length === 0 || seeds < SEEDS_FOR_COVERAGE)
 }
 
 /** The JSON report: failed seeds by their number, and more of each beside. */
@@ -84,12 +75,13 @@ function show(tally: Tally, missing: readonly string[]): void {
   }
   counts('faults', tally.faults)
   counts('coverage', tally.coverage)
-  for (const mark of missing) print(`never happened, and has to: ${mark}`)
+  if (missing.length > 0)
+    print(`never happened, and has to in ${SEEDS_FOR_COVERAGE} seeds or more: ${missing.join(', ')}`)
   print(`${tally.seeds} seeds, ${tally.steps} steps, ${tally.failed.length} failed`)
 }
 
-function showMutant({ name, caughtBy, failure }: MutantResult): void {
-  const how = caughtBy === undefined ? 'SURVIVED' : `caught by seed ${caughtBy}`
+function showMutant({ name, outcome, caughtBy, failure }: MutantResult): void {
+  const how = caughtBy === undefined ? outcome.toUpperCase() : `caught by seed ${caughtBy}`
   print(`${how}: ${name}${failure === undefined ? '' : ` (${failure.split('\n')[0]})`}`)
 }
 
@@ -98,13 +90,6 @@ function showFailed({ seed, failure, options, lines }: FailedSeed): void {
   print(JSON.stringify(options, null, 2))
   for (const line of lines) print(line)
   print(`seed ${seed} failed: ${failure}`)
-}
-
-function wholeNumber(name: string, text: string): number {
-  const value = Number(text)
-  if (!Number.isSafeInteger(value) || value < 0)
-    throw new RangeError(`--${name} is not a whole number: ${text}`)
-  return value
 }
 
 function print(line: string): void {

@@ -2,7 +2,8 @@
  * Faults planted one at a time in a copy of the built program: each has to be caught within 300 seeds. They are the ones
  * that logs and ledgers really had, and those that the simulator itself found here.
  */
-import { VIEWS_MUTANTS } from './views/mutants.ts'
+import type { Simulated } from './jobs.ts'
+import { VIEWS_ALONE_MUTANTS, VIEWS_MUTANTS } from './views/mutants.ts'
 
 /** A change to one source file: `find` stands in it exactly once. */
 export interface Patch {
@@ -15,6 +16,8 @@ export interface Patch {
 export interface Mutant {
   readonly name: string
   readonly patches: readonly Patch[]
+  /** What has to find it. Default: the whole deployment. */
+  readonly found?: Simulated
 }
 
 const APPENDER = 'eventlog/file/appender.ts'
@@ -24,6 +27,7 @@ const GROUPS = 'eventlog/file/group-commit.ts'
 
 export const MUTANTS: readonly Mutant[] = [
   ...VIEWS_MUTANTS,
+  ...VIEWS_ALONE_MUTANTS.map((mutant) => ({ ...mutant, found: 'views' as const })),
   one(
     'no fsync of the log',
     APPENDER,
@@ -37,6 +41,19 @@ export const MUTANTS: readonly Mutant[] = [
     '    isMarkDue = true\n    isTestimonyDue = frames.at(-1)!.count > 0\n' +
       '    const early: typeof durable = (...told) => { durable(...told); appender.sync() }\n    early(\n',
   ),
+  {
+    name: 'told before it is written',
+    patches: [
+      patch(
+        GROUPS,
+        '        appender.append(frame, unit)\n',
+        '        durable([frame], [{ idleMark: false, sequence: frame.firstSequence + BigInt(frame.count) - 1n,\n' +
+          '          hash: frame.hash.slice(), nextCommandOffset: frame.nextCommandOffset,\n' +
+          '          nextCommandIndex: frame.nextCommandIndex }])\n        appender.append(frame, unit)\n',
+      ),
+      patch(GROUPS, '    durable(\n      frames,\n', '    if (isIdleMark) durable(\n      frames,\n'),
+    ],
+  },
   one(
     'a failed fsync tried again',
     APPENDER,

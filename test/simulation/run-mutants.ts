@@ -5,9 +5,11 @@
 import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
-import { runJobs } from './jobs.ts'
+import { UsageError } from './command-line.ts'
+import { PieceError, runJobs } from './jobs.ts'
 import { MUTANTS, type Mutant } from './mutants.ts'
 import { BUILT_TREE, ROOT, transpile } from './places.ts'
+import type { FailedSeed } from './tally.ts'
 
 export interface MutantsToRun {
   /** Only this one. */
@@ -22,10 +24,19 @@ export interface MutantsToRun {
 
 export interface MutantResult {
   readonly name: string
-  /** The first seed that failed; undefined: it survived. */
+  /**
+   * Only `caught` is good. `crashed`: the planted code fell over by itself (a TypeError, a ReferenceError, a SyntaxError), so
+   * nothing was shown of what the simulator sees. `did not end`: its seeds were stopped when their time was over.
+   */
+  readonly outcome: 'caught' | 'survived' | 'crashed' | 'did not end'
+  /** The first seed that failed, if it was caught. */
   readonly caughtBy: number | undefined
   readonly failure: string | undefined
 }
+
+/** Failures that say nothing but that the code is no code; the log's thread passes on no more than an error's message. */
+const CRASH =
+  /^(Type|Reference|Syntax)Error\b|is not (a function|a constructor|defined|iterable)|Cannot (read|set) propert|before initialization|constant variable|Cannot mix BigInt/
 
 /** Built folders that the simulation runs from. */
 const FOLDERS = ['schemas', 'eventlog', 'writer', 'projectors', 'gateway', 'test']
@@ -53,7 +64,7 @@ export function patchedSources(mutant: Mutant): Map<string, string> {
 /** Runs the mutants one after the other. */
 export async function runMutants(run: MutantsToRun): Promise<MutantResult[]> {
   const chosen = MUTANTS.filter(({ name }) => run.name === undefined || name === run.name)
-  if (chosen.length === 0) throw new RangeError(`no mutant is called ${JSON.stringify(run.name)}`)
+  if (chosen.length === 0) throw new UsageError(`--mutant: no mutant is called ${JSON.stringify(run.name)}`)
   const results: MutantResult[] = []
   // All of them first: a patch that no longer applies is known at once.
   for (const mutant of chosen) patchedSources(mutant)
@@ -65,7 +76,13 @@ export async function runMutants(run: MutantsToRun): Promise<MutantResult[]> {
   return results
 }
 
-async function runMutant(mutant: Mutant, run: MutantsToRun): Promise<MutantResult> {
+/** Runs one. `pieceMsMax`: longest time that so many seeds as one process runs may take, in ms. */
+export async function runMutant(
+  mutant: Mutant,
+  run: Pick<MutantsToRun, 'from' | 'seeds' | 'jobs'>,
+  pieceMsMax?: number,
+): Promise<MutantResult> {
+  const { name, found = 'whole' } = mutant
   const tree = mkdtempSync(path.join(os.tmpdir(), 'purser-mutant-'))
   try {
     for (const folder of FOLDERS)
@@ -75,10 +92,20 @@ async function runMutant(mutant: Mutant, run: MutantsToRun): Promise<MutantResul
     for (const [file, text] of patchedSources(mutant))
       writeFileSync(path.join(tree, file.replace(/\.ts$/, '.js')), await transpile(text))
     const { jobs, from, seeds: count } = run
-    const tally = await runJobs({ tree, from, count, jobs, stopAtFailure: true, pieceSeeds: PIECE_SEEDS })
-    const caught = tally.failed[0]
-    return { name: mutant.name, caughtBy: caught?.seed, failure: caught?.failure }
+    const work = { tree, from, count, jobs, stopAtFailure: true, pieceSeeds: PIECE_SEEDS, what: found, pieceMsMax } // prettier-ignore
+    const [failed] = (await runJobs(work)).failed
+    return { name, ...judge(failed) }
+  } catch (error) {
+    if (!(error instanceof PieceError)) throw error
+    return { name, outcome: error.outcome, caughtBy: undefined, failure: error.message }
   } finally {
     rmSync(tree, { recursive: true, force: true })
   }
+}
+
+function judge(failed: FailedSeed | undefined): Omit<MutantResult, 'name'> {
+  if (failed === undefined) return { outcome: 'survived', caughtBy: undefined, failure: undefined }
+  const { seed, failure } = failed
+  if (CRASH.test(failure.split('\n')[0]!)) return { outcome: 'crashed', caughtBy: undefined, failure }
+  return { outcome: 'caught', caughtBy: seed, failure }
 }

@@ -1,6 +1,7 @@
 /** Runs seeds one after the other in this process. Every twentieth is run twice: a seed is a whole history, or it is none. */
 import { runSeed } from './seed.ts'
 import { addResult, emptyTally, type Tally } from './tally.ts'
+import { runAlone } from './views/alone.ts'
 
 const TWICE_EVERY = 20
 
@@ -25,6 +26,16 @@ export async function runSeeds(seeds: SeedsToRun, turn: () => Promise<void>): Pr
         again.traceHash === result.traceHash ? undefined : 'the seed came to another history the second time'
       addResult(tally, { ...result, failure })
     }
+    if (seeds.stopAtFailure && tally.failed.length > 0) break
+  }
+  return tally
+}
+
+/** The same for the views alone. Each seed is run once. */
+export async function runViewsSeeds(seeds: SeedsToRun): Promise<Tally> {
+  const tally = emptyTally()
+  for (let seed = seeds.from; seed < seeds.from + seeds.count; seed++) {
+    addResult(tally, { ...(await runAlone(seed)), options: undefined, lines: [] })
     if (seeds.stopAtFailure && tally.failed.length > 0) break
   }
   return tally

@@ -6,7 +6,8 @@ import type { SeedResult } from './seed.ts'
 export interface FailedSeed {
   readonly seed: number
   readonly failure: string
-  readonly options: SeedOptions
+  /** Undefined for one of the views alone, which draws as it goes. */
+  readonly options: SeedOptions | undefined
   readonly lines: readonly string[]
 }
 
@@ -22,7 +23,11 @@ export function emptyTally(): Tally {
   return { seeds: 0, steps: 0, failed: [], faults: {}, coverage: {} }
 }
 
-export function addResult(tally: Tally, result: SeedResult): void {
+type Result = Pick<SeedResult, 'seed' | 'failure' | 'steps' | 'faults' | 'coverage' | 'lines'> & {
+  readonly options: SeedOptions | undefined
+}
+
+export function addResult(tally: Tally, result: Result): void {
   const { seed, failure, options, lines } = result
   tally.seeds++
   tally.steps += result.steps
