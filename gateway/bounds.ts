@@ -11,6 +11,8 @@ export interface GatewayLimits {
   readonly laneConnectionsMax: number
   /** Requests under way at a time on one of them; one more is answered busy. */
   readonly laneRequestsPerConnectionMax: number
+  /** How long one of its requests may take from its first byte to its last, in ms. */
+  readonly laneRequestMs: number
   /** Bytes of all its requests that are being received or not yet answered; beyond them, busy. */
   readonly laneBytesMax: number
   /** Operations under way at a time, over all transports; subscriptions are counted apart. */
@@ -43,6 +45,7 @@ export const DEFAULT_LIMITS: GatewayLimits = {
   bulkRequestsMax: 16,
   laneConnectionsMax: 1_024,
   laneRequestsPerConnectionMax: 16,
+  laneRequestMs: 60_000,
   laneBytesMax: 96 * 1024 * 1024,
   operationsMax: 2_048,
   connectionsMax: 8_192,

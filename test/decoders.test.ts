@@ -31,7 +31,30 @@ import {
 } from '../schemas/commands.ts'
 import { decodeEvents, encodeEvent } from '../schemas/events.ts'
 import { peekFrame, readFrame } from '../schemas/frames.ts'
-import { FRAME_BYTES_MAX, FRAME_HEADER_BYTES } from '../schemas/limits.ts'
+import {
+  LANE_RESULT_BYTES,
+  LANE_RESULT_WORDS,
+  LANE_STATUS,
+  LaneResults,
+  writeResult,
+} from '../schemas/lane-results.ts'
+import {
+  ANY_PARTITION,
+  encodeBusy,
+  encodeHello,
+  encodeSentence,
+  LANE_ANSWER_BYTES_MAX,
+  LANE_HEADER_BYTES,
+  LANE_REQUEST_BYTES_MAX,
+  LANE_TEXT_BYTES_MAX,
+  LANE_VERSION,
+  readHello,
+  readLaneHeader,
+  readSentence,
+  requestHeader,
+  writeLaneHeader,
+} from '../schemas/lane.ts'
+import { COMMAND_SLOT_BYTES, FRAME_BYTES_MAX, FRAME_HEADER_BYTES } from '../schemas/limits.ts'
 import { ISO_CURRENCIES } from '../schemas/money.ts'
 import { formatPosition, parsePosition } from '../schemas/positions.ts'
 import { checkCommands } from '../schemas/check-commands.ts'
@@ -108,6 +131,24 @@ const bulkItems = [
   { kind: 'reverseTransfer', id: '018f3a5e-7c1a-7b3c-9d2e-4f5a6b7c8d9f', transferId: '018f3a5e-7c1a-7b3c-9d2e-4f5a6b7c8d9e', reference: null },
 ] // prettier-ignore
 
+/** A hello, a sentence, results of each status, and a request of the binary lane. */
+const laneMessages = (() => {
+  const results = new Uint8Array(LANE_HEADER_BYTES + 3 * LANE_RESULT_BYTES)
+  writeLaneHeader(results, 0, { kind: 'results', length: results.length, requestId: 7, count: 3, partition: 0 }) // prettier-ignore
+  const words = new Int32Array(results.buffer, LANE_HEADER_BYTES)
+  Object.values(LANE_STATUS).forEach((status, index) => {
+    writeResult(words, index * LANE_RESULT_WORDS, status, index % 2, index, 0, 42, 0)
+  })
+  const hello = { version: LANE_VERSION, partitions: 1, commandsPerRequestMax: 8_192, bytesPerRequestMax: LANE_REQUEST_BYTES_MAX, requestsInFlightMax: 16 } // prettier-ignore
+  return [
+    encodeHello(hello),
+    encodeSentence('malformed', 7, 'command 1 is of kind 77'),
+    results,
+    encodeBusy(7, 200),
+    requestHeader(7, ANY_PARTITION, 2, 2 * COMMAND_SLOT_BYTES),
+  ]
+})()
+
 /** What a door does with one item of a request: JSON, fields, command, slots; what passes, the core's own check passes. */
 function throughTheDoor(json: string): void {
   let raw: unknown
@@ -179,10 +220,59 @@ const DECODERS: readonly Decoder[] = [
     failures: [RangeError],
   },
   {
-    name: 'commands at a binary door (writer/core/check-slots.ts)',
+    name: 'commands at a binary door (schemas/check-commands.ts)',
     examples: [encodeCommands(story), ...(Object.keys(COMMAND_KINDS) as CommandKind[]).map(commandBytes)],
     decode(bytes) {
       for (const count of [1, 2, 6, bytes.length]) checkCommands(bytes, count)
+    },
+    failures: [],
+  },
+  {
+    name: 'headers of the binary lane (schemas/lane.ts)',
+    examples: laneMessages.map((message) => message.slice(0, LANE_HEADER_BYTES)),
+    decode(bytes) {
+      const at = bytes.length % 3
+      const header = readLaneHeader(bytes, at)
+      if (header.kind === 'bad') return
+      // What a receiver takes memory for.
+      expect(header.length).toBeLessThanOrEqual(
+        header.kind === 'request' ? LANE_REQUEST_BYTES_MAX : LANE_ANSWER_BYTES_MAX,
+      )
+      const again = new Uint8Array(LANE_HEADER_BYTES)
+      writeLaneHeader(again, 0, header)
+      expect(again).toEqual(Uint8Array.from(bytes.subarray(at, at + LANE_HEADER_BYTES)))
+    },
+    failures: [],
+  },
+  {
+    name: 'hellos and sentences of the binary lane (schemas/lane.ts)',
+    examples: laneMessages.slice(0, 2).map((message) => message.slice(LANE_HEADER_BYTES)),
+    decode(bytes) {
+      const hello = readHello(bytes)
+      if (hello !== undefined) {
+        expect(hello.bytesPerRequestMax).toBeLessThanOrEqual(LANE_REQUEST_BYTES_MAX)
+        expect(readHello(encodeHello(hello).subarray(LANE_HEADER_BYTES))).toEqual(hello)
+      }
+      expect(readSentence(bytes, LANE_TEXT_BYTES_MAX).length).toBeLessThanOrEqual(LANE_TEXT_BYTES_MAX)
+    },
+    failures: [],
+  },
+  {
+    name: 'results of the binary lane (schemas/lane-results.ts)',
+    examples: [laneMessages[2]!.slice(LANE_HEADER_BYTES)],
+    decode(bytes) {
+      // A header that was believed: its length is its count's.
+      const results = new LaneResults(bytes.subarray(0, bytes.length - (bytes.length % LANE_RESULT_BYTES)))
+      const { decided, refused, faults, replayed } = results.tally()
+      expect(decided + faults).toBe(results.count)
+      expect(refused).toBeLessThanOrEqual(decided)
+      expect(replayed).toBeLessThanOrEqual(results.count)
+      let known = 0
+      for (let index = 0; index < results.count; index++)
+        if (results.at(index) !== undefined && results.at(index)!.status !== 'fault') known++
+      // A refusal with a number that this version does not know is none that it can tell.
+      expect(known).toBeLessThanOrEqual(decided)
+      expect(results.at(results.count)).toBeUndefined()
     },
     failures: [],
   },

@@ -20,6 +20,8 @@ import type { LaneRequest } from './request.ts'
 /** What a connection is given. */
 export interface ConnectionContext {
   readonly requestsMax: number
+  /** How long a request may take from its first byte to its last, in ms. */
+  readonly requestMs: number
   /** How long a peer may leave answers unread, in ms. */
   readonly sendMs: number
   readonly retryAfterMs: number
@@ -34,8 +36,6 @@ export interface ConnectionContext {
 
 /** Bytes of answers that may wait for a slow reader before it is no longer read from: two of the longest. */
 const BACKLOG_BYTES_MAX = 256 * 1024
-/** How long a request may take from its first byte to its last, in ms. */
-const REQUEST_MS_MAX = 60_000
 /** How long a connection that is over is read past, so that its last message is not lost to a reset, in ms. */
 const LINGER_MS = 2_000
 
@@ -125,13 +125,13 @@ export class LaneConnection {
 
   /** Cuts a peer that does not go on. */
   check(nowMs: number): void {
-    const { sendMs } = this.#context
+    const { sendMs, requestMs } = this.#context
     if (this.#overSinceMs !== undefined) {
       if (nowMs - this.#overSinceMs > LINGER_MS) this.#socket.destroy()
     } else if (this.#unsent > 0) {
       if (nowMs - this.#unsentSinceMs > sendMs) this.#socket.destroy()
     } else if (this.#headerBytes + (this.#receiving === undefined ? 0 : 1) > 0) {
-      if (nowMs - this.#sinceMs > REQUEST_MS_MAX) this.#socket.destroy()
+      if (nowMs - this.#sinceMs > requestMs) this.#socket.destroy()
     }
   }
 

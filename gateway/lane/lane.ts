@@ -95,6 +95,7 @@ export function openLane(services: Services, admission: Admission): Lane {
 /** What happens to a request, from its last byte to its answer. */
 class LaneDoors implements ConnectionContext {
   readonly requestsMax: number
+  readonly requestMs: number
   readonly sendMs: number
   readonly retryAfterMs = RETRY_AFTER_MS
   readonly #services: Services
@@ -104,6 +105,7 @@ class LaneDoors implements ConnectionContext {
 
   constructor(services: Services, admission: Admission, memory: LaneMemory) {
     this.requestsMax = services.limits.laneRequestsPerConnectionMax
+    this.requestMs = services.limits.laneRequestMs
     this.sendMs = services.limits.socketSendMs
     this.#services = services
     this.#admission = admission
