@@ -31,7 +31,7 @@ const impure = [
 const simulated = [
   'writer/{loop,core-server,recovery,replay,state-digest}.ts',
   'writer/{snapshot,snapshot-file,snapshot-format,snapshot-keeper,snapshot-rule,snapshot-saving}.ts',
-  'eventlog/{memory-queue,reader-rule,hashing,errors,system-error}.ts',
+  'eventlog/{batch-memory,memory-queue,offer-place,reader-rule,hashing,errors,system-error}.ts',
   'eventlog/file/{appender,group-commit,log-server,mark,places,recovery,reader,seal,segments,slabs,units,file-event-log}.ts',
   'eventlog/file/memory-disk.ts',
   'gateway/{settle-repeat,outcomes}.ts',
@@ -47,6 +47,8 @@ export const adapters = [
   'eventlog/file/read-ahead.ts',
   'eventlog/file/read-windows.ts',
   'eventlog/runtime-entry.ts',
+  // Memory that real threads share, free again when the collector says so; simulated ones take memory of their own.
+  'eventlog/file/frame-memory.ts',
   // The clock of real views.
   'projectors/system-clock.ts',
 ]
