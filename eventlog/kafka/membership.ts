@@ -1,0 +1,246 @@
+/**
+ * Who of several processes works on which partition: a consumer group, used for that alone. All its partitions are paused,
+ * so it fetches nothing; kafkajs sends its heartbeats and joins again when the group changes. What it says is a hint and
+ * not a lock: two may believe for a while that a partition is theirs, which the reader rule makes harmless.
+ *
+ * kafkajs ends a consumer for good at errors that it does not know, and may do so in silence: so it is never left to
+ * restart itself. One that ends, or gives no sign of life, is replaced within a bound; then the membership has failed.
+ */
+import type { Assigner, Cluster, Consumer, Kafka } from 'kafkajs'
+import { LogError } from '../errors.ts'
+import { AssignerProtocol, createKafka, type Log } from './client.ts'
+import type { KafkaSettings } from './settings.ts'
+import { assignSticky, decodeHeld, encodeHeld } from './sticky-assigner.ts'
+
+const { MemberAssignment, MemberMetadata } = AssignerProtocol
+
+export interface MembershipOptions {
+  readonly groupId: string
+  /** The topic whose partitions are shared out. */
+  readonly topic: string
+  /** Called whenever the group has shared out anew, with all that is this member's from now on; maybe the same as before. */
+  readonly onAssigned: (partitions: ReadonlySet<number>) => void
+  /** Called once, if the membership cannot be kept up. */
+  readonly onFailure: (error: Error) => void
+  readonly log: Log
+  /** A member that is silent for so long is replaced. Within the broker's own bounds. Default: 10 seconds. */
+  readonly sessionTimeoutMs?: number
+  /** How long it is tried to join anew, before it is a failure. Default: 60 seconds. */
+  readonly rejoinForMs?: number
+}
+
+export interface Membership {
+  /** What is this member's, as far as it was told. */
+  partitions(): ReadonlySet<number>
+  /** Leaves the group, so that others take over at once. */
+  leave(): Promise<void>
+}
+
+const SESSION_TIMEOUT_MS_DEFAULT = 10_000
+const REJOIN_FOR_MS_DEFAULT = 60_000
+/** Pause of the paused consumer's loop, behind which it looks whether a heartbeat is due. */
+const LOOP_MS = 200
+const HEARTBEATS_PER_SESSION = 4
+/** Session timeouts without any sign of life until a consumer is taken for dead: the watch itself may have stood still. */
+const SILENT_SESSIONS_MAX = 3
+const PAUSE_MS_MIN = 200
+const PAUSE_MS_MAX = 5_000
+const LEAVE_MS_MAX = 5_000
+
+/**
+ * Joins a group and returns when the group has shared out its partitions for the first time.
+ * @throws LogError `kafka_unreachable` if it cannot join within the bound
+ */
+export async function joinGroup(settings: KafkaSettings, options: MembershipOptions): Promise<Membership> {
+  const member = new Member(createKafka(settings, options.log), options)
+  await member.firstJoin
+  return member
+}
+
+class Member implements Membership {
+  /** Resolves with the first assignment. */
+  readonly firstJoin: Promise<void>
+  private onFirstJoin: () => void = () => undefined
+  private onNoJoin: (error: Error) => void = () => undefined
+  private readonly kafka: Kafka
+  private readonly options: MembershipOptions
+  private readonly sessionMs: number
+  private held: ReadonlySet<number> = new Set()
+  private hasJoined = false
+  private consumer: Consumer | undefined
+  private isOver = false
+  /** Monotonic time of the last answer of the group. */
+  private lastSignMs = 0
+  private silentTicks = 0
+  private readonly watch: NodeJS.Timeout
+  private retryTimer: NodeJS.Timeout | undefined
+  private pauseMs = PAUSE_MS_MIN
+  /** Monotonic time at which trying to join ends. */
+  private giveUpMs: number
+
+  constructor(kafka: Kafka, options: MembershipOptions) {
+    this.kafka = kafka
+    this.options = options
+    this.sessionMs = options.sessionTimeoutMs ?? SESSION_TIMEOUT_MS_DEFAULT
+    this.giveUpMs = performance.now() + this.rejoinForMs()
+    this.firstJoin = new Promise((resolve, reject) => {
+      this.onFirstJoin = resolve
+      this.onNoJoin = reject
+    })
+    this.watch = setInterval(() => {
+      this.look()
+    }, this.sessionMs)
+    this.start()
+  }
+
+  partitions(): ReadonlySet<number> {
+    return this.held
+  }
+
+  async leave(): Promise<void> {
+    this.end()
+    await this.drop()
+  }
+
+  private rejoinForMs(): number {
+    return this.options.rejoinForMs ?? REJOIN_FOR_MS_DEFAULT
+  }
+
+  /** A consumer of its own for each life: kafkajs's are not to be trusted after an error. */
+  private start(): void {
+    const { groupId, topic } = this.options
+    const consumer = this.kafka.consumer({
+      groupId,
+      sessionTimeout: this.sessionMs,
+      rebalanceTimeout: this.sessionMs,
+      heartbeatInterval: Math.floor(this.sessionMs / HEARTBEATS_PER_SESSION),
+      maxWaitTimeInMs: LOOP_MS,
+      partitionAssigners: [({ cluster }) => this.assigner(cluster)],
+      allowAutoTopicCreation: false,
+      retry: { retries: 3, initialRetryTime: 100, maxRetryTime: 1_000, restartOnFailure: async () => false },
+    })
+    this.consumer = consumer
+    this.silentTicks = 0
+    const isCurrent = (): boolean => this.consumer === consumer && !this.isOver
+    consumer.on(consumer.events.GROUP_JOIN, ({ payload }) => {
+      if (!isCurrent()) return
+      // Before its loop looks for the first time: from here on it fetches nothing.
+      consumer.pause([{ topic }])
+      this.joined(new Set(payload.memberAssignment[topic] ?? []))
+    })
+    consumer.on(consumer.events.HEARTBEAT, () => {
+      if (isCurrent()) this.sign()
+    })
+    consumer.on(consumer.events.CRASH, ({ payload }) => {
+      if (isCurrent()) this.restart(payload.error)
+    })
+    const run = async (): Promise<void> => {
+      await consumer.connect()
+      await consumer.subscribe({ topic })
+      await consumer.run({ autoCommit: false, eachBatch: async () => undefined })
+    }
+    run().catch((error: unknown) => {
+      if (isCurrent()) this.restart(error)
+    })
+  }
+
+  /** The group has answered. */
+  private sign(): void {
+    this.lastSignMs = performance.now()
+    this.silentTicks = 0
+  }
+
+  private joined(partitions: ReadonlySet<number>): void {
+    this.sign()
+    this.held = partitions
+    this.hasJoined = true
+    this.pauseMs = PAUSE_MS_MIN
+    this.giveUpMs = Infinity
+    this.options.onAssigned(partitions)
+    this.onFirstJoin()
+  }
+
+  private look(): void {
+    this.silentTicks++
+    if (this.silentTicks > SILENT_SESSIONS_MAX) this.restart(new Error('it gives no sign of life'))
+  }
+
+  private restart(cause: unknown): void {
+    const nowMs = performance.now()
+    if (this.giveUpMs === Infinity) this.giveUpMs = nowMs + this.rejoinForMs()
+    const reason = cause instanceof Error ? cause.message : String(cause)
+    if (nowMs + this.pauseMs > this.giveUpMs) {
+      this.fail(reason)
+      return
+    }
+    if (this.hasJoined)
+      this.options.log(`The membership in group ${this.options.groupId} broke: ${reason}. Joining again.`)
+    void this.drop()
+    clearTimeout(this.retryTimer)
+    this.retryTimer = setTimeout(() => {
+      this.start()
+    }, this.pauseMs)
+    this.pauseMs = Math.min(this.pauseMs * 2, PAUSE_MS_MAX)
+  }
+
+  private fail(reason: string): void {
+    const { groupId, topic } = this.options
+    this.end()
+    void this.drop()
+    const error = new LogError(
+      'kafka_unreachable',
+      `Kafka's group ${groupId} on topic ${topic} could not be joined for ${this.rejoinForMs() / 1_000} seconds: ${reason}. ` +
+        'Check that the brokers run, that the topic exists, and that this client may read it and use the group.',
+    )
+    if (this.hasJoined) this.options.onFailure(error)
+    else this.onNoJoin(error)
+  }
+
+  private end(): void {
+    this.isOver = true
+    clearInterval(this.watch)
+    clearTimeout(this.retryTimer)
+  }
+
+  /** Lets go of the consumer at hand. It may hang: nobody waits for it longer than a bound. */
+  private async drop(): Promise<void> {
+    const { consumer } = this
+    this.consumer = undefined
+    if (consumer === undefined) return
+    let timer: NodeJS.Timeout | undefined
+    const bound = new Promise<void>((resolve) => {
+      timer = setTimeout(resolve, LEAVE_MS_MAX)
+    })
+    await Promise.race([consumer.disconnect().catch(() => undefined), bound])
+    clearTimeout(timer)
+  }
+
+  private assigner(cluster: Cluster): Assigner {
+    const { topic } = this.options
+    return {
+      name: 'purser-sticky',
+      version: 1,
+      assign: async ({ members }) => {
+        const claimants = members.map(({ memberId, memberMetadata }) => ({
+          memberId,
+          held: decodeHeld(MemberMetadata.decode(memberMetadata)?.userData ?? new Uint8Array(0)),
+        }))
+        const partitions = cluster.findTopicPartitionMetadata(topic).length
+        return [...assignSticky(claimants, partitions)].map(([memberId, assigned]) => ({
+          memberId,
+          memberAssignment: MemberAssignment.encode({
+            version: 1,
+            assignment: { [topic]: [...assigned] },
+            userData: Buffer.alloc(0),
+          }),
+        }))
+      },
+      protocol: ({ topics }) => {
+        // One that was silent for longer than a session has been replaced: what it held is others' by now.
+        const isFresh = performance.now() - this.lastSignMs < this.sessionMs
+        const userData = encodeHeld(isFresh ? [...this.held] : [])
+        return { name: 'purser-sticky', metadata: MemberMetadata.encode({ version: 1, topics, userData }) }
+      },
+    }
+  }
+}
