@@ -119,7 +119,7 @@ const logFiles = (() => {
 const SNAPSHOT = '/data/s.snap'
 const snapshotBytes = (() => {
   const disk = createMemoryDisk()
-  const position = { partition: 0, sequence: 6n, epoch: 1n, chainHash: new Uint8Array(32).fill(1), nextCommandOffset: 6n, nextCommandIndex: 0, takenAtNs: 1n }
+  const position = { partition: 0, sequence: 6n, epoch: 1n, chainHash: new Uint8Array(32).fill(1), nextCommandOffset: 6n, nextCommandIndex: 0, takenAtNs: 1n, logPlace: 0n }
   writeSnapshotFile(disk, SNAPSHOT, { ...position, sections: harness.core.save() })
   return disk.files().get(SNAPSHOT)!
 })() // prettier-ignore

@@ -1,12 +1,13 @@
 /**
  * What the core thread is told and what it tells.
  *
- *   main ──recover, commands, digest, stop──▶ core thread
- *   core thread ──loaded, serving, wanted, digest, notice, failed, stopped──▶ main
+ *   main ──replay, recover, commands, digest, stop──▶ core thread
+ *   core thread ──loaded, replayed, serving, wanted, kept, digest, notice, failed, stopped──▶ main
  *
  * Order: main starts the core thread, which loads a snapshot and says how far it reaches (`loaded`); main then opens the
  * log, which must reach at least as far, and sends `recover`; the core thread replays the tail, appends its opening frame
- * and says `serving` when that is durable. From then on it asks for each batch of commands (`wanted`). What passes between
+ * and says `serving` when that is durable. The tail it reads from files by itself, or main has fed it before (`replay`,
+ * each answered by `replayed`, so that no more is under way than main allows). From then on it asks for each batch of commands (`wanted`). What passes between
  * core and log thread stands in eventlog/file/log-messages.ts.
  */
 import type { MessagePort } from 'node:worker_threads'
@@ -45,10 +46,21 @@ export const STATUS = {
 export const STATUS_WORDS = 7
 
 /** Main thread → core thread. */
-export type MainToCore = Recover | FromThenOn
+export type MainToCore = ReplayFrame | Recover | FromThenOn
+
+/** The next accepted frame behind the snapshot, or behind the one fed before. */
+export interface ReplayFrame {
+  readonly kind: 'replay'
+  readonly hash: Uint8Array
+  readonly count: number
+  /** In memory of its own, in the transfer list; it begins at a multiple of 8 bytes. */
+  readonly payload: Uint8Array
+}
 
 export interface Recover {
   readonly kind: 'recover'
+  /** Where the tail behind the snapshot comes from: the data folder's own log, or what was fed. */
+  readonly tail: 'files' | 'fed'
   /** Where the log ends. */
   readonly head: LogHead
   readonly slabs: SlabShare
@@ -69,6 +81,10 @@ export type CoreToMain =
   | { readonly kind: 'serving'; readonly epoch: bigint; readonly replayed: Replayed }
   /** One more batch of commands is wanted. */
   | { readonly kind: 'wanted' }
+  /** A fed frame is applied. */
+  | { readonly kind: 'replayed' }
+  /** A snapshot is durable in the data folder. */
+  | { readonly kind: 'kept'; readonly sequence: bigint }
   | DigestAnswer
   /** A line for the operator. */
   | { readonly kind: 'notice'; readonly line: string }
@@ -83,6 +99,8 @@ export interface LoadedSnapshot {
   readonly file: string | undefined
   /** 0 if there is none. */
   readonly sequence: bigint
+  /** The frame that it was taken behind; undefined if there is no snapshot. */
+  readonly anchor: { readonly place: bigint; readonly hash: Uint8Array } | undefined
   readonly passedOver: readonly PassedOver[]
 }
 

@@ -11,12 +11,13 @@ import {
   type CoreThreadStart,
   type CoreToMain,
   type FromThenOn,
+  type LoadedSnapshot,
   type MainToCore,
   type Recover,
 } from './core-messages.ts'
 import { CoreServer, newestSnapshotIn, type CoreServerPorts } from './core-server.ts'
 import type { Slab } from './loop.ts'
-import { loadState, replayTail, type LoadedState, type Replayed } from './recovery.ts'
+import { FedTail, loadState, replayTail, type LoadedState, type Replayed } from './recovery.ts'
 import { digestInThread, saveInThread } from './snapshot-jobs.ts'
 import { removeUnfinishedSnapshots } from './snapshot.ts'
 
@@ -28,23 +29,24 @@ class Service {
   private readonly state: LoadedState
   private readonly status: BigInt64Array
   private readonly replayed: Replayed
+  private keptSequence: bigint
   private readonly server: CoreServer
   private timer: NodeJS.Timeout | undefined
 
-  constructor(main: MessagePort, start: CoreThreadStart, state: LoadedState, recover: Recover) {
+  constructor(
+    main: MessagePort,
+    start: CoreThreadStart,
+    state: LoadedState,
+    recover: Recover,
+    replayed: Replayed,
+  ) {
     this.main = main
     this.log = recover.logPort
     this.start = start
     this.state = state
     this.status = new BigInt64Array(start.status)
-    this.replayed = replayTail(
-      nodeDisk,
-      start.dataDir,
-      start.core.partition,
-      state,
-      recover.head,
-      readFramesAhead,
-    )
+    this.replayed = replayed
+    this.keptSequence = state.snapshot?.position.sequence ?? 0n
     this.server = new CoreServer(
       {
         partition: start.core.partition,
@@ -86,6 +88,9 @@ class Service {
     this.status[STATUS.snapshotBytes] = BigInt(newest?.fileBytes ?? 0)
     this.status[STATUS.snapshotDurationMs] = BigInt(newest?.durationMs ?? -1)
     this.status[STATUS.snapshotUnderWay] = this.server.isSnapshotUnderWay() ? 1n : 0n
+    if (newest === undefined || newest.sequence === this.keptSequence) return
+    this.keptSequence = newest.sequence
+    this.tell({ kind: 'kept', sequence: newest.sequence })
   }
 
   private tell(message: CoreToMain): void {
@@ -128,19 +133,36 @@ class Service {
   }
 }
 
+function anchorOf({ snapshot }: LoadedState): LoadedSnapshot['anchor'] {
+  if (snapshot === undefined) return undefined
+  const { logPlace: place, chainHash: hash } = snapshot.position
+  return { place, hash }
+}
+
 function run(main: MessagePort, start: CoreThreadStart): void {
   const tell = (message: CoreToMain): void => main.postMessage(message)
   let service: Service | undefined
   const unremoved = removeUnfinishedSnapshots(nodeDisk, start.dataDir, start.core.partition)
   if (unremoved !== undefined) tell({ kind: 'notice', line: unremoved })
   const state = loadState(nodeDisk, start.dataDir, start.core)
+  const fed = new FedTail(state)
   main.on('message', (message: MainToCore) => {
+    if (message.kind === 'replay') {
+      fed.apply(message)
+      tell({ kind: 'replayed' })
+      return
+    }
     if (message.kind !== 'recover') {
       service!.onMain(message)
       return
     }
     try {
-      service = new Service(main, start, state, message)
+      const { head, tail } = message
+      const replayed =
+        tail === 'fed'
+          ? fed.end(head)
+          : replayTail(nodeDisk, start.dataDir, start.core.partition, state, head, readFramesAhead)
+      service = new Service(main, start, state, message, replayed)
     } catch (error) {
       if (!(error instanceof LogError)) throw error
       tell({ kind: 'failed', code: error.code, message: error.message })
@@ -150,6 +172,7 @@ function run(main: MessagePort, start: CoreThreadStart): void {
     kind: 'loaded',
     file: state.snapshot?.file,
     sequence: state.snapshot?.position.sequence ?? 0n,
+    anchor: anchorOf(state),
     passedOver: state.passedOver,
   })
 }

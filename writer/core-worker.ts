@@ -4,7 +4,8 @@ import { LogError } from '../eventlog/errors.ts'
 import type { SlabShare } from '../eventlog/file/slabs.ts'
 import type { LogHead } from '../eventlog/ports.ts'
 import { runtimeEntry } from '../eventlog/runtime-entry.ts'
-import type { CoreThreadStart, CoreToMain, MainToCore } from './core-messages.ts'
+import type { Frame } from '../schemas/frames.ts'
+import type { CoreThreadStart, CoreToMain, MainToCore, Recover } from './core-messages.ts'
 
 /** The core thread broke down: broken logic, or no memory. What was acknowledged is in the log. */
 export class WriterBrokenError extends Error {
@@ -25,9 +26,14 @@ export interface CoreListeners {
   readonly wanted: () => void
   /** A line for the operator. */
   readonly notice: (line: string) => void
+  /** A snapshot is durable in the data folder. */
+  readonly kept?: (sequence: bigint) => void
   /** Called once, if the thread stops by itself. */
   readonly failed: (error: Error) => void
 }
+
+/** Frames on their way to the core while it replays: one is applied while the next ones come. */
+const FRAMES_FED_MAX = 4
 
 type Answer<Kind extends CoreToMain['kind']> = Extract<CoreToMain, { kind: Kind }>
 
@@ -44,6 +50,8 @@ export class CoreWorker {
   private failure: Error | undefined
   private isEnding = false
   private digests = 0
+  /** Frames sent for replay and not yet applied. */
+  private framesFed = 0
 
   /** Starts the thread: it loads the newest usable snapshot and waits. */
   constructor(start: CoreThreadStart, listeners: CoreListeners) {
@@ -63,9 +71,29 @@ export class CoreWorker {
     return this.answer('loaded')
   }
 
-  /** Has the core replay the log up to `head`; returns when its opening frame is durable. */
-  recover(head: LogHead, slabs: SlabShare, logPort: MessagePort): Promise<Answer<'serving'>> {
-    this.tell({ kind: 'recover', head, slabs, logPort }, [logPort])
+  /**
+   * Feeds the core the next frame behind its snapshot. Returns when there is room for another one: so a log of any length
+   * passes through bounded memory. Rejects if the core breaks down.
+   */
+  async replay(frame: Pick<Frame, 'hash' | 'count' | 'payload'>): Promise<void> {
+    const { count } = frame
+    // Memory of its own, whatever the frame's is part of.
+    const payload = new Uint8Array(frame.payload)
+    this.tell({ kind: 'replay', hash: new Uint8Array(frame.hash), count, payload }, [payload.buffer])
+    this.framesFed++
+    while (this.framesFed > FRAMES_FED_MAX) await this.answer('replayed')
+  }
+
+  /**
+   * Has the core replay the log up to `head`, from files or as it was fed; returns when its opening frame is durable.
+   */
+  recover(
+    head: LogHead,
+    slabs: SlabShare,
+    logPort: MessagePort,
+    tail: Recover['tail'] = 'files',
+  ): Promise<Answer<'serving'>> {
+    this.tell({ kind: 'recover', tail, head, slabs, logPort }, [logPort])
     return this.answer('serving')
   }
 
@@ -96,7 +124,7 @@ export class CoreWorker {
     await this.worker.terminate()
   }
 
-  private tell(message: MainToCore, transferList: readonly MessagePort[] = []): void {
+  private tell(message: MainToCore, transferList: readonly (ArrayBuffer | MessagePort)[] = []): void {
     this.worker.postMessage(message, transferList)
   }
 
@@ -107,6 +135,13 @@ export class CoreWorker {
         return
       case 'notice':
         this.listeners.notice(message.line)
+        return
+      case 'kept':
+        this.listeners.kept?.(message.sequence)
+        return
+      case 'replayed':
+        this.framesFed--
+        this.answered('replayed', message)
         return
       case 'failed':
         this.fail(new LogError(message.code, message.message))

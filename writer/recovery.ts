@@ -4,7 +4,7 @@ import type { ReadFrames } from '../eventlog/file/read-ahead.ts'
 import { readFramesSync } from '../eventlog/file/reader.ts'
 import { LogRegressedError } from '../eventlog/errors.ts'
 import type { LogHead } from '../eventlog/ports.ts'
-import { sameBytes, type Frame } from '../schemas/frames.ts'
+import { HASH_BYTES, sameBytes, type Frame } from '../schemas/frames.ts'
 import { createCore, loadCore, type CoreOptions, type WalletCore } from './core/core.ts'
 import { loadNewestSnapshot, type PassedOver } from './snapshot.ts'
 import type { SnapshotPosition } from './snapshot-format.ts'
@@ -60,6 +60,37 @@ export function replayTail(
   }
   const { frames, events } = applyFrames(core, reading)
   return { frames, events }
+}
+
+/**
+ * The tail behind a loaded state, as somebody else reads it and hands it over frame by frame. Whoever reads has judged each
+ * frame by the reader rule, from the snapshot's own frame on.
+ */
+export class FedTail {
+  private readonly core: WalletCore
+  private hash: Uint8Array
+  private frames = 0
+  private events = 0n
+
+  constructor({ core, snapshot }: LoadedState) {
+    this.core = core
+    this.hash = snapshot?.position.chainHash ?? new Uint8Array(HASH_BYTES)
+  }
+
+  /** Applies the next frame. Throws CoreBrokenError if its events contradict the state. */
+  apply({ hash, count, payload }: Pick<Frame, 'hash' | 'count' | 'payload'>): void {
+    if (count > 0) this.core.apply(payload)
+    this.hash = hash
+    this.frames++
+    this.events += BigInt(count)
+  }
+
+  /** Nothing more comes: the state stands behind `head`, or what was fed was not this log. */
+  end(head: LogHead): Replayed {
+    if (this.core.sequence() !== head.sequence || !sameBytes(this.hash, head.hash))
+      throw new Error(`the state stands at sequence ${this.core.sequence()}, the log at ${head.sequence}`)
+    return { frames: this.frames, events: this.events }
+  }
 }
 
 /**

@@ -21,6 +21,7 @@ function save(): void {
     nextCommandOffset: harness.core.sequence(),
     nextCommandIndex: 0,
     takenAtNs: 1n,
+    logPlace: 0n,
     sections: harness.core.save(),
   })
 }

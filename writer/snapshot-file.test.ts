@@ -14,6 +14,7 @@ const position = {
   nextCommandOffset: 0x0506n,
   nextCommandIndex: 7,
   takenAtNs: 1_780_000_000_123_456_789n,
+  logPlace: 2n ** 40n + 7n,
 }
 
 function written(snapshot: Snapshot): Uint8Array {
@@ -45,7 +46,7 @@ describe('a snapshot file', () => {
       '06050000000000004001000000000000',
       '000102030405060708090a0b0c0d0e0f',
       '101112131415161718191a1b1c1d1e1f',
-      '15cd8dbb91d4b3180000000000000000',
+      '15cd8dbb91d4b3180700000000010000',
     ])
     expect(bytes.subarray(96, 176).toString('latin1').replace(/\0+/g, '·')).toBe('core·\x03·none·')
     // Table to 176, first section from 192 on, both hashes behind 256.

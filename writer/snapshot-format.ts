@@ -3,7 +3,8 @@
  *
  *   0 magic "PRSN" · 4 format version u16 · 6 partition u16 · 8 sections u32 · 12 next command index u32
  *  16 sequence u64 · 24 epoch u64 · 32 next command offset u64 · 40 file length u64
- *  48 hash of the chain's last frame, 32 bytes · 80 taken at u64, nanoseconds since 1970 · 88 zero to 96
+ *  48 hash of the chain's last frame, 32 bytes · 80 taken at u64, nanoseconds since 1970
+ *  88 where that frame stands in the log’s storage u64, 0: unknown
  *  96 for each section: name (ASCII, zero-padded to 32 bytes), length u64
  *     each section from the next multiple of 64 bytes on, zeros between and behind up to the next multiple: the body
  *     SHA-256, 32 bytes each, of the body's chunks: of every 1 MiB from byte 0 on, the last one shorter
@@ -39,6 +40,8 @@ export interface SnapshotPosition {
   readonly nextCommandIndex: number
   /** Wall time when the state was what it says, nanoseconds since 1970. */
   readonly takenAtNs: bigint
+  /** Where in the log's storage the last frame stands, so that a reader begins there: in Kafka its record's offset; 0: unknown. */
+  readonly logPlace: bigint
 }
 
 /** A section and the byte of the file at which it begins. */
@@ -86,6 +89,7 @@ export function encodeSnapshotHead(position: SnapshotPosition, layout: SnapshotL
   view.setBigUint64(40, BigInt(layout.fileBytes), true)
   head.set(position.chainHash, 48)
   view.setBigUint64(80, position.takenAtNs, true)
+  view.setBigUint64(88, position.logPlace, true)
   sections.forEach(({ name, length }, index) => {
     const at = SNAPSHOT_HEADER_BYTES + index * TABLE_ENTRY_BYTES
     head.set(
@@ -134,6 +138,7 @@ export function decodeSnapshotHeader(
       nextCommandOffset: view.getBigUint64(32, true),
       nextCommandIndex: view.getUint32(12, true),
       takenAtNs: view.getBigUint64(80, true),
+      logPlace: view.getBigUint64(88, true),
     },
     tableBytes,
   }

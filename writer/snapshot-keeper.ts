@@ -189,6 +189,7 @@ export class SnapshotKeeper {
       nextCommandOffset: receipt.nextCommandOffset,
       nextCommandIndex: receipt.nextCommandIndex,
       takenAtNs: saving.takenAtNs,
+      logPlace: receipt.place,
     }
     saving.sink = this.ports.begin(position, saving.copy.sections, {
       room: () => {

@@ -72,6 +72,8 @@ export interface FrameReceipt {
   readonly hash: Uint8Array
   readonly nextCommandOffset: bigint
   readonly nextCommandIndex: number
+  /** Where it stands in storage, if a reader can begin there again: in Kafka its record's offset; in files 0. */
+  readonly place: bigint
 }
 
 /** Why the log thread stopped for ever. The process has to end: what is on disk is known again only after a restart. */

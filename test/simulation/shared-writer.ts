@@ -232,6 +232,7 @@ export class SharedWriter implements Door {
       hash: frame.hash.slice(),
       nextCommandOffset: frame.nextCommandOffset,
       nextCommandIndex: frame.nextCommandIndex,
+      place: BigInt(this.read),
     })
   }
 
