@@ -8,6 +8,7 @@ import { addId } from './commands/id.ts'
 import { addImport } from './commands/import.ts'
 import { addProjections } from './commands/projections.ts'
 import { addStart } from './commands/start.ts'
+import { addStatus } from './commands/status.ts'
 import { addTopics } from './commands/topics.ts'
 import { isDebugging } from './config.ts'
 import { createOutput } from './output.ts'
@@ -20,6 +21,7 @@ const COMMANDS: readonly AddCommand[] = [
   addAudit,
   addArchive,
   addProjections,
+  addStatus,
   addTopics,
   addId,
 ]

@@ -108,6 +108,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     projections,
     feed,
     isDraining: () => admission.draining,
+    clock,
   })
   const release = async (): Promise<void> => {
     sockets.stop()

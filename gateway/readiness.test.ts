@@ -1,4 +1,5 @@
 import { afterEach, expect, test, vi } from 'vitest'
+import type { SnapshotStatus } from '../writer/writer.ts'
 import { createReadiness } from './readiness.ts'
 
 afterEach(() => {
@@ -13,10 +14,44 @@ test('views that are gone are told of within a second or so, though the wall clo
     projections: { status: () => [] } as never,
     feed: { failure: () => undefined } as never,
     isDraining: () => false,
+    clock: () => 0n,
   })
-  expect(await ready()).toEqual({ ready: true, reasons: [] })
+  expect(await ready()).toEqual({ ready: true, reasons: [], writers: [] })
   vi.useFakeTimers({ toFake: ['Date'], now: Date.now() - 3_600_000 })
   isThere = false
   await new Promise((resolve) => setTimeout(resolve, 1_100))
-  expect(await ready()).toEqual({ ready: false, reasons: ['The views cannot be read just now.'] })
+  expect(await ready()).toMatchObject({
+    ready: false,
+    reasons: ['The views cannot be read just now.'],
+  })
+})
+
+test.each<[string, SnapshotStatus, object]>([
+  ['none yet', { newest: undefined, isUnderWay: true }, { snapshot: null, snapshotUnderWay: true }],
+  [
+    'one of an earlier run',
+    {
+      newest: { sequence: 2n ** 60n, takenAtNs: 1_000_000_000n, bytes: 4_096, durationMs: undefined },
+      isUnderWay: false,
+    },
+    {
+      snapshot: { sequence: '1152921504606846976', ageSeconds: 6, bytes: 4_096, durationMs: null },
+      snapshotUnderWay: false,
+    },
+  ],
+  [
+    'one from before the clock was set back',
+    { newest: { sequence: 7n, takenAtNs: 9_000_000_000n, bytes: 1, durationMs: 3 }, isUnderWay: false },
+    { snapshot: { sequence: '7', ageSeconds: 0, bytes: 1, durationMs: 3 }, snapshotUnderWay: false },
+  ],
+])('age and size of the newest snapshot are told, partition by partition: %s', async (_, snapshot, told) => {
+  const ready = createReadiness({
+    writers: [{ queue: { partition: 3 }, status: () => ({ state: 'ready', snapshot }) } as never],
+    store: { ping: async () => true } as never,
+    projections: { status: () => [] } as never,
+    feed: { failure: () => undefined } as never,
+    isDraining: () => false,
+    clock: () => 7_900_000_000n,
+  })
+  expect((await ready()).writers).toEqual([{ partition: 3, state: 'ready', ...told }])
 })

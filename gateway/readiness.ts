@@ -1,17 +1,40 @@
 /** Whether commands are taken and views are read, and if not, why. */
 import type { Projections } from '../projectors/status.ts'
 import type { ViewStore } from '../projectors/view-store.ts'
-import type { Writer } from '../writer/writer.ts'
+import type { Writer, WriterStatus } from '../writer/writer.ts'
 import type { Feed } from './feed.ts'
 
 export interface Readiness {
   readonly ready: boolean
   /** For people: what is missing. */
   readonly reasons: readonly string[]
+  /** One per partition, in the order of their numbers. */
+  readonly writers: readonly WriterReadiness[]
+}
+
+export interface WriterReadiness {
+  readonly partition: number
+  readonly state: WriterStatus['state']
+  /** The newest snapshot that a start can use; null: it would replay the log from its first event. */
+  readonly snapshot: SnapshotReadiness | null
+  /** True while another snapshot is made. */
+  readonly snapshotUnderWay: boolean
+}
+
+export interface SnapshotReadiness {
+  /** Sequence of the last event in it, in decimal. */
+  readonly sequence: string
+  /** Whole seconds since the state that it holds, by the wall clock. */
+  readonly ageSeconds: number
+  /** Size of its file. */
+  readonly bytes: number
+  /** How long it took to make; null if an earlier run made it. */
+  readonly durationMs: number | null
 }
 
 /** How long an answer about the store stands, so that probes cost it nothing. */
 const PING_FRESH_MS = 1_000
+const NS_PER_SECOND = 1_000_000_000n
 
 export function createReadiness(parts: {
   readonly writers: readonly Writer[]
@@ -19,6 +42,8 @@ export function createReadiness(parts: {
   readonly projections: Projections
   readonly feed: Feed
   readonly isDraining: () => boolean
+  /** Nanoseconds since 1970. */
+  readonly clock: () => bigint
 }): () => Promise<Readiness> {
   let asked: { readonly atMs: number; readonly answer: Promise<boolean> } | undefined
   const storeAnswers = (): Promise<boolean> => {
@@ -42,6 +67,27 @@ export function createReadiness(parts: {
       if (state === 'stopped')
         reasons.push(`The projection ${name} has stopped: ${failure ?? 'no reason given'}.`)
     if (!(await storeAnswers())) reasons.push('The views cannot be read just now.')
-    return { ready: reasons.length === 0, reasons }
+    const writers = parts.writers.map((writer) => readinessOf(writer, parts.clock()))
+    return { ready: reasons.length === 0, reasons, writers }
+  }
+}
+
+function readinessOf(writer: Writer, nowNs: bigint): WriterReadiness {
+  const { state, snapshot } = writer.status()
+  const { newest, isUnderWay } = snapshot
+  return {
+    partition: writer.queue.partition,
+    state,
+    snapshot:
+      newest === undefined
+        ? null
+        : {
+            sequence: String(newest.sequence),
+            // A clock that was set back makes nothing younger than new.
+            ageSeconds: Math.max(0, Number((nowNs - newest.takenAtNs) / NS_PER_SECOND)),
+            bytes: newest.bytes,
+            durationMs: newest.durationMs ?? null,
+          },
+    snapshotUnderWay: isUnderWay,
   }
 }

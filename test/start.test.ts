@@ -27,11 +27,24 @@ describe('a platform in a process of its own', () => {
       const views = onlyJson((await purser('projections', '--data', folder, '--json')).stdout)
       expect(views).toMatchObject({ ok: true, url: first.url })
 
+      const young = onlyJson((await purser('status', '--data', folder, '--json')).stdout)
+      expect(young).toMatchObject({ ok: true, url: first.url, writers: [{ partition: 0, snapshot: null }] })
+
       const stopped = await first.stop()
       expect(stopped.exitCode).toBe(0)
       onlyJson(stopped.stdout)
 
       const again = await startServer(folder)
+      const status = await purser('status', '--url', again.url, '--json')
+      expect(status.exitCode).toBe(0)
+      const { writers } = onlyJson(status.stdout) as {
+        writers: { state: string; snapshot: Record<string, number | string> }[]
+      }
+      expect(writers).toMatchObject([{ state: 'ready', snapshot: { durationMs: null } }])
+      const { sequence, ageSeconds, bytes } = writers[0]!.snapshot
+      expect(Number(sequence)).toBeGreaterThan(0)
+      expect(ageSeconds).toBeLessThan(60)
+      expect(bytes).toBeGreaterThan(0)
       expect(await graphql(again.url, ACCOUNT, { id })).toEqual({ account: { owner: 'me' } })
       await again.stop()
     }))

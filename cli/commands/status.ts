@@ -1,0 +1,88 @@
+/** `purser status`: whether a running platform takes commands and reads views, and how old its newest snapshots are. */
+import { z } from 'zod'
+import { CommandFailure } from '../failure.ts'
+import { addJson, addSettings, type GivenOptions } from '../options.ts'
+import type { Output } from '../output.ts'
+import { findRunning } from '../target.ts'
+import type { AddCommand } from './command.ts'
+
+const ANSWER_MS_MAX = 10_000
+
+/** What `/readyz` of the platform answers. */
+const answerSchema = z.object({
+  ready: z.boolean(),
+  reasons: z.array(z.string()),
+  writers: z.array(
+    z.object({
+      partition: z.number(),
+      state: z.string(),
+      snapshot: z
+        .object({
+          sequence: z.string(),
+          ageSeconds: z.number(),
+          bytes: z.number(),
+          durationMs: z.number().nullable(),
+        })
+        .nullable(),
+      snapshotUnderWay: z.boolean(),
+    }),
+  ),
+})
+type Status = z.infer<typeof answerSchema>
+
+export const addStatus: AddCommand = (program, run) => {
+  const command = program
+    .command('status')
+    .description(
+      'whether a running platform is ready, and how old its newest snapshots are; exit code 0 if it is',
+    )
+    .option('--url <URL>', 'the platform; default: the one that runs on the data folder')
+  addSettings(command, ['data'])
+  addJson(command).action((options: GivenOptions) => run(options, (output) => show(options, output)))
+}
+
+async function show(options: GivenOptions, output: Output): Promise<void> {
+  const url = findRunning(options)
+  if (url === undefined)
+    throw new CommandFailure(
+      'not_running',
+      'No platform runs on this data folder. Start one, or name it with --url.',
+    )
+  const status = await ask(url)
+  const lines = [
+    status.ready ? `ready at ${url}` : `not ready at ${url}`,
+    ...status.reasons,
+    ...status.writers.map(describe),
+  ]
+  output.answer({ ok: status.ready, url, ...status }, lines.join('\n'))
+  if (!status.ready) process.exitCode = 1
+}
+
+async function ask(url: string): Promise<Status> {
+  let answer: unknown
+  try {
+    const response = await fetch(`${url}/readyz`, { signal: AbortSignal.timeout(ANSWER_MS_MAX) })
+    answer = await response.json()
+  } catch (error) {
+    const cause = error instanceof Error && error.cause instanceof Error ? error.cause.message : String(error)
+    throw new CommandFailure(
+      'platform_unavailable',
+      `No platform answers at ${url}: ${cause}. Is it running?`,
+    )
+  }
+  const status = answerSchema.safeParse(answer)
+  if (status.success) return status.data
+  throw new CommandFailure(
+    'platform_unavailable',
+    `What answers at ${url} is no platform of this version. Check --url, and that both sides are of one version.`,
+  )
+}
+
+function describe({ partition, state, snapshot, snapshotUnderWay }: Status['writers'][number]): string {
+  const next = snapshotUnderWay ? ', another one under way' : ''
+  const newest =
+    snapshot === null
+      ? 'no snapshot yet'
+      : `snapshot at ${snapshot.sequence}, ${snapshot.ageSeconds} s old, ${snapshot.bytes} bytes`
+  return `partition ${partition}  ${state}  ${newest}${next}`
+}
