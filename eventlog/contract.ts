@@ -163,10 +163,14 @@ export function describeEventLog(name: string, open: () => Promise<LogUnderTest>
       const { under } = await filled([1, 1])
       expect(await collect(under.log.tail(1n, AbortSignal.abort()))).toEqual([])
       const waiting = new AbortController()
-      const ended = collect(under.log.tail(1n, waiting.signal))
-      await pause()
+      let seen = 0
+      const ended = (async () => {
+        for await (const _frame of under.log.tail(1n, waiting.signal)) seen++
+      })()
+      await until(() => seen === 2)
       waiting.abort()
-      expect(await ended).toHaveLength(2)
+      await ended
+      expect(seen).toBe(2)
       const reading = new AbortController()
       let got = 0
       for await (const _frame of under.log.tail(1n, reading.signal)) {

@@ -56,6 +56,11 @@ export function lastSequence(frame: FrameHeader): bigint {
   return frame.firstSequence + BigInt(frame.count) - 1n
 }
 
+/** True if the frame holds `sequence` or stands behind it: what a reader from `sequence` on gets. */
+export function holdsOrFollows(frame: FrameHeader, sequence: bigint): boolean {
+  return frame.firstSequence >= sequence || frame.firstSequence + BigInt(frame.count) > sequence
+}
+
 /**
  * Writes header, CRC and hash in front of a payload that already stands at `bytes[136…]`.
  * @returns the frame's hash

@@ -1,5 +1,5 @@
 /** Reading frames off the segment files: verified, in order, from any sequence; blocking or not, by one set of rules. */
-import { sameBytes, type Frame, type FrameHeader } from '../../schemas/frames.ts'
+import { holdsOrFollows, sameBytes, type Frame } from '../../schemas/frames.ts'
 import { LogCorruptError, LogRegressedError } from '../errors.ts'
 import type { LogHead } from '../ports.ts'
 import { createReaderRule, emptyHead, type ReaderRule } from '../reader-rule.ts'
@@ -7,11 +7,6 @@ import { readUpTo, type Disk, type DiskFile } from './disk.ts'
 import { openPlace, placesFrom } from './places.ts'
 import { BLOCK_BYTES, decodeSegmentHeader } from './segments.ts'
 import { unitsLater, unitsSync, type ReadBytes, type ScanEnd, type Unit } from './units.ts'
-
-/** True if the frame holds `sequence` or stands behind it: what a reader from `sequence` on gets. */
-export function holdsOrFollows(frame: FrameHeader, sequence: bigint): boolean {
-  return frame.firstSequence >= sequence || frame.firstSequence + BigInt(frame.count) > sequence
-}
 
 /**
  * Frames from the one that holds `fromSequence` (or the next behind it) to the end of the files, for threads that may

@@ -50,6 +50,20 @@ export class KafkaOffsetError extends LogError {
   }
 }
 
+/** A record of the events topic holds no whole frame. It is neither skipped nor repaired. */
+export class TopicCorruptError extends LogError {
+  override name = 'TopicCorruptError'
+  readonly offset: bigint
+  constructor({ topic, partition }: TopicPartition, offset: bigint, sequence: bigint, reason: string) {
+    super(
+      'log_corrupt',
+      `The log is corrupt at sequence ${sequence}, offset ${offset} of partition ${partition} of ${topic}: ${reason}. ` +
+        'Nothing was skipped. Only writers may have the right to write to this topic: find out who wrote that record.',
+    )
+    this.offset = offset
+  }
+}
+
 /** Offsets that a partition holds: from `first` to before `end`. */
 export interface TopicBounds {
   readonly first: bigint

@@ -1,6 +1,6 @@
 /**
  * Reads one partition of a topic from an offset, without a consumer group: what is read is decided by who reads, so there
- * is no rebalance, no heartbeat and no consumer that dies in silence (docs/decisions/0013-reading-kafka-without-a-group.md).
+ * is no rebalance, no heartbeat and no consumer that dies in silence (docs/decisions/0014-reading-kafka-without-a-group.md).
  */
 import type { Broker } from './client.ts'
 import { isOffsetOutOfRange, KafkaOffsetError, type TopicBounds } from './errors.ts'

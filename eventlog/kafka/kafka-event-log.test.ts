@@ -1,0 +1,196 @@
+import type { Producer } from 'kafkajs'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { createDeployments, withKafka } from '../../test/support/kafka.ts'
+import type { Frame } from '../../schemas/frames.ts'
+import { describeEventLog } from '../contract.ts'
+import { chainAfter, emptyChain } from '../file/segments.ts'
+import { nextFrame } from '../testing.ts'
+import { createKafka, createProducer } from './client.ts'
+import { openKafkaEventLog } from './kafka-event-log.ts'
+import { PlaceIndex } from './place-index.ts'
+import { encodeFrameRecord } from './record.ts'
+import { topicNames, type KafkaSettings } from './settings.ts'
+import { openKafkaLogUnderTest, sendRecords, type KafkaLogUnderTest } from './testing.ts'
+
+const PARTITION = 2
+const quiet = (): void => undefined
+
+await withKafka('the event log on Kafka', (kafka) => {
+  let producer: Producer
+  const deployments: KafkaSettings[] = []
+  const producerOn = createProducer(createKafka({ brokers: kafka.brokers, clientId: 'purser-tests', topicPrefix: '' }, quiet)) // prettier-ignore
+  beforeAll(async () => {
+    producer = producerOn
+    await producer.connect()
+  })
+  afterAll(() => producer.disconnect())
+
+  /** A new, empty topic; many are made at a time. */
+  async function fresh(): Promise<KafkaSettings> {
+    if (deployments.length === 0)
+      deployments.push(...(await createDeployments(kafka.brokers, PARTITION + 1, 25)))
+    return deployments.pop()!
+  }
+  const open = async (more: { windowBytesMax?: number; sparse?: number; isAnchored?: boolean }) => {
+    const { sparse, ...others } = more
+    return openKafkaLogUnderTest({
+      settings: await fresh(),
+      partition: PARTITION,
+      producer,
+      chain: emptyChain(PARTITION),
+      log: quiet,
+      ...others,
+      ...(sparse === undefined ? {} : { placeIndex: new PlaceIndex(sparse, 1) }),
+    })
+  }
+
+  describeEventLog('a log on Kafka', () => open({}))
+  describeEventLog('a log on Kafka whose window holds one frame', () => open({ windowBytesMax: 1 }))
+  describeEventLog('a log on Kafka that is opened again at a place, its window a few frames', () =>
+    open({ windowBytesMax: 8_000, sparse: 4, isAnchored: true }),
+  )
+
+  describe('a log on Kafka', () => {
+    const frames = (count: number): Frame[] => {
+      let chain = emptyChain(PARTITION)
+      return Array.from({ length: count }, (_, index) => {
+        const frame = nextFrame(chain, 1 + (index % 2), 700)
+        chain = chainAfter(frame)
+        return frame
+      })
+    }
+    const record = (frame: Frame): Buffer => encodeFrameRecord(frame.bytes)
+
+    it('tells of each frame behind the anchor that is there, waits for each, and skips what is void', async () => {
+      const settings = await fresh()
+      const { events } = topicNames(settings)
+      const [first, second, third] = frames(3) as [Frame, Frame, Frame]
+      const stranger = nextFrame(chainAfter(first), 3, 700)
+      const values = [first, second, first, stranger, second, third].map(record)
+      await sendRecords(producer, events, PARTITION, values)
+      const told: string[] = []
+      const voids: string[] = []
+      let isBusy = false
+      const options = {
+        settings,
+        partition: PARTITION,
+        log: quiet,
+        onCatchUp: async (frame: Frame, place: bigint) => {
+          expect(isBusy).toBe(false)
+          isBusy = true
+          await new Promise((resolve) => setTimeout(resolve, 2))
+          isBusy = false
+          told.push(`${frame.firstSequence}@${place}`)
+        },
+        onVoid: (frame: Frame, place: bigint, reason: string) => {
+          voids.push(`${frame.firstSequence}@${place} ${reason}`)
+        },
+      }
+      const whole = await openKafkaEventLog(options)
+      expect(told.splice(0)).toEqual(['1@0', '2@1', '4@5'])
+      expect(voids.splice(0)).toEqual(['1@2 sequence', '2@3 sequence', '2@4 sequence'])
+      expect(whole.voids()).toBe(3)
+      expect(whole.head().sequence).toBe(4n)
+      whole.close()
+      const anchored = await openKafkaEventLog({ ...options, anchor: { place: 1n, hash: second.hash } })
+      expect(told).toEqual(['4@5'])
+      // What stands before the anchor is read from the topic's beginning.
+      const places: (bigint | undefined)[] = []
+      for await (const frame of anchored.read(1n)) places.push(anchored.placeOf(frame))
+      expect(places).toEqual([0n, 1n, 5n])
+      anchored.close()
+    })
+
+    it('an anchor that is another frame, no frame or beyond the end is refused', async () => {
+      const settings = await fresh()
+      const { events } = topicNames(settings)
+      const [first, second] = frames(2) as [Frame, Frame]
+      await sendRecords(producer, events, PARTITION, [record(first), record(second), Buffer.from('poison')])
+      const at = (place: bigint, hash: Uint8Array) =>
+        openKafkaEventLog({ settings, partition: PARTITION, log: quiet, anchor: { place, hash } })
+      await expect(at(1n, first.hash)).rejects.toMatchObject({ code: 'log_regressed' })
+      await expect(at(2n, first.hash)).rejects.toMatchObject({ code: 'log_regressed' })
+      await expect(at(9n, first.hash)).rejects.toMatchObject({ code: 'log_regressed' })
+    })
+
+    it('stops loudly at a record that is no frame, at its opening and later, and names topic, partition and offset', async () => {
+      const settings = await fresh()
+      const { events } = topicNames(settings)
+      const [first, second] = frames(2) as [Frame, Frame]
+      await sendRecords(producer, events, PARTITION, [record(first)])
+      const log = await openKafkaEventLog({ settings, partition: PARTITION, log: quiet })
+      const failed = new Promise((resolve) => {
+        log.onFailure(resolve)
+      })
+      const seen: bigint[] = []
+      const tailing = (async () => {
+        for await (const frame of log.tail(1n, new AbortController().signal)) seen.push(frame.firstSequence)
+      })()
+      const damaged = Buffer.from(record(second))
+      damaged[damaged.length - 1]! ^= 1
+      await sendRecords(producer, events, PARTITION, [damaged, record(second)])
+      const corrupt = {
+        code: 'log_corrupt',
+        message: expect.stringContaining(
+          `The log is corrupt at sequence 2, offset 1 of partition 2 of ${events}`,
+        ) as string,
+      }
+      await expect(tailing).rejects.toMatchObject(corrupt)
+      expect(await failed).toMatchObject(corrupt)
+      // What had been accepted stays readable; nothing behind the poison is.
+      expect(seen).toEqual([1n])
+      expect(log.head().sequence).toBe(1n)
+      log.close()
+      await expect(openKafkaEventLog({ settings, partition: PARTITION, log: quiet })).rejects.toMatchObject(
+        corrupt,
+      )
+    })
+
+    it('a record without a value is no frame either', async () => {
+      const settings = await fresh()
+      await producer.send({
+        topic: topicNames(settings).events,
+        messages: [{ value: null, partition: PARTITION }],
+      })
+      await expect(openKafkaEventLog({ settings, partition: PARTITION, log: quiet })).rejects.toMatchObject({
+        code: 'log_corrupt',
+        message: expect.stringContaining('only 0 bytes') as string,
+      })
+    })
+
+    it('what fails while the log is caught up fails its opening', async () => {
+      const settings = await fresh()
+      await sendRecords(producer, topicNames(settings).events, PARTITION, frames(1).map(record))
+      const onCatchUp = () => Promise.reject(new Error('the core would not take it'))
+      await expect(
+        openKafkaEventLog({ settings, partition: PARTITION, log: quiet, onCatchUp }),
+      ).rejects.toThrow('the core would not take it')
+    })
+
+    it('readers that keep up touch no topic; one that falls behind begins near where it was', async () => {
+      const under: KafkaLogUnderTest = await open({ windowBytesMax: 1, sparse: 64 })
+      for (let count = 0; count < 30; count++) await under.append(1)
+      const got: bigint[] = []
+      for await (const frame of under.log.read(25n)) got.push(frame.firstSequence)
+      expect(got).toEqual([25n, 26n, 27n, 28n, 29n, 30n])
+      await under.close()
+    })
+  })
+})
+
+describe('the index of places', () => {
+  const head = (sequence: bigint) => ({ ...emptyChain(0), sequence })
+  it('is bounded, and never gives a place behind what is asked for', () => {
+    const index = new PlaceIndex(8, 1)
+    for (let frame = 0n; frame < 1_000n; frame++) {
+      index.add(head(frame), frame * 2n)
+      for (const asked of [1n, frame / 2n, frame + 1n]) {
+        const found = index.placeBefore(asked)
+        if (found !== undefined) expect(found.before.sequence + 1n).toBeLessThan(asked)
+      }
+    }
+    // Near the end it knows a place within a third of the log.
+    expect(index.placeBefore(1_000n)!.place).toBeGreaterThan(1_400n)
+    expect(index.placeBefore(1n)).toBeUndefined()
+  })
+})

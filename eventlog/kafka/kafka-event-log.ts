@@ -1,0 +1,235 @@
+/**
+ * The event log of one partition on a Kafka topic. Every record is a frame; who may write is not for the broker to say:
+ * the reader rule is applied to each record in the order of its offsets, and what it finds void (a repeated send, a writer
+ * that has been replaced) is skipped and counted. A record that holds no whole frame is corruption and ends the reading.
+ */
+import { sameBytes, type Frame } from '../../schemas/frames.ts'
+import { LogError } from '../errors.ts'
+import type { EventLog, LogHead } from '../ports.ts'
+import { createReaderRule, emptyHead, headAfter, type Judgement, type VoidReason } from '../reader-rule.ts'
+import { WindowedLog } from '../windowed-log.ts'
+import type { Log } from './client.ts'
+import { TopicCorruptError } from './errors.ts'
+import { PlaceIndex } from './place-index.ts'
+import { decodeFrameRecord } from './record.ts'
+import { topicNames, type KafkaSettings } from './settings.ts'
+import { openTopicReader, type TopicReader, type TopicRecord } from './topic-reader.ts'
+
+/** How long the record of an anchor may take to be there: a new leader may not know at once what its replicas have. */
+const ANCHOR_MS_MAX = 10_000
+
+/** A frame known from elsewhere (a snapshot, a checkpoint), and where it stands. */
+export interface LogAnchor {
+  /** Offset of its record. */
+  readonly place: bigint
+  /** The frame's hash: 32 bytes. */
+  readonly hash: Uint8Array
+}
+
+export interface KafkaEventLogOptions {
+  readonly settings: KafkaSettings
+  readonly partition: number
+  /** Begins behind this frame, which has to stand at its place. Default: at the first record. */
+  readonly anchor?: LogAnchor
+  /** Told of each accepted frame behind the anchor that is there when the log is opened; the next one waits for it. */
+  readonly onCatchUp?: (frame: Frame, place: bigint) => Promise<void> | void
+  /** Told of each void frame. */
+  readonly onVoid?: (frame: Frame, place: bigint, reason: VoidReason) => void
+  readonly log: Log
+  /** Bytes of frames kept in memory. Default: WINDOW_BYTES_DEFAULT. */
+  readonly windowBytesMax?: number
+  /** How long Kafka may not answer. Default: OUTAGE_MS_MAX_DEFAULT. */
+  readonly outageMsMax?: number
+  /** For tests: how sparse the index of places is. */
+  readonly placeIndex?: PlaceIndex
+}
+
+/** Told of each frame that is read from the topic, in order, and what the reader rule says of it. */
+export type RecordObserver = (frame: Frame, place: bigint, judgement: Judgement) => void
+
+/**
+ * Opens a partition's log and reads it to its end as of now; then follows it.
+ * @throws TopicCorruptError naming topic, partition and offset; LogError `log_regressed` if the anchor's frame is not at its
+ *   place; KafkaOffsetError, KafkaUnreachableError, KafkaRefusedError; what `onCatchUp` throws
+ */
+export async function openKafkaEventLog(options: KafkaEventLogOptions): Promise<KafkaEventLog> {
+  const { events } = topicNames(options.settings)
+  const openReader = (): TopicReader => openTopicReader({ ...options, topic: events })
+  const reader = openReader()
+  try {
+    const start =
+      options.anchor === undefined
+        ? { head: emptyHead(options.partition), next: 0n }
+        : await findAnchor(reader, events, options.partition, options.anchor)
+    const log = new KafkaEventLog(options, { topic: events, reader, openReader, ...start })
+    await log.catchUp()
+    log.follow()
+    return log
+  } catch (error) {
+    reader.close()
+    throw error
+  }
+}
+
+interface Start {
+  readonly topic: string
+  readonly reader: TopicReader
+  /** Another one, with connections of its own. */
+  readonly openReader: () => TopicReader
+  readonly head: LogHead
+  /** The offset from which to read. */
+  readonly next: bigint
+}
+
+export class KafkaEventLog extends WindowedLog implements EventLog {
+  readonly #topic: string
+  readonly #reader: TopicReader
+  readonly #history: { readonly open: () => TopicReader; opened: TopicReader | undefined }
+  readonly #options: KafkaEventLogOptions
+  readonly #index: PlaceIndex
+  readonly #places = new WeakMap<Frame, bigint>()
+  readonly #observers = new Set<RecordObserver>()
+  readonly #failureListeners: ((failure: LogError) => void)[] = []
+  #failure: LogError | undefined
+  #isClosed = false
+  /** The offset behind the last record read. */
+  #next: bigint
+
+  /** Use `openKafkaEventLog`. */
+  constructor(options: KafkaEventLogOptions, start: Start) {
+    super({
+      partition: options.partition,
+      head: start.head,
+      ...(options.windowBytesMax === undefined ? {} : { windowBytesMax: options.windowBytesMax }),
+      readStored: (from, head) => this.#readStored(from, head),
+    })
+    this.#options = options
+    this.#topic = start.topic
+    this.#reader = start.reader
+    this.#history = { open: start.openReader, opened: undefined }
+    this.#index = options.placeIndex ?? new PlaceIndex()
+    this.#next = start.next
+  }
+
+  /** Offset of a delivered frame's record. */
+  placeOf(frame: Frame): bigint | undefined {
+    return this.#places.get(frame)
+  }
+
+  /** Has an observer told of each frame from now on, before readers get it. Returns how to end that. */
+  observe(observer: RecordObserver): () => void {
+    this.#observers.add(observer)
+    return () => this.#observers.delete(observer)
+  }
+
+  /** Told once if the log cannot be followed any more: it is corrupt, or Kafka is out of reach. Tails reject with it. */
+  onFailure(listener: (failure: LogError) => void): void {
+    if (this.#failure === undefined) this.#failureListeners.push(listener)
+    else listener(this.#failure)
+  }
+
+  /** Ends every tail and cuts the connections. */
+  close(): void {
+    this.#isClosed = true
+    this.#reader.close()
+    this.#history.opened?.close()
+    this.end()
+  }
+
+  /** Reads what is there now. */
+  async catchUp(): Promise<void> {
+    const { end } = await this.#reader.bounds()
+    const { onCatchUp } = this.#options
+    for await (const records of this.#reader.read(this.#next, { upTo: end }))
+      for (const record of records) {
+        const { frame, judgement } = this.#accept(record)
+        if (judgement.kind === 'accepted') await onCatchUp?.(frame, record.offset)
+      }
+  }
+
+  /** Reads on, for ever. */
+  follow(): void {
+    const following = async (): Promise<void> => {
+      for await (const records of this.#reader.read(this.#next))
+        for (const record of records) this.#accept(record)
+    }
+    following().catch((error: unknown) => {
+      this.#fail(error)
+    })
+  }
+
+  #accept(record: TopicRecord): { readonly frame: Frame; readonly judgement: Judgement } {
+    const frame = this.#frameIn(record, this.head())
+    const before = this.head()
+    const { offset } = record
+    this.#next = offset + 1n
+    this.#places.set(frame, offset)
+    const judgement = this.take(frame)
+    if (judgement.kind === 'accepted') this.#index.add(before, offset)
+    else this.#options.onVoid?.(frame, offset, judgement.reason)
+    for (const observer of [...this.#observers]) observer(frame, offset, judgement)
+    return { frame, judgement }
+  }
+
+  #frameIn({ value, offset }: TopicRecord, head: LogHead): Frame {
+    const read = decodeFrameRecord(value)
+    if (read.kind === 'frame') return read.frame
+    const { partition } = this
+    throw new TopicCorruptError({ topic: this.#topic, partition }, offset, head.sequence + 1n, read.reason)
+  }
+
+  /** From a place that is known to stand before what is asked for, by the same rule: only what was accepted comes again. */
+  async *#readStored(from: bigint, head: LogHead): AsyncGenerator<Frame, void, undefined> {
+    const end = this.#next
+    const start = this.#index.placeBefore(from)
+    const rule = createReaderRule(this.partition, start?.before)
+    const reader = (this.#history.opened ??= this.#history.open())
+    for await (const records of reader.read(start?.place ?? 0n, { upTo: end }))
+      for (const record of records) {
+        const frame = this.#frameIn(record, rule.head())
+        if (rule.judge(frame).kind === 'void') continue
+        this.#places.set(frame, record.offset)
+        yield frame
+        if (sameBytes(frame.hash, head.hash)) return
+      }
+    if (this.#isClosed) return
+    throw new LogError(
+      'log_regressed',
+      `Partition ${this.partition} of ${this.#topic} does not hold the frame with sequence ${head.sequence} any more, which was ` +
+        'read before: the topic went backwards, or another one stands in its place.',
+    )
+  }
+
+  #fail(error: unknown): void {
+    if (this.#isClosed || this.#failure !== undefined) return
+    this.#failure =
+      error instanceof LogError
+        ? error
+        : new LogError('log_broken', `Reading ${this.#topic} broke: ${String(error)}`, { cause: error })
+    this.#reader.close()
+    this.end(this.#failure)
+    for (const listener of this.#failureListeners) listener(this.#failure)
+  }
+}
+
+/** Where the chain stands behind the anchor's frame. */
+async function findAnchor(
+  reader: TopicReader,
+  topic: string,
+  partition: number,
+  { place, hash }: LogAnchor,
+): Promise<Pick<Start, 'head' | 'next'>> {
+  let found = 'nothing'
+  const signal = AbortSignal.timeout(ANCHOR_MS_MAX)
+  for await (const [record] of reader.read(place, { upTo: place + 1n, signal })) {
+    const read = decodeFrameRecord(record!.value)
+    if (read.kind === 'frame' && sameBytes(read.frame.hash, hash))
+      return { head: headAfter(read.frame), next: place + 1n }
+    found = read.kind === 'frame' ? 'another frame' : `no frame (${read.reason})`
+  }
+  throw new LogError(
+    'log_regressed',
+    `Offset ${place} of partition ${partition} of ${topic} holds ${found}, not the frame that a snapshot or a checkpoint knows ` +
+      'to stand there: the topic went backwards, or another one stands in its place. Nothing was changed.',
+  )
+}

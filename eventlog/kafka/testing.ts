@@ -1,0 +1,82 @@
+/** A log on a real topic, with a writer in this process: for the contract suite and for tests of readers. */
+import type { Producer } from 'kafkajs'
+import { chainAfter, type ChainEnd } from '../file/segments.ts'
+import type { LogUnderTest } from '../contract.ts'
+import { nextFrame } from '../testing.ts'
+import { sameBytes, type Frame } from '../../schemas/frames.ts'
+import { openKafkaEventLog, type KafkaEventLog, type KafkaEventLogOptions } from './kafka-event-log.ts'
+import { encodeFrameRecord } from './record.ts'
+import { topicNames } from './settings.ts'
+
+export interface KafkaLogUnderTest extends LogUnderTest {
+  readonly log: KafkaEventLog
+  reopen(): Promise<KafkaLogUnderTest>
+}
+
+export interface OpenUnderTest extends KafkaEventLogOptions {
+  /** Connected. */
+  readonly producer: Producer
+  /** Where the log ended when it was closed last. */
+  readonly chain: ChainEnd
+  /** True opens it again behind the last frame of its first life, by its place. */
+  readonly isAnchored?: boolean
+}
+
+/** Sends records as they are; resolves with the offset of the first. */
+export async function sendRecords(
+  producer: Producer,
+  topic: string,
+  partition: number,
+  values: readonly Uint8Array[],
+): Promise<bigint> {
+  const [stored] = await producer.send({
+    topic,
+    acks: -1,
+    messages: values.map((value) => ({ value: Buffer.from(value), partition })),
+  })
+  return BigInt(stored!.baseOffset!)
+}
+
+/** Opens the log of partition 2 of a topic. */
+export async function openKafkaLogUnderTest(options: OpenUnderTest): Promise<KafkaLogUnderTest> {
+  const { producer, partition, settings, isAnchored = false } = options
+  const { events } = topicNames(settings)
+  const log = await openKafkaEventLog(options)
+  let chain = options.chain
+  let last: Frame | undefined
+  const arrived = (frame: Frame): Promise<Frame> =>
+    new Promise((resolve, reject) => {
+      log.onFailure(reject)
+      const end = log.observe((seen) => {
+        if (!sameBytes(seen.hash, frame.hash)) return
+        end()
+        // Observers hear of a frame before readers do; by the next turn both have.
+        setImmediate(resolve, seen)
+      })
+    })
+  return {
+    log,
+    async append(count, payloadBytes) {
+      const frame = nextFrame(chain, count, payloadBytes)
+      chain = chainAfter(frame)
+      const back = arrived(frame)
+      await sendRecords(producer, events, partition, [encodeFrameRecord(frame.bytes)])
+      last = await back
+      return last
+    },
+    async close() {
+      log.close()
+    },
+    async reopen() {
+      log.close()
+      const { anchor: _, ...rest } = options
+      return openKafkaLogUnderTest({
+        ...rest,
+        chain,
+        ...(isAnchored && last !== undefined
+          ? { anchor: { place: log.placeOf(last)!, hash: last.hash } }
+          : {}),
+      })
+    },
+  }
+}
