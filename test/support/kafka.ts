@@ -1,5 +1,6 @@
 /** A real Kafka for suites: one broker for the whole run, each suite on topics of its own; or a cluster of one's own. */
 import { randomBytes } from 'node:crypto'
+import type { Admin } from 'kafkajs'
 import { inject, test } from 'vitest'
 import { createKafka } from '../../eventlog/kafka/client.ts'
 import { RECORD_BATCH_BYTES_MAX, topicNames, type KafkaSettings } from '../../eventlog/kafka/settings.ts'
@@ -21,6 +22,9 @@ export interface TestKafka {
   /** Makes both topics of a new deployment; its prefix is in the settings. Default: 1 partition. */
   deployment(partitions?: number): Promise<KafkaSettings>
 }
+
+const LEADERS_MS_MAX = 30_000
+const LED_ANSWERS = 3
 
 /** Over brokers that are there. */
 export function kafkaAt(brokers: readonly string[]): TestKafka {
@@ -48,26 +52,45 @@ export async function createDeployments(
   const admin = createKafka(all[0]!, () => undefined).admin()
   await admin.connect()
   const replicationFactor = Math.min(3, brokers.length)
-  await admin.createTopics({
-    waitForLeaders: true,
-    topics: all
-      .flatMap((settings) => {
-        const { commands, events } = topicNames(settings)
-        return [commands, events]
-      })
-      .map((topic) => ({
-        topic,
-        numPartitions: partitions,
-        replicationFactor,
-        configEntries: [
-          { name: 'max.message.bytes', value: String(RECORD_BATCH_BYTES_MAX) },
-          { name: 'min.insync.replicas', value: String(Math.min(2, replicationFactor)) },
-          { name: 'retention.ms', value: '-1' },
-        ],
-      })),
+  const topics = all.flatMap((settings) => {
+    const { commands, events } = topicNames(settings)
+    return [commands, events]
   })
+  await admin.createTopics({
+    waitForLeaders: false,
+    topics: topics.map((topic) => ({
+      topic,
+      numPartitions: partitions,
+      replicationFactor,
+      configEntries: [
+        { name: 'max.message.bytes', value: String(RECORD_BATCH_BYTES_MAX) },
+        { name: 'min.insync.replicas', value: String(Math.min(2, replicationFactor)) },
+        { name: 'retention.ms', value: '-1' },
+      ],
+    })),
+  })
+  await untilLed(admin, topics, partitions)
   await admin.disconnect()
   return all
+}
+
+/** Waits until every partition has a leader, as every broker sees it: the client's own waiting gives up at the first no. */
+async function untilLed(admin: Admin, topics: readonly string[], partitions: number): Promise<void> {
+  const deadlineMs = performance.now() + LEADERS_MS_MAX
+  // Each answer comes from one broker or another.
+  for (let led = 0; led < LED_ANSWERS;) {
+    try {
+      const { topics: seen } = await admin.fetchTopicMetadata({ topics: [...topics] })
+      const isLed = seen.every(
+        (topic) => topic.partitions.filter(({ leader }) => leader >= 0).length === partitions,
+      )
+      led = isLed && seen.length === topics.length ? led + 1 : 0
+    } catch (error) {
+      led = 0
+      if (performance.now() > deadlineMs) throw error
+    }
+    if (led === 0) await new Promise((resolve) => setTimeout(resolve, 50))
+  }
 }
 
 /**
