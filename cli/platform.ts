@@ -16,7 +16,7 @@ import type { Position } from '../schemas/positions.ts'
 import { startEmbeddedWriter, type EmbeddedWriter, type EmbeddedWriterOptions } from '../writer/embedded.ts'
 import { CommandFailure } from './failure.ts'
 import { settlePartitionCount } from './partition-count.ts'
-import { readViewsPosition } from './views-position.ts'
+import { readViewsReach } from './views-position.ts'
 
 export interface PlatformOptions {
   readonly dataDir: string
@@ -127,7 +127,7 @@ async function assemble(options: PlatformOptions, parts: Parts): Promise<Platfor
   }))
   const { url, username, password } = engine
   const store = (parts.store = createViewStore({ url, username, password }))
-  const viewsPosition = await readViewsPosition(store)
+  const viewsPosition = await readViewsReach(store)
   refuseForeignViews(viewsPosition, partitions)
   const writers = (parts.writers = await startWriters(partitions, {
     dataDir,

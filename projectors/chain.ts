@@ -12,6 +12,8 @@ export interface Checkpoint {
   readonly hash: Uint8Array
   /** recorded_at of the event at `sequence`, nanoseconds since 1970. */
   readonly recordedAtNs: bigint
+  /** Where the log keeps that frame, if a reader can begin there again; 0: unknown, or the log has no such places. */
+  readonly place: bigint
 }
 
 /** The log does not continue what the views hold: nothing may be added to either until a person has looked. */

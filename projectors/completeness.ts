@@ -1,6 +1,6 @@
 /** Whether what the checkpoints speak for is there: tables that are gone must not come back empty behind a checkpoint. */
-import { readCheckpoints } from './checkpoints.ts'
-import { viewTableNames } from './feed.ts'
+import { heldByAny, readAnyCheckpoints, tablesThere } from './checkpoints.ts'
+import { feedName, viewTableNames } from './feed.ts'
 import type { SqlProjection } from './projection.ts'
 import { TABLES } from './tables.ts'
 import type { ViewStore } from './view-store.ts'
@@ -13,24 +13,26 @@ export class ViewsIncompleteError extends Error {
 
 /**
  * To be called before anything is made.
- * @throws ViewsIncompleteError if there are checkpoints, and a table or what fills it is not there
+ * @throws ViewsIncompleteError if a projection has checkpoints, and a table of it is not there, or what fills it from the
+ *   feed; a feed that is not there at all has never been used, or its next insert would have failed
  */
 export async function refuseIncomplete(
   store: ViewStore,
   projections: readonly SqlProjection[],
 ): Promise<void> {
-  const names = viewTableNames(projections)
-  const rows = await store.query<{ name: string }>(
-    'SELECT name FROM system.tables WHERE database = currentDatabase() AND name IN {names:Array(String)}',
-    { names: [TABLES.checkpoints, ...names] },
-  )
-  const there = new Set(rows.map(({ name }) => name))
-  const missing = names.filter((name) => !there.has(name))
-  if (!there.has(TABLES.checkpoints) || missing.length === 0) return
-  const [held] = (await readCheckpoints(store)).values()
-  if (held === undefined) return
+  const checkpoints = await readAnyCheckpoints(store)
+  const holding = projections.filter(({ name }) => checkpoints.has(name))
+  if (holding.length === 0) return
+  const feed = feedName(projections)
+  const { tables } = viewTableNames(holding)
+  const { tables: all, views } = viewTableNames(projections)
+  const there = await tablesThere(store, [feed, ...tables, ...views])
+  const filling = there.has(feed) ? views.filter((_, index) => tables.includes(all[index]!)) : []
+  const missing = [...tables, ...filling].filter((name) => !there.has(name))
+  if (missing.length === 0) return
+  const [held] = heldByAny(new Map(holding.map(({ name }) => [name, checkpoints.get(name)!])))
   throw new ViewsIncompleteError(
-    `The views hold everything up to ${held.partition}:${held.sequence}, but ${missing.join(', ')} is not there. ` +
+    `The views hold everything up to ${held?.join(':')}, but ${missing.join(', ')} is not there. ` +
       `Bring it back from a copy, or drop ${TABLES.checkpoints}: then all views are filled again from the beginning of the log.`,
   )
 }

@@ -42,6 +42,16 @@ export interface SqlProjection {
  */
 export type Database = string
 
+/** How tables are laid out: on one server, or over a cluster. */
+export interface Layout {
+  readonly database?: Database
+  /**
+   * The cluster, as the servers' configuration names it: tables are then replicated within each of its shards, a partition
+   * lives in one shard, and reads and inserts go through Distributed tables of the same names. Needs `database`.
+   */
+  readonly cluster?: string
+}
+
 /** A table's name in ClickHouse. */
 export function tableName(
   projection: Pick<SqlProjection, 'version'>,

@@ -43,7 +43,7 @@ export async function proveByReplay(options: {
   const database = `${DATABASE_PREFIX}${Date.now()}_${randomBytes(4).toString('hex')}`
   await store.command(`CREATE DATABASE ${database} ENGINE = Atomic`)
   try {
-    for (const statement of createStatements(PROJECTIONS, database)) await store.command(statement)
+    for (const statement of createStatements(PROJECTIONS, { database })) await store.command(statement)
     await replay(options, database)
     const position = new Map([[log.partition, upTo]])
     const replayed = await digestViews(store, position, database)
@@ -70,7 +70,7 @@ async function replay(options: Parameters<typeof proveByReplay>[0], database: st
   let sequence = 0n
   const flush = async (): Promise<void> => {
     if (buffer.isEmpty) return
-    await insertRange(store, buffer.take(), database)
+    await insertRange(store, PROJECTIONS, buffer.take(), database)
     progress?.(sequence)
   }
   for await (const frame of upTo === 0n ? [] : log.read(1n)) {

@@ -7,12 +7,15 @@ import type { EventLog } from '../eventlog/ports.ts'
 import { ChainProof, type Checkpoint } from './chain.ts'
 import { writeCheckpoint } from './checkpoints.ts'
 import type { Clock } from './ports.ts'
+import type { SqlProjection } from './projection.ts'
 import { insertRange, RangeBuffer, type Range, type RangeLimits } from './range.ts'
 import { OutageError, type ViewStore } from './view-store.ts'
 import { Wake } from './wake.ts'
 
 export interface PumpOptions extends RangeLimits {
   readonly store: ViewStore
+  /** Whose views it fills. */
+  readonly projections: readonly SqlProjection[]
   readonly log: EventLog
   readonly from: Checkpoint
   readonly clock: Clock
@@ -157,7 +160,7 @@ export class Pump {
         await this.#wake.sleep(IDLE_LOOK_MS)
         if (signal.aborted) return
       }
-      this.#buffer.push(frame, this.#options.clock.monotonicMs())
+      this.#buffer.push(frame, this.#options.clock.monotonicMs(), log.placeOf(frame) ?? 0n)
       this.#wake.now()
     }
     if (!signal.aborted) throw new Error('the log ended')
@@ -199,9 +202,12 @@ export class Pump {
   }
 
   async #persist(range: Range): Promise<void> {
-    const { store } = this.#options
-    await this.#untilDone(() => insertRange(store, range), `${range.first} to ${range.last}`)
-    await this.#untilDone(() => writeCheckpoint(store, range.checkpoint), `checkpoint ${range.last}`)
+    const { store, projections } = this.#options
+    await this.#untilDone(() => insertRange(store, projections, range), `${range.first} to ${range.last}`)
+    await this.#untilDone(
+      () => writeCheckpoint(store, projections, range.checkpoint),
+      `checkpoint ${range.last}`,
+    )
   }
 
   /** Repeats a step for as long as the store is out; each attempt has the store's own bound. Nothing is ever skipped. */

@@ -4,7 +4,7 @@ import { eventRowBytes } from '../schemas/events.ts'
 import { lastSequence, type Frame } from '../schemas/frames.ts'
 import type { Checkpoint } from './chain.ts'
 import { insertSettings, insertStatement } from './feed.ts'
-import type { Database } from './projection.ts'
+import type { Database, SqlProjection } from './projection.ts'
 import type { ViewStore } from './view-store.ts'
 
 /** How large a range may get. A single frame is always taken whole. */
@@ -29,6 +29,7 @@ export class RangeBuffer {
   #events = 0
   #bytes = 0
   #sinceMs = 0
+  #place = 0n
 
   constructor(limits: RangeLimits) {
     this.#limits = limits
@@ -57,8 +58,10 @@ export class RangeBuffer {
     )
   }
 
-  push(frame: Frame, nowMs: number): void {
+  /** @param place where the log keeps the frame; 0: unknown */
+  push(frame: Frame, nowMs: number, place = 0n): void {
     if (this.isEmpty) this.#sinceMs = nowMs
+    this.#place = place
     this.#frames.push(frame)
     this.#events += frame.count
     this.#bytes += frame.payload.length
@@ -80,15 +83,21 @@ export class RangeBuffer {
         sequence: lastSequence(last),
         hash: last.hash.slice(),
         recordedAtNs: lastRecordedAtNs(last),
+        place: this.#place,
       },
     }
   }
 }
 
-/** Writes a range into all views. Doing it again, in whole or in other cuts, changes no answer. */
-export async function insertRange(store: ViewStore, range: Range, database: Database = ''): Promise<void> {
+/** Writes a range into the views of these projections. Doing it again, in whole or in other cuts, changes no answer. */
+export async function insertRange(
+  store: ViewStore,
+  projections: readonly SqlProjection[],
+  range: Range,
+  database: Database = '',
+): Promise<void> {
   const settings = insertSettings(range.checkpoint.partition, range.first, range.last)
-  await store.insertPayload(insertStatement(database), range.payloads, settings)
+  await store.insertPayload(insertStatement(projections, database), range.payloads, settings)
 }
 
 /** The one field that is looked at here: when the last event of a frame was recorded. */

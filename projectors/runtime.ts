@@ -1,12 +1,19 @@
 /** The projections at work: tables, one pump per partition, and what operators and reads ask of them. */
 import type { EventLog } from '../eventlog/ports.ts'
 import { includesPosition, type Position } from '../schemas/positions.ts'
-import { LogBehindViewsError, type Checkpoint } from './chain.ts'
-import { noCheckpoint, readCheckpoints } from './checkpoints.ts'
+import { LogBehindViewsError } from './chain.ts'
+import {
+  heldByAll,
+  heldByAny,
+  noCheckpoint,
+  readCheckpoints,
+  takeOverCheckpoints,
+  type Checkpoints,
+} from './checkpoints.ts'
 import { refuseIncomplete } from './completeness.ts'
 import { createStatements, dropStatements } from './feed.ts'
 import type { Clock } from './ports.ts'
-import type { SqlProjection } from './projection.ts'
+import type { Layout, SqlProjection } from './projection.ts'
 import { Pump, type PumpState } from './pump.ts'
 import type { RangeLimits } from './range.ts'
 import { PROJECTIONS } from './registry.ts'
@@ -17,8 +24,12 @@ import { Waiters } from './waiters.ts'
 
 export interface ProjectionsOptions extends Partial<RangeLimits> {
   readonly store: ViewStore
-  /** One log per partition. */
+  /** One log per partition; more may come, and these may go, while they run. */
   readonly logs: readonly EventLog[]
+  /** Those that run here; default: all of the registry. They share one pass over the events. */
+  readonly projections?: readonly SqlProjection[]
+  /** Default: one server, the database of the store. */
+  readonly layout?: Layout
   /** Gets a line of text for whatever an operator should see. */
   readonly log?: (line: string) => void
   /** How long the first events of a range wait for more, in ms; default 40. */
@@ -44,6 +55,13 @@ export interface RunningProjections extends Projections {
    * @throws OutageError if the store went away meanwhile: the views then stand still until they are reset again
    */
   reset(): Promise<void>
+  /**
+   * Follows one more log, from where the views are in its partition.
+   * @throws as `startProjections`; RangeError if a log of that partition is followed already
+   */
+  add(log: EventLog): Promise<void>
+  /** Follows a partition's log no longer; resolves when nothing of it is being written. Harmless if it is not followed. */
+  remove(partition: number): Promise<void>
 }
 
 /**
@@ -60,7 +78,8 @@ export async function startProjections(options: ProjectionsOptions): Promise<Run
 
 class Runtime implements RunningProjections {
   readonly #options: ProjectionsOptions
-  readonly #projections: readonly SqlProjection[] = PROJECTIONS
+  readonly #projections: readonly SqlProjection[]
+  readonly #logs = new Map<number, EventLog>()
   readonly #report: (line: string) => void
   readonly #listeners = new Set<() => void>()
   readonly #clock: Clock
@@ -72,40 +91,67 @@ class Runtime implements RunningProjections {
   #isResetting = false
   /** Why there are no pumps, if a reset did not come to its end. */
   #resetFailure: string | undefined
-  /** Ends when no reset is under way. */
-  #resetting: Promise<void> = Promise.resolve()
+  /** What changes the set of pumps goes one behind the other: two at a time would start two for one partition. */
+  #changing: Promise<void> = Promise.resolve()
 
   constructor(options: ProjectionsOptions) {
     this.#options = options
+    this.#projections = options.projections ?? PROJECTIONS
+    for (const log of options.logs) this.#logs.set(log.partition, log)
     this.#clock = options.clock ?? systemClock
     this.#waiters = new Waiters(this.#clock)
     this.#report = options.log ?? (() => undefined)
   }
 
   async start(): Promise<void> {
-    const { store, logs } = this.#options
+    const { store, layout } = this.#options
     await refuseIncomplete(store, this.#projections)
-    await this.#commands(createStatements(this.#projections))
-    const checkpoints = await readCheckpoints(store)
+    await this.#commands(createStatements(this.#projections, layout))
+    await takeOverCheckpoints(store, layout)
+    this.#startPumps([...this.#logs.values()], await readCheckpoints(store))
+  }
+
+  #startPumps(logs: readonly EventLog[], checkpoints: Checkpoints): void {
     this.#refuseStopped()
-    const starts = logs.map((log) => {
-      const from = checkpoints.get(log.partition) ?? noCheckpoint(log.partition)
-      refuseLogBehind(log, from)
+    const held = heldByAll(checkpoints, this.#projections)
+    const own = this.#projections.map(({ name }) => [name, checkpoints.get(name) ?? new Map()] as const)
+    const known = heldByAny(new Map(own))
+    const pumps = logs.map((log) => {
+      refuseLogBehind(log, known.get(log.partition) ?? 0n)
       return new Pump({
         rangeEventsMax: RANGE_EVENTS_MAX,
         rangeBytesMax: RANGE_BYTES_MAX,
         lingerMs: LINGER_MS,
         ...this.#options,
+        projections: this.#projections,
         clock: this.#clock,
-        store,
         log,
-        from,
+        from: held.get(log.partition) ?? noCheckpoint(log.partition),
         report: this.#report,
         advanced: () => this.#advanced(),
       })
     })
-    this.#pumps = starts
-    for (const pump of starts) pump.start(this.#isPaused)
+    this.#pumps = [...this.#pumps, ...pumps]
+    for (const pump of pumps) pump.start(this.#isPaused)
+  }
+
+  async add(log: EventLog): Promise<void> {
+    await this.#inTurn(async () => {
+      const { partition } = log
+      if (this.#logs.has(partition)) throw new RangeError(`partition ${partition} is followed already`)
+      this.#startPumps([log], await readCheckpoints(this.#options.store))
+      this.#logs.set(partition, log)
+    })
+    this.#advanced()
+  }
+
+  async remove(partition: number): Promise<void> {
+    await this.#inTurn(async () => {
+      this.#logs.delete(partition)
+      const pump = this.#pumps.find(({ checkpoint }) => checkpoint.partition === partition)
+      this.#pumps = this.#pumps.filter((other) => other !== pump)
+      await pump?.stop()
+    })
   }
 
   status(): readonly ProjectionStatus[] {
@@ -118,9 +164,9 @@ class Runtime implements RunningProjections {
       .filter((time) => time !== undefined)
     const oldestMs = Math.min(nowMs, ...oldest.map((time) => Number(time / 1_000_000n)))
     const shared = {
-      state: this.#isResetting ? ('catching-up' as const) : worst(this.#pumps.map((pump) => pump.state)),
+      state: this.#state(),
       position: this.position(),
-      head: new Map(this.#options.logs.map((log) => [log.partition, log.head().sequence])),
+      head: new Map([...this.#logs.values()].map((log) => [log.partition, log.head().sequence])),
       lagEvents: this.#pumps.reduce((sum, pump) => sum + pump.lagEvents, 0n),
       lagSeconds: (nowMs - oldestMs) / 1_000,
       pumpAgeSeconds:
@@ -129,6 +175,12 @@ class Runtime implements RunningProjections {
       failure: this.#pumps.find((pump) => pump.failure !== undefined)?.failure ?? this.#resetFailure,
     }
     return this.#projections.map(({ name, version }) => ({ name, version, ...shared }))
+  }
+
+  #state(): PumpState {
+    if (this.#isResetting) return 'catching-up'
+    // Nothing to follow is no fault: other processes have the partitions.
+    return this.#logs.size === 0 ? 'live' : worst(this.#pumps.map((pump) => pump.state))
   }
 
   position(): Position {
@@ -160,10 +212,13 @@ class Runtime implements RunningProjections {
   }
 
   async reset(): Promise<void> {
-    // One behind the other: two at a time would start two sets of pumps.
-    const reset = this.#resetting.then(() => this.#reset())
-    this.#resetting = reset.catch(() => undefined)
-    await reset
+    await this.#inTurn(() => this.#reset())
+  }
+
+  async #inTurn(change: () => Promise<void>): Promise<void> {
+    const changed = this.#changing.then(change)
+    this.#changing = changed.catch(() => undefined)
+    await changed
   }
 
   async #reset(): Promise<void> {
@@ -173,7 +228,7 @@ class Runtime implements RunningProjections {
       await Promise.all(this.#pumps.map((pump) => pump.stop()))
       this.#pumps = []
       this.#report('projections: reset, filling all views from the beginning of the log')
-      await this.#commands(dropStatements(this.#projections))
+      await this.#commands(dropStatements(this.#projections, this.#options.layout))
       await this.start()
       this.#resetFailure = undefined
     } catch (error) {
@@ -188,7 +243,7 @@ class Runtime implements RunningProjections {
 
   async stop(): Promise<void> {
     this.#isStopped = true
-    await this.#resetting
+    await this.#changing
     await Promise.all(this.#pumps.map((pump) => pump.stop()))
     this.#waiters.end()
   }
@@ -211,11 +266,11 @@ class Runtime implements RunningProjections {
   }
 }
 
-function refuseLogBehind(log: EventLog, from: Checkpoint): void {
+function refuseLogBehind(log: EventLog, known: bigint): void {
   const { sequence } = log.head()
-  if (sequence >= from.sequence) return
+  if (sequence >= known) return
   throw new LogBehindViewsError(
-    `The log of partition ${log.partition} ends at ${sequence}, but the views hold everything up to ${from.sequence}. ` +
+    `The log of partition ${log.partition} ends at ${sequence}, but the views hold events up to ${known}. ` +
       'The log was exchanged or comes from an older copy: bring back the right log, or remove the views so that they are made anew.',
   )
 }

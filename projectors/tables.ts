@@ -8,5 +8,5 @@ export const TABLES = {
   events: 'events_v1',
   eventIds: 'event_ids_v1',
   eventRelations: 'event_relations_v1',
-  checkpoints: 'checkpoints_v1',
+  checkpoints: 'checkpoints_v2',
 } as const

@@ -35,7 +35,7 @@ export class MemoryLog implements EventLog {
     }
   }
 
-  placeOf(): undefined {
+  placeOf(_frame: Frame): bigint | undefined {
     return undefined
   }
 

@@ -58,10 +58,10 @@ async function write(
   const buffer = new RangeBuffer({ rangeEventsMax, rangeBytesMax: 1e9 })
   for (const frame of log.frames) {
     if (frame.firstSequence <= from) continue
-    if (!buffer.hasRoom(frame)) await insertRange(store, buffer.take())
+    if (!buffer.hasRoom(frame)) await insertRange(store, PROJECTIONS, buffer.take())
     buffer.push(frame, 0)
   }
-  if (!buffer.isEmpty) await insertRange(store, buffer.take())
+  if (!buffer.isEmpty) await insertRange(store, PROJECTIONS, buffer.take())
 }
 
 const ids = (id: Id): string | undefined => (isNilId(id) ? undefined : formatId(id))

@@ -9,10 +9,10 @@ export const VIEWS_MUTANTS: readonly Mutant[] = [
     patches: [
       {
         file: 'projectors/pump.ts',
-        find: 'await this.#untilDone(() => insertRange(store, range), `${range.first} to ${range.last}`)',
+        find: 'await this.#untilDone(() => insertRange(store, projections, range), `${range.first} to ${range.last}`)',
         replace:
-          'await this.#untilDone(() => writeCheckpoint(store, range.checkpoint), "early")\n' +
-          'await this.#untilDone(() => insertRange(store, range), `${range.first} to ${range.last}`)',
+          'await this.#untilDone(() => writeCheckpoint(store, projections, range.checkpoint), "early")\n' +
+          'await this.#untilDone(() => insertRange(store, projections, range), `${range.first} to ${range.last}`)',
       },
     ],
   },
@@ -21,9 +21,9 @@ export const VIEWS_MUTANTS: readonly Mutant[] = [
     patches: [
       {
         file: 'projectors/pump.ts',
-        find: '() => insertRange(store, range)',
+        find: '() => insertRange(store, projections, range)',
         replace:
-          '() => insertRange(store, this.#outage === undefined ? range : { ...range, payloads: range.payloads.slice(1) })',
+          '() => insertRange(store, projections, this.#outage === undefined ? range : { ...range, payloads: range.payloads.slice(1) })',
       },
     ],
   },
@@ -56,9 +56,12 @@ export const VIEWS_MUTANTS: readonly Mutant[] = [
     patches: [
       {
         file: 'projectors/feed.ts',
-        find: '    `DROP TABLE IF EXISTS ${checkpointsName(database)} SYNC`,\n    ...names.map((name) => `DROP VIEW IF EXISTS ${name}_from_feed SYNC`),\n    ...names.map((name) => `DROP TABLE IF EXISTS ${name} SYNC`),',
-        replace:
-          '    ...names.map((name) => `DROP VIEW IF EXISTS ${name}_from_feed SYNC`),\n    ...names.map((name) => `DROP TABLE IF EXISTS ${name} SYNC`),\n    `DROP TABLE IF EXISTS ${checkpointsName(database)} SYNC`,',
+        find: `    ...forgetCheckpoints(projections, layout),
+    ...names.map((name) => \`DROP VIEW IF EXISTS \${viewName(projections, name)}\${onCluster} SYNC\`),
+    ...names.flatMap((name) => dropTable(name, layout)),`,
+        replace: `    ...names.map((name) => \`DROP VIEW IF EXISTS \${viewName(projections, name)}\${onCluster} SYNC\`),
+    ...names.flatMap((name) => dropTable(name, layout)),
+    ...forgetCheckpoints(projections, layout),`,
       },
     ],
   },
@@ -111,7 +114,7 @@ export const VIEWS_ALONE_MUTANTS: readonly Mutant[] = [
     patches: [
       {
         file: 'projectors/runtime.ts',
-        find: 'if (sequence >= from.sequence) return',
+        find: 'if (sequence >= known) return',
         replace: 'if (sequence >= 0n) return',
       },
     ],
@@ -121,8 +124,8 @@ export const VIEWS_ALONE_MUTANTS: readonly Mutant[] = [
     patches: [
       {
         file: 'projectors/completeness.ts',
-        find: 'if (held === undefined) return',
-        replace: 'if (held !== null) return',
+        find: 'if (missing.length === 0) return',
+        replace: 'if (missing.length < Infinity) return',
       },
     ],
   },

@@ -7,7 +7,7 @@ import type { TableRow } from './tables.ts'
 
 export type Statement =
   | { readonly kind: 'create' | 'drop'; readonly name: string }
-  | { readonly kind: 'checkpoint'; readonly row: TableRow }
+  | { readonly kind: 'checkpoint'; readonly rows: readonly TableRow[] }
   | { readonly kind: 'insert' }
   | { readonly kind: 'read checkpoints' }
   | { readonly kind: 'which tables'; readonly names: readonly string[] }
@@ -24,21 +24,21 @@ export function understand(sql: string, parameters: QueryParameters = {}): State
     if (dropped !== undefined) return { kind: 'drop', name: dropped }
   }
   if (sql === insertStatement()) return { kind: 'insert' }
-  if (sql.startsWith(`INSERT INTO ${TABLES.checkpoints}\n`)) {
-    const { partition, sequence, hash, recorded_at: recordedAt } = parameters
+  if (sql.startsWith(`INSERT INTO ${TABLES.checkpoints} (projection_name,`)) {
+    const { projections, partition, sequence, hash, recorded_at: recordedAt } = parameters
     const newest = BigInt(String(sequence))
     return {
       kind: 'checkpoint',
-      row: {
-        key: String(partition),
+      rows: (projections as readonly string[]).map((projection) => ({
+        key: `${projection}/${String(partition)}`,
         sequence: newest,
         version: newest,
         text: `${String(hash)} ${String(recordedAt)}`,
-      },
+      })),
     }
   }
   if (
-    sql.startsWith('SELECT partition, max(sequence) AS newest,') &&
+    sql.startsWith('SELECT projection_name AS projection_name, partition, max(sequence) AS newest,') &&
     sql.includes(`FROM ${TABLES.checkpoints} `)
   )
     return { kind: 'read checkpoints' }

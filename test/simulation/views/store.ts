@@ -7,6 +7,7 @@
  * after its caller gave up or died. What is under way when a table is dropped belongs to the old one, as `DROP … SYNC` has it.
  */
 import { createHash } from 'node:crypto'
+import { PROJECTIONS } from '../../../projectors/registry.ts'
 import { TABLES } from '../../../projectors/tables.ts'
 import { OutageError, type QueryParameters, type ViewStore } from '../../../projectors/view-store.ts'
 import { decodeEvents } from '../../../schemas/events.ts'
@@ -67,9 +68,12 @@ export class SimulatedStore {
     return this.#tables.get(name)
   }
 
-  /** Up to where the views hold everything of a partition, as they say themselves. */
+  /** Up to where the views hold everything of a partition, as they say themselves: those that are least far. */
   checkpoint(partition: number): TableRow | undefined {
-    return this.table(TABLES.checkpoints)?.row(String(partition))
+    const rows = PROJECTIONS.map(({ name }) => this.table(TABLES.checkpoints)?.row(`${name}/${partition}`))
+    return rows.reduce((least, row) =>
+      least === undefined || row === undefined || least.sequence <= row.sequence ? least : row,
+    )
   }
 
   /** Another number than before: rows may have gone. */
@@ -229,7 +233,7 @@ export class SimulatedStore {
       case 'drop':
         return this.#alters(`drop ${statement.name}`, () => this.#drop(statement.name))
       case 'checkpoint':
-        return this.#checkpoint(statement.row)
+        return this.#checkpoint(statement.rows)
       default:
         throw new Error(`the simulated store runs no ${statement.kind}`)
     }
@@ -240,15 +244,15 @@ export class SimulatedStore {
   }
 
   /** Two steps: it is there; it is durable. */
-  #checkpoint(row: TableRow): Work<void> {
+  #checkpoint(rows: readonly TableRow[]): Work<void> {
     let keep: () => void = () => undefined
     const put = (): void => {
       const table = this.#table(TABLES.checkpoints)
-      const block = table.apply({ rows: [row], token: undefined })
+      const block = table.apply({ rows, token: undefined })
       if (block !== undefined) keep = () => table.keep(block)
     }
     return {
-      what: `checkpoint ${row.sequence}`,
+      what: `checkpoint ${rows[0]!.sequence}`,
       isWrite: true,
       steps: [put, () => keep()],
       again: () => {
@@ -343,8 +347,11 @@ type Ended<T> =
 /** A checkpoint as ClickHouse's JSON has it. */
 function checkpointRow({ key, sequence, text }: TableRow): object {
   const [hash, recordedAt] = text.split(' ') as [string, string]
+  const [projection, partition] = key.split('/') as [string, string]
   return {
-    partition: Number(key),
+    projection_name: projection,
+    partition: Number(partition),
+    newest_place: '0',
     newest: String(sequence),
     hash_text: hash.toUpperCase(),
     recorded_at_ns: recordedAt,
