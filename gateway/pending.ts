@@ -58,8 +58,8 @@ export interface PendingOffer {
   settled: number
   /** It waits no more: given up, or nobody knows where it stands. */
   isOver: boolean
-  /** Sequences of earlier frames' events that were handed to commands of this offer. */
-  claimed: Set<bigint> | undefined
+  /** Its commands whose id an earlier one of them carries, once it was asked for. */
+  repeats: ReadonlySet<number> | undefined
 }
 
 /** A frame, and how far it has been walked through. */
@@ -119,7 +119,7 @@ export class PendingCommands {
   /** Takes an offer that is about to be made. */
   add(batch: PendingBatch): PendingOffer {
     const offer: PendingOffer = {
-      batch, number: ++this.#added, place: undefined, settled: 0, isOver: false, claimed: undefined,
+      batch, number: ++this.#added, place: undefined, settled: 0, isOver: false, repeats: undefined,
     } // prettier-ignore
     this.#offers.push(offer)
     this.#count += batch.count
@@ -246,35 +246,21 @@ export class PendingCommands {
     for (let index = from; index < end; index++) {
       const at = index * ID_WORDS
       const byte = isOurs ? matcher.next(batch.ids, at) : matcher.find(batch.ids, at)
-      if (byte === NO_ROW) this.#settleWithoutRow(offer, index, frame, !isOurs || isRepeated, frame)
+      if (byte === NO_ROW) this.#settleWithoutRow(offer, index, frame, !isOurs || isRepeated)
       else if (isOurs) batch.onEvent(index, matcher.rows, byte)
-      else {
-        if (isRepeated) claim(offer, matcher.rows, byte)
-        batch.onFound(index, matcher.rows, byte)
-      }
+      else batch.onFound(index, matcher.rows, byte)
     }
   }
 
-  /**
-   * @param mayBeOwn false: the command has made no event itself
-   * @param searched the frame that was looked through for the command's row, if one was
-   */
-  #settleWithoutRow(
-    offer: PendingOffer,
-    index: number,
-    frame: Frame,
-    mayBeOwn: boolean,
-    searched: Frame | undefined,
-  ): void {
+  /** @param mayBeOwn false: the command has made no event itself */
+  #settleWithoutRow(offer: PendingOffer, index: number, frame: Frame, mayBeOwn: boolean): void {
     const { batch } = offer
     const found = this.#recent.find(batch.ids, index * ID_WORDS)
+    const isPossible = mayBeOwn && !isRepeatWithin(offer, index)
     // What a later frame holds is not the reason why this one holds nothing.
     if (found === undefined || found.rows.frame.firstSequence > frame.firstSequence)
-      return batch.onSilent(index, frame, mayBeOwn)
-    // A row of that frame has gone to an earlier command, which may be the same one where it stood there twice.
-    const isTaken = found.rows.frame === searched && !offer.place!.isRepeated
-    if (mayBeOwn && !isTaken && claim(offer, found.rows, found.byte))
-      batch.onFound(index, found.rows, found.byte)
+      return batch.onSilent(index, frame, isPossible)
+    if (isPossible) batch.onFound(index, found.rows, found.byte)
     else batch.onEarlier(index, found.rows, found.byte)
   }
 
@@ -290,8 +276,7 @@ export class PendingCommands {
       if (end <= from) return at
       offer.settled = end
       this.#count -= end - from
-      for (let index = from; index < end; index++)
-        this.#settleWithoutRow(offer, index, frame, true, undefined)
+      for (let index = from; index < end; index++) this.#settleWithoutRow(offer, index, frame, true)
       if (end < offer.batch.count) return at
     }
   }
@@ -306,13 +291,20 @@ function nextPlace(frame: Frame): CommandPlace {
   return { offset: frame.nextCommandOffset, index: frame.nextCommandIndex }
 }
 
-/** Takes an event for a command of this offer. @returns false: an earlier command of it has it */
-function claim(offer: PendingOffer, rows: FrameRows, byte: number): boolean {
-  const claimed = (offer.claimed ??= new Set())
-  const sequence = rows.sequence(byte)
-  if (claimed.has(sequence)) return false
-  claimed.add(sequence)
-  return true
+/** True if an earlier command of the same offer carries the same id: the event is that one's, then. */
+function isRepeatWithin(offer: PendingOffer, index: number): boolean {
+  return (offer.repeats ??= repeatsIn(offer.batch)).has(index)
+}
+
+function repeatsIn({ ids, count }: PendingBatch): ReadonlySet<number> {
+  const repeats = new Set<number>()
+  const seen = new Set<string>()
+  for (let index = 0; index < count; index++) {
+    const id = ids.subarray(index * ID_WORDS, (index + 1) * ID_WORDS).join()
+    if (seen.has(id)) repeats.add(index)
+    else seen.add(id)
+  }
+  return repeats
 }
 
 function costOf(frame: Frame): number {
