@@ -3,6 +3,7 @@ import fc from 'fast-check'
 import { afterEach, describe, expect, it } from 'vitest'
 import { encodeCommands, type Command } from '../schemas/commands.ts'
 import { lastSequence, sameBytes, type Frame } from '../schemas/frames.ts'
+import { makeUuidV7, type Id } from '../schemas/ids.ts'
 import { BATCH_COMMANDS_MAX, COMMAND_SLOT_BYTES } from '../schemas/limits.ts'
 import type { CommandPlace, CommandQueue, EventLog, OfferPlace } from './ports.ts'
 
@@ -250,14 +251,25 @@ export interface TakenBatch {
   readonly places: readonly CommandPlace[]
 }
 
-function commands(count: number, first = 0): Uint8Array<ArrayBuffer> {
+/** Commands as a door lets them through; every third one has a text, if `hasTexts`. */
+function commands(count: number, first = 0, hasTexts = true): Uint8Array<ArrayBuffer> {
   return encodeCommands(
     Array.from({ length: count }, (_, index): Command => ({
       kind: 'Transfer',
-      id: { high: 1n, low: BigInt(first + index) },
-      ...(index % 3 === 0 ? { memo: `memo ${first + index}` } : {}),
+      id: idOf(first + index),
+      debit: idOf(1),
+      credit: idOf(2),
+      amount: 1n,
+      currency: 'EUR',
+      ...(hasTexts && index % 3 === 0 ? { memo: `memo ${first + index}` } : {}),
     })),
   )
+}
+
+function idOf(number: number): Id {
+  const bits = new Uint8Array(10)
+  new DataView(bits.buffer).setUint32(6, number)
+  return makeUuidV7(1_700_000_000_000, bits)
 }
 
 /** @param open a new queue that holds `slotsMax` slots */
@@ -334,7 +346,7 @@ export function describeCommandQueue(
 
     it('no offer is split between two batches', async () => {
       const under = await fresh(4 * BATCH_COMMANDS_MAX)
-      const slots = new Uint8Array(BATCH_COMMANDS_MAX * COMMAND_SLOT_BYTES)
+      const slots = commands(BATCH_COMMANDS_MAX, 0, false)
       const counts = [BATCH_COMMANDS_MAX - 1, 2, BATCH_COMMANDS_MAX, 1]
       await offered(
         under,
@@ -352,7 +364,7 @@ export function describeCommandQueue(
     it('a full queue says busy and takes nothing; consumed commands make room', async () => {
       const under = await fresh(10)
       const { queue } = under
-      const four = { slots: new Uint8Array(4 * COMMAND_SLOT_BYTES), count: 4 }
+      const four = { slots: commands(4, 0, false), count: 4 }
       let refusedPlaces = 0
       const refused = (): unknown => queue.offer(four.slots, 4, () => refusedPlaces++)
       const placed = offered(under, [four, four])

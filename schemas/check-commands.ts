@@ -47,9 +47,14 @@ const PLAIN_TRANSFER = Transfer
  * written: known kinds, no field that its kind does not use, well-formed currency, texts of allowed length, zeros
  * elsewhere. What a client may leave to the door is left: a reversal names the transfer and nothing else. Whether texts
  * are UTF-8 is not checked, nor what the core refuses by itself.
+ * @param reversals `prepared`: as doors hand them on, filled in with what they give back
  * @returns undefined if all is well, else a sentence that names the first wrong command, counted from 0
  */
-export function checkCommands(slots: Uint8Array, count: number): string | undefined {
+export function checkCommands(
+  slots: Uint8Array,
+  count: number,
+  reversals: 'asked' | 'prepared' = 'asked',
+): string | undefined {
   if (!Number.isInteger(count) || count < 0 || count > BATCH_COMMANDS_MAX)
     return `${count} commands: between 0 and ${BATCH_COMMANDS_MAX} go into one batch`
   if (slots.length % COMMAND_SLOT_BYTES !== 0)
@@ -69,7 +74,9 @@ export function checkCommands(slots: Uint8Array, count: number): string | undefi
       continue
     }
     const wrong =
-      wrongHead(words, base, inGroup) ?? wrongFields(words, base) ?? wrongTexts(words, base, bytes)
+      wrongHead(words, base, inGroup) ??
+      wrongFields(words, base, reversals === 'prepared') ??
+      wrongTexts(words, base, bytes)
     if (wrong !== undefined) return `command ${index} ${wrong}`
     currencyLow = words[base + CURRENCY]!
     currencyHigh = words[base + CURRENCY + 1]!
@@ -156,13 +163,14 @@ function wrongHead(words: Int32Array, base: number, inGroup: boolean): string | 
   return undefined
 }
 
-function wrongFields(words: Int32Array, base: number): string | undefined {
+function wrongFields(words: Int32Array, base: number, isPrepared: boolean): string | undefined {
   const kind = kindAt(words, base)
   const ending = kind === PostHold || kind === VoidHold
-  const moving = kind === Transfer || kind === PlaceHold
+  const asked = kind === ReverseTransfer && !isPrepared
+  const moving = kind === Transfer || kind === PlaceHold || (kind === ReverseTransfer && isPrepared)
   if (!isUuidV7At(words, base + ID)) return 'has an id that is not a UUIDv7'
-  if (isNil(words, base + DEBIT) !== (ending || kind === ReverseTransfer))
-    return ending || kind === ReverseTransfer
+  if (isNil(words, base + DEBIT) !== (ending || asked))
+    return ending || asked
       ? 'names an account beside the hold or transfer'
       : 'names no account, or no debit account'
   if (isNil(words, base + CREDIT) === moving)
@@ -179,7 +187,8 @@ function wrongFields(words: Int32Array, base: number): string | undefined {
   if (words[base + RECEIVED_AT + 1]! < 0) return 'was received before 1970'
   if (words[base + TIMEOUT + 1]! < 0 || (!isZero(words, base + TIMEOUT) && kind !== PlaceHold))
     return 'has a timeout that is negative or for nothing'
-  if (!isZero(words, base + CHECKED)) return 'has a checked sequence, which only a door may know'
+  if (!isZero(words, base + CHECKED) && (kind !== ReverseTransfer || asked))
+    return 'has a checked sequence, which only a door may know'
   return wrongCurrency(words, base + CURRENCY, kind === OpenAccount, moving)
 }
 
