@@ -30,6 +30,8 @@ export interface PlatformOptions {
   readonly partitions?: number | undefined
   /** How each core is dimensioned; by default as large as it may be. */
   readonly core?: NonNullable<EmbeddedWriterOptions['core']>
+  /** When snapshots are due and segments full; by default as writer/embedded.ts says. */
+  readonly writer?: Pick<EmbeddedWriterOptions, 'snapshots' | 'segmentBytesMax'>
   /** Gets a line for the operator. */
   readonly log: (line: string) => void
 }
@@ -134,6 +136,7 @@ async function assemble(options: PlatformOptions, parts: Parts): Promise<Platfor
     viewsPosition,
     log,
     core: options.core,
+    ...options.writer,
   }))
   const projections = (parts.projections = await startProjections({
     store,
@@ -164,7 +167,7 @@ async function assemble(options: PlatformOptions, parts: Parts): Promise<Platfor
   }
 }
 
-interface WritersOptions {
+interface WritersOptions extends NonNullable<PlatformOptions['writer']> {
   readonly dataDir: string
   readonly viewsPosition: Position
   readonly log: (line: string) => void

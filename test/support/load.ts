@@ -147,14 +147,17 @@ export async function expectOnce(url: string, known: Known): Promise<void> {
   await expectBalance(url, known)
 }
 
-/** The customer has what was acknowledged, each transfer counted once: quick, however many there are. */
-export async function expectBalance(url: string, known: Known): Promise<void> {
+/**
+ * The customer has what was acknowledged, each transfer counted once: quick, however many there are.
+ * @param more acknowledged to others
+ */
+export async function expectBalance(url: string, known: Known, more = 0): Promise<void> {
   const { balance } = await graphql<{ balance: { balance: { minor: string } } }>(
     url,
     'query($id: UUID!, $head: Position) { balance(accountId: $id, after: $head) { balance { minor } } }',
     { id: CUSTOMER, head: await headOf(url) },
   )
-  expect(balance.balance.minor).toBe(String(known.acknowledged.length))
+  expect(balance.balance.minor).toBe(String(known.acknowledged.length + more))
 }
 
 async function headOf(url: string): Promise<string> {

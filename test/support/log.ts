@@ -3,7 +3,12 @@ import { nodeDisk } from '../../eventlog/file/disk.ts'
 import { readFramesSync } from '../../eventlog/file/reader.ts'
 import { decodeEvents, type WalletEvent } from '../../schemas/events.ts'
 
+/** Every event, one after the other, verified by the reader rule: for logs that are not small. */
+export function* eachEventIn(dataDir: string): Generator<WalletEvent> {
+  for (const { payload } of readFramesSync(nodeDisk, dataDir, 0, 0n)) yield* decodeEvents(payload)
+}
+
 /** Every event, in order, verified by the reader rule. */
 export function eventsIn(dataDir: string): WalletEvent[] {
-  return [...readFramesSync(nodeDisk, dataDir, 0, 0n)].flatMap(({ payload }) => decodeEvents(payload))
+  return [...eachEventIn(dataDir)]
 }

@@ -70,7 +70,15 @@ export async function startServerIn(
   dataDir: string,
   ...args: readonly string[]
 ): Promise<Server> {
-  const running = spawnPurser(startArguments(dataDir, ...args), around)
+  return serving(spawnPurser(startArguments(dataDir, ...args), around))
+}
+
+/** As `startServer`, with snapshots and segments so small that a kill finds some of them under way. */
+export function startSmallServer(dataDir: string): Promise<Server> {
+  return serving(run([path.join(root, 'bin', 'run.js'), 'cli/testing-child.ts', dataDir]))
+}
+
+async function serving(running: Running): Promise<Server> {
   const { child, finished } = running
   const url = await new Promise<string>((resolve, reject) => {
     child.stdout!.on('data', () => {
