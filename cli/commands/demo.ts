@@ -1,4 +1,5 @@
 /** `purser demo`: a story in a temporary folder that shows what the platform does, and proves it. */
+import { randomUUID } from 'node:crypto'
 import { mkdtemp, rm } from 'node:fs/promises'
 import os from 'node:os'
 import path from 'node:path'
@@ -8,13 +9,28 @@ import { addJson, type GivenOptions } from '../options.ts'
 import type { Output } from '../output.ts'
 import { startPlatform } from '../platform.ts'
 import { provePlatform } from '../proof.ts'
+import { findRunning } from '../target.ts'
 import type { AddCommand } from './command.ts'
 
 export const addDemo: AddCommand = (program, run) => {
   const command = program
     .command('demo')
     .description('play a scenario in a temporary folder; exit code 0 only if every step held')
-  addJson(command).action((options: GivenOptions) => run(options, demo))
+    .option(
+      '--url <URL>',
+      'play it on this platform, which runs, on accounts of its own; without the proof by replay',
+    )
+  addJson(command).action((options: GivenOptions) =>
+    run(options, (output) => (options.url === undefined ? demo(output) : demoOn(options, output))),
+  )
+}
+
+/** On a platform that runs. */
+async function demoOn(options: GivenOptions, output: Output): Promise<void> {
+  const startedAtMs = performance.now()
+  const url = findRunning(options)!
+  const steps = await play(url, (step) => output.say(describe(step)), randomUUID())
+  conclude(output, steps, undefined, startedAtMs)
 }
 
 async function demo(output: Output): Promise<void> {
@@ -42,10 +58,10 @@ async function demo(output: Output): Promise<void> {
 function conclude(
   output: Output,
   steps: readonly Step[],
-  proof: { readonly holds: boolean; readonly checks: readonly object[] },
+  proof: { readonly holds: boolean; readonly checks: readonly object[] } | undefined,
   startedAtMs: number,
 ): void {
-  const ok = proof.holds && steps.every(({ holds }) => holds)
+  const ok = proof?.holds !== false && steps.every(({ holds }) => holds)
   const seconds = Math.round(performance.now() - startedAtMs) / 1_000
   const text = ok ? `\nEvery step held (${seconds} s).` : '\nNot every step held.'
   output.answer({ ok, steps, proof, seconds }, text)

@@ -6,6 +6,8 @@ const TRANSFER_RESULT = `__typename ... on TransferApplied { position replayed t
 
 export const OPEN_ACCOUNT = `mutation Open($input: OpenAccountInput!) {
   openAccount(input: $input) { __typename ... on AccountApplied { position account { id } } ${REFUSED} } }`
+export const PARTITION = `query Partition($id: UUID!, $after: Position) {
+  audit(filter: { accountId: $id }, after: $after, first: 1) { events { partition } } }`
 export const TRANSFER = `mutation Transfer($input: TransferInput!) { result: transfer(input: $input) { ${TRANSFER_RESULT} } }`
 export const PLACE_HOLD = `mutation Hold($input: PlaceHoldInput!) { result: placeHold(input: $input) { ${TRANSFER_RESULT} } }`
 export const POST_HOLD = `mutation Post($input: PostHoldInput!) { result: postHold(input: $input) { ${TRANSFER_RESULT} } }`
