@@ -22,6 +22,7 @@ const folders = [
   'bench',
   'examples',
   'test/simulation',
+  'test/compose',
 ]
 const stampFile = path.join(root, 'dist', 'build-stamp')
 
