@@ -8,6 +8,8 @@ export interface ViewStoreOptions {
   readonly username: string
   readonly password: string
   readonly database?: string
+  /** The cluster over which the views are laid out, as the servers' configuration names it; undefined: one server. */
+  readonly cluster?: string
   /** Longest time over which one call goes on trying to reach the store, in ms. Default 5,000. */
   readonly retryMsMax?: number
 }
@@ -24,8 +26,31 @@ const GRACE_MS = 5_000
 const SETTINGS = {
   output_format_json_quote_64bit_integers: 1,
   async_insert: 0,
+  insert_deduplicate: 1,
+  join_use_nulls: 0,
   wait_end_of_query: 1,
 } as const
+
+/**
+ * Over a cluster: a write is answered when a majority of its shard's replicas has it, so that a checkpoint never outlives
+ * the rows that it speaks for; a read is answered by a replica that has all writes before it, from every shard, or not.
+ */
+const CLUSTER_SETTINGS = {
+  insert_quorum: 'auto',
+  // Side by side, two inserts may end on different replicas, and none would have all.
+  insert_quorum_parallel: 0,
+  insert_quorum_timeout: 60_000,
+  select_sequential_consistency: 1,
+  distributed_foreground_insert: 1,
+  distributed_product_mode: 'global',
+  skip_unavailable_shards: 0,
+  fallback_to_stale_replicas_for_distributed_queries: 0,
+} as const
+
+/** What every statement says, on one server or over a cluster. */
+export function viewSettings(cluster: string | undefined): Readonly<Record<string, string | number>> {
+  return cluster === undefined ? SETTINGS : { ...SETTINGS, ...CLUSTER_SETTINGS }
+}
 
 /** Opens a store. Nothing is sent before the first call. */
 export function createViewStore(options: ViewStoreOptions): ViewStore {
@@ -35,9 +60,11 @@ export function createViewStore(options: ViewStoreOptions): ViewStore {
 class ClickHouseStore implements ViewStore {
   readonly #client: ClickHouseClient
   readonly #retryMsMax: number
+  readonly #settings: Readonly<Record<string, string | number>>
 
-  constructor({ url, username, password, database, retryMsMax = 5_000 }: ViewStoreOptions) {
+  constructor({ url, username, password, database, cluster, retryMsMax = 5_000 }: ViewStoreOptions) {
     this.#retryMsMax = retryMsMax
+    this.#settings = viewSettings(cluster)
     this.#client = createClient({
       url,
       username,
@@ -63,7 +90,7 @@ class ClickHouseStore implements ViewStore {
         query_params: { ...parameters },
         format: 'JSONEachRow',
         clickhouse_settings: {
-          ...SETTINGS,
+          ...this.#settings,
           max_execution_time: seconds,
           ...(options.rowsMax === undefined
             ? {}
@@ -80,7 +107,7 @@ class ClickHouseStore implements ViewStore {
       await this.#client.command({
         query: sql,
         query_params: { ...parameters },
-        clickhouse_settings: SETTINGS,
+        clickhouse_settings: this.#settings,
       })
     })
   }
@@ -94,7 +121,7 @@ class ClickHouseStore implements ViewStore {
       const { stream } = await this.#client.exec({
         query: sql,
         values: Readable.from(payloads, { objectMode: false, highWaterMark: 1 << 20 }),
-        clickhouse_settings: { ...SETTINGS, ...settings },
+        clickhouse_settings: { ...this.#settings, ...settings },
       })
       // An answer that is not read keeps its socket.
       for await (const _ of stream);
@@ -128,16 +155,26 @@ class ClickHouseStore implements ViewStore {
 }
 
 /** Errors that ClickHouse itself gives and that say nothing against the statement: sent again, it may succeed. */
-const PASSING = new Set([
+export const PASSING: ReadonlySet<string> = new Set([
   'ABORTED',
+  'ALL_CONNECTION_TRIES_FAILED',
+  'ALL_REPLICAS_ARE_STALE',
+  'KEEPER_EXCEPTION',
   'NETWORK_ERROR',
   'NOT_ENOUGH_SPACE',
+  'NO_REPLICA_HAS_PART',
+  'NO_ZOOKEEPER',
   'QUERY_WAS_CANCELLED',
   'QUERY_WAS_CANCELLED_BY_CLIENT',
+  'REPLICA_IS_NOT_IN_QUORUM',
   'SOCKET_TIMEOUT',
   'SYSTEM_ERROR',
+  'TABLE_IS_READ_ONLY',
+  'TOO_FEW_LIVE_REPLICAS',
   'TOO_MANY_PARTS',
   'TOO_MANY_SIMULTANEOUS_QUERIES',
+  'UNKNOWN_STATUS_OF_INSERT',
+  'UNSATISFIED_QUORUM_FOR_PREVIOUS_WRITE',
 ])
 /** Errors by which a bound of ours or the server's ended the query; at once again it would end the same way. */
 const TOO_LONG = new Set(['MEMORY_LIMIT_EXCEEDED', 'TIMEOUT_EXCEEDED'])
