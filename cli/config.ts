@@ -82,6 +82,12 @@ export interface TopicsConfig {
   readonly replication: number
 }
 
+export interface UsersConfig {
+  readonly clickhouse: ClickHouseConfig
+  readonly writer: { readonly name: string; readonly password: string }
+  readonly reader: { readonly name: string; readonly password: string }
+}
+
 /**
  * Reads the configuration of an embedded platform.
  * @throws CommandFailure `usage` that lists every fault; so do all readers below
@@ -154,6 +160,15 @@ export function readTopicsConfig(flags: Flags, environment: Environment = proces
   checkKafka(texts)
   const values = texts.values()
   return { kafka: kafkaOf(values), partitions: values.partitions, replication: values.replication }
+}
+
+export function readUsersConfig(flags: Flags, environment: Environment = process.env): UsersConfig {
+  const values = textsOf('users', flags, environment).values()
+  return {
+    clickhouse: clickhouseOf(values),
+    writer: { name: values.viewsWriter, password: values.viewsWriterPasswordFile },
+    reader: { name: values.viewsReader, password: values.viewsReaderPasswordFile },
+  }
 }
 
 /** True if failures should show their stack. */

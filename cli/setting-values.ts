@@ -31,6 +31,9 @@ const boolean = z.enum(['true', 'false'], 'expected true or false').transform((t
 const content = z.string().transform(absent)
 const name = z.string().max(255, 'expected at most 255 characters').transform(absent)
 
+const userName = z.string().regex(/^[A-Za-z_][A-Za-z0-9_-]{0,62}$/, 'expected a name of letters, digits, underscores and dashes') // prettier-ignore
+const requiredPassword = z.string().min(1, 'is required: a file with the password, or the password in the variable without _FILE') // prettier-ignore
+
 const currencies = z.array(z.string()).transform((texts, context) => {
   const all = new Map(ISO_CURRENCIES)
   for (const text of texts) {
@@ -112,6 +115,10 @@ export const SETTING_VALUES = {
     .string()
     .regex(/^[A-Za-z0-9_.-]{0,64}$/, 'expected a name of letters, digits, dots, dashes and underscores')
     .transform(absent),
+  viewsWriter: userName,
+  viewsWriterPasswordFile: requiredPassword,
+  viewsReader: userName,
+  viewsReaderPasswordFile: requiredPassword,
   snapshots,
   s3Endpoint: z
     .string()

@@ -4,7 +4,7 @@
  */
 
 /** Who can be configured: the embedded platform (`start` and its kin), and what the distributed one consists of. */
-export const ROLES = ['platform', 'writer', 'projector', 'gateway', 'topics'] as const
+export const ROLES = ['platform', 'writer', 'projector', 'gateway', 'topics', 'users'] as const
 export type Role = (typeof ROLES)[number]
 
 /** A setting. Its name in the table is its flag in camel case: that is what the command line's parser calls it. */
@@ -24,7 +24,7 @@ export interface Setting {
 }
 
 const KAFKA = ['writer', 'projector', 'gateway', 'topics'] as const
-const VIEWS = ['projector', 'gateway'] as const
+const VIEWS = ['projector', 'gateway', 'users'] as const
 
 /** The settings, in the order of the documents' tables. */
 export const SETTINGS = {
@@ -49,10 +49,14 @@ export const SETTINGS = {
   replication: { flag: '--replication', variable: 'PURSER_KAFKA_REPLICATION', value: 'N', fallback: '3', roles: ['topics'], meaning: 'Brokers that hold each topic. Fewer than 3 does not survive the loss of a broker: only for trying things out.' },
 
   clickhouseUrl: { flag: '--clickhouse-url', variable: 'PURSER_CLICKHOUSE_URL', value: 'URL', fallback: '', roles: VIEWS, meaning: 'HTTP address of the ClickHouse server, such as `http://clickhouse:8123`. Required.' },
-  clickhouseUser: { flag: '--clickhouse-user', variable: 'PURSER_CLICKHOUSE_USER', value: 'NAME', fallback: 'default', roles: VIEWS, meaning: 'ClickHouse user: for projectors one that may write the views, for gateways one that may read them.' },
+  clickhouseUser: { flag: '--clickhouse-user', variable: 'PURSER_CLICKHOUSE_USER', value: 'NAME', fallback: 'default', roles: VIEWS, meaning: 'ClickHouse user: for projectors one that may write the views, for gateways one that may read them, for `users` an administrator.' },
   clickhousePasswordFile: { flag: '--clickhouse-password-file', variable: 'PURSER_CLICKHOUSE_PASSWORD_FILE', value: 'FILE', fallback: '', kind: 'file', secretVariable: 'PURSER_CLICKHOUSE_PASSWORD', roles: VIEWS, meaning: 'File with the ClickHouse user’s password; the variable `PURSER_CLICKHOUSE_PASSWORD` may hold the password itself.' },
   clickhouseDatabase: { flag: '--clickhouse-database', variable: 'PURSER_CLICKHOUSE_DATABASE', value: 'NAME', fallback: 'purser', roles: VIEWS, meaning: 'Database that holds the views.' },
   clickhouseCluster: { flag: '--clickhouse-cluster', variable: 'PURSER_CLICKHOUSE_CLUSTER', value: 'NAME', fallback: '', roles: VIEWS, meaning: 'Cluster, as the server’s configuration names it: then the tables are replicated and distributed over it. Default: a single server.' },
+  viewsWriter: { flag: '--views-writer', variable: 'PURSER_VIEWS_WRITER', value: 'NAME', fallback: 'purser_writer', roles: ['users'], meaning: 'ClickHouse user to be made for projectors.' },
+  viewsWriterPasswordFile: { flag: '--views-writer-password-file', variable: 'PURSER_VIEWS_WRITER_PASSWORD_FILE', value: 'FILE', fallback: '', kind: 'file', secretVariable: 'PURSER_VIEWS_WRITER_PASSWORD', roles: ['users'], meaning: 'File with the password of that user, or in `PURSER_VIEWS_WRITER_PASSWORD` the password itself. Required.' },
+  viewsReader: { flag: '--views-reader', variable: 'PURSER_VIEWS_READER', value: 'NAME', fallback: 'purser_reader', roles: ['users'], meaning: 'ClickHouse user to be made for gateways.' },
+  viewsReaderPasswordFile: { flag: '--views-reader-password-file', variable: 'PURSER_VIEWS_READER_PASSWORD_FILE', value: 'FILE', fallback: '', kind: 'file', secretVariable: 'PURSER_VIEWS_READER_PASSWORD', roles: ['users'], meaning: 'File with the password of that user, or in `PURSER_VIEWS_READER_PASSWORD` the password itself. Required.' },
 
   snapshots: { flag: '--snapshots', variable: 'PURSER_SNAPSHOTS', value: 'PLACE', fallback: '', roles: ['writer'], meaning: 'Where writers keep and find snapshots: a folder that all of them see, or `s3://BUCKET/PREFIX` (credentials as the AWS SDK finds them). Required.' },
   s3Endpoint: { flag: '--s3-endpoint', variable: 'PURSER_S3_ENDPOINT', value: 'URL', fallback: '', roles: ['writer'], meaning: 'Address of an S3-compatible store that is not Amazon’s.' },

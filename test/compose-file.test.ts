@@ -25,7 +25,7 @@ test('the brokers take records as large as the topics do', () => {
 
 test('every variable of ours that it sets is one that some role reads', () => {
   const known = (Object.values(SETTINGS) as readonly Setting[]).flatMap(({ variable, secretVariable }) => [variable, secretVariable]) // prettier-ignore
-  const own = ['PURSER_VIEWS_WRITER_PASSWORD', 'PURSER_VIEWS_READER_PASSWORD', 'PURSER_VIEWS_ADMIN_PASSWORD']
+  const own = ['PURSER_VIEWS_ADMIN_PASSWORD']
   const set = new Set([...source.matchAll(/\bPURSER_[A-Z0-9_]+/g)].map((match) => match[0]))
   expect([...set].filter((name) => !known.includes(name) && !own.includes(name))).toEqual([])
 })
@@ -82,12 +82,14 @@ if (haveTools('what docker-compose makes of docker-compose.yml', ['docker-compos
     })
 
     test('every role gets what it requires', () => {
-      const required = (role: 'writer' | 'projector' | 'gateway' | 'topics'): readonly string[] =>
+      const required = (role: 'writer' | 'projector' | 'gateway' | 'topics' | 'users'): readonly string[] =>
         settingsOf(role).map((name): Setting => SETTINGS[name]).filter(({ meaning }) => meaning.includes('Required.')).map(({ variable }) => variable) // prettier-ignore
       for (const role of ['writer', 'projector', 'gateway'] as const)
         for (const number of [1, 2])
           for (const variable of required(role)) expect(services.get(`${role}-${number}`)).toContain(variable)
       for (const variable of required('topics')) expect(services.get('topics')).toContain(variable)
+      for (const variable of required('users'))
+        expect(services.get('users')).toContain(variable.replace('_FILE', ''))
     })
   })
 
