@@ -23,8 +23,6 @@ export interface CoreThreadInput {
   readonly unlimited: boolean
   /** Commands decided before the timed part, so that the code is compiled. */
   readonly warmUpCommands: number
-  /** False measures the core without its rows, if it offers that. */
-  readonly withRow: boolean
   /** The timed part ends when both are reached. */
   readonly seconds: number
   readonly commandsMin: number
@@ -67,13 +65,9 @@ const GROWTH_WINDOW = 1_000_000
 /** Commands after which three sets of 2²⁰ ids have been used: two that are remembered, one that is being cleared. */
 const FILLED_COMMANDS = 4_000_000
 
-/** A core that can decide and apply without encoding the row: to see what the row costs. */
-type RowlessCore = WalletCore & { decideWithoutRow?: WalletCore['decide'] }
-
 class Bench {
   private readonly input: CoreThreadInput
-  private readonly core: RowlessCore
-  private withRow = true
+  private readonly core: WalletCore
   private readonly generators: readonly CommandGenerator[]
   private readonly slots: Uint8Array
   private readonly out = new Uint8Array(FRAME_BYTES_MAX)
@@ -102,9 +96,6 @@ class Bench {
         }),
     )
     this.openAccounts()
-    this.withRow = input.withRow
-    if (!input.withRow && this.core.decideWithoutRow === undefined)
-      throw new RangeError('this core encodes the row of every event: there is nothing to measure without it')
   }
 
   run(): CoreThreadOutput {
@@ -165,10 +156,7 @@ class Bench {
   private decide(count: number): { readonly events: number; readonly bytes: number } {
     const { slots, out } = this
     const nowNs = BigInt(Date.now()) * 1_000_000n
-    const { core } = this
-    const done = this.withRow
-      ? core.decide(slots, count, nowNs, out, 0, out.length)
-      : core.decideWithoutRow!(slots, count, nowNs, out, 0, out.length)
+    const done = this.core.decide(slots, count, nowNs, out, 0, out.length)
     if (done.commands !== count) throw new Error(`only ${done.commands} of ${count} commands fitted a frame`)
     return done
   }
@@ -205,12 +193,8 @@ class Bench {
     this.sent += count
   }
 
-  /** Counts the outcomes that stand in the rows; without rows, every event counts as accepted. */
+  /** Counts the outcomes that stand in the rows. */
   private count(events: number, bytes: number): void {
-    if (!this.withRow) {
-      this.accepted += events
-      return
-    }
     if (bytes !== events * EVENT_ROW_BYTES)
       throw new Error('a row has a text, which no command of this benchmark has')
     let refused = 0

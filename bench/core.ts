@@ -38,7 +38,7 @@ export const coreBenchmark: Benchmark = {
       const commandsMin = options.quick ? 200_000 : LONG_COMMANDS
       runs.push(await measure(LONG, { ...sizes, workloads: ['spread'], commandsMin }, limit))
     }
-    return reportOf('core', machine, runs, targetsOf(runs, options.withRow))
+    return reportOf('core', machine, runs, targetsOf(runs))
   },
 }
 
@@ -55,7 +55,6 @@ export async function measureCore(
     batch: quick ? 1_024 : BATCH_DEFAULT,
     seed,
     unlimited,
-    withRow: true,
     warmUpCommands: quick ? 10_000 : 1_000_000,
     seconds: quick ? 0.02 : 1.5,
     commandsMin: quick ? 20_000 : 2_000_000,
@@ -70,7 +69,6 @@ function sizesOf(options: BenchOptions): Omit<CoreThreadInput, 'workloads'> {
     batch: options.batch ?? (quick ? 1_024 : BATCH_DEFAULT),
     seed: options.seed,
     unlimited: options.unlimited,
-    withRow: options.withRow,
     warmUpCommands: quick ? 10_000 : 1_000_000,
     seconds: options.seconds ?? (quick ? 0.02 : 1.5),
     commandsMin: options.events ?? (quick ? 20_000 : 3_000_000),
@@ -149,12 +147,10 @@ function runThread(input: CoreThreadInput): Promise<CoreThreadOutput> {
   })
 }
 
-function targetsOf(runs: readonly Run[], withRow: boolean): Target[] {
+function targetsOf(runs: readonly Run[]): Target[] {
   const main = runs[0]!
   const targets = [
-    ...(withRow
-      ? [atLeast(`${main.workload.name}, row encoded, commands/s`, main.throughput, 1_600_000)]
-      : []),
+    atLeast(`${main.workload.name}, row encoded, commands/s`, main.throughput, 1_600_000),
     // With the row encoded this asks for more than it has to.
     atLeast(`${main.workload.name}, decided and applied, commands/s`, main.throughput, 2_000_000),
     atMost('heap growth, bytes per million commands', main.memory['heapGrowthPerMillion']!, 100_000),

@@ -12,8 +12,6 @@ export interface BenchOptions {
   readonly keep: boolean
   /** Commit and its own queue, without a socket. */
   readonly inProcess: boolean
-  /** False: core without encoding rows, if it offers that. */
-  readonly withRow: boolean
   /** No account has a limit. */
   readonly unlimited: boolean
   /** Undefined: what the benchmark takes by itself. */
@@ -45,7 +43,6 @@ export const OPTIONS_HELP = `Options:
   --seed N           another order of the same kind of commands (default 1)
   --dir FOLDER       where data folders are made (default: the system's for temporary files)
   --keep             restart: keep the data folder, and use the one that was kept
-  --no-row           core: without encoding event rows, where the core offers that
   --in-process       commit: only the shapes without sockets
   --long             the runs that take long as well
   --quick            small sizes: shows that it works, measures nothing`
@@ -67,7 +64,6 @@ export function parseOptions(args: readonly string[]): { names: readonly string[
       long: values.long,
       keep: values.keep,
       inProcess: values['in-process'],
-      withRow: !values['no-row'],
       unlimited: values.unlimited,
       workloads: values.workload?.split(','),
       accounts: wholeNumber('accounts', values.accounts, 4),
@@ -94,7 +90,6 @@ function parse(args: readonly string[]) {
         long: flag,
         keep: flag,
         'in-process': flag,
-        'no-row': flag,
         unlimited: flag,
         workload: text,
         accounts: text,

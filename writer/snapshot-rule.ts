@@ -1,6 +1,6 @@
 /**
  * When a snapshot is due: so seldom that writing snapshots stays small beside writing the log, and so often that a start
- * replays no more than it can in the time it has. docs/decisions tells how the defaults come about.
+ * replays no more than it can in the time it has.
  */
 import { EVENT_ROW_BYTES } from '../schemas/limits.ts'
 
