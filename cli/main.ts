@@ -10,6 +10,7 @@ import { addProjections } from './commands/projections.ts'
 import { addStart } from './commands/start.ts'
 import { addStatus } from './commands/status.ts'
 import { addTopics } from './commands/topics.ts'
+import { addUsers } from './commands/users.ts'
 import { isDebugging } from './config.ts'
 import { createOutput } from './output.ts'
 import { reportFailure } from './report-failure.ts'
@@ -23,6 +24,7 @@ const COMMANDS: readonly AddCommand[] = [
   addProjections,
   addStatus,
   addTopics,
+  addUsers,
   addId,
 ]
 
