@@ -29,6 +29,11 @@ export interface GatewayLimits {
   readonly readWaitMs: number
   /** How long a command's outcome is waited for, in ms. */
   readonly outcomeWaitMs: number
+  /**
+   * How long an id that was made a moment ago and that nobody here knows is waited for, in ms, because another gateway may
+   * have told of it before this one heard of it; 0: there is no other.
+   */
+  readonly elsewhereWaitMs: number
   /** Commands whose outcome is waited for at a time. */
   readonly pendingCommandsMax: number
   /** How long a socket may leave a frame unread before it is cut, in ms. */
@@ -56,6 +61,7 @@ export const DEFAULT_LIMITS: GatewayLimits = {
   subscriberQueueMax: 1_024,
   readWaitMs: 5_000,
   outcomeWaitMs: 30_000,
+  elsewhereWaitMs: 0,
   pendingCommandsMax: 131_072,
   socketSendMs: 10_000,
   drainMs: 5_000,

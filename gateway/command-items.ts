@@ -29,7 +29,7 @@ async function placeItem(services: Services, item: CommandItem, path: string): P
       item.partition = await services.submitter.partitionOf(command, path)
       return
     }
-    const prepared = await prepareReversal(services.views, services.feed, command, path)
+    const prepared = await prepareReversal(services, command, path)
     if ('refused' in prepared) item.settled = prepared.refused
     else Object.assign(item, prepared)
   } catch (error) {

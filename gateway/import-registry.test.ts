@@ -3,6 +3,7 @@ import { open } from 'node:fs/promises'
 import os from 'node:os'
 import path from 'node:path'
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
+import { describeImportRegistry } from './import-registry-contract.ts'
 import { createFileImportRegistry } from './import-registry.ts'
 
 let dir: string
@@ -13,6 +14,11 @@ afterEach(() => {
   vi.restoreAllMocks()
   rmSync(dir, { recursive: true })
 })
+
+describeImportRegistry('the registry in files', async () => ({
+  registry: createFileImportRegistry(dir),
+  later: createFileImportRegistry(dir),
+}))
 
 /** The next write takes half of what it is given, and then the disk is full. */
 async function fillDisk(): Promise<void> {

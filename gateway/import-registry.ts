@@ -37,7 +37,7 @@ export const IMPORT_NAME_BYTES_MAX = 128
 export const IMPORT_CHUNKS_MAX = 1_000_000
 export const ANCHOR_BYTES_MAX = 64
 export const BASE_TIMES_MAX = 64
-const IMPORTS_MAX = 10_000
+export const IMPORTS_MAX = 10_000
 const IMPORTS_CACHED_MAX = 64
 
 /** A line of an import's file. */

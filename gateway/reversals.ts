@@ -9,9 +9,8 @@ import type { Command } from '../schemas/commands.ts'
 import { formatId, parseId, type Id } from '../schemas/ids.ts'
 import type { EventRow } from '../projectors/queries/events.ts'
 import { badInput, type Fault } from './errors.ts'
-import type { Feed } from './feed.ts'
 import type { Outcome } from './outcomes.ts'
-import type { Views } from './views.ts'
+import type { Services } from './services.ts'
 
 /** A reversal ready for the core, or the refusal that the view already tells. */
 export type PreparedReversal =
@@ -22,11 +21,12 @@ export type PreparedReversal =
  * @throws Fault BAD_USER_INPUT where there is no such transfer or it is none that can be reversed; NOT_YET
  */
 export async function prepareReversal(
-  views: Views,
-  feed: Feed,
+  { views, feed, submitter, limits }: Pick<Services, 'views' | 'feed' | 'submitter' | 'limits'>,
   command: Command,
   path: string,
 ): Promise<PreparedReversal> {
+  // So that the feed has brought the transfer, if anybody has been told of it.
+  if (limits.elsewhereWaitMs > 0) await submitter.recentPartitionOf(command.related!)
   const originalId = formatId(command.related!)
   const point = await views.points.at(feed.position())
   const [events, related] = await Promise.all([

@@ -2,8 +2,8 @@
 import { encodeCommands, commandSlots, type Command } from '../schemas/commands.ts'
 import { decodeEvent } from '../schemas/events.ts'
 import { fingerprintOf } from '../schemas/fingerprint.ts'
-import type { Frame } from '../schemas/frames.ts'
-import { formatId, isNilId, NIL_ID, type Id } from '../schemas/ids.ts'
+import { lastSequence, type Frame } from '../schemas/frames.ts'
+import { formatId, isNilId, NIL_ID, uuidV7TimeMs, type Id } from '../schemas/ids.ts'
 import { BATCH_COMMANDS_MAX, COMMAND_SLOT_BYTES } from '../schemas/limits.ts'
 import { partitionOf } from '../schemas/partitions.ts'
 import { refusalOf } from '../schemas/refusals.ts'
@@ -13,7 +13,7 @@ import { fault, type Fault } from './errors.ts'
 import { eventRowOf, idRefusal, type Outcome } from './outcomes.ts'
 import { PendingCommands, type PendingBatch } from './pending.ts'
 import type { FrameRows } from './rows.ts'
-import { ID_WORDS, putIdWords } from './rows.ts'
+import { ID_WORDS, idWords, putIdWords } from './rows.ts'
 import { settleRepeat } from './settle-repeat.ts'
 import type { Place } from './tokens.ts'
 import type { Views } from './views.ts'
@@ -22,6 +22,9 @@ import type { Views } from './views.ts'
 export type Settled = Outcome | Fault
 
 const GIVE_UP_EVERY_MS = 500
+const ELSEWHERE_CHECK_MS = 10
+/** An id that was made longer ago is in the views, or nowhere. */
+const OF_NOW_MS = 10_000
 /** When to come back to a queue that is full. */
 export const RETRY_AFTER_MS = 100
 
@@ -31,6 +34,8 @@ export class Submitter {
   readonly #limits: GatewayLimits
   readonly #pending: readonly PendingCommands[]
   readonly #sweeper: NodeJS.Timeout
+  /** What the feed has brought. */
+  readonly #reached = new Map<number, bigint>()
   #stopped: string | undefined
 
   constructor(writers: readonly Writer[], views: Views, limits: GatewayLimits) {
@@ -51,6 +56,7 @@ export class Submitter {
 
   /** Gets each frame of the feed. */
   settle(frame: Frame): void {
+    this.#reached.set(frame.partition, lastSequence(frame))
     this.#pending[frame.partition]?.settle(frame)
   }
 
@@ -68,10 +74,34 @@ export class Submitter {
         throw this.crossPartition(`${path}.creditAccountId`)
       return partition
     }
-    // A hold is posted and voided where it was placed. One that nobody knows is refused wherever it goes.
+    // A hold is posted and voided where it was placed. One that nobody knows is refused wherever it goes: so the views have
+    // to include all that anybody may have been told of it.
     const related = command.related ?? NIL_ID
-    const known = await this.#views.events(this.#views.points.current(), formatId(related))
-    return known[0]?.partition ?? partitionOf(related, partitions)
+    const recent = await this.recentPartitionOf(related)
+    if (recent !== undefined) return recent
+    const { points } = this.#views
+    const known = await this.#views.events(points.current(), formatId(related))
+    if (known[0] !== undefined) return known[0].partition
+    const now = await this.#views.events(await points.at(new Map(this.#reached)), formatId(related))
+    return now[0]?.partition ?? partitionOf(related, partitions)
+  }
+
+  /**
+   * The partition among whose last events this id is. Where there are other gateways, an id that was made a moment ago is
+   * waited for: one of them may have told of it before this one heard of it.
+   */
+  async recentPartitionOf(id: Id): Promise<number | undefined> {
+    const words = idWords(id)
+    const find = (): number | undefined => {
+      const found = this.#pending.findIndex((pending) => pending.find(words) !== undefined)
+      return found < 0 ? undefined : found
+    }
+    const untilMs = performance.now() + this.#limits.elsewhereWaitMs
+    for (;;) {
+      const found = find()
+      if (found !== undefined || performance.now() >= untilMs || !isOfNow(id)) return found
+      await new Promise((resolve) => setTimeout(resolve, ELSEWHERE_CHECK_MS))
+    }
   }
 
   /** The answer to a command whose accounts do not live together. */
@@ -141,6 +171,11 @@ export class Submitter {
     clearInterval(this.#sweeper)
     for (const pending of this.#pending) pending.giveUp(Infinity)
   }
+}
+
+/** True if an id was made a moment ago, by its own time. */
+function isOfNow(id: Id): boolean {
+  return Math.abs(Date.now() - uuidV7TimeMs(id)) < OF_NOW_MS
 }
 
 const BUSY_MESSAGE = 'More commands wait than fit. Nothing was taken: send it again, with the same id.'

@@ -236,7 +236,7 @@ builder.mutationField('reverseTransfer', (t) =>
     args: { input: t.arg({ type: ReverseInput, required: true }) },
     resolve: async (_root, { input }, { services }) => {
       const asked = toCommand('reverseTransfer', input, 'input', services.commands)
-      const prepared = await prepareReversal(services.views, services.feed, asked, 'input')
+      const prepared = await prepareReversal(services, asked, 'input')
       if ('refused' in prepared) return refusedModel(prepared.refused, 'already_reversed')
       const [settled] = await services.submitter.all([prepared.command], prepared.partition)
       if (settled instanceof Error) throw settled

@@ -1,0 +1,111 @@
+/**
+ * A writer in another process, as a gateway sees it: the queue into it, the log out of it. Who holds the partition, and
+ * whether anybody does just now, it does not know: commands wait in the queue until they are consumed.
+ */
+import type { CommandQueue, EventLog } from '../../eventlog/ports.ts'
+import type { Writer, WriterStatus } from '../../writer/writer.ts'
+
+/** A queue whose consumer is elsewhere. */
+export interface RemoteQueue extends CommandQueue {
+  consumed(offset: bigint, index: number): void
+  /** What keeps commands from being stored just now; undefined: nothing known. */
+  outage(): string | undefined
+  stop(): void
+  /** Resolves when every offer taken has been told where it stands, or that it is not known. */
+  settled(): Promise<void>
+  close(): void
+}
+
+/** A log that is written elsewhere. */
+export interface RemoteLog extends EventLog {
+  /** Told once if it cannot be followed any more. */
+  onFailure(listener: (failure: Error) => void): void
+  close(): void
+}
+
+/** How long a stop waits for offers on their way, in ms. */
+const SETTLE_MS_MAX = 5_000
+
+export class RemoteWriter implements Writer {
+  readonly queue: RemoteQueue
+  readonly log: RemoteLog
+  readonly #over = new AbortController()
+  #failure: string | undefined
+  #stopping: Promise<void> | undefined
+  #listeners: ((reason: string) => void)[] = []
+
+  /** Both are the writer's from here on: it closes them. */
+  constructor(queue: RemoteQueue, log: RemoteLog) {
+    this.queue = queue
+    this.log = log
+    log.onFailure((failure) => this.#fail(failure.message))
+    // A log that ends or breaks says so itself.
+    this.#follow().catch((error: unknown) =>
+      this.#fail(error instanceof Error ? error.message : String(error)),
+    )
+  }
+
+  /** Accounts, holds and snapshots are the writer's own business, and not known here. */
+  status(): WriterStatus {
+    const outage = this.queue.outage()
+    const failure = this.#failure ?? (outage === undefined ? undefined : withoutStop(outage))
+    return {
+      state: this.#state(outage !== undefined),
+      failure,
+      epoch: this.log.head().epoch,
+      accounts: 0,
+      holdsOpen: 0,
+      snapshot: { newest: undefined, isUnderWay: false },
+    }
+  }
+
+  onFailure(listener: (reason: string) => void): void {
+    if (this.#failure === undefined) this.#listeners.push(listener)
+    else listener(this.#failure)
+  }
+
+  stop(): Promise<void> {
+    return (this.#stopping ??= this.#stop())
+  }
+
+  #state(isAway: boolean): WriterStatus['state'] {
+    if (this.#failure !== undefined) return 'failed'
+    if (this.#stopping !== undefined) return 'stopped'
+    return isAway ? 'starting' : 'ready'
+  }
+
+  async #stop(): Promise<void> {
+    this.queue.stop()
+    let timer: NodeJS.Timeout | undefined
+    await Promise.race([
+      this.queue.settled(),
+      new Promise((resolve) => (timer = setTimeout(resolve, SETTLE_MS_MAX))),
+    ])
+    clearTimeout(timer)
+    this.#over.abort()
+    this.queue.close()
+    this.log.close()
+  }
+
+  /** Frees the queue's room as its commands come back from the log. */
+  async #follow(): Promise<void> {
+    const { log, queue } = this
+    const head = log.head()
+    queue.consumed(head.nextCommandOffset, head.nextCommandIndex)
+    for await (const frame of log.tail(head.sequence + 1n, this.#over.signal))
+      queue.consumed(frame.nextCommandOffset, frame.nextCommandIndex)
+  }
+
+  #fail(reason: string): void {
+    if (this.#failure !== undefined || this.#stopping !== undefined) return
+    this.#failure = reason
+    this.queue.stop()
+    for (const listener of this.#listeners) listener(reason)
+    this.#listeners = []
+  }
+}
+
+/** Where it stands within a sentence of others. */
+function withoutStop(sentence: string): string {
+  return sentence.replace(/\.$/, '')
+}
