@@ -105,6 +105,26 @@ export function checkTopics(settings: KafkaSettings, wanted: WantedTopics, log: 
   })
 }
 
+/**
+ * The partitions of a deployment, which both topics have.
+ * @throws LogError `kafka_unreachable`; `kafka_refused` if a topic is missing, or they differ
+ */
+export function countPartitions(settings: KafkaSettings, log: Log): Promise<number> {
+  return withAdmin(settings, log, async (admin) => {
+    const { commands, events } = topicNames(settings)
+    const { topics } = await admin.fetchTopicMetadata({ topics: [commands, events] })
+    const [first, second] = [commands, events].map(
+      (topic) => topics.find(({ name }) => name === topic)?.partitions.length ?? 0,
+    )
+    if (first === second && first! > 0) return first!
+    throw new LogError(
+      'kafka_refused',
+      `Topic ${commands} has ${first} partitions and ${events} has ${second}: they have to have the same number. ` +
+        'See what purser topics says of them.',
+    )
+  })
+}
+
 async function describeTopics(admin: Admin, names: readonly string[]): Promise<readonly FoundTopic[]> {
   const { topics } = await admin.fetchTopicMetadata({ topics: [...names] })
   const { resources } = await admin.describeConfigs({

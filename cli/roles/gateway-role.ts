@@ -1,0 +1,165 @@
+/**
+ * The gateway role: doors over Kafka and a ClickHouse server. It keeps nothing itself: commands go to the topic, outcomes
+ * and activity come from the log, everything else from the views, so any number of gateways serve side by side.
+ */
+import { openKafkaCommandQueue } from '../../eventlog/kafka/command-queue.ts'
+import { openKafkaEventLog, type KafkaEventLog } from '../../eventlog/kafka/kafka-event-log.ts'
+import type { KafkaSettings } from '../../eventlog/kafka/settings.ts'
+import { countPartitions } from '../../eventlog/kafka/topics.ts'
+import type { GatewayLimits } from '../../gateway/bounds.ts'
+import { startGateway, type Gateway, type GatewayOptions } from '../../gateway/gateway.ts'
+import { RemoteWriter } from '../../gateway/remote/remote-writer.ts'
+import { createStoreImportRegistry } from '../../gateway/store-import-registry.ts'
+import type { Checkpoint } from '../../projectors/chain.ts'
+import { heldByAll, readAnyCheckpoints, tablesThere } from '../../projectors/checkpoints.ts'
+import { createViewStore } from '../../projectors/clickhouse-store.ts'
+import { createImportsTable, IMPORTS_TABLE } from '../../projectors/imports.ts'
+import { PROJECTIONS } from '../../projectors/registry.ts'
+import { watchProjections } from '../../projectors/remote-projections.ts'
+import type { Projections } from '../../projectors/status.ts'
+import type { ViewStore } from '../../projectors/view-store.ts'
+import type { ClickHouseConfig } from '../config.ts'
+import type { RoleStatus } from './health.ts'
+import type { RunningRole } from './run.ts'
+
+export interface GatewayRoleOptions extends Pick<
+  GatewayOptions,
+  'host' | 'port' | 'currencies' | 'graphiql' | 'limits'
+> {
+  readonly kafka: KafkaSettings
+  readonly clickhouse: ClickHouseConfig
+  /** Takes a line for the operator. */
+  readonly log: (line: string) => void
+}
+
+export interface GatewayRole extends RunningRole {
+  /** Where it serves: `http://127.0.0.1:4000`. */
+  readonly url: string
+  readonly gateway: Gateway
+}
+
+/** By so much another gateway may be quicker to tell of an event. */
+const ELSEWHERE_MS = 250
+const NS_PER_MS = 1_000_000
+
+/**
+ * Starts a gateway and returns once it serves: the end of every partition's log has been read, and the views are known to
+ * answer. The log is read from where the views are.
+ * @throws LogError; OutageError if the store cannot be reached
+ */
+export async function startGatewayRole(options: GatewayRoleOptions): Promise<GatewayRole> {
+  const parts = new Parts()
+  try {
+    return await assemble(options, parts)
+  } catch (error) {
+    // Why it did not start says more than why it could not be stopped.
+    await parts.stop().catch(() => undefined)
+    throw error
+  }
+}
+
+/** What runs by now. */
+class Parts {
+  store: ViewStore | undefined
+  writers: RemoteWriter[] = []
+  projections: Projections | undefined
+  gateway: Gateway | undefined
+  #stopping: Promise<void> | undefined
+
+  stop(): Promise<void> {
+    return (this.#stopping ??= this.#stop())
+  }
+
+  async #stop(): Promise<void> {
+    await this.gateway?.stop()
+    const stopped = await Promise.allSettled(this.writers.map((writer) => writer.stop()))
+    await this.projections?.stop()
+    await this.store?.close()
+    const failed = stopped.find((result) => result.status === 'rejected')
+    if (failed !== undefined) throw failed.reason
+  }
+}
+
+async function assemble(options: GatewayRoleOptions, parts: Parts): Promise<GatewayRole> {
+  const { kafka, clickhouse, log, limits = {}, ...doors } = options
+  const store = (parts.store = createViewStore(clickhouse))
+  const partitions = await countPartitions(kafka, log)
+  const held = heldByAll(await readAnyCheckpoints(store), PROJECTIONS)
+  await provideImportsTable(store, clickhouse)
+  const logs = await openLogs(kafka, partitions, held, log)
+  parts.writers = logs.map(
+    (events) =>
+      new RemoteWriter(openKafkaCommandQueue({ settings: kafka, partition: events.partition, log }), events),
+  )
+  const { writers } = parts
+  const projections = (parts.projections = await watchProjections({ store, logs, log }))
+  const allLimits: Partial<GatewayLimits> = { elsewhereWaitMs: ELSEWHERE_MS, ...limits }
+  const gateway = (parts.gateway = await startGateway({
+    ...doors,
+    writers,
+    store,
+    projections,
+    imports: createStoreImportRegistry(store),
+    clock: distinctClock,
+    log,
+    limits: allLimits,
+  }))
+  return {
+    url: gateway.url,
+    gateway,
+    status: () => statusOf(writers, projections),
+    failed: new Promise((resolve) => {
+      for (const writer of writers) writer.onFailure(resolve)
+    }),
+    stop: () => parts.stop(),
+  }
+}
+
+/** All at a time; one that cannot be opened closes the others. */
+async function openLogs(
+  settings: KafkaSettings,
+  partitions: number,
+  held: ReadonlyMap<number, Checkpoint>,
+  log: (line: string) => void,
+): Promise<KafkaEventLog[]> {
+  const results = await Promise.allSettled(
+    Array.from({ length: partitions }, (_, partition) => {
+      const anchor = held.get(partition)
+      // Place 0: it is not known where the frame stands.
+      return openKafkaEventLog({
+        settings,
+        partition,
+        log,
+        ...(anchor === undefined || anchor.place === 0n ? {} : { anchor }),
+      })
+    }),
+  )
+  const opened = results.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []))
+  const failed = results.find((result) => result.status === 'rejected')
+  if (failed === undefined) return opened
+  for (const one of opened) one.close()
+  throw failed.reason
+}
+
+/** A gateway need not have the right to make tables, if somebody else has made this one. */
+async function provideImportsTable(store: ViewStore, { database, cluster }: ClickHouseConfig): Promise<void> {
+  if ((await tablesThere(store, [IMPORTS_TABLE])).size > 0) return
+  await createImportsTable(store, cluster === undefined ? {} : { database, cluster })
+}
+
+/**
+ * The system's clock, in steps of a millisecond, with a time within the millisecond before that no other gateway is likely
+ * to give as well: by the time of receipt a command is told from the same one sent to another gateway at the same moment.
+ */
+function distinctClock(): bigint {
+  return BigInt(Date.now()) * BigInt(NS_PER_MS) - BigInt(Math.floor(Math.random() * NS_PER_MS))
+}
+
+/** What an operator sees beside what the gateway's own port says. */
+function statusOf(writers: readonly RemoteWriter[], projections: Projections): RoleStatus {
+  const failures = [...writers, ...projections.status()].map((part) =>
+    part instanceof RemoteWriter ? part.status().failure : part.failure,
+  )
+  const reasons = [...new Set(failures.filter((failure) => failure !== undefined))]
+  return { ready: reasons.length === 0, reasons }
+}
