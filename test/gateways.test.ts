@@ -1,0 +1,226 @@
+/** Two gateways on a real Kafka over two partitions: whatever one of them was told, the other knows; none keeps anything. */
+import { mkdtemp, rm } from 'node:fs/promises'
+import os from 'node:os'
+import path from 'node:path'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { connect, subscribe } from '../cli/demo/subscriber.ts'
+import { graphql } from '../cli/graphql-client.ts'
+import { startGatewayRole, type GatewayRole } from '../cli/roles/gateway-role.ts'
+import { openKafkaEventLog, type KafkaEventLog } from '../eventlog/kafka/kafka-event-log.ts'
+import type { KafkaSettings } from '../eventlog/kafka/settings.ts'
+import { createViewStore } from '../projectors/clickhouse-store.ts'
+import { startEngine, type Engine } from '../projectors/engine/supervisor.ts'
+import { startProjections, type RunningProjections } from '../projectors/runtime.ts'
+import type { ViewStore } from '../projectors/view-store.ts'
+import { parseId } from '../schemas/ids.ts'
+import { ISO_CURRENCIES } from '../schemas/money.ts'
+import { partitionOf } from '../schemas/partitions.ts'
+import { sendCommands, type LaneCommand } from './support/json-lane.ts'
+import { withKafka } from './support/kafka.ts'
+import { newId } from './support/load.ts'
+import { startSmallWriter, type SmallWriter } from './support/small-writer.ts'
+
+const PARTITIONS = 2
+const quiet = (): void => undefined
+
+const RESULT = `__typename ... on TransferApplied { position replayed transfer { state } } ... on Refused { code position replayed }`
+const TRANSFER = `mutation($input: TransferInput!) { result: transfer(input: $input) { ${RESULT} } }`
+const HOLD = `mutation($input: PlaceHoldInput!) { result: placeHold(input: $input) { ${RESULT} } }`
+const POST = `mutation($input: PostHoldInput!) { result: postHold(input: $input) { ${RESULT} } }`
+const REVERSE = `mutation($input: ReverseTransferInput!) { result: reverseTransfer(input: $input) { ${RESULT} } }`
+const BALANCE = `query($id: UUID!, $after: Position) { balance(accountId: $id, after: $after) { balance { minor } } }`
+const ACTIVITY = `subscription($id: UUID!, $after: Position) { accountActivity(accountId: $id, after: $after) { kind position } }`
+const TRIAL = `query($after: Position) { trialBalance(after: $after) { accounts sum { minor } } }`
+
+interface Town {
+  readonly cash: string
+  readonly anna: string
+  readonly emil: string
+}
+
+const towns = Array.from({ length: PARTITIONS }, (_, partition): Town => {
+  const own = Array.from(
+    { length: 100 },
+    (_, index) => `00000000-0000-8000-8000-${String(index).padStart(12, '0')}`,
+  ) // prettier-ignore
+    .filter((id) => partitionOf(parseId(id)!, PARTITIONS) === partition)
+  return { cash: own[0]!, anna: own[1]!, emil: own[2]! }
+})
+const [here, there] = towns as [Town, Town]
+
+interface Told {
+  readonly __typename: string
+  readonly position: string
+  readonly replayed: boolean
+  readonly code?: string
+}
+
+async function run({ url }: GatewayRole, mutation: string, input: object): Promise<Told> {
+  return (await graphql<{ result: Told }>(url, mutation, { input })).result
+}
+
+function payment(from: string, to: string, amount: string): Record<string, string> {
+  return { id: newId(), debitAccountId: from, creditAccountId: to, amount, currency: 'EUR' }
+}
+
+async function balanceOf({ url }: GatewayRole, id: string, after?: string): Promise<number> {
+  type Answer = { balance: { balance: { minor: string } } }
+  return Number((await graphql<Answer>(url, BALANCE, { id, after })).balance.balance.minor)
+}
+
+await withKafka('two gateways', (kafka) => {
+  describe('two gateways', () => {
+    let dir: string
+    let settings: KafkaSettings
+    let engine: Engine
+    let store: ViewStore
+    let logs: KafkaEventLog[]
+    let writers: SmallWriter[]
+    let projections: RunningProjections
+    let one: GatewayRole
+    let other: GatewayRole
+
+    const startGateway = (): Promise<GatewayRole> =>
+      startGatewayRole({
+        kafka: settings,
+        clickhouse: { url: engine.url, username: engine.username, password: engine.password, database: 'default' },
+        host: '127.0.0.1', port: 0, currencies: ISO_CURRENCIES, graphiql: false, log: quiet,
+      }) // prettier-ignore
+
+    beforeAll(async () => {
+      dir = await mkdtemp(path.join(os.tmpdir(), 'gateways-'))
+      settings = await kafka.deployment(PARTITIONS)
+      engine = await startEngine({ dataDir: dir, memoryBytesMax: 1024 ** 3 })
+      store = createViewStore(engine)
+      const partitions = towns.map((_, partition) => partition)
+      writers = await Promise.all(partitions.map((partition) => startSmallWriter(settings, partition)))
+      logs = await Promise.all(partitions.map((partition) => openKafkaEventLog({ settings, partition, log: quiet }))) // prettier-ignore
+      projections = await startProjections({ store, logs })
+      one = await startGateway()
+      other = await startGateway()
+      await sendCommands(
+        one.url,
+        towns.flatMap(({ cash, anna, emil }): LaneCommand[] => [
+          { kind: 'openAccount', id: newId(), accountId: cash, currency: 'EUR', system: true },
+          { kind: 'openAccount', id: newId(), accountId: anna, currency: 'EUR' },
+          { kind: 'openAccount', id: newId(), accountId: emil, currency: 'EUR' },
+          { kind: 'transfer', ...payment(cash, anna, '100000') },
+        ]),
+        quiet,
+      )
+    }, 120_000)
+    afterAll(async () => {
+      await Promise.all([one.stop(), other.stop()])
+      await projections.stop()
+      for (const log of logs) log.close()
+      await Promise.all(writers.map((writer) => writer.stop()))
+      await store.close()
+      await engine.stop()
+      await rm(dir, { recursive: true, force: true })
+    })
+
+    it('a write on one is read on the other, and its repeat there is told the first outcome', async () => {
+      for (const { anna, emil } of towns) {
+        const input = payment(anna, emil, '7')
+        const before = await balanceOf(other, emil)
+        const first = await run(one, TRANSFER, input)
+        expect(first).toMatchObject({ __typename: 'TransferApplied', replayed: false })
+        expect(await balanceOf(other, emil, first.position)).toBe(before + 7)
+        expect(await run(other, TRANSFER, input)).toEqual({ ...first, replayed: true })
+        expect(await run(other, TRANSFER, { ...input, amount: '8' })).toMatchObject({ code: 'id_reused' })
+      }
+    })
+
+    it('one id sent to both at the same time takes effect once, and exactly one of them is told that it was the first', async () => {
+      const before = await balanceOf(one, here.emil)
+      const inputs = Array.from({ length: 30 }, () => payment(here.anna, here.emil, '1'))
+      const told = await Promise.all(
+        inputs.map((input) => Promise.all([run(one, TRANSFER, input), run(other, TRANSFER, input)])),
+      )
+      for (const [left, right] of told) {
+        expect([left.replayed, right.replayed].sort()).toEqual([false, true])
+        expect(left.position).toBe(right.position)
+      }
+      const last = told.map(([{ position }]) => position).at(-1)!
+      expect(await balanceOf(one, here.emil, last)).toBe(before + 30)
+    })
+
+    it('a hold placed on one is posted on the other, and a transfer of one is reversed on the other, without a pause', async () => {
+      for (const { anna, emil } of towns)
+        for (const [left, right] of [[one, other], [other, one]] as const) {
+          const hold = payment(anna, emil, '5')
+          expect((await run(left, HOLD, hold)).__typename).toBe('TransferApplied')
+          expect(await run(right, POST, { id: newId(), holdId: hold['id'] })).toMatchObject({ __typename: 'TransferApplied' })
+          const mistake = payment(anna, emil, '3')
+          await run(left, TRANSFER, mistake)
+          expect(await run(right, REVERSE, { id: newId(), transferId: mistake['id'] })).toMatchObject({ __typename: 'TransferApplied' })
+        } // prettier-ignore
+    })
+
+    it('a subscription on one sees what the other took in, and a cursor of one goes on at the other', async () => {
+      const apps = [one, other].map(({ url }) => connect(url))
+      const [left] = apps
+      const activity = subscribe<{ kind: string; position: string }>(left!, ACTIVITY, { id: there.emil }, 'accountActivity')
+      // A subscription begins when it is open: until then, activity is made.
+      while (activity.items.length === 0) {
+        await run(other, TRANSFER, payment(there.anna, there.emil, '1'))
+        await new Promise((resolve) => setTimeout(resolve, 50))
+      }
+      const seen = activity.items.at(-1)!.position
+      await run(other, TRANSFER, payment(there.anna, there.emil, '2'))
+      const resumed = subscribe<{ position: string }>(apps[1]!, ACTIVITY, { id: there.emil, after: seen }, 'accountActivity')
+      const [next] = await resumed.arrived(1)
+      await activity.arrived(activity.items.findIndex(({ position }) => position === seen) + 2)
+      expect(activity.items.some(({ position }) => position === next!.position)).toBe(true)
+      for (const app of apps) await app.dispose()
+    }) // prettier-ignore
+
+    it('load on both at once, over a change of the writer: every outcome known, every transfer once', async () => {
+      const before = await Promise.all(towns.map(({ emil }) => balanceOf(one, emil)))
+      const perGateway = 60
+      const load = [one, other].flatMap((gateway) =>
+        towns.flatMap(({ anna, emil }) =>
+          Array.from({ length: perGateway }, async (_, index) => {
+            await new Promise((resolve) => setTimeout(resolve, index * 5))
+            return run(gateway, TRANSFER, payment(anna, emil, '1'))
+          }),
+        ),
+      )
+      await new Promise((resolve) => setTimeout(resolve, 100))
+      await writers[0]!.stop()
+      writers[0] = await startSmallWriter(settings, 0)
+      expect(writers[0].epoch).toBe(2n)
+      const told = await Promise.all(load)
+      expect(told.filter(({ __typename, replayed }) => __typename !== 'TransferApplied' || replayed)).toEqual(
+        [],
+      )
+      for (const { position } of told.slice(-1)) await graphql(other.url, TRIAL, { after: position })
+      await expect
+        .poll(() => Promise.all(towns.map(({ emil }) => balanceOf(other, emil))), { timeout: 10_000 })
+        .toEqual(before.map((balance) => balance + 2 * perGateway))
+    })
+
+    it('is ready, says so, and keeps base times of imports for every gateway', async () => {
+      for (const { url } of [one, other]) expect((await fetch(`${url}/readyz`)).status).toBe(200)
+      expect(one.status()).toEqual({ ready: true, reasons: [] })
+      const chunk = '/imports/bank/chunks/4'
+      const begun = await fetch(one.url + chunk, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json' },
+        body: '{"anchor":"row 1"}',
+      })
+      const answer: unknown = await begun.json()
+      expect(answer).toMatchObject({ anchor: 'row 1', baseTimesMs: [expect.any(Number)] })
+      expect(await (await fetch(other.url + chunk)).json()).toEqual(answer)
+    })
+
+    it('a gateway that starts now knows everything', async () => {
+      const third = await startGateway()
+      const input = payment(here.anna, here.emil, '1')
+      const { position } = await run(one, TRANSFER, input)
+      expect(await run(third, TRANSFER, input)).toMatchObject({ replayed: true, position })
+      expect(await balanceOf(third, here.emil, position)).toBe(await balanceOf(one, here.emil, position))
+      await third.stop()
+    })
+  })
+})
