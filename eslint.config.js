@@ -34,6 +34,7 @@ const simulated = [
   'eventlog/{batch-memory,memory-queue,offer-place,reader-rule,windowed-log,hashing,errors,system-error}.ts',
   'eventlog/file/{appender,group-commit,log-server,mark,places,recovery,reader,seal,segments,slabs,units,file-event-log}.ts',
   'eventlog/file/memory-disk.ts',
+  'eventlog/kafka/shared-appender.ts',
   'gateway/{settle-repeat,outcomes}.ts',
   'test/simulation/**/*.ts',
 ]

@@ -24,6 +24,7 @@ const APPENDER = 'eventlog/file/appender.ts'
 const RECOVERY = 'eventlog/file/recovery.ts'
 const RULE = 'eventlog/reader-rule.ts'
 const GROUPS = 'eventlog/file/group-commit.ts'
+const SHARED = 'eventlog/kafka/shared-appender.ts'
 
 export const MUTANTS: readonly Mutant[] = [
   ...VIEWS_MUTANTS,
@@ -214,6 +215,24 @@ export const MUTANTS: readonly Mutant[] = [
     'writer/core/holds.ts',
     '    if (this.copy !== undefined) this.copy.keep(slot)\n',
     '',
+  ),
+  one(
+    'acknowledged when it was sent',
+    'test/simulation/shared-writer.ts',
+    '    this.log.send(frame.bytes)\n',
+    '    this.log.send(frame.bytes)\n    this.acknowledge(frame)\n',
+  ),
+  one(
+    'a frame of one’s own acknowledged though it is void',
+    SHARED,
+    'if (isAccepted && this.#pending[0] !== undefined && sameBytes(this.#pending[0], frame.hash)) {',
+    'if (this.#pending.some((hash) => sameBytes(hash, frame.hash))) {',
+  ),
+  one(
+    'a void frame of one’s own passed over',
+    SHARED,
+    '    if (!isAccepted && !isOwn) ',
+    '    void isOwn\n    if (!isAccepted) ',
   ),
   one(
     'command offsets begin anew at a restart',

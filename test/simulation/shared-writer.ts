@@ -7,10 +7,11 @@ import { nodeDigests } from '../../eventlog/hashing.ts'
 import type { CoreToLog, FrameReceipt } from '../../eventlog/file/log-messages.ts'
 import { seal } from '../../eventlog/file/seal.ts'
 import { chainAfter, emptyChain, type ChainEnd } from '../../eventlog/file/segments.ts'
+import { SharedAppender } from '../../eventlog/kafka/shared-appender.ts'
 import { createMemoryQueue, type MemoryQueue } from '../../eventlog/memory-queue.ts'
 import { createReaderRule, type ReaderRule } from '../../eventlog/reader-rule.ts'
 import type { Offer, Placed } from '../../eventlog/ports.ts'
-import { lastSequence, readFrame, sameBytes, type Frame } from '../../schemas/frames.ts'
+import { lastSequence, readFrame, type Frame } from '../../schemas/frames.ts'
 import { createCore, type WalletCore } from '../../writer/core/core.ts'
 import { CoreServer } from '../../writer/core-server.ts'
 import type { CommandBatch } from '../../writer/loop.ts'
@@ -61,15 +62,13 @@ export class SharedWriter implements Door {
   epoch = 0n
   readonly core: WalletCore
   readonly process: Process
-  /** Where its own frames end, accepted or not. */
-  chain: ChainEnd = emptyChain(PARTITION)
   private readonly world: World
   private readonly clock: WallClock
   private readonly options: SeedOptions
   private readonly log: SharedLog
   private readonly listener: SharedWriterListener
   private readonly rule: ReaderRule = createReaderRule(PARTITION)
-  private readonly own: Uint8Array[] = []
+  private appender = new SharedAppender(emptyChain(PARTITION))
   private readonly slabs = new Set<number>(Array.from({ length: SLABS }, (_, index) => index))
   private readonly memory: readonly Uint8Array[]
   private readonly toCore: Channel<FrameReceipt>
@@ -104,6 +103,11 @@ export class SharedWriter implements Door {
     })
   }
 
+  /** Where its own frames end, accepted or not. */
+  get chain(): ChainEnd {
+    return this.appender.chain()
+  }
+
   isReady(): boolean {
     return this.process.isAlive() && this.isServing
   }
@@ -127,12 +131,14 @@ export class SharedWriter implements Door {
   }
 
   private takeOver(): void {
+    let chain = emptyChain(PARTITION)
     for (; this.read < this.log.entries.length; this.read++) {
       const frame = frameOf(this.log.entries[this.read]!)
       if (this.rule.judge(frame).kind === 'void') continue
       if (frame.count > 0) this.core.apply(frame.payload)
-      this.chain = chainAfter(frame)
+      chain = chainAfter(frame)
     }
+    this.appender = new SharedAppender(chain)
     const head = this.rule.head()
     this.epoch = head.epoch + 1n
     const toServer = new Channel<CommandBatch>(this.process, 'commands', (batch) => {
@@ -199,31 +205,21 @@ export class SharedWriter implements Door {
     this.listener.decided(message)
     const { slab, payloadBytes, kind: _, ...described } = message
     const payload = this.memory[slab]!.subarray(0, payloadBytes)
-    const frame = seal({ ...described, payload }, this.chain, this.rule.head().sequence)
+    const frame = this.appender.append((chain, durable) => seal({ ...described, payload }, chain, durable))
     this.slabs.add(slab)
-    this.chain = chainAfter(frame)
-    this.own.push(frame.hash)
     this.log.send(frame.bytes)
   }
 
   private readOn(): void {
     for (; this.read < this.log.entries.length && this.process.isAlive(); this.read++) {
       const frame = frameOf(this.log.entries[this.read]!)
-      const place = this.own.findIndex((hash) => sameBytes(hash, frame.hash))
-      const isAccepted = this.rule.judge(frame).kind === 'accepted'
-      if (isAccepted && place >= 0) this.acknowledge(frame)
-      else if (isAccepted || (place >= 0 && !this.isAcknowledged(frame))) this.giveUp(isAccepted)
+      const meaning = this.appender.readBack(frame, this.rule.judge(frame))
+      if (meaning === 'durable') this.acknowledge(frame)
+      else if (meaning !== 'ignored') this.giveUp(meaning)
     }
   }
 
-  private readonly acknowledged = new Set<string>()
-
-  private isAcknowledged(frame: Frame): boolean {
-    return this.acknowledged.has(String(frame.hash))
-  }
-
   private acknowledge(frame: Frame): void {
-    this.acknowledged.add(String(frame.hash))
     this.listener.durable(frame)
     this.queue!.consumed(frame.nextCommandOffset)
     this.toCore.post({
@@ -237,8 +233,8 @@ export class SharedWriter implements Door {
   }
 
   /** Another writer's frame was accepted, or one of its own was not: it has been replaced. */
-  private giveUp(isReplaced: boolean): void {
-    this.world.cover(isReplaced ? 'writer saw its successor' : 'writer saw a void frame of its own')
+  private giveUp(seen: 'successor' | 'void'): void {
+    this.world.cover(seen === 'successor' ? 'writer saw its successor' : 'writer saw a void frame of its own')
     this.process.end()
     this.listener.ended(undefined)
   }
