@@ -1,0 +1,42 @@
+/**
+ * Sends records to one partition, one request at a time: a request that was not answered is sent again, byte for byte, on a
+ * connection of its own. So records may stand twice, the second time behind all of the first; readers have to be able to
+ * tell. No producer of kafkajs is involved: neither its retries nor the states it does not come out of.
+ */
+import { REQUEST_MS_MAX } from './client.ts'
+import { openPartitionLink, type PartitionLinkOptions } from './partition-link.ts'
+
+const ALL_REPLICAS = -1
+
+export interface RecordSender {
+  /**
+   * Stores values as one record batch, on all replicas that count. One call at a time.
+   * @returns the first one's offset, as it was answered; unanswered attempts may have stored them before
+   * @throws KafkaUnreachableError: it cannot be known whether they are stored; KafkaRefusedError: they are not; LogError
+   *   `log_closed`
+   */
+  send(values: readonly Buffer[]): Promise<bigint>
+  /** Cuts the connection; what is being sent may be stored or not. */
+  close(): void
+}
+
+export function openRecordSender(options: PartitionLinkOptions): RecordSender {
+  const { topic, partition } = options
+  const link = openPartitionLink(options)
+  return {
+    async send(values) {
+      const messages = values.map((value) => ({ value }))
+      const { topics } = await link.ask((broker) =>
+        broker.produce({
+          acks: ALL_REPLICAS,
+          timeout: REQUEST_MS_MAX,
+          topicData: [{ topic, partitions: [{ partition, firstSequence: 0, messages }] }],
+        }),
+      )
+      return BigInt(topics[0]!.partitions[0]!.baseOffset)
+    },
+    close() {
+      link.close()
+    },
+  }
+}
