@@ -105,6 +105,17 @@ export function commandSlots(memoBytes: number, ownerBytes: number): number {
   return 1 + Math.ceil((memoBytes + ownerBytes) / COMMAND_SLOT_BYTES)
 }
 
+/** Where the command at `index` begins in commands that passed a door's checks; their end if there is none. */
+export function byteOfCommand(slots: Uint8Array, index: number): number {
+  const view = new DataView(slots.buffer, slots.byteOffset, slots.byteLength)
+  let byte = 0
+  for (let before = 0; before < index && byte < slots.length; before++) {
+    const text = byte + SLOT.textLengths * 8
+    byte += commandSlots(view.getUint16(text, true), view.getUint16(text + 2, true)) * COMMAND_SLOT_BYTES
+  }
+  return byte
+}
+
 /**
  * Encodes commands one behind the other. Throws RangeError where a text is too long or a code no currency code:
  * doors check both before they come here.

@@ -1,0 +1,162 @@
+/**
+ * Takes a partition's commands from its topic to the core, in order: as many records at a time as came together and fit one
+ * batch, and only when the core wants a batch. So no more is in memory than the reader fetches ahead, whatever waits on the
+ * topic. A record that holds no commands (some other program wrote it) is skipped, counted and told: it consumes its offset
+ * and makes no event.
+ */
+import { BatchMemory } from '../../eventlog/batch-memory.ts'
+import { decodeCommandRecord } from '../../eventlog/kafka/command-record.ts'
+import type { TopicReader, TopicRecord } from '../../eventlog/kafka/topic-reader.ts'
+import type { CommandPlace } from '../../eventlog/ports.ts'
+import { byteOfCommand } from '../../schemas/commands.ts'
+import { BATCH_COMMANDS_MAX } from '../../schemas/limits.ts'
+import type { CommandPlaces } from './command-places.ts'
+
+/** Records that cannot be read are told once in a while: a stranger may write a million of them. */
+const TOLD_EVERY_MS = 10_000
+
+export interface CommandFeedPorts {
+  readonly reader: Pick<TopicReader, 'read'>
+  readonly places: CommandPlaces
+  /** Takes a batch to the core, in shared memory that stays as it is until `consumed` says that it may change. */
+  send(slots: Uint8Array<SharedArrayBuffer>, count: number): void
+  /** Takes a line for the operator. */
+  notice(line: string): void
+  nowMs(): number
+}
+
+/** Commands of one record, from the one to begin with. */
+interface Wanted {
+  readonly kind: 'wanted'
+  readonly offset: bigint
+  readonly firstIndex: number
+  readonly slots: Uint8Array
+  readonly count: number
+}
+
+type Found = Wanted | { readonly kind: 'nothing'; readonly reason: string }
+
+export class CommandFeed {
+  /** Records skipped because they hold no commands. */
+  skipped = 0
+  private readonly ports: CommandFeedPorts
+  private readonly start: CommandPlace
+  private readonly memory = new BatchMemory()
+  /** Batches that the core still has to be given. */
+  private wantedBatches = 0
+  private onWanted: () => void = () => undefined
+  /** Sent and not yet consumed: the memory, and the offset of its last record. */
+  private readonly sent: { readonly lastOffset: bigint; readonly memory: Uint8Array<SharedArrayBuffer> }[] =
+    []
+  private readonly over = new AbortController()
+  private toldAtMs = -Infinity
+  /** The record looked at last: one that did not fit a batch is not decoded again for the next. */
+  private looked: { readonly record: TopicRecord; readonly found: Found } | undefined
+
+  /** @param start the first command to be given */
+  constructor(start: CommandPlace, ports: CommandFeedPorts) {
+    this.start = start
+    this.ports = ports
+  }
+
+  /** The core wants one more batch. */
+  wanted(): void {
+    this.wantedBatches++
+    this.onWanted()
+  }
+
+  /** Commands before this place are durable: their memory may be used again. */
+  consumed({ offset }: CommandPlace): void {
+    while (this.sent.length > 0 && this.sent[0]!.lastOffset < offset)
+      this.memory.give(this.sent.shift()!.memory)
+  }
+
+  /** Ends the feed: nothing is sent any more. */
+  stop(): void {
+    this.over.abort()
+    this.onWanted()
+  }
+
+  /** Feeds until it is stopped. @throws what the reader throws */
+  async run(): Promise<void> {
+    const { signal } = this.over
+    for await (const records of this.ports.reader.read(this.start.offset, { signal })) {
+      for (let at = 0; at < records.length && !signal.aborted;) {
+        await this.untilWanted()
+        if (signal.aborted) return
+        at = this.sendFrom(records, at)
+      }
+    }
+  }
+
+  private async untilWanted(): Promise<void> {
+    while (this.wantedBatches === 0 && !this.over.signal.aborted)
+      await new Promise<void>((resolve) => {
+        this.onWanted = resolve
+      })
+  }
+
+  /** Sends one batch of the records from `at` on. Returns the record to go on with. */
+  private sendFrom(records: readonly TopicRecord[], at: number): number {
+    const batch: Wanted[] = []
+    let count = 0
+    let bytes = 0
+    let next = at
+    for (; next < records.length; next++) {
+      const found = this.look(records[next]!)
+      if (found.kind === 'nothing') {
+        // Its place is behind those of the batch at hand.
+        if (batch.length > 0) break
+        this.skip(records[next]!.offset, found.reason)
+        continue
+      }
+      if (count + found.count > BATCH_COMMANDS_MAX) break
+      batch.push(found)
+      count += found.count
+      bytes += found.slots.length
+    }
+    const last = batch.at(-1)
+    if (last === undefined) return next
+    const memory = this.memory.take(bytes)
+    let byte = 0
+    for (const { offset, firstIndex, slots, count: commands } of batch) {
+      memory.set(slots, byte)
+      byte += slots.length
+      this.ports.places.add(offset, firstIndex, commands)
+    }
+    this.sent.push({ lastOffset: last.offset, memory })
+    this.wantedBatches--
+    this.ports.send(memory.subarray(0, bytes), count)
+    return next
+  }
+
+  /** The commands of a record, as far as they are not consumed. */
+  private look(record: TopicRecord): Found {
+    if (this.looked?.record === record) return this.looked.found
+    const found = this.decode(record)
+    this.looked = { record, found }
+    return found
+  }
+
+  private decode({ offset, value }: TopicRecord): Found {
+    const record = decodeCommandRecord(value)
+    if (record.kind === 'bad') return { kind: 'nothing', reason: record.reason }
+    const { slots, count } = record
+    const firstIndex = offset === this.start.offset ? this.start.index : 0
+    if (firstIndex >= count) return { kind: 'nothing', reason: 'all of its commands are consumed' }
+    const rest = slots.subarray(byteOfCommand(slots, firstIndex))
+    return { kind: 'wanted', offset, firstIndex, slots: rest, count: count - firstIndex }
+  }
+
+  private skip(offset: bigint, reason: string): void {
+    this.ports.places.add(offset, 0, 0)
+    this.skipped++
+    const nowMs = this.ports.nowMs()
+    if (nowMs - this.toldAtMs < TOLD_EVERY_MS) return
+    this.toldAtMs = nowMs
+    this.ports.notice(
+      `The record at offset ${offset} of the commands topic holds no commands: ${reason}. It is skipped (${this.skipped} so far). ` +
+        'Only gateways should be able to write to this topic.',
+    )
+  }
+}

@@ -1,0 +1,97 @@
+import fc from 'fast-check'
+import { describe, expect, test } from 'vitest'
+import { CommandPlaces } from './command-places.ts'
+
+/** A topic from some offset on: records of 0 (poison) to a few commands, offsets with holes; and where a writer begins. */
+const topics = fc
+  .record({
+    firstOffset: fc.bigInt({ min: 0n, max: 2n ** 40n }),
+    records: fc.array(fc.record({ hole: fc.constantFrom(0, 0, 0, 2), commands: fc.nat(5) }), {
+      maxLength: 12,
+    }),
+    startIndex: fc.nat(5),
+    /** How the core consumes: so many more commands with each frame. */
+    steps: fc.array(fc.nat(7), { maxLength: 20 }),
+    /** How far records are handed over ahead of what is consumed. */
+    ahead: fc.integer({ min: 1, max: 4 }),
+  })
+  .map(({ firstOffset, records, startIndex, ...rest }) => {
+    let offset = firstOffset
+    const topic = records.map(({ hole, commands }) => {
+      offset += BigInt(hole)
+      return { offset: offset++, commands }
+    })
+    const first = topic[0]
+    // In the middle of the first record, if it has one: never at its end.
+    const index = first === undefined || first.commands === 0 ? 0 : startIndex % first.commands
+    return { topic, start: { offset: first?.offset ?? firstOffset, index }, ...rest }
+  })
+
+describe('the places of commands', () => {
+  test('whatever the sizes of records, a place names the next command that is not consumed', () => {
+    fc.assert(
+      fc.property(topics, ({ topic, start, steps, ahead }) => {
+        const places = new CommandPlaces(start)
+        // What the model knows: every command from the start on, by its place.
+        const commands = topic.flatMap(({ offset, commands: count }) =>
+          Array.from({ length: count }, (_, index) => ({ offset, index })).filter(
+            (place) => place.offset > start.offset || place.index >= start.index,
+          ),
+        )
+        let handed = 0
+        let handedCommands = 0
+        let consumed = 0
+        const handOver = (): void => {
+          const record = topic[handed++]!
+          const from = record.offset === start.offset ? start.index : 0
+          places.add(record.offset, from, record.commands - from)
+          handedCommands += record.commands - from
+        }
+        let before = start
+        for (const step of steps) {
+          while (handed < topic.length && places.open() < ahead) handOver()
+          consumed = Math.min(consumed + step, handedCommands)
+          const place = places.placeOf(BigInt(consumed))
+          // It never goes back.
+          expect(
+            place.offset > before.offset || (place.offset === before.offset && place.index >= before.index),
+          ).toBe(true)
+          before = place
+          // A reader that begins at the place finds exactly the commands that are not consumed.
+          const rest = commands.filter(
+            ({ offset, index }) => offset > place.offset || (offset === place.offset && index >= place.index),
+          )
+          expect(rest).toEqual(commands.slice(consumed))
+          // Behind a record's last command comes the next record, as everybody writes it.
+          const record = topic.find(({ offset }) => offset === place.offset)
+          if (place.index > 0) expect(place.index).toBeLessThan(record!.commands)
+        }
+      }),
+      { numRuns: 500 },
+    )
+  })
+
+  test('a record without commands is consumed with what stands before it', () => {
+    const places = new CommandPlaces({ offset: 10n, index: 0 })
+    places.add(10n, 0, 2)
+    places.add(11n, 0, 0)
+    places.add(12n, 0, 0)
+    expect(places.placeOf(1n)).toEqual({ offset: 10n, index: 1 })
+    expect(places.placeOf(2n)).toEqual({ offset: 13n, index: 0 })
+    places.add(13n, 0, 0)
+    expect(places.placeOf(2n)).toEqual({ offset: 14n, index: 0 })
+    expect(places.open()).toBe(0)
+  })
+
+  test('counts and records that contradict what was told are broken logic', () => {
+    const places = new CommandPlaces({ offset: 10n, index: 3 })
+    expect(places.placeOf(0n)).toEqual({ offset: 10n, index: 3 })
+    places.add(10n, 3, 2)
+    expect(() => places.placeOf(3n)).toThrow('of 0 to 2')
+    places.placeOf(2n)
+    expect(() => places.placeOf(1n)).toThrow('of 2 to 2')
+    expect(() => {
+      places.add(10n, 0, 1)
+    }).toThrow('handed over behind')
+  })
+})
