@@ -20,6 +20,11 @@ export function snapshotsFolder(dataDir: string, partition: number): string {
   return path.join(dataDir, 'snapshots', String(partition))
 }
 
+/** Where the snapshot of this sequence stands. */
+export function snapshotFile(dataDir: string, partition: number, sequence: bigint): string {
+  return path.join(snapshotsFolder(dataDir, partition), `${String(sequence).padStart(20, '0')}.snap`)
+}
+
 /** A snapshot that could not be used. */
 export interface PassedOver {
   /** Path relative to the data folder. */
@@ -60,7 +65,12 @@ export function beginSnapshot(
   sections: readonly SectionLength[],
 ): SnapshotFileWriter {
   disk.makeFolder(snapshotsFolder(dataDir, position.partition))
-  return new SnapshotFileWriter(disk, fileOf(dataDir, position), position, sections)
+  return new SnapshotFileWriter(
+    disk,
+    snapshotFile(dataDir, position.partition, position.sequence),
+    position,
+    sections,
+  )
 }
 
 /**
@@ -69,7 +79,7 @@ export function beginSnapshot(
  * @throws the system's error of a failed write, sync or rename
  */
 export function saveSnapshot(disk: Disk, dataDir: string, snapshot: Snapshot): string {
-  const file = fileOf(dataDir, snapshot)
+  const file = snapshotFile(dataDir, snapshot.partition, snapshot.sequence)
   disk.makeFolder(path.dirname(file))
   writeSnapshotFile(disk, file, snapshot)
   return file
@@ -163,10 +173,6 @@ export function loadNewestSnapshot<State>(
     }
   }
   return { usable: undefined, passedOver }
-}
-
-function fileOf(dataDir: string, { partition, sequence }: SnapshotPosition): string {
-  return path.join(snapshotsFolder(dataDir, partition), `${String(sequence).padStart(20, '0')}.snap`)
 }
 
 /** An error of the disk, such as EIO; Node's own codes have an underscore. */

@@ -1,0 +1,92 @@
+/**
+ * Takes each snapshot that has become durable on this machine to the store that all writers share: the newest one, one at a
+ * time. What fails is told and tried again later; nothing but the next start's time depends on it.
+ */
+import { hasCode } from '../../eventlog/system-error.ts'
+import { snapshotFile } from '../snapshot.ts'
+import type { SnapshotStore } from './snapshot-store.ts'
+
+const RETRY_MS_DEFAULT = 60_000
+
+export interface SnapshotPublisherOptions {
+  readonly store: SnapshotStore
+  readonly scratchDir: string
+  readonly partition: number
+  /** Snapshots to keep in the store, the newest included. */
+  readonly kept: number
+  readonly notice: (line: string) => void
+  /** Pause after a failure. Default: one minute. */
+  readonly retryMs?: number
+}
+
+export class SnapshotPublisher {
+  /** Sequence of the newest snapshot that this writer took to the store; 0: none yet. */
+  published = 0n
+  private readonly options: SnapshotPublisherOptions
+  /** Durable here, and not in the store. */
+  private waiting: bigint | undefined
+  private working: Promise<void> | undefined
+  private retry: NodeJS.Timeout | undefined
+  private isOver = false
+
+  constructor(options: SnapshotPublisherOptions) {
+    this.options = options
+  }
+
+  /** A snapshot is durable on this machine. */
+  kept(sequence: bigint): void {
+    this.waiting = sequence
+    this.work()
+  }
+
+  /** Waits until the newest is in the store, or has failed, or the time is over. Then nothing is published any more. */
+  async finish(forMs: number): Promise<void> {
+    let timer: NodeJS.Timeout | undefined
+    const bound = new Promise<void>((resolve) => {
+      timer = setTimeout(resolve, forMs)
+    })
+    this.work()
+    await Promise.race([this.working, bound])
+    clearTimeout(timer)
+    this.end()
+  }
+
+  /** Publishes nothing more. What is under way is not waited for: in the store it is whole or not there. */
+  end(): void {
+    this.isOver = true
+    clearTimeout(this.retry)
+  }
+
+  private work(): void {
+    if (this.working !== undefined || this.waiting === undefined || this.isOver) return
+    clearTimeout(this.retry)
+    this.working = this.publishWaiting().finally(() => {
+      this.working = undefined
+    })
+  }
+
+  private async publishWaiting(): Promise<void> {
+    const { store, scratchDir, partition, kept, notice, retryMs = RETRY_MS_DEFAULT } = this.options
+    while (this.waiting !== undefined && !this.isOver) {
+      const sequence = this.waiting
+      this.waiting = undefined
+      try {
+        await store.publish(partition, sequence, snapshotFile(scratchDir, partition, sequence), kept)
+        this.published = sequence
+      } catch (error) {
+        // A newer one has taken its place meanwhile.
+        if (hasCode(error, 'ENOENT')) continue
+        this.waiting ??= sequence
+        const reason = error instanceof Error ? error.message : String(error)
+        notice(
+          `The snapshot at sequence ${sequence} of partition ${partition} is not in the store: ${reason}`,
+        )
+        this.retry = setTimeout(() => {
+          this.work()
+        }, retryMs)
+        this.retry.unref()
+        return
+      }
+    }
+  }
+}

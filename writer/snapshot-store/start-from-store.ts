@@ -1,0 +1,79 @@
+/**
+ * Starts a core from the newest snapshot that is usable, wherever it is: in the scratch folder of this machine, or in the
+ * store that all writers share. A store that does not answer costs time, never the start.
+ */
+import { mkdir } from 'node:fs/promises'
+import { nodeDisk } from '../../eventlog/file/disk.ts'
+import type { LoadedSnapshot } from '../core-messages.ts'
+import type { CoreWorker } from '../core-worker.ts'
+import { listSnapshots, snapshotFile, snapshotsFolder } from '../snapshot.ts'
+import type { SnapshotStore, StoredSnapshot } from './snapshot-store.ts'
+
+export interface StartFromStoreOptions {
+  readonly store: SnapshotStore
+  /** Holds `snapshots/<partition>/` of this machine. */
+  readonly scratchDir: string
+  readonly partition: number
+  /** Starts the core thread over the scratch folder: it loads the newest snapshot there that it can use. */
+  readonly startCore: () => CoreWorker
+  /** Takes a line for the operator. */
+  readonly notice: (line: string) => void
+}
+
+export interface StartedCore {
+  readonly core: CoreWorker
+  readonly loaded: LoadedSnapshot
+}
+
+/** @throws the system's error if the scratch folder cannot be used; WriterBrokenError */
+export async function startFromStore(options: StartFromStoreOptions): Promise<StartedCore> {
+  const { store, scratchDir, partition, startCore, notice } = options
+  await mkdir(snapshotsFolder(scratchDir, partition), { recursive: true })
+  const local = new Set(listSnapshots(nodeDisk, scratchDir, partition).map(({ sequence }) => sequence))
+  // Sequences that are worth asking the store for.
+  const untried = new Set<bigint>()
+  const stored = await listed()
+  for (const { sequence } of stored) untried.add(sequence)
+  // What is here already is looked at first, and fetched only if it turns out to be damaged.
+  const wanted = stored[0]
+  if (wanted !== undefined && !local.has(wanted.sequence)) await fetch(wanted)
+  for (;;) {
+    const core = startCore()
+    const loaded = await core.loaded().catch(async (error: unknown) => {
+      await core.end()
+      throw error
+    })
+    const better = stored.find(({ sequence }) => sequence > loaded.sequence && untried.has(sequence))
+    if (better === undefined) return { core, loaded }
+    await core.end()
+    await fetch(better)
+  }
+
+  async function listed(): Promise<readonly StoredSnapshot[]> {
+    try {
+      return await store.list(partition)
+    } catch (error) {
+      giveUpOn(error)
+      return []
+    }
+  }
+
+  async function fetch({ sequence }: StoredSnapshot): Promise<void> {
+    untried.delete(sequence)
+    try {
+      await store.fetch(partition, sequence, snapshotFile(scratchDir, partition, sequence))
+    } catch (error) {
+      giveUpOn(error)
+    }
+  }
+
+  /** No other snapshot is asked for, so that an outage is waited for once. */
+  function giveUpOn(error: unknown): void {
+    untried.clear()
+    const reason = error instanceof Error ? error.message : String(error)
+    notice(
+      `No snapshot of partition ${partition} comes from the store: ${reason} ` +
+        'The writer starts from what is on this machine, or from the beginning of the log, which may take long.',
+    )
+  }
+}
