@@ -32,6 +32,8 @@ export interface MembershipOptions {
 export interface Membership {
   /** What is this member's, as far as it was told. */
   partitions(): ReadonlySet<number>
+  /** Resolves when the group confirms this member the next time, and never if it is over. Until then it may have been replaced. */
+  confirmed(): Promise<void>
   /** Leaves the group, so that others take over at once. */
   leave(): Promise<void>
 }
@@ -73,6 +75,8 @@ class Member implements Membership {
   private lastSignMs = 0
   private silentTicks = 0
   private readonly watch: NodeJS.Timeout
+  /** Who waits for the group's next answer. */
+  private waiters: (() => void)[] = []
   private retryTimer: NodeJS.Timeout | undefined
   private pauseMs = PAUSE_MS_MIN
   /** Monotonic time at which trying to join ends. */
@@ -95,6 +99,10 @@ class Member implements Membership {
 
   partitions(): ReadonlySet<number> {
     return this.held
+  }
+
+  confirmed(): Promise<void> {
+    return new Promise((resolve) => this.waiters.push(resolve))
   }
 
   async leave(): Promise<void> {
@@ -148,15 +156,16 @@ class Member implements Membership {
   private sign(): void {
     this.lastSignMs = performance.now()
     this.silentTicks = 0
+    for (const waiter of this.waiters.splice(0)) waiter()
   }
 
   private joined(partitions: ReadonlySet<number>): void {
-    this.sign()
     this.held = partitions
     this.hasJoined = true
     this.pauseMs = PAUSE_MS_MIN
     this.giveUpMs = Infinity
     this.options.onAssigned(partitions)
+    this.sign()
     this.onFirstJoin()
   }
 
