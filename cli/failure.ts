@@ -26,6 +26,8 @@ export const FAILURE_CODES = {
   views_ahead: 1,
   /** The writer stopped: a failed write, or broken logic. */
   writer_failed: 1,
+  /** A gateway cannot go on: a log that it reads is not what it was, or cannot be read any more. */
+  gateway_failed: 1,
   /** The view store could not be started or gave up. */
   views_failed: 1,
   /** A file to read is missing or unreadable. */

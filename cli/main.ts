@@ -4,6 +4,7 @@ import { addArchive } from './commands/archive.ts'
 import { addAudit } from './commands/audit.ts'
 import type { AddCommand, Run } from './commands/command.ts'
 import { addDemo } from './commands/demo.ts'
+import { addGateway } from './commands/gateway.ts'
 import { addId } from './commands/id.ts'
 import { addImport } from './commands/import.ts'
 import { addProjections } from './commands/projections.ts'
@@ -25,6 +26,7 @@ const COMMANDS: readonly AddCommand[] = [
   addStatus,
   addTopics,
   addUsers,
+  addGateway,
   addId,
 ]
 

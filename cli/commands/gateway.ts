@@ -1,0 +1,32 @@
+/** `purser gateway`: the doors over Kafka and ClickHouse, beside as many others as there are, until it is told to stop. */
+import { readGatewayConfig } from '../config.ts'
+import { addJson, addSettings, type GivenOptions } from '../options.ts'
+import { startGatewayRole } from '../roles/gateway-role.ts'
+import { runRole } from '../roles/run.ts'
+import { settingsOf } from '../settings.ts'
+import { stopRequested } from '../shutdown.ts'
+import type { AddCommand } from './command.ts'
+
+export const addGateway: AddCommand = (program, run) => {
+  const command = program
+    .command('gateway')
+    .description('serve the platform from Kafka and ClickHouse; it keeps nothing itself (docs/distributed.md)')
+  addSettings(command, settingsOf('gateway'))
+  addJson(command).action((options: GivenOptions) =>
+    run(options, async (output) => {
+      const config = readGatewayConfig(options)
+      await runRole({
+        name: 'gateway',
+        health: undefined,
+        output,
+        stopAsked: stopRequested(),
+        start: (log) => startGatewayRole({ ...config, log }),
+        describe: ({ url }) => ({
+          object: { ok: true, role: 'gateway', url, graphql: `${url}/graphql`, pid: process.pid },
+          text: `A gateway serves GraphQL at ${url}/graphql. Health: ${url}/readyz. Ctrl-C stops it.`,
+        }),
+        failureCode: 'gateway_failed',
+      })
+    }),
+  )
+} // prettier-ignore
