@@ -94,6 +94,13 @@ describe('npm run bench', () => {
         restart: ['core', 'log', 'main', 'other'],
       }
       for (const role of roles[name as keyof typeof roles]) expect(data!.cpuSeconds).toHaveProperty(role)
+      if (name === 'commit') {
+        expect(data!.memory).toHaveProperty('heapGrowthPerMillion')
+        expect(data!.memory).toHaveProperty('rssBytesBefore')
+        // Each thread has told its heap: an empty one is none.
+        for (const role of ['main', 'core', 'log'])
+          expect(data!.further).toHaveProperty(`${role}HeapGrowthPerMillion`)
+      }
       for (const { value, target, is, met } of data!.targets)
         expect(met).toBe(is === 'at_least' ? value >= target : value <= target)
     },

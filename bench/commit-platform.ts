@@ -17,6 +17,7 @@ import { processStatusBytes } from './machine.ts'
 import { NO_PROJECTIONS, NO_STORE } from './no-views.ts'
 import { RoleClock, type RoleCpu } from './role-cpu.ts'
 import { SerialSet } from './serial-set.ts'
+import { askHeaps, type RoleHeaps } from './thread-heaps.ts'
 import { WORKLOADS } from './workloads.ts'
 
 export interface OpenAsk {
@@ -38,6 +39,8 @@ export type PlatformDialogue = {
   /** Starts the platform and opens the accounts. Answers with its port. */
   readonly open: { readonly ask: OpenAsk; readonly answer: number }
   readonly usage: { readonly ask: object; readonly answer: Usage }
+  /** Has every thread collect its heap. */
+  readonly heaps: { readonly ask: object; readonly answer: RoleHeaps }
   /** Sends a load into the queue from within. */
   readonly load: { readonly ask: Load; readonly answer: LoadResult }
   /** Stops in order. Answers with the serials of the commands that were acknowledged within this process. */
@@ -114,6 +117,7 @@ const platform = new BenchPlatform()
 answerParent<PlatformDialogue>({
   open: (ask) => platform.open(ask),
   usage: () => platform.usage(),
+  heaps: () => askHeaps(['core', 'log']),
   load: (load) => platform.load(load),
   stop: () => platform.stop(),
 })

@@ -7,6 +7,7 @@ import type { EchoDialogue } from './echo-server.ts'
 import type { Load, LoadResult } from './load.ts'
 import { cpuBetween, type RoleCpu } from './role-cpu.ts'
 import { SerialSet } from './serial-set.ts'
+import { growthPerMillion, type RoleHeaps } from './thread-heaps.ts'
 
 /** What every load of a session has in common. */
 export interface SessionSizes {
@@ -22,7 +23,11 @@ export interface Measured {
   readonly result: LoadResult
   readonly cpuSeconds: RoleCpu
   readonly diskBytes: number
+  /** Of the platform's process, when the timed part began and when it was over. */
+  readonly rssBytesBefore: number
   readonly rssBytes: number
+  /** Bytes on the heap of each thread that a million commands leave behind. */
+  readonly heapGrowthPerMillion: RoleHeaps
   /** Messages a second, by a bare server; undefined: not measured. */
   readonly echo: { readonly messagesPerSecond: number; readonly cpuSeconds: RoleCpu } | undefined
 }
@@ -49,16 +54,20 @@ export class Session {
   /** @param messagesPerSecond undefined: as many as there are answers */
   async measure(shape: Shape, workload: string, messagesPerSecond: number | undefined): Promise<Measured> {
     await this.send(shape, workload, true, messagesPerSecond)
+    const heapsBefore = await this.platform.ask('heaps', {})
     const before = await this.platform.ask('usage', {})
     const { result, clientCpu } = await this.send(shape, workload, false, messagesPerSecond)
     const after = await this.platform.ask('usage', {})
+    const heapsAfter = await this.platform.ask('heaps', {})
     return {
       shape,
       workload,
       result,
       cpuSeconds: { ...cpuOf(before, after), ...clientCpu },
       diskBytes: after.diskBytes - before.diskBytes,
+      rssBytesBefore: before.rssBytes,
       rssBytes: after.rssBytes,
+      heapGrowthPerMillion: growthPerMillion(heapsBefore, heapsAfter, result.made.commands),
       echo: shape.hasEcho ? await this.measureEcho(shape, workload) : undefined,
     }
   }

@@ -112,6 +112,7 @@ interface Common {
 function runOf(measured: Measured, { accounts, seed, coreLimit, proof }: Common): Run {
   const { shape, workload, result, echo } = measured
   const { made, messages } = result
+  const heapGrowth = measured.heapGrowthPerMillion
   const histogram = new Histogram()
   histogram.add(result.buckets, result.maxMs)
   const throughput = commandsPerSecond(measured)
@@ -147,7 +148,11 @@ function runOf(measured: Measured, { accounts, seed, coreLimit, proof }: Common)
     },
     limit,
     ratio: throughput / limit.value,
-    memory: { rssBytes: measured.rssBytes },
+    memory: {
+      rssBytesBefore: measured.rssBytesBefore,
+      rssBytes: measured.rssBytes,
+      heapGrowthPerMillion: Object.values(heapGrowth).reduce((sum, bytes) => sum + bytes, 0),
+    },
     verified: proof,
     further: {
       connections: shape.connections,
@@ -155,6 +160,9 @@ function runOf(measured: Measured, { accounts, seed, coreLimit, proof }: Common)
       messages,
       seconds: result.wallSeconds,
       serverCpuSecondsPerMillion: (serverSeconds / made.commands) * 1e6,
+      mainHeapGrowthPerMillion: heapGrowth['main'] ?? 0,
+      coreHeapGrowthPerMillion: heapGrowth['core'] ?? 0,
+      logHeapGrowthPerMillion: heapGrowth['log'] ?? 0,
       ...(echo === undefined
         ? {}
         : {

@@ -1,10 +1,11 @@
 /**
  * Loaded first in every thread of a measured process (`--import`): it says which operating-system thread runs which
- * program, so that CPU time can be told by role. Node gives threads no names of their own on version 20.
+ * program, so that CPU time and heaps can be told by role. Node gives threads no names of their own on version 20.
  */
 import path from 'node:path'
 import { BroadcastChannel, isMainThread } from 'node:worker_threads'
 import { ownThreadId } from './thread-cpu.ts'
+import { tellHeap } from './thread-heaps.ts'
 
 export const THREAD_NAMES_CHANNEL = 'bench-thread-names'
 
@@ -20,4 +21,5 @@ if (!isMainThread && thread !== undefined) {
   const channel = new BroadcastChannel(THREAD_NAMES_CHANNEL)
   channel.postMessage({ thread, role } satisfies ThreadName)
   channel.close()
+  tellHeap(role)
 }
