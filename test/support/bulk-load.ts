@@ -11,6 +11,8 @@ const COMMANDS_MAX = 8_192
 const IN_FLIGHT = 4
 /** Between two requests of one of those in flight, in ms: the views have to follow. */
 const PAUSE_MS = 300
+/** How long it may take until what was sent again is told of, in ms. */
+const RESEND_MS_MAX = 40_000
 /** A client that finds nobody does not wait for the next life. */
 const TIMES = { connectMs: 5_000, answerMs: 20_000, patienceMs: 100 }
 
@@ -41,11 +43,18 @@ export class BulkLoad {
     )
   }
 
-  /** Sends again what nobody heard of, byte for byte, as a client does after a restart. Throws if some of it is not accepted. */
+  /**
+   * Sends again what nobody heard of, byte for byte, as a client does after a restart: until the platform tells, which it may
+   * not while it is busy or its views are behind. Throws if some of it is refused, or not told of within a bound.
+   */
   async resend(url: string): Promise<void> {
+    const deadlineMs = performance.now() + RESEND_MS_MAX
     await withClient(url, async (client) => {
       for (const batch of [...this.open])
-        if (!(await this.send(client, batch))) throw new Error('the platform did not take it a second time')
+        while (!(await this.send(client, batch))) {
+          if (performance.now() > deadlineMs) throw new Error('the platform does not tell what became of it')
+          await pause(PAUSE_MS)
+        }
     })
   }
 
