@@ -21,9 +21,12 @@ export interface JobsToRun {
 /** `whole`: the deployment of `seed.ts`. `views`: the views alone, of `views/alone.ts`. */
 export type Simulated = 'whole' | 'views'
 
-/** Twenty times what so many seeds take; and shorter than any test waits, so that what never ends is told by its name. */
+/**
+ * Fifty times the processor time of so many seeds, for machines that do much else; and shorter than any test waits, so that
+ * what never ends is told by its name.
+ */
 const PIECE_MS_MAX = 100_000
-const PIECE_SEEDS_MAX = 100
+const PIECE_SEEDS_MAX = 40
 
 /** A piece came to no result. */
 export class PieceError extends Error {

@@ -2,7 +2,7 @@
 import os from 'node:os'
 import { parseOptions, USAGE, UsageError, type SimulateOptions } from './command-line.ts'
 import { missingMarks, SEEDS_FOR_COVERAGE } from './coverage.ts'
-import { runJobs } from './jobs.ts'
+import { PieceError, runJobs } from './jobs.ts'
 import { BUILT_TREE } from './places.ts'
 import { runMutants, type MutantResult } from './run-mutants.ts'
 import { runSeeds } from './run-seeds.ts'
@@ -19,6 +19,11 @@ export async function main(args: readonly string[]): Promise<void> {
     if (options.help) print(USAGE)
     else process.exitCode = (await (options.mutants ? tryMutants(options) : trySeeds(options))) ? 0 : 1
   } catch (error) {
+    if (error instanceof PieceError) {
+      process.stderr.write(`${error.message}\n`)
+      process.exitCode = 1
+      return
+    }
     if (!(error instanceof UsageError)) throw error
     process.stderr.write(`${error.message}\n\n${USAGE}\n`)
     process.exitCode = 2
