@@ -171,7 +171,7 @@ export default tseslint.config(
   {
     // The views' runtime: promises, but time and I/O only through its ports, so that it runs in the simulation.
     files: ['projectors/*.ts', 'projectors/{audit,balances,history}/*.ts'],
-    ignores: ['**/*.test.ts', 'projectors/{clickhouse-store,prove,system-clock,testing}.ts'],
+    ignores: ['**/*.test.ts', 'projectors/{clickhouse-store,clickhouse-users,prove,system-clock,testing}.ts'],
     rules: deterministic('The runtime has ports for this: projectors/ports.ts.', {
       names: ['Promise', 'Buffer'],
       modules: [],

@@ -6,6 +6,7 @@
  */
 import { createHash, randomBytes } from 'node:crypto'
 import { createViewStore } from './clickhouse-store.ts'
+import { IMPORTS_TABLE } from './imports.ts'
 
 export interface ViewUser {
   /** Letters, digits, underscores and dashes. */
@@ -100,11 +101,14 @@ export function userStatements(
     ),
     // A distributed table reads and writes on other servers, and statements run on all of them.
     ...(cluster === undefined ? [] : [grant('CLUSTER, REMOTE', '*.*', writer)]),
-    // 2: no writes, no DDL, and no way out of it; but a query may say how it wants its answer written, within the limits.
-    `CREATE SETTINGS PROFILE IF NOT EXISTS ${profile}${on} SETTINGS readonly = 2`,
-    `ALTER SETTINGS PROFILE ${profile}${on} SETTINGS readonly = 2, ${limits.join(', ')}`,
+    `CREATE SETTINGS PROFILE IF NOT EXISTS ${profile}${on}`,
+    `ALTER SETTINGS PROFILE ${profile}${on} SETTINGS ${limits.join(', ')}`,
     ...made(reader),
     `ALTER USER \`${reader.name}\`${on} SETTINGS PROFILE ${profile}`,
+    // It reads, and keeps the base times of imports: what is not granted here is refused, so no setting has to forbid it.
     grant('SELECT', everything, reader),
+    ...[IMPORTS_TABLE, ...(cluster === undefined ? [] : [`${IMPORTS_TABLE}_local`])].map((table) =>
+      grant('INSERT', `\`${database}\`.\`${table}\``, reader),
+    ),
   ]
 }

@@ -17,7 +17,7 @@ import { createImportsTable, IMPORTS_TABLE } from '../../projectors/imports.ts'
 import { PROJECTIONS } from '../../projectors/registry.ts'
 import { watchProjections } from '../../projectors/remote-projections.ts'
 import type { Projections } from '../../projectors/status.ts'
-import type { ViewStore } from '../../projectors/view-store.ts'
+import { OutageError, type ViewStore } from '../../projectors/view-store.ts'
 import type { ClickHouseConfig } from '../config.ts'
 import type { RoleStatus } from './health.ts'
 import type { RunningRole } from './run.ts'
@@ -85,7 +85,7 @@ async function assemble(options: GatewayRoleOptions, parts: Parts): Promise<Gate
   const store = (parts.store = createViewStore(clickhouse))
   const partitions = await countPartitions(kafka, log)
   const held = heldByAll(await readAnyCheckpoints(store), PROJECTIONS)
-  await provideImportsTable(store, clickhouse)
+  await provideImportsTable(store, clickhouse, log)
   const logs = await openLogs(kafka, partitions, held, log)
   parts.writers = logs.map(
     (events) =>
@@ -141,10 +141,19 @@ async function openLogs(
   throw failed.reason
 }
 
-/** A gateway need not have the right to make tables, if somebody else has made this one. */
-async function provideImportsTable(store: ViewStore, { database, cluster }: ClickHouseConfig): Promise<void> {
+/** A gateway need not have the right to make tables: projectors make this one as well. */
+async function provideImportsTable(
+  store: ViewStore,
+  { database, cluster }: ClickHouseConfig,
+  log: (line: string) => void,
+): Promise<void> {
   if ((await tablesThere(store, [IMPORTS_TABLE])).size > 0) return
-  await createImportsTable(store, cluster === undefined ? {} : { database, cluster })
+  try {
+    await createImportsTable(store, cluster === undefined ? {} : { database, cluster })
+  } catch (error) {
+    if (error instanceof OutageError) throw error
+    log(`gateway: no imports until a projector has made the table ${IMPORTS_TABLE}`)
+  }
 }
 
 /**

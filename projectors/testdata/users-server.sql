@@ -10,9 +10,9 @@ GRANT TABLE ENGINE ON Null TO `purser_writer`;
 
 GRANT TABLE ENGINE ON ReplacingMergeTree TO `purser_writer`;
 
-CREATE SETTINGS PROFILE IF NOT EXISTS `purser_reader_limits` SETTINGS readonly = 2;
+CREATE SETTINGS PROFILE IF NOT EXISTS `purser_reader_limits`;
 
-ALTER SETTINGS PROFILE `purser_reader_limits` SETTINGS readonly = 2, max_memory_usage = 2147483648 MAX 2147483648, max_memory_usage_for_user = 8589934592 MAX 8589934592, max_execution_time = 60 MAX 60, max_concurrent_queries_for_user = 128 MAX 128;
+ALTER SETTINGS PROFILE `purser_reader_limits` SETTINGS max_memory_usage = 2147483648 MAX 2147483648, max_memory_usage_for_user = 8589934592 MAX 8589934592, max_execution_time = 60 MAX 60, max_concurrent_queries_for_user = 128 MAX 128;
 
 CREATE USER IF NOT EXISTS `purser_reader` IDENTIFIED WITH sha256_hash BY 'f56885f4c9b7579ed5df7d6ae2dc0d5d3c2718bc43cb3eaae783a73729700f67' SALT '00112233445566778899aabbccddeeff';
 
@@ -21,3 +21,5 @@ ALTER USER `purser_reader` IDENTIFIED WITH sha256_hash BY 'f56885f4c9b7579ed5df7
 ALTER USER `purser_reader` SETTINGS PROFILE `purser_reader_limits`;
 
 GRANT SELECT ON `purser`.* TO `purser_reader`;
+
+GRANT INSERT ON `purser`.`imports_v1` TO `purser_reader`;

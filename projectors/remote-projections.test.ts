@@ -1,0 +1,121 @@
+import { afterAll, beforeAll, beforeEach, expect, it, onTestFinished } from 'vitest'
+import { writeCheckpoint } from './checkpoints.ts'
+import { createViewStore } from './clickhouse-store.ts'
+import { engineUnderTest, type EngineUnderTest } from './engine/testing.ts'
+import { checkpointsName, createStatements } from './feed.ts'
+import { PROJECTIONS } from './registry.ts'
+import { watchProjections } from './remote-projections.ts'
+import type { Projections } from './status.ts'
+import { MemoryLog, SampleWallet } from './testing.ts'
+import { OutageError, type ViewStore } from './view-store.ts'
+
+let under: EngineUnderTest
+let store: ViewStore
+beforeAll(async () => {
+  under = await engineUnderTest()
+  store = createViewStore(under.engine)
+})
+afterAll(async () => {
+  await store.close()
+  await under.stop()
+})
+beforeEach(() => store.command(`DROP TABLE IF EXISTS ${checkpointsName()} SYNC`))
+
+/** A log of one frame of each number of events. */
+function logOf(partition: number, counts: readonly number[]): MemoryLog {
+  const wallet = new SampleWallet(partition)
+  const log = new MemoryLog(partition)
+  for (let index = 0; wallet.events.length < counts.reduce((sum, count) => sum + count, 0); index++)
+    wallet.step({ what: 'open', one: index, other: 0, amount: 1, hours: 0, text: '' })
+  let at = 0
+  for (const count of counts) log.append(wallet.events.slice(at, (at += count)))
+  return log
+}
+
+/** What a projector elsewhere has written, in the one way in which it does. */
+async function hold(names: readonly string[], log: MemoryLog, sequence: bigint): Promise<void> {
+  for (const statement of createStatements(PROJECTIONS)) await store.command(statement)
+  await writeCheckpoint(
+    store,
+    PROJECTIONS.filter(({ name }) => names.includes(name)),
+    {
+      partition: log.partition,
+      sequence,
+      hash: new Uint8Array(32),
+      recordedAtNs: 1_000n + sequence,
+      place: 5n,
+    },
+  )
+}
+
+async function watch(logs: readonly MemoryLog[], from: ViewStore = store, lines: string[] = []): Promise<Projections> {
+  const projections = await watchProjections({ store: from, logs, log: (line) => lines.push(line), pollMs: 5 })
+  onTestFinished(() => projections.stop())
+  return projections
+} // prettier-ignore
+
+const ALL = PROJECTIONS.map(({ name }) => name)
+
+it('a store in which no projector has ever written holds nothing, and is watched all the same', async () => {
+  const log = logOf(0, [2, 1])
+  const projections = await watch([log])
+  expect(projections.position()).toEqual(new Map())
+  expect(projections.status()).toMatchObject(
+    ALL.map((name) => ({ name, state: 'catching-up', lagEvents: 3n, failure: undefined })),
+  )
+  const waiting = projections.waitFor(new Map([[0, 3n]]), 10_000)
+  await hold(ALL, log, 3n)
+  expect(await waiting).toBe(true)
+})
+
+it('views are as far as the least of them, in each partition; what is waited for is told when all are there', async () => {
+  const logs = [logOf(0, [3]), logOf(1, [4])]
+  const projections = await watch(logs)
+  let advances = 0
+  projections.onAdvance(() => advances++)
+  await hold(ALL, logs[1]!, 4n)
+  await hold(ALL.slice(1), logs[0]!, 3n)
+  const all = new Map([
+    [0, 3n],
+    [1, 4n],
+  ])
+  expect(await projections.waitFor(all, 100)).toBe(false)
+  expect(projections.position()).toEqual(new Map([[1, 4n]]))
+  expect(projections.recordedAtNs()).toBe(1_004n)
+  await hold(ALL.slice(0, 1), logs[0]!, 3n)
+  expect(await projections.waitFor(all, 10_000)).toBe(true)
+  expect(advances).toBeGreaterThan(0)
+  expect(projections.status()).toMatchObject(ALL.map(() => ({ state: 'live', lagEvents: 0n, lagSeconds: 0 })))
+})
+
+it('the lag in seconds is the age of the oldest event that a view lacks, also where it has rested for long', async () => {
+  const log = logOf(0, [2])
+  await hold(ALL, log, 2n)
+  const projections = await watch([log])
+  expect(projections.status()[0]).toMatchObject({ lagSeconds: 0 })
+  const later = logOf(0, [2, 1]).frames[1]!
+  log.push({ ...later, timeNs: BigInt(Date.now() - 3_000) * 1_000_000n })
+  await expect.poll(() => projections.status()[0]!.lagSeconds).toBeGreaterThan(2.9)
+  expect(projections.status()[0]).toMatchObject({ state: 'catching-up', lagEvents: 1n })
+  expect(projections.status()[0]!.lagSeconds).toBeLessThan(30)
+})
+
+it('a store that does not answer is named, and positions stay what they were; it is asked again until it answers', async () => {
+  const log = logOf(0, [2])
+  await hold(ALL, log, 1n)
+  let isAway = false
+  const away = {
+    query: (...given) => (isAway ? Promise.reject(new OutageError('nobody answers')) : store.query(...given)),
+  } as ViewStore
+  const lines: string[] = []
+  const projections = await watch([log], away, lines)
+  isAway = true
+  await expect.poll(() => projections.status()[0]!.state).toBe('retrying')
+  expect(projections.status()[0]!.failure).toContain('nobody answers')
+  expect(projections.position()).toEqual(new Map([[0, 1n]]))
+  expect(await projections.waitFor(new Map([[0, 2n]]), 20)).toBe(false)
+  isAway = false
+  await hold(ALL, log, 2n)
+  await expect.poll(() => projections.status()[0]!.state, { timeout: 10_000 }).toBe('live')
+  expect(lines).toHaveLength(2)
+})
