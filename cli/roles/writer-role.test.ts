@@ -1,0 +1,217 @@
+import { spawn, type ChildProcess } from 'node:child_process'
+import { mkdtempSync, rmSync } from 'node:fs'
+import os from 'node:os'
+import path from 'node:path'
+import { createInterface } from 'node:readline'
+import { afterEach, describe, expect, it } from 'vitest'
+import { runtimeEntry } from '../../eventlog/runtime-entry.ts'
+import type { KafkaSettings } from '../../eventlog/kafka/settings.ts'
+import { formatId } from '../../schemas/ids.ts'
+import { withKafka } from '../../test/support/kafka.ts'
+import { openCommandSource, readLog, until, type CommandSource } from '../../writer/distributed/testing.ts'
+import { openAccount, transfer } from '../../writer/testing.ts'
+import { startWriterRole, type WriterRole, type WriterRoleOptions } from './writer-role.ts'
+
+/** The shortest that brokers allow. */
+const SESSION_MS = 6_000
+
+const folders: string[] = []
+const roles: WriterRole[] = []
+const children: ChildProcess[] = []
+const sources: CommandSource[] = []
+afterEach(async () => {
+  for (const child of children.splice(0)) child.kill('SIGKILL')
+  for (const role of roles.splice(0)) await role.stop()
+  for (const source of sources.splice(0)) await source.close()
+  for (const folder of folders.splice(0)) rmSync(folder, { recursive: true, force: true })
+})
+
+function newFolder(): string {
+  const folder = mkdtempSync(path.join(os.tmpdir(), 'purser-role-'))
+  folders.push(folder)
+  return folder
+}
+
+function optionsFor(kafka: KafkaSettings, folder: string): Omit<WriterRoleOptions, 'log'> {
+  return {
+    kafka,
+    snapshots: { kind: 'folder', folder },
+    scratchDir: newFolder(),
+    sessionTimeoutMs: SESSION_MS,
+  }
+}
+
+async function startHere(
+  kafka: KafkaSettings,
+  folder: string,
+): Promise<{ role: WriterRole; lines: string[] }> {
+  const lines: string[] = []
+  const role = await startWriterRole({ ...optionsFor(kafka, folder), log: (line) => lines.push(line) })
+  roles.push(role)
+  return { role, lines }
+}
+
+/** A writer elsewhere: the frames that it acknowledged, as hashes, and what it told its operator. */
+function startElsewhere(
+  kafka: KafkaSettings,
+  folder: string,
+): { child: ChildProcess; acknowledged: string[]; lines: string[] } {
+  const child = spawn(
+    process.execPath,
+    [runtimeEntry(new URL('./writer-child.ts', import.meta.url)), JSON.stringify(optionsFor(kafka, folder))],
+    { stdio: ['ignore', 'pipe', 'pipe'] },
+  )
+  children.push(child)
+  const acknowledged: string[] = []
+  const lines: string[] = []
+  createInterface({ input: child.stdout }).on('line', (line) => acknowledged.push(line.split(' ')[3]!))
+  createInterface({ input: child.stderr }).on('line', (line) => lines.push(line))
+  return { child, acknowledged, lines }
+}
+
+/** Transfers, record after record, until it is told to end. */
+function startLoad(source: CommandSource): {
+  sent: () => number
+  last: () => bigint
+  end: () => Promise<void>
+} {
+  let isOver = false
+  let sent = 0
+  let last = 0n
+  const running = (async () => {
+    while (!isOver) {
+      last = await source.send(Array.from({ length: 10 }, () => transfer('cash', 'a', 1n)))
+      sent += 10
+      await new Promise((resolve) => setTimeout(resolve, 2))
+    }
+  })()
+  return {
+    sent: () => sent,
+    last: () => last,
+    end: () => {
+      isOver = true
+      return running
+    },
+  }
+}
+
+await withKafka('the writer role', (kafka) => {
+  async function newPlace(
+    partitions: number,
+  ): Promise<{ settings: KafkaSettings; folder: string; source: CommandSource }> {
+    const settings = await kafka.deployment(partitions)
+    const source = await openCommandSource(settings)
+    sources.push(source)
+    return { settings, folder: newFolder(), source }
+  }
+
+  /** That the log holds each command's outcome once and what anybody acknowledged. Gaps are an error of the reading. */
+  async function expectWhole(
+    settings: KafkaSettings,
+    transfers: number,
+    acknowledged: readonly string[],
+  ): Promise<void> {
+    const { events, frames } = await readLog(settings)
+    const ids = events
+      .filter(({ kind }) => kind === 'TransferPosted')
+      .map(({ transferId }) => formatId(transferId))
+    expect(ids).toHaveLength(transfers)
+    expect(new Set(ids).size).toBe(transfers)
+    const accepted = new Set(frames.map(({ hash }) => Buffer.from(hash).toString('hex')))
+    expect(acknowledged.filter((hash) => !accepted.has(hash))).toEqual([])
+  }
+
+  describe('the writer role', () => {
+    it('one serves all partitions; a second takes its share from a snapshot; one that stops gives back', async () => {
+      const { settings, folder, source } = await newPlace(4)
+      const first = await startHere(settings, folder)
+      await until('all are served', () => first.role.status().ready)
+      expect(first.role.status()).toMatchObject({
+        reasons: [],
+        partitions: [0, 1, 2, 3].map((partition) => ({
+          partition,
+          state: 'serving',
+          epoch: 1n,
+          snapshot: null,
+        })),
+      })
+      for (const partition of [0, 1, 2, 3]) await source.send([openAccount(partition)], partition)
+      await until('all is consumed', () =>
+        [0, 1, 2, 3].every((partition) => first.role.seat(partition)!.serving()!.status().sequence === 1n),
+      )
+      const second = await startHere(settings, folder)
+      await until('two halves', () =>
+        [first, second].every(({ role }) => role.status().ready && served(role) === 2),
+      )
+      const moved = [0, 1, 2, 3].filter((partition) => second.role.seat(partition) !== undefined)
+      for (const partition of moved) {
+        const writer = second.role.seat(partition)!.serving()!
+        // The first one stopped in order: its last snapshot was there.
+        expect(writer.recovery.replayed.events + (writer.recovery.snapshot?.sequence ?? 0n)).toBe(1n)
+        expect(writer.status().accounts).toBe(1)
+      }
+      await second.role.stop()
+      await until('all are served again', () => first.role.status().ready && served(first.role) === 4)
+      const last = await Promise.all(
+        [0, 1, 2, 3].map((partition) => source.send([openAccount('b')], partition)),
+      )
+      await until('all is consumed', () =>
+        [0, 1, 2, 3].every((partition) => {
+          const { writer, recordsBehind } = first.role.seat(partition)!.status()
+          return writer!.next.offset === last[partition]! + 1n && recordsBehind === 0n
+        }),
+      )
+    })
+
+    it('a writer that is killed under load is replaced: every command has one outcome, nothing acknowledged is lost', async () => {
+      const { settings, folder, source } = await newPlace(1)
+      const other = startElsewhere(settings, folder)
+      await source.send([openAccount('cash', -1n), openAccount('a')])
+      await until('it serves', () => other.acknowledged.length > 0)
+      const here = await startHere(settings, folder)
+      expect(served(here.role)).toBe(0)
+      const load = startLoad(source)
+      await until('load', () => load.sent() > 200)
+      other.child.kill('SIGKILL')
+      await until('it is served here', () => served(here.role) === 1)
+      await until('more load', () => load.sent() > 1_000)
+      await load.end()
+      await until(
+        'all is consumed',
+        () => here.role.seat(0)!.serving()!.log.head().nextCommandOffset > load.last(),
+      )
+      await expectWhole(settings, load.sent(), other.acknowledged)
+      expect(here.role.seat(0)!.serving()!.status()).toMatchObject({ epoch: 2n, accounts: 2 })
+    })
+
+    it('a zombie that stood still acknowledges nothing that was not accepted, lets go, and does not come back by itself', async () => {
+      const { settings, folder, source } = await newPlace(1)
+      const other = startElsewhere(settings, folder)
+      await source.send([openAccount('cash', -1n), openAccount('a')])
+      await until('it serves', () => other.acknowledged.length > 0)
+      const here = await startHere(settings, folder)
+      const load = startLoad(source)
+      await until('load', () => load.sent() > 200)
+      other.child.kill('SIGSTOP')
+      await until('it is served here', () => served(here.role) === 1)
+      const before = load.sent()
+      await until('more load', () => load.sent() > before + 300)
+      other.child.kill('SIGCONT')
+      await until('it has heard', () =>
+        other.lines.some((line) => line.includes('is not served from here any more')),
+      )
+      const after = load.sent()
+      await until('more load', () => load.sent() > after + 300)
+      await load.end()
+      const writer = here.role.seat(0)!.serving()
+      expect(writer?.status().epoch).toBe(2n)
+      await until('all is consumed', () => writer!.log.head().nextCommandOffset > load.last())
+      await expectWhole(settings, load.sent(), other.acknowledged)
+    })
+  })
+})
+
+function served(role: WriterRole): number {
+  const { partitions } = role.status() as unknown as { partitions: readonly { state: string }[] }
+  return partitions.filter(({ state }) => state === 'serving').length
+}

@@ -1,0 +1,165 @@
+/**
+ * The writer role: a member of the group that shares out the partitions, and a writer for each one that is its own. Writers
+ * that start, die or stand still move partitions among the others; what two believe to hold at once, the log decides.
+ */
+import { joinGroup, type Membership } from '../../eventlog/kafka/membership.ts'
+import { topicNames, type KafkaSettings } from '../../eventlog/kafka/settings.ts'
+import { PartitionSeat, type PartitionSeatStatus } from '../../writer/distributed/partition-seat.ts'
+import type { PartitionWriterOptions } from '../../writer/distributed/partition-writer.ts'
+import { openFolderStore } from '../../writer/snapshot-store/folder-store.ts'
+import { openS3Store } from '../../writer/snapshot-store/s3-store.ts'
+import type { SnapshotStore } from '../../writer/snapshot-store/snapshot-store.ts'
+import type { SnapshotsConfig } from '../config.ts'
+import type { RoleStatus } from './health.ts'
+import type { RunningRole } from './run.ts'
+
+export interface WriterRoleOptions extends Pick<PartitionWriterOptions, 'core' | 'onDurable'> {
+  readonly kafka: KafkaSettings
+  /** Where snapshots go that all writers share. */
+  readonly snapshots: SnapshotsConfig
+  /** Holds snapshots of this machine; no other process works on it. */
+  readonly scratchDir: string
+  /** Takes a line for the operator. */
+  readonly log: (line: string) => void
+  readonly snapshotRule?: PartitionWriterOptions['snapshots']
+  /** A writer that is silent for so long is replaced. Default: as in membership.ts. */
+  readonly sessionTimeoutMs?: number
+}
+
+export interface WriterRole extends RunningRole {
+  /** A partition's seat, whether it is held or not; undefined if it never was. */
+  seat(partition: number): PartitionSeat | undefined
+}
+
+/** Where the S3 API wants a region and the store has none. */
+const REGION_DEFAULT = 'us-east-1'
+
+/**
+ * Joins the group and returns when it has shared out the partitions. They are served soon after: the status says when.
+ * @throws LogError `kafka_unreachable`
+ */
+export async function startWriterRole(options: WriterRoleOptions): Promise<WriterRole> {
+  const role = new Role(options)
+  await role.join()
+  return role
+}
+
+class Role implements WriterRole {
+  readonly failed: Promise<string>
+  private onFailed: (reason: string) => void = () => undefined
+  private readonly options: WriterRoleOptions
+  private readonly store: SnapshotStore
+  private readonly seats = new Map<number, PartitionSeat>()
+  private assigned: ReadonlySet<number> = new Set()
+  private membership: Membership | undefined
+  private failure: string | undefined
+  private stopping: Promise<void> | undefined
+
+  constructor(options: WriterRoleOptions) {
+    this.options = options
+    this.store = openStore(options.snapshots)
+    this.failed = new Promise((resolve) => {
+      this.onFailed = resolve
+    })
+  }
+
+  async join(): Promise<void> {
+    const { kafka, log, sessionTimeoutMs } = this.options
+    this.membership = await joinGroup(kafka, {
+      groupId: `${kafka.topicPrefix}.writers`,
+      topic: topicNames(kafka).commands,
+      onAssigned: (partitions) => this.assign(partitions),
+      onFailure: (error) => this.fail(error),
+      log,
+      ...(sessionTimeoutMs === undefined ? {} : { sessionTimeoutMs }),
+    })
+  }
+
+  seat(partition: number): PartitionSeat | undefined {
+    return this.seats.get(partition)
+  }
+
+  status(): RoleStatus {
+    const seats = [...this.assigned]
+      .sort((a, b) => a - b)
+      .map((partition) => this.seats.get(partition)!.status())
+    const waiting = seats.filter(({ state }) => state !== 'serving')
+    const reasons = waiting.map(
+      ({ partition, state, reason }) => reason ?? `Partition ${partition} is not served yet: ${state}.`,
+    )
+    if (this.failure !== undefined) reasons.unshift(this.failure)
+    return { ready: reasons.length === 0, reasons, partitions: seats.map(shown) }
+  }
+
+  stop(): Promise<void> {
+    return (this.stopping ??= this.stopOnce())
+  }
+
+  /** Writers end first, so that whoever takes over finds their last snapshots. */
+  private async stopOnce(): Promise<void> {
+    await Promise.all([...this.seats.values()].map((seat) => seat.release()))
+    await this.membership?.leave()
+    this.store.close()
+  }
+
+  private assign(partitions: ReadonlySet<number>): void {
+    if (this.stopping !== undefined) return
+    this.assigned = partitions
+    for (const [partition, seat] of this.seats) if (!partitions.has(partition)) void seat.release()
+    for (const partition of partitions) this.seatFor(partition).hold()
+  }
+
+  private seatFor(partition: number): PartitionSeat {
+    const { kafka: settings, scratchDir, log, core, snapshotRule: snapshots, onDurable } = this.options
+    const known = this.seats.get(partition)
+    if (known !== undefined) return known
+    const seat = new PartitionSeat({
+      settings,
+      partition,
+      scratchDir,
+      store: this.store,
+      log,
+      confirmed: () => this.membership?.confirmed() ?? Promise.resolve(),
+      onBroken: (error) => this.fail(error),
+      ...(onDurable === undefined ? {} : { onDurable }),
+      ...(core === undefined ? {} : { core }),
+      ...(snapshots === undefined ? {} : { snapshots }),
+    })
+    this.seats.set(partition, seat)
+    return seat
+  }
+
+  private fail(error: Error): void {
+    if (this.failure !== undefined) return
+    this.failure = error.message
+    this.onFailed(error.message)
+  }
+}
+
+function openStore(place: SnapshotsConfig): SnapshotStore {
+  if (place.kind === 'folder') return openFolderStore(place.folder)
+  const { bucket, prefix, endpoint, region = REGION_DEFAULT, pathStyle } = place
+  return openS3Store({ bucket, prefix, region, pathStyle, ...(endpoint === undefined ? {} : { endpoint }) })
+}
+
+/** What an operator sees of a partition. */
+function shown({ partition, state, reason, writer, recordsBehind }: PartitionSeatStatus): object {
+  if (writer === undefined) return { partition, state, reason }
+  const { epoch, sequence, accounts, holdsOpen, recordsSkipped, voids, snapshot } = writer
+  const { sequence: snapshotSequence, takenAtNs, bytes, publishedSequence, isUnderWay } = snapshot
+  const ageSeconds = Math.max(0, Math.round(Date.now() / 1_000 - Number(takenAtNs / 1_000_000_000n)))
+  return {
+    partition,
+    state,
+    epoch,
+    sequence,
+    accounts,
+    holdsOpen,
+    recordsBehind: recordsBehind ?? null,
+    recordsSkipped,
+    framesVoid: voids,
+    snapshot:
+      snapshotSequence === 0n ? null : { sequence: snapshotSequence, ageSeconds, bytes, publishedSequence },
+    snapshotUnderWay: isUnderWay,
+  }
+}

@@ -1,0 +1,364 @@
+/**
+ * The writer of one partition on Kafka: the core in a thread of its own, everything that talks to Kafka in this one.
+ *
+ *   commands topic ──▶ feed ──batches──▶ core thread ──frames, by shared memory──▶ log server ──▶ events topic
+ *                                             ▲──────────receipts, once read back──────┘◀── log ◀──┘
+ *
+ * It starts from the newest snapshot it can get, is fed the log's tail behind it, and serves once its opening frame has come
+ * back accepted. From then on it acknowledges nothing that it has not read back. If it reads that another writer's frame was
+ * accepted, or one of its own was not, it has been replaced, and stops at once.
+ */
+import { MessageChannel } from 'node:worker_threads'
+import { LogError } from '../../eventlog/errors.ts'
+import { createSlabShare } from '../../eventlog/file/slabs.ts'
+import type { KafkaEventLog } from '../../eventlog/kafka/kafka-event-log.ts'
+import { openKafkaEventLog } from '../../eventlog/kafka/kafka-event-log.ts'
+import { startKafkaLogServer, type KafkaLogServer } from '../../eventlog/kafka/log-server.ts'
+import { topicNames, type KafkaSettings } from '../../eventlog/kafka/settings.ts'
+import { openTopicReader, type TopicReader } from '../../eventlog/kafka/topic-reader.ts'
+import type { CommandPlace, LogHead } from '../../eventlog/ports.ts'
+import type { Frame } from '../../schemas/frames.ts'
+import { STATUS, STATUS_WORDS, type LoadedSnapshot } from '../core-messages.ts'
+import { CoreWorker, WriterBrokenError } from '../core-worker.ts'
+import type { CoreOptions } from '../core/core.ts'
+import type { Replayed } from '../recovery.ts'
+import { SNAPSHOT_RULE_DEFAULT, type SnapshotRuleOptions } from '../snapshot-rule.ts'
+import { SnapshotPublisher } from '../snapshot-store/publisher.ts'
+import type { SnapshotStore } from '../snapshot-store/snapshot-store.ts'
+import { startFromStore } from '../snapshot-store/start-from-store.ts'
+import { SNAPSHOTS_KEPT_DEFAULT } from '../snapshot.ts'
+import { CommandFeed } from './command-feed.ts'
+import { CommandPlaces } from './command-places.ts'
+
+export interface PartitionWriterOptions {
+  readonly settings: KafkaSettings
+  readonly partition: number
+  /** Holds the snapshots of this machine; made if missing. One writer of a partition works on it at a time. */
+  readonly scratchDir: string
+  readonly store: SnapshotStore
+  /** When a snapshot is due; what is left out is as in SNAPSHOT_RULE_DEFAULT. */
+  readonly snapshots?: Partial<SnapshotRuleOptions>
+  /** Snapshots to keep here and in the store, the newest included. Default: SNAPSHOTS_KEPT_DEFAULT. */
+  readonly snapshotsKept?: number
+  /** How the core is dimensioned: the same for every writer of a partition. */
+  readonly core?: Omit<CoreOptions, 'partition'>
+  /** Told of each frame of this writer that was read back as accepted: from then on it is acknowledged. */
+  readonly onDurable?: (frame: Frame) => void
+  /** Takes a line for the operator. */
+  readonly log: (line: string) => void
+}
+
+/** How it came to its state. */
+export interface PartitionRecovery {
+  /** The snapshot started from; undefined: the log was replayed from its first event. */
+  readonly snapshot: { readonly file: string; readonly sequence: bigint } | undefined
+  readonly passedOver: LoadedSnapshot['passedOver']
+  readonly replayed: Replayed
+  /** Where the log ended, before the opening frame. */
+  readonly head: LogHead
+  readonly milliseconds: number
+}
+
+/** Why a writer is no more. */
+export type PartitionEnd =
+  | { readonly kind: 'stopped' }
+  /** Another one has taken over. */
+  | { readonly kind: 'replaced' }
+  /** Kafka does not do what is asked, or the log is not what it was: it may be tried again. */
+  | { readonly kind: 'failed'; readonly error: Error }
+  /** Broken logic: the process should end. */
+  | { readonly kind: 'broken'; readonly error: Error }
+
+export interface PartitionWriterStatus {
+  readonly epoch: bigint
+  readonly sequence: bigint
+  readonly accounts: number
+  readonly holdsOpen: number
+  /** The next command to be consumed. */
+  readonly next: CommandPlace
+  /** Records of the commands topic that were skipped because they hold no commands. */
+  readonly recordsSkipped: number
+  /** Frames of other writers or sent twice that were found void since the start. */
+  readonly voids: number
+  readonly snapshot: PartitionSnapshotStatus
+}
+
+export interface PartitionSnapshotStatus {
+  /** Of the newest on this machine; 0: none. */
+  readonly sequence: bigint
+  /** Wall time of its state, nanoseconds since 1970. */
+  readonly takenAtNs: bigint
+  readonly bytes: number
+  /** Of the newest that this writer took to the store; 0: none yet. */
+  readonly publishedSequence: bigint
+  readonly isUnderWay: boolean
+}
+
+/** Longest wait of an orderly stop for the last snapshot to be in the store. */
+const PUBLISH_MS_MAX = 15_000
+
+/**
+ * Starts the writer of one partition and returns once it serves.
+ * @throws LogError: `log_replaced` if another writer took over meanwhile (start again, if the partition is still one's own);
+ *   what is wrong with the log or with Kafka. WriterBrokenError
+ */
+export async function startPartitionWriter(options: PartitionWriterOptions): Promise<PartitionWriter> {
+  const writer = new PartitionWriter(options)
+  await writer.start()
+  return writer
+}
+
+export class PartitionWriter {
+  readonly partition: number
+  /** Resolves once, when this writer is no more. */
+  readonly ended: Promise<PartitionEnd>
+  private onEnded: (end: PartitionEnd) => void = () => undefined
+  private readonly options: PartitionWriterOptions
+  private readonly words: BigInt64Array
+  private readonly publisher: SnapshotPublisher
+  private core: CoreWorker | undefined
+  private events: KafkaEventLog | undefined
+  private server: KafkaLogServer | undefined
+  private feed: CommandFeed | undefined
+  private commands: TopicReader | undefined
+  private recovered: PartitionRecovery | undefined
+  private end: PartitionEnd | undefined
+  private stopping: Promise<void> | undefined
+
+  /** Use `startPartitionWriter`. */
+  constructor(options: PartitionWriterOptions) {
+    const { store, scratchDir, partition, snapshotsKept: kept = SNAPSHOTS_KEPT_DEFAULT, log } = options
+    this.options = options
+    this.partition = partition
+    this.words = new BigInt64Array(new SharedArrayBuffer(STATUS_WORDS * BigInt64Array.BYTES_PER_ELEMENT))
+    this.publisher = new SnapshotPublisher({ store, scratchDir, partition, kept, notice: log })
+    this.ended = new Promise((resolve) => {
+      this.onEnded = resolve
+    })
+  }
+
+  /** How it came to its state. */
+  get recovery(): PartitionRecovery {
+    return this.recovered!
+  }
+
+  /** The partition's events, as this writer reads them. */
+  get log(): KafkaEventLog {
+    return this.events!
+  }
+
+  status(): PartitionWriterStatus {
+    const { words, publisher } = this
+    const { epoch, sequence, nextCommandOffset: offset, nextCommandIndex: index } = this.log.head()
+    return {
+      epoch,
+      sequence,
+      accounts: Number(words[STATUS.accounts]),
+      holdsOpen: Number(words[STATUS.holdsOpen]),
+      next: { offset, index },
+      recordsSkipped: this.feed!.skipped,
+      voids: this.log.voids(),
+      snapshot: {
+        sequence: words[STATUS.snapshotSequence]!,
+        takenAtNs: words[STATUS.snapshotTakenAtNs]!,
+        bytes: Number(words[STATUS.snapshotBytes]!),
+        publishedSequence: publisher.published,
+        isUnderWay: words[STATUS.snapshotUnderWay] === 1n,
+      },
+    }
+  }
+
+  /** SHA-256 of the core's state of now. Copies the state: for auditors and tests. */
+  digest(): Promise<string> {
+    return this.core!.digest()
+  }
+
+  /**
+   * Takes no more commands, makes what was taken durable, keeps a snapshot and publishes it. Ends at once if that turns out
+   * to be impossible.
+   */
+  stop(): Promise<void> {
+    return (this.stopping ??= this.stopOnce())
+  }
+
+  /** Ends where it stands, starting or serving: as a kill would, but for the threads of this process. */
+  async abandon(): Promise<void> {
+    this.finish({ kind: 'stopped' })
+    await this.core?.end()
+  }
+
+  /** Once. */
+  async start(): Promise<void> {
+    const startedMs = performance.now()
+    try {
+      const { core, loaded } = await this.load()
+      this.core = core
+      this.throwIfEnded()
+      const head = await this.openLog(core, loaded)
+      this.throwIfEnded()
+      const serving = await this.serve(core, head)
+      const { file, sequence, passedOver } = loaded
+      this.recovered = {
+        snapshot: file === undefined ? undefined : { file, sequence },
+        passedOver,
+        replayed: serving.replayed,
+        head,
+        milliseconds: Math.round(performance.now() - startedMs),
+      }
+      // What the log server found out meanwhile.
+      this.throwIfEnded()
+    } catch (error) {
+      this.finish(endOf(error))
+      this.close()
+      await this.core?.end()
+      // What ended it: this may only be the echo.
+      this.throwIfEnded()
+      throw error
+    }
+  }
+
+  private load(): ReturnType<typeof startFromStore> {
+    const { store, scratchDir, partition, core, snapshots, snapshotsKept, log } = this.options
+    return startFromStore({
+      store,
+      scratchDir,
+      partition,
+      notice: log,
+      startCore: () => {
+        const worker = new CoreWorker(
+          {
+            dataDir: scratchDir,
+            core: { ...core, partition },
+            snapshotRule: { ...SNAPSHOT_RULE_DEFAULT, ...snapshots },
+            snapshotsKept: snapshotsKept ?? SNAPSHOTS_KEPT_DEFAULT,
+            status: this.words.buffer as SharedArrayBuffer,
+          },
+          {
+            wanted: () => this.feed!.wanted(),
+            notice: log,
+            kept: (sequence) => this.publisher.kept(sequence),
+            failed: (error) => {
+              if (this.core === worker) this.fail(error)
+            },
+          },
+        )
+        return worker
+      },
+    })
+  }
+
+  /** Reads the log to its end and feeds the core what is behind its snapshot. Returns where the log ended. */
+  private async openLog(core: CoreWorker, { anchor }: LoadedSnapshot): Promise<LogHead> {
+    const { settings, partition, log } = this.options
+    this.events = await openKafkaEventLog({
+      settings,
+      partition,
+      log,
+      onCatchUp: (frame) => core.replay(frame),
+      ...(anchor === undefined ? {} : { anchor }),
+    })
+    this.events.onFailure((error) => this.fail(error))
+    // Before anything else is read: the core stands exactly here.
+    return this.events.head()
+  }
+
+  /** Lets the core append its opening frame, and commands come. Returns when that frame has been read back. */
+  private async serve(core: CoreWorker, head: LogHead): ReturnType<CoreWorker['recover']> {
+    const { settings, partition, log, onDurable } = this.options
+    const events = this.events!
+    const start: CommandPlace = { offset: head.nextCommandOffset, index: head.nextCommandIndex }
+    const places = new CommandPlaces(start)
+    const slabs = createSlabShare()
+    const { port1: corePort, port2: serverPort } = new MessageChannel()
+    this.server = startKafkaLogServer({
+      settings,
+      partition,
+      slabs,
+      corePort: serverPort,
+      log: events,
+      head,
+      placeOfCount: (count) => places.placeOf(count),
+      onFailure: (error) => this.fail(error),
+      onDurable: (frame) => onDurable?.(frame),
+      notice: log,
+    })
+    const { commands: topic } = topicNames(settings)
+    this.commands = openTopicReader({ settings, topic, partition, log })
+    const feed = new CommandFeed(start, {
+      reader: this.commands,
+      places,
+      send: (slots, count) => core.send(slots, count),
+      notice: log,
+      nowMs: () => performance.now(),
+    })
+    this.feed = feed
+    events.observe((_frame, _place, { kind }) => {
+      const { nextCommandOffset: offset, nextCommandIndex: index } = events.head()
+      if (kind === 'accepted') feed.consumed({ offset, index })
+    })
+    // The core counts commands from 0; `placeOfCount` says where they stand.
+    const recovering = core.recover(
+      { ...head, nextCommandOffset: 0n, nextCommandIndex: 0 },
+      slabs,
+      corePort,
+      'fed',
+    )
+    const serving = await Promise.race([recovering, this.ended.then(() => undefined)])
+    if (serving === undefined) this.throwIfEnded()
+    feed.run().catch((error: unknown) => this.fail(error))
+    return serving!
+  }
+
+  private throwIfEnded(): void {
+    const { end } = this
+    if (end === undefined) return
+    if (end.kind === 'failed' || end.kind === 'broken') throw end.error
+    if (end.kind === 'stopped') throw new LogError('log_closed', 'The writer was stopped while it started.')
+    throw new LogError(
+      'log_replaced',
+      `Another writer has taken over partition ${this.partition}. Nothing is lost: it goes on from the log.`,
+    )
+  }
+
+  private async stopOnce(): Promise<void> {
+    if (this.end !== undefined) return
+    this.feed!.stop()
+    const { core } = this
+    // A writer that is replaced or fails meanwhile ends its core, and the wait with it.
+    const isOrderly = await core!.stop().then(
+      () => true,
+      () => false,
+    )
+    if (isOrderly && this.end === undefined) await this.publisher.finish(PUBLISH_MS_MAX)
+    this.finish({ kind: 'stopped' })
+  }
+
+  private fail(error: unknown): void {
+    const end = endOf(error)
+    if (this.end !== undefined) return
+    this.finish(end)
+    void this.core?.end()
+  }
+
+  /** From here on nothing is sent and nothing acknowledged. */
+  private finish(end: PartitionEnd): void {
+    if (this.end !== undefined) return
+    this.end = end
+    this.close()
+    this.onEnded(end)
+  }
+
+  private close(): void {
+    this.feed?.stop()
+    this.server?.close()
+    this.commands?.close()
+    this.events?.close()
+    this.publisher.end()
+  }
+}
+
+function endOf(error: unknown): PartitionEnd {
+  if (error instanceof LogError && error.code !== 'log_broken')
+    return error.code === 'log_replaced' ? { kind: 'replaced' } : { kind: 'failed', error }
+  return { kind: 'broken', error: error instanceof Error ? error : new WriterBrokenError(error) }
+}
