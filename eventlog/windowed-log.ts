@@ -16,6 +16,8 @@ export interface WindowedLogOptions {
   readonly partition: number
   /** Where the log ended when it was opened. */
   readonly head: LogHead
+  /** True if the frame with which it ended there is known to have events: then none without stands behind its sequence. */
+  readonly headHasEvents?: boolean
   /** Default: WINDOW_BYTES_DEFAULT. */
   readonly windowBytesMax?: number
   readonly readStored: ReadStored
@@ -44,6 +46,8 @@ export class WindowedLog {
   #windowBytes = 0
   /** Head before the first frame of the window. */
   #beforeWindow: LogHead
+  /** True if the frame before the window has events. */
+  #hasEventsBefore: boolean
   /** Frames delivered, and so the ordinal of the next; the window's first is `#delivered − frames in it`. */
   #delivered = 0
   #isClosed = false
@@ -56,6 +60,7 @@ export class WindowedLog {
     this.#windowBytesMax = options.windowBytesMax ?? WINDOW_BYTES_DEFAULT
     this.#rule = createReaderRule(options.partition, options.head)
     this.#beforeWindow = options.head
+    this.#hasEventsBefore = options.headHasEvents === true
   }
 
   head(): LogHead {
@@ -155,7 +160,8 @@ export class WindowedLog {
     if (after === undefined) {
       // Frames without events may stand before the window at the very sequence with which it begins.
       const isAllHere =
-        this.#beforeWindow.sequence + 1n < from || isAt(this.#beforeWindow, emptyHead(this.partition))
+        this.#beforeWindow.sequence + (this.#hasEventsBefore ? 0n : 1n) < from ||
+        isAt(this.#beforeWindow, emptyHead(this.partition))
       return isAllHere ? first + this.#indexOf(from) : undefined
     }
     if (isAt(after, this.#beforeWindow)) return first
@@ -195,6 +201,7 @@ export class WindowedLog {
       this.#window[this.#windowStart++] = undefined
       this.#windowBytes -= costOf(oldest)
       this.#beforeWindow = headAfter(oldest)
+      this.#hasEventsBefore = oldest.count > 0
     }
     // Moved together once in a while, not at each frame.
     if (this.#windowStart > 64 && this.#windowStart * 2 > this.#window.length) {

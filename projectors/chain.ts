@@ -36,16 +36,21 @@ export class ChainProof {
   #repeats = 0
   #joined: boolean
 
-  /** @param from what the views hold; frames are then expected from the one that holds its last sequence */
+  /** @param from what the views hold; frames are then expected from `readFrom` on */
   constructor(from: Checkpoint) {
     this.#from = from
     this.#sequence = from.sequence
-    this.#joined = from.sequence === 0n
+    // A log that was opened at the place of the views' last frame has found it there; what follows names its hash.
+    this.#joined = from.sequence === 0n || from.place !== 0n
+    if (from.place !== 0n) this.#hash = from.hash
   }
 
-  /** The sequence to read the log from, so that the frame in which the views end comes first and proves the join. */
+  /**
+   * The sequence to read the log from: so that the frame in which the views end comes first and proves the join, or, where
+   * its place is known, the one behind it, so that nothing before that place has to be read.
+   */
   get readFrom(): bigint {
-    return this.#from.sequence === 0n ? 1n : this.#from.sequence
+    return this.#joined ? this.#sequence + 1n : this.#from.sequence
   }
 
   /** Frames that came although they were held already. */

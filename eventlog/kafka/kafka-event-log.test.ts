@@ -1,7 +1,7 @@
 import type { Producer } from 'kafkajs'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { createDeployments, withKafka } from '../../test/support/kafka.ts'
-import type { Frame } from '../../schemas/frames.ts'
+import { lastSequence, type Frame } from '../../schemas/frames.ts'
 import { describeEventLog } from '../contract.ts'
 import { chainAfter, emptyChain } from '../file/segments.ts'
 import { nextFrame } from '../testing.ts'
@@ -10,7 +10,7 @@ import { openKafkaEventLog } from './kafka-event-log.ts'
 import { PlaceIndex } from './place-index.ts'
 import { encodeFrameRecord } from './record.ts'
 import { topicNames, type KafkaSettings } from './settings.ts'
-import { openKafkaLogUnderTest, sendRecords, type KafkaLogUnderTest } from './testing.ts'
+import { deleteRecordsBefore, openKafkaLogUnderTest, sendRecords, type KafkaLogUnderTest } from './testing.ts'
 
 const PARTITION = 2
 const quiet = (): void => undefined
@@ -166,6 +166,27 @@ await withKafka('the event log on Kafka', (kafka) => {
         openKafkaEventLog({ settings, partition: PARTITION, log: quiet, onCatchUp }),
       ).rejects.toThrow('the core would not take it')
     })
+
+    it('a reader from behind an anchor with events needs nothing of what stands before it, however far it falls behind', async () => {
+      const settings = await fresh()
+      const { events } = topicNames(settings)
+      const all = [...frames(9)]
+      let chain = chainAfter(all.at(-1)!)
+      for (const count of [0, 1, 0, 0, 2, 1]) {
+        all.push(nextFrame(chain, count, 700))
+        chain = chainAfter(all.at(-1)!)
+      }
+      await sendRecords(producer, events, PARTITION, all.map(record))
+      await deleteRecordsBefore(settings, events, [{ partition: PARTITION, place: 8n }])
+      const anchor = { place: 8n, hash: all[8]!.hash }
+      for (const windowBytesMax of [1, 1_000_000]) {
+        const log = await openKafkaEventLog({ settings, partition: PARTITION, anchor, log: quiet, windowBytesMax })
+        const hashes: string[] = []
+        for await (const frame of log.read(lastSequence(all[8]!) + 1n)) hashes.push(Buffer.from(frame.hash).toString('hex'))
+        expect(hashes).toEqual(all.slice(9).map(({ hash }) => Buffer.from(hash).toString('hex')))
+        log.close()
+      }
+    }) // prettier-ignore
 
     it('readers that keep up touch no topic; one that falls behind begins near where it was', async () => {
       const under: KafkaLogUnderTest = await open({ windowBytesMax: 1, sparse: 64 })

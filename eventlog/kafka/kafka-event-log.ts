@@ -59,7 +59,7 @@ export async function openKafkaEventLog(options: KafkaEventLogOptions): Promise<
   try {
     const start =
       options.anchor === undefined
-        ? { head: emptyHead(options.partition), next: 0n }
+        ? { head: emptyHead(options.partition), next: 0n, headHasEvents: false }
         : await findAnchor(reader, events, options.partition, options.anchor)
     const log = new KafkaEventLog(options, { topic: events, reader, openReader, ...start })
     await log.catchUp()
@@ -79,6 +79,7 @@ interface Start {
   readonly head: LogHead
   /** The offset from which to read. */
   readonly next: bigint
+  readonly headHasEvents: boolean
 }
 
 export class KafkaEventLog extends WindowedLog implements EventLog {
@@ -100,6 +101,7 @@ export class KafkaEventLog extends WindowedLog implements EventLog {
     super({
       partition: options.partition,
       head: start.head,
+      headHasEvents: start.headHasEvents,
       ...(options.windowBytesMax === undefined ? {} : { windowBytesMax: options.windowBytesMax }),
       readStored: (from, head) => this.#readStored(from, head),
     })
@@ -108,6 +110,7 @@ export class KafkaEventLog extends WindowedLog implements EventLog {
     this.#reader = start.reader
     this.#history = { open: start.openReader, opened: undefined }
     this.#index = options.placeIndex ?? new PlaceIndex()
+    if (start.headHasEvents) this.#index.begin({ before: start.head, place: start.next })
     this.#next = start.next
   }
 
@@ -218,13 +221,13 @@ async function findAnchor(
   topic: string,
   partition: number,
   { place, hash }: LogAnchor,
-): Promise<Pick<Start, 'head' | 'next'>> {
+): Promise<Pick<Start, 'head' | 'next' | 'headHasEvents'>> {
   let found = 'nothing'
   const signal = AbortSignal.timeout(ANCHOR_MS_MAX)
   for await (const [record] of reader.read(place, { upTo: place + 1n, signal })) {
     const read = decodeFrameRecord(record!.value)
     if (read.kind === 'frame' && sameBytes(read.frame.hash, hash))
-      return { head: headAfter(read.frame), next: place + 1n }
+      return { head: headAfter(read.frame), next: place + 1n, headHasEvents: read.frame.count > 0 }
     found = read.kind === 'frame' ? 'another frame' : `no frame (${read.reason})`
   }
   throw new LogError(

@@ -18,10 +18,16 @@ export class PlaceIndex {
   private entries: ChainPlace[] = []
   private everyFrames: number
   private frames = 0
+  private start: ChainPlace | undefined
 
   constructor(entriesMax = ENTRIES_MAX_DEFAULT, everyFrames = EVERY_FRAMES) {
     this.entriesMax = entriesMax
     this.everyFrames = everyFrames
+  }
+
+  /** Told of a place right behind a frame with events: all that follow its last event are behind it. */
+  begin(start: ChainPlace): void {
+    this.start = start
   }
 
   /** Told of each accepted frame, in order: what stood before it, and its place. */
@@ -42,6 +48,8 @@ export class PlaceIndex {
       if (this.entries[middle]!.before.sequence + 1n < sequence) low = middle + 1
       else high = middle
     }
-    return this.entries[low - 1]
+    const { start } = this
+    const isBehindStart = start !== undefined && start.before.sequence < sequence
+    return this.entries[low - 1] ?? (isBehindStart ? start : undefined)
   }
 }

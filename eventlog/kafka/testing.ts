@@ -6,7 +6,8 @@ import { nextFrame } from '../testing.ts'
 import { sameBytes, type Frame } from '../../schemas/frames.ts'
 import { openKafkaEventLog, type KafkaEventLog, type KafkaEventLogOptions } from './kafka-event-log.ts'
 import { encodeFrameRecord } from './record.ts'
-import { topicNames } from './settings.ts'
+import { topicNames, type KafkaSettings } from './settings.ts'
+import { createKafka } from './client.ts'
 
 export interface KafkaLogUnderTest extends LogUnderTest {
   readonly log: KafkaEventLog
@@ -79,4 +80,19 @@ export async function openKafkaLogUnderTest(options: OpenUnderTest): Promise<Kaf
       })
     },
   }
+}
+
+/** Deletes what stands before an offset, as retention does. */
+export async function deleteRecordsBefore(
+  settings: KafkaSettings,
+  topic: string,
+  places: readonly { readonly partition: number; readonly place: bigint }[],
+): Promise<void> {
+  const admin = createKafka(settings, () => undefined).admin()
+  await admin.connect()
+  // The client deletes only from topics that it has asked about before.
+  await admin.fetchTopicOffsets(topic)
+  const partitions = places.map(({ partition, place }) => ({ partition, offset: String(place) }))
+  await admin.deleteTopicRecords({ topic, partitions })
+  await admin.disconnect()
 }

@@ -1,0 +1,169 @@
+/** Projectors on a real Kafka and a real engine: shared, taken over, begun in the middle, and two at once. */
+import type { Producer } from 'kafkajs'
+import { afterAll, beforeAll, beforeEach, expect, it, onTestFinished } from 'vitest'
+import { createKafka, createProducer } from '../../eventlog/kafka/client.ts'
+import { encodeFrameRecord } from '../../eventlog/kafka/record.ts'
+import { topicNames, type KafkaSettings } from '../../eventlog/kafka/settings.ts'
+import { deleteRecordsBefore, sendRecords } from '../../eventlog/kafka/testing.ts'
+import { heldByAll, readCheckpoints } from '../../projectors/checkpoints.ts'
+import { createViewStore } from '../../projectors/clickhouse-store.ts'
+import { engineUnderTest, type EngineUnderTest } from '../../projectors/engine/testing.ts'
+import { dropStatements } from '../../projectors/feed.ts'
+import { proveByReplay } from '../../projectors/prove.ts'
+import { PROJECTIONS } from '../../projectors/registry.ts'
+import { MemoryLog, SampleWallet, type Step } from '../../projectors/testing.ts'
+import type { ViewStore } from '../../projectors/view-store.ts'
+import { withKafka } from '../../test/support/kafka.ts'
+import { projectionsNamed, startProjectorRole, type ProjectorRole } from './projector-role.ts'
+
+const PARTITIONS = 3
+const KINDS = ['transfer', 'hold', 'transfer', 'post', 'refuse', 'reverse', 'hold', 'void'] as const
+const quiet = (): void => undefined
+
+await withKafka('projectors on Kafka', (kafka) => {
+  let engine: EngineUnderTest
+  let store: ViewStore
+  let producer: Producer
+  beforeAll(async () => {
+    engine = await engineUnderTest()
+    store = createViewStore(engine.engine)
+    producer = createProducer(createKafka({ brokers: kafka.brokers, clientId: 'purser-tests', topicPrefix: '' }, quiet)) // prettier-ignore
+    await producer.connect()
+  })
+  beforeEach(async () => {
+    for (const projections of [projectionsNamed(['balances']), PROJECTIONS])
+      for (const statement of dropStatements(projections))
+        if (!statement.startsWith('ALTER')) await store.command(statement)
+  })
+  afterAll(async () => {
+    await producer.disconnect()
+    await store.close()
+    await engine.stop()
+  })
+
+  /** A partition's events, on the topic and in memory. */
+  class Town {
+    readonly log: MemoryLog
+    readonly #wallet: SampleWallet
+    readonly #topic: string
+    #sent = 0
+
+    constructor(settings: KafkaSettings, partition: number) {
+      this.log = new MemoryLog(partition)
+      this.#wallet = new SampleWallet(partition)
+      this.#topic = topicNames(settings).events
+    }
+
+    async grow(steps: number): Promise<void> {
+      for (let index = 0; index < steps; index++) {
+        const step: Step = { what: KINDS[index % KINDS.length]!, one: index, other: index * 7, amount: 1 + (index % 90), hours: index % 5, text: index % 9 === 0 ? 'memo' : '' } // prettier-ignore
+        this.#wallet.step(step)
+      }
+      for (let at = Number(this.log.head().sequence); at < this.#wallet.events.length; at += 7) {
+        this.log.append(this.#wallet.events.slice(at, at + 7))
+        if (at % 3 === 0) this.log.append([])
+      }
+      const values = this.log.frames.slice(this.#sent).map(({ bytes }) => encodeFrameRecord(bytes))
+      this.#sent = this.log.frames.length
+      // Each twice, as a retried produce leaves them.
+      for (const value of values) await sendRecords(producer, this.#topic, this.log.partition, [value, value])
+    }
+  }
+
+  async function towns(settings: KafkaSettings, steps: number): Promise<Town[]> {
+    const all = Array.from({ length: PARTITIONS }, (_, partition) => new Town(settings, partition))
+    await Promise.all(all.map((town) => town.grow(steps)))
+    return all
+  }
+
+  async function start(settings: KafkaSettings, names: readonly string[] = []): Promise<ProjectorRole> {
+    const role = await startProjectorRole({
+      kafka: settings,
+      clickhouse: engine.engine,
+      projections: projectionsNamed(names),
+      log: quiet,
+      sessionTimeoutMs: 6_000,
+      ranges: { rangeEventsMax: 20 + Math.floor(Math.random() * 40), lingerMs: 1 },
+    })
+    onTestFinished(() => role.stop())
+    return role
+  }
+
+  async function expectViewsOf(all: readonly Town[]): Promise<void> {
+    await until(async () => {
+      const held = heldByAll(await readCheckpoints(store), PROJECTIONS)
+      return all.every(({ log }) => held.get(log.partition)?.sequence === log.head().sequence)
+    })
+    for (const { log } of all)
+      expect((await proveByReplay({ store, log, upTo: log.head().sequence })).differences).toEqual([])
+  }
+
+  it('share the partitions, and take over those of one that ends, where it was', async () => {
+    const settings = await kafka.deployment(PARTITIONS)
+    const all = await towns(settings, 40)
+    const first = await start(settings)
+    await until(() => first.partitions().length === PARTITIONS)
+    const second = await start(settings)
+    await until(() => first.partitions().length > 0 && second.partitions().length > 0 && first.partitions().length + second.partitions().length === PARTITIONS) // prettier-ignore
+    await expectViewsOf(all)
+    expect(first.status()).toMatchObject({ ready: true, reasons: [], partitions: first.partitions() })
+    await Promise.all(all.map((town) => town.grow(30)))
+    await second.stop()
+    await until(() => first.partitions().length === PARTITIONS)
+    await Promise.all(all.map((town) => town.grow(30)))
+    await expectViewsOf(all)
+  }, 120_000)
+
+  it('begin where a checkpoint says: what stands before it in the topic may be gone', async () => {
+    const settings = await kafka.deployment(PARTITIONS)
+    const all = await towns(settings, 40)
+    const first = await start(settings)
+    await expectViewsOf(all)
+    await first.stop()
+    const held = heldByAll(await readCheckpoints(store), PROJECTIONS)
+    await deleteRecordsBefore(settings, topicNames(settings).events, [...held.values()])
+    await Promise.all(all.map((town) => town.grow(30)))
+    const second = await start(settings)
+    await expectViewsOf(all)
+    expect(second.status().ready).toBe(true)
+  }, 120_000)
+
+  it('of which two write the same partitions at once leave the views of one, each with checkpoints of its own', async () => {
+    const settings = await kafka.deployment(PARTITIONS)
+    const all = await towns(settings, 20)
+    // Projectors of other projections are another group: both have all partitions, and both fill the balances.
+    const roles = [await start(settings), await start(settings, ['balances'])]
+    for (let round = 0; round < 4; round++) await Promise.all(all.map((town) => town.grow(25)))
+    await expectViewsOf(all)
+    for (const role of roles) expect(role.partitions()).toEqual([0, 1, 2])
+  }, 120_000)
+
+  it('say why they stop: a topic that is behind what the views know', async () => {
+    const settings = await kafka.deployment(PARTITIONS)
+    const all = await towns(settings, 30)
+    const role = await start(settings)
+    await expectViewsOf(all)
+    await role.stop()
+    const other = await kafka.deployment(PARTITIONS)
+    await towns(other, 3)
+    const confused = await start(other)
+    expect(await confused.failed).toMatch(
+      /Partition \d cannot be followed: .*(not the frame|went backwards|beyond)/,
+    )
+    expect(confused.status().ready).toBe(false)
+  }, 120_000)
+})
+
+it('projections are named as there are, each once', () => {
+  expect(projectionsNamed([])).toEqual(PROJECTIONS)
+  expect(projectionsNamed(['audit', 'balances']).map(({ name }) => name)).toEqual(['balances', 'audit'])
+  for (const names of [['balance'], ['audit', 'audit']]) expect(() => projectionsNamed(names)).toThrow('no projection')
+}) // prettier-ignore
+
+async function until(check: () => boolean | Promise<boolean>): Promise<void> {
+  const deadline = performance.now() + 60_000
+  while (!(await check())) {
+    if (performance.now() > deadline) throw new Error('It did not happen in time.')
+    await new Promise((resolve) => setTimeout(resolve, 30))
+  }
+}

@@ -1,0 +1,221 @@
+/**
+ * The projector role: shares the partitions of the event log with the other projectors of the same projections, and fills
+ * the views from those that are its own. A partition begins where its checkpoint says, at the place in the topic that
+ * stands in it. Who holds which partition is only a hint: two that believe the same one theirs write the same rows.
+ */
+import { openKafkaEventLog, type KafkaEventLog } from '../../eventlog/kafka/kafka-event-log.ts'
+import { joinGroup, type Membership } from '../../eventlog/kafka/membership.ts'
+import { topicNames, type KafkaSettings } from '../../eventlog/kafka/settings.ts'
+import { heldByAll, readCheckpoints } from '../../projectors/checkpoints.ts'
+import { createViewStore, type ViewStoreOptions } from '../../projectors/clickhouse-store.ts'
+import type { SqlProjection } from '../../projectors/projection.ts'
+import { PROJECTIONS } from '../../projectors/registry.ts'
+import {
+  startProjections,
+  type ProjectionsOptions,
+  type RunningProjections,
+} from '../../projectors/runtime.ts'
+import { OutageError, type ViewStore } from '../../projectors/view-store.ts'
+import { formatPosition } from '../../schemas/positions.ts'
+import { CommandFailure } from '../failure.ts'
+import { Shares } from './shares.ts'
+import type { RoleStatus } from './health.ts'
+import type { RunningRole } from './run.ts'
+
+export interface ProjectorRoleOptions {
+  readonly kafka: KafkaSettings
+  readonly clickhouse: ViewStoreOptions
+  /** Those that run here. Projectors of the same ones share the partitions. Default: all. */
+  readonly projections?: readonly SqlProjection[]
+  /** Gets a line for the operator. */
+  readonly log: (line: string) => void
+  /** How long the view store may not answer at the start, in ms. Default: 60,000. */
+  readonly startForMs?: number
+  /** For tests: after which silence a member is replaced, in ms. */
+  readonly sessionTimeoutMs?: number
+  /** For tests: how ranges are cut. */
+  readonly ranges?: Pick<ProjectionsOptions, 'rangeEventsMax' | 'lingerMs'>
+}
+
+export interface ProjectorRole extends RunningRole {
+  /** Partitions whose views are filled here now. */
+  partitions(): readonly number[]
+}
+
+const START_FOR_MS = 60_000
+const RETRY_MS = 500
+
+/**
+ * The projections of these names; all of them for none.
+ * @throws CommandFailure `usage` for a name that there is not, or twice
+ */
+export function projectionsNamed(names: readonly string[]): readonly SqlProjection[] {
+  if (names.length === 0) return PROJECTIONS
+  const known = PROJECTIONS.map(({ name }) => name)
+  for (const [index, name] of names.entries())
+    if (!known.includes(name) || names.indexOf(name) !== index)
+      throw new CommandFailure('usage', `There is no projection ${name}, or it is named twice. There are: ${known.join(', ')}.`)
+  return PROJECTIONS.filter(({ name }) => names.includes(name))
+} // prettier-ignore
+
+/**
+ * Makes the tables that are missing, joins the group, and returns when the group has said which partitions are this one's.
+ * @throws OutageError if the view store stays away; ViewsIncompleteError; LogError `kafka_unreachable`
+ */
+export async function startProjectorRole(options: ProjectorRoleOptions): Promise<ProjectorRole> {
+  const store = createViewStore(options.clickhouse)
+  let running: RunningProjections | undefined
+  try {
+    running = await startWhenThere(options, store)
+    return await Role.start(options, store, running)
+  } catch (error) {
+    await running?.stop()
+    await store.close()
+    throw error
+  }
+}
+
+/** A server that starts together with this one may come a little later. */
+async function startWhenThere(options: ProjectorRoleOptions, store: ViewStore): Promise<RunningProjections> {
+  const { clickhouse, log, ranges, projections = PROJECTIONS, startForMs = START_FOR_MS } = options
+  const { database, cluster } = clickhouse
+  const layout = cluster === undefined ? {} : { database: database ?? 'default', cluster }
+  const giveUpMs = performance.now() + startForMs
+  for (let isFirst = true; ; isFirst = false) {
+    try {
+      return await startProjections({ store, logs: [], projections, layout, log, ...ranges })
+    } catch (error) {
+      if (!(error instanceof OutageError) || performance.now() > giveUpMs) throw error
+      if (isFirst) log(`${error.message} Trying again.`)
+      await new Promise((resolve) => setTimeout(resolve, RETRY_MS))
+    }
+  }
+}
+
+class Role implements ProjectorRole {
+  readonly failed: Promise<string>
+  #fail: (reason: string) => void = () => undefined
+  readonly #options: ProjectorRoleOptions
+  readonly #projections: readonly SqlProjection[]
+  readonly #store: ViewStore
+  readonly #running: RunningProjections
+  readonly #shares: Shares<KafkaEventLog>
+  #membership: Membership | undefined
+  #failure: string | undefined
+  #stopping: Promise<void> | undefined
+
+  private constructor(options: ProjectorRoleOptions, store: ViewStore, running: RunningProjections) {
+    this.#options = options
+    this.#projections = options.projections ?? PROJECTIONS
+    this.#store = store
+    this.#running = running
+    this.failed = new Promise((resolve) => (this.#fail = resolve))
+    this.#shares = new Shares({
+      open: (partition) => this.#open(partition),
+      close: async (log, partition) => {
+        await running.remove(partition)
+        log.close()
+      },
+      isPassing: (error) => error instanceof OutageError,
+      failed: (partition, error) => this.#broke(`Partition ${partition} cannot be followed: ${messageOf(error)}`),
+      log: options.log,
+    })
+    running.onAdvance(() => {
+      const [status] = running.status()
+      if (status?.state === 'stopped') this.#broke(`The views have ${status.failure ?? 'stopped'}`)
+    })
+  } // prettier-ignore
+
+  static async start(
+    options: ProjectorRoleOptions,
+    store: ViewStore,
+    running: RunningProjections,
+  ): Promise<Role> {
+    const role = new Role(options, store, running)
+    try {
+      await role.#join()
+      return role
+    } catch (error) {
+      await role.#shares.end()
+      throw error
+    }
+  }
+
+  async #join(): Promise<void> {
+    const { kafka, log, sessionTimeoutMs } = this.#options
+    const names = this.#projections.map(({ name }) => name).sort()
+    this.#membership = await joinGroup(kafka, {
+      groupId: `${kafka.topicPrefix}.projector.${names.join('-')}`,
+      topic: topicNames(kafka).events,
+      onAssigned: (partitions) => this.#shares.assign(partitions),
+      onFailure: (error) => this.#broke(error.message),
+      log,
+      ...(sessionTimeoutMs === undefined ? {} : { sessionTimeoutMs }),
+    })
+  }
+
+  /** From where the views are in this partition: what comes before is not read again. */
+  async #open(partition: number): Promise<KafkaEventLog> {
+    const { kafka, log: tell } = this.#options
+    const held = heldByAll(await readCheckpoints(this.#store), this.#projections).get(partition)
+    const log = await openKafkaEventLog({
+      settings: kafka,
+      partition,
+      log: tell,
+      ...(held === undefined || held.place === 0n ? {} : { anchor: held }),
+    })
+    try {
+      await this.#running.add(log)
+      return log
+    } catch (error) {
+      log.close()
+      throw error
+    }
+  }
+
+  partitions(): readonly number[] {
+    return this.#shares.held()
+  }
+
+  status(): RoleStatus {
+    const projections = this.#running.status()
+    const reasons = this.#failure === undefined ? [] : [this.#failure]
+    const opening = this.#shares.opening()
+    if (opening.length > 0) reasons.push(`Partitions ${opening.join(', ')} are being taken up.`)
+    for (const { name, state, failure } of projections)
+      if (state === 'retrying' || state === 'stopped')
+        reasons.push(`The projection ${name} is ${state}: ${failure ?? 'no reason given'}.`)
+    return {
+      ready: reasons.length === 0,
+      reasons,
+      partitions: this.partitions(),
+      projections: projections.map(({ position, head, ...rest }) => ({
+        ...rest,
+        position: formatPosition(position),
+        head: formatPosition(head),
+      })),
+    }
+  }
+
+  #broke(reason: string): void {
+    if (this.#failure !== undefined || this.#stopping !== undefined) return
+    this.#failure = reason
+    this.#fail(reason)
+  }
+
+  stop(): Promise<void> {
+    return (this.#stopping ??= this.#stop())
+  }
+
+  /** What is being inserted ends first; then others take over at once. */
+  async #stop(): Promise<void> {
+    await this.#shares.end()
+    await this.#membership?.leave()
+    await this.#running.stop()
+    await this.#store.close()
+  }
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error)
+}
