@@ -8,6 +8,7 @@ import { joinGroup, type Membership } from '../../eventlog/kafka/membership.ts'
 import { topicNames, type KafkaSettings } from '../../eventlog/kafka/settings.ts'
 import { heldByAll, readCheckpoints } from '../../projectors/checkpoints.ts'
 import { createViewStore, type ViewStoreOptions } from '../../projectors/clickhouse-store.ts'
+import { createImportsTable } from '../../projectors/imports.ts'
 import type { SqlProjection } from '../../projectors/projection.ts'
 import { PROJECTIONS } from '../../projectors/registry.ts'
 import {
@@ -83,6 +84,8 @@ async function startWhenThere(options: ProjectorRoleOptions, store: ViewStore): 
   const giveUpMs = performance.now() + startForMs
   for (let isFirst = true; ; isFirst = false) {
     try {
+      // Not of the log, but of the same database: gateways may not make tables.
+      await createImportsTable(store, layout)
       return await startProjections({ store, logs: [], projections, layout, log, ...ranges })
     } catch (error) {
       if (!(error instanceof OutageError) || performance.now() > giveUpMs) throw error
