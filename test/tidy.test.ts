@@ -89,6 +89,16 @@ describe('the code', () => {
     expect(readers.map(({ name }) => name)).toEqual(['cli/config.ts'])
   })
 
+  test('kafkajs has one door, and its consumer is asked for by who shares out partitions alone', () => {
+    const users = (pattern: RegExp): string[] =>
+      sources
+        .filter(({ name }) => /^(schemas|eventlog|client|writer|projectors|gateway|cli)\//.test(name))
+        .filter(({ name, text }) => !name.endsWith('.test.ts') && pattern.test(text))
+        .map(({ name }) => name)
+    expect(users(/^import (?!type\b).*'kafkajs|require\('kafkajs/m)).toEqual(['eventlog/kafka/client.ts'])
+    expect(users(/\.consumer\(/)).toEqual(['eventlog/kafka/membership.ts'])
+  })
+
   test('every source is used: another source, a document or the package names it', () => {
     const settings = ['package.json', 'vitest.config.ts', 'eslint.config.js'].map((name) => ({
       name,

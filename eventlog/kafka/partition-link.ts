@@ -33,6 +33,8 @@ export interface PartitionLink {
    *   it aborts; LogError `log_closed`
    */
   ask<T>(work: (broker: Broker) => Promise<T>, signal?: AbortSignal): Promise<T>
+  /** Connects ahead of the first request, so that it has not to wait for that. A failure shows at that request. */
+  connect(): void
   /** Cuts the connection; what is asked rejects with `log_closed`. */
   close(): void
 }
@@ -54,13 +56,17 @@ export function openPartitionLink(options: PartitionLinkOptions): PartitionLink 
     )
   }
 
+  function connected(): Promise<LeaderConnection> {
+    return (connection ??= connectToLeader(settings, topic, partition, log, attempts++))
+  }
+
   return {
     async ask(work, signal) {
       const startedMs = performance.now()
       const over = signal === undefined ? closing.signal : AbortSignal.any([closing.signal, signal])
       for (let failures = 0; ; failures++) {
         over.throwIfAborted()
-        const made = (connection ??= connectToLeader(settings, topic, partition, log, attempts++))
+        const made = connected()
         try {
           return await unlessAborted(over, async () => work((await made).broker))
         } catch (error) {
@@ -73,6 +79,9 @@ export function openPartitionLink(options: PartitionLinkOptions): PartitionLink 
           await pause(Math.min(PAUSE_MS_MAX, PAUSE_MS_MIN * 2 ** failures), over)
         }
       }
+    },
+    connect() {
+      connected().catch(() => undefined)
     },
     close() {
       closing.abort(new LogError('log_closed', 'The connection to Kafka was closed from this side.'))

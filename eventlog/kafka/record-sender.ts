@@ -23,6 +23,8 @@ export interface RecordSender {
 export function openRecordSender(options: PartitionLinkOptions): RecordSender {
   const { topic, partition } = options
   const link = openPartitionLink(options)
+  // The first send of a writer is its opening frame, which others must not get ahead of.
+  link.connect()
   return {
     async send(values) {
       const messages = values.map((value) => ({ value }))
