@@ -6,13 +6,11 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { connect, subscribe } from '../cli/demo/subscriber.ts'
 import { graphql } from '../cli/graphql-client.ts'
 import { startGatewayRole, type GatewayRole } from '../cli/roles/gateway-role.ts'
+import type { ClickHouseConfig } from '../cli/config.ts'
+import { startProjectorRole, type ProjectorRole } from '../cli/roles/projector-role.ts'
 import { startWriterRole, type WriterRole } from '../cli/roles/writer-role.ts'
-import { openKafkaEventLog, type KafkaEventLog } from '../eventlog/kafka/kafka-event-log.ts'
 import type { KafkaSettings } from '../eventlog/kafka/settings.ts'
-import { createViewStore } from '../projectors/clickhouse-store.ts'
 import { startEngine, type Engine } from '../projectors/engine/supervisor.ts'
-import { startProjections, type RunningProjections } from '../projectors/runtime.ts'
-import type { ViewStore } from '../projectors/view-store.ts'
 import { parseId } from '../schemas/ids.ts'
 import { ISO_CURRENCIES } from '../schemas/money.ts'
 import { partitionOf } from '../schemas/partitions.ts'
@@ -73,10 +71,9 @@ await withKafka('two gateways', (kafka) => {
     let dir: string
     let settings: KafkaSettings
     let engine: Engine
-    let store: ViewStore
-    let logs: KafkaEventLog[]
+    let clickhouse: ClickHouseConfig
     let writers: WriterRole[]
-    let projections: RunningProjections
+    let projector: ProjectorRole
     let one: GatewayRole
     let other: GatewayRole
 
@@ -91,7 +88,7 @@ await withKafka('two gateways', (kafka) => {
     const startGateway = (): Promise<GatewayRole> =>
       startGatewayRole({
         kafka: settings,
-        clickhouse: { url: engine.url, username: engine.username, password: engine.password, database: 'default' },
+        clickhouse,
         host: '127.0.0.1', port: 0, currencies: ISO_CURRENCIES, graphiql: false, log: quiet,
       }) // prettier-ignore
 
@@ -99,11 +96,9 @@ await withKafka('two gateways', (kafka) => {
       dir = await mkdtemp(path.join(os.tmpdir(), 'gateways-'))
       settings = await kafka.deployment(PARTITIONS)
       engine = await startEngine({ dataDir: path.join(dir, 'views'), memoryBytesMax: 1024 ** 3 })
-      store = createViewStore(engine)
-      const partitions = towns.map((_, partition) => partition)
+      clickhouse = { url: engine.url, username: engine.username, password: engine.password, database: 'default' } // prettier-ignore
       writers = await Promise.all(['a', 'b'].map(startWriter))
-      logs = await Promise.all(partitions.map((partition) => openKafkaEventLog({ settings, partition, log: quiet }))) // prettier-ignore
-      projections = await startProjections({ store, logs })
+      projector = await startProjectorRole({ kafka: settings, clickhouse, log: quiet })
       one = await startGateway()
       other = await startGateway()
       await sendCommands(
@@ -119,10 +114,8 @@ await withKafka('two gateways', (kafka) => {
     }, 120_000)
     afterAll(async () => {
       await Promise.all([one.stop(), other.stop()])
-      await projections.stop()
-      for (const log of logs) log.close()
+      await projector.stop()
       await Promise.all(writers.map((writer) => writer.stop()))
-      await store.close()
       await engine.stop()
       await rm(dir, { recursive: true, force: true })
     })

@@ -11,7 +11,7 @@ import { startGateway, type Gateway, type GatewayOptions } from '../../gateway/g
 import { RemoteWriter } from '../../gateway/remote/remote-writer.ts'
 import { createStoreImportRegistry } from '../../gateway/store-import-registry.ts'
 import type { Checkpoint } from '../../projectors/chain.ts'
-import { heldByAll, readAnyCheckpoints, tablesThere } from '../../projectors/checkpoints.ts'
+import { heldByAll, readAnyCheckpoints, tablesThere, type Checkpoints } from '../../projectors/checkpoints.ts'
 import { createViewStore } from '../../projectors/clickhouse-store.ts'
 import { createImportsTable, IMPORTS_TABLE } from '../../projectors/imports.ts'
 import { PROJECTIONS } from '../../projectors/registry.ts'
@@ -28,6 +28,8 @@ export interface GatewayRoleOptions extends Pick<
 > {
   readonly kafka: KafkaSettings
   readonly clickhouse: ClickHouseConfig
+  /** How long the view store may not answer at the start, in ms. Default: 60,000. */
+  readonly startForMs?: number
   /** Takes a line for the operator. */
   readonly log: (line: string) => void
 }
@@ -41,11 +43,13 @@ export interface GatewayRole extends RunningRole {
 /** By so much another gateway may be quicker to tell of an event. */
 const ELSEWHERE_MS = 250
 const NS_PER_MS = 1_000_000
+const START_FOR_MS = 60_000
+const START_RETRY_MS = 500
 
 /**
  * Starts a gateway and returns once it serves: the end of every partition's log has been read, and the views are known to
  * answer. The log is read from where the views are.
- * @throws LogError; OutageError if the store cannot be reached
+ * @throws LogError; OutageError if the store stays away
  */
 export async function startGatewayRole(options: GatewayRoleOptions): Promise<GatewayRole> {
   const parts = new Parts()
@@ -81,10 +85,10 @@ class Parts {
 }
 
 async function assemble(options: GatewayRoleOptions, parts: Parts): Promise<GatewayRole> {
-  const { kafka, clickhouse, log, limits = {}, ...doors } = options
+  const { kafka, clickhouse, log, limits = {}, host, port, currencies, graphiql } = options
   const store = (parts.store = createViewStore(clickhouse))
   const partitions = await countPartitions(kafka, log)
-  const held = heldByAll(await readAnyCheckpoints(store), PROJECTIONS)
+  const held = heldByAll(await readWhenThere(store, options), PROJECTIONS)
   await provideImportsTable(store, clickhouse, log)
   const logs = await openLogs(kafka, partitions, held, log)
   parts.writers = logs.map(
@@ -95,7 +99,10 @@ async function assemble(options: GatewayRoleOptions, parts: Parts): Promise<Gate
   const projections = (parts.projections = await watchProjections({ store, logs, log }))
   const allLimits: Partial<GatewayLimits> = { elsewhereWaitMs: ELSEWHERE_MS, ...limits }
   const gateway = (parts.gateway = await startGateway({
-    ...doors,
+    host,
+    port,
+    currencies,
+    graphiql,
     writers,
     store,
     projections,
@@ -112,6 +119,23 @@ async function assemble(options: GatewayRoleOptions, parts: Parts): Promise<Gate
       for (const writer of writers) writer.onFailure(resolve)
     }),
     stop: () => parts.stop(),
+  }
+}
+
+/** A server that starts together with this gateway may come a little later. */
+async function readWhenThere(
+  store: ViewStore,
+  { log, startForMs = START_FOR_MS }: GatewayRoleOptions,
+): Promise<Checkpoints> {
+  const giveUpMs = performance.now() + startForMs
+  for (let isFirst = true; ; isFirst = false) {
+    try {
+      return await readAnyCheckpoints(store)
+    } catch (error) {
+      if (!(error instanceof OutageError) || performance.now() > giveUpMs) throw error
+      if (isFirst) log(`gateway: ${error.message} Trying again.`)
+      await new Promise((resolve) => setTimeout(resolve, START_RETRY_MS))
+    }
   }
 }
 
