@@ -5,12 +5,14 @@ import path from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { connect, subscribe } from '../cli/demo/subscriber.ts'
 import { graphql } from '../cli/graphql-client.ts'
+import { connectBulk } from '../client/client.ts'
 import { startGatewayRole, type GatewayRole } from '../cli/roles/gateway-role.ts'
 import type { ClickHouseConfig } from '../cli/config.ts'
 import { startProjectorRole, type ProjectorRole } from '../cli/roles/projector-role.ts'
 import { startWriterRole, type WriterRole } from '../cli/roles/writer-role.ts'
 import type { KafkaSettings } from '../eventlog/kafka/settings.ts'
 import { startEngine, type Engine } from '../projectors/engine/supervisor.ts'
+import { encodeCommands, type Command } from '../schemas/commands.ts'
 import { parseId } from '../schemas/ids.ts'
 import { ISO_CURRENCIES } from '../schemas/money.ts'
 import { partitionOf } from '../schemas/partitions.ts'
@@ -144,6 +146,29 @@ await withKafka('two gateways', (kafka) => {
       }
       const last = told.map(([{ position }]) => position).at(-1)!
       expect(await balanceOf(one, here.emil, last)).toBe(before + 30)
+    })
+
+    it('the binary lane of both at the same time: every command decided once, and told as a repeat by the other', async () => {
+      const commands = Array.from({ length: 2_000 }, (_, index): Command => ({
+        kind: 'Transfer',
+        id: parseId(newId())!,
+        debit: parseId(here.cash)!,
+        credit: parseId(here.emil)!,
+        amount: 1n,
+        currency: 'EUR',
+        ...(index % 50 === 0 ? { memo: `memo ${index}` } : {}),
+      }))
+      const before = await balanceOf(one, here.emil)
+      const clients = await Promise.all([one, other].map(({ url }) => connectBulk({ url })))
+      const slots = encodeCommands(commands)
+      const [left, right] = await Promise.all(
+        clients.map((client) => client.submitSlots(slots, commands.length, 0)),
+      )
+      expect(left!.tally()).toMatchObject({ decided: 2_000, refused: 0, faults: 0 })
+      expect(right!.tally()).toMatchObject({ decided: 2_000, refused: 0, faults: 0 })
+      expect(left!.tally().replayed + right!.tally().replayed).toBe(2_000)
+      for (const client of clients) await client.close()
+      await expect.poll(() => balanceOf(other, here.emil), { timeout: 10_000 }).toBe(before + 2_000)
     })
 
     it('a hold placed on one is posted on the other, and a transfer of one is reversed on the other, without a pause', async () => {
