@@ -40,6 +40,22 @@ describe('the writer’s side of a shared log', () => {
     expect(() => appender.append(sealed(1, 2n))).toThrow(expect.objectContaining({ code: 'log_replaced' }))
   })
 
+  it('gives way to a writer of a later epoch whose opening frame came too late to be accepted, and to no other void frame', () => {
+    const rule = createReaderRule(0)
+    const appender = new SharedAppender(emptyChain(0))
+    const end = emptyChain(0)
+    const [own, next] = [appender.append(sealed(1, 1n)), appender.append(sealed(1, 1n))]
+    expect(appender.readBack(own, rule.judge(own))).toBe('durable')
+    const repeat = nextFrame(end, 0, 0, 0n, 1n)
+    expect(appender.readBack(repeat, rule.judge(repeat))).toBe('ignored')
+    const elsewhere = nextFrame(emptyChain(3), 0, 0, 0n, 9n)
+    expect(appender.readBack(elsewhere, rule.judge(elsewhere))).toBe('ignored')
+    const tooLate = nextFrame(end, 0, 0, 0n, 2n)
+    expect(rule.judge(tooLate).kind).toBe('void')
+    expect(appender.readBack(tooLate, rule.judge(tooLate))).toBe('successor')
+    expect(appender.readBack(next, rule.judge(next))).toBe('ignored')
+  })
+
   it('of two writers on one log, what either takes for durable is accepted, each frame once, whatever comes twice', () => {
     const step = fc.record({
       writer: fc.nat(1),

@@ -14,7 +14,11 @@ import type { Judgement } from '../reader-rule.ts'
 export type ReadBack =
   /** Its own next one, accepted: it may be acknowledged. */
   | 'durable'
-  /** Another writer's frame was accepted: that one follows the chain now. */
+  /**
+   * Another writer's frame was accepted: that one follows the chain now. Or one of a later epoch came too late to be accepted:
+   * its writer has been given the partition, and would lose every race against one that writes without a pause. So the older
+   * one gives way, and the next try succeeds.
+   */
   | 'successor'
   /** One of its own is void, and has not been accepted before. */
   | 'void'
@@ -77,9 +81,15 @@ export class SharedAppender {
       return 'durable'
     }
     const isOwn = this.#pending.some((hash) => sameBytes(hash, frame.hash))
-    if (!isAccepted && !isOwn) return 'ignored'
+    const isSuccessor = isAccepted || this.#isChallenge(frame, judgement)
+    if (!isSuccessor && !isOwn) return 'ignored'
     this.#isReplaced = true
-    return isAccepted ? 'successor' : 'void'
+    return isSuccessor ? 'successor' : 'void'
+  }
+
+  #isChallenge(frame: Frame, judgement: Judgement): boolean {
+    const isOfThisLog = judgement.kind === 'void' && judgement.reason !== 'other_partition'
+    return isOfThisLog && frame.epoch > this.#chain.epoch
   }
 }
 
