@@ -60,24 +60,32 @@ export function openPartitionLink(options: PartitionLinkOptions): PartitionLink 
     return (connection ??= connectToLeader(settings, topic, partition, log, attempts++))
   }
 
+  async function askUntil<T>(over: AbortSignal, work: (broker: Broker) => Promise<T>): Promise<T> {
+    const startedMs = performance.now()
+    for (let failures = 0; ; failures++) {
+      over.throwIfAborted()
+      const made = connected()
+      try {
+        return await unlessAborted(over, async () => work((await made).broker))
+      } catch (error) {
+        if (isOffsetOutOfRange(error)) throw error
+        cut(made)
+        over.throwIfAborted()
+        if (isRefusal(error)) throw new KafkaRefusedError(options, error)
+        const outageMs = performance.now() - startedMs
+        if (outageMs > outageMsMax) throw new KafkaUnreachableError(options, outageMs, error)
+        await pause(Math.min(PAUSE_MS_MAX, PAUSE_MS_MIN * 2 ** failures), over)
+      }
+    }
+  }
+
   return {
     async ask(work, signal) {
-      const startedMs = performance.now()
-      const over = signal === undefined ? closing.signal : AbortSignal.any([closing.signal, signal])
-      for (let failures = 0; ; failures++) {
-        over.throwIfAborted()
-        const made = connected()
-        try {
-          return await unlessAborted(over, async () => work((await made).broker))
-        } catch (error) {
-          if (isOffsetOutOfRange(error)) throw error
-          cut(made)
-          over.throwIfAborted()
-          if (isRefusal(error)) throw new KafkaRefusedError(options, error)
-          const outageMs = performance.now() - startedMs
-          if (outageMs > outageMsMax) throw new KafkaUnreachableError(options, outageMs, error)
-          await pause(Math.min(PAUSE_MS_MAX, PAUSE_MS_MIN * 2 ** failures), over)
-        }
+      const either = eitherOf(closing.signal, signal)
+      try {
+        return await askUntil(either.signal, work)
+      } finally {
+        either.release()
       }
     },
     connect() {
@@ -86,6 +94,30 @@ export function openPartitionLink(options: PartitionLinkOptions): PartitionLink 
     close() {
       closing.abort(new LogError('log_closed', 'The connection to Kafka was closed from this side.'))
       cut(connection)
+    },
+  }
+}
+
+/**
+ * A signal that aborts with the first of two, until it is released. Not `AbortSignal.any`: what that makes of a signal that
+ * lives for long is kept as long as the signal (56 bytes a call on Node 20), and readers ask for as long as the process lives.
+ */
+function eitherOf(
+  first: AbortSignal,
+  second: AbortSignal | undefined,
+): { readonly signal: AbortSignal; readonly release: () => void } {
+  if (second === undefined) return { signal: first, release: () => undefined }
+  const either = new AbortController()
+  const signals = [first, second]
+  const onAbort = (): void => {
+    either.abort(signals.find(({ aborted }) => aborted)?.reason)
+  }
+  for (const signal of signals) signal.addEventListener('abort', onAbort, { once: true })
+  if (signals.some(({ aborted }) => aborted)) onAbort()
+  return {
+    signal: either.signal,
+    release: () => {
+      for (const signal of signals) signal.removeEventListener('abort', onAbort)
     },
   }
 }
