@@ -13,7 +13,7 @@ import { PROJECTIONS } from '../projectors/registry.ts'
 import { startProjections, type RunningProjections } from '../projectors/runtime.ts'
 import { MemoryLog, SampleWallet, type Step } from '../projectors/testing.ts'
 import { OutageError, type ViewStore } from '../projectors/view-store.ts'
-import { startProxy, type ConnectionFate } from './support/proxy.ts'
+import { startProxy } from './support/proxy.ts'
 
 /** Alone, what one loses is lost; with another that writes the same, their rows meet. */
 const RUNS = [
@@ -22,13 +22,14 @@ const RUNS = [
   { seed: 3, writers: 2 },
 ]
 const PARTITIONS = 2
-const ROUNDS = 4
+const ROUNDS_MIN = 4
+/** By then each fault has happened, or something is wrong with the proxy. */
+const ROUNDS_MAX = 40
 const KINDS = ['transfer', 'hold', 'transfer', 'post', 'refuse', 'reverse', 'hold', 'void'] as const
 
 let engine: EngineUnderTest
 /** Past the proxy. */
 let store: ViewStore
-const seen = new Map<ConnectionFate, number>()
 
 beforeAll(async () => {
   engine = await engineUnderTest()
@@ -87,12 +88,14 @@ test.each(RUNS)('views equal a replay of the log over a network that fails: seed
   let running = await started(through, towns, 30)
   const others = writers === 1 ? [] : [await started(through, towns, 17)]
   let last = new Map<number, bigint>()
-  for (let round = 0; round < ROUNDS; round++) {
+  for (let round = 0; round < ROUNDS_MIN || proxy.missing().length > 0; round++) {
+    expect(round).toBeLessThan(ROUNDS_MAX)
+    proxy.renew()
     for (const town of towns) town.grow(60)
     // One of them ends and begins anew, where the checkpoints say.
     if (round % 2 === 1) {
       await running.stop()
-      running = await started(through, towns, 20 + round * 10)
+      running = await started(through, towns, 20 + (round % 5) * 10)
     }
     expect(await running.waitFor(heads(), 30_000)).toBe(true)
     const held = heldByAll(await readCheckpoints(store), PROJECTIONS)
@@ -102,15 +105,9 @@ test.each(RUNS)('views equal a replay of the log over a network that fails: seed
     for (const { log } of towns)
       expect((await balancesOf(store, [{ partition: log.partition, account: 1 }], last)).length).toBe(1)
   }
-  for (const [fate, count] of proxy.fates()) seen.set(fate, (seen.get(fate) ?? 0) + count)
   proxy.heal()
   for (const other of others) expect(await other.waitFor(heads(), 30_000)).toBe(true)
   for (const one of [running, ...others]) expect(one.status()[0]).toMatchObject({ state: 'live', failure: undefined })
   for (const { log } of towns)
     expect((await proveByReplay({ store, log, upTo: log.head().sequence })).differences).toEqual([])
 }, 120_000) // prettier-ignore
-
-test('every fault has happened', () => {
-  const faults: ConnectionFate[] = ['delayed', 'refused', 'cut while sent', 'cut while answered', 'silent', 'answer lost']
-  expect(faults.filter((fate) => !seen.has(fate))).toEqual([])
-}) // prettier-ignore

@@ -27,8 +27,10 @@ export interface TcpProxy {
   readonly url: string
   /** From now on everything passes, on connections made before as well. */
   heal(): void
-  /** How many connections met each fate. */
-  fates(): ReadonlyMap<ConnectionFate, number>
+  /** Cuts every connection: new ones meet new fates. */
+  renew(): void
+  /** Faults that no connection has met yet. */
+  missing(): readonly ConnectionFate[]
   close(): Promise<void>
 }
 
@@ -59,7 +61,7 @@ export async function startProxy(options: ProxyOptions): Promise<TcpProxy> {
   const chance = chanceOf(seed)
   const { hostname, port } = new URL(target)
   const links = new Set<Link>()
-  const fates = new Map<ConnectionFate, number>()
+  const met = new Set<ConnectionFate>()
   let isHealed = false
   /** Each fault once, in an order of the seed's, before any comes again: few connections meet them all. */
   let bag: ConnectionFate[] = []
@@ -70,7 +72,7 @@ export async function startProxy(options: ProxyOptions): Promise<TcpProxy> {
   }
   const server = createServer((client) => {
     const fate = draw()
-    fates.set(fate, (fates.get(fate) ?? 0) + 1)
+    met.add(fate)
     const link = new Link(client, connect(Number(port), hostname), {
       fate,
       // Small numbers as well: the first byte, the middle of a header.
@@ -88,7 +90,10 @@ export async function startProxy(options: ProxyOptions): Promise<TcpProxy> {
       isHealed = true
       for (const link of links) if (link.isFaulty) link.cut()
     },
-    fates: () => fates,
+    renew: () => {
+      for (const link of links) link.cut()
+    },
+    missing: () => FAULTS.filter((fault) => !met.has(fault)),
     close: () =>
       new Promise((resolve) => {
         server.close(() => resolve())
