@@ -3,6 +3,7 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { rm } from 'node:fs/promises'
 import path from 'node:path'
 import { expect, test } from 'vitest'
+import { accountIdOf } from '../cli/external-ids.ts'
 import { connect, subscribe } from '../cli/demo/subscriber.ts'
 import { graphql } from '../cli/graphql-client.ts'
 import { connectBulk, type BulkClient } from '../client/client.ts'
@@ -278,6 +279,34 @@ test('what was acknowledged in any partition survives kill -9, and the audits ho
     const archived = await purser('archive', '--data', folder, '--to', path.join(folder, 'archive'), '--dry-run', '--json')
     expect(onlyJson(archived.stdout)).toMatchObject({ ok: true, segments: [], views: atRest['position'] })
   }), 180_000) // prettier-ignore
+
+test('an import goes to every partition, again changes nothing, and names the line that would cross', () =>
+  withFolder(async (folder) => {
+    const nameIn = (partition: number, which: string): string =>
+      Array.from({ length: 200 }, (_, index) => `${which}${index}`).find((name) => partitionOf(id(accountIdOf(name)), PARTITIONS) === partition)!
+    const rows = towns.flatMap(({ partition }) => {
+      const [debit, credit] = [nameIn(partition, 'cash'), nameIn(partition, 'anna')]
+      return [
+        { type: 'account', id: debit, currency: 'EUR', system: true },
+        { type: 'account', id: credit, currency: 'EUR' },
+        ...Array.from({ length: 50 }, (_, index) => ({ type: 'transfer', id: `${partition}-${index}`, debit, credit, amount: '1', currency: 'EUR' })),
+      ]
+    })
+    const crossing = { type: 'transfer', id: 'x', debit: nameIn(0, 'cash'), credit: nameIn(1, 'anna'), amount: '1', currency: 'EUR' }
+    const file = path.join(folder, 'rows.ndjson')
+    writeFileSync(file, [...rows, crossing].map((row) => `${JSON.stringify(row)}\n`).join(''))
+    const load = async () => {
+      const { stdout } = await purser('import', file, '--data', path.join(folder, 'data'), '--partitions', String(PARTITIONS), '--engine-memory', '512', '--on-error', 'skip', '--json')
+      return onlyJson(stdout)
+    }
+    const bad = { bad: 1, badLines: [{ line: rows.length + 1, fault: expect.stringContaining('different partitions') as string }] }
+    const first = await load()
+    expect(first).toMatchObject({ ok: true, accepted: rows.length, replayed: 0, ...bad })
+    expect([...decodePosition(first['position'] as string)!.keys()].sort()).toEqual([0, 1, 2])
+    expect(await load()).toMatchObject({ ok: true, accepted: 0, replayed: rows.length, ...bad })
+    const audited = onlyJson((await purser('audit', '--data', path.join(folder, 'data'), '--json')).stdout)
+    expect(audited).toMatchObject({ ok: true, accounts: PARTITIONS * 2, trialBalance: { EUR: '0' } })
+  }), 120_000) // prettier-ignore
 
 test('the number of partitions is fixed when a folder is created', () =>
   withFolder(async (folder) => {
