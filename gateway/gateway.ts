@@ -82,9 +82,9 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const feed = startFeed(
     writers.map((writer) => writer.log),
     [(frame) => hot.apply(frame), (frame) => hub.publish(frame), (frame) => submitter.settle(frame)],
-    (reason) => {
+    (partition, reason) => {
       log(`gateway: ${reason}`)
-      submitter.stop(reason)
+      submitter.stopPartition(partition, reason)
     },
   )
   const services: Services = {

@@ -26,6 +26,26 @@ test('views that are gone are told of within a second or so, though the wall clo
   })
 })
 
+test.each([
+  ['a writer that is away among others that are there is told of, and the others are served', ['failed', 'ready'], true],
+  ['where every writer is away nobody is served', ['failed', 'starting'], false],
+])('%s', async (_, states, isReady) => {
+  const snapshot = { newest: undefined, isUnderWay: false }
+  const ready = createReadiness({
+    writers: states.map(
+      (state, partition) => ({ queue: { partition }, status: () => ({ state, failure: 'why', snapshot }) }) as never,
+    ),
+    store: { ping: async () => true } as never,
+    projections: { status: () => [] } as never,
+    feed: { failure: () => undefined } as never,
+    isDraining: () => false,
+    clock: () => 0n,
+  })
+  const answer = await ready()
+  expect(answer.ready).toBe(isReady)
+  expect(answer.reasons).toContain('The writer of partition 0 is failed: why.')
+}) // prettier-ignore
+
 test.each<[string, SnapshotStatus, object]>([
   ['none yet', { newest: undefined, isUnderWay: true }, { snapshot: null, snapshotUnderWay: true }],
   [

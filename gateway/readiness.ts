@@ -5,6 +5,10 @@ import type { Writer, WriterStatus } from '../writer/writer.ts'
 import type { Feed } from './feed.ts'
 
 export interface Readiness {
+  /**
+   * False if nobody can be served. Where there are several partitions, one that is away makes a reason and no more: every
+   * gateway has it away, and behind an address that asks for readiness none would be left for the others.
+   */
   readonly ready: boolean
   /** For people: what is missing. */
   readonly reasons: readonly string[]
@@ -53,22 +57,25 @@ export function createReadiness(parts: {
   }
   return async () => {
     const reasons: string[] = []
+    const away: string[] = []
     if (parts.isDraining()) reasons.push('The server is going down.')
     for (const writer of parts.writers) {
       const { state, failure } = writer.status()
+      const { partition } = writer.queue
+      const feedFailure = parts.feed.failure(partition)
       if (state !== 'ready')
-        reasons.push(
-          `The writer of partition ${writer.queue.partition} is ${state}${failure === undefined ? '' : `: ${failure}`}.`,
+        away.push(
+          `The writer of partition ${partition} is ${state}${failure === undefined ? '' : `: ${failure}`}.`,
         )
+      else if (feedFailure !== undefined) away.push(feedFailure)
     }
-    const feedFailure = parts.feed.failure()
-    if (feedFailure !== undefined) reasons.push(feedFailure)
     for (const { name, state, failure } of parts.projections.status())
       if (state === 'stopped')
         reasons.push(`The projection ${name} has stopped: ${failure ?? 'no reason given'}.`)
     if (!(await storeAnswers())) reasons.push('The views cannot be read just now.')
     const writers = parts.writers.map((writer) => readinessOf(writer, parts.clock()))
-    return { ready: reasons.length === 0, reasons, writers }
+    const isAway = away.length > 0 && away.length === parts.writers.length
+    return { ready: reasons.length === 0 && !isAway, reasons: [...reasons, ...away], writers }
   }
 }
 

@@ -37,6 +37,8 @@ export class Submitter {
   /** What the feed has brought. */
   readonly #reached = new Map<number, bigint>()
   #stopped: string | undefined
+  /** Partitions that take nothing any more, and why. */
+  readonly #stoppedOnes = new Map<number, string>()
 
   constructor(writers: readonly Writer[], views: Views, limits: GatewayLimits) {
     this.#writers = writers
@@ -134,7 +136,7 @@ export class Submitter {
       case 'stopped':
         throw fault(
           'WRITER_STOPPED',
-          `No commands are taken: ${this.stopReason} Send it again later, with the same id.`,
+          `No commands are taken: ${this.stopReason(partition)} Send it again later, with the same id.`,
         )
     }
   }
@@ -145,7 +147,7 @@ export class Submitter {
    */
   offer(slots: Uint8Array, partition: number, batch: PendingBatch): 'taken' | 'busy' | 'stopped' {
     const pending = this.#pending[partition]!
-    if (this.#stopped !== undefined) return 'stopped'
+    if (this.#stopped !== undefined || this.#stoppedOnes.has(partition)) return 'stopped'
     if (pending.count + batch.count > this.#limits.pendingCommandsMax) return 'busy'
     const offer = pending.add(batch)
     const { kind } = this.#writers[partition]!.queue.offer(slots, batch.count, (place) =>
@@ -155,14 +157,20 @@ export class Submitter {
     return kind
   }
 
-  /** Why no commands are taken, where that is so: a sentence. */
-  get stopReason(): string {
-    return this.#stopped ?? 'The writer has stopped.'
+  /** Why no commands of a partition are taken, where that is so: a sentence. */
+  stopReason(partition: number): string {
+    return this.#stopped ?? this.#stoppedOnes.get(partition) ?? 'The writer has stopped.'
   }
 
   /** Partitions of this deployment. */
   get partitions(): number {
     return this.#writers.length
+  }
+
+  /** Takes no more of one partition; those who wait for an outcome there are told that it will not be known here. */
+  stopPartition(partition: number, reason: string): void {
+    this.#stoppedOnes.set(partition, reason)
+    this.#pending[partition]!.giveUp(Infinity)
   }
 
   /** Takes no more, and tells those who wait that their outcome will not be known here. */

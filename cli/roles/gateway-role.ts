@@ -3,12 +3,14 @@
  * and activity come from the log, everything else from the views, so any number of gateways serve side by side.
  */
 import { openKafkaCommandQueue } from '../../eventlog/kafka/command-queue.ts'
-import { openKafkaEventLog, type KafkaEventLog } from '../../eventlog/kafka/kafka-event-log.ts'
+import { LogError } from '../../eventlog/errors.ts'
+import { openKafkaEventLog } from '../../eventlog/kafka/kafka-event-log.ts'
 import type { KafkaSettings } from '../../eventlog/kafka/settings.ts'
 import { countPartitions } from '../../eventlog/kafka/topics.ts'
 import type { GatewayLimits } from '../../gateway/bounds.ts'
 import { startGateway, type Gateway, type GatewayOptions } from '../../gateway/gateway.ts'
-import { RemoteWriter } from '../../gateway/remote/remote-writer.ts'
+import { CorruptLog } from '../../gateway/remote/corrupt-log.ts'
+import { RemoteWriter, type RemoteLog } from '../../gateway/remote/remote-writer.ts'
 import { createStoreImportRegistry } from '../../gateway/store-import-registry.ts'
 import type { Checkpoint } from '../../projectors/chain.ts'
 import { heldByAll, readAnyCheckpoints, tablesThere, type Checkpoints } from '../../projectors/checkpoints.ts'
@@ -115,9 +117,7 @@ async function assemble(options: GatewayRoleOptions, parts: Parts): Promise<Gate
     url: gateway.url,
     gateway,
     status: () => statusOf(writers, projections),
-    failed: new Promise((resolve) => {
-      for (const writer of writers) writer.onFailure(resolve)
-    }),
+    failed: failureOf(logs),
     stop: () => parts.stop(),
   }
 }
@@ -139,13 +139,31 @@ async function readWhenThere(
   }
 }
 
-/** All at a time; one that cannot be opened closes the others. */
+/**
+ * What ends a gateway. A log that is corrupt does not, as long as another one is not: no other gateway would read it either,
+ * and its partition alone takes nothing any more.
+ */
+function failureOf(logs: readonly RemoteLog[]): Promise<string> {
+  return new Promise((resolve) => {
+    let corrupt = 0
+    for (const log of logs)
+      log.onFailure((failure) => {
+        if (!isCorrupt(failure) || ++corrupt === logs.length) resolve(failure.message)
+      })
+  })
+}
+
+function isCorrupt(failure: unknown): failure is LogError {
+  return failure instanceof LogError && failure.code === 'log_corrupt'
+}
+
+/** All at a time; one that cannot be opened closes the others, unless it is corrupt. */
 async function openLogs(
   settings: KafkaSettings,
   partitions: number,
   held: ReadonlyMap<number, Checkpoint>,
   log: (line: string) => void,
-): Promise<KafkaEventLog[]> {
+): Promise<RemoteLog[]> {
   const results = await Promise.allSettled(
     Array.from({ length: partitions }, (_, partition) => {
       const anchor = held.get(partition)
@@ -155,6 +173,9 @@ async function openLogs(
         partition,
         log,
         ...(anchor === undefined || anchor.place === 0n ? {} : { anchor }),
+      }).catch((error: unknown): RemoteLog => {
+        if (!isCorrupt(error)) throw error
+        return new CorruptLog(partition, error)
       })
     }),
   )

@@ -3,6 +3,7 @@
  * the views from those that are its own. A partition begins where its checkpoint says, at the place in the topic that
  * stands in it. Who holds which partition is only a hint: two that believe the same one theirs write the same rows.
  */
+import { LogError } from '../../eventlog/errors.ts'
 import { openKafkaEventLog, type KafkaEventLog } from '../../eventlog/kafka/kafka-event-log.ts'
 import { joinGroup, type Membership } from '../../eventlog/kafka/membership.ts'
 import { topicNames, type KafkaSettings } from '../../eventlog/kafka/settings.ts'
@@ -105,6 +106,10 @@ class Role implements ProjectorRole {
   readonly #shares: Shares<KafkaEventLog>
   #membership: Membership | undefined
   #failure: string | undefined
+  /** Partitions whose log is corrupt: nobody fills their views any further, and the others’ go on. */
+  readonly #corrupt = new Map<number, string>()
+  /** Corrupt partitions on their way out of what runs. */
+  #dropping: Promise<void> = Promise.resolve()
   #stopping: Promise<void> | undefined
 
   private constructor(options: ProjectorRoleOptions, store: ViewStore, running: RunningProjections) {
@@ -120,12 +125,14 @@ class Role implements ProjectorRole {
         log.close()
       },
       isPassing: (error) => error instanceof OutageError,
-      failed: (partition, error) => this.#broke(`Partition ${partition} cannot be followed: ${messageOf(error)}`),
+      failed: (partition, error) => {
+        if (isCorrupt(error)) this.#isCorrupt(partition, error)
+        else this.#broke(`Partition ${partition} cannot be followed: ${messageOf(error)}`)
+      },
       log: options.log,
     })
     running.onAdvance(() => {
-      const [status] = running.status()
-      if (status?.state === 'stopped') this.#broke(`The views have ${status.failure ?? 'stopped'}`)
+      if (running.status()[0]?.state === 'stopped') void this.#lookAgain()
     })
   } // prettier-ignore
 
@@ -167,6 +174,9 @@ class Role implements ProjectorRole {
       log: tell,
       ...(held === undefined || held.place === 0n ? {} : { anchor: held }),
     })
+    log.onFailure((failure) => {
+      if (isCorrupt(failure)) this.#isCorrupt(partition, failure)
+    })
     try {
       await this.#running.add(log)
       return log
@@ -183,7 +193,8 @@ class Role implements ProjectorRole {
   status(): RoleStatus {
     const projections = this.#running.status()
     const reasons = this.#failure === undefined ? [] : [this.#failure]
-    const opening = this.#shares.opening()
+    reasons.push(...this.#corrupt.values())
+    const opening = this.#shares.opening().filter((partition) => !this.#corrupt.has(partition))
     if (opening.length > 0) reasons.push(`Partitions ${opening.join(', ')} are being taken up.`)
     for (const { name, state, failure } of projections)
       if (state === 'retrying' || state === 'stopped')
@@ -198,6 +209,22 @@ class Role implements ProjectorRole {
         head: formatPosition(head),
       })),
     }
+  }
+
+  /** Others would read no more of it: only an operator can help, and the views of the other partitions go on meanwhile. */
+  #isCorrupt(partition: number, error: LogError): void {
+    if (this.#corrupt.has(partition)) return
+    const reason = `Partition ${partition} cannot be followed any more: ${error.message}`
+    this.#corrupt.set(partition, reason)
+    this.#options.log(reason)
+    this.#dropping = this.#dropping.then(() => this.#running.remove(partition))
+  }
+
+  /** What has stopped may be a corrupt partition alone. */
+  async #lookAgain(): Promise<void> {
+    await this.#dropping
+    const [status] = this.#running.status()
+    if (status?.state === 'stopped') this.#broke(`The views have ${status.failure ?? 'stopped'}`)
   }
 
   #broke(reason: string): void {
@@ -217,6 +244,10 @@ class Role implements ProjectorRole {
     await this.#running.stop()
     await this.#store.close()
   }
+}
+
+function isCorrupt(error: unknown): error is LogError {
+  return error instanceof LogError && error.code === 'log_corrupt'
 }
 
 function messageOf(error: unknown): string {

@@ -171,7 +171,7 @@ class LaneDoors implements ConnectionContext {
         const partition = header.partition === ANY_PARTITION ? 0 : header.partition
         const offered = submitter.offer(request.slots, partition, request)
         if (offered === 'busy') refuseAs(encodeBusy(header.requestId, RETRY_AFTER_MS))
-        else if (offered === 'stopped') say('stopped', submitter.stopReason)
+        else if (offered === 'stopped') say('stopped', submitter.stopReason(partition))
       }
     }
   }

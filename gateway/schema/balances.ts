@@ -78,7 +78,7 @@ export function readHotBalance(
   after: Position | null | undefined,
 ): BalanceModel | undefined {
   const identity = services.views.rememberedIdentity(accountId)
-  if (identity === undefined || services.feed.failure() !== undefined) return undefined
+  if (identity === undefined || services.feed.failure(identity.partition) !== undefined) return undefined
   const hot = services.hot.read(identity, services.feed)
   if (hot === undefined || (after && !includesPosition(hot.position, after))) return undefined
   const { totals, position } = hot

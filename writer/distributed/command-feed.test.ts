@@ -42,6 +42,7 @@ function sink(answers: readonly (readonly TopicRecord[])[], start: { offset: big
         }
       },
     },
+    source: 'partition 0 of purser.commands',
     places,
     send: (slots, count) => {
       const commands = decodeCommands(slots)
@@ -133,6 +134,7 @@ describe('the feed of commands', () => {
           yield* answers
         },
       },
+      source: 'partition 0 of purser.commands',
       places: new CommandPlaces(start),
       send: (slots) => memories.push(slots),
       notice: () => undefined,

@@ -17,6 +17,8 @@ const TOLD_EVERY_MS = 10_000
 
 export interface CommandFeedPorts {
   readonly reader: Pick<TopicReader, 'read'>
+  /** What is read, for the operator: `partition 0 of purser.commands`. */
+  readonly source: string
   readonly places: CommandPlaces
   /** Takes a batch to the core, in shared memory that stays as it is until `consumed` says that it may change. */
   send(slots: Uint8Array<SharedArrayBuffer>, count: number): void
@@ -155,7 +157,7 @@ export class CommandFeed {
     if (nowMs - this.toldAtMs < TOLD_EVERY_MS) return
     this.toldAtMs = nowMs
     this.ports.notice(
-      `The record at offset ${offset} of the commands topic holds no commands: ${reason}. It is skipped (${this.skipped} so far). ` +
+      `The record at offset ${offset} of ${this.ports.source} holds no commands: ${reason}. It is skipped (${this.skipped} so far). ` +
         'Only gateways should be able to write to this topic.',
     )
   }

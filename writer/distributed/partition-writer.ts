@@ -286,6 +286,7 @@ export class PartitionWriter {
     this.commands = openTopicReader({ settings, topic, partition, log })
     const feed = new CommandFeed(start, {
       reader: this.commands,
+      source: `partition ${partition} of ${topic}`,
       places,
       send: (slots, count) => core.send(slots, count),
       notice: log,

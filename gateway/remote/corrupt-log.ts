@@ -1,0 +1,44 @@
+/** Stands for the log of a partition that cannot be followed because it is corrupt: whoever reads it is told so, at once. */
+import type { EventLog, LogHead } from '../../eventlog/ports.ts'
+import { emptyHead } from '../../eventlog/reader-rule.ts'
+import type { Frame } from '../../schemas/frames.ts'
+import type { RemoteLog } from './remote-writer.ts'
+
+export class CorruptLog implements RemoteLog {
+  readonly partition: number
+  readonly #failure: Error
+
+  constructor(partition: number, failure: Error) {
+    this.partition = partition
+    this.#failure = failure
+  }
+
+  head(): LogHead {
+    return emptyHead(this.partition)
+  }
+
+  read(): AsyncIterable<Frame> {
+    return this.#failing()
+  }
+
+  tail(): AsyncIterable<Frame> {
+    return this.#failing()
+  }
+
+  placeOf(): ReturnType<EventLog['placeOf']> {
+    return undefined
+  }
+
+  onFailure(listener: (failure: Error) => void): void {
+    listener(this.#failure)
+  }
+
+  close(): void {
+    // Nothing is open.
+  }
+
+  #failing(): AsyncIterable<Frame> {
+    const failure = this.#failure
+    return { [Symbol.asyncIterator]: () => ({ next: () => Promise.reject(failure) }) }
+  }
+}
