@@ -1,8 +1,9 @@
 /**
- * What sending frames to Kafka and reading them back costs this process, in CPU: with kafkajs's own CRC-32C and the native
- * one, plain and compressed (LZ4) before kafkajs sees them. For docs/decisions/0015-frames-on-kafka.md.
+ * What sending frames to Kafka and reading them back costs this process, in CPU: with requests written by kafkajs, with its
+ * own CRC-32C or the native one, and with our own requests; plain and compressed (LZ4) before the client sees them. For
+ * docs/decisions/0015-frames-on-kafka.md.
  *
- *   node bin/run.js bench/kafka-client-cost.ts --brokers HOST:PORT [--crc js|native] [--megabytes N]
+ *   node bin/run.js bench/kafka-client-cost.ts --brokers HOST:PORT [--encoder own|kafkajs] [--crc js|native] [--megabytes N]
  */
 import { createRequire } from 'node:module'
 import { parseArgs } from 'node:util'
@@ -19,6 +20,7 @@ const { values } = parseArgs({
   allowPositionals: true,
   options: {
     brokers: { type: 'string' },
+    encoder: { type: 'string', default: 'own' },
     crc: { type: 'string', default: 'native' },
     megabytes: { type: 'string', default: '64' },
   },
@@ -26,7 +28,7 @@ const { values } = parseArgs({
 if (values.brokers === undefined) throw new Error('--brokers HOST:PORT is missing')
 // Loaded before the client: then what is replaced comes too late.
 if (values.crc === 'js') createRequire(import.meta.url)('kafkajs/src/protocol/recordBatch/v0')
-const { connectToLeader, createKafka } = await import('../eventlog/kafka/client.ts')
+const { connectToLeader, createKafka, createProducer } = await import('../eventlog/kafka/client.ts')
 const { topicNames, RECORD_BATCH_BYTES_MAX } = await import('../eventlog/kafka/settings.ts')
 
 const settings = {
@@ -74,6 +76,9 @@ await admin.createTopics({
 })
 await admin.disconnect()
 
+// kafkajs's own way; without --encoder kafkajs, --crc says nothing about sending.
+const producer = values.encoder === 'kafkajs' ? createProducer(createKafka(settings, quiet)) : undefined
+await producer?.connect()
 const rows: Record<string, string | number>[] = []
 for (const [index, events] of EVENTS.entries())
   for (const isCompressed of [false, true]) {
@@ -85,11 +90,9 @@ for (const [index, events] of EVENTS.entries())
     const send = async (frame: Buffer): Promise<void> => {
       const value = isCompressed ? compressSync(frame) : frame
       sentBytes += value.length
-      await broker.produce({
-        acks: -1,
-        timeout: 10_000,
-        topicData: [{ topic, partitions: [{ partition, firstSequence: 0, messages: [{ value }] }] }],
-      })
+      if (producer === undefined)
+        await broker.produce({ topic, partition, acks: -1, timeoutMs: 10_000, values: [value] })
+      else await producer.send({ topic, acks: -1, messages: [{ value, partition }] })
     }
     const warmUp = frames.slice(0, Math.ceil(frames.length / 4))
     for (const frame of warmUp) await send(frame)
@@ -125,7 +128,7 @@ for (const [index, events] of EVENTS.entries())
     })
     destroy()
   }
-process.stdout.write(`crc: ${values.crc}\n`)
+process.stdout.write(`encoder: ${values.encoder}, crc: ${values.crc}\n`)
 // eslint-disable-next-line no-console
 console.table(rows)
 process.exit(0)

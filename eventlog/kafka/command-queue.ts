@@ -206,18 +206,18 @@ class Queue implements KafkaCommandQueue {
         throw new Error(this.#outage ?? 'they waited for too long')
       const value = encodeCommandRecord(batch.bytes.subarray(0, batch.usedBytes), batch.count)
       const { partition } = this
-      const answer = await this.#link.ask((broker) => {
+      const offset = await this.#link.ask((broker) => {
         attempts++
         return broker.produce({
+          topic: this.#topic,
+          partition,
           acks: ALL_REPLICAS,
-          timeout: ACK_MS_MAX,
-          topicData: [
-            { topic: this.#topic, partitions: [{ partition, firstSequence: 0, messages: [{ value }] }] },
-          ],
+          timeoutMs: ACK_MS_MAX,
+          values: [value],
         })
       })
       this.#recovered()
-      this.#place(batch, BigInt(answer.topics[0]!.partitions[0]!.baseOffset), slots, attempts > 1)
+      this.#place(batch, offset, slots, attempts > 1)
     } catch (error) {
       this.#lost(batch, slots, error)
     }

@@ -26,17 +26,10 @@ export function openRecordSender(options: PartitionLinkOptions): RecordSender {
   // The first send of a writer is its opening frame, which others must not get ahead of.
   link.connect()
   return {
-    async send(values) {
-      const messages = values.map((value) => ({ value }))
-      const { topics } = await link.ask((broker) =>
-        broker.produce({
-          acks: ALL_REPLICAS,
-          timeout: REQUEST_MS_MAX,
-          topicData: [{ topic, partitions: [{ partition, firstSequence: 0, messages }] }],
-        }),
-      )
-      return BigInt(topics[0]!.partitions[0]!.baseOffset)
-    },
+    send: (values) =>
+      link.ask((broker) =>
+        broker.produce({ topic, partition, acks: ALL_REPLICAS, timeoutMs: REQUEST_MS_MAX, values }),
+      ),
     close() {
       link.close()
     },
