@@ -22,6 +22,7 @@ const COUNT_BYTE = 8
 /** Fewer bytes are sent as they are: there is nothing to gain. */
 const COMPRESSED_BYTES_MIN = 4 * COMMAND_SLOT_BYTES
 const SLOTS_BYTES_MAX = BATCH_COMMANDS_MAX * COMMAND_SLOTS_MAX * COMMAND_SLOT_BYTES
+const WORD_BYTES = 8
 const TEXT_LENGTHS_BYTE = SLOT.textLengths * 8
 
 /** What a record's value turned out to be. */
@@ -84,20 +85,19 @@ export function decodeCommandRecord(value: Uint8Array): CommandRecord {
 
 /** The slots in memory of their own, or a sentence on what is wrong. */
 function unpack(value: Uint8Array, codec: number, bytes: number): Uint8Array<ArrayBuffer> | string {
-  const slots = new Uint8Array(bytes)
   switch (codec) {
     case CODECS.none:
       if (value.length - HEADER_BYTES !== bytes)
         return `${value.length - HEADER_BYTES} bytes of commands that say ${bytes}`
-      slots.set(value.subarray(HEADER_BYTES))
-      return slots
+      return new Uint8Array(value.subarray(HEADER_BYTES))
     case CODECS.lz4:
       try {
-        const unpacked = uncompressSync(value.subarray(LENGTH_BYTE))
+        const unpacked = uncompressSync(value.subarray(LENGTH_BYTE)) as Buffer<ArrayBuffer>
         if (unpacked.length !== bytes)
           return `compressed commands of ${unpacked.length} bytes that say ${bytes}`
-        slots.set(unpacked)
-        return slots
+        return unpacked.byteOffset % WORD_BYTES === 0
+          ? new Uint8Array(unpacked.buffer, unpacked.byteOffset, bytes)
+          : new Uint8Array(unpacked)
       } catch (error) {
         return `LZ4: ${error instanceof Error ? error.message : String(error)}`
       }

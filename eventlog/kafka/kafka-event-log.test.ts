@@ -113,6 +113,39 @@ await withKafka('the event log on Kafka', (kafka) => {
       await expect(at(9n, first.hash)).rejects.toMatchObject({ code: 'log_regressed' })
     })
 
+    it('knows announced records by their bytes and judges them like all others; what has other bytes is read', async () => {
+      const settings = await fresh()
+      const { events } = topicNames(settings)
+      const [first, second, third] = frames(3) as [Frame, Frame, Frame]
+      const stranger = nextFrame(chainAfter(first), 3, 700)
+      const log = await openKafkaEventLog({ settings, partition: PARTITION, log: quiet })
+      const seen: (readonly [Frame, string])[] = []
+      log.observe((frame, _place, { kind }) => seen.push([frame, kind]))
+      for (const frame of [first, stranger, second, third]) log.expect(record(frame), frame)
+      // A repeat, one that was not announced, and one whose like comes later; the rest as announced.
+      const values = [first, first, second, stranger, second, third].map(record)
+      await sendRecords(producer, events, PARTITION, values)
+      await expect.poll(() => seen.length, { timeout: 20_000, interval: 5 }).toBe(6)
+      expect(seen.map(([, kind]) => kind)).toEqual([
+        'accepted',
+        'void',
+        'accepted',
+        'void',
+        'void',
+        'accepted',
+      ])
+      expect(seen.map(([frame]) => [first, stranger, second, third].includes(frame))).toEqual([
+        true,
+        false,
+        false,
+        true,
+        true,
+        true,
+      ])
+      expect(log.head().sequence).toBe(lastSequence(third))
+      log.close()
+    })
+
     it('stops loudly at a record that is no frame, at its opening and later, and names topic, partition and offset', async () => {
       const settings = await fresh()
       const { events } = topicNames(settings)

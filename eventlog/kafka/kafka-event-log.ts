@@ -90,6 +90,8 @@ export class KafkaEventLog extends WindowedLog implements EventLog {
   readonly #index: PlaceIndex
   readonly #places = new WeakMap<Frame, bigint>()
   readonly #observers = new Set<RecordObserver>()
+  /** Records that this process sends, in order, and the frames in them. */
+  readonly #expected: { readonly value: Buffer; readonly frame: Frame }[] = []
   readonly #failureListeners: ((failure: LogError) => void)[] = []
   #failure: LogError | undefined
   #isClosed = false
@@ -123,6 +125,17 @@ export class KafkaEventLog extends WindowedLog implements EventLog {
   observe(observer: RecordObserver): () => void {
     this.#observers.add(observer)
     return () => this.#observers.delete(observer)
+  }
+
+  /**
+   * A record that this process is about to send, and the frame that it was made of: when it comes, it is known by its bytes,
+   * and not unpacked and verified once more. That is all it changes: the frame is judged as any other is, and whatever does
+   * not have these very bytes is read as if nothing had been said. Records come in the order in which they are announced.
+   * @param value stays as it is until then
+   * @param frame verified or sealed here, in memory of its own
+   */
+  expect(value: Buffer, frame: Frame): void {
+    this.#expected.push({ value, frame })
   }
 
   /** Told once if the log cannot be followed any more: it is corrupt, or Kafka is out of reach. Tails reject with it. */
@@ -162,8 +175,8 @@ export class KafkaEventLog extends WindowedLog implements EventLog {
   }
 
   #accept(record: TopicRecord): { readonly frame: Frame; readonly judgement: Judgement } {
-    const frame = this.#frameIn(record, this.head())
     const before = this.head()
+    const frame = this.#expectedIn(record) ?? this.#frameIn(record, before)
     const { offset } = record
     this.#next = offset + 1n
     this.#places.set(frame, offset)
@@ -172,6 +185,11 @@ export class KafkaEventLog extends WindowedLog implements EventLog {
     else this.#options.onVoid?.(frame, offset, judgement.reason)
     for (const observer of [...this.#observers]) observer(frame, offset, judgement)
     return { frame, judgement }
+  }
+
+  #expectedIn({ value }: TopicRecord): Frame | undefined {
+    if (this.#expected[0]?.value.equals(value) !== true) return undefined
+    return this.#expected.shift()!.frame
   }
 
   #frameIn({ value, offset }: TopicRecord, head: LogHead): Frame {

@@ -131,10 +131,11 @@ class Server {
   private append(message: FrameToSeal): void {
     const { offset, index } = this.options.placeOfCount(message.nextCommandOffset)
     const placed: FrameToSeal = { ...message, nextCommandOffset: offset, nextCommandIndex: index }
-    // What is kept is the record, which is a copy unless nothing was gained by compressing it.
     this.appender.append((chain, durable) => {
       const sealed = sealFromSlab(this.slabs, placed, chain, durable, ownMemory)
-      this.waiting.push(encodeFrameRecord(sealed.frame.bytes))
+      const value = encodeFrameRecord(sealed.frame.bytes)
+      this.waiting.push(value)
+      this.options.log.expect(value, sealed.frame)
       return sealed.frame
     })
     this.slabsInUse.push(message.slab)

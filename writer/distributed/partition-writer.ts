@@ -94,6 +94,8 @@ export interface PartitionSnapshotStatus {
   readonly isUnderWay: boolean
 }
 
+/** Bytes of frames kept in memory: nobody reads this log but the writer itself. */
+const WINDOW_BYTES_MAX = 1024 * 1024
 /** Longest wait of an orderly stop for the last snapshot to be in the store. */
 const PUBLISH_MS_MAX = 15_000
 
@@ -254,6 +256,7 @@ export class PartitionWriter {
       settings,
       partition,
       log,
+      windowBytesMax: WINDOW_BYTES_MAX,
       onCatchUp: (frame) => core.replay(frame),
       ...(anchor === undefined ? {} : { anchor }),
     })
