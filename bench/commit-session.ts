@@ -4,17 +4,14 @@ import type { ClientDialogue, ClientLoad } from './commit-client.ts'
 import type { PlatformDialogue, Usage } from './commit-platform.ts'
 import type { Shape } from './commit-shapes.ts'
 import type { EchoDialogue } from './echo-server.ts'
+import { LoadSeries, type LoadSizes } from './load-series.ts'
 import type { Load, LoadResult } from './load.ts'
 import { cpuBetween, type RoleCpu } from './role-cpu.ts'
 import { SerialSet } from './serial-set.ts'
 import { growthPerMillion, type RoleHeaps } from './thread-heaps.ts'
 
-/** What every load of a session has in common. */
-export interface SessionSizes {
+export interface SessionSizes extends LoadSizes {
   readonly dataDir: string
-  readonly accounts: number
-  readonly seed: number
-  readonly unlimited: boolean
 }
 
 export interface Measured {
@@ -33,18 +30,15 @@ export interface Measured {
 }
 
 export class Session {
-  /** Commands sent so far, warm-up included, and those among them that repeat another. */
-  sent = 0
-  repeated = 0
+  readonly loads: LoadSeries
   private readonly sizes: SessionSizes
   private readonly platform = new Child<PlatformDialogue>(new URL('./commit-platform.ts', import.meta.url))
   private readonly client = new Child<ClientDialogue>(new URL('./commit-client.ts', import.meta.url))
   private port = 0
-  private nextSerial = 0
-  private loads = 0
 
   constructor(sizes: SessionSizes) {
     this.sizes = sizes
+    this.loads = new LoadSeries(sizes)
   }
 
   async open(): Promise<void> {
@@ -90,21 +84,21 @@ export class Session {
     isWarmUp: boolean,
     messagesPerSecond: number | undefined,
   ): Promise<{ readonly result: LoadResult; readonly clientCpu: RoleCpu }> {
-    const load = this.loadOf(shape, workload, isWarmUp, messagesPerSecond)
+    const load = this.loads.next(shape, workload, isWarmUp, messagesPerSecond)
     if (shape.via === 'queue')
-      return { result: this.counted(await this.platform.ask('load', load)), clientCpu: {} }
+      return { result: this.loads.counted(await this.platform.ask('load', load)), clientCpu: {} }
     const { cpuSeconds, ...result } = await this.client.ask(
       'load',
       this.toClient(load, shape, 'bulk', this.port),
     )
-    return { result: this.counted(result), clientCpu: { client: cpuSeconds } }
+    return { result: this.loads.counted(result), clientCpu: { client: cpuSeconds } }
   }
 
   private async measureEcho(shape: Shape, workload: string): Promise<Measured['echo']> {
     const server = new Child<EchoDialogue>(new URL('./echo-server.ts', import.meta.url))
     try {
       const port = await server.ask('listen', { batch: shape.batch })
-      const load = this.loadOf(shape, workload, false, undefined)
+      const load = this.loads.next(shape, workload, false, undefined)
       await this.client.ask(
         'load',
         this.toClient({ ...load, seconds: shape.warmUpSeconds }, shape, 'echo', port),
@@ -123,38 +117,8 @@ export class Session {
     }
   }
 
-  private loadOf(
-    shape: Shape,
-    workload: string,
-    isWarmUp: boolean,
-    messagesPerSecond: number | undefined,
-  ): Load {
-    const { accounts, seed, unlimited } = this.sizes
-    const { batch, inFlight } = shape
-    return {
-      workload,
-      accounts,
-      unlimited,
-      // Each load has ids of its own.
-      seed: seed + 1 + this.loads++,
-      firstSerial: this.nextSerial,
-      batch,
-      inFlight,
-      seconds: isWarmUp ? shape.warmUpSeconds : shape.seconds,
-      commandsMin: isWarmUp ? 0 : shape.commandsMin,
-      messagesPerSecond,
-    }
-  }
-
   private toClient(load: Load, shape: Shape, kind: ClientLoad['kind'], port: number): ClientLoad {
     return { ...load, kind, port, connections: shape.connections }
-  }
-
-  private counted(result: LoadResult): LoadResult {
-    this.nextSerial = result.nextSerial
-    this.sent += result.made.commands
-    this.repeated += result.made.repeated
-    return result
   }
 }
 

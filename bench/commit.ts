@@ -71,10 +71,10 @@ async function measure(dataDir: string, options: BenchOptions, say: (line: strin
     say('commit: replay the log and count')
     const log = verifyLog(dataDir, accounts, acknowledged)
     const counts = {
-      sent: session.sent,
+      sent: session.loads.sent,
       accepted: log.accepted,
       refused: log.refused,
-      repeated: session.repeated,
+      repeated: session.loads.repeated,
     }
     const proof = verified(counts, log.trialBalance)
     const runs = all.map((one) =>

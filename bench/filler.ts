@@ -33,7 +33,7 @@ export function countOutcomes(frame: Pick<Frame, 'count' | 'payload'>, outcomes:
  * @returns what came of all of them
  */
 export async function fillLog(
-  writer: Writer,
+  writer: Pick<Writer, 'queue' | 'log'>,
   generator: CommandGenerator,
   accounts: number,
   commands: number,

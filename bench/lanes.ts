@@ -2,8 +2,7 @@
 import { connect, type Socket } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
 import { connectBulk } from '../client/client.ts'
-import type { OfferPlace } from '../eventlog/ports.ts'
-import type { Frame } from '../schemas/frames.ts'
+import type { CommandPlace, OfferPlace } from '../eventlog/ports.ts'
 import { LANE_RESULT_BYTES, type LaneResults } from '../schemas/lane-results.ts'
 import { LANE_HEADER_BYTES } from '../schemas/lane.ts'
 import { COMMAND_SLOT_BYTES } from '../schemas/limits.ts'
@@ -27,30 +26,61 @@ export interface Lane {
   close(): Promise<void>
 }
 
-/** The writer's own queue, in the writer's own process: what sockets cost is what this does not. */
-export function queueLane(writer: Writer): Lane {
-  const waiting: { readonly isIn: (frame: Frame) => boolean; readonly settle: () => void }[] = []
+/** An offer whose outcome is awaited. */
+interface Offered {
+  readonly count: number
+  /** Undefined until it is known: frames may tell of it before. */
+  stands: OfferPlace | undefined
+  readonly settle: () => void
+  readonly fail: (error: Error) => void
+}
+
+/** A writer's queue and log: its own within its process, or those that a gateway has. What sockets cost is not in it. */
+export function queueLane({ queue, log }: Pick<Writer, 'queue' | 'log'>): Lane {
+  /** In the order of the offers. */
+  const waiting: Offered[] = []
+  const head = log.head()
+  let consumed: CommandPlace = { offset: head.nextCommandOffset, index: head.nextCommandIndex }
+  const settle = (): void => {
+    const isDone = ({ stands, count }: Offered): boolean =>
+      stands?.before(consumed.offset, consumed.index) === count
+    while (waiting.length > 0 && isDone(waiting[0]!)) waiting.shift()!.settle()
+  }
   const over = new AbortController()
   const following = (async () => {
-    for await (const frame of writer.log.tail(writer.log.head().sequence + 1n, over.signal))
-      while (waiting.length > 0 && waiting[0]!.isIn(frame)) waiting.shift()!.settle()
+    for await (const frame of log.tail(head.sequence + 1n, over.signal)) {
+      consumed = { offset: frame.nextCommandOffset, index: frame.nextCommandIndex }
+      settle()
+    }
   })()
+  following.catch((error: unknown) => {
+    for (const { fail } of waiting.splice(0)) fail(error as Error)
+  })
   return {
     async send(slots, count) {
       for (;;) {
-        let stands: OfferPlace | undefined
-        const offered = writer.queue.offer(slots, count, (place) => (stands = place))
-        if (offered.kind === 'stopped') throw new Error('the writer has stopped')
-        if (offered.kind === 'busy') {
+        // What became of each stands in the log alone.
+        let done = (): void => undefined
+        let failed: (error: Error) => void = () => undefined
+        const outcome = new Promise<void>((resolve, reject) => {
+          done = resolve
+          failed = reject
+        })
+        const offer: Offered = { count, stands: undefined, settle: done, fail: failed }
+        const { kind } = queue.offer(slots, count, (place) => {
+          if (place === undefined) failed(new Error('it is not known whether commands were stored'))
+          offer.stands = place
+          settle()
+        })
+        if (kind === 'stopped') throw new Error('the writer has stopped')
+        if (kind === 'busy') {
           await delay(1)
           continue
         }
-        const isIn = (frame: Frame): boolean =>
-          stands!.before(frame.nextCommandOffset, frame.nextCommandIndex) === count
-        // What became of each stands in the log alone.
-        return new Promise((resolve) => {
-          waiting.push({ isIn, settle: () => resolve({ decided: count, refused: 0, repeated: 0 }) })
-        })
+        waiting.push(offer)
+        settle()
+        await outcome
+        return { decided: count, refused: 0, repeated: 0 }
       }
     },
     async close() {

@@ -20,7 +20,7 @@ export interface BenchOptions {
   readonly batch: number | undefined
   readonly seconds: number | undefined
   readonly events: number | undefined
-  /** Commit, full load: messages under way on the connection. */
+  /** Commit and kafka, full load: messages under way on the connection. */
   readonly inFlight: number | undefined
   readonly seed: number
   /** Where data folders are made. Default: the system's folder for temporary files. */
@@ -37,8 +37,8 @@ export const OPTIONS_HELP = `Options:
   --accounts N       accounts opened before anything is timed
   --batch N          commands in a batch, 1 to ${BATCH_COMMANDS_MAX}
   --seconds S        least time measured, for each run
-  --events N         least number of commands (core; commit under full load), or of transfers in the log (restart)
-  --in-flight N      commit under full load: batches sent and not yet answered (default 4)
+  --events N         least number of commands (core; commit and kafka under full load), or of transfers in the log (restart)
+  --in-flight N      commit and kafka under full load: batches sent and not yet answered (default 4)
   --unlimited        accounts without limits: no balance check can refuse
   --seed N           another order of the same kind of commands (default 1)
   --dir FOLDER       where data folders are made (default: the system's for temporary files)

@@ -2,6 +2,12 @@
 import type { Benchmark } from './benchmark.ts'
 import { commitBenchmark } from './commit.ts'
 import { coreBenchmark } from './core.ts'
+import { kafkaBenchmark } from './kafka.ts'
 import { restartBenchmark } from './restart.ts'
 
-export const BENCHMARKS: readonly Benchmark[] = [coreBenchmark, commitBenchmark, restartBenchmark]
+export const BENCHMARKS: readonly Benchmark[] = [
+  coreBenchmark,
+  commitBenchmark,
+  restartBenchmark,
+  kafkaBenchmark,
+]

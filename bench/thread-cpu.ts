@@ -36,6 +36,22 @@ export function cpuByThread(): Map<number, number> {
   return threads
 }
 
+/** Ticks a second in which Linux tells the CPU time of processes, on every processor that Node runs on. */
+const TICKS_PER_SECOND = 100
+const USER_TICKS_FIELD = 11
+
+/** Seconds of CPU time that a process has used, its ended threads included; undefined where the system does not tell. */
+export function processCpuSeconds(pid: number): number | undefined {
+  try {
+    const text = readFileSync(`/proc/${pid}/stat`, 'utf8')
+    // The program's name may hold anything, a bracket too.
+    const fields = text.slice(text.lastIndexOf(')') + 2).split(' ')
+    return (Number(fields[USER_TICKS_FIELD]) + Number(fields[USER_TICKS_FIELD + 1])) / TICKS_PER_SECOND
+  } catch {
+    return undefined
+  }
+}
+
 /** The calling thread's id in the operating system; undefined where the system does not tell. */
 export function ownThreadId(): number | undefined {
   try {

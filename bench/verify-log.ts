@@ -5,8 +5,9 @@
 import { nodeDisk } from '../eventlog/file/disk.ts'
 import { readFramesAhead } from '../eventlog/file/read-ahead.ts'
 import { EVENT_KINDS } from '../schemas/events.ts'
+import type { Frame } from '../schemas/frames.ts'
 import { EVENT_ROW_BYTES } from '../schemas/limits.ts'
-import { createCore } from '../writer/core/core.ts'
+import { createCore, type WalletCore } from '../writer/core/core.ts'
 import { SerialSet } from './serial-set.ts'
 
 const PARTITION = 0
@@ -24,43 +25,55 @@ export interface LogCount {
 
 /**
  * @param acknowledged what clients were told is durable, all of them answered
- * @throws Error if a command stands in the log twice, or was acknowledged and does not stand there, or the other way round;
- *   LogCorruptError
+ * @throws as LogVerifier does; LogCorruptError
  */
 export function verifyLog(dataDir: string, accounts: number, acknowledged: SerialSet): LogCount {
-  const core = createCore({ partition: PARTITION, accountsInitial: accounts })
-  const found = new SerialSet()
-  let events = 0
-  let accountsOpened = 0
-  let refused = 0
-  for (const { count, payload } of readFramesAhead(nodeDisk, dataDir, PARTITION, 1n)) {
-    if (count === 0) continue
-    core.apply(payload)
-    events += count
+  const verifier = new LogVerifier(accounts)
+  for (const frame of readFramesAhead(nodeDisk, dataDir, PARTITION, 1n)) verifier.take(frame)
+  return verifier.countFor(acknowledged)
+}
+
+/** Counts the frames of a log, wherever they are read from: all accepted ones, in order. */
+export class LogVerifier {
+  private readonly core: WalletCore
+  private readonly found = new SerialSet()
+  private events = 0
+  private accountsOpened = 0
+  private refused = 0
+
+  constructor(accounts: number) {
+    this.core = createCore({ partition: PARTITION, accountsInitial: accounts })
+  }
+
+  /** @throws Error if a command stands in the log twice */
+  take({ count, payload }: Pick<Frame, 'count' | 'payload'>): void {
+    if (count === 0) return
+    this.core.apply(payload)
+    this.events += count
     if (payload.length !== count * EVENT_ROW_BYTES) throw new Error('a row has a text, which no command has')
     const view = new DataView(payload.buffer, payload.byteOffset, payload.length)
     for (let row = 0; row < payload.length; row += EVENT_ROW_BYTES) {
       const kind = payload[row + KIND_BYTE]!
       if (kind === EVENT_KINDS.AccountOpened) {
-        accountsOpened += 1
+        this.accountsOpened += 1
         continue
       }
-      if (kind === EVENT_KINDS.TransferRefused) refused += 1
+      if (kind === EVENT_KINDS.TransferRefused) this.refused += 1
       const serial = view.getUint32(row + CODE_BYTE, true)
-      if (!found.add(serial)) throw new Error(`command ${serial} stands in the log twice`)
+      if (!this.found.add(serial)) throw new Error(`command ${serial} stands in the log twice`)
     }
   }
-  const differing = found.differsFrom(acknowledged)
-  if (differing !== undefined)
-    throw new Error(
-      `command ${differing} was acknowledged and is not in the log, or the other way round: ` +
-        `${acknowledged.count()} acknowledged, ${found.count()} in the log`,
-    )
-  return {
-    events,
-    accountsOpened,
-    accepted: events - accountsOpened - refused,
-    refused,
-    trialBalance: core.trialBalance(),
+
+  /** @throws Error if a command was acknowledged and does not stand in the log, or the other way round */
+  countFor(acknowledged: SerialSet): LogCount {
+    const { core, found, events, accountsOpened, refused } = this
+    const differing = found.differsFrom(acknowledged)
+    if (differing !== undefined)
+      throw new Error(
+        `command ${differing} was acknowledged and is not in the log, or the other way round: ` +
+          `${acknowledged.count()} acknowledged, ${found.count()} in the log`,
+      )
+    const accepted = events - accountsOpened - refused
+    return { events, accountsOpened, accepted, refused, trialBalance: core.trialBalance() }
   }
 }

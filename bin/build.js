@@ -5,7 +5,16 @@
  * separate step and a second start costs nothing. Node 20 cannot run TypeScript itself, and worker threads
  * and child processes want plain files.
  */
-import { readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import {
+  copyFileSync,
+  existsSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
 import { createHash } from 'node:crypto'
 import path from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
@@ -23,7 +32,10 @@ const folders = [
   'examples',
   'test/simulation',
   'test/compose',
+  'test/support/kafka',
 ]
+/** What is read beside the built files, and needs no building. */
+const assets = ['test/support/kafka/pom.xml']
 const stampFile = path.join(root, 'dist', 'build-stamp')
 
 /** @returns {string[]} every TypeScript source that is part of the program, tests left out */
@@ -81,6 +93,8 @@ export async function ensureBuilt() {
     logLevel: 'error',
   })
   rewriteImports(aside)
+  for (const asset of assets)
+    if (existsSync(path.join(root, asset))) copyFileSync(path.join(root, asset), path.join(aside, asset))
   writeFileSync(path.join(aside, 'build-stamp'), stamp)
   const old = `${aside}.old`
   try {

@@ -12,6 +12,7 @@ import { createKafka } from '../../../eventlog/kafka/client.ts'
 import { kafkaJars } from './download.ts'
 
 const START_MS_MAX = 60_000
+const PAUSE_MS_MAX = 10_000
 const CLUSTER_ID = 'cHVyc2VyLXRlc3RzLTAwMQ'
 
 /** One broker of a cluster. */
@@ -19,6 +20,8 @@ export interface TestBroker {
   readonly nodeId: number
   /** `host:port`. */
   readonly address: string
+  /** Of the process that runs, or ran last. */
+  pid(): number
   /** SIGKILL; resolves when the process is gone. */
   kill(): Promise<void>
   /** SIGSTOP: it keeps its connections and answers nothing. */
@@ -87,7 +90,7 @@ class Broker implements TestBroker {
   private readonly folder: string
   private readonly properties: string
   private keeper: ChildProcess | undefined
-  private pid: Promise<number> | undefined
+  private started: Promise<number> | undefined
   private knownPid = 0
 
   constructor(
@@ -162,7 +165,7 @@ class Broker implements TestBroker {
     })
     closeSync(out)
     this.keeper = keeper
-    this.pid = new Promise((resolve, reject) => {
+    this.started = new Promise((resolve, reject) => {
       keeper.once('error', reject)
       let text = ''
       keeper.stdout!.on('data', (data: Buffer) => {
@@ -175,12 +178,16 @@ class Broker implements TestBroker {
     })
   }
 
+  pid(): number {
+    return this.knownPid
+  }
+
   async kill(): Promise<void> {
     if (this.keeper === undefined) return
     const { keeper } = this
     this.keeper = undefined
     const isGone = new Promise((resolve) => keeper.once('exit', resolve))
-    const pid = await this.pid!
+    const pid = await this.started!
     // A paused one too: SIGKILL needs no answer.
     process.kill(pid, 'SIGKILL')
     keeper.stdin!.end()
@@ -189,6 +196,10 @@ class Broker implements TestBroker {
 
   pause(): void {
     process.kill(this.knownPid, 'SIGSTOP')
+    // On a busy machine it answers for a while yet: until its first thread has run and seen the signal.
+    const nothing = new Int32Array(new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT))
+    for (let waits = 0; waits < PAUSE_MS_MAX && isRunning(this.knownPid); waits++)
+      Atomics.wait(nothing, 0, 0, 1)
   }
 
   resume(): void {
@@ -207,6 +218,16 @@ class Broker implements TestBroker {
     } catch {
       return ''
     }
+  }
+}
+
+/** False if it is known to be stopped. */
+function isRunning(pid: number): boolean {
+  try {
+    const text = readFileSync(`/proc/${pid}/stat`, 'utf8')
+    return text[text.lastIndexOf(')') + 2] !== 'T'
+  } catch {
+    return false
   }
 }
 
