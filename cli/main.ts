@@ -8,10 +8,12 @@ import { addGateway } from './commands/gateway.ts'
 import { addId } from './commands/id.ts'
 import { addImport } from './commands/import.ts'
 import { addProjections } from './commands/projections.ts'
+import { addProjector } from './commands/projector.ts'
 import { addStart } from './commands/start.ts'
 import { addStatus } from './commands/status.ts'
 import { addTopics } from './commands/topics.ts'
 import { addUsers } from './commands/users.ts'
+import { addWriter } from './commands/writer.ts'
 import { isDebugging } from './config.ts'
 import { createOutput } from './output.ts'
 import { reportFailure } from './report-failure.ts'
@@ -26,6 +28,8 @@ const COMMANDS: readonly AddCommand[] = [
   addStatus,
   addTopics,
   addUsers,
+  addWriter,
+  addProjector,
   addGateway,
   addId,
 ]

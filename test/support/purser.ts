@@ -19,6 +19,8 @@ export interface Surroundings {
   readonly environment?: Readonly<Record<string, string>>
   /** A command that replaces itself by the one behind it: `nice`, or a shell that sets a limit and then `exec`s. */
   readonly under?: readonly string[]
+  /** How long it may run before it is killed, in ms. Default: a little less than a test may take. */
+  readonly runMsMax?: number
 }
 
 export interface Running {
@@ -110,7 +112,10 @@ export async function withFolder<Value>(work: (folder: string) => Promise<Value>
   }
 }
 
-function run(args: readonly string[], { environment = {}, under = [] }: Surroundings = {}): Running {
+function run(
+  args: readonly string[],
+  { environment = {}, under = [], runMsMax = RUN_MS_MAX }: Surroundings = {},
+): Running {
   const [command, ...rest] = [...under, process.execPath, ...args]
   const child = spawn(command!, rest, {
     cwd: root,
@@ -121,7 +126,7 @@ function run(args: readonly string[], { environment = {}, under = [] }: Surround
   let stderr = ''
   child.stdout.setEncoding('utf8').on('data', (text: string) => (stdout += text))
   child.stderr.setEncoding('utf8').on('data', (text: string) => (stderr += text))
-  const backstop = setTimeout(() => child.kill('SIGKILL'), RUN_MS_MAX)
+  const backstop = setTimeout(() => child.kill('SIGKILL'), runMsMax)
   const finished = new Promise<Finished>((resolve) => {
     child.once('close', (exitCode) => {
       clearTimeout(backstop)

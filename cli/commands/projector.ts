@@ -1,0 +1,37 @@
+/** `purser projector`: fills the views from the partitions that its group gives it, until it is told to stop. */
+import { readProjectorConfig } from '../config.ts'
+import { addJson, addSettings, type GivenOptions } from '../options.ts'
+import { projectionsNamed, startProjectorRole } from '../roles/projector-role.ts'
+import { runRole } from '../roles/run.ts'
+import { settingsOf } from '../settings.ts'
+import { stopRequested } from '../shutdown.ts'
+import type { AddCommand } from './command.ts'
+
+export const addProjector: AddCommand = (program, run) => {
+  const command = program
+    .command('projector [NAMES...]')
+    .description(
+      'run a projector from Kafka to ClickHouse, for all projections or those named: it shares the partitions with the ' +
+        'others of the same ones (docs/distributed.md)',
+    )
+  addSettings(command, settingsOf('projector'))
+  addJson(command).action((names: readonly string[], options: GivenOptions) =>
+    run(options, async (output) => {
+      const { health, ...config } = readProjectorConfig(options)
+      const projections = projectionsNamed(names)
+      const shown = projections.map(({ name }) => name)
+      await runRole({
+        name: 'projector',
+        health,
+        output,
+        stopAsked: stopRequested(),
+        start: (log) => startProjectorRole({ ...config, projections, log }),
+        describe: (_role, healthUrl) => ({
+          object: { ok: true, role: 'projector', projections: shown, health: healthUrl, pid: process.pid },
+          text: `A projector fills ${shown.join(', ')}. Health: ${healthUrl}/readyz. Ctrl-C stops it.`,
+        }),
+        failureCode: 'views_failed',
+      })
+    }),
+  )
+}

@@ -1,0 +1,127 @@
+/**
+ * The platform as roles, each in a process of its own as an operator starts it: a real broker, the embedded engine in the
+ * place of a ClickHouse server, and two gateways behind the address that docker-compose.yml puts in front of them.
+ */
+import { spawn, type ChildProcess } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
+import { readFileSync, writeFileSync } from 'node:fs'
+import { createServer } from 'node:net'
+import type { AddressInfo } from 'node:net'
+import path from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { describe, expect, test } from 'vitest'
+import { startEngine } from '../projectors/engine/supervisor.ts'
+import { withKafka } from './support/kafka.ts'
+import { onlyJson, purser, spawnPurser, withFolder, type Running } from './support/purser.ts'
+import { haveTools } from './support/tools.ts'
+
+const root = path.dirname(path.dirname(fileURLToPath(import.meta.url)))
+const READY_MS = 40_000
+const PARTITIONS = '2'
+const TEST_MS_MAX = 180_000
+
+await withKafka('roles in processes of their own', (kafka) => {
+  if (haveTools('gateways behind one address', ['haproxy', '-v']))
+    describe('the platform as roles', () => {
+      test('takes the first transfers through one address, says how it is, and stops in order', { timeout: TEST_MS_MAX }, () =>
+        withFolder(async (folder) => {
+          const engine = await startEngine({ dataDir: path.join(folder, 'views'), memoryBytesMax: 1024 ** 3 })
+          const environment = {
+            PURSER_KAFKA_BROKERS: kafka.brokers.join(','),
+            PURSER_KAFKA_TOPIC_PREFIX: `roles-${randomBytes(4).toString('hex')}`,
+            PURSER_KAFKA_REPLICATION: '1',
+            PURSER_PARTITIONS: PARTITIONS,
+            PURSER_CLICKHOUSE_URL: engine.url,
+            PURSER_CLICKHOUSE_USER: engine.username,
+            PURSER_CLICKHOUSE_PASSWORD: engine.password,
+            PURSER_CLICKHOUSE_DATABASE: 'default',
+            PURSER_SNAPSHOTS: path.join(folder, 'snapshots'),
+            PURSER_SCRATCH: path.join(folder, 'scratch'),
+            PURSER_PORT: '0',
+            PURSER_HEALTH_PORT: '0',
+          }
+          const role = (...args: readonly string[]): Running => spawnPurser([...args, '--json'], { environment, runMsMax: TEST_MS_MAX - 5_000 })
+          const topics = await role('topics', '--create').finished
+          expect(topics.exitCode, topics.stdout).toBe(0)
+
+          const roles = [role('writer'), role('projector')]
+          const health = await Promise.all(roles.map((one) => said(one, 'health')))
+          for (const url of health) await untilReady(url)
+          const gateways = [role('gateway'), role('gateway')]
+          const urls = await Promise.all(gateways.map((one) => said(one, 'url')))
+          for (const url of urls) await untilReady(url)
+          const door = await openDoor(folder, urls)
+          try {
+            await untilReady(door.url)
+            const { exitCode, stdout, stderr } = await purser('demo', '--url', door.url, '--json')
+            const { ok, steps = [] } = onlyJson(stdout) as { ok: boolean; steps?: readonly { holds: boolean }[] }
+            expect({ exitCode, ok, wrong: steps.filter(({ holds }) => !holds) }, stdout + stderr).toEqual({
+              exitCode: 0,
+              ok: true,
+              wrong: [],
+            })
+            const writer = (await (await fetch(`${health[0]}/readyz`)).json()) as { partitions: readonly unknown[] }
+            expect(writer.partitions).toHaveLength(Number(PARTITIONS))
+          } finally {
+            door.process.kill()
+            for (const { child } of [...gateways, ...roles]) child.kill('SIGTERM')
+            const ends = await Promise.all([...gateways, ...roles].map(({ finished }) => finished))
+            await engine.stop()
+            expect(ends.map(({ exitCode }) => exitCode), ends.map(({ stderr }) => stderr).join('\n')).toEqual([0, 0, 0, 0])
+          }
+        }),
+      ) // prettier-ignore
+
+      test('a command whose brokers are not there says so, and ends with a code', async () => {
+        const environment = { PURSER_KAFKA_BROKERS: '127.0.0.1:1', PURSER_SNAPSHOTS: 'nowhere', PURSER_HEALTH_PORT: '0' }
+        const { exitCode, stdout } = await spawnPurser(['topics', '--json'], { environment }).finished
+        expect(exitCode).toBe(1)
+        expect(onlyJson(stdout)).toMatchObject({ error: { code: 'kafka_unreachable' } })
+      }) // prettier-ignore
+    })
+})
+
+/** A field of what a role says when it runs. */
+async function said(role: Running, field: string): Promise<string> {
+  const { child, finished } = role
+  await new Promise<void>((resolve, reject) => {
+    child.stdout!.on('data', () => {
+      if (role.stdout().includes('\n')) resolve()
+    })
+    void finished.then((end) => reject(new Error(`it ended before it ran: ${end.stdout}${end.stderr}`)))
+  })
+  return onlyJson(role.stdout())[field] as string
+}
+
+function untilReady(url: string): Promise<void> {
+  return expect
+    .poll(async () => (await fetch(`${url}/readyz`).catch(() => undefined))?.status, {
+      timeout: READY_MS,
+      interval: 200,
+    })
+    .toBe(200)
+}
+
+/** HAProxy with the deployment's own configuration, but for the addresses. */
+async function openDoor(folder: string, gateways: readonly string[]): Promise<{ url: string; process: ChildProcess }> {
+  const [port, healthPort] = [await freePort(), await freePort()]
+  const own = readFileSync(path.join(root, 'deploy/haproxy/haproxy.cfg'), 'utf8')
+  const text = gateways
+    .reduce((config, url, index) => config.replace(`gateway-${index + 1}:4000`, new URL(url).host), own)
+    .replace('bind :4000', `bind 127.0.0.1:${port}`)
+    .replace('127.0.0.1:8404', `127.0.0.1:${healthPort}`)
+    .replace(' resolvers docker', '')
+    .replace(/^resolvers docker\n( {4}.*\n)+/m, '')
+  expect(text).not.toContain('docker')
+  const file = path.join(folder, 'haproxy.cfg')
+  writeFileSync(file, text)
+  return { url: `http://127.0.0.1:${port}`, process: spawn('haproxy', ['-f', file], { stdio: 'ignore' }) }
+} // prettier-ignore
+
+async function freePort(): Promise<number> {
+  const server = createServer()
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  const { port } = server.address() as AddressInfo
+  await new Promise((resolve) => server.close(resolve))
+  return port
+}
