@@ -81,7 +81,7 @@ test('killed in the middle, it goes on where it was: every row happens once', ()
     expect(report['accepted']).toBeGreaterThan(0)
     expect(report['replayed']).toBeGreaterThan(0)
     const audit = onlyJson((await purser('audit', '--data', dataDir, '--json')).stdout)
-    expect(audit).toMatchObject({ ok: true, sequence: String(all.length), trialBalance: { EUR: '0' } })
+    expect(audit).toMatchObject({ ok: true, events: String(all.length), trialBalance: { EUR: '0' } })
   }))
 
 test('a bad line is named: it ends the import, or is skipped as asked; refusals are counted per reason', () =>
@@ -157,7 +157,7 @@ test('a file whose rows have moved to other chunks is not loaded a second time',
     await server.stop()
     // The row in between is in the chunk that has not moved away; none of the others has happened twice.
     const audit = onlyJson((await purser('audit', '--json', ...data)).stdout)
-    expect(audit).toMatchObject({ ok: true, sequence: String(all.length + 2) })
+    expect(audit).toMatchObject({ ok: true, events: String(all.length + 2) })
   }))
 
 test('rows whose ids have expired before they took effect get younger ones, and happen once', () =>
