@@ -228,12 +228,14 @@ describe('transferStatus', () => {
       creditAccountId: accounts[1],
       amount: '10',
       currency: 'EUR',
-      timeoutSeconds: 1,
+      // Long enough that a busy machine subscribes before it runs out.
+      timeoutSeconds: 3,
     }
+    const told = states(client, hold.id)
     await under.data('mutation($input: PlaceHoldInput!) { placeHold(input: $input) { __typename } }', {
       input: hold,
     })
-    expect(await states(client, hold.id)).toMatchObject([
+    expect(await told).toMatchObject([
       { state: 'PENDING' },
       { state: 'EXPIRED', terminal: true },
     ])
