@@ -56,6 +56,26 @@ describe('the writer’s side of a shared log', () => {
     expect(appender.readBack(next, rule.judge(next))).toBe('ignored')
   })
 
+  it('tells the one that it takes over from by its opening frame, although that comes too late; its own voidness ends it', () => {
+    const rule = createReaderRule(0)
+    const before = new SharedAppender(emptyChain(0))
+    const first = before.append(sealed(1, 1n))
+    rule.judge(first)
+    const after = new SharedAppender(chainAfter(first))
+    const second = before.append(sealed(1, 1n))
+    const third = before.append(sealed(1, 1n))
+    expect(after.readBack(second, rule.judge(second))).toBe('ignored')
+    const opening = after.append(sealed(0, 2n))
+    expect(after.readBack(third, rule.judge(third))).toBe('ignored')
+    expect(rule.judge(opening).kind).toBe('void')
+    expect(before.readBack(opening, { kind: 'void', reason: 'sequence' })).toBe('successor')
+    expect(after.readBack(opening, { kind: 'void', reason: 'sequence' })).toBe('void')
+    // Another newcomer that was faster is no predecessor.
+    const rival = new SharedAppender(chainAfter(first))
+    const faster = nextFrame(chainAfter(first), 0, 0, 0n, 2n)
+    expect(rival.readBack(faster, { kind: 'accepted' })).toBe('successor')
+  })
+
   it('of two writers on one log, what either takes for durable is accepted, each frame once, whatever comes twice', () => {
     const step = fc.record({
       writer: fc.nat(1),

@@ -29,6 +29,8 @@ export class SharedAppender {
   #chain: ChainEnd
   #durableSequence: bigint
   #isReplaced = false
+  /** Its opening frame was accepted. */
+  #isOpen = false
   /** Hashes of frames that were sealed here and have not been read back, in order. */
   readonly #pending: Uint8Array[] = []
 
@@ -77,14 +79,22 @@ export class SharedAppender {
     const isAccepted = judgement.kind === 'accepted'
     if (isAccepted && this.#pending[0] !== undefined && sameBytes(this.#pending[0], frame.hash)) {
       this.#pending.shift()
+      this.#isOpen = true
       this.#durableSequence = frame.firstSequence + BigInt(frame.count) - 1n
       return 'durable'
     }
+    // Whoever writes now does not know yet that it is to be replaced: its opening frame, void by now, will tell it.
+    if (isAccepted && this.#isOfPredecessor(frame)) return 'ignored'
     const isOwn = this.#pending.some((hash) => sameBytes(hash, frame.hash))
     const isSuccessor = isAccepted || this.#isChallenge(frame, judgement)
     if (!isSuccessor && !isOwn) return 'ignored'
     this.#isReplaced = true
     return isSuccessor ? 'successor' : 'void'
+  }
+
+  #isOfPredecessor(frame: Frame): boolean {
+    if (this.#isOpen) return false
+    return this.#pending.length === 0 ? frame.epoch <= this.#chain.epoch : frame.epoch < this.#chain.epoch
   }
 
   #isChallenge(frame: Frame, judgement: Judgement): boolean {
