@@ -31,9 +31,6 @@ export interface WriterRole extends RunningRole {
   seat(partition: number): PartitionSeat | undefined
 }
 
-/** Where the S3 API wants a region and the store has none. */
-const REGION_DEFAULT = 'us-east-1'
-
 /**
  * Joins the group and returns when it has shared out the partitions. They are served soon after: the status says when.
  * @throws LogError `kafka_unreachable`
@@ -138,8 +135,14 @@ class Role implements WriterRole {
 
 function openStore(place: SnapshotsConfig): SnapshotStore {
   if (place.kind === 'folder') return openFolderStore(place.folder)
-  const { bucket, prefix, endpoint, region = REGION_DEFAULT, pathStyle } = place
-  return openS3Store({ bucket, prefix, region, pathStyle, ...(endpoint === undefined ? {} : { endpoint }) })
+  const { bucket, prefix, endpoint, region, pathStyle } = place
+  return openS3Store({
+    bucket,
+    prefix,
+    pathStyle,
+    ...(region === undefined ? {} : { region }),
+    ...(endpoint === undefined ? {} : { endpoint }),
+  })
 }
 
 /** What an operator sees of a partition. */

@@ -94,6 +94,7 @@ describe('the feed of commands', () => {
           const poison = records.filter((one) => one.commands.length === 0).length
           expect(feed.skipped).toBe(poison)
           expect(lines.length).toBe(poison === 0 ? 0 : 1)
+          if (poison > 0) expect(lines[0]).toContain(' of partition 0 of purser.commands holds no commands')
           // All consumed: the place is behind everything, poison at the end included.
           expect(places.placeOf(BigInt(expected.length))).toEqual(
             records.length === 0 ? start : { offset, index: 0 },

@@ -165,11 +165,16 @@ export class PartitionSeat {
     log(
       `Partition ${partition} is not served from here any more: ${this.reason} Trying again while it is ours.`,
     )
-    const gone = new Promise<void>((resolve) => {
-      released.addEventListener('abort', () => resolve(), { once: true })
-    })
     // Without this, two that both believe to hold it would replace each other for ever.
-    if (end.kind === 'replaced') await Promise.race([confirmed(), gone])
+    if (end.kind === 'replaced')
+      await new Promise<void>((resolve) => {
+        const go = (): void => {
+          released.removeEventListener('abort', go)
+          resolve()
+        }
+        released.addEventListener('abort', go)
+        void confirmed().then(go)
+      })
     await sleep(pauseMs, undefined, { signal: released }).catch(() => undefined)
   }
 

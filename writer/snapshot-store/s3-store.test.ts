@@ -50,7 +50,7 @@ describeSnapshotStore('a bucket', async () => {
   return {
     store: openS3Store(options),
     strange: async (name) => {
-      const client = new S3Client({ region, endpoint: endpoint!, forcePathStyle: true, credentials })
+      const client = new S3Client({ region: region!, endpoint: endpoint!, forcePathStyle: true, credentials })
       await client.send(
         new PutObjectCommand({ Bucket: BUCKET, Key: `${options.prefix}/${name}`, Body: 'strange' }),
       )
@@ -136,6 +136,18 @@ describe('a bucket behind a bad network', () => {
     const failure = { code: 'snapshot_store_unreachable' }
     await expect(openStore(500).list(1)).rejects.toMatchObject(failure)
     expect(requests).toBeGreaterThan(1)
+  })
+
+  test('what is missing in the configuration is said at once', async () => {
+    const { region: _region, ...options } = optionsFor(1)
+    const store = openS3Store(options)
+    opened.push(store)
+    const startedMs = performance.now()
+    await expect(store.list(1)).rejects.toMatchObject({
+      code: 'snapshot_store_refused',
+      message: expect.stringContaining('Region is missing') as string,
+    })
+    expect(performance.now() - startedMs).toBeLessThan(10_000)
   })
 
   test('a refusal is not tried again', async () => {

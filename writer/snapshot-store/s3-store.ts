@@ -33,7 +33,8 @@ export interface S3StoreOptions {
   readonly bucket: string
   /** Put before every name, such as `purser/prod`; default: none. */
   readonly prefix?: string
-  readonly region: string
+  /** Default: what the SDK finds. */
+  readonly region?: string
   /** URL of a store other than Amazon's. */
   readonly endpoint?: string
   /** True: the bucket stands in the path, as most other stores want it. Default: false. */
@@ -74,7 +75,6 @@ class S3Store implements SnapshotStore {
     if (this.pieceBytes < PIECE_BYTES_MIN) throw new RangeError('a part of an upload has at least 5 MiB')
     this.retryForMs = options.retryForMs ?? RETRY_FOR_MS_DEFAULT
     this.client = new S3Client({
-      region,
       forcePathStyle: pathStyle,
       // A request is tried again here, its body included, which the SDK does not.
       maxAttempts: 1,
@@ -82,6 +82,7 @@ class S3Store implements SnapshotStore {
       requestChecksumCalculation: 'WHEN_REQUIRED',
       responseChecksumValidation: 'WHEN_REQUIRED',
       requestHandler: { connectionTimeout: CONNECT_MS_MAX, requestTimeout: REQUEST_MS_MAX },
+      ...(region === undefined ? {} : { region }),
       ...(endpoint === undefined ? {} : { endpoint }),
       ...(credentials === undefined ? {} : { credentials }),
     })
@@ -211,6 +212,9 @@ function statusOf(error: unknown): number | undefined {
 function isOutage(error: unknown): boolean {
   if (error instanceof ReplacedError) return false
   const status = statusOf(error)
-  if (status === undefined) return (error as Error).name !== 'CredentialsProviderError'
+  if (status === undefined) {
+    const { name, message } = error as Error
+    return name !== 'CredentialsProviderError' && message !== 'Region is missing'
+  }
   return status >= 500 || status === 429 || status === 408 || status < 300
 }
