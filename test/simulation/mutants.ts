@@ -231,8 +231,8 @@ export const MUTANTS: readonly Mutant[] = [
   one(
     'a void frame of one’s own passed over',
     SHARED,
-    '    if (!isAccepted && !isOwn) ',
-    '    void isOwn\n    if (!isAccepted) ',
+    '    if (!isSuccessor && !isOwn) ',
+    '    void isOwn\n    if (!isSuccessor) ',
   ),
   one(
     'command offsets begin anew at a restart',
