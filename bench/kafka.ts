@@ -26,7 +26,7 @@ import { workloadOf } from './workloads.ts'
 export const kafkaBenchmark: Benchmark = {
   name: 'kafka',
   measures: 'commands in and outcomes out through a real Kafka broker, by batch and rate',
-  takes: 'about 90 s and 4 GB of disk; needs Java, and Maven the first time',
+  takes: 'about 70 s and 4 GB of disk; needs Java, and Maven the first time',
   run: (options, say) => inNewFolder(options, (folder) => measure(folder, options, say)),
 }
 
@@ -45,7 +45,13 @@ async function measure(folder: string, options: BenchOptions, say: (line: string
     const producer = await measureProducers(broker, totals[0]!, options, say)
     const common = { sizes, workload, proof, voids: count.voids, producer, embedded }
     const [full, ...others] = all.map((one, index) => runOf(one, totals[index]!, common))
-    const compared = { ...full!, further: { ...full!.further, ...beside(full!, totals[0]!, common) } }
+    const further = {
+      ...full!.further,
+      ...beside(full!, totals[0]!, common),
+      shareOfFrameOfOne:
+        cpuPerFrame(others.find(({ workload: { batch } }) => batch === 1)!) / cpuPerFrame(full!),
+    }
+    const compared = { ...full!, further }
     const half = others.find((_run, index) => all[index + 1]!.shape.isHalf)!
     const targets = [
       atLeast(
@@ -261,6 +267,10 @@ function beside(full: Run, totals: Totals, { producer, embedded }: Common): Read
     embeddedServerCpuSecondsPerMillion: (embeddedSeconds / embedded.result.made.commands) * 1e6,
     overEmbedded: full.throughput / commandsPerSecond(embedded),
   }
+}
+
+function cpuPerFrame({ further }: Run): number {
+  return further['serverCpuMicrosecondsPerFrame']!
 }
 
 function sumOf(cpuSeconds: Readonly<Record<string, number>>, without: readonly string[]): number {
