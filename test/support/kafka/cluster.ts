@@ -9,6 +9,7 @@ import os from 'node:os'
 import path from 'node:path'
 import { promisify } from 'node:util'
 import { createKafka } from '../../../eventlog/kafka/client.ts'
+import { startSwitchedProxy, type SwitchedProxy } from '../switched-proxy.ts'
 import { kafkaJars } from './download.ts'
 
 const START_MS_MAX = 60_000
@@ -22,6 +23,8 @@ export interface TestBroker {
   readonly address: string
   /** Of the process that runs, or ran last. */
   pid(): number
+  /** Where the cluster is `proxied`: who begins at its address is told of nothing but the brokers' proxies. */
+  readonly proxy: SwitchedProxy | undefined
   /** SIGKILL; resolves when the process is gone. */
   kill(): Promise<void>
   /** SIGSTOP: it keeps its connections and answers nothing. */
@@ -44,18 +47,27 @@ export interface TestClusterOptions {
   readonly brokers?: number
   /** Lines of server.properties that go behind the others. */
   readonly properties?: readonly string[]
+  /** Gives each broker a second door, behind a proxy. */
+  readonly proxied?: boolean
 }
 
 /** Starts a cluster and waits until it answers. @throws KafkaUnavailableError without Java or Maven */
 export async function startKafkaCluster(options: TestClusterOptions = {}): Promise<TestCluster> {
-  const { brokers: count = 1, properties = [] } = options
+  const { brokers: count = 1, properties = [], proxied = false } = options
   const jars = await kafkaJars()
   const root = mkdtempSync(path.join(os.tmpdir(), 'purser-kafka-'))
-  const ports = await freePorts(2 * count)
-  const nodes = Array.from({ length: count }, (_, index) => ({
+  const ports = await freePorts(3 * count)
+  const proxies = proxied
+    ? await Promise.all(
+        Array.from({ length: count }, (_, index) => startSwitchedProxy(ports[3 * index + 2]!)),
+      )
+    : []
+  const nodes = Array.from({ length: count }, (_, index): Node => ({
     nodeId: index + 1,
-    port: ports[2 * index]!,
-    controllerPort: ports[2 * index + 1]!,
+    port: ports[3 * index]!,
+    controllerPort: ports[3 * index + 1]!,
+    proxiedPort: ports[3 * index + 2]!,
+    proxy: proxies[index],
   }))
   const voters = nodes.map((node) => `${node.nodeId}@127.0.0.1:${node.controllerPort}`).join(',')
   const brokers = nodes.map(
@@ -63,7 +75,7 @@ export async function startKafkaCluster(options: TestClusterOptions = {}): Promi
   )
   const addresses = brokers.map(({ address }) => address)
   const stop = async (): Promise<void> => {
-    await Promise.all(brokers.map((broker) => broker.kill()))
+    await Promise.all([...brokers.map((broker) => broker.kill()), ...proxies.map((proxy) => proxy.close())])
     rmSync(root, { recursive: true, force: true })
   }
   try {
@@ -81,11 +93,27 @@ interface Node {
   readonly nodeId: number
   readonly port: number
   readonly controllerPort: number
+  /** Where it listens for what comes through its proxy. */
+  readonly proxiedPort: number
+  readonly proxy: SwitchedProxy | undefined
+}
+
+/** What server.properties says of where clients find the broker. */
+function listeners({ port, controllerPort, proxiedPort, proxy }: Node): string[] {
+  const door = proxy === undefined ? '' : `,PROXIED://127.0.0.1:${proxiedPort}`
+  const told = proxy === undefined ? '' : `,PROXIED://${proxy.address}`
+  return [
+    `listeners=PLAINTEXT://127.0.0.1:${port},CONTROLLER://127.0.0.1:${controllerPort}${door}`,
+    `advertised.listeners=PLAINTEXT://127.0.0.1:${port}${told}`,
+    'listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,PROXIED:PLAINTEXT',
+    'inter.broker.listener.name=PLAINTEXT',
+  ]
 }
 
 class Broker implements TestBroker {
   readonly nodeId: number
   readonly address: string
+  readonly proxy: SwitchedProxy | undefined
   private readonly jars: string
   private readonly folder: string
   private readonly properties: string
@@ -103,6 +131,7 @@ class Broker implements TestBroker {
   ) {
     this.nodeId = node.nodeId
     this.address = `127.0.0.1:${node.port}`
+    this.proxy = node.proxy
     this.jars = jars
     this.folder = folder
     this.properties = path.join(folder, 'server.properties')
@@ -113,10 +142,7 @@ class Broker implements TestBroker {
       'process.roles=broker,controller',
       `controller.quorum.voters=${voters}`,
       'controller.listener.names=CONTROLLER',
-      `listeners=PLAINTEXT://127.0.0.1:${node.port},CONTROLLER://127.0.0.1:${node.controllerPort}`,
-      `advertised.listeners=PLAINTEXT://127.0.0.1:${node.port}`,
-      'listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT',
-      'inter.broker.listener.name=PLAINTEXT',
+      ...listeners(node),
       `log.dirs=${path.join(folder, 'data')}`,
       `offsets.topic.replication.factor=${replicas}`,
       'offsets.topic.num.partitions=3',
