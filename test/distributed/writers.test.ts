@@ -1,0 +1,201 @@
+/**
+ * Writers that die, stand still, are cut off and come back, under load through every door. One broker, behind a proxy for
+ * the first writer alone. Whoever believes to be the writer: the accepted chain is one, and what a client was told is in it.
+ */
+import { setTimeout as sleep } from 'node:timers/promises'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { connectBulk } from '../../client/client.ts'
+import { BulkError, type BulkErrorCode } from '../../client/errors.ts'
+import { joinGroup } from '../../eventlog/kafka/membership.ts'
+import { topicNames } from '../../eventlog/kafka/settings.ts'
+import { startDeployment, type Deployment } from '../support/deployment.ts'
+import { expectExact } from '../support/deployment-check.ts'
+import { faultUnderLoad, FAULT_ROUNDS, ROUND_MS_MAX } from '../support/deployment-fault.ts'
+import { DeploymentLoad, type Pair } from '../support/deployment-load.ts'
+import { withKafkaCluster } from '../support/kafka.ts'
+import type { SwitchedProxy } from '../support/switched-proxy.ts'
+import type { RoleProcess } from '../support/role-process.ts'
+
+const PARTITIONS = 2
+const START_MS_MAX = 120_000
+/** Longer than a request of ours waits for its answer. */
+const SILENT_MS = 12_000
+const STORM_MS = 8_000
+const FLAKY_MS = 6_000
+/** More than a gateway keeps of one partition. */
+const FULL_BATCH = 8_192
+const FULL_BATCHES = 18
+
+await withKafkaCluster('writers under faults', { proxied: true }, (cluster, kafka) => {
+  describe('writers under faults', () => {
+    const proxy: SwitchedProxy = cluster.brokers[0]!.proxy!
+    let deployment: Deployment
+    let load: DeploymentLoad
+    let proxied: RoleProcess
+    let direct: RoleProcess
+    /** Frames in the topic that are void, as of the last check. */
+    let voidsSeen = 0
+
+    beforeAll(async () => {
+      const settings = await kafka.deployment(PARTITIONS)
+      deployment = await startDeployment({
+        kafka: settings,
+        partitions: PARTITIONS,
+        firstWriterBrokers: [proxy.address],
+      })
+      ;[proxied, direct] = deployment.writers as [RoleProcess, RoleProcess]
+      load = new DeploymentLoad(PARTITIONS, () => deployment.urls())
+      await load.openAccounts()
+    }, START_MS_MAX)
+
+    afterAll(async () => {
+      await deployment.stop()
+      await cluster.stop()
+    })
+
+    /** Both writers serve something. */
+    const untilShared = (): Promise<void> =>
+      deployment.until('each writer serves a partition', async () => {
+        const held = await Promise.all(deployment.writers.map((writer) => deployment.held(writer)))
+        return held.every((seats) => seats.length === 1 && seats[0]!.state === 'serving')
+      })
+
+    const round = (
+      title: string,
+      fault: () => Promise<void>,
+      voids: (before: number, after: number) => void = () => undefined,
+    ): void =>
+      void test(
+        title,
+        async () => {
+          for (let round = 0; round < FAULT_ROUNDS; round++) {
+            await untilShared()
+            const before = voidsSeen
+            const { chains } = await faultUnderLoad(title, deployment, load, fault)
+            voidsSeen = chains.reduce((sum, { voids }) => sum + voids, 0)
+            voids(before, voidsSeen)
+          }
+        },
+        FAULT_ROUNDS * ROUND_MS_MAX,
+      )
+
+    round('kill -9 of a writer: another takes its partition over', async () => {
+      await direct.kill()
+      await deployment.untilServed([proxied])
+      await direct.start()
+      await untilShared()
+    })
+
+    round(
+      'a writer that stands still past its session is replaced, and finds that out when it goes on',
+      async () => {
+        direct.pause()
+        await deployment.untilServed([proxied])
+        direct.resume()
+        await untilShared()
+      },
+    )
+
+    round(
+      'a frame that a replaced writer has sent, and that arrives late, is void for every reader',
+      async () => {
+        // What it sends is held up, what it is sent arrives: it decides, and its frames do not get there.
+        proxy.hold('there')
+        await deployment.untilServed([direct])
+        proxy.flow()
+        await untilShared()
+      },
+      (before, after) => expect(after).toBeGreaterThan(before),
+    )
+
+    round('connections that are slow, and cut again and again', async () => {
+      proxy.delay(40)
+      const overMs = performance.now() + FLAKY_MS
+      while (performance.now() < overMs) {
+        await sleep(200 + Math.random() * 600)
+        proxy.cut()
+      }
+      proxy.delay(0)
+    })
+
+    round('a black hole for longer than requests wait', async () => {
+      proxy.hold()
+      await sleep(SILENT_MS)
+      await deployment.untilServed([direct])
+      proxy.flow()
+      await untilShared()
+    })
+
+    round('members that join and leave every second', async () => {
+      const overMs = performance.now() + STORM_MS
+      const { kafka: settings } = deployment
+      while (performance.now() < overMs) {
+        const member = await joinGroup(settings, {
+          groupId: `${settings.topicPrefix}.writers`,
+          topic: topicNames(settings).commands,
+          onAssigned: () => undefined,
+          onFailure: () => undefined,
+          log: () => undefined,
+        })
+        await sleep(1_000)
+        await member.leave()
+      }
+      await untilShared()
+    })
+
+    test(
+      'with no writer the queue fills up and more is refused as busy; with writers again what it took is decided, once',
+      async () => {
+        await untilShared()
+        for (const writer of deployment.writers) await writer.kill()
+        const [pair] = load.pairs as [Pair]
+        const [url] = deployment.urls() as [string]
+        const batches = Array.from({ length: FULL_BATCHES }, () => load.newBatch(pair, FULL_BATCH))
+        const answers = Promise.all(batches.map((batch) => offerOnce(url, batch.slots)))
+        await deployment.until('the queue is full', async () => {
+          // What is taken is not answered, as long as there is no writer.
+          const code = await load.faultAt(url, 0, FULL_BATCH).catch(() => undefined)
+          return code === 'BUSY'
+        })
+        await Promise.all(deployment.writers.map((writer) => writer.start()))
+        const startedMs = performance.now()
+        // Nobody knows yet what became of which: all of it is sent again, elsewhere.
+        expect(new Set(await answers)).toContain('busy')
+        await Promise.all(batches.map((batch) => load.settleBatch(1, batch)))
+        const seconds = Math.round(performance.now() - startedMs) / 1_000
+        process.stdout.write(
+          `a full queue: ${FULL_BATCHES * FULL_BATCH} transfers known ${seconds} s behind the writers’ start\n`,
+        )
+        expect(await load.faultAt(url, 0)).toBe(undefined)
+        await untilShared()
+        await expectExact(deployment, load)
+      },
+      ROUND_MS_MAX,
+    )
+
+    test(
+      'writers that are stopped in order leave snapshots of the state that a replay gives',
+      async () => {
+        await untilShared()
+        await Promise.all(deployment.writers.map((writer) => writer.stop()))
+        for (const { partition, digest } of await expectExact(deployment, load))
+          expect(deployment.newestSnapshot(partition)?.digest).toBe(digest)
+      },
+      ROUND_MS_MAX,
+    )
+  })
+})
+
+/** Offers transfers over a connection of their own, without patience. */
+async function offerOnce(url: string, slots: Uint8Array): Promise<'answered' | BulkErrorCode> {
+  const client = await connectBulk({ url, connectMs: 5_000, answerMs: 60_000, patienceMs: 500 })
+  try {
+    await client.submitSlots(slots, FULL_BATCH, 0)
+    return 'answered'
+  } catch (error) {
+    if (error instanceof BulkError) return error.code
+    throw error
+  } finally {
+    await client.close()
+  }
+}

@@ -1,0 +1,182 @@
+/**
+ * What has to hold of a deployment after any fault: every transfer that a client was told of stands once in the accepted
+ * chain, what nobody was told of once or not at all; sequences and versions have no gap; the books balance; a replay gives
+ * what the gateways answer, and the views are that replay, row for row.
+ */
+import { expect } from 'vitest'
+import { graphql } from '../../cli/graphql-client.ts'
+import { openKafkaEventLog, type KafkaEventLog } from '../../eventlog/kafka/kafka-event-log.ts'
+import type { LogHead } from '../../eventlog/ports.ts'
+import type { KafkaSettings } from '../../eventlog/kafka/settings.ts'
+import { encodePosition } from '../../gateway/tokens.ts'
+import { proveByReplay } from '../../projectors/prove.ts'
+import { decodeEvents, type Side, type WalletEvent } from '../../schemas/events.ts'
+import { formatId } from '../../schemas/ids.ts'
+import type { Frame } from '../../schemas/frames.ts'
+import { createCore, type WalletCore } from '../../writer/core/core.ts'
+import { FedTail } from '../../writer/recovery.ts'
+import { digestSections } from '../../writer/state-digest.ts'
+import type { Deployment } from './deployment.ts'
+import type { DeploymentLoad, Pair } from './deployment-load.ts'
+
+const BALANCE = `query($id: UUID!, $at: Position!) {
+  balance(accountId: $id, at: { position: $at }, after: $at) { balance { minor } } }`
+const ANSWER_MS_MAX = 60_000
+
+/** What was read of one partition. */
+export interface ChainSeen {
+  readonly partition: number
+  readonly events: bigint
+  readonly transfers: number
+  /** Frames that stand in the topic and are no part of its history. */
+  readonly voids: number
+  /** Opening frames: how often a writer took over, and the first one. */
+  readonly epoch: bigint
+  /** SHA-256 of the state that follows from it. */
+  readonly digest: string
+}
+
+/**
+ * Runs every check; the load has to have ended. Returns what was read.
+ * @param only the one partition that is checked; default: all
+ */
+export async function expectExact(deployment: Deployment, load: DeploymentLoad, only?: number): Promise<readonly ChainSeen[]> {
+  expect(load.refused).toEqual([])
+  const seen: ChainSeen[] = []
+  const pairs = load.pairs.filter(({ partition }) => only === undefined || partition === only)
+  for (const pair of pairs) {
+    const chain = await Chain.read(deployment.kafka, pair.partition)
+    try {
+      expectOnce(chain, load)
+      expect([...chain.core.trialBalance()]).toEqual([['EUR', 0n]])
+      await expectBalances(deployment, pair, chain)
+      await expectViews(deployment, chain)
+      seen.push(chain.seen())
+    } finally {
+      chain.log.close()
+    }
+  }
+  return seen
+} // prettier-ignore
+
+/** The accepted chain of a partition, read from the topic's first record, and folded by a core of its own. */
+class Chain {
+  readonly core: WalletCore
+  /** Transfer → its sequence. */
+  readonly transfers = new Map<string, bigint>()
+  readonly twice: string[] = []
+  log!: KafkaEventLog
+  /** Where it ended when it was read. */
+  head!: LogHead
+  private readonly tail: FedTail
+  private sequence = 0n
+  private readonly versions = new Map<number, bigint>()
+
+  private constructor(partition: number) {
+    this.core = createCore({ partition })
+    this.tail = new FedTail({ core: this.core, snapshot: undefined, passedOver: [] })
+  }
+
+  static async read(settings: KafkaSettings, partition: number): Promise<Chain> {
+    const chain = new Chain(partition)
+    chain.log = await openKafkaEventLog({
+      settings,
+      partition,
+      log: () => undefined,
+      onCatchUp: (frame) => chain.take(frame),
+    })
+    chain.head = chain.log.head()
+    chain.tail.end(chain.head)
+    return chain
+  }
+
+  seen(): ChainSeen {
+    return {
+      partition: this.head.partition,
+      events: this.sequence,
+      transfers: this.transfers.size,
+      voids: this.log.voids(),
+      epoch: this.head.epoch,
+      digest: digestSections(this.core.save()),
+    }
+  }
+
+  private take(frame: Frame): void {
+    for (const event of decodeEvents(frame.payload)) this.count(event)
+    this.tail.apply(frame)
+  }
+
+  private count(event: WalletEvent): void {
+    const { sequence, kind, transferId, debit, credit } = event
+    if (sequence !== ++this.sequence) throw new Error(`${sequence} stands where ${this.sequence} should`)
+    if (event.refusal !== undefined) throw new Error(`${sequence} is refused: ${event.refusal}`)
+    for (const side of [debit, credit]) if (side.number !== 0) this.countVersion(sequence, side)
+    if (kind !== 'TransferPosted') return
+    const id = formatId(transferId)
+    if (this.transfers.has(id)) this.twice.push(id)
+    this.transfers.set(id, sequence)
+  }
+
+  private countVersion(sequence: bigint, { number, version }: Side): void {
+    const before = this.versions.get(number) ?? 0n
+    if (version !== before + 1n)
+      throw new Error(`event ${sequence} makes version ${version} of account ${number}, behind ${before}`)
+    this.versions.set(number, version)
+  }
+}
+
+function expectOnce(chain: Chain, load: DeploymentLoad): void {
+  const { partition } = chain.head
+  expect(chain.twice).toEqual([])
+  const missing: string[] = []
+  const misplaced: string[] = []
+  for (const [id, told] of load.acknowledged) {
+    if (load.sent.get(id) !== partition) continue
+    const sequence = chain.transfers.get(id)
+    if (sequence === undefined) missing.push(id)
+    else if (told.partition !== partition || (told.isExact ? told.sequence !== sequence : told.sequence < sequence))
+      misplaced.push(`${id} at ${sequence}, told ${told.partition}:${told.sequence}`)
+  }
+  expect({ missing, misplaced }).toEqual({ missing: [], misplaced: [] })
+  // Nobody asked for these.
+  expect([...chain.transfers.keys()].filter((id) => load.sent.get(id) !== partition)).toEqual([])
+} // prettier-ignore
+
+/** Every gateway says of both accounts what the replay says, as of the end of the log. */
+async function expectBalances(deployment: Deployment, pair: Pair, chain: Chain): Promise<void> {
+  const { partition, sequence } = chain.head
+  const at = encodePosition(new Map([[partition, sequence]]))
+  for (const url of deployment.urls())
+    for (const id of [pair.bank, pair.customer].map(formatId)) {
+      let told = ''
+      await deployment.until(`a gateway answers for account ${id}`, async () => {
+        try {
+          const { balance } = await graphql<{ balance: { balance: { minor: string } } }>(url, BALANCE, {
+            id,
+            at,
+          })
+          told = balance.balance.minor
+          return true
+        } catch {
+          return false
+        }
+      }, ANSWER_MS_MAX)
+      expect(told).toBe(String(balanceIn(chain.core, id)))
+    }
+} // prettier-ignore
+
+function balanceIn(core: WalletCore, id: string): bigint | undefined {
+  for (let number = 1; number <= core.accounts(); number++) {
+    const account = core.account(number)!
+    if (formatId(account.id) === id) return account.creditsPosted - account.debitsPosted
+  }
+  return undefined
+}
+
+async function expectViews(deployment: Deployment, { log, head }: Chain): Promise<void> {
+  const { store } = deployment
+  const { partition, sequence: upTo } = head
+  await deployment.untilViewed(new Map([[partition, upTo]]))
+  const { differences } = await proveByReplay({ store, log, upTo })
+  expect(differences).toEqual([])
+}
