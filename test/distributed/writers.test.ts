@@ -13,7 +13,7 @@ import { expectExact } from '../support/deployment-check.ts'
 import { faultUnderLoad, FAULT_ROUNDS, ROUND_MS_MAX } from '../support/deployment-fault.ts'
 import { DeploymentLoad, type Pair } from '../support/deployment-load.ts'
 import { withKafkaCluster } from '../support/kafka.ts'
-import type { SwitchedProxy } from '../support/switched-proxy.ts'
+import type { SwitchedProxy } from '../support/kafka/switched-proxy.ts'
 import type { RoleProcess } from '../support/role-process.ts'
 
 const PARTITIONS = 2

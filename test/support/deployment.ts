@@ -16,7 +16,7 @@ import { formatPosition } from '../../schemas/positions.ts'
 import { loadState } from '../../writer/recovery.ts'
 import { digestSections } from '../../writer/state-digest.ts'
 import { pause } from './load.ts'
-import { startSwitchedProxy, type SwitchedProxy } from './switched-proxy.ts'
+import { startSwitchedProxy, type SwitchedProxy } from './kafka/switched-proxy.ts'
 import { RoleProcess } from './role-process.ts'
 
 export interface DeploymentOptions {

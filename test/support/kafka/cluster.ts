@@ -9,7 +9,7 @@ import os from 'node:os'
 import path from 'node:path'
 import { promisify } from 'node:util'
 import { createKafka } from '../../../eventlog/kafka/client.ts'
-import { startSwitchedProxy, type SwitchedProxy } from '../switched-proxy.ts'
+import { startSwitchedProxy, type SwitchedProxy } from './switched-proxy.ts'
 import { kafkaJars } from './download.ts'
 
 const START_MS_MAX = 60_000
