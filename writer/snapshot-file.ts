@@ -22,7 +22,7 @@ import {
 export const ASIDE_SUFFIX = '.aside'
 
 /** Written between two syncs: the disk is never left with much at once, which the log's next sync would wait behind. */
-const SYNCED_BYTES = 16 * 1024 * 1024
+const SYNCED_BYTES = 4 * 1024 * 1024
 
 export interface Snapshot extends SnapshotPosition {
   readonly sections: readonly CoreSection[]

@@ -16,8 +16,11 @@ import type { Disk } from './disk.ts'
 
 /** Everything in a segment begins at a multiple of this. */
 export const BLOCK_BYTES = 4096
-/** Size at which a segment is closed, unless said otherwise. */
-export const SEGMENT_BYTES_MAX_DEFAULT = 256 * 1024 * 1024
+/**
+ * Size at which a segment is closed, unless said otherwise. Each new one is made durable while commits wait, for some 20 ms:
+ * at 140 MB/s of 256 MiB that was the p99 of commits. A start verifies the last segment, so it is not larger still.
+ */
+export const SEGMENT_BYTES_MAX_DEFAULT = 1024 * 1024 * 1024
 
 const MAGIC = 0x47455350
 const FORMAT_VERSION = 1
