@@ -46,7 +46,8 @@ test.each([
   expect(answer.reasons).toContain('The writer of partition 0 is failed: why.')
 }) // prettier-ignore
 
-test.each<[string, SnapshotStatus, object]>([
+test.each<[string, SnapshotStatus | undefined, object]>([
+  ['those of a writer elsewhere, which are not known', undefined, {}],
   ['none yet', { newest: undefined, isUnderWay: true }, { snapshot: null, snapshotUnderWay: true }],
   [
     'one of an earlier run',

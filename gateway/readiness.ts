@@ -19,10 +19,10 @@ export interface Readiness {
 export interface WriterReadiness {
   readonly partition: number
   readonly state: WriterStatus['state']
-  /** The newest snapshot that a start can use; null: it would replay the log from its first event. */
-  readonly snapshot: SnapshotReadiness | null
-  /** True while another snapshot is made. */
-  readonly snapshotUnderWay: boolean
+  /** The newest snapshot that a start can use; null: it would replay the log from its first event. Missing where the writer is another process, which tells of it itself. */
+  readonly snapshot?: SnapshotReadiness | null
+  /** True while another snapshot is made; missing with the one above. */
+  readonly snapshotUnderWay?: boolean
 }
 
 export interface SnapshotReadiness {
@@ -81,9 +81,11 @@ export function createReadiness(parts: {
 
 function readinessOf(writer: Writer, nowNs: bigint): WriterReadiness {
   const { state, snapshot } = writer.status()
+  const { partition } = writer.queue
+  if (snapshot === undefined) return { partition, state }
   const { newest, isUnderWay } = snapshot
   return {
-    partition: writer.queue.partition,
+    partition,
     state,
     snapshot:
       newest === undefined

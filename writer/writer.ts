@@ -8,7 +8,8 @@ export interface WriterStatus {
   readonly epoch: bigint
   readonly accounts: number
   readonly holdsOpen: number
-  readonly snapshot: SnapshotStatus
+  /** Undefined if it decides in another process, which keeps them. */
+  readonly snapshot: SnapshotStatus | undefined
 }
 
 /** How far back a start would have to begin, and what it costs to keep that short. */

@@ -1,4 +1,4 @@
-/** `purser status`: whether a running platform takes commands and reads views, and how old its newest snapshots are. */
+/** `purser status`: whether a running platform takes commands and reads views, and, where the writers are its own, how old its newest snapshots are. */
 import { z } from 'zod'
 import { CommandFailure } from '../failure.ts'
 import { addJson, addSettings, type GivenOptions } from '../options.ts'
@@ -8,7 +8,7 @@ import type { AddCommand } from './command.ts'
 
 const ANSWER_MS_MAX = 10_000
 
-/** What `/readyz` of the platform answers. */
+/** What `/readyz` of the platform answers; that of a gateway knows no snapshots. */
 const answerSchema = z.object({
   ready: z.boolean(),
   reasons: z.array(z.string()),
@@ -23,8 +23,9 @@ const answerSchema = z.object({
           bytes: z.number(),
           durationMs: z.number().nullable(),
         })
-        .nullable(),
-      snapshotUnderWay: z.boolean(),
+        .nullable()
+        .optional(),
+      snapshotUnderWay: z.boolean().optional(),
     }),
   ),
 })
@@ -79,7 +80,8 @@ async function ask(url: string): Promise<Status> {
 }
 
 function describe({ partition, state, snapshot, snapshotUnderWay }: Status['writers'][number]): string {
-  const next = snapshotUnderWay ? ', another one under way' : ''
+  if (snapshot === undefined) return `partition ${partition}  ${state}`
+  const next = snapshotUnderWay === true ? ', another one under way' : ''
   const newest =
     snapshot === null
       ? 'no snapshot yet'

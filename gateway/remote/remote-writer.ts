@@ -55,7 +55,7 @@ export class RemoteWriter implements Writer {
       epoch: this.log.head().epoch,
       accounts: 0,
       holdsOpen: 0,
-      snapshot: { newest: undefined, isUnderWay: false },
+      snapshot: undefined,
     }
   }
 
