@@ -4,6 +4,7 @@ import os from 'node:os'
 import path from 'node:path'
 import { Command } from 'commander'
 import {
+  readAuditConfig,
   readConfig,
   readGatewayConfig,
   readProjectorConfig,
@@ -92,6 +93,20 @@ test('each role runs with what is required and the documented defaults', () => {
     graphiql: true,
   })
 })
+
+test('an audit is of a deployment where brokers are given, unless a flag names a folder; its views only where they are named', () => {
+  const kafka = { brokers: ['kafka-1:9092', 'kafka-2:9092'], clientId: 'purser', topicPrefix: 'purser' }
+  const clickhouse = { url: 'http://clickhouse:8123', username: 'default', password: '', database: 'purser' }
+  expect(readAuditConfig({}, {})).toBeUndefined()
+  expect(readAuditConfig({}, VIEWS)).toBeUndefined()
+  expect(readAuditConfig({ data: 'folder' }, { ...KAFKA, ...VIEWS })).toBeUndefined()
+  expect(readAuditConfig({}, KAFKA)).toEqual({ kafka, clickhouse: undefined })
+  expect(readAuditConfig({}, { ...KAFKA, ...VIEWS })).toEqual({ kafka, clickhouse })
+  // What is about a deployment is never passed over in silence.
+  expect(problemsOf(() => readAuditConfig({ clickhouseUrl: 'http://clickhouse:8123' }, {}))).toEqual(['PURSER_KAFKA_BROKERS'])
+  expect(problemsOf(() => readAuditConfig({ clickhouseDatabase: 'purser' }, KAFKA))).toEqual(['PURSER_CLICKHOUSE_URL'])
+  expect(problemsOf(() => readAuditConfig({ topicPrefix: '' }, {})).sort()).toEqual(['--topic-prefix', 'PURSER_KAFKA_BROKERS'])
+}) // prettier-ignore
 
 test('snapshots in a bucket: its prefix ends in one slash, and what the store needs stands beside', () => {
   const flags = {

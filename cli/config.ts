@@ -82,6 +82,13 @@ export interface TopicsConfig {
   readonly replication: number
 }
 
+/** A deployment that is to be proven. */
+export interface AuditConfig {
+  readonly kafka: KafkaConfig
+  /** Undefined: the views are not compared. */
+  readonly clickhouse: ClickHouseConfig | undefined
+}
+
 export interface UsersConfig {
   readonly clickhouse: ClickHouseConfig
   readonly writer: { readonly name: string; readonly password: string }
@@ -162,6 +169,27 @@ export function readTopicsConfig(flags: Flags, environment: Environment = proces
   return { kafka: kafkaOf(values), partitions: values.partitions, replication: values.replication }
 }
 
+/** Undefined if no deployment is meant: without a flag that is about one, brokers in the environment stand back behind `--data`. */
+export function readAuditConfig(
+  flags: Flags,
+  environment: Environment = process.env,
+): AuditConfig | undefined {
+  const names = settingsOf('audit')
+  const isMeant = names.some((name) => flags[name] !== undefined)
+  if (!isMeant && (flags.data !== undefined || !textsOf('audit', {}, environment).has('brokers')))
+    return undefined
+  const texts = textsOf('audit', flags, environment)
+  if (names.some((name) => isClickHouseSetting(name) && texts.has(name))) {
+    checkKafka(texts)
+    const values = texts.values()
+    return { kafka: kafkaOf(values), clickhouse: clickhouseOf(values) }
+  }
+  const ofKafka = names.filter((name) => !isClickHouseSetting(name))
+  const kafkaTexts = new SettingTexts<KafkaSetting>(ofKafka, flags, environment)
+  checkKafka(kafkaTexts)
+  return { kafka: kafkaOf(kafkaTexts.values()), clickhouse: undefined }
+}
+
 export function readUsersConfig(flags: Flags, environment: Environment = process.env): UsersConfig {
   const values = textsOf('users', flags, environment).values()
   return {
@@ -186,6 +214,10 @@ function textsOf<R extends Role>(
 
 type KafkaSetting = Extract<SettingOf<'writer'>, SettingOf<'topics'>>
 type ClickHouseSetting = Extract<SettingOf<'projector'>, `clickhouse${string}`>
+
+function isClickHouseSetting(name: SettingOf<'audit'>): name is ClickHouseSetting {
+  return name.startsWith('clickhouse')
+}
 
 /** What goes together, and what does not. */
 function checkKafka(texts: Pick<SettingTexts<KafkaSetting>, 'has' | 'isOn' | 'wrong'>): void {

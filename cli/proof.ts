@@ -3,13 +3,15 @@
  * check is done anew, from the first byte of the log.
  */
 import type { EventLog, LogHead } from '../eventlog/ports.ts'
+import { heldByAll, heldByAny, readAnyCheckpoints, type Checkpoints } from '../projectors/checkpoints.ts'
 import { proveByReplay } from '../projectors/prove.ts'
+import { PROJECTIONS } from '../projectors/registry.ts'
 import type { ViewStore } from '../projectors/view-store.ts'
+import type { VoidFrames } from '../writer/distributed/replay-topic.ts'
 import { replayLog, type Replay } from '../writer/replay.ts'
 import type { EmbeddedWriter } from '../writer/embedded.ts'
 import { formatPosition } from '../schemas/positions.ts'
 import type { Platform } from './platform.ts'
-import { readViewsPosition } from './views-position.ts'
 
 export interface Check {
   readonly name: 'log' | 'trialBalance' | 'state' | 'views'
@@ -29,12 +31,24 @@ export interface Proof {
   readonly accounts: number
   /** Sum over all accounts of all partitions, per currency, in minor units: decimal strings, all "0" unless money was made or lost. */
   readonly trialBalance: Readonly<Record<string, string>>
+  readonly partitions: readonly PartitionReplay[]
   readonly seconds: number
+}
+
+/** What the replay of one partition gave. */
+export interface PartitionReplay {
+  readonly partition: number
+  readonly sequence: bigint
+  readonly frames: number
+  /** Frames passed over, where the log can hold any. */
+  readonly voidFrames?: number
+  /** SHA-256 of the state. */
+  readonly digest: string
 }
 
 /** What was proven of one partition: every frame of its replay was verified, and what further checks found. */
 export interface PartitionProof {
-  readonly replay: Omit<Replay, 'core'>
+  readonly replay: Omit<Replay, 'core'> & { readonly voids?: VoidFrames }
   readonly checks: readonly Check[]
 }
 
@@ -75,24 +89,39 @@ async function digestAtRest(writer: EmbeddedWriter): Promise<{ head: LogHead; di
   }
 }
 
-/** Proves the views against the log, up to where they are. A log that ends before them cannot be theirs. */
-export async function checkViews(store: ViewStore, log: EventLog, head: LogHead): Promise<Check> {
-  const upTo = (await readViewsPosition(store)).get(log.partition) ?? 0n
-  if (upTo > head.sequence)
+/**
+ * Proves the views against the log, up to where they are. A log that ends before them cannot be theirs.
+ * @param checkpoints where they are; by default read now. While views go on, they have to be read before the log's head is.
+ */
+export async function checkViews(
+  store: ViewStore,
+  log: EventLog,
+  head: LogHead,
+  checkpoints?: Checkpoints,
+): Promise<Check> {
+  const { partition } = log
+  const all = checkpoints ?? (await readAnyCheckpoints(store))
+  const reach = heldByAny(all).get(partition) ?? 0n
+  if (reach > head.sequence)
     return {
       name: 'views',
       holds: false,
-      finding: `the views hold events up to ${upTo}, but the log ends at ${head.sequence}`,
+      finding: `the views hold events up to ${reach}, but the log ends at ${head.sequence}`,
     }
+  const holdsSome = ({ name }: { readonly name: string }): boolean => all.get(name)?.has(partition) === true
+  const projections = PROJECTIONS.filter(holdsSome)
+  const upTo = heldByAll(all, projections).get(partition)?.sequence ?? 0n
   if (upTo === 0n) return { name: 'views', holds: true, finding: 'they hold nothing yet' }
-  const proof = await proveByReplay({ store, log, upTo })
+  const proof = await proveByReplay({ store, log, upTo, projections })
   const different = proof.differences.map(({ live }) => live.table).join(', ')
+  const empty = PROJECTIONS.filter((projection) => !holdsSome(projection)).map(({ name }) => name)
+  const rest = empty.length === 0 ? '' : `; nothing is held yet by ${empty.join(', ')}`
   return {
     name: 'views',
     holds: proof.equal,
     finding: proof.equal
-      ? `${proof.digests.length} tables equal a replay of events 1 to ${upTo}, row for row`
-      : `these differ from a replay of events 1 to ${upTo}: ${different}`,
+      ? `${proof.digests.length} tables equal a replay of events 1 to ${upTo}, row for row${rest}`
+      : `these differ from a replay of events 1 to ${upTo}: ${different}${rest}`,
   }
 }
 
@@ -103,7 +132,7 @@ export function conclude(partitions: readonly PartitionProof[], startedAtMs: num
     together(partitions, ({ replay }) => ({
       name: 'log',
       holds: true,
-      finding: `${replay.frames} frames with ${replay.events} events: checksums, hashes, chain and sequences are right`,
+      finding: `${replay.frames} frames with ${replay.events} events: checksums, hashes, chain and sequences are right${passedOver(replay)}`,
     })),
     together(partitions, ({ replay }) => trialBalanceOf(replay)),
     ...partitions[0]!.checks.map((_, index) => together(partitions, ({ checks }) => checks[index]!)),
@@ -118,8 +147,21 @@ export function conclude(partitions: readonly PartitionProof[], startedAtMs: num
     events: replays.reduce((sum, { events }) => sum + events, 0n),
     accounts: replays.reduce((sum, { accounts }) => sum + accounts, 0),
     trialBalance: Object.fromEntries([...sums].map(([currency, sum]) => [currency, sum.toString()])),
+    partitions: replays.map(({ head: { partition, sequence }, frames, voids, digest }) => ({
+      partition,
+      sequence,
+      frames,
+      ...(voids === undefined ? {} : { voidFrames: voids.count }),
+      digest,
+    })),
     seconds: Math.round(performance.now() - startedAtMs) / 1_000,
   }
+}
+
+/** Void frames, where there are any. */
+function passedOver({ voids }: PartitionProof['replay']): string {
+  if (voids === undefined || voids.count === 0) return ''
+  return `; ${voids.count} void frames passed over, the first at offset ${voids.first}`
 }
 
 /** Money never leaves a partition, so each one balances by itself. */

@@ -4,7 +4,7 @@
  */
 
 /** Who can be configured: the embedded platform (`start` and its kin), and what the distributed one consists of. */
-export const ROLES = ['platform', 'writer', 'projector', 'gateway', 'topics', 'users'] as const
+export const ROLES = ['platform', 'writer', 'projector', 'gateway', 'topics', 'users', 'audit'] as const
 export type Role = (typeof ROLES)[number]
 
 /** A setting. Its name in the table is its flag in camel case: that is what the command line's parser calls it. */
@@ -23,8 +23,8 @@ export interface Setting {
   readonly secretVariable?: string
 }
 
-const KAFKA = ['writer', 'projector', 'gateway', 'topics'] as const
-const VIEWS = ['projector', 'gateway', 'users'] as const
+const KAFKA = ['writer', 'projector', 'gateway', 'topics', 'audit'] as const
+const VIEWS = ['projector', 'gateway', 'users', 'audit'] as const
 
 /** The settings, in the order of the documents' tables. */
 export const SETTINGS = {
@@ -48,8 +48,8 @@ export const SETTINGS = {
   kafkaPasswordFile: { flag: '--kafka-password-file', variable: 'PURSER_KAFKA_PASSWORD_FILE', value: 'FILE', fallback: '', kind: 'file', secretVariable: 'PURSER_KAFKA_PASSWORD', roles: KAFKA, meaning: 'File with the password for SASL; the variable `PURSER_KAFKA_PASSWORD` may hold the password itself.' },
   replication: { flag: '--replication', variable: 'PURSER_KAFKA_REPLICATION', value: 'N', fallback: '3', roles: ['topics'], meaning: 'Brokers that hold each topic. Fewer than 3 does not survive the loss of a broker: only for trying things out.' },
 
-  clickhouseUrl: { flag: '--clickhouse-url', variable: 'PURSER_CLICKHOUSE_URL', value: 'URL', fallback: '', roles: VIEWS, meaning: 'HTTP address of the ClickHouse server, such as `http://clickhouse:8123`. Required.' },
-  clickhouseUser: { flag: '--clickhouse-user', variable: 'PURSER_CLICKHOUSE_USER', value: 'NAME', fallback: 'default', roles: VIEWS, meaning: 'ClickHouse user: for projectors one that may write the views, for gateways one that may read them, for `users` an administrator.' },
+  clickhouseUrl: { flag: '--clickhouse-url', variable: 'PURSER_CLICKHOUSE_URL', value: 'URL', fallback: '', roles: VIEWS, meaning: 'HTTP address of the ClickHouse server, such as `http://clickhouse:8123`. Required, but for `audit`: without it, no views are compared.' },
+  clickhouseUser: { flag: '--clickhouse-user', variable: 'PURSER_CLICKHOUSE_USER', value: 'NAME', fallback: 'default', roles: VIEWS, meaning: 'ClickHouse user: for projectors one that may write the views, for gateways one that may read them, for `users` an administrator, for `audit` one that may read them and make and remove databases.' },
   clickhousePasswordFile: { flag: '--clickhouse-password-file', variable: 'PURSER_CLICKHOUSE_PASSWORD_FILE', value: 'FILE', fallback: '', kind: 'file', secretVariable: 'PURSER_CLICKHOUSE_PASSWORD', roles: VIEWS, meaning: 'File with the ClickHouse user’s password; the variable `PURSER_CLICKHOUSE_PASSWORD` may hold the password itself.' },
   clickhouseDatabase: { flag: '--clickhouse-database', variable: 'PURSER_CLICKHOUSE_DATABASE', value: 'NAME', fallback: 'purser', roles: VIEWS, meaning: 'Database that holds the views.' },
   clickhouseCluster: { flag: '--clickhouse-cluster', variable: 'PURSER_CLICKHOUSE_CLUSTER', value: 'NAME', fallback: '', roles: VIEWS, meaning: 'Cluster, as the server’s configuration names it: then the tables are replicated and distributed over it. Default: a single server.' },

@@ -6,6 +6,7 @@ import { ChainProof } from './chain.ts'
 import { noCheckpoint } from './checkpoints.ts'
 import { digestViews, type ViewDigest } from './digest.ts'
 import { createStatements } from './feed.ts'
+import type { SqlProjection } from './projection.ts'
 import { insertRange, RangeBuffer } from './range.ts'
 import { PROJECTIONS } from './registry.ts'
 import type { ViewStore } from './view-store.ts'
@@ -34,20 +35,22 @@ export async function proveByReplay(options: {
   readonly store: ViewStore
   readonly log: EventLog
   readonly upTo: bigint
+  /** Those to be proven. Default: all. */
+  readonly projections?: readonly SqlProjection[]
   /** Called with the sequence up to which the replay has come. */
   readonly progress?: (sequence: bigint) => void
 }): Promise<ReplayProof> {
-  const { store, log, upTo } = options
+  const { store, log, upTo, projections = PROJECTIONS } = options
   const startedMs = performance.now()
   await removeLeftOvers(store)
   const database = `${DATABASE_PREFIX}${Date.now()}_${randomBytes(4).toString('hex')}`
   await store.command(`CREATE DATABASE ${database} ENGINE = Atomic`)
   try {
-    for (const statement of createStatements(PROJECTIONS, { database })) await store.command(statement)
+    for (const statement of createStatements(projections, { database })) await store.command(statement)
     await replay(options, database)
     const position = new Map([[log.partition, upTo]])
-    const replayed = await digestViews(store, position, database)
-    const live = await digestViews(store, position)
+    const replayed = await digestViews(store, position, database, projections)
+    const live = await digestViews(store, position, '', projections)
     const differences = replayed
       .map((digest, index) => ({ replayed: digest, live: live[index]! }))
       .filter((pair) => pair.replayed.digest !== pair.live.digest || pair.replayed.rows !== pair.live.rows)
@@ -64,13 +67,13 @@ export async function proveByReplay(options: {
 }
 
 async function replay(options: Parameters<typeof proveByReplay>[0], database: string): Promise<void> {
-  const { store, log, upTo, progress } = options
+  const { store, log, upTo, progress, projections = PROJECTIONS } = options
   const chain = new ChainProof(noCheckpoint(log.partition))
   const buffer = new RangeBuffer(RANGE)
   let sequence = 0n
   const flush = async (): Promise<void> => {
     if (buffer.isEmpty) return
-    await insertRange(store, PROJECTIONS, buffer.take(), database)
+    await insertRange(store, projections, buffer.take(), database)
     progress?.(sequence)
   }
   for await (const frame of upTo === 0n ? [] : log.read(1n)) {

@@ -4,7 +4,7 @@ import { readFramesAhead } from '../eventlog/file/read-ahead.ts'
 import { readFramesSync } from '../eventlog/file/reader.ts'
 import type { LogHead } from '../eventlog/ports.ts'
 import { createCore, type CoreOptions, type WalletCore } from './core/core.ts'
-import { applyFrames } from './recovery.ts'
+import { applyFrames, type Replayed } from './recovery.ts'
 import { digestSections } from './state-digest.ts'
 
 export interface ReplayOptions {
@@ -40,10 +40,15 @@ export interface Replay {
 export function replayLog(dataDir: string, partition: number, options: ReplayOptions = {}): Replay {
   const core = createCore({ partition, ...options.core })
   const read = options.disk === undefined ? readFramesAhead : readFramesSync
-  const { head, frames, events } = applyFrames(
-    core,
-    read(options.disk ?? nodeDisk, dataDir, partition, 1n, options.until),
-  )
+  const reading = read(options.disk ?? nodeDisk, dataDir, partition, 1n, options.until)
+  return replayOf(core, applyFrames(core, reading))
+}
+
+/** What a core says that was given all of a log. */
+export function replayOf(
+  core: WalletCore,
+  { head, frames, events }: Replayed & Pick<Replay, 'head'>,
+): Replay {
   return {
     core,
     head,

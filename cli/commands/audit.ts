@@ -2,10 +2,13 @@
 import path from 'node:path'
 import { auditOffline } from '../audit-offline.ts'
 import { auditRunning } from '../audit-running.ts'
-import { readConfig } from '../config.ts'
+import { auditTopics } from '../audit-topics.ts'
+import { readAuditConfig, readConfig } from '../config.ts'
+import { CommandFailure } from '../failure.ts'
 import { addJson, addSettings, type GivenOptions } from '../options.ts'
 import type { Output } from '../output.ts'
-import { describeProof } from '../proof.ts'
+import { describeProof, type Proof } from '../proof.ts'
+import { settingsOf } from '../settings.ts'
 import { findRunning } from '../target.ts'
 import type { AddCommand } from './command.ts'
 
@@ -13,13 +16,25 @@ export const addAudit: AddCommand = (program, run) => {
   const command = program
     .command('audit')
     .description(
-      'replay the log from zero and prove chain, trial balance and views; exit code 0 only if all hold',
+      'replay the log from zero and prove chain, trial balance and views, of a data folder or of a deployment on Kafka; ' +
+        'exit code 0 only if all hold',
     )
-  addSettings(command, ['data', 'engineMemory'])
+  addSettings(command, ['data', 'engineMemory', ...settingsOf('audit')])
   addJson(command).action((options: GivenOptions) => run(options, (output) => audit(options, output)))
 }
 
 async function audit(options: GivenOptions, output: Output): Promise<void> {
+  const deployment = readAuditConfig(options)
+  if (deployment === undefined) return auditFolder(options, output)
+  if (options.data !== undefined)
+    throw new CommandFailure(
+      'usage',
+      '--data names a folder, the others a deployment on Kafka: audit one of them.',
+    )
+  tell(output, await auditTopics(deployment, (line) => output.log(line)), {})
+}
+
+async function auditFolder(options: GivenOptions, output: Output): Promise<void> {
   const config = readConfig(options)
   const dataDir = path.resolve(config.dataDir)
   const running = findRunning(options)
@@ -27,6 +42,10 @@ async function audit(options: GivenOptions, output: Output): Promise<void> {
     running === undefined
       ? await auditOffline(dataDir, config.engineMemoryBytes, (line) => output.log(line))
       : await auditRunning(running, dataDir)
-  output.answer({ ok: proof.holds, running: running !== undefined, ...proof }, describeProof(proof))
+  tell(output, proof, { running: running !== undefined })
+}
+
+function tell(output: Output, proof: Proof, more: { readonly running?: boolean }): void {
+  output.answer({ ok: proof.holds, ...more, ...proof }, describeProof(proof))
   if (!proof.holds) process.exitCode = 1
 }

@@ -35,6 +35,8 @@ export interface KafkaEventLogOptions {
   readonly onCatchUp?: (frame: Frame, place: bigint) => Promise<void> | void
   /** Told of each void frame. */
   readonly onVoid?: (frame: Frame, place: bigint, reason: VoidReason) => void
+  /** False: it is read to its end as of now and no further. Default: true. */
+  readonly follows?: boolean
   readonly log: Log
   /** Bytes of frames kept in memory. Default: WINDOW_BYTES_DEFAULT. */
   readonly windowBytesMax?: number
@@ -48,7 +50,7 @@ export interface KafkaEventLogOptions {
 export type RecordObserver = (frame: Frame, place: bigint, judgement: Judgement) => void
 
 /**
- * Opens a partition's log and reads it to its end as of now; then follows it.
+ * Opens a partition's log and reads it to its end as of now; then follows it, unless told not to.
  * @throws TopicCorruptError naming topic, partition and offset; LogError `log_regressed` if the anchor's frame is not at its
  *   place; KafkaOffsetError, KafkaUnreachableError, KafkaRefusedError; what `onCatchUp` throws
  */
@@ -63,7 +65,7 @@ export async function openKafkaEventLog(options: KafkaEventLogOptions): Promise<
         : await findAnchor(reader, events, options.partition, options.anchor)
     const log = new KafkaEventLog(options, { topic: events, reader, openReader, ...start })
     await log.catchUp()
-    log.follow()
+    if (options.follows !== false) log.follow()
     return log
   } catch (error) {
     reader.close()

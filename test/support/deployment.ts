@@ -166,7 +166,8 @@ export class Deployment {
     ]
   }
 
-  private viewArguments(...more: readonly string[]): string[] {
+  /** Which topics and views are meant. */
+  viewArguments(...more: readonly string[]): string[] {
     const { username } = this.engine
     return [
       ...this.kafkaArguments(this.kafka.brokers),

@@ -1,0 +1,52 @@
+/** A partition of the events topic from its first record, folded again: what proves a deployment, at rest or while it runs. */
+import { openKafkaEventLog, type KafkaEventLog } from '../../eventlog/kafka/kafka-event-log.ts'
+import type { KafkaSettings } from '../../eventlog/kafka/settings.ts'
+import { createCore, type CoreOptions } from '../core/core.ts'
+import { FedTail } from '../recovery.ts'
+import { replayOf, type Replay } from '../replay.ts'
+
+/** Bytes of frames kept in memory: they are read once. */
+const WINDOW_BYTES_MAX = 1024 * 1024
+
+export interface TopicReplay extends Replay {
+  readonly voids: VoidFrames
+  /** The log that was replayed, up to where it was: to be closed. */
+  readonly log: KafkaEventLog
+}
+
+/** Frames that every reader passes over. */
+export interface VoidFrames {
+  readonly count: number
+  /** Offset of the first; undefined if there is none. */
+  readonly first: bigint | undefined
+}
+
+/**
+ * Replays what a partition holds at the call, verifying every frame. Others may go on writing. Changes nothing.
+ * @param options.core as the writers' own: the digest depends on how many ids are remembered
+ * @throws as `openKafkaEventLog`; CoreBrokenError if the events contradict each other
+ */
+export async function replayTopic(options: {
+  readonly settings: KafkaSettings
+  readonly partition: number
+  readonly core?: Omit<CoreOptions, 'partition'>
+  readonly log: (line: string) => void
+}): Promise<TopicReplay> {
+  const { settings, partition } = options
+  const core = createCore({ partition, ...options.core })
+  const fed = new FedTail({ core, snapshot: undefined, passedOver: [] })
+  let voids: VoidFrames = { count: 0, first: undefined }
+  const log = await openKafkaEventLog({
+    settings,
+    partition,
+    log: options.log,
+    windowBytesMax: WINDOW_BYTES_MAX,
+    follows: false,
+    onCatchUp: (frame) => fed.apply(frame),
+    onVoid: (_frame, place) => {
+      voids = { count: voids.count + 1, first: voids.first ?? place }
+    },
+  })
+  const head = log.head()
+  return { ...replayOf(core, { ...fed.end(head), head }), voids, log }
+}
