@@ -235,10 +235,7 @@ describe('transferStatus', () => {
     await under.data('mutation($input: PlaceHoldInput!) { placeHold(input: $input) { __typename } }', {
       input: hold,
     })
-    expect(await told).toMatchObject([
-      { state: 'PENDING' },
-      { state: 'EXPIRED', terminal: true },
-    ])
+    expect(await told).toMatchObject([{ state: 'PENDING' }, { state: 'EXPIRED', terminal: true }])
     const refused = {
       id: uuid(),
       debitAccountId: accounts[0],
