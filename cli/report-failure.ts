@@ -57,6 +57,17 @@ const SYSTEM: Readonly<
   ],
   ECONNREFUSED: ['platform_unavailable', () => 'Nothing answers at that address. Is the platform running?'],
 }
+/** What a ClickHouse server calls it when who asks is not let in, or may not do what was asked. */
+const VIEWS_REFUSE: ReadonlySet<unknown> = new Set([
+  'ACCESS_DENIED',
+  'AUTHENTICATION_FAILED',
+  'READONLY',
+  'REQUIRED_PASSWORD',
+  'SETTING_CONSTRAINT_VIOLATION',
+  'UNKNOWN_DATABASE',
+  'UNKNOWN_USER',
+  'WRONG_PASSWORD',
+])
 type SystemError = Error & { readonly path?: string; readonly port?: number }
 
 export interface FailureReport {
@@ -85,6 +96,14 @@ function classify(error: unknown): { code: FailureCode; message: string; details
     if (known !== undefined) return { code: known, message: error.message }
     const system = SYSTEM[name]
     if (system !== undefined) return { code: system[0], message: system[1](error) }
+  }
+  const { type } = error as { type?: unknown }
+  if (VIEWS_REFUSE.has(type)) {
+    const reason = error.message.split('\n', 1)[0]!.replace(/\.?\s*$/, '')
+    return {
+      code: 'views_failed',
+      message: `ClickHouse refused: ${reason}. Check the database, the user, the password, and what this user may do.`,
+    }
   }
   return {
     code: 'internal',

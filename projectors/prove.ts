@@ -35,7 +35,7 @@ export async function proveByReplay(options: {
   readonly store: ViewStore
   readonly log: EventLog
   readonly upTo: bigint
-  /** Those to be proven. Default: all. */
+  /** Those whose views are compared, with those whose tables they lean on (`past`); all are replayed. Default: all. */
   readonly projections?: readonly SqlProjection[]
   /** Called with the sequence up to which the replay has come. */
   readonly progress?: (sequence: bigint) => void
@@ -46,7 +46,7 @@ export async function proveByReplay(options: {
   const database = `${DATABASE_PREFIX}${Date.now()}_${randomBytes(4).toString('hex')}`
   await store.command(`CREATE DATABASE ${database} ENGINE = Atomic`)
   try {
-    for (const statement of createStatements(projections, { database })) await store.command(statement)
+    for (const statement of createStatements(PROJECTIONS, { database })) await store.command(statement)
     await replay(options, database)
     const position = new Map([[log.partition, upTo]])
     const replayed = await digestViews(store, position, database, projections)
@@ -67,13 +67,13 @@ export async function proveByReplay(options: {
 }
 
 async function replay(options: Parameters<typeof proveByReplay>[0], database: string): Promise<void> {
-  const { store, log, upTo, progress, projections = PROJECTIONS } = options
+  const { store, log, upTo, progress } = options
   const chain = new ChainProof(noCheckpoint(log.partition))
   const buffer = new RangeBuffer(RANGE)
   let sequence = 0n
   const flush = async (): Promise<void> => {
     if (buffer.isEmpty) return
-    await insertRange(store, projections, buffer.take(), database)
+    await insertRange(store, PROJECTIONS, buffer.take(), database)
     progress?.(sequence)
   }
   for await (const frame of upTo === 0n ? [] : log.read(1n)) {

@@ -176,6 +176,16 @@ await withKafka('the operator’s commands on a deployment', (kafka) => {
       expect(stdout).not.toContain('views')
     }) // prettier-ignore
 
+    law('a server of views that refuses is told as such', async () => {
+      for (const wrong of [['--clickhouse-database', 'nowhere'], ['--clickhouse-user', 'nobody']]) {
+        const { exitCode, stdout } = await runAudit(...wrong)
+        expect(exitCode).toBe(1)
+        const { error } = onlyJson(stdout) as { error: { code: string; message: string } }
+        expect(error.code).toBe('views_failed')
+        expect(error.message).toMatch(/^ClickHouse refused: .* Check the database/)
+      }
+    }) // prettier-ignore
+
     law('void frames are passed over and counted', async () => {
       const before = await audit()
       const [opening, next] = await framesOf(1)
