@@ -131,7 +131,9 @@ async function describeTopics(admin: Admin, names: readonly string[]): Promise<r
     includeSynonyms: false,
     resources: names.map((name) => ({ type: TOPIC_RESOURCE, name })),
   })
-  return topics.map(({ name, partitions }) => ({
+  // Brokers answer in an order of their own.
+  const inOrder = names.flatMap((wanted) => topics.filter(({ name }) => name === wanted))
+  return inOrder.map(({ name, partitions }) => ({
     name,
     partitions: [...partitions]
       .sort((left, right) => left.partitionId - right.partitionId)
