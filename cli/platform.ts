@@ -16,6 +16,7 @@ import type { Position } from '../schemas/positions.ts'
 import { startEmbeddedWriter, type EmbeddedWriter, type EmbeddedWriterOptions } from '../writer/embedded.ts'
 import { CommandFailure } from './failure.ts'
 import { settlePartitionCount } from './partition-count.ts'
+import { stopInOrder, stopTogether } from './stop-in-order.ts'
 import { readViewsReach } from './views-position.ts'
 
 export interface PlatformOptions {
@@ -97,20 +98,12 @@ class Parts {
         writers.every((writer) => writer.status().state === 'ready') &&
         projections?.waitFor(headOf(writers), CATCH_UP_MS_MAX),
       () => projections?.stop(),
-      () => stopWriters(writers),
+      () => stopTogether(writers),
       () => store?.close(),
       () => engine?.stop(),
       () => lock?.release(),
     ]
-    // A part that has failed does not keep the others running: the process has to end.
-    const failures: unknown[] = []
-    for (const step of steps)
-      try {
-        await step()
-      } catch (error) {
-        failures.push(error)
-      }
-    if (failures.length > 0) throw failures[0]
+    await stopInOrder(steps)
   }
 }
 
@@ -186,15 +179,8 @@ async function startWriters(partitions: number, options: WritersOptions): Promis
   const failed = results.find((result) => result.status === 'rejected')
   if (failed === undefined) return started
   // Why the one did not start says more than why the others could not be stopped.
-  await stopWriters(started).catch(() => undefined)
+  await stopTogether(started).catch(() => undefined)
   throw failed.reason
-}
-
-/** Stops each, and then throws what one of them threw. */
-async function stopWriters(writers: readonly EmbeddedWriter[]): Promise<void> {
-  const results = await Promise.allSettled(writers.map((writer) => writer.stop()))
-  const failed = results.find((result) => result.status === 'rejected')
-  if (failed !== undefined) throw failed.reason
 }
 
 /** Views of a partition that there is not come from another deployment. */

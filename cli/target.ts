@@ -51,3 +51,16 @@ export function findRunning(flags: TargetFlags): string | undefined {
     )
   return owner.url
 } // prettier-ignore
+
+/**
+ * As `findRunning`, for commands that only ask.
+ * @throws CommandFailure `not_running` if none runs
+ */
+export function requireRunning(flags: TargetFlags): string {
+  const url = findRunning(flags)
+  if (url !== undefined) return url
+  throw new CommandFailure(
+    'not_running',
+    'No platform runs on this data folder. Start one, or name it with --url.',
+  )
+}

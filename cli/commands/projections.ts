@@ -1,9 +1,8 @@
 /** `purser projections`: how far the views of a running platform are. */
-import { CommandFailure } from '../failure.ts'
 import { graphql } from '../graphql-client.ts'
 import { addJson, addSettings, type GivenOptions } from '../options.ts'
 import type { Output } from '../output.ts'
-import { findRunning } from '../target.ts'
+import { requireRunning } from '../target.ts'
 import type { AddCommand } from './command.ts'
 
 const QUERY = `{ projections { name version state lagEvents lagSeconds pumpAgeSeconds failure position } }`
@@ -32,12 +31,7 @@ export const addProjections: AddCommand = (program, run) => {
 }
 
 async function show(options: GivenOptions, output: Output): Promise<void> {
-  const url = findRunning(options)
-  if (url === undefined)
-    throw new CommandFailure(
-      'not_running',
-      'No platform runs on this data folder. Start one, or name it with --url.',
-    )
+  const url = requireRunning(options)
   const { projections } = await graphql<{ projections: readonly Projection[] }>(url, QUERY)
   const ok = projections.every(isMoving)
   output.answer({ ok, url, projections }, projections.map(describe).join('\n'))

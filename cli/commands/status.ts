@@ -3,7 +3,7 @@ import { z } from 'zod'
 import { CommandFailure } from '../failure.ts'
 import { addJson, addSettings, type GivenOptions } from '../options.ts'
 import type { Output } from '../output.ts'
-import { findRunning } from '../target.ts'
+import { requireRunning } from '../target.ts'
 import type { AddCommand } from './command.ts'
 
 const ANSWER_MS_MAX = 10_000
@@ -43,12 +43,7 @@ export const addStatus: AddCommand = (program, run) => {
 }
 
 async function show(options: GivenOptions, output: Output): Promise<void> {
-  const url = findRunning(options)
-  if (url === undefined)
-    throw new CommandFailure(
-      'not_running',
-      'No platform runs on this data folder. Start one, or name it with --url.',
-    )
+  const url = requireRunning(options)
   const status = await ask(url)
   const lines = [
     status.ready ? `ready at ${url}` : `not ready at ${url}`,

@@ -21,6 +21,7 @@ import { watchProjections } from '../../projectors/remote-projections.ts'
 import type { Projections } from '../../projectors/status.ts'
 import { OutageError, type ViewStore } from '../../projectors/view-store.ts'
 import type { ClickHouseConfig } from '../config.ts'
+import { stopInOrder, stopTogether } from '../stop-in-order.ts'
 import type { RoleStatus } from './health.ts'
 import type { RunningRole } from './run.ts'
 
@@ -77,12 +78,13 @@ class Parts {
   }
 
   async #stop(): Promise<void> {
-    await this.gateway?.stop()
-    const stopped = await Promise.allSettled(this.writers.map((writer) => writer.stop()))
-    await this.projections?.stop()
-    await this.store?.close()
-    const failed = stopped.find((result) => result.status === 'rejected')
-    if (failed !== undefined) throw failed.reason
+    const { gateway, writers, projections, store } = this
+    await stopInOrder([
+      () => gateway?.stop(),
+      () => stopTogether(writers),
+      () => projections?.stop(),
+      () => store?.close(),
+    ])
   }
 }
 
