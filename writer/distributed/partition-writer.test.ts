@@ -320,9 +320,9 @@ await withKafka('the writer of a partition on Kafka', (kafka) => {
         store: openFolderStore(place.storeDir),
         log: () => undefined,
       })
-      const starting = writer.start()
+      const refused = expect(writer.start()).rejects.toMatchObject({ code: 'log_closed' })
       await writer.abandon()
-      await expect(starting).rejects.toMatchObject({ code: 'log_closed' })
+      await refused
       expect(await writer.ended).toEqual({ kind: 'stopped' })
     })
   })
