@@ -3,6 +3,7 @@
  * thrown away and another one made, beginning with another broker, until one answers or the bound is reached. So no state
  * of kafkajs outlives a failure.
  */
+import { eitherOf, unlessAborted } from '../abort.ts'
 import { LogError } from '../errors.ts'
 import { connectToLeader, type Broker, type LeaderConnection, type Log } from './client.ts'
 import {
@@ -96,45 +97,6 @@ export function openPartitionLink(options: PartitionLinkOptions): PartitionLink 
       cut(connection)
     },
   }
-}
-
-/**
- * A signal that aborts with the first of two, until it is released. Not `AbortSignal.any`: what that makes of a signal that
- * lives for long is kept as long as the signal (56 bytes a call on Node 20), and readers ask for as long as the process lives.
- */
-function eitherOf(
-  first: AbortSignal,
-  second: AbortSignal | undefined,
-): { readonly signal: AbortSignal; readonly release: () => void } {
-  if (second === undefined) return { signal: first, release: () => undefined }
-  const either = new AbortController()
-  const signals = [first, second]
-  const onAbort = (): void => {
-    either.abort(signals.find(({ aborted }) => aborted)?.reason)
-  }
-  for (const signal of signals) signal.addEventListener('abort', onAbort, { once: true })
-  if (signals.some(({ aborted }) => aborted)) onAbort()
-  return {
-    signal: either.signal,
-    release: () => {
-      for (const signal of signals) signal.removeEventListener('abort', onAbort)
-    },
-  }
-}
-
-/** What the work comes to, or the signal's reason as soon as it aborts. The work's own failure is nobody's then. */
-function unlessAborted<T>(signal: AbortSignal, work: () => Promise<T>): Promise<T> {
-  return new Promise((resolve, reject) => {
-    const onAbort = (): void => {
-      reject(signal.reason as Error)
-    }
-    signal.addEventListener('abort', onAbort, { once: true })
-    work()
-      .then(resolve, reject)
-      .finally(() => {
-        signal.removeEventListener('abort', onAbort)
-      })
-  })
 }
 
 function pause(ms: number, signal: AbortSignal): Promise<void> {
