@@ -1,6 +1,7 @@
 /** The one ViewStore: @clickhouse/client over HTTP, with a ClickHouse server or the embedded engine behind the address. */
-import { ClickHouseLogLevel, createClient, type ClickHouseClient } from '@clickhouse/client'
+import { ClickHouseLogLevel, createClient, parseError, type ClickHouseClient } from '@clickhouse/client'
 import { Readable } from 'node:stream'
+import { text } from 'node:stream/consumers'
 import { OutageError, type QueryOptions, type QueryParameters, type ViewStore } from './view-store.ts'
 
 export interface ViewStoreOptions {
@@ -85,12 +86,10 @@ class ClickHouseStore implements ViewStore {
     return this.#retrying(options.signal, async () => {
       const late = AbortSignal.timeout(seconds * 1_000 + GRACE_MS)
       const signal = options.signal === undefined ? late : AbortSignal.any([late, options.signal])
-      const result = await this.#client.query({
-        query: sql,
+      const answer = await this.#ask({
+        query: `${sql}\nFORMAT JSONEachRow`,
         query_params: { ...parameters },
-        format: 'JSONEachRow',
         clickhouse_settings: {
-          ...this.#settings,
           max_execution_time: seconds,
           ...(options.rowsMax === undefined
             ? {}
@@ -98,18 +97,12 @@ class ClickHouseStore implements ViewStore {
         },
         abort_signal: signal,
       })
-      return (await result.json()) as unknown as Row[]
+      return rowsIn<Row>(answer)
     })
   }
 
   async command(sql: string, parameters: QueryParameters = {}): Promise<void> {
-    await this.#retrying(undefined, async () => {
-      await this.#client.command({
-        query: sql,
-        query_params: { ...parameters },
-        clickhouse_settings: this.#settings,
-      })
-    })
+    await this.#retrying(undefined, () => this.#ask({ query: sql, query_params: { ...parameters } }))
   }
 
   async insertPayload(
@@ -117,15 +110,13 @@ class ClickHouseStore implements ViewStore {
     payloads: readonly Uint8Array[],
     settings: Readonly<Record<string, string | number>> = {},
   ): Promise<void> {
-    await this.#retrying(undefined, async () => {
-      const { stream } = await this.#client.exec({
+    await this.#retrying(undefined, () =>
+      this.#ask({
         query: sql,
         values: Readable.from(payloads, { objectMode: false, highWaterMark: 1 << 20 }),
-        clickhouse_settings: { ...this.#settings, ...settings },
-      })
-      // An answer that is not read keeps its socket.
-      for await (const _ of stream);
-    })
+        clickhouse_settings: settings,
+      }),
+    )
   }
 
   async ping(): Promise<boolean> {
@@ -134,6 +125,26 @@ class ClickHouseStore implements ViewStore {
 
   async close(): Promise<void> {
     await this.#client.close()
+  }
+
+  /**
+   * Sends one statement and reads the whole answer. The client itself would hide the status, and with it who has answered.
+   * @throws the server's error, with its type; StrangersAnswerError; what the connection says
+   */
+  async #ask(statement: Statement): Promise<string> {
+    const { clickhouse_settings: settings, ...rest } = statement
+    const {
+      stream,
+      http_status_code: status,
+      response_headers: headers,
+    } = await this.#client.exec({
+      ...rest,
+      clickhouse_settings: { ...this.#settings, ...settings },
+      ignore_error_response: true,
+    })
+    const answer = await text(stream)
+    if (isSuccess(status) && headers[EXCEPTION_HEADER] === undefined) return answer
+    throw isOfClickHouse(answer) ? parseError(answer) : new StrangersAnswerError(status, answer)
   }
 
   async #retrying<T>(signal: AbortSignal | undefined, attempt: () => Promise<T>): Promise<T> {
@@ -152,6 +163,36 @@ class ClickHouseStore implements ViewStore {
       }
     }
   }
+}
+
+type Statement = Parameters<ClickHouseClient['exec']>[0]
+
+/** Says that a statement failed, where its answer had begun as one that did not. */
+const EXCEPTION_HEADER = 'x-clickhouse-exception-code'
+
+function isSuccess(status: number | undefined): boolean {
+  return status !== undefined && status >= 200 && status < 300
+}
+
+function isOfClickHouse(answer: string): boolean {
+  return answer.includes('DB::Exception')
+}
+
+/** Somebody before ClickHouse turned the request down: a proxy, a load balancer. It says nothing against the statement. */
+class StrangersAnswerError extends Error {
+  override readonly name = 'StrangersAnswerError'
+  constructor(status: number | undefined, answer: string) {
+    const said = answer
+      .replace(/<[^>]*>/g, ' ')
+      .replace(/\s+/g, ' ')
+      .trim()
+    super(`HTTP ${status ?? 'without a status'}, not from ClickHouse itself${said === '' ? '' : `: ${said}`}`)
+  }
+}
+
+function rowsIn<Row extends object>(answer: string): Row[] {
+  const lines = answer.split('\n').filter((line) => line !== '')
+  return lines.map((line) => JSON.parse(line) as Row)
 }
 
 /** Errors that ClickHouse itself gives and that say nothing against the statement: sent again, it may succeed. */
@@ -179,9 +220,10 @@ export const PASSING: ReadonlySet<string> = new Set([
 /** Errors by which a bound of ours or the server's ended the query; at once again it would end the same way. */
 const TOO_LONG = new Set(['MEMORY_LIMIT_EXCEEDED', 'TIMEOUT_EXCEEDED'])
 
-/** Judged by code and type, never by class: several copies of the error classes exist. */
+/** What the client throws is judged by code and type, never by class: several copies of its error classes exist. */
 function judge(error: unknown): 'passing' | 'too long' | 'broken' {
   if (!(error instanceof Error)) return 'broken'
+  if (error instanceof StrangersAnswerError) return 'passing'
   const { code, type } = error as { code?: unknown; type?: unknown }
   if (typeof type === 'string')
     return PASSING.has(type) ? 'passing' : TOO_LONG.has(type) ? 'too long' : 'broken'

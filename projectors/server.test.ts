@@ -3,7 +3,7 @@
  * the embedded engine's own parser; docs/clickhouse-server.md says what only a server can show.
  */
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
-import { createServer } from 'node:http'
+import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { balances } from './balances/projection.ts'
 import { createViewStore, PASSING, viewSettings } from './clickhouse-store.ts'
@@ -11,6 +11,7 @@ import { createViewUsers, userStatements } from './clickhouse-users.ts'
 import { engineUnderTest, type EngineUnderTest } from './engine/testing.ts'
 import { createStatements, dropStatements } from './feed.ts'
 import { PROJECTIONS } from './registry.ts'
+import type { ViewStore } from './view-store.ts'
 
 const CLUSTER = { database: 'purser', cluster: 'bank' }
 const USERS = {
@@ -96,9 +97,7 @@ describe('the users', () => {
         else response.end(() => said.push(body))
       })
     })
-    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-    onTestFinished(() => void server.close())
-    const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+    const url = await listening(server)
     const lines: string[] = []
     const admin = { url, username: 'default', password: '' }
     await createViewUsers({ ...USERS, admin, patienceMs: 10_000, log: (line) => lines.push(line) })
@@ -142,9 +141,7 @@ describe('the settings', () => {
         response.end()
       })
     })
-    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-    onTestFinished(() => void server.close())
-    const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+    const url = await listening(server)
     const store = createViewStore({ url, username: 'u', password: 'p', ...CLUSTER })
     await store.query('SELECT 1')
     await store.command('INSERT INTO t SELECT 1')
@@ -157,6 +154,60 @@ describe('the settings', () => {
     }
   }) // prettier-ignore
 })
+
+describe('an answer', () => {
+  const BODY = { stranger: '<html><body>upstream is gone</body></html>', clickhouse: "Code: 60. DB::Exception: no such table. (UNKNOWN_TABLE)" } // prettier-ignore
+  const kinds = [
+    ['query', (store: ViewStore) => store.query('SELECT 1')],
+    ['command', (store: ViewStore) => store.command('SELECT 1')],
+    ['insert', (store: ViewStore) => store.insertPayload('INSERT INTO t FORMAT RowBinary', [new Uint8Array(8)])],
+  ] as const // prettier-ignore
+
+  /** Answers so many requests with this, and those behind them with nothing wrong. */
+  async function answering(status: number, body: string, times: number): Promise<{ store: ViewStore; asked: () => number }> {
+    let asked = 0
+    const server = createServer((request, response) => {
+      request.resume().on('end', () => {
+        if (asked++ < times) response.writeHead(status).end(body)
+        else response.end()
+      })
+    })
+    const store = createViewStore({ url: await listening(server), username: 'u', password: 'p', retryMsMax: times === Infinity ? 50 : 20_000 })
+    onTestFinished(() => store.close())
+    return { store, asked: () => asked }
+  } // prettier-ignore
+
+  it.each(kinds)('to a %s that is not ClickHouse’s own is waited out', async (_, ask) => {
+    for (const status of [404, 429, 502, 503, 504]) {
+      const { store, asked } = await answering(status, status === 504 ? '' : BODY.stranger, 2)
+      await ask(store)
+      expect(asked()).toBe(3)
+    }
+  })
+
+  it.each(kinds)(
+    'to a %s that is not ClickHouse’s own is an outage in the end, named by its status',
+    async (_, ask) => {
+      const { store } = await answering(502, BODY.stranger, Infinity)
+      await expect(ask(store)).rejects.toMatchObject({
+        code: 'VIEWS_UNAVAILABLE',
+        message: 'The view store does not answer: HTTP 502, not from ClickHouse itself: upstream is gone',
+      })
+    },
+  )
+
+  it.each(kinds)('to a %s that is ClickHouse’s own says what is wrong with it, at once', async (_, ask) => {
+    const { store, asked } = await answering(404, BODY.clickhouse, Infinity)
+    await expect(ask(store)).rejects.toMatchObject({ type: 'UNKNOWN_TABLE' })
+    expect(asked()).toBe(1)
+  })
+})
+
+async function listening(server: Server): Promise<string> {
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  onTestFinished(() => void server.close())
+  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+}
 
 function text(statements: readonly string[]): string {
   return `${statements.join(';\n\n')};\n`

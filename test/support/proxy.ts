@@ -1,7 +1,8 @@
 /**
  * A TCP proxy that does to connections what networks do: it delays, cuts, cuts in the middle of what is sent, and falls
- * silent for a while with the connection still open. It never repeats and never changes a byte, as TCP never does. Seeded:
- * each connection's fate is drawn when it is made. Bounded: every silence ends, by a cut.
+ * silent for a while with the connection still open; and what a load balancer does whose server is gone: it answers itself.
+ * It never repeats and never changes a byte, as TCP never does. Seeded: each connection's fate is drawn when it is made.
+ * Bounded: every silence ends, by a cut.
  */
 import { connect, createServer, type AddressInfo, type Socket } from 'node:net'
 import { chanceOf } from './mutations.ts'
@@ -21,6 +22,8 @@ export type ConnectionFate =
   | 'silent'
   /** The answer is kept back, and in the end the connection is reset. */
   | 'answer lost'
+  /** Answered with 503 in the server's place, which hears nothing of it. */
+  | 'turned down'
 
 export interface TcpProxy {
   /** Where it listens: what the target's URL is, with another port. */
@@ -53,7 +56,10 @@ const FAULTS = [
   'cut while answered',
   'silent',
   'answer lost',
+  'turned down',
 ] as const
+const UNAVAILABLE = '<html><body><h1>503 Service Unavailable</h1></body></html>'
+const TURNED_DOWN = `HTTP/1.1 503 Service Unavailable\r\ncontent-length: ${UNAVAILABLE.length}\r\nconnection: close\r\n\r\n${UNAVAILABLE}`
 
 /** Starts a proxy before a server on loopback. */
 export async function startProxy(options: ProxyOptions): Promise<TcpProxy> {
@@ -151,7 +157,10 @@ class Link {
     this.#sent += piece.length
     if (this.#isSilent) return
     const isReached = left < piece.length
-    if (fate === 'cut while sent' && isReached) {
+    if (fate === 'turned down') {
+      this.#isSilent = true
+      this.#client.end(TURNED_DOWN)
+    } else if (fate === 'cut while sent' && isReached) {
       // What is before the cut arrives, and the server is left with half a request.
       this.#server.write(piece.subarray(0, Math.max(0, left)), () => this.cut())
     } else if (fate === 'silent' && isReached) {
