@@ -9,7 +9,7 @@ import { BulkError, type BulkErrorCode } from '../../client/errors.ts'
 import { joinGroup } from '../../eventlog/kafka/membership.ts'
 import { topicNames } from '../../eventlog/kafka/settings.ts'
 import { startDeployment, type Deployment } from '../support/deployment.ts'
-import { expectExact } from '../support/deployment-check.ts'
+import { expectExact, type ChainSeen } from '../support/deployment-check.ts'
 import { faultUnderLoad, FAULT_ROUNDS, ROUND_MS_MAX } from '../support/deployment-fault.ts'
 import { DeploymentLoad, type Pair } from '../support/deployment-load.ts'
 import { withKafkaCluster } from '../support/kafka.ts'
@@ -26,6 +26,19 @@ const FLAKY_MS = 6_000
 const FULL_BATCH = 8_192
 const FULL_BATCHES = 18
 
+/** What writers that took over from each other left in the topic. */
+interface Taken {
+  /** Frames that are void. */
+  readonly voids: number
+  /** Of each partition. */
+  readonly epochs: readonly bigint[]
+}
+
+const taken = (chains: readonly ChainSeen[]): Taken => ({
+  voids: chains.reduce((sum, { voids }) => sum + voids, 0),
+  epochs: chains.map(({ epoch }) => epoch),
+})
+
 await withKafkaCluster('writers under faults', { proxied: true }, (cluster, kafka) => {
   describe('writers under faults', () => {
     const proxy: SwitchedProxy = cluster.brokers[0]!.proxy!
@@ -33,8 +46,8 @@ await withKafkaCluster('writers under faults', { proxied: true }, (cluster, kafk
     let load: DeploymentLoad
     let proxied: RoleProcess
     let direct: RoleProcess
-    /** Frames in the topic that are void, as of the last check. */
-    let voidsSeen = 0
+    /** As of the last check. */
+    let seen: Taken
 
     beforeAll(async () => {
       const settings = await kafka.deployment(PARTITIONS)
@@ -46,6 +59,7 @@ await withKafkaCluster('writers under faults', { proxied: true }, (cluster, kafk
       ;[proxied, direct] = deployment.writers as [RoleProcess, RoleProcess]
       load = new DeploymentLoad(PARTITIONS, () => deployment.urls())
       await load.openAccounts()
+      seen = taken(await expectExact(deployment, load))
     }, START_MS_MAX)
 
     afterAll(async () => {
@@ -63,17 +77,17 @@ await withKafkaCluster('writers under faults', { proxied: true }, (cluster, kafk
     const round = (
       title: string,
       fault: () => Promise<void>,
-      voids: (before: number, after: number) => void = () => undefined,
+      compare: (before: Taken, after: Taken) => void = () => undefined,
     ): void =>
       void test(
         title,
         async () => {
           for (let round = 0; round < FAULT_ROUNDS; round++) {
             await untilShared()
-            const before = voidsSeen
+            const before = seen
             const { chains } = await faultUnderLoad(title, deployment, load, fault)
-            voidsSeen = chains.reduce((sum, { voids }) => sum + voids, 0)
-            voids(before, voidsSeen)
+            seen = taken(chains)
+            compare(before, seen)
           }
         },
         FAULT_ROUNDS * ROUND_MS_MAX,
@@ -105,7 +119,7 @@ await withKafkaCluster('writers under faults', { proxied: true }, (cluster, kafk
         proxy.flow()
         await untilShared()
       },
-      (before, after) => expect(after).toBeGreaterThan(before),
+      (before, after) => expect(after.voids).toBeGreaterThan(before.voids),
     )
 
     round('connections that are slow, and cut again and again', async () => {
@@ -126,22 +140,34 @@ await withKafkaCluster('writers under faults', { proxied: true }, (cluster, kafk
       await untilShared()
     })
 
-    round('members that join and leave every second', async () => {
-      const overMs = performance.now() + STORM_MS
-      const { kafka: settings } = deployment
-      while (performance.now() < overMs) {
-        const member = await joinGroup(settings, {
-          groupId: `${settings.topicPrefix}.writers`,
-          topic: topicNames(settings).commands,
-          onAssigned: () => undefined,
-          onFailure: () => undefined,
-          log: () => undefined,
-        })
-        await sleep(1_000)
-        await member.leave()
-      }
-      await untilShared()
-    })
+    round(
+      'members that join and leave every second, of each group: no writer is replaced, and the views go on',
+      async () => {
+        const { topicPrefix } = deployment.kafka
+        const { commands, events } = topicNames(deployment.kafka)
+        const groups = (await deployment.groups()).map((groupId) => ({
+          groupId,
+          topic: groupId === `${topicPrefix}.writers` ? commands : events,
+        }))
+        expect(groups).toHaveLength(2)
+        const overMs = performance.now() + STORM_MS
+        const stormOf = async (group: { groupId: string; topic: string }): Promise<void> => {
+          while (performance.now() < overMs) {
+            const member = await joinGroup(deployment.kafka, {
+              ...group,
+              onAssigned: () => undefined,
+              onFailure: () => undefined,
+              log: () => undefined,
+            })
+            await sleep(1_000)
+            await member.leave()
+          }
+        }
+        await Promise.all(groups.map(stormOf))
+        await untilShared()
+      },
+      (before, after) => expect(after.epochs).toEqual(before.epochs),
+    )
 
     test(
       'with no writer the queue fills up and more is refused as busy; with writers again what it took is decided, once',

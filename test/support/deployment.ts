@@ -6,6 +6,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import os from 'node:os'
 import path from 'node:path'
 import { nodeDisk } from '../../eventlog/file/disk.ts'
+import { createKafka } from '../../eventlog/kafka/client.ts'
 import type { KafkaSettings } from '../../eventlog/kafka/settings.ts'
 import { heldByAll, readAnyCheckpoints } from '../../projectors/checkpoints.ts'
 import { createViewStore } from '../../projectors/clickhouse-store.ts'
@@ -111,6 +112,18 @@ export class Deployment {
       const served = held.filter(({ state }) => state === 'serving').map(({ partition }) => partition)
       return new Set(served).size === this.partitions
     })
+  }
+
+  /** The consumer groups of its roles. */
+  async groups(): Promise<readonly string[]> {
+    const admin = createKafka(this.kafka, () => undefined).admin()
+    await admin.connect()
+    try {
+      const { groups } = await admin.listGroups()
+      return groups.map(({ groupId }) => groupId).filter((id) => id.startsWith(`${this.kafka.topicPrefix}.`))
+    } finally {
+      await admin.disconnect()
+    }
   }
 
   /** Waits until the views hold so much. */
