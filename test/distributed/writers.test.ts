@@ -153,12 +153,16 @@ await withKafkaCluster('writers under faults', { proxied: true }, (cluster, kafk
         const overMs = performance.now() + STORM_MS
         const stormOf = async (group: { groupId: string; topic: string }): Promise<void> => {
           while (performance.now() < overMs) {
-            const member = await joinGroup(deployment.kafka, {
-              ...group,
-              onAssigned: () => undefined,
-              onFailure: () => undefined,
-              log: () => undefined,
-            })
+            // By its name it comes before all others, wherever names decide.
+            const member = await joinGroup(
+              { ...deployment.kafka, clientId: '0-storm' },
+              {
+                ...group,
+                onAssigned: () => undefined,
+                onFailure: () => undefined,
+                log: () => undefined,
+              },
+            )
             await sleep(1_000)
             await member.leave()
           }
