@@ -3,10 +3,17 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
 import { createInterface } from 'node:readline'
-import { afterEach, describe, expect, it } from 'vitest'
+import { afterEach, describe, expect, it, vi } from 'vitest'
 import { runtimeEntry } from '../../eventlog/runtime-entry.ts'
 import type { KafkaSettings } from '../../eventlog/kafka/settings.ts'
 import { formatId } from '../../schemas/ids.ts'
+import {
+  BUCKET,
+  BUCKET_CREDENTIALS,
+  startBucket,
+  startSilentStore,
+  type TestStore,
+} from '../../test/support/bucket.ts'
 import { withKafka } from '../../test/support/kafka.ts'
 import { openCommandSource, readLog, until, type CommandSource } from '../../writer/distributed/testing.ts'
 import { openAccount, transfer } from '../../writer/testing.ts'
@@ -19,10 +26,13 @@ const folders: string[] = []
 const roles: WriterRole[] = []
 const children: ChildProcess[] = []
 const sources: CommandSource[] = []
+const stores: TestStore[] = []
 afterEach(async () => {
   for (const child of children.splice(0)) child.kill('SIGKILL')
   for (const role of roles.splice(0)) await role.stop()
   for (const source of sources.splice(0)) await source.close()
+  for (const store of stores.splice(0)) await store.close()
+  vi.unstubAllEnvs()
   for (const folder of folders.splice(0)) rmSync(folder, { recursive: true, force: true })
 })
 
@@ -32,21 +42,30 @@ function newFolder(): string {
   return folder
 }
 
-function optionsFor(kafka: KafkaSettings, folder: string): Omit<WriterRoleOptions, 'log'> {
+/** @param place a folder, or where else snapshots go */
+function optionsFor(
+  kafka: KafkaSettings,
+  place: string | WriterRoleOptions['snapshots'],
+): Omit<WriterRoleOptions, 'log'> {
   return {
     kafka,
-    snapshots: { kind: 'folder', folder },
+    snapshots: typeof place === 'string' ? { kind: 'folder', folder: place } : place,
     scratchDir: newFolder(),
     sessionTimeoutMs: SESSION_MS,
   }
 }
 
+function bucketAt({ port }: TestStore): WriterRoleOptions['snapshots'] {
+  const endpoint = `http://127.0.0.1:${port}`
+  return { kind: 's3', bucket: BUCKET, prefix: '', endpoint, region: 'eu-central-1', pathStyle: true }
+}
+
 async function startHere(
   kafka: KafkaSettings,
-  folder: string,
+  place: string | WriterRoleOptions['snapshots'],
 ): Promise<{ role: WriterRole; lines: string[] }> {
   const lines: string[] = []
-  const role = await startWriterRole({ ...optionsFor(kafka, folder), log: (line) => lines.push(line) })
+  const role = await startWriterRole({ ...optionsFor(kafka, place), log: (line) => lines.push(line) })
   roles.push(role)
   return { role, lines }
 }
@@ -163,6 +182,40 @@ await withKafka('the writer role', (kafka) => {
       )
     })
 
+    it('snapshots go to a bucket, and the next writer, on another machine, begins with one of them', async () => {
+      const bucket = await startBucket()
+      stores.push(bucket)
+      vi.stubEnv('AWS_ACCESS_KEY_ID', BUCKET_CREDENTIALS.accessKeyId)
+      vi.stubEnv('AWS_SECRET_ACCESS_KEY', BUCKET_CREDENTIALS.secretAccessKey)
+      const { settings, source } = await newPlace(1)
+      const first = await startHere(settings, bucketAt(bucket))
+      const last = await source.send([openAccount('cash', -1n), openAccount('a'), transfer('cash', 'a', 1n)])
+      await until('all is consumed', () => next(first.role) > last)
+      await first.role.stop()
+      const second = await startHere(settings, bucketAt(bucket))
+      await until('it is served again', () => served(second.role) === 1)
+      expect(second.role.seat(0)!.serving()!.recovery).toMatchObject({
+        snapshot: { sequence: 3n },
+        replayed: { events: 0n },
+      })
+      expect([...first.lines, ...second.lines].filter((line) => line.includes('store'))).toEqual([])
+    })
+
+    it('a store that takes connections and never answers keeps no writer that is told to stop', async () => {
+      const silent = await startSilentStore()
+      stores.push(silent)
+      vi.stubEnv('AWS_ACCESS_KEY_ID', 'any')
+      vi.stubEnv('AWS_SECRET_ACCESS_KEY', 'any')
+      const { settings } = await newPlace(2)
+      const { role } = await startHere(settings, bucketAt(silent))
+      expect(role.status()).toMatchObject({
+        ready: false,
+        partitions: [{ state: 'starting' }, { state: 'starting' }],
+      })
+      await role.stop()
+      expect(role.seat(0)!.status().state).toBe('stopped')
+    })
+
     it('a writer that is killed under load is replaced: every command has one outcome, nothing acknowledged is lost', async () => {
       const { settings, folder, source } = await newPlace(1)
       const other = startElsewhere(settings, folder)
@@ -210,6 +263,11 @@ await withKafka('the writer role', (kafka) => {
     })
   })
 })
+
+/** Offset of the next command of partition 0; 0 while it is not served. */
+function next(role: WriterRole): bigint {
+  return role.seat(0)?.serving()?.status().next.offset ?? 0n
+}
 
 function served(role: WriterRole): number {
   const { partitions } = role.status() as unknown as { partitions: readonly { state: string }[] }

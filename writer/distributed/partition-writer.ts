@@ -125,6 +125,8 @@ export class PartitionWriter {
   private commands: TopicReader | undefined
   private recovered: PartitionRecovery | undefined
   private end: PartitionEnd | undefined
+  /** Aborts with the end: what the start waits for. */
+  private readonly over = new AbortController()
   private stopping: Promise<void> | undefined
 
   /** Use `startPartitionWriter`. */
@@ -226,6 +228,7 @@ export class PartitionWriter {
       scratchDir,
       partition,
       notice: log,
+      signal: this.over.signal,
       startCore: () => {
         const worker = new CoreWorker(
           {
@@ -348,6 +351,7 @@ export class PartitionWriter {
   private finish(end: PartitionEnd): void {
     if (this.end !== undefined) return
     this.end = end
+    this.over.abort()
     this.close()
     this.onEnded(end)
   }

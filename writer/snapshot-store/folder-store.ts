@@ -1,6 +1,7 @@
 /** Snapshots in a folder that all writers see: a shared volume, a mounted file system, or for trying things out. */
 import { mkdir, open, readdir, rm, stat } from 'node:fs/promises'
 import path from 'node:path'
+import { unlessAborted } from '../../eventlog/abort.ts'
 import { hasCode } from '../../eventlog/system-error.ts'
 import { ASIDE_SUFFIX } from '../snapshot-file.ts'
 import { readPiece, writeAside, writePiece } from './local-file.ts'
@@ -57,39 +58,50 @@ export function openFolderStore(folder: string): SnapshotStore {
     }
   }
 
+  async function publish(partition: number, sequence: bigint, file: string, kept: number): Promise<void> {
+    const from = await open(file, 'r')
+    try {
+      const { size } = await from.stat()
+      await inStore(async () => {
+        await mkdir(path.join(folder, String(partition)), { recursive: true })
+        await writeAside(pathOf(partition, sequence), (aside) => copy(from, aside, size))
+      })
+    } finally {
+      await from.close()
+    }
+    await inStore(async () => {
+      const old = superfluous(await list(partition), sequence, kept)
+      for (const { sequence: one } of old) await rm(pathOf(partition, one), { force: true })
+      await removeAbandoned(partition)
+    })
+  }
+
+  async function fetch(partition: number, sequence: bigint, file: string): Promise<'fetched' | 'absent'> {
+    const from = await openIfThere(pathOf(partition, sequence), place)
+    if (from === undefined) return 'absent'
+    try {
+      const { size } = await from.stat()
+      await writeAside(file, (aside) => copy(from, aside, size))
+      return 'fetched'
+    } finally {
+      await from.close()
+    }
+  }
+
   return {
     place,
-    list: (partition) => inStore(() => list(partition)),
-    async publish(partition, sequence, file, kept) {
-      const from = await open(file, 'r')
-      try {
-        const { size } = await from.stat()
-        await inStore(async () => {
-          await mkdir(path.join(folder, String(partition)), { recursive: true })
-          await writeAside(pathOf(partition, sequence), (aside) => copy(from, aside, size))
-        })
-      } finally {
-        await from.close()
-      }
-      await inStore(async () => {
-        const old = superfluous(await list(partition), sequence, kept)
-        for (const { sequence: one } of old) await rm(pathOf(partition, one), { force: true })
-        await removeAbandoned(partition)
-      })
-    },
-    async fetch(partition, sequence, file) {
-      const from = await openIfThere(pathOf(partition, sequence), place)
-      if (from === undefined) return 'absent'
-      try {
-        const { size } = await from.stat()
-        await writeAside(file, (aside) => copy(from, aside, size))
-        return 'fetched'
-      } finally {
-        await from.close()
-      }
-    },
+    list: (partition, signal) => unlessEnded(signal, () => inStore(() => list(partition))),
+    publish: (partition, sequence, file, kept, signal) =>
+      unlessEnded(signal, () => publish(partition, sequence, file, kept)),
+    fetch: (partition, sequence, file, signal) => unlessEnded(signal, () => fetch(partition, sequence, file)),
     close: () => undefined,
   }
+}
+
+/** A file system cannot be told to end what it does: it is left alone with it, and what it makes is whole or not there. */
+async function unlessEnded<T>(signal: AbortSignal | undefined, work: () => Promise<T>): Promise<T> {
+  signal?.throwIfAborted()
+  return signal === undefined ? work() : unlessAborted(signal, work)
 }
 
 async function copy(from: OpenFile, to: OpenFile, bytes: number): Promise<void> {

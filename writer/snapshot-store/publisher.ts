@@ -27,7 +27,7 @@ export class SnapshotPublisher {
   private waiting: bigint | undefined
   private working: Promise<void> | undefined
   private retry: NodeJS.Timeout | undefined
-  private isOver = false
+  private readonly over = new AbortController()
 
   constructor(options: SnapshotPublisherOptions) {
     this.options = options
@@ -51,14 +51,14 @@ export class SnapshotPublisher {
     this.end()
   }
 
-  /** Publishes nothing more. What is under way is not waited for: in the store it is whole or not there. */
+  /** Publishes nothing more. What is under way is ended: in the store it is whole or not there. */
   end(): void {
-    this.isOver = true
+    this.over.abort()
     clearTimeout(this.retry)
   }
 
   private work(): void {
-    if (this.working !== undefined || this.waiting === undefined || this.isOver) return
+    if (this.working !== undefined || this.waiting === undefined || this.over.signal.aborted) return
     clearTimeout(this.retry)
     this.working = this.publishWaiting().finally(() => {
       this.working = undefined
@@ -67,13 +67,16 @@ export class SnapshotPublisher {
 
   private async publishWaiting(): Promise<void> {
     const { store, scratchDir, partition, kept, notice, retryMs = RETRY_MS_DEFAULT } = this.options
-    while (this.waiting !== undefined && !this.isOver) {
+    const { signal } = this.over
+    while (this.waiting !== undefined && !signal.aborted) {
       const sequence = this.waiting
       this.waiting = undefined
       try {
-        await store.publish(partition, sequence, snapshotFile(scratchDir, partition, sequence), kept)
+        const file = snapshotFile(scratchDir, partition, sequence)
+        await store.publish(partition, sequence, file, kept, signal)
         this.published = sequence
       } catch (error) {
+        if (signal.aborted) return
         // A newer one has taken its place meanwhile.
         if (hasCode(error, 'ENOENT')) continue
         this.waiting ??= sequence

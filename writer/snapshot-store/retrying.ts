@@ -10,17 +10,20 @@ export interface RetryOptions {
   readonly forMs: number
   /** False: trying again is of no use. */
   readonly isOutage: (error: unknown) => boolean
+  /** No further try begins once it has aborted. */
+  readonly signal: AbortSignal
 }
 
-/** @throws what the last try threw */
+/** @throws what the last try threw, or that the pause behind it was ended */
 export async function retrying<T>(attempt: () => Promise<T>, options: RetryOptions): Promise<T> {
-  const giveUpMs = performance.now() + options.forMs
+  const { forMs, isOutage, signal } = options
+  const giveUpMs = performance.now() + forMs
   for (let pauseMs = PAUSE_MS_MIN; ; pauseMs = Math.min(pauseMs * 2, PAUSE_MS_MAX)) {
     try {
       return await attempt()
     } catch (error) {
-      if (!options.isOutage(error) || performance.now() + pauseMs > giveUpMs) throw error
-      await sleep(pauseMs)
+      if (!isOutage(error) || performance.now() + pauseMs > giveUpMs) throw error
+      await sleep(pauseMs, undefined, { signal })
     }
   }
 }

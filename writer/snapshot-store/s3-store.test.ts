@@ -1,40 +1,27 @@
 import { mkdtemp, readFile, readdir, rm, writeFile } from 'node:fs/promises'
 import http from 'node:http'
-import { createRequire } from 'node:module'
 import type { AddressInfo } from 'node:net'
 import os from 'node:os'
 import path from 'node:path'
 import { PutObjectCommand, S3Client } from '@aws-sdk/client-s3'
-import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest'
+import { BUCKET, BUCKET_CREDENTIALS, startBucket, type TestStore } from '../../test/support/bucket.ts'
 import { describeSnapshotStore } from './contract.ts'
 import { openS3Store, type S3StoreOptions } from './s3-store.ts'
 import { SnapshotStoreError, type SnapshotStore } from './snapshot-store.ts'
 
-/** The part of s3rver that is used here: it has no types of its own. */
-type S3rver = new (options: object) => { run(): Promise<AddressInfo>; close(): Promise<void> }
-
 const MiB = 1024 * 1024
-const BUCKET = 'snapshots'
-const credentials = { accessKeyId: 'S3RVER', secretAccessKey: 'S3RVER' }
+const credentials = BUCKET_CREDENTIALS
 let folder: string
-let server: InstanceType<S3rver>
-let serverPort: number
+let bucket: TestStore
 let stores = 0
 
 beforeAll(async () => {
   folder = await mkdtemp(path.join(os.tmpdir(), 'purser-s3-'))
-  const Server = createRequire(import.meta.url)('s3rver') as S3rver
-  server = new Server({
-    address: '127.0.0.1',
-    port: 0,
-    silent: true,
-    directory: path.join(folder, 'store'),
-    configureBuckets: [{ name: BUCKET }],
-  })
-  serverPort = (await server.run()).port
+  bucket = await startBucket()
 })
 afterAll(async () => {
-  await server.close()
+  await bucket.close()
   await rm(folder, { recursive: true })
 })
 
@@ -45,7 +32,7 @@ function optionsFor(port: number): S3StoreOptions {
 
 describeSnapshotStore('a bucket', async () => {
   stores++
-  const options = optionsFor(serverPort)
+  const options = optionsFor(bucket.port)
   const { region, endpoint } = options
   return {
     store: openS3Store(options),
@@ -59,7 +46,7 @@ describeSnapshotStore('a bucket', async () => {
   }
 })
 
-type Outcome = 'done' | 'pass' | 'cut'
+type Outcome = 'done' | 'pass' | 'cut' | 'hang'
 /** What stands between the store and the server: it may answer in the server's place, or break the connection. */
 type Fault = (request: http.IncomingMessage, response: http.ServerResponse) => Promise<Outcome> | Outcome
 
@@ -75,12 +62,12 @@ describe('a bucket behind a bad network', () => {
       const outcome = await fault(request, response)
       if (outcome === 'done') return
       const { method, headers, url } = request
-      const forward = http.request({ host: '127.0.0.1', port: serverPort, method, headers, path: url })
+      const forward = http.request({ host: '127.0.0.1', port: bucket.port, method, headers, path: url })
       forward.on('response', (answer) => {
         response.writeHead(answer.statusCode!, answer.headers)
         if (outcome === 'pass') answer.pipe(response)
-        // Half of the body, then nothing.
-        else answer.once('data', (piece: Buffer) => response.write(piece.subarray(0, 10), () => response.destroy())) // prettier-ignore
+        // The first bytes of the body, then the end of the connection, or nothing.
+        else answer.once('data', (piece: Buffer) => response.write(piece.subarray(0, 10), () => outcome === 'cut' && response.destroy())) // prettier-ignore
       })
       request.pipe(forward)
     }
@@ -138,6 +125,39 @@ describe('a bucket behind a bad network', () => {
     expect(requests).toBeGreaterThan(1)
   })
 
+  test('a store that takes a request and never answers it is an outage too, also in the middle of an answer', async () => {
+    await writeFile(path.join(folder, 'out'), 'a snapshot of some length')
+    await openStore(0).publish(4, 9n, path.join(folder, 'out'), 1)
+    const silent = { ...optionsFor((proxy.address() as AddressInfo).port), requestMsMax: 300, retryForMs: 0 }
+    const store = openS3Store(silent)
+    opened.push(store)
+    const failure = {
+      code: 'snapshot_store_unreachable',
+      message: expect.stringContaining('within 0.3 s') as string,
+    }
+    fault = ({ headers }) => (headers.range === undefined ? 'pass' : 'hang')
+    await expect(store.fetch(4, 9n, path.join(folder, 'in'))).rejects.toMatchObject(failure)
+    fault = () => 'done'
+    await expect(store.list(4)).rejects.toMatchObject(failure)
+    await expect(store.publish(4, 10n, path.join(folder, 'out'), 1)).rejects.toMatchObject(failure)
+  })
+
+  test('nobody who gave up waits for a store that never answers, nor for one that was closed', async () => {
+    fault = () => 'done'
+    const store = openStore(60_000)
+    const giving = new AbortController()
+    const gone = new Error('gone')
+    const waiting = expect(store.list(1, giving.signal)).rejects.toBe(gone)
+    const closed = expect(store.list(1)).rejects.toThrow('closed from this side')
+    await vi.waitFor(() => {
+      expect(requests).toBe(2)
+    })
+    giving.abort(gone)
+    await waiting
+    store.close()
+    await closed
+  })
+
   test('what is missing in the configuration is said at once', async () => {
     const { region: _region, ...options } = optionsFor(1)
     const store = openS3Store(options)
@@ -168,7 +188,7 @@ describe('a bucket behind a bad network', () => {
     const store = openStore(1_000)
     const write = async (fill: string): Promise<void> => {
       await writeFile(path.join(folder, 'out'), Buffer.alloc(12 * MiB, fill))
-      await openS3Store({ ...optionsFor(serverPort) }).publish(4, 9n, path.join(folder, 'out'), 1)
+      await openS3Store({ ...optionsFor(bucket.port) }).publish(4, 9n, path.join(folder, 'out'), 1)
     }
     await write('a')
     let ranges = 0

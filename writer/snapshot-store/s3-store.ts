@@ -3,20 +3,9 @@
  * so that one that is larger than memory passes through, and a broken connection costs one piece. An upload that a killed
  * writer left unfinished is invisible; a lifecycle rule of the bucket should abort such uploads after a day.
  */
-import {
-  AbortMultipartUploadCommand,
-  CompleteMultipartUploadCommand,
-  CreateMultipartUploadCommand,
-  DeleteObjectCommand,
-  GetObjectCommand,
-  HeadObjectCommand,
-  ListObjectsV2Command,
-  PutObjectCommand,
-  S3Client,
-  UploadPartCommand,
-  type CompletedPart,
-} from '@aws-sdk/client-s3'
+import { S3, type CompletedPart } from '@aws-sdk/client-s3'
 import { open, type FileHandle } from 'node:fs/promises'
+import { eitherOf, unlessAborted } from '../../eventlog/abort.ts'
 import { readPiece, writeAside, writePiece } from './local-file.ts'
 import { RETRY_FOR_MS_DEFAULT, retrying } from './retrying.ts'
 import {
@@ -41,18 +30,20 @@ export interface S3StoreOptions {
   readonly pathStyle?: boolean
   /** Default: what the SDK finds, as the AWS command line does. */
   readonly credentials?: { readonly accessKeyId: string; readonly secretAccessKey: string }
-  /** Bytes of a part and of a range, which are in memory at a time: at least S3's own 5 MiB. Default: 16 MiB. */
+  /** Bytes of a part and of a range, which are in memory at a time: at least S3's own 5 MiB. Default: 8 MiB. */
   readonly pieceBytes?: number
+  /** How long one try of a request may take, its body included. Default: 30 seconds. */
+  readonly requestMsMax?: number
   /** How long one request is tried again. Default: RETRY_FOR_MS_DEFAULT. */
   readonly retryForMs?: number
 }
 
-const PIECE_BYTES_DEFAULT = 16 * 1024 * 1024
+const PIECE_BYTES_DEFAULT = 8 * 1024 * 1024
 /** S3's own bounds of a multipart upload. */
 const PIECE_BYTES_MIN = 5 * 1024 * 1024
 const PARTS_MAX = 10_000
 const CONNECT_MS_MAX = 5_000
-const REQUEST_MS_MAX = 60_000
+const REQUEST_MS_MAX_DEFAULT = 30_000
 
 export function openS3Store(options: S3StoreOptions): SnapshotStore {
   return new S3Store(options)
@@ -60,11 +51,13 @@ export function openS3Store(options: S3StoreOptions): SnapshotStore {
 
 class S3Store implements SnapshotStore {
   readonly place: string
-  private readonly client: S3Client
+  private readonly client: S3
   private readonly bucket: string
   private readonly prefix: string
   private readonly pieceBytes: number
+  private readonly requestMsMax: number
   private readonly retryForMs: number
+  private readonly closing = new AbortController()
 
   constructor(options: S3StoreOptions) {
     const { bucket, prefix = '', region, endpoint, pathStyle = false, credentials } = options
@@ -73,34 +66,30 @@ class S3Store implements SnapshotStore {
     this.place = `s3://${bucket}/${this.prefix}`
     this.pieceBytes = options.pieceBytes ?? PIECE_BYTES_DEFAULT
     if (this.pieceBytes < PIECE_BYTES_MIN) throw new RangeError('a part of an upload has at least 5 MiB')
+    this.requestMsMax = options.requestMsMax ?? REQUEST_MS_MAX_DEFAULT
     this.retryForMs = options.retryForMs ?? RETRY_FOR_MS_DEFAULT
-    this.client = new S3Client({
+    this.client = new S3({
       forcePathStyle: pathStyle,
       // A request is tried again here, its body included, which the SDK does not.
       maxAttempts: 1,
       // A snapshot has hashes of its own, and not every store understands the SDK's.
       requestChecksumCalculation: 'WHEN_REQUIRED',
       responseChecksumValidation: 'WHEN_REQUIRED',
-      requestHandler: { connectionTimeout: CONNECT_MS_MAX, requestTimeout: REQUEST_MS_MAX },
+      // What takes too long behind that is ended here: the SDK's own bounds end where the answer's body begins.
+      requestHandler: { connectionTimeout: CONNECT_MS_MAX },
       ...(region === undefined ? {} : { region }),
       ...(endpoint === undefined ? {} : { endpoint }),
       ...(credentials === undefined ? {} : { credentials }),
     })
   }
 
-  async list(partition: number): Promise<StoredSnapshot[]> {
+  async list(partition: number, signal?: AbortSignal): Promise<StoredSnapshot[]> {
     const found: StoredSnapshot[] = []
+    const within = { Bucket: this.bucket, Prefix: `${this.prefix}${partition}/` }
     let token: string | undefined
     do {
-      const page = await this.ask(() =>
-        this.client.send(
-          new ListObjectsV2Command({
-            Bucket: this.bucket,
-            Prefix: `${this.prefix}${partition}/`,
-            ...(token === undefined ? {} : { ContinuationToken: token }),
-          }),
-        ),
-      )
+      const asked = token === undefined ? within : { ...within, ContinuationToken: token }
+      const page = await this.ask((bound) => this.client.listObjectsV2(asked, bound), signal)
       for (const { Key: key = '', Size: bytes = 0 } of page.Contents ?? []) {
         const named = parseSnapshotName(key.slice(this.prefix.length))
         if (named?.partition === partition) found.push({ ...named, bytes })
@@ -110,26 +99,31 @@ class S3Store implements SnapshotStore {
     return newestFirst(found)
   }
 
-  async publish(partition: number, sequence: bigint, file: string, kept: number): Promise<void> {
+  async publish(partition: number, sequence: bigint, file: string, kept: number, signal?: AbortSignal): Promise<void> {
     const from = await open(file, 'r')
     try {
       const { size } = await from.stat()
       const key = this.keyOf(partition, sequence)
-      await (size <= this.pieceBytes ? this.put(key, from, size) : this.upload(key, from, size))
+      if (size <= this.pieceBytes) await this.put(key, await readPiece(from, 0, size), signal)
+      else await this.upload(key, from, size, signal)
     } finally {
       await from.close()
     }
-    for (const old of superfluous(await this.list(partition), sequence, kept))
-      await this.ask(() => this.client.send(new DeleteObjectCommand(this.object(this.keyOf(partition, old.sequence))))) // prettier-ignore
-  }
+    for (const old of superfluous(await this.list(partition, signal), sequence, kept)) {
+      const object = this.object(this.keyOf(partition, old.sequence))
+      await this.ask((bound) => this.client.deleteObject(object, bound), signal)
+    }
+  } // prettier-ignore
 
-  async fetch(partition: number, sequence: bigint, file: string): Promise<'fetched' | 'absent'> {
+  async fetch(partition: number, sequence: bigint, file: string, signal?: AbortSignal): Promise<'fetched' | 'absent'> {
     const object = this.object(this.keyOf(partition, sequence))
-    const head = await this.ask(() =>
-      this.client.send(new HeadObjectCommand(object)).catch((error: unknown) => {
-        if (statusOf(error) === 404) return undefined
-        throw error
-      }),
+    const head = await this.ask(
+      (bound) =>
+        this.client.headObject(object, bound).catch((error: unknown) => {
+          if (statusOf(error) === 404) return undefined
+          throw error
+        }),
+      signal,
     )
     if (head?.ContentLength === undefined) return 'absent'
     const { ContentLength: size, ETag: etag } = head
@@ -137,33 +131,38 @@ class S3Store implements SnapshotStore {
       for (let at = 0; at < size; at += this.pieceBytes) {
         const bytes = Math.min(this.pieceBytes, size - at)
         // The same object throughout: one that is replaced meanwhile must not be mixed with this one.
-        const range = { ...object, Range: `bytes=${at}-${at + bytes - 1}`, ...(etag === undefined ? {} : { IfMatch: etag }) } // prettier-ignore
-        const piece = await this.ask(async () => {
-          const { Body: body, ETag: found } = await this.client.send(new GetObjectCommand(range))
+        const range = { ...object, Range: `bytes=${at}-${at + bytes - 1}`, ...(etag === undefined ? {} : { IfMatch: etag }) }
+        const piece = await this.ask(async (bound) => {
+          const { Body: body, ETag: found } = await this.client.getObject(range, bound)
           // Not every store heeds the condition.
           if (found !== etag) throw new ReplacedError()
           const got = (await body?.transformToByteArray()) ?? new Uint8Array(0)
           if (got.length !== bytes) throw new Error(`${bytes} bytes were asked for, ${got.length} came`)
           return got
-        })
+        }, signal)
         await writePiece(aside, piece, at)
       }
     })
     return 'fetched'
-  }
+  } // prettier-ignore
 
   close(): void {
+    this.closing.abort(new Error('the store was closed from this side'))
     this.client.destroy()
   }
 
-  private async put(key: string, from: FileHandle, size: number): Promise<void> {
-    const body = await readPiece(from, 0, size)
-    await this.ask(() => this.client.send(new PutObjectCommand({ ...this.object(key), Body: body })))
+  private async put(key: string, body: Uint8Array, signal: AbortSignal | undefined): Promise<void> {
+    await this.ask((bound) => this.client.putObject({ ...this.object(key), Body: body }, bound), signal)
   }
 
-  private async upload(key: string, from: FileHandle, size: number): Promise<void> {
+  private async upload(
+    key: string,
+    from: FileHandle,
+    size: number,
+    signal: AbortSignal | undefined,
+  ): Promise<void> {
     const object = this.object(key)
-    const { UploadId: id } = await this.ask(() => this.client.send(new CreateMultipartUploadCommand(object)))
+    const { UploadId: id } = await this.ask((bound) => this.client.createMultipartUpload(object, bound), signal) // prettier-ignore
     const upload = { ...object, UploadId: id }
     try {
       const parts: CompletedPart[] = []
@@ -171,13 +170,15 @@ class S3Store implements SnapshotStore {
       for (let at = 0; at < size; at += partBytes) {
         const number = parts.length + 1
         const body = await readPiece(from, at, Math.min(partBytes, size - at))
-        const { ETag: etag } = await this.ask(() => this.client.send(new UploadPartCommand({ ...upload, PartNumber: number, Body: body }))) // prettier-ignore
+        const part = { ...upload, PartNumber: number, Body: body }
+        const { ETag: etag } = await this.ask((bound) => this.client.uploadPart(part, bound), signal)
         parts.push({ PartNumber: number, ETag: etag })
       }
-      await this.ask(() => this.client.send(new CompleteMultipartUploadCommand({ ...upload, MultipartUpload: { Parts: parts } }))) // prettier-ignore
+      const whole = { ...upload, MultipartUpload: { Parts: parts } }
+      await this.ask((bound) => this.client.completeMultipartUpload(whole, bound), signal)
     } catch (error) {
       // What it leaves is invisible, and the bucket's own rule removes it if this does not.
-      await this.client.send(new AbortMultipartUploadCommand(upload)).catch(() => undefined)
+      await this.once((bound) => this.client.abortMultipartUpload(upload, bound)).catch(() => undefined)
       throw error
     }
   }
@@ -190,15 +191,40 @@ class S3Store implements SnapshotStore {
     return { Bucket: this.bucket, Key: key }
   }
 
-  private async ask<T>(request: () => Promise<T>): Promise<T> {
+  /** @param signal ends the asking, with its reason */
+  private async ask<T>(request: Request<T>, signal: AbortSignal | undefined): Promise<T> {
+    const ending = eitherOf(this.closing.signal, signal)
     try {
-      return await retrying(request, { forMs: this.retryForMs, isOutage })
+      const options = { forMs: this.retryForMs, isOutage, signal: ending.signal }
+      return await retrying(() => this.once(request, ending.signal), options)
     } catch (error) {
+      ending.signal.throwIfAborted()
       const code = isOutage(error) ? 'snapshot_store_unreachable' : 'snapshot_store_refused'
       throw new SnapshotStoreError(code, this.place, error)
+    } finally {
+      ending.release()
+    }
+  }
+
+  /** One try, which ends within its bound also if the store takes the request and never answers. */
+  private async once<T>(request: Request<T>, ending = this.closing.signal): Promise<T> {
+    const late = new AbortController()
+    const timer = setTimeout(() => {
+      late.abort(new Error(`no whole answer within ${this.requestMsMax / 1_000} s`))
+    }, this.requestMsMax)
+    const either = eitherOf(late.signal, ending)
+    try {
+      either.signal.throwIfAborted()
+      return await unlessAborted(either.signal, () => request({ abortSignal: either.signal }))
+    } finally {
+      clearTimeout(timer)
+      either.release()
     }
   }
 }
+
+/** A request to the store, that ends when it is told to. */
+type Request<T> = (bound: { readonly abortSignal: AbortSignal }) => Promise<T>
 
 class ReplacedError extends Error {
   override readonly message = 'the snapshot was replaced while it came down'

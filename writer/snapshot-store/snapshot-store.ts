@@ -12,6 +12,7 @@ export interface StoredSnapshot {
   readonly bytes: number
 }
 
+/** What takes a signal rejects with the signal's reason as soon as that aborts: nobody waits for a store that is silent. */
 export interface SnapshotStore {
   /** What it is, for people: a folder or a bucket. */
   readonly place: string
@@ -19,7 +20,7 @@ export interface SnapshotStore {
    * The snapshots of a partition, newest first. Files that are no snapshots are not seen.
    * @throws SnapshotStoreError
    */
-  list(partition: number): Promise<readonly StoredSnapshot[]>
+  list(partition: number, signal?: AbortSignal): Promise<readonly StoredSnapshot[]>
   /**
    * Copies a local snapshot file into the store, in pieces, in place of one with the same name. Readers see it whole or
    * not at all. Then removes older ones until `kept` are left, this one included.
@@ -27,14 +28,26 @@ export interface SnapshotStore {
    * @param kept at least 1
    * @throws SnapshotStoreError; the system's error if the local file cannot be read
    */
-  publish(partition: number, sequence: bigint, file: string, kept: number): Promise<void>
+  publish(
+    partition: number,
+    sequence: bigint,
+    file: string,
+    kept: number,
+    signal?: AbortSignal,
+  ): Promise<void>
   /**
    * Copies a snapshot to a local file, in pieces: written aside, synced and renamed, in place of what stands there.
    * @param file path in a folder that exists
    * @returns `absent` if the store does not hold it (any more): then nothing was changed
    * @throws SnapshotStoreError; the system's error if the local file cannot be written
    */
-  fetch(partition: number, sequence: bigint, file: string): Promise<'fetched' | 'absent'>
+  fetch(
+    partition: number,
+    sequence: bigint,
+    file: string,
+    signal?: AbortSignal,
+  ): Promise<'fetched' | 'absent'>
+  /** What is under way rejects. */
   close(): void
 }
 

@@ -3,6 +3,7 @@
  * store that all writers share. A store that does not answer costs time, never the start.
  */
 import { mkdir } from 'node:fs/promises'
+import { unlessAborted } from '../../eventlog/abort.ts'
 import { nodeDisk } from '../../eventlog/file/disk.ts'
 import type { LoadedSnapshot } from '../core-messages.ts'
 import type { CoreWorker } from '../core-worker.ts'
@@ -18,6 +19,8 @@ export interface StartFromStoreOptions {
   readonly startCore: () => CoreWorker
   /** Takes a line for the operator. */
   readonly notice: (line: string) => void
+  /** Ends the start: nobody waits for a store any longer. */
+  readonly signal: AbortSignal
 }
 
 export interface StartedCore {
@@ -25,9 +28,9 @@ export interface StartedCore {
   readonly loaded: LoadedSnapshot
 }
 
-/** @throws the system's error if the scratch folder cannot be used; WriterBrokenError */
+/** @throws the system's error if the scratch folder cannot be used; WriterBrokenError; the signal's reason */
 export async function startFromStore(options: StartFromStoreOptions): Promise<StartedCore> {
-  const { store, scratchDir, partition, startCore, notice } = options
+  const { store, scratchDir, partition, startCore, notice, signal } = options
   await mkdir(snapshotsFolder(scratchDir, partition), { recursive: true })
   const local = new Set(listSnapshots(nodeDisk, scratchDir, partition).map(({ sequence }) => sequence))
   // Sequences that are worth asking the store for.
@@ -38,8 +41,9 @@ export async function startFromStore(options: StartFromStoreOptions): Promise<St
   const wanted = stored[0]
   if (wanted !== undefined && !local.has(wanted.sequence)) await fetch(wanted)
   for (;;) {
+    signal.throwIfAborted()
     const core = startCore()
-    const loaded = await core.loaded().catch(async (error: unknown) => {
+    const loaded = await unlessAborted(signal, () => core.loaded()).catch(async (error: unknown) => {
       await core.end()
       throw error
     })
@@ -51,7 +55,7 @@ export async function startFromStore(options: StartFromStoreOptions): Promise<St
 
   async function listed(): Promise<readonly StoredSnapshot[]> {
     try {
-      return await store.list(partition)
+      return await store.list(partition, signal)
     } catch (error) {
       giveUpOn(error)
       return []
@@ -61,7 +65,7 @@ export async function startFromStore(options: StartFromStoreOptions): Promise<St
   async function fetch({ sequence }: StoredSnapshot): Promise<void> {
     untried.delete(sequence)
     try {
-      await store.fetch(partition, sequence, snapshotFile(scratchDir, partition, sequence))
+      await store.fetch(partition, sequence, snapshotFile(scratchDir, partition, sequence), signal)
     } catch (error) {
       giveUpOn(error)
     }
@@ -69,6 +73,7 @@ export async function startFromStore(options: StartFromStoreOptions): Promise<St
 
   /** No other snapshot is asked for, so that an outage is waited for once. */
   function giveUpOn(error: unknown): void {
+    signal.throwIfAborted()
     untried.clear()
     const reason = error instanceof Error ? error.message : String(error)
     notice(
