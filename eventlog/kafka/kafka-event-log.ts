@@ -15,8 +15,11 @@ import { decodeFrameRecord } from './record.ts'
 import { topicNames, type KafkaSettings } from './settings.ts'
 import { openTopicReader, type TopicReader, type TopicRecord } from './topic-reader.ts'
 
-/** How long the record of an anchor may take to be there: a new leader may not know at once what its replicas have. */
-const ANCHOR_MS_MAX = 10_000
+/**
+ * How often the leader may answer, after a wait of a second each, that it has no record where an anchor stands: a new one
+ * may not know at once what its replicas have.
+ */
+const ANCHOR_ANSWERS_MAX_DEFAULT = 10
 
 /** A frame known from elsewhere (a snapshot, a checkpoint), and where it stands. */
 export interface LogAnchor {
@@ -42,6 +45,8 @@ export interface KafkaEventLogOptions {
   readonly windowBytesMax?: number
   /** How long Kafka may not answer. Default: OUTAGE_MS_MAX_DEFAULT. */
   readonly outageMsMax?: number
+  /** For tests: how often the leader may answer that the anchor's record is not there. */
+  readonly anchorAnswersMax?: number
   /** For tests: how sparse the index of places is. */
   readonly placeIndex?: PlaceIndex
 }
@@ -62,7 +67,7 @@ export async function openKafkaEventLog(options: KafkaEventLogOptions): Promise<
     const start =
       options.anchor === undefined
         ? { head: emptyHead(options.partition), next: 0n, headHasEvents: false }
-        : await findAnchor(reader, events, options.partition, options.anchor)
+        : await findAnchor(reader, events, options, options.anchor)
     const log = new KafkaEventLog(options, { topic: events, reader, openReader, ...start })
     await log.catchUp()
     if (options.follows !== false) log.follow()
@@ -239,12 +244,12 @@ export class KafkaEventLog extends WindowedLog implements EventLog {
 async function findAnchor(
   reader: TopicReader,
   topic: string,
-  partition: number,
+  { partition, anchorAnswersMax = ANCHOR_ANSWERS_MAX_DEFAULT }: KafkaEventLogOptions,
   { place, hash }: LogAnchor,
 ): Promise<Pick<Start, 'head' | 'next' | 'headHasEvents'>> {
   let found = 'nothing'
-  const signal = AbortSignal.timeout(ANCHOR_MS_MAX)
-  for await (const [record] of reader.read(place, { upTo: place + 1n, signal })) {
+  const only = { upTo: place + 1n, emptyAnswersMax: anchorAnswersMax }
+  for await (const [record] of reader.read(place, only)) {
     const read = decodeFrameRecord(record!.value)
     if (read.kind === 'frame' && sameBytes(read.frame.hash, hash))
       return { head: headAfter(read.frame), next: place + 1n, headHasEvents: read.frame.count > 0 }

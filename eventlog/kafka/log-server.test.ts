@@ -1,6 +1,7 @@
 import { afterAll, afterEach, describe, expect, it } from 'vitest'
 import { withKafka, withKafkaCluster } from '../../test/support/kafka.ts'
 import { lastSequence, sameBytes, type Frame } from '../../schemas/frames.ts'
+import type { FrameReceipt } from '../file/log-messages.ts'
 import { openKafkaEventLog } from './kafka-event-log.ts'
 import { decodeFrameRecord } from './record.ts'
 import { openRecordSender } from './record-sender.ts'
@@ -283,6 +284,24 @@ await withKafkaCluster('a broker that is killed under a writer', {}, (cluster, k
       await until(() => impatient.failures.length === 1)
       expect(impatient.failures[0]).toMatchObject({ code: 'kafka_unreachable' })
       await broker!.restart()
+    })
+
+    it('a log that is opened while the broker is away waits for it: an outage is not taken for a topic that went backwards', async () => {
+      const settings = await kafka.deployment()
+      const [broker] = cluster.brokers
+      const writer = await start(settings)
+      await until(() => writer.receipts.length === 1)
+      await writer.stop()
+      const [{ hash, place }] = writer.receipts as [FrameReceipt]
+      const open = (brokers: readonly string[], outageMsMax: number) =>
+        openKafkaEventLog({ settings: { ...settings, brokers }, partition: 0, log: quiet, anchor: { place, hash }, anchorAnswersMax: 1, outageMsMax }) // prettier-ignore
+      broker!.pause()
+      const opening = open(settings.brokers, 120_000)
+      await expect(open(['127.0.0.1:1'], 300)).rejects.toMatchObject({ code: 'kafka_unreachable' })
+      broker!.resume()
+      const log = await opening
+      expect(log.head().sequence).toBe(0n)
+      log.close()
     })
   })
 })

@@ -30,6 +30,8 @@ export interface ReadOptions {
   readonly signal?: AbortSignal
   /** Reads no further than before this offset; undefined: waits for more for ever. */
   readonly upTo?: bigint
+  /** Ends after so many answers in a row without records, each about a second after its question. An outage is no answer. */
+  readonly emptyAnswersMax?: number
 }
 
 export interface TopicReader {
@@ -110,15 +112,17 @@ export function openTopicReader(options: PartitionLinkOptions): TopicReader {
 
   async function* read(
     fromOffset: bigint,
-    { signal, upTo }: ReadOptions = {},
+    { signal, upTo, emptyAnswersMax = Infinity }: ReadOptions = {},
   ): AsyncGenerator<readonly TopicRecord[], void, undefined> {
     const isOver = (): boolean => isClosed || signal?.aborted === true
     if (isOver() || (upTo !== undefined && fromOffset >= upTo)) return
     let fetching = fetch(fromOffset, signal)
+    let emptyAnswers = 0
     try {
       for (;;) {
         const { records, next } = await fetching
-        const isLast = upTo !== undefined && next >= upTo
+        emptyAnswers = records.length === 0 ? emptyAnswers + 1 : 0
+        const isLast = (upTo !== undefined && next >= upTo) || emptyAnswers >= emptyAnswersMax
         if (!isLast) fetching = fetch(next, signal)
         // Whoever works on the records looks at the next ones later.
         fetching.catch(() => undefined)
