@@ -38,8 +38,8 @@ async function start({ settings, folder, accounts }: StartAsk): Promise<undefine
     core: { accountsInitial: accounts },
     log: (line) => void process.stderr.write(`${line}\n`),
   })
-  void role.failed.then((reason) => {
-    process.stderr.write(`${reason}\n`)
+  void role.failed.then(({ message }) => {
+    process.stderr.write(`${message}\n`)
     process.exit(1)
   })
   while (!role.status().ready) await delay(5)

@@ -83,6 +83,18 @@ export function describeFailure(error: unknown): FailureReport {
   return { code, message, exitCode: FAILURE_CODES[code], details: details ?? {} }
 }
 
+/**
+ * What a part of the platform has failed of, as the failure of the command that ran it.
+ * @param otherwise what it is called where it has no name of its own, or only that of some part of the program
+ */
+export function asFailure(error: unknown, otherwise: FailureCode): CommandFailure {
+  const { code, message, details } = classify(error)
+  if (code !== 'internal' && code !== 'writer_failed')
+    return new CommandFailure(code, message, details, { cause: error })
+  const text = error instanceof Error ? error.message : String(error)
+  return new CommandFailure(otherwise, text, {}, { cause: error })
+}
+
 function classify(error: unknown): { code: FailureCode; message: string; details?: Record<string, unknown> } {
   if (error instanceof CommandFailure)
     return { code: error.failureCode, message: error.message, details: { ...error.details } }

@@ -145,12 +145,12 @@ async function readWhenThere(
  * What ends a gateway. A log that is corrupt does not, as long as another one is not: no other gateway would read it either,
  * and its partition alone takes nothing any more.
  */
-function failureOf(logs: readonly RemoteLog[]): Promise<string> {
+function failureOf(logs: readonly RemoteLog[]): Promise<Error> {
   return new Promise((resolve) => {
     let corrupt = 0
     for (const log of logs)
       log.onFailure((failure) => {
-        if (!isCorrupt(failure) || ++corrupt === logs.length) resolve(failure.message)
+        if (!isCorrupt(failure) || ++corrupt === logs.length) resolve(failure)
       })
   })
 }

@@ -147,9 +147,12 @@ await withKafka('projectors on Kafka', (kafka) => {
     const other = await kafka.deployment(PARTITIONS)
     await towns(other, 3)
     const confused = await start(other)
-    expect(await confused.failed).toMatch(
-      /Partition \d cannot be followed: .*(not the frame|went backwards|beyond)/,
-    )
+    expect(await confused.failed).toMatchObject({
+      failureCode: 'log_regressed',
+      message: expect.stringMatching(
+        /Partition \d cannot be followed: .*(not the frame|went backwards|beyond)/,
+      ) as string,
+    })
     expect(confused.status().ready).toBe(false)
   }, 120_000)
 })

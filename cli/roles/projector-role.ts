@@ -20,6 +20,7 @@ import {
 import { OutageError, type ViewStore } from '../../projectors/view-store.ts'
 import { formatPosition } from '../../schemas/positions.ts'
 import { CommandFailure } from '../failure.ts'
+import { asFailure } from '../report-failure.ts'
 import { Shares } from './shares.ts'
 import type { RoleStatus } from './health.ts'
 import type { RunningRole } from './run.ts'
@@ -97,15 +98,15 @@ async function startWhenThere(options: ProjectorRoleOptions, store: ViewStore): 
 }
 
 class Role implements ProjectorRole {
-  readonly failed: Promise<string>
-  #fail: (reason: string) => void = () => undefined
+  readonly failed: Promise<Error>
+  #fail: (error: Error) => void = () => undefined
   readonly #options: ProjectorRoleOptions
   readonly #projections: readonly SqlProjection[]
   readonly #store: ViewStore
   readonly #running: RunningProjections
   readonly #shares: Shares<KafkaEventLog>
   #membership: Membership | undefined
-  #failure: string | undefined
+  #failure: Error | undefined
   /** Partitions whose log is corrupt: nobody fills their views any further, and the others’ go on. */
   readonly #corrupt = new Map<number, string>()
   /** Corrupt partitions on their way out of what runs. */
@@ -127,7 +128,7 @@ class Role implements ProjectorRole {
       isPassing: (error) => error instanceof OutageError,
       failed: (partition, error) => {
         if (isCorrupt(error)) this.#isCorrupt(partition, error)
-        else this.#broke(`Partition ${partition} cannot be followed: ${messageOf(error)}`)
+        else this.#broke(cannotFollow(partition, error))
       },
       log: options.log,
     })
@@ -158,7 +159,7 @@ class Role implements ProjectorRole {
       groupId: `${kafka.topicPrefix}.projector.${names.join('-')}`,
       topic: topicNames(kafka).events,
       onAssigned: (partitions) => this.#shares.assign(partitions),
-      onFailure: (error) => this.#broke(error.message),
+      onFailure: (error) => this.#broke(error),
       log,
       ...(sessionTimeoutMs === undefined ? {} : { sessionTimeoutMs }),
     })
@@ -176,6 +177,7 @@ class Role implements ProjectorRole {
     })
     log.onFailure((failure) => {
       if (isCorrupt(failure)) this.#isCorrupt(partition, failure)
+      else this.#broke(cannotFollow(partition, failure))
     })
     try {
       await this.#running.add(log)
@@ -192,7 +194,7 @@ class Role implements ProjectorRole {
 
   status(): RoleStatus {
     const projections = this.#running.status()
-    const reasons = this.#failure === undefined ? [] : [this.#failure]
+    const reasons = this.#failure === undefined ? [] : [this.#failure.message]
     reasons.push(...this.#corrupt.values())
     const opening = this.#shares.opening().filter((partition) => !this.#corrupt.has(partition))
     if (opening.length > 0) reasons.push(`Partitions ${opening.join(', ')} are being taken up.`)
@@ -224,13 +226,13 @@ class Role implements ProjectorRole {
   async #lookAgain(): Promise<void> {
     await this.#dropping
     const [status] = this.#running.status()
-    if (status?.state === 'stopped') this.#broke(`The views have ${status.failure ?? 'stopped'}`)
+    if (status?.state === 'stopped') this.#broke(new Error(`The views have ${status.failure ?? 'stopped'}`))
   }
 
-  #broke(reason: string): void {
+  #broke(error: Error): void {
     if (this.#failure !== undefined || this.#stopping !== undefined) return
-    this.#failure = reason
-    this.#fail(reason)
+    this.#failure = error
+    this.#fail(error)
   }
 
   stop(): Promise<void> {
@@ -250,6 +252,8 @@ function isCorrupt(error: unknown): error is LogError {
   return error instanceof LogError && error.code === 'log_corrupt'
 }
 
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error)
-}
+/** Under the code of what it comes from. */
+function cannotFollow(partition: number, error: unknown): CommandFailure {
+  const { failureCode, message } = asFailure(error, 'views_failed')
+  return new CommandFailure(failureCode, `Partition ${partition} cannot be followed: ${message}`, {}, { cause: error })
+} // prettier-ignore

@@ -1,4 +1,6 @@
 import { describe, expect, test } from 'vitest'
+import { LogError } from '../../eventlog/errors.ts'
+import type { CommandFailure } from '../failure.ts'
 import { createOutput } from '../output.ts'
 import type { RoleStatus } from './health.ts'
 import { runRole, type RunningRole } from './run.ts'
@@ -9,7 +11,7 @@ interface Stage {
   readonly done: Promise<string>
   ask(): void
   start(): void
-  fail(reason: string): void
+  fail(error: Error): void
   finishStop(): void
   healthUrl(): string
 }
@@ -20,7 +22,7 @@ function stage(): Stage {
   const said: string[] = []
   const asked = deferred<string>()
   const started = deferred<undefined>()
-  const failed = deferred<string>()
+  const failed = deferred<Error>()
   const stopped = deferred<undefined>()
   let url = ''
   const role: RunningRole = {
@@ -52,13 +54,13 @@ function stage(): Stage {
     failureCode: 'writer_failed',
   }).then(
     () => 'ended',
-    (error: unknown) => `failed: ${(error as Error).message}`,
+    (error: unknown) => `${(error as CommandFailure).failureCode}: ${(error as Error).message}`,
   )
   return {
     steps, said, done,
     ask: () => asked.resolve('SIGTERM'),
     start: () => started.resolve(undefined),
-    fail: (reason) => failed.resolve(reason),
+    fail: (error) => failed.resolve(error),
     finishStop: () => stopped.resolve(undefined),
     healthUrl: () => url,
   } // prettier-ignore
@@ -87,14 +89,17 @@ describe('a role', () => {
     await expect(fetch(`${url}/livez`)).rejects.toThrow()
   }) // prettier-ignore
 
-  test('that fails is stopped in order, and its reason is the command’s', async () => {
+  test.each([
+    ['of what has a code', new LogError('kafka_unreachable', 'Nobody answers.'), 'kafka_unreachable: Nobody answers.'],
+    ['of what has none', new Error('Out of paper.'), 'writer_failed: Out of paper.'],
+  ])('that fails %s is stopped in order, and its reason is the command’s', async (_, error, end) => {
     const on = stage()
     on.start()
-    on.fail('The log went backwards.')
+    on.fail(error)
     await expect.poll(() => on.steps).toEqual(['start', 'stop'])
     on.finishStop()
-    expect(await on.done).toBe('failed: The log went backwards.')
-  })
+    expect(await on.done).toBe(end)
+  }) // prettier-ignore
 
   test('that is asked to stop while it starts is stopped when it has started, and never announced', async () => {
     const on = stage()

@@ -1,13 +1,14 @@
 /** Runs one role of the distributed platform in this process: until it is told to stop, or fails. */
-import { CommandFailure, type FailureCode } from '../failure.ts'
+import type { FailureCode } from '../failure.ts'
 import type { Output } from '../output.ts'
+import { asFailure } from '../report-failure.ts'
 import { openHealthServer, type RoleStatus } from './health.ts'
 
 /** A role that runs. */
 export interface RunningRole {
   status(): RoleStatus
-  /** Resolves with a sentence when the role fails for good; its process should say so and end. */
-  readonly failed: Promise<string>
+  /** Resolves when the role fails for good, with what it fails of: its process should say so and end. */
+  readonly failed: Promise<Error>
   /** Stops in order: takes nothing more, finishes what it took. Idempotent. */
   stop(): Promise<void>
 }
@@ -23,7 +24,7 @@ export interface RoleRun<Role extends RunningRole> {
   start(log: (line: string) => void): Promise<Role>
   /** What is said when it runs. */
   describe(role: Role, healthUrl: string | undefined): { readonly object: object; readonly text: string }
-  /** What a failure of the role is called. */
+  /** What a failure of the role is called that has no code of its own. */
   readonly failureCode: FailureCode
 }
 
@@ -55,12 +56,12 @@ export async function runRole<Role extends RunningRole>(run: RoleRun<Role>): Pro
     }
     const end = await Promise.race([
       asked,
-      running.failed.then((reason) => ({ kind: 'failed' as const, reason })),
+      running.failed.then((error) => ({ kind: 'failed' as const, error })),
     ])
     isStopping = true
     output.log('Stopping…')
     await running.stop()
-    if (end.kind === 'failed') throw new CommandFailure(run.failureCode, end.reason)
+    if (end.kind === 'failed') throw asFailure(end.error, run.failureCode)
     output.log(`The ${name} has stopped.`)
   } finally {
     await server?.close()

@@ -14,7 +14,7 @@ const role = await startWriterRole({
 process.once('SIGTERM', () => {
   void role.stop().then(() => process.exit(0))
 })
-void role.failed.then((reason) => {
-  writeSync(2, `${reason}\n`)
+void role.failed.then(({ message }) => {
+  writeSync(2, `${message}\n`)
   process.exit(1)
 })

@@ -42,8 +42,8 @@ export async function startWriterRole(options: WriterRoleOptions): Promise<Write
 }
 
 class Role implements WriterRole {
-  readonly failed: Promise<string>
-  private onFailed: (reason: string) => void = () => undefined
+  readonly failed: Promise<Error>
+  private onFailed: (error: Error) => void = () => undefined
   private readonly options: WriterRoleOptions
   private readonly store: SnapshotStore
   private readonly seats = new Map<number, PartitionSeat>()
@@ -129,7 +129,7 @@ class Role implements WriterRole {
   private fail(error: Error): void {
     if (this.failure !== undefined) return
     this.failure = error.message
-    this.onFailed(error.message)
+    this.onFailed(error)
   }
 }
 
