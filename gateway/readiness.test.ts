@@ -28,7 +28,7 @@ test('views that are gone are told of within a second or so, though the wall clo
 
 test.each([
   ['a writer that is away among others that are there is told of, and the others are served', ['failed', 'ready'], true],
-  ['where every writer is away nobody is served', ['failed', 'starting'], false],
+  ['where every writer is away nobody is served', ['failed', 'unreachable'], false],
 ])('%s', async (_, states, isReady) => {
   const snapshot = { newest: undefined, isUnderWay: false }
   const ready = createReadiness({

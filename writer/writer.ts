@@ -2,8 +2,9 @@
 import type { CommandQueue, EventLog } from '../eventlog/ports.ts'
 
 export interface WriterStatus {
-  readonly state: 'starting' | 'ready' | 'failed' | 'stopped'
-  /** What stopped it, for people: a sentence and what to do. */
+  /** `unreachable`: it decides in another process, and what leads there does not answer just now. */
+  readonly state: 'unreachable' | 'ready' | 'failed' | 'stopped'
+  /** What stopped it or stands in between, for people: a sentence and what to do. */
   readonly failure: string | undefined
   readonly epoch: bigint
   readonly accounts: number

@@ -5,6 +5,7 @@
 import { openKafkaCommandQueue } from '../../eventlog/kafka/command-queue.ts'
 import { LogError } from '../../eventlog/errors.ts'
 import { openKafkaEventLog } from '../../eventlog/kafka/kafka-event-log.ts'
+import { OutageWatch } from '../../eventlog/kafka/outage-watch.ts'
 import type { KafkaSettings } from '../../eventlog/kafka/settings.ts'
 import { countPartitions } from '../../eventlog/kafka/topics.ts'
 import type { GatewayLimits } from '../../gateway/bounds.ts'
@@ -33,6 +34,10 @@ export interface GatewayRoleOptions extends Pick<
   readonly clickhouse: ClickHouseConfig
   /** How long the view store may not answer at the start, in ms. Default: 60,000. */
   readonly startForMs?: number
+  /** For tests: how long a partition's events may not be answered for, in ms. */
+  readonly outageMsMax?: number
+  /** For tests: how long commands may not be answered for, in ms. */
+  readonly commandOutageMsMax?: number
   /** Takes a line for the operator. */
   readonly log: (line: string) => void
 }
@@ -94,11 +99,9 @@ async function assemble(options: GatewayRoleOptions, parts: Parts): Promise<Gate
   const partitions = await countPartitions(kafka, log)
   const held = heldByAll(await readWhenThere(store, options), PROJECTIONS)
   await provideImportsTable(store, clickhouse, log)
-  const logs = await openLogs(kafka, partitions, held, log)
-  parts.writers = logs.map(
-    (events) =>
-      new RemoteWriter(openKafkaCommandQueue({ settings: kafka, partition: events.partition, log }), events),
-  )
+  const watches = Array.from({ length: partitions }, () => new OutageWatch())
+  const logs = await openLogs(options, watches, held)
+  parts.writers = logs.map((events) => remoteWriter(options, events, watches[events.partition]!))
   const { writers } = parts
   const projections = (parts.projections = await watchProjections({ store, logs, log }))
   const allLimits: Partial<GatewayLimits> = { elsewhereWaitMs: ELSEWHERE_MS, ...limits }
@@ -122,6 +125,22 @@ async function assemble(options: GatewayRoleOptions, parts: Parts): Promise<Gate
     failed: failureOf(logs),
     stop: () => parts.stop(),
   }
+}
+
+/** What both ways to a partition's writer meet is watched together. */
+function remoteWriter(
+  { kafka: settings, log, commandOutageMsMax }: GatewayRoleOptions,
+  events: RemoteLog,
+  outages: OutageWatch,
+): RemoteWriter {
+  const queue = openKafkaCommandQueue({
+    settings,
+    partition: events.partition,
+    outages,
+    log,
+    ...(commandOutageMsMax === undefined ? {} : { outageMsMax: commandOutageMsMax }),
+  })
+  return new RemoteWriter(queue, events, () => outages.outages())
 }
 
 /** A server that starts together with this gateway may come a little later. */
@@ -161,19 +180,20 @@ function isCorrupt(failure: unknown): failure is LogError {
 
 /** All at a time; one that cannot be opened closes the others, unless it is corrupt. */
 async function openLogs(
-  settings: KafkaSettings,
-  partitions: number,
+  { kafka: settings, log, outageMsMax }: GatewayRoleOptions,
+  watches: readonly OutageWatch[],
   held: ReadonlyMap<number, Checkpoint>,
-  log: (line: string) => void,
 ): Promise<RemoteLog[]> {
   const results = await Promise.allSettled(
-    Array.from({ length: partitions }, (_, partition) => {
+    watches.map((outages, partition) => {
       const anchor = held.get(partition)
       // Place 0: it is not known where the frame stands.
       return openKafkaEventLog({
         settings,
         partition,
+        outages,
         log,
+        ...(outageMsMax === undefined ? {} : { outageMsMax }),
         ...(anchor === undefined || anchor.place === 0n ? {} : { anchor }),
       }).catch((error: unknown): RemoteLog => {
         if (!isCorrupt(error)) throw error

@@ -6,6 +6,7 @@
 import { LogError } from '../../eventlog/errors.ts'
 import { openKafkaEventLog, type KafkaEventLog } from '../../eventlog/kafka/kafka-event-log.ts'
 import { joinGroup, type Membership } from '../../eventlog/kafka/membership.ts'
+import { OutageWatch } from '../../eventlog/kafka/outage-watch.ts'
 import { topicNames, type KafkaSettings } from '../../eventlog/kafka/settings.ts'
 import { heldByAll, readCheckpoints } from '../../projectors/checkpoints.ts'
 import { createViewStore, type ViewStoreOptions } from '../../projectors/clickhouse-store.ts'
@@ -36,6 +37,8 @@ export interface ProjectorRoleOptions {
   readonly startForMs?: number
   /** For tests: after which silence a member is replaced, in ms. */
   readonly sessionTimeoutMs?: number
+  /** For tests: how long Kafka may not answer, in ms. */
+  readonly outageMsMax?: number
   /** For tests: how ranges are cut. */
   readonly ranges?: Pick<ProjectionsOptions, 'rangeEventsMax' | 'lingerMs'>
 }
@@ -105,6 +108,7 @@ class Role implements ProjectorRole {
   readonly #store: ViewStore
   readonly #running: RunningProjections
   readonly #shares: Shares<KafkaEventLog>
+  readonly #outages = new OutageWatch()
   #membership: Membership | undefined
   #failure: Error | undefined
   /** Partitions whose log is corrupt: nobody fills their views any further, and the others’ go on. */
@@ -153,7 +157,7 @@ class Role implements ProjectorRole {
   }
 
   async #join(): Promise<void> {
-    const { kafka, log, sessionTimeoutMs } = this.#options
+    const { kafka, log, sessionTimeoutMs, outageMsMax } = this.#options
     const names = this.#projections.map(({ name }) => name).sort()
     this.#membership = await joinGroup(kafka, {
       groupId: `${kafka.topicPrefix}.projector.${names.join('-')}`,
@@ -162,17 +166,20 @@ class Role implements ProjectorRole {
       onFailure: (error) => this.#broke(error),
       log,
       ...(sessionTimeoutMs === undefined ? {} : { sessionTimeoutMs }),
+      ...(outageMsMax === undefined ? {} : { rejoinForMs: outageMsMax }),
     })
   }
 
   /** From where the views are in this partition: what comes before is not read again. */
   async #open(partition: number): Promise<KafkaEventLog> {
-    const { kafka, log: tell } = this.#options
+    const { kafka, log: tell, outageMsMax } = this.#options
     const held = heldByAll(await readCheckpoints(this.#store), this.#projections).get(partition)
     const log = await openKafkaEventLog({
       settings: kafka,
       partition,
       log: tell,
+      outages: this.#outages,
+      ...(outageMsMax === undefined ? {} : { outageMsMax }),
       ...(held === undefined || held.place === 0n ? {} : { anchor: held }),
     })
     log.onFailure((failure) => {
@@ -194,8 +201,9 @@ class Role implements ProjectorRole {
 
   status(): RoleStatus {
     const projections = this.#running.status()
-    const reasons = this.#failure === undefined ? [] : [this.#failure.message]
-    reasons.push(...this.#corrupt.values())
+    const ownReason = this.#failure?.message ?? this.#membership?.outage()
+    const reasons = ownReason === undefined ? [] : [ownReason]
+    reasons.push(...this.#outages.outages(), ...this.#corrupt.values())
     const opening = this.#shares.opening().filter((partition) => !this.#corrupt.has(partition))
     if (opening.length > 0) reasons.push(`Partitions ${opening.join(', ')} are being taken up.`)
     for (const { name, state, failure } of projections)

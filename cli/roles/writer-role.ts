@@ -24,6 +24,8 @@ export interface WriterRoleOptions extends Pick<PartitionWriterOptions, 'core' |
   readonly snapshotRule?: PartitionWriterOptions['snapshots']
   /** A writer that is silent for so long is replaced. Default: as in membership.ts. */
   readonly sessionTimeoutMs?: number
+  /** For tests: how long Kafka may not answer, in ms. */
+  readonly outageMsMax?: number
 }
 
 export interface WriterRole extends RunningRole {
@@ -61,7 +63,7 @@ class Role implements WriterRole {
   }
 
   async join(): Promise<void> {
-    const { kafka, log, sessionTimeoutMs } = this.options
+    const { kafka, log, sessionTimeoutMs, outageMsMax } = this.options
     this.membership = await joinGroup(kafka, {
       groupId: `${kafka.topicPrefix}.writers`,
       topic: topicNames(kafka).commands,
@@ -69,6 +71,7 @@ class Role implements WriterRole {
       onFailure: (error) => this.fail(error),
       log,
       ...(sessionTimeoutMs === undefined ? {} : { sessionTimeoutMs }),
+      ...(outageMsMax === undefined ? {} : { rejoinForMs: outageMsMax }),
     })
   }
 
@@ -80,11 +83,12 @@ class Role implements WriterRole {
     const seats = [...this.assigned]
       .sort((a, b) => a - b)
       .map((partition) => this.seats.get(partition)!.status())
-    const waiting = seats.filter(({ state }) => state !== 'serving')
-    const reasons = waiting.map(
-      ({ partition, state, reason }) => reason ?? `Partition ${partition} is not served yet: ${state}.`,
-    )
-    if (this.failure !== undefined) reasons.unshift(this.failure)
+    const reasons = seats.flatMap(({ partition, state, reason }) => {
+      if (reason !== undefined) return [reason]
+      return state === 'serving' ? [] : [`Partition ${partition} is not served yet: ${state}.`]
+    })
+    const ownReason = this.failure ?? this.membership?.outage()
+    if (ownReason !== undefined) reasons.unshift(ownReason)
     return { ready: reasons.length === 0, reasons, partitions: seats.map(shown) }
   }
 
@@ -107,7 +111,15 @@ class Role implements WriterRole {
   }
 
   private seatFor(partition: number): PartitionSeat {
-    const { kafka: settings, scratchDir, log, core, snapshotRule: snapshots, onDurable } = this.options
+    const {
+      kafka: settings,
+      scratchDir,
+      log,
+      core,
+      snapshotRule: snapshots,
+      onDurable,
+      outageMsMax,
+    } = this.options
     const known = this.seats.get(partition)
     if (known !== undefined) return known
     const seat = new PartitionSeat({
@@ -119,6 +131,7 @@ class Role implements WriterRole {
       confirmed: () => this.membership?.confirmed() ?? Promise.resolve(),
       onBroken: (error) => this.fail(error),
       ...(onDurable === undefined ? {} : { onDurable }),
+      ...(outageMsMax === undefined ? {} : { outageMsMax }),
       ...(core === undefined ? {} : { core }),
       ...(snapshots === undefined ? {} : { snapshots }),
     })
@@ -154,6 +167,7 @@ function shown({ partition, state, reason, writer, recordsBehind }: PartitionSea
   return {
     partition,
     state,
+    reason,
     epoch,
     sequence,
     accounts,

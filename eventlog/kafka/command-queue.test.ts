@@ -7,6 +7,7 @@ import type { OfferPlace } from '../ports.ts'
 import { openKafkaCommandQueue, type KafkaCommandQueue } from './command-queue.ts'
 import { decodeCommandRecord } from './command-record.ts'
 import { topicNames, type KafkaSettings } from './settings.ts'
+import { OutageWatch } from './outage-watch.ts'
 import { openTopicReader, type TopicReader } from './topic-reader.ts'
 
 const quiet = (): void => undefined
@@ -117,8 +118,10 @@ await withKafkaCluster('a broker that is away', {}, (cluster, kafka) => {
 
     it('offers wait, then it is not known whether they are stored; a full queue is busy; the next ones are stored when it is back', async () => {
       const lines: string[] = []
+      const outages = new OutageWatch()
       const queue = openKafkaCommandQueue({
         settings,
+        outages,
         partition: 0,
         slotsMax: 2,
         outageMsMax: 1_000,
@@ -130,13 +133,13 @@ await withKafkaCluster('a broker that is away', {}, (cluster, kafka) => {
       const away = [place(queue, 1), place(queue, 2)]
       expect(queue.offer(transfer(3), 1, quiet)).toEqual({ kind: 'busy' })
       expect(await Promise.all(away)).toEqual([undefined, undefined])
-      expect(queue.outage()).toMatch(/did not answer/)
+      expect(outages.outages()).toEqual([expect.stringMatching(/did not answer/)])
       expect(queue.waiting()).toBe(0)
       const restarted = cluster.brokers[0]!.restart()
       let stored: OfferPlace | undefined
       while (stored === undefined) stored = await place(queue, 4)
       await restarted
-      expect(queue.outage()).toBeUndefined()
+      expect(outages.outages()).toEqual([])
       expect(lines.filter((line) => line.includes('partition 0'))).toMatchObject([
         expect.stringContaining('cannot be stored'),
         expect.stringContaining('stored again'),

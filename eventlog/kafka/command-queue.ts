@@ -12,6 +12,7 @@ import type { CommandPlace, CommandQueue, OfferPlace, Placed } from '../ports.ts
 import { QUEUE_SLOTS_MAX_DEFAULT } from '../memory-queue.ts'
 import type { Log } from './client.ts'
 import { encodeCommandRecord } from './command-record.ts'
+import type { OutageWatch } from './outage-watch.ts'
 import { openPartitionLink } from './partition-link.ts'
 import { topicNames, type KafkaSettings } from './settings.ts'
 
@@ -28,6 +29,8 @@ export interface KafkaCommandQueueOptions {
   readonly slotsMax?: number
   /** How long a record may wait to be sent, and then for its answer, in ms. Default: COMMAND_OUTAGE_MS_MAX. */
   readonly outageMsMax?: number
+  /** Told of what is sent and answered. Default: nobody is. */
+  readonly outages?: OutageWatch
   /** Takes a line for the operator. */
   readonly log: Log
 }
@@ -35,8 +38,6 @@ export interface KafkaCommandQueueOptions {
 export interface KafkaCommandQueue extends CommandQueue {
   /** Frees the room of commands before this place: their frame is durable. */
   consumed(offset: bigint, index: number): void
-  /** What keeps commands from being stored just now, for people; undefined: nothing known. */
-  outage(): string | undefined
   /** Takes no more. What was taken is still sent. */
   stop(): void
   /** Resolves when every offer taken has been told where it stands, or that it is not known. */
@@ -86,11 +87,12 @@ class Queue implements KafkaCommandQueue {
   #commandsTaken = 0
   #isSending = false
   #isStopped = false
-  #outage: string | undefined
+  /** The last record that was sent was not stored, as far as is known. */
+  #isAway = false
   #whenSettled: (() => void)[] = []
 
   constructor(options: KafkaCommandQueueOptions) {
-    const { settings, partition, log } = options
+    const { settings, partition, log, outages } = options
     this.partition = partition
     this.#slotsMax = options.slotsMax ?? QUEUE_SLOTS_MAX_DEFAULT
     this.#outageMsMax = options.outageMsMax ?? COMMAND_OUTAGE_MS_MAX
@@ -102,6 +104,7 @@ class Queue implements KafkaCommandQueue {
       partition,
       log,
       outageMsMax: this.#outageMsMax,
+      ...(outages === undefined ? {} : { outages }),
     })
   }
 
@@ -122,10 +125,6 @@ class Queue implements KafkaCommandQueue {
     const { offset, index } = this.#consumedTo
     // Only the first one can be consumed in part.
     return this.#commandsTaken - (this.#stored[0]?.place.before(offset, index) ?? 0)
-  }
-
-  outage(): string | undefined {
-    return this.#outage
   }
 
   consumed(offset: bigint, index: number): void {
@@ -202,8 +201,7 @@ class Queue implements KafkaCommandQueue {
     let attempts = 0
     try {
       // What waited behind an outage for too long is not sent any more: nobody waits for it.
-      if (performance.now() - batch.sinceMs > this.#outageMsMax)
-        throw new Error(this.#outage ?? 'they waited for too long')
+      if (performance.now() - batch.sinceMs > this.#outageMsMax) throw new Error('they waited for too long')
       const value = encodeCommandRecord(batch.bytes.subarray(0, batch.usedBytes), batch.count)
       const { partition } = this
       const offset = await this.#link.ask((broker) => {
@@ -237,16 +235,16 @@ class Queue implements KafkaCommandQueue {
 
   #lost(batch: Gathered, slots: number, error: unknown): void {
     const reason = error instanceof Error ? error.message : String(error)
-    if (this.#outage === undefined && !this.#isStopped)
+    if (!this.#isAway && !this.#isStopped)
       this.#log(`kafka: commands of partition ${this.partition} cannot be stored: ${reason}`)
-    this.#outage = reason
+    this.#isAway = true
     this.#free(batch.count, slots)
     for (const { placed } of batch.offers) placed(undefined)
   }
 
   #recovered(): void {
-    if (this.#outage === undefined) return
-    this.#outage = undefined
+    if (!this.#isAway) return
+    this.#isAway = false
     this.#log(`kafka: commands of partition ${this.partition} are stored again`)
   }
 

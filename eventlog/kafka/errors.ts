@@ -103,7 +103,8 @@ export function isOffsetOutOfRange(error: unknown): boolean {
   return root instanceof Error && 'type' in root && root.type === 'OFFSET_OUT_OF_RANGE'
 }
 
-function messageOf(error: unknown): string {
+/** What it comes from, in words that can be followed by others. */
+export function messageOf(error: unknown): string {
   const root = rootOf(error)
   const message = root instanceof Error ? root.message : String(root)
   return message.replace(/\.$/, '')

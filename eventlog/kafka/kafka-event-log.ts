@@ -10,6 +10,7 @@ import { createReaderRule, emptyHead, headAfter, type Judgement, type VoidReason
 import { WindowedLog } from '../windowed-log.ts'
 import type { Log } from './client.ts'
 import { TopicCorruptError } from './errors.ts'
+import type { OutageWatch } from './outage-watch.ts'
 import { PlaceIndex } from './place-index.ts'
 import { decodeFrameRecord } from './record.ts'
 import { topicNames, type KafkaSettings } from './settings.ts'
@@ -45,6 +46,8 @@ export interface KafkaEventLogOptions {
   readonly windowBytesMax?: number
   /** How long Kafka may not answer. Default: OUTAGE_MS_MAX_DEFAULT. */
   readonly outageMsMax?: number
+  /** Told of what is asked and answered. Default: nobody is. */
+  readonly outages?: OutageWatch
   /** For tests: how often the leader may answer that the anchor's record is not there. */
   readonly anchorAnswersMax?: number
   /** For tests: how sparse the index of places is. */

@@ -14,6 +14,7 @@ import { openSlabPool, type SlabShare } from '../file/slabs.ts'
 import type { CommandPlace, LogHead } from '../ports.ts'
 import type { Log } from './client.ts'
 import type { KafkaEventLog } from './kafka-event-log.ts'
+import type { OutageWatch } from './outage-watch.ts'
 import { encodeFrameRecord } from './record.ts'
 import { openRecordSender } from './record-sender.ts'
 import { RECORD_BATCH_BYTES_MAX, topicNames, type KafkaSettings } from './settings.ts'
@@ -46,6 +47,8 @@ export interface KafkaLogServerOptions {
   readonly notice: Log
   /** How long Kafka may not answer. Default: OUTAGE_MS_MAX_DEFAULT. */
   readonly outageMsMax?: number
+  /** Told of what is sent and answered. Default: nobody is. */
+  readonly outages?: OutageWatch
 }
 
 export interface KafkaLogServer {
@@ -85,7 +88,7 @@ class Server {
   private rejectStopped: (failure: LogError) => void = () => undefined
 
   constructor(options: KafkaLogServerOptions) {
-    const { settings, partition, log, corePort, outageMsMax, notice } = options
+    const { settings, partition, log, corePort, outageMsMax, outages, notice } = options
     this.options = options
     this.slabs = openSlabPool(options.slabs)
     this.takeMemory = reusedMemory()
@@ -96,6 +99,7 @@ class Server {
       partition,
       log: notice,
       ...(outageMsMax === undefined ? {} : { outageMsMax }),
+      ...(outages === undefined ? {} : { outages }),
     })
     this.stopped = new Promise((resolve, reject) => {
       this.resolveStopped = resolve

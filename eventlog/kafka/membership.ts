@@ -34,6 +34,8 @@ export interface Membership {
   partitions(): ReadonlySet<number>
   /** Resolves when the group confirms this member the next time, and never if it is over. Until then it may have been replaced. */
   confirmed(): Promise<void>
+  /** What keeps the group from confirming this member, if it has not for a session, in a sentence. */
+  outage(): string | undefined
   /** Leaves the group, so that others take over at once. */
   leave(): Promise<void>
 }
@@ -74,6 +76,8 @@ class Member implements Membership {
   /** Monotonic time of the last answer of the group. */
   private lastSignMs = 0
   private silentTicks = 0
+  /** Why it broke last, if the group has not answered since: as the end of a sentence. */
+  private lastTrouble = ''
   private readonly watch: NodeJS.Timeout
   /** Who waits for the group's next answer. */
   private waiters: (() => void)[] = []
@@ -103,6 +107,13 @@ class Member implements Membership {
 
   confirmed(): Promise<void> {
     return new Promise((resolve) => this.waiters.push(resolve))
+  }
+
+  outage(): string | undefined {
+    const silentMs = performance.now() - this.lastSignMs
+    if (this.isOver || silentMs < this.sessionMs) return undefined
+    const { groupId } = this.options
+    return `Kafka's group ${groupId} has not answered for ${Math.floor(silentMs / 1_000)} s${this.lastTrouble}.`
   }
 
   async leave(): Promise<void> {
@@ -156,6 +167,7 @@ class Member implements Membership {
   private sign(): void {
     this.lastSignMs = performance.now()
     this.silentTicks = 0
+    this.lastTrouble = ''
     for (const waiter of this.waiters.splice(0)) waiter()
   }
 
@@ -178,6 +190,7 @@ class Member implements Membership {
     const nowMs = performance.now()
     if (this.giveUpMs === Infinity) this.giveUpMs = nowMs + this.rejoinForMs()
     const reason = cause instanceof Error ? cause.message : String(cause)
+    this.lastTrouble = `: ${reason}`
     if (nowMs + this.pauseMs > this.giveUpMs) {
       this.fail(reason)
       return

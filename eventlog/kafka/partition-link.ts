@@ -13,6 +13,7 @@ import {
   KafkaUnreachableError,
   type TopicPartition,
 } from './errors.ts'
+import { OutageWatch, type WatchedLink } from './outage-watch.ts'
 import type { KafkaSettings } from './settings.ts'
 
 /** How long nobody may answer for a partition, unless said otherwise. */
@@ -25,6 +26,8 @@ export interface PartitionLinkOptions extends TopicPartition {
   readonly log: Log
   /** How long a request may go unanswered, over all attempts. Default: OUTAGE_MS_MAX_DEFAULT. */
   readonly outageMsMax?: number
+  /** Told of what is asked and answered. Default: nobody is. */
+  readonly outages?: OutageWatch
 }
 
 export interface PartitionLink {
@@ -42,6 +45,7 @@ export interface PartitionLink {
 
 export function openPartitionLink(options: PartitionLinkOptions): PartitionLink {
   const { settings, topic, partition, log, outageMsMax = OUTAGE_MS_MAX_DEFAULT } = options
+  const watched = (options.outages ?? new OutageWatch()).add(options)
   const closing = new AbortController()
   let connection: Promise<LeaderConnection> | undefined
   // Several links begin with different brokers.
@@ -72,6 +76,7 @@ export function openPartitionLink(options: PartitionLinkOptions): PartitionLink 
         if (isOffsetOutOfRange(error)) throw error
         cut(made)
         over.throwIfAborted()
+        watched.failed(error)
         if (isRefusal(error)) throw new KafkaRefusedError(options, error)
         const outageMs = performance.now() - startedMs
         if (outageMs > outageMsMax) throw new KafkaUnreachableError(options, outageMs, error)
@@ -83,8 +88,14 @@ export function openPartitionLink(options: PartitionLinkOptions): PartitionLink 
   return {
     async ask(work, signal) {
       const either = eitherOf(closing.signal, signal)
+      watched.asked()
       try {
-        return await askUntil(either.signal, work)
+        const answer = await askUntil(either.signal, work)
+        watched.answered()
+        return answer
+      } catch (error) {
+        tellEnd(watched, error)
+        throw error
       } finally {
         either.release()
       }
@@ -95,8 +106,16 @@ export function openPartitionLink(options: PartitionLinkOptions): PartitionLink 
     close() {
       closing.abort(new LogError('log_closed', 'The connection to Kafka was closed from this side.'))
       cut(connection)
+      watched.close()
     },
   }
+}
+
+/** What a request that came to nothing says of an outage. */
+function tellEnd(watched: WatchedLink, error: unknown): void {
+  if (isOffsetOutOfRange(error)) watched.answered()
+  else if (error instanceof KafkaUnreachableError || error instanceof KafkaRefusedError) watched.gaveUp(error)
+  else watched.withdrawn()
 }
 
 function pause(ms: number, signal: AbortSignal): Promise<void> {

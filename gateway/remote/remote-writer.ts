@@ -8,8 +8,6 @@ import type { Writer, WriterStatus } from '../../writer/writer.ts'
 /** A queue whose consumer is elsewhere. */
 export interface RemoteQueue extends CommandQueue {
   consumed(offset: bigint, index: number): void
-  /** What keeps commands from being stored just now; undefined: nothing known. */
-  outage(): string | undefined
   stop(): void
   /** Resolves when every offer taken has been told where it stands, or that it is not known. */
   settled(): Promise<void>
@@ -29,15 +27,20 @@ const SETTLE_MS_MAX = 5_000
 export class RemoteWriter implements Writer {
   readonly queue: RemoteQueue
   readonly log: RemoteLog
+  readonly #outages: () => readonly string[]
   readonly #over = new AbortController()
   #failure: string | undefined
   #stopping: Promise<void> | undefined
   #listeners: ((reason: string) => void)[] = []
 
-  /** Both are the writer's from here on: it closes them. */
-  constructor(queue: RemoteQueue, log: RemoteLog) {
+  /**
+   * Queue and log are the writer's from here on: it closes them.
+   * @param outages what does not answer either of them just now, in sentences
+   */
+  constructor(queue: RemoteQueue, log: RemoteLog, outages: () => readonly string[]) {
     this.queue = queue
     this.log = log
+    this.#outages = outages
     log.onFailure((failure) => this.#fail(failure.message))
     // A log that ends or breaks says so itself.
     this.#follow().catch((error: unknown) =>
@@ -47,7 +50,7 @@ export class RemoteWriter implements Writer {
 
   /** Accounts, holds and snapshots are the writer's own business, and not known here. */
   status(): WriterStatus {
-    const outage = this.queue.outage()
+    const [outage] = this.#outages()
     const failure = this.#failure ?? (outage === undefined ? undefined : withoutStop(outage))
     return {
       state: this.#state(outage !== undefined),
@@ -71,7 +74,7 @@ export class RemoteWriter implements Writer {
   #state(isAway: boolean): WriterStatus['state'] {
     if (this.#failure !== undefined) return 'failed'
     if (this.#stopping !== undefined) return 'stopped'
-    return isAway ? 'starting' : 'ready'
+    return isAway ? 'unreachable' : 'ready'
   }
 
   async #stop(): Promise<void> {

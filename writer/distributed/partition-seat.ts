@@ -3,6 +3,7 @@
  * again after a pause, with growing pauses, for as long as the group still gives the partition to this process.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
+import { OutageWatch } from '../../eventlog/kafka/outage-watch.ts'
 import { openTopicReader, type TopicReader } from '../../eventlog/kafka/topic-reader.ts'
 import { topicNames } from '../../eventlog/kafka/settings.ts'
 import {
@@ -12,7 +13,7 @@ import {
   type PartitionWriterStatus,
 } from './partition-writer.ts'
 
-export interface PartitionSeatOptions extends PartitionWriterOptions {
+export interface PartitionSeatOptions extends Omit<PartitionWriterOptions, 'outages'> {
   /** Resolves when the group confirms that this process is a member: one that was replaced may have lost the partition. */
   readonly confirmed: () => Promise<void>
   /** Broken logic: the process should end. */
@@ -24,7 +25,7 @@ export interface PartitionSeatOptions extends PartitionWriterOptions {
 export interface PartitionSeatStatus {
   readonly partition: number
   readonly state: 'starting' | 'serving' | 'waiting' | 'stopping' | 'stopped'
-  /** Why it does not serve, for people. */
+  /** Why it does not serve, or what keeps it from it while it would, for people. */
   readonly reason: string | undefined
   /** Undefined unless it serves. */
   readonly writer: PartitionWriterStatus | undefined
@@ -42,6 +43,7 @@ const STOP_MS_MAX = 20_000
 
 export class PartitionSeat {
   private readonly options: PartitionSeatOptions
+  private readonly outages = new OutageWatch()
   private isHeld = false
   private state: PartitionSeatStatus['state'] = 'stopped'
   private reason: string | undefined
@@ -89,7 +91,7 @@ export class PartitionSeat {
     return {
       partition: this.options.partition,
       state: this.state,
-      reason: this.reason,
+      reason: this.outages.outages()[0] ?? this.reason,
       writer,
       recordsBehind,
     }
@@ -133,7 +135,7 @@ export class PartitionSeat {
   private async live(): Promise<PartitionEnd> {
     const { log, partition } = this.options
     this.state = 'starting'
-    const writer = new PartitionWriter(this.options)
+    const writer = new PartitionWriter({ ...this.options, outages: this.outages })
     this.writer = writer
     const watching = new AbortController()
     try {

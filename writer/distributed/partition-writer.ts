@@ -14,6 +14,8 @@ import { createSlabShare } from '../../eventlog/file/slabs.ts'
 import type { KafkaEventLog } from '../../eventlog/kafka/kafka-event-log.ts'
 import { openKafkaEventLog } from '../../eventlog/kafka/kafka-event-log.ts'
 import { startKafkaLogServer, type KafkaLogServer } from '../../eventlog/kafka/log-server.ts'
+import type { OutageWatch } from '../../eventlog/kafka/outage-watch.ts'
+import type { PartitionLinkOptions } from '../../eventlog/kafka/partition-link.ts'
 import { topicNames, type KafkaSettings } from '../../eventlog/kafka/settings.ts'
 import { openTopicReader, type TopicReader } from '../../eventlog/kafka/topic-reader.ts'
 import type { CommandPlace, LogHead } from '../../eventlog/ports.ts'
@@ -44,6 +46,10 @@ export interface PartitionWriterOptions {
   readonly core?: Omit<CoreOptions, 'partition'>
   /** Told of each frame of this writer that was read back as accepted: from then on it is acknowledged. */
   readonly onDurable?: (frame: Frame) => void
+  /** How long Kafka may not answer, in ms. Default: OUTAGE_MS_MAX_DEFAULT. */
+  readonly outageMsMax?: number
+  /** Told of what is asked of Kafka and answered. Default: nobody is. */
+  readonly outages?: OutageWatch
   /** Takes a line for the operator. */
   readonly log: (line: string) => void
 }
@@ -116,6 +122,8 @@ export class PartitionWriter {
   readonly ended: Promise<PartitionEnd>
   private onEnded: (end: PartitionEnd) => void = () => undefined
   private readonly options: PartitionWriterOptions
+  /** How Kafka is asked, whatever is asked. */
+  private readonly link: Pick<PartitionLinkOptions, 'settings' | 'partition' | 'outageMsMax' | 'outages'>
   private readonly words: BigInt64Array
   private readonly publisher: SnapshotPublisher
   private core: CoreWorker | undefined
@@ -132,7 +140,14 @@ export class PartitionWriter {
   /** Use `startPartitionWriter`. */
   constructor(options: PartitionWriterOptions) {
     const { store, scratchDir, partition, snapshotsKept: kept = SNAPSHOTS_KEPT_DEFAULT, log } = options
+    const { settings, outageMsMax, outages } = options
     this.options = options
+    this.link = {
+      settings,
+      partition,
+      ...(outageMsMax === undefined ? {} : { outageMsMax }),
+      ...(outages === undefined ? {} : { outages }),
+    }
     this.partition = partition
     this.words = new BigInt64Array(new SharedArrayBuffer(STATUS_WORDS * BigInt64Array.BYTES_PER_ELEMENT))
     this.publisher = new SnapshotPublisher({ store, scratchDir, partition, kept, notice: log })
@@ -254,11 +269,9 @@ export class PartitionWriter {
 
   /** Reads the log to its end and feeds the core what is behind its snapshot. Returns where the log ended. */
   private async openLog(core: CoreWorker, { anchor }: LoadedSnapshot): Promise<LogHead> {
-    const { settings, partition, log } = this.options
     this.events = await openKafkaEventLog({
-      settings,
-      partition,
-      log,
+      ...this.link,
+      log: this.options.log,
       windowBytesMax: WINDOW_BYTES_MAX,
       onCatchUp: (frame) => core.replay(frame),
       ...(anchor === undefined ? {} : { anchor }),
@@ -277,8 +290,7 @@ export class PartitionWriter {
     const slabs = createSlabShare()
     const { port1: corePort, port2: serverPort } = new MessageChannel()
     this.server = startKafkaLogServer({
-      settings,
-      partition,
+      ...this.link,
       slabs,
       corePort: serverPort,
       log: events,
@@ -289,7 +301,7 @@ export class PartitionWriter {
       notice: log,
     })
     const { commands: topic } = topicNames(settings)
-    this.commands = openTopicReader({ settings, topic, partition, log })
+    this.commands = openTopicReader({ ...this.link, topic, log })
     const feed = new CommandFeed(start, {
       reader: this.commands,
       source: `partition ${partition} of ${topic}`,
