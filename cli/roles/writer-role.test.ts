@@ -33,7 +33,7 @@ afterEach(async () => {
   for (const source of sources.splice(0)) await source.close()
   for (const store of stores.splice(0)) await store.close()
   vi.unstubAllEnvs()
-  for (const folder of folders.splice(0)) rmSync(folder, { recursive: true, force: true })
+  for (const folder of folders.splice(0)) rmSync(folder, { recursive: true, force: true, maxRetries: 5 })
 })
 
 function newFolder(): string {

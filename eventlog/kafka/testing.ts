@@ -7,7 +7,8 @@ import { sameBytes, type Frame } from '../../schemas/frames.ts'
 import { openKafkaEventLog, type KafkaEventLog, type KafkaEventLogOptions } from './kafka-event-log.ts'
 import { encodeFrameRecord } from './record.ts'
 import { topicNames, type KafkaSettings } from './settings.ts'
-import { createKafka } from './client.ts'
+import { createKafka, createProducer } from './client.ts'
+import { openTopicReader } from './topic-reader.ts'
 
 export interface KafkaLogUnderTest extends LogUnderTest {
   readonly log: KafkaEventLog
@@ -95,4 +96,45 @@ export async function deleteRecordsBefore(
   const partitions = places.map(({ partition, place }) => ({ partition, offset: String(place) }))
   await admin.deleteTopicRecords({ topic, partitions })
   await admin.disconnect()
+}
+
+/** Every record's value of one partition, in order, from the first that is there. */
+export async function readValues(
+  settings: KafkaSettings,
+  topic: string,
+  partition: number,
+): Promise<Buffer[]> {
+  const reader = openTopicReader({ settings, topic, partition, log: () => undefined })
+  const { first, end } = await reader.bounds()
+  const values: Buffer[] = []
+  for await (const records of reader.read(first, { upTo: end }))
+    values.push(...records.map(({ value }) => Buffer.from(value)))
+  reader.close()
+  return values
+}
+
+/** Deletes a topic and makes another one, of one partition, under its name; it holds these values, from offset 0 on. */
+export async function replaceTopic(
+  settings: KafkaSettings,
+  topic: string,
+  values: readonly Uint8Array[],
+): Promise<void> {
+  const kafka = createKafka(settings, () => undefined)
+  const admin = kafka.admin()
+  await admin.connect()
+  await admin.deleteTopics({ topics: [topic] })
+  // Brokers take a while to forget it.
+  const attempt = async (): Promise<boolean> => {
+    try {
+      return await admin.createTopics({ topics: [{ topic, numPartitions: 1, replicationFactor: 1 }] })
+    } catch {
+      return false
+    }
+  }
+  while (!(await attempt())) await new Promise((resolve) => setTimeout(resolve, 100))
+  await admin.disconnect()
+  const producer = createProducer(kafka)
+  await producer.connect()
+  if (values.length > 0) await sendRecords(producer, topic, 0, values)
+  await producer.disconnect()
 }

@@ -6,6 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { OutageWatch } from '../../eventlog/kafka/outage-watch.ts'
 import { openTopicReader, type TopicReader } from '../../eventlog/kafka/topic-reader.ts'
 import { topicNames } from '../../eventlog/kafka/settings.ts'
+import type { HeadWitness } from '../snapshot-store/head-witness.ts'
 import {
   PartitionWriter,
   type PartitionEnd,
@@ -13,7 +14,7 @@ import {
   type PartitionWriterStatus,
 } from './partition-writer.ts'
 
-export interface PartitionSeatOptions extends Omit<PartitionWriterOptions, 'outages'> {
+export interface PartitionSeatOptions extends Omit<PartitionWriterOptions, 'outages' | 'lastKnown'> {
   /** Resolves when the group confirms that this process is a member: one that was replaced may have lost the partition. */
   readonly confirmed: () => Promise<void>
   /** Broken logic: the process should end. */
@@ -51,6 +52,8 @@ export class PartitionSeat {
   private running: Promise<void> | undefined
   private released = new AbortController()
   private commandsEnd: bigint | undefined
+  /** The newest frame that any of its writers has read: what was acknowledged stands before it, and is not forgotten. */
+  private lastKnown: HeadWitness | undefined
 
   constructor(options: PartitionSeatOptions) {
     this.options = options
@@ -135,7 +138,12 @@ export class PartitionSeat {
   private async live(): Promise<PartitionEnd> {
     const { log, partition } = this.options
     this.state = 'starting'
-    const writer = new PartitionWriter({ ...this.options, outages: this.outages })
+    const { lastKnown, outages } = this
+    const writer = new PartitionWriter({
+      ...this.options,
+      outages,
+      ...(lastKnown === undefined ? {} : { lastKnown }),
+    })
     this.writer = writer
     const watching = new AbortController()
     try {
@@ -154,6 +162,7 @@ export class PartitionSeat {
       return await writer.ended
     } finally {
       watching.abort()
+      this.lastKnown = writer.lastKnown()
       this.commandsEnd = undefined
       this.writer = undefined
     }

@@ -25,12 +25,15 @@ import { CoreWorker, WriterBrokenError } from '../core-worker.ts'
 import type { CoreOptions } from '../core/core.ts'
 import type { Replayed } from '../recovery.ts'
 import { SNAPSHOT_RULE_DEFAULT, type SnapshotRuleOptions } from '../snapshot-rule.ts'
+import type { HeadWitness } from '../snapshot-store/head-witness.ts'
+import { publishWitness } from '../snapshot-store/publish-witness.ts'
 import { SnapshotPublisher } from '../snapshot-store/publisher.ts'
 import type { SnapshotStore } from '../snapshot-store/snapshot-store.ts'
 import { startFromStore } from '../snapshot-store/start-from-store.ts'
 import { SNAPSHOTS_KEPT_DEFAULT } from '../snapshot.ts'
 import { CommandFeed } from './command-feed.ts'
 import { CommandPlaces } from './command-places.ts'
+import { KnownFrames } from './known-frames.ts'
 
 export interface PartitionWriterOptions {
   readonly settings: KafkaSettings
@@ -42,6 +45,8 @@ export interface PartitionWriterOptions {
   readonly snapshots?: Partial<SnapshotRuleOptions>
   /** Snapshots to keep here and in the store, the newest included. Default: SNAPSHOTS_KEPT_DEFAULT. */
   readonly snapshotsKept?: number
+  /** The newest frame that a writer of this partition has read here before: the log has to hold it still. */
+  readonly lastKnown?: HeadWitness
   /** How the core is dimensioned: the same for every writer of a partition. */
   readonly core?: Omit<CoreOptions, 'partition'>
   /** Told of each frame of this writer that was read back as accepted: from then on it is acknowledged. */
@@ -132,6 +137,8 @@ export class PartitionWriter {
   private feed: CommandFeed | undefined
   private commands: TopicReader | undefined
   private recovered: PartitionRecovery | undefined
+  /** Offset of the newest accepted frame; undefined while there is none. */
+  private headPlace: bigint | undefined
   private end: PartitionEnd | undefined
   /** Aborts with the end: what the start waits for. */
   private readonly over = new AbortController()
@@ -164,6 +171,14 @@ export class PartitionWriter {
   /** The partition's events, as this writer reads them. */
   get log(): KafkaEventLog {
     return this.events!
+  }
+
+  /** The newest frame that this writer has read as part of the log; what it was told of, if there is none. */
+  lastKnown(): HeadWitness | undefined {
+    const { events, headPlace, options } = this
+    if (events === undefined || headPlace === undefined) return options.lastKnown
+    const { partition, epoch, sequence, hash } = events.head()
+    return { partition, epoch, sequence, hash, place: headPlace }
   }
 
   status(): PartitionWriterStatus {
@@ -210,12 +225,13 @@ export class PartitionWriter {
   async start(): Promise<void> {
     const startedMs = performance.now()
     try {
-      const { core, loaded } = await this.load()
+      const { core, loaded, witness } = await this.load()
       this.core = core
       this.throwIfEnded()
-      const head = await this.openLog(core, loaded)
+      const head = await this.openLog(core, loaded, witness)
       this.throwIfEnded()
       const serving = await this.serve(core, head)
+      this.leaveWitness()
       const { file, sequence, passedOver } = loaded
       this.recovered = {
         snapshot: file === undefined ? undefined : { file, sequence },
@@ -267,18 +283,52 @@ export class PartitionWriter {
     })
   }
 
-  /** Reads the log to its end and feeds the core what is behind its snapshot. Returns where the log ended. */
-  private async openLog(core: CoreWorker, { anchor }: LoadedSnapshot): Promise<LogHead> {
-    this.events = await openKafkaEventLog({
+  /**
+   * Reads the log to its end and feeds the core what is behind its snapshot. Returns where the log ended.
+   * @param witness what the store knows of the log
+   */
+  private async openLog(
+    core: CoreWorker,
+    { anchor }: LoadedSnapshot,
+    witness: HeadWitness | undefined,
+  ): Promise<LogHead> {
+    const { settings, log, lastKnown } = this.options
+    const known = new KnownFrames(
+      [
+        ...(lastKnown === undefined ? [] : [{ head: lastKnown, knownTo: 'the writer before this one' }]),
+        ...(witness === undefined ? [] : [{ head: witness, knownTo: 'the snapshot store' }]),
+      ],
+      anchor?.place,
+    )
+    let headPlace = anchor?.place
+    const events = await openKafkaEventLog({
       ...this.link,
-      log: this.options.log,
+      log,
       windowBytesMax: WINDOW_BYTES_MAX,
-      onCatchUp: (frame) => core.replay(frame),
+      onCatchUp: (frame, place) => {
+        known.saw(frame)
+        headPlace = place
+        return core.replay(frame)
+      },
       ...(anchor === undefined ? {} : { anchor }),
     })
-    this.events.onFailure((error) => this.fail(error))
+    this.events = events
+    known.check(topicNames(settings).events)
+    // Not before: a log that went backwards must not become what is known.
+    this.headPlace = headPlace
+    events.observe((_frame, place, { kind }) => {
+      if (kind === 'accepted') this.headPlace = place
+    })
+    events.onFailure((error) => this.fail(error))
     // Before anything else is read: the core stands exactly here.
-    return this.events.head()
+    return events.head()
+  }
+
+  /** The opening frame stands: so far the log has to reach from now on, whoever reads it. */
+  private leaveWitness(): void {
+    const { store, log: notice } = this.options
+    const witness = this.lastKnown()
+    if (witness !== undefined) void publishWitness(witness, { store, notice, signal: this.over.signal })
   }
 
   /** Lets the core append its opening frame, and commands come. Returns when that frame has been read back. */

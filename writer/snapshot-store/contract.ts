@@ -4,6 +4,7 @@ import { mkdtemp, readFile, readdir, rm, truncate, writeFile } from 'node:fs/pro
 import os from 'node:os'
 import path from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import type { HeadWitness } from './head-witness.ts'
 import type { SnapshotStore } from './snapshot-store.ts'
 
 const KiB = 1024
@@ -140,6 +141,30 @@ export function describeSnapshotStore(
         expect(got.equals(bytes.subarray(0, got.length))).toBe(true)
       },
     )
+
+    it('the witness written last comes back, each partition’s own, and is no snapshot', async () => {
+      const witness = (partition: number, sequence: bigint): HeadWitness => ({
+        partition,
+        epoch: 3n,
+        sequence,
+        place: 2n ** 40n,
+        hash: bytesOf(`frame ${sequence}`, 32),
+      })
+      expect(await store.readWitness(1)).toBeUndefined()
+      for (const sequence of [0n, 2n ** 60n, 7n]) await store.writeWitness(witness(1, sequence))
+      await store.writeWitness(witness(11, 8n))
+      expect(await store.readWitness(1)).toEqual({ ...witness(1, 7n), hash: expect.anything() as unknown })
+      expect(Buffer.from((await store.readWitness(11))!.hash)).toEqual(bytesOf('frame 8', 32))
+      expect(await store.list(1)).toEqual([])
+    })
+
+    it('a witness that is not what was written is said to be damaged', async () => {
+      await strange('1/head.json')
+      await expect(store.readWitness(1)).rejects.toMatchObject({
+        code: 'snapshot_store_damaged',
+        message: expect.stringContaining('1/head.json is not what was written') as string,
+      })
+    })
 
     it('fetching replaces what stands there; a failure leaves it, and nothing beside it', async () => {
       await publish(1, 5n, bytesOf('good', 100))

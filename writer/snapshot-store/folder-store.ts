@@ -4,6 +4,7 @@ import path from 'node:path'
 import { unlessAborted } from '../../eventlog/abort.ts'
 import { hasCode } from '../../eventlog/system-error.ts'
 import { ASIDE_SUFFIX } from '../snapshot-file.ts'
+import { encodeWitness, nameOfWitness, WITNESS_BYTES_MAX, type HeadWitness } from './head-witness.ts'
 import { readPiece, writeAside, writePiece } from './local-file.ts'
 import {
   SnapshotStoreError,
@@ -11,6 +12,7 @@ import {
   newestFirst,
   parseSnapshotName,
   superfluous,
+  witnessIn,
   type SnapshotStore,
   type StoredSnapshot,
 } from './snapshot-store.ts'
@@ -88,12 +90,33 @@ export function openFolderStore(folder: string): SnapshotStore {
     }
   }
 
+  async function readWitness(partition: number): Promise<HeadWitness | undefined> {
+    const file = await openIfThere(path.join(folder, nameOfWitness(partition)), place)
+    if (file === undefined) return undefined
+    try {
+      const text = await inStore(() => readAtMost(file, WITNESS_BYTES_MAX))
+      return witnessIn(place, text, partition)
+    } finally {
+      await file.close()
+    }
+  }
+
+  function writeWitness(witness: HeadWitness): Promise<void> {
+    const file = path.join(folder, nameOfWitness(witness.partition))
+    return inStore(async () => {
+      await mkdir(path.dirname(file), { recursive: true })
+      await writeAside(file, (aside) => writePiece(aside, Buffer.from(encodeWitness(witness)), 0))
+    })
+  }
+
   return {
     place,
     list: (partition, signal) => unlessEnded(signal, () => inStore(() => list(partition))),
     publish: (partition, sequence, file, kept, signal) =>
       unlessEnded(signal, () => publish(partition, sequence, file, kept)),
     fetch: (partition, sequence, file, signal) => unlessEnded(signal, () => fetch(partition, sequence, file)),
+    readWitness: (partition, signal) => unlessEnded(signal, () => readWitness(partition)),
+    writeWitness: (witness, signal) => unlessEnded(signal, () => writeWitness(witness)),
     close: () => undefined,
   }
 }
@@ -107,6 +130,12 @@ async function unlessEnded<T>(signal: AbortSignal | undefined, work: () => Promi
 async function copy(from: OpenFile, to: OpenFile, bytes: number): Promise<void> {
   for (let at = 0; at < bytes; at += PIECE_BYTES)
     await writePiece(to, await readPiece(from, at, Math.min(PIECE_BYTES, bytes - at)), at)
+}
+
+/** The text of a file, up to so many bytes of it. */
+async function readAtMost(file: OpenFile, bytes: number): Promise<string> {
+  const { size } = await file.stat()
+  return Buffer.from(await readPiece(file, 0, Math.min(size, bytes))).toString('latin1')
 }
 
 type OpenFile = Awaited<ReturnType<typeof open>>

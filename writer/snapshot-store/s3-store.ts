@@ -6,6 +6,7 @@
 import { S3, type CompletedPart } from '@aws-sdk/client-s3'
 import { open, type FileHandle } from 'node:fs/promises'
 import { eitherOf, unlessAborted } from '../../eventlog/abort.ts'
+import { encodeWitness, nameOfWitness, WITNESS_BYTES_MAX, type HeadWitness } from './head-witness.ts'
 import { readPiece, writeAside, writePiece } from './local-file.ts'
 import { RETRY_FOR_MS_DEFAULT, retrying } from './retrying.ts'
 import {
@@ -14,6 +15,7 @@ import {
   newestFirst,
   parseSnapshotName,
   superfluous,
+  witnessIn,
   type SnapshotStore,
   type StoredSnapshot,
 } from './snapshot-store.ts'
@@ -145,6 +147,28 @@ class S3Store implements SnapshotStore {
     })
     return 'fetched'
   } // prettier-ignore
+
+  async readWitness(partition: number, signal?: AbortSignal): Promise<HeadWitness | undefined> {
+    const object = this.object(this.prefix + nameOfWitness(partition))
+    const text = await this.ask(async (bound) => {
+      try {
+        const { Body: body } = await this.client.getObject(
+          { ...object, Range: `bytes=0-${WITNESS_BYTES_MAX - 1}` },
+          bound,
+        )
+        return await body?.transformToString('latin1')
+      } catch (error) {
+        if (statusOf(error) === 404) return undefined
+        throw error
+      }
+    }, signal)
+    return text === undefined ? undefined : witnessIn(this.place, text, partition)
+  }
+
+  async writeWitness(witness: HeadWitness, signal?: AbortSignal): Promise<void> {
+    const key = this.prefix + nameOfWitness(witness.partition)
+    await this.put(key, Buffer.from(encodeWitness(witness)), signal)
+  }
 
   close(): void {
     this.closing.abort(new Error('the store was closed from this side'))

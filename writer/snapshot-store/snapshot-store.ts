@@ -2,6 +2,7 @@
  * Where a partition's snapshots go so that a writer on another machine can start from them. A store is a convenience: the
  * log is the truth, and whatever a store loses costs the next start time, not money.
  */
+import { decodeWitness, nameOfWitness, type HeadWitness } from './head-witness.ts'
 
 /** A snapshot in a store. Its name carries the partition and the sequence: `<partition>/<sequence, 20 digits>.snap`. */
 export interface StoredSnapshot {
@@ -47,6 +48,16 @@ export interface SnapshotStore {
     file: string,
     signal?: AbortSignal,
   ): Promise<'fetched' | 'absent'>
+  /**
+   * The witness that was written last, whoever wrote it; undefined if there is none.
+   * @throws SnapshotStoreError `snapshot_store_damaged` if it is not what was written, and others
+   */
+  readWitness(partition: number, signal?: AbortSignal): Promise<HeadWitness | undefined>
+  /**
+   * Puts a witness in place of the one before, whole or not at all. An older one may overtake: it says less, and is as true.
+   * @throws SnapshotStoreError
+   */
+  writeWitness(witness: HeadWitness, signal?: AbortSignal): Promise<void>
   /** What is under way rejects. */
   close(): void
 }
@@ -56,20 +67,37 @@ export type SnapshotStoreErrorCode =
   | 'snapshot_store_unreachable'
   /** It answered, and will not do what is asked: no such bucket or folder, no permission. */
   | 'snapshot_store_refused'
+  /** What it holds is not what was written. */
+  | 'snapshot_store_damaged'
 
 export class SnapshotStoreError extends Error {
   override readonly name = 'SnapshotStoreError'
   readonly code: SnapshotStoreErrorCode
   constructor(code: SnapshotStoreErrorCode, place: string, cause: unknown) {
     const reason = cause instanceof Error ? cause.message || cause.name : String(cause)
-    super(
-      code === 'snapshot_store_unreachable'
-        ? `The snapshot store ${place} does not answer: ${reason}. Check the network and the store.`
-        : `The snapshot store ${place} refused: ${reason}. Check its name, its address and the permissions.`,
-      { cause },
-    )
+    super(SENTENCES[code](place, reason.replace(/\.$/, '')), { cause })
     this.code = code
   }
+}
+
+const SENTENCES: Readonly<Record<SnapshotStoreErrorCode, (place: string, reason: string) => string>> = {
+  snapshot_store_unreachable: (place, reason) =>
+    `The snapshot store ${place} does not answer: ${reason}. Check the network and the store.`,
+  snapshot_store_refused: (place, reason) =>
+    `The snapshot store ${place} refused: ${reason}. Check its name, its address and the permissions.`,
+  snapshot_store_damaged: (place, reason) =>
+    `The snapshot store ${place} is damaged: ${reason}. Look at what holds it.`,
+}
+
+/**
+ * @param place the store's own
+ * @throws SnapshotStoreError `snapshot_store_damaged`
+ */
+export function witnessIn(place: string, text: string, partition: number): HeadWitness {
+  const witness = decodeWitness(text, partition)
+  if (witness !== undefined) return witness
+  const reason = `${nameOfWitness(partition)} is not what was written`
+  throw new SnapshotStoreError('snapshot_store_damaged', place, new Error(reason))
 }
 
 const NAME = /^(\d{1,4})\/(\d{20})\.snap$/

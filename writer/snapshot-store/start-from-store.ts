@@ -8,6 +8,7 @@ import { nodeDisk } from '../../eventlog/file/disk.ts'
 import type { LoadedSnapshot } from '../core-messages.ts'
 import type { CoreWorker } from '../core-worker.ts'
 import { listSnapshots, snapshotFile, snapshotsFolder } from '../snapshot.ts'
+import type { HeadWitness } from './head-witness.ts'
 import type { SnapshotStore, StoredSnapshot } from './snapshot-store.ts'
 
 export interface StartFromStoreOptions {
@@ -26,6 +27,8 @@ export interface StartFromStoreOptions {
 export interface StartedCore {
   readonly core: CoreWorker
   readonly loaded: LoadedSnapshot
+  /** A frame that the log has to hold; undefined if the store knows of none, or was not to be asked. */
+  readonly witness: HeadWitness | undefined
 }
 
 /** @throws the system's error if the scratch folder cannot be used; WriterBrokenError; the signal's reason */
@@ -35,7 +38,7 @@ export async function startFromStore(options: StartFromStoreOptions): Promise<St
   const local = new Set(listSnapshots(nodeDisk, scratchDir, partition).map(({ sequence }) => sequence))
   // Sequences that are worth asking the store for.
   const untried = new Set<bigint>()
-  const stored = await listed()
+  const { stored, witness } = await asked()
   for (const { sequence } of stored) untried.add(sequence)
   // What is here already is looked at first, and fetched only if it turns out to be damaged.
   const wanted = stored[0]
@@ -48,17 +51,28 @@ export async function startFromStore(options: StartFromStoreOptions): Promise<St
       throw error
     })
     const better = stored.find(({ sequence }) => sequence > loaded.sequence && untried.has(sequence))
-    if (better === undefined) return { core, loaded }
+    if (better === undefined) return { core, loaded, witness }
     await core.end()
     await fetch(better)
   }
 
-  async function listed(): Promise<readonly StoredSnapshot[]> {
-    try {
-      return await store.list(partition, signal)
-    } catch (error) {
-      giveUpOn(error)
-      return []
+  async function asked(): Promise<{
+    readonly stored: readonly StoredSnapshot[]
+    readonly witness: HeadWitness | undefined
+  }> {
+    // At once, so that an outage is waited for once.
+    const [stored, witness] = await Promise.allSettled([
+      store.list(partition, signal),
+      store.readWitness(partition, signal),
+    ])
+    if (stored.status === 'rejected') giveUpOn(stored.reason)
+    else if (witness.status === 'rejected')
+      notice(
+        `Partition ${partition} starts without what the store knows of its log: ${messageOf(witness.reason)}`,
+      )
+    return {
+      stored: stored.status === 'fulfilled' ? stored.value : [],
+      witness: witness.status === 'fulfilled' ? witness.value : undefined,
     }
   }
 
@@ -75,10 +89,13 @@ export async function startFromStore(options: StartFromStoreOptions): Promise<St
   function giveUpOn(error: unknown): void {
     signal.throwIfAborted()
     untried.clear()
-    const reason = error instanceof Error ? error.message : String(error)
     notice(
-      `No snapshot of partition ${partition} comes from the store: ${reason} ` +
+      `No snapshot of partition ${partition} comes from the store: ${messageOf(error)} ` +
         'The writer starts from what is on this machine, or from the beginning of the log, which may take long.',
     )
   }
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error)
 }

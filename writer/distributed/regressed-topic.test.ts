@@ -1,0 +1,108 @@
+import { mkdtempSync, rmSync } from 'node:fs'
+import os from 'node:os'
+import path from 'node:path'
+import { afterEach, describe, expect, it } from 'vitest'
+import { readValues, replaceTopic } from '../../eventlog/kafka/testing.ts'
+import { topicNames, type KafkaSettings } from '../../eventlog/kafka/settings.ts'
+import { withKafka } from '../../test/support/kafka.ts'
+import { openFolderStore } from '../snapshot-store/folder-store.ts'
+import { openAccount, transfer } from '../testing.ts'
+import { PartitionSeat } from './partition-seat.ts'
+import { NO_SNAPSHOTS, openCommandSource, readLog, until, type CommandSource } from './testing.ts'
+
+const folders: string[] = []
+const seats: PartitionSeat[] = []
+const sources: CommandSource[] = []
+afterEach(async () => {
+  for (const seat of seats.splice(0)) await seat.release()
+  for (const source of sources.splice(0)) await source.close()
+  for (const folder of folders.splice(0)) rmSync(folder, { recursive: true, force: true, maxRetries: 5 })
+})
+
+function newFolder(): string {
+  const folder = mkdtempSync(path.join(os.tmpdir(), 'purser-regressed-'))
+  folders.push(folder)
+  return folder
+}
+
+/** A process that holds the partition. */
+function sit(settings: KafkaSettings, storeDir: string, lines: string[] = []): PartitionSeat {
+  const seat = new PartitionSeat({
+    settings,
+    partition: 0,
+    scratchDir: newFolder(),
+    store: openFolderStore(storeDir),
+    snapshots: NO_SNAPSHOTS,
+    log: (line) => lines.push(line),
+    confirmed: () => Promise.resolve(),
+    onBroken: (error) => {
+      throw error
+    },
+    pauseMsMin: 50,
+  })
+  seats.push(seat)
+  seat.hold()
+  return seat
+}
+
+const REFUSED = 'the topic went backwards, or another one stands in its place'
+
+function untilRefused(seat: PartitionSeat, knownTo: string): Promise<void> {
+  return until(`it is refused by what ${knownTo} knows`, () => {
+    const { state, reason = '' } = seat.status()
+    return state !== 'serving' && reason.includes(`${knownTo} knows: ${REFUSED}`)
+  })
+}
+
+await withKafka('a topic that goes backwards', (kafka) => {
+  /** A partition that is served, with three events, no snapshot, and what the store knows of its log. */
+  async function served(): Promise<{
+    settings: KafkaSettings
+    storeDir: string
+    seat: PartitionSeat
+    lines: string[]
+  }> {
+    const settings = await kafka.deployment()
+    const source = await openCommandSource(settings)
+    sources.push(source)
+    const storeDir = newFolder()
+    const lines: string[] = []
+    const seat = sit(settings, storeDir, lines)
+    await source.send([openAccount('cash', -1n), openAccount('a')])
+    await until('it has decided', () => seat.serving()?.status().sequence === 2n)
+    await source.send([transfer('cash', 'a', 5n)])
+    await until('it has decided', () => seat.serving()?.status().sequence === 3n)
+    const store = openFolderStore(storeDir)
+    await until('the store knows', async () => (await store.readWitness(0)) !== undefined)
+    return { settings, storeDir, seat, lines }
+  }
+
+  describe('a topic that goes backwards', () => {
+    it('under a running writer: it serves nothing until all that it has acknowledged is back, and then goes on', async () => {
+      const { settings, seat, lines } = await served()
+      const { events } = topicNames(settings)
+      const whole = await readValues(settings, events, 0)
+      await replaceTopic(settings, events, whole.slice(0, -1))
+      await untilRefused(seat, 'the writer before this one')
+      // Again and again: what it saw of the shorter one has not become what it knows.
+      const tried = lines.length
+      await until('it has tried again', () => lines.length > tried + 3)
+      await untilRefused(seat, 'the writer before this one')
+      expect(await readValues(settings, events, 0)).toEqual(whole.slice(0, -1))
+      await replaceTopic(settings, events, whole)
+      await until('it serves again', () => seat.status().state === 'serving', 60_000)
+      expect(seat.status().writer).toMatchObject({ epoch: 2n, sequence: 3n, accounts: 2 })
+    })
+
+    it('made anew and empty: a writer that starts without a snapshot decides none of the old commands again', async () => {
+      const { settings, storeDir, seat } = await served()
+      await seat.serving()!.abandon()
+      await seat.release()
+      const { events } = topicNames(settings)
+      await replaceTopic(settings, events, [])
+      const next = sit(settings, storeDir)
+      await untilRefused(next, 'the snapshot store')
+      expect(await readLog(settings)).toEqual({ frames: [], events: [], voids: 0 })
+    })
+  })
+})
