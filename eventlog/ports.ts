@@ -23,6 +23,11 @@ export interface EventLog {
   /** The newest accepted, durable frame known here. */
   head(): LogHead
   /**
+   * The head as soon as everything is known here that was durable at the call, wherever it was written.
+   * @throws what ends the reading of the log; the signal's reason when it aborts
+   */
+  currentHead(signal?: AbortSignal): Promise<LogHead>
+  /**
    * Frames from the one that holds `fromSequence` (or the next that has it behind it) up to the head at the time of the
    * call. Frames without events are delivered too. Frame bytes stay valid for as long as they are referenced.
    */

@@ -67,6 +67,11 @@ export class WindowedLog {
     return this.#rule.head()
   }
 
+  /** As of EventLog: what is stored is known here first, unless others write as well. */
+  async currentHead(): Promise<LogHead> {
+    return this.head()
+  }
+
   /** Frames found void so far. */
   voids(): number {
     return this.#rule.voids()
@@ -80,7 +85,7 @@ export class WindowedLog {
     this.#windowBytes += costOf(frame)
     this.#delivered++
     this.#forget()
-    for (const wake of [...this.#waiting]) wake()
+    this.wake()
     return judgement
   }
 
@@ -88,7 +93,7 @@ export class WindowedLog {
   protected end(failure?: Error): void {
     this.#isClosed = true
     this.#failure ??= failure
-    for (const wake of [...this.#waiting]) wake()
+    this.wake()
   }
 
   async *read(fromSequence: bigint): AsyncIterable<Frame> {
@@ -128,7 +133,7 @@ export class WindowedLog {
         if (frame === 'to come') {
           if (this.#failure !== undefined) throw this.#failure
           if (this.#isClosed) return
-          await this.#news(signal)
+          await this.news(signal)
           continue
         }
         ordinal++
@@ -210,8 +215,13 @@ export class WindowedLog {
     }
   }
 
+  /** Something is new for who waits for that. */
+  protected wake(): void {
+    for (const wake of [...this.#waiting]) wake()
+  }
+
   /** Resolves at the next delivery, at the end of the log's service, or when `signal` aborts. */
-  #news(signal: AbortSignal | undefined): Promise<void> {
+  protected news(signal: AbortSignal | undefined): Promise<void> {
     return new Promise((resolve) => {
       const wake = (): void => {
         this.#waiting.delete(wake)

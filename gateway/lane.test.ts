@@ -133,6 +133,7 @@ class Gate {
     const held: EventLog = {
       partition: log.partition,
       head: () => log.head(),
+      currentHead: (signal) => log.currentHead(signal),
       read: (from) => log.read(from),
       placeOf: (...asked) => log.placeOf(...asked),
       async *tail(from, signal): AsyncGenerator<Frame> {

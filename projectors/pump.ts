@@ -42,7 +42,8 @@ export class Pump {
   readonly #wake: Wake
   /** Nothing but the end of the pump wakes it: frames that come in during an outage are no reason to ask again sooner. */
   readonly #backOff: Wake
-  readonly #headAtStart: bigint
+  /** What there was when it started; undefined: not known yet. */
+  #headAtStart: bigint | undefined
   #checkpoint: Checkpoint
   #writing: Range | undefined
   #writingOldestNs: bigint | undefined
@@ -65,7 +66,6 @@ export class Pump {
     this.#buffer = new RangeBuffer(options)
     this.#chain = new ChainProof(options.from)
     this.#checkpoint = options.from
-    this.#headAtStart = options.log.head().sequence
   }
 
   get checkpoint(): Checkpoint {
@@ -97,14 +97,23 @@ export class Pump {
     if (this.#outage !== undefined) return 'retrying'
     if (this.#paused) return 'paused'
     const isBehind =
-      this.#checkpoint.sequence < this.#headAtStart || this.lagEvents > BigInt(this.#options.rangeEventsMax)
+      this.#headAtStart === undefined ||
+      this.#checkpoint.sequence < this.#headAtStart ||
+      this.lagEvents > BigInt(this.#options.rangeEventsMax)
     return isBehind ? 'catching-up' : 'live'
   }
 
   /** Starts, maybe paused; what goes wrong later is seen in `state` and `failure`. */
   start(isPaused = false): void {
     this.#paused = isPaused
+    // A log that fails tells its readers.
+    this.#lookAhead().catch(() => undefined)
     this.#ended = Promise.all([this.#guard(this.#read()), this.#guard(this.#write())]).then(() => undefined)
+  }
+
+  async #lookAhead(): Promise<void> {
+    const { sequence } = await this.#options.log.currentHead(this.#stop.signal)
+    this.#headAtStart = sequence
   }
 
   /** Stops reading and writing; resolves when no insert is under way, or it has been resumed. */

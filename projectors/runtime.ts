@@ -56,10 +56,12 @@ export interface RunningProjections extends Projections {
    */
   reset(): Promise<void>
   /**
-   * Follows one more log, from where the views are in its partition.
-   * @throws as `startProjections`; RangeError if a log of that partition is followed already
+   * Follows one more log, from where the views are in its partition. Where they are further than what is known of the log,
+   * that is waited for first: another process may just have written both.
+   * @param signal ends that waiting
+   * @throws as `startProjections`; what ends the log; RangeError if a log of that partition is followed already
    */
-  add(log: EventLog): Promise<void>
+  add(log: EventLog, signal?: AbortSignal): Promise<void>
   /** Follows a partition's log no longer; resolves when nothing of it is being written. Harmless if it is not followed. */
   remove(partition: number): Promise<void>
 }
@@ -108,41 +110,60 @@ class Runtime implements RunningProjections {
     await refuseIncomplete(store, this.#projections)
     await this.#commands(createStatements(this.#projections, layout))
     await takeOverCheckpoints(store, layout)
-    this.#startPumps([...this.#logs.values()], await readCheckpoints(store))
+    const logs = [...this.#logs.values()]
+    const checkpoints = await readCheckpoints(store)
+    for (const log of logs) await refuseBehind(log, this.#known(checkpoints, log))
+    this.#startPumps(logs, checkpoints)
+  }
+
+  /** Up to where one of the projections at least holds something of a log's partition. */
+  #known(checkpoints: Checkpoints, { partition }: EventLog): bigint {
+    const own = this.#projections.map(({ name }) => [name, checkpoints.get(name) ?? new Map()] as const)
+    return heldByAny(new Map(own)).get(partition) ?? 0n
   }
 
   #startPumps(logs: readonly EventLog[], checkpoints: Checkpoints): void {
     this.#refuseStopped()
     const held = heldByAll(checkpoints, this.#projections)
-    const own = this.#projections.map(({ name }) => [name, checkpoints.get(name) ?? new Map()] as const)
-    const known = heldByAny(new Map(own))
-    const pumps = logs.map((log) => {
-      refuseLogBehind(log, known.get(log.partition) ?? 0n)
-      return new Pump({
-        rangeEventsMax: RANGE_EVENTS_MAX,
-        rangeBytesMax: RANGE_BYTES_MAX,
-        lingerMs: LINGER_MS,
-        ...this.#options,
-        projections: this.#projections,
-        clock: this.#clock,
-        log,
-        from: held.get(log.partition) ?? noCheckpoint(log.partition),
-        report: this.#report,
-        advanced: () => this.#advanced(),
-      })
-    })
+    const pumps = logs.map(
+      (log) =>
+        new Pump({
+          rangeEventsMax: RANGE_EVENTS_MAX,
+          rangeBytesMax: RANGE_BYTES_MAX,
+          lingerMs: LINGER_MS,
+          ...this.#options,
+          projections: this.#projections,
+          clock: this.#clock,
+          log,
+          from: held.get(log.partition) ?? noCheckpoint(log.partition),
+          report: this.#report,
+          advanced: () => this.#advanced(),
+        }),
+    )
     this.#pumps = [...this.#pumps, ...pumps]
     for (const pump of pumps) pump.start(this.#isPaused)
   }
 
-  async add(log: EventLog): Promise<void> {
-    await this.#inTurn(async () => {
-      const { partition } = log
-      if (this.#logs.has(partition)) throw new RangeError(`partition ${partition} is followed already`)
-      this.#startPumps([log], await readCheckpoints(this.#options.store))
-      this.#logs.set(partition, log)
-    })
+  async add(log: EventLog, signal?: AbortSignal): Promise<void> {
+    for (;;) {
+      const known = await this.#inTurn(() => this.#addIfThere(log))
+      if (known === undefined) break
+      // Not in its turn: the log may take long, and partitions come and go meanwhile.
+      await refuseBehind(log, known, signal)
+    }
     this.#advanced()
+  }
+
+  /** Adds it, unless the views hold more than is known of the log: then says up to where. */
+  async #addIfThere(log: EventLog): Promise<bigint | undefined> {
+    const { partition } = log
+    if (this.#logs.has(partition)) throw new RangeError(`partition ${partition} is followed already`)
+    const checkpoints = await readCheckpoints(this.#options.store)
+    const known = this.#known(checkpoints, log)
+    if (log.head().sequence < known) return known
+    this.#startPumps([log], checkpoints)
+    this.#logs.set(partition, log)
+    return undefined
   }
 
   async remove(partition: number): Promise<void> {
@@ -215,10 +236,13 @@ class Runtime implements RunningProjections {
     await this.#inTurn(() => this.#reset())
   }
 
-  async #inTurn(change: () => Promise<void>): Promise<void> {
+  async #inTurn<T>(change: () => Promise<T>): Promise<T> {
     const changed = this.#changing.then(change)
-    this.#changing = changed.catch(() => undefined)
-    await changed
+    this.#changing = changed.then(
+      () => undefined,
+      () => undefined,
+    )
+    return changed
   }
 
   async #reset(): Promise<void> {
@@ -266,8 +290,10 @@ class Runtime implements RunningProjections {
   }
 }
 
-function refuseLogBehind(log: EventLog, known: bigint): void {
-  const { sequence } = log.head()
+/** Judged by what the log holds behind the views' word, not by what had been read of it when they gave it. */
+async function refuseBehind(log: EventLog, known: bigint, signal?: AbortSignal): Promise<void> {
+  if (log.head().sequence >= known) return
+  const { sequence } = await log.currentHead(signal)
   if (sequence >= known) return
   throw new LogBehindViewsError(
     `The log of partition ${log.partition} ends at ${sequence}, but the views hold events up to ${known}. ` +

@@ -11,6 +11,7 @@ import { proveByReplay } from './prove.ts'
 import { PROJECTIONS } from './registry.ts'
 import { startProjections, type ProjectionsOptions, type RunningProjections } from './runtime.ts'
 import { MemoryLog, SampleWallet, type Step } from './testing.ts'
+import type { LogHead } from '../eventlog/ports.ts'
 import type { Frame } from '../schemas/frames.ts'
 import type { ViewStore } from './view-store.ts'
 
@@ -62,6 +63,32 @@ class Town {
     }
     for (let at = Number(this.head); at < this.wallet.events.length; at += 7)
       this.log.append(this.wallet.events.slice(at, at + 7))
+  }
+}
+
+/** A log as a process sees it that has not read all of it yet: frames come when they are let in. */
+class LateLog extends MemoryLog {
+  readonly #source: MemoryLog
+  /** Called when it is asked for all that there is. */
+  onAsked: () => void = () => undefined
+
+  constructor(source: MemoryLog, frames: number) {
+    super(source.partition)
+    this.#source = source
+    for (const frame of source.frames.slice(0, frames)) this.push(frame)
+  }
+
+  /** Lets in all that the source has by now. */
+  catchUp(): void {
+    for (const frame of this.#source.frames.slice(this.frames.length)) this.push(frame)
+  }
+
+  override async currentHead(signal?: AbortSignal): Promise<LogHead> {
+    const { sequence } = this.#source.head()
+    this.onAsked()
+    await eventually(async () => signal?.aborted === true || this.head().sequence >= sequence)
+    signal?.throwIfAborted()
+    return this.head()
   }
 }
 
@@ -188,6 +215,49 @@ it('partitions come and go while the views run, and go on elsewhere where they w
   expect(firsts[0]).toBe(left + 1n)
   await expectViewsOf(zero)
   await expectViewsOf(one)
+})
+
+it('a partition whose owner before commits while it is taken over is followed all the same, once its log has come as far', async () => {
+  const [town, other] = [new Town(0, 30), new Town(1, 30)]
+  const before = await start([town])
+  await reach(before, town)
+  const taker = await start([other])
+  const log = new LateLog(town.log, town.log.frames.length)
+  town.grow(30)
+  await reach(before, town)
+  let isAdded = false
+  const asked = new Promise<void>((resolve) => (log.onAsked = resolve))
+  const adding = taker.add(log).then(() => (isAdded = true))
+  await asked
+  // The others do not wait for it: they come, go, and go on.
+  other.grow(10)
+  await reach(taker, other)
+  await taker.remove(1)
+  expect(isAdded).toBe(false)
+  log.catchUp()
+  await adding
+  await before.stop()
+  town.grow(20)
+  log.catchUp()
+  await reach(taker, town)
+  await expectViewsOf(town)
+})
+
+it('a log that is not as far as the views can be given up while it is waited for, and is refused if it ends there', async () => {
+  const town = new Town(0, 30)
+  const before = await start([town])
+  await reach(before, town)
+  const taker = await start([])
+  const log = new LateLog(town.log, 2)
+  const over = new AbortController()
+  const asked = new Promise<void>((resolve) => (log.onAsked = resolve))
+  const given = expect(taker.add(log, over.signal)).rejects.toThrow('not mine any more')
+  await asked
+  over.abort(new Error('not mine any more'))
+  await given
+  const shorter = new Town(0, 5)
+  await expect(taker.add(shorter.log)).rejects.toMatchObject({ code: 'LOG_BEHIND_VIEWS' })
+  expect(taker.position()).toEqual(new Map())
 })
 
 it('whoever still writes a partition that another has taken over changes nothing, however late', async () => {

@@ -35,6 +35,10 @@ export class MemoryLog implements EventLog {
     }
   }
 
+  async currentHead(): Promise<LogHead> {
+    return this.head()
+  }
+
   placeOf(_frame: Frame): bigint | undefined {
     return undefined
   }

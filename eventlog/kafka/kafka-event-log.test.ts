@@ -194,6 +194,24 @@ await withKafka('the event log on Kafka', (kafka) => {
       })
     })
 
+    it('says where it ends as soon as it has read all that stood there when it was asked', async () => {
+      const settings = await fresh()
+      const { events } = topicNames(settings)
+      const all = frames(40)
+      const log = await openKafkaEventLog({ settings, partition: PARTITION, log: quiet })
+      expect((await log.currentHead()).sequence).toBe(0n)
+      for (const frame of all) {
+        // What is void stands behind it, as a repeated send leaves it.
+        await sendRecords(producer, events, PARTITION, [record(frame), record(frame)])
+        expect((await log.currentHead()).sequence).toBe(lastSequence(frame))
+        if (frame.firstSequence > 8n) break
+      }
+      const over = AbortSignal.abort(new Error('enough'))
+      await expect(log.currentHead(over)).rejects.toThrow('enough')
+      log.close()
+      await expect(log.currentHead()).rejects.toMatchObject({ code: 'log_closed' })
+    })
+
     it('what fails while the log is caught up fails its opening', async () => {
       const settings = await fresh()
       await sendRecords(producer, topicNames(settings).events, PARTITION, frames(1).map(record))

@@ -105,8 +105,13 @@ export class KafkaEventLog extends WindowedLog implements EventLog {
   readonly #failureListeners: ((failure: LogError) => void)[] = []
   #failure: LogError | undefined
   #isClosed = false
-  /** The offset behind the last record read. */
+  /** The offset behind what was read. */
   #next: bigint
+  /** Not every offset has a record. */
+  readonly #passed = (next: bigint): void => {
+    this.#next = next
+    this.wake()
+  }
 
   /** Use `openKafkaEventLog`. */
   constructor(options: KafkaEventLogOptions, start: Start) {
@@ -166,7 +171,7 @@ export class KafkaEventLog extends WindowedLog implements EventLog {
   async catchUp(): Promise<void> {
     const { end } = await this.#reader.bounds()
     const { onCatchUp } = this.#options
-    for await (const records of this.#reader.read(this.#next, { upTo: end }))
+    for await (const records of this.#reader.read(this.#next, { upTo: end, passed: this.#passed }))
       for (const record of records) {
         const { frame, judgement } = this.#accept(record)
         if (judgement.kind === 'accepted') await onCatchUp?.(frame, record.offset)
@@ -176,12 +181,25 @@ export class KafkaEventLog extends WindowedLog implements EventLog {
   /** Reads on, for ever. */
   follow(): void {
     const following = async (): Promise<void> => {
-      for await (const records of this.#reader.read(this.#next))
+      for await (const records of this.#reader.read(this.#next, { passed: this.#passed }))
         for (const record of records) this.#accept(record)
     }
     following().catch((error: unknown) => {
       this.#fail(error)
     })
+  }
+
+  /** What is stored may be others' work, and is on its way. */
+  override async currentHead(signal?: AbortSignal): Promise<LogHead> {
+    const { end } = await this.#reader.bounds(signal)
+    while (this.#next < end) {
+      signal?.throwIfAborted()
+      if (this.#failure !== undefined) throw this.#failure
+      if (this.#isClosed)
+        throw new LogError('log_closed', `The log of partition ${this.partition} was closed from this side.`)
+      await this.news(signal)
+    }
+    return this.head()
   }
 
   #accept(record: TopicRecord): { readonly frame: Frame; readonly judgement: Judgement } {

@@ -32,6 +32,8 @@ export interface ReadOptions {
   readonly upTo?: bigint
   /** Ends after so many answers in a row without records, each about a second after its question. An outage is no answer. */
   readonly emptyAnswersMax?: number
+  /** Told, when the records of an answer have been worked on, or there were none to give, of the offset that comes next. */
+  readonly passed?: (next: bigint) => void
 }
 
 export interface TopicReader {
@@ -112,7 +114,7 @@ export function openTopicReader(options: PartitionLinkOptions): TopicReader {
 
   async function* read(
     fromOffset: bigint,
-    { signal, upTo, emptyAnswersMax = Infinity }: ReadOptions = {},
+    { signal, upTo, emptyAnswersMax = Infinity, passed }: ReadOptions = {},
   ): AsyncGenerator<readonly TopicRecord[], void, undefined> {
     const isOver = (): boolean => isClosed || signal?.aborted === true
     if (isOver() || (upTo !== undefined && fromOffset >= upTo)) return
@@ -128,6 +130,7 @@ export function openTopicReader(options: PartitionLinkOptions): TopicReader {
         fetching.catch(() => undefined)
         const given = upTo === undefined ? records : records.filter(({ offset }) => offset < upTo)
         if (given.length > 0) yield given
+        passed?.(upTo !== undefined && next > upTo ? upTo : next)
         if (isLast || isOver()) return
       }
     } catch (error) {

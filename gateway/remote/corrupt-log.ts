@@ -17,6 +17,10 @@ export class CorruptLog implements RemoteLog {
     return emptyHead(this.partition)
   }
 
+  currentHead(): Promise<LogHead> {
+    return Promise.reject(this.#failure)
+  }
+
   read(): AsyncIterable<Frame> {
     return this.#failing()
   }

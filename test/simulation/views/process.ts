@@ -171,6 +171,7 @@ export class ViewsProcess {
     return {
       partition: log.partition,
       head: () => log.head(),
+      currentHead: (signal) => log.currentHead(signal),
       placeOf: (frame) => log.placeOf(frame),
       read: (from) => whileAlive(log.read(from)),
       tail: (from, signal) => whileAlive(deliver(log.tail(from, signal))),
