@@ -18,6 +18,7 @@ import { projectionsNamed, startProjectorRole, type ProjectorRole } from './proj
 
 const PARTITIONS = 3
 const KINDS = ['transfer', 'hold', 'transfer', 'post', 'refuse', 'reverse', 'hold', 'void'] as const
+const WAIT = { timeout: 60_000, interval: 30 }
 const quiet = (): void => undefined
 
 await withKafka('projectors on Kafka', (kafka) => {
@@ -136,6 +137,24 @@ await withKafka('projectors on Kafka', (kafka) => {
     for (let round = 0; round < 4; round++) await Promise.all(all.map((town) => town.grow(25)))
     await expectViewsOf(all)
     for (const role of roles) expect(role.partitions()).toEqual([0, 1, 2])
+  }, 120_000)
+
+  it('that have had a corrupt partition are ready again when another one has it, and that one says why it is not', async () => {
+    const settings = await kafka.deployment(PARTITIONS)
+    await towns(settings, 10)
+    const first = await start(settings)
+    // The one that goes to the next member.
+    const corrupt = PARTITIONS - 1
+    await sendRecords(producer, topicNames(settings).events, corrupt, [
+      Buffer.from('nobody of ours wrote this'),
+    ])
+    const named = expect.stringContaining(`Partition ${corrupt} cannot be followed any more`) as string
+    await expect.poll(() => first.status(), WAIT).toMatchObject({ ready: false, reasons: [named] })
+    const second = await start(settings)
+    await expect.poll(() => second.status(), WAIT).toMatchObject({ ready: false, reasons: [named] })
+    await expect
+      .poll(() => first.status(), WAIT)
+      .toMatchObject({ ready: true, reasons: [], partitions: [0, 1] })
   }, 120_000)
 
   it('say why they stop: a topic that is behind what the views know', async () => {

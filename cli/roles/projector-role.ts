@@ -173,6 +173,8 @@ class Role implements ProjectorRole {
   /** From where the views are in this partition: what comes before is not read again. */
   async #open(partition: number): Promise<KafkaEventLog> {
     const { kafka, log: tell, outageMsMax } = this.#options
+    // What was corrupt when it was here before may have been repaired.
+    this.#corrupt.delete(partition)
     const held = heldByAll(await readCheckpoints(this.#store), this.#projections).get(partition)
     const log = await openKafkaEventLog({
       settings: kafka,
@@ -203,7 +205,7 @@ class Role implements ProjectorRole {
     const projections = this.#running.status()
     const ownReason = this.#failure?.message ?? this.#membership?.outage()
     const reasons = ownReason === undefined ? [] : [ownReason]
-    reasons.push(...this.#outages.outages(), ...this.#corrupt.values())
+    reasons.push(...this.#outages.outages(), ...this.#corruptHere())
     const opening = this.#shares.opening().filter((partition) => !this.#corrupt.has(partition))
     if (opening.length > 0) reasons.push(`Partitions ${opening.join(', ')} are being taken up.`)
     for (const { name, state, failure } of projections)
@@ -219,6 +221,12 @@ class Role implements ProjectorRole {
         head: formatPosition(head),
       })),
     }
+  }
+
+  /** Why partitions that are this one's now are not followed. */
+  #corruptHere(): readonly string[] {
+    const own = new Set([...this.#shares.held(), ...this.#shares.opening()])
+    return [...this.#corrupt].filter(([partition]) => own.has(partition)).map(([, reason]) => reason)
   }
 
   /** Others would read no more of it: only an operator can help, and the views of the other partitions go on meanwhile. */
