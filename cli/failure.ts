@@ -42,6 +42,8 @@ export const FAILURE_CODES = {
   kafka_unreachable: 1,
   /** Kafka refuses: the user, or what was asked. */
   kafka_refused: 1,
+  /** A broker's certificate is not vouched for, has expired, or is another host's. */
+  kafka_untrusted: 1,
   /** The topics are missing, or not such that what is acknowledged is safe. */
   topics_unfit: 1,
   /** What was checked does not hold. */

@@ -16,6 +16,7 @@ const KNOWN: Readonly<Record<string, FailureCode>> = {
   log_closed: 'writer_failed',
   kafka_unreachable: 'kafka_unreachable',
   kafka_refused: 'kafka_refused',
+  kafka_untrusted: 'kafka_untrusted',
   kafka_offset_gone: 'log_corrupt',
   broken: 'writer_failed',
   LOG_BEHIND_VIEWS: 'views_ahead',

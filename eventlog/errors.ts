@@ -12,6 +12,7 @@ export type LogErrorCode =
   | 'log_replaced'
   | 'kafka_unreachable'
   | 'kafka_refused'
+  | 'kafka_untrusted'
   | 'kafka_offset_gone'
 
 export class LogError extends Error {

@@ -1,5 +1,7 @@
 /** What Kafka can do to a reader or writer of a partition, told apart: an outage to wait out, a refusal that stays, a lost place. */
 import { LogError } from '../errors.ts'
+import type { KafkaSettings } from './settings.ts'
+import { isLasting, rootOf, troubleOf } from './trouble.ts'
 
 /** Which partition of which topic. */
 export interface TopicPartition {
@@ -7,14 +9,18 @@ export interface TopicPartition {
   readonly partition: number
 }
 
-/** Nobody answered for the partition within the bound. */
+/** Nobody answered for the partition within the bound, or nobody who can be trusted. */
 export class KafkaUnreachableError extends LogError {
   override name = 'KafkaUnreachableError'
   constructor({ topic, partition }: TopicPartition, outageMs: number, cause: unknown) {
+    const trouble = troubleOf(cause)
+    const { kind, reason, remedy } = trouble
     super(
-      'kafka_unreachable',
-      `Kafka did not answer for partition ${partition} of ${topic} for ${Math.round(outageMs / 1000)} s: ` +
-        `${messageOf(cause)}. Check that the brokers run, that the partition has a leader, and that they can be reached from here.`,
+      isLasting(trouble) ? trouble.code : 'kafka_unreachable',
+      `Kafka did not answer for partition ${partition} of ${topic} for ${Math.round(outageMs / 1000)} s: ${reason}. ` +
+        (kind === 'refused'
+          ? 'Check that the brokers run, that the partition has a leader, and that they can be reached from here.'
+          : remedy),
       { cause },
     )
   }
@@ -23,14 +29,22 @@ export class KafkaUnreachableError extends LogError {
 /** The broker turned a request down for a reason that does not pass by itself. */
 export class KafkaRefusedError extends LogError {
   override name = 'KafkaRefusedError'
-  constructor({ topic, partition }: TopicPartition, cause: unknown) {
+  /** True if it is not about what was asked, but about who asked: another process may be let. */
+  readonly isAboutUser: boolean
+  constructor(where: TopicPartition, { sasl }: Pick<KafkaSettings, 'sasl'>, cause: unknown) {
+    const { kind, reason, remedy } = troubleOf(cause)
     super(
       'kafka_refused',
-      `Kafka refused a request for partition ${partition} of ${topic}: ${messageOf(cause)}. ` +
-        'Check the credentials, the rights of this user, and the settings of the topic.',
+      `Kafka refused ${userOf(sasl)} a request for partition ${where.partition} of ${where.topic}: ${reason}. ${remedy}`,
       { cause },
     )
+    this.isAboutUser = kind === 'rights' || kind === 'credentials'
   }
+}
+
+/** Who asks, within a sentence. */
+export function userOf(sasl: KafkaSettings['sasl']): string {
+  return sasl === undefined ? 'this client' : `user ${sasl.username}`
 }
 
 /** A place in a topic that is not there: deleted from its beginning, or beyond its end. */
@@ -83,13 +97,6 @@ const REFUSALS = new Set([
   'POLICY_VIOLATION',
 ])
 
-/** What an error of kafkajs comes from: it wraps them when it gives up. */
-export function rootOf(error: unknown): unknown {
-  let root = error
-  while (root instanceof Error && root.cause instanceof Error) root = root.cause
-  return root
-}
-
 /** True if trying again cannot help. */
 export function isRefusal(error: unknown): boolean {
   const root = rootOf(error)
@@ -101,11 +108,4 @@ export function isRefusal(error: unknown): boolean {
 export function isOffsetOutOfRange(error: unknown): boolean {
   const root = rootOf(error)
   return root instanceof Error && 'type' in root && root.type === 'OFFSET_OUT_OF_RANGE'
-}
-
-/** What it comes from, in words that can be followed by others. */
-export function messageOf(error: unknown): string {
-  const root = rootOf(error)
-  const message = root instanceof Error ? root.message : String(root)
-  return message.replace(/\.$/, '')
 }

@@ -2,7 +2,8 @@
  * What of Kafka does not answer just now, for whoever is asked how a role is. Links report here what they ask and what
  * becomes of it. One answer ends an outage, and so does time: what was given up may have come back without anybody who asks.
  */
-import { messageOf, type TopicPartition } from './errors.ts'
+import type { TopicPartition } from './errors.ts'
+import { troubleOf } from './trouble.ts'
 
 /** Unanswered for so long is told of: a reader's request waits a second for records, and a slow machine for more. */
 export const SILENT_MS_TOLD = 5_000
@@ -85,7 +86,7 @@ export class WatchedLink {
 
   #silence(ms: number): string {
     const { topic, partition } = this.#to
-    const reason = this.#lastFailure === undefined ? '' : `: ${messageOf(this.#lastFailure)}`
+    const reason = this.#lastFailure === undefined ? '' : `: ${troubleOf(this.#lastFailure).reason}`
     return `Kafka has not answered for partition ${partition} of ${topic} for ${Math.floor(ms / 1_000)} s${reason}.`
   }
 

@@ -77,7 +77,7 @@ export function openPartitionLink(options: PartitionLinkOptions): PartitionLink 
         cut(made)
         over.throwIfAborted()
         watched.failed(error)
-        if (isRefusal(error)) throw new KafkaRefusedError(options, error)
+        if (isRefusal(error)) throw new KafkaRefusedError(options, settings, error)
         const outageMs = performance.now() - startedMs
         if (outageMs > outageMsMax) throw new KafkaUnreachableError(options, outageMs, error)
         await pause(Math.min(PAUSE_MS_MAX, PAUSE_MS_MIN * 2 ** failures), over)

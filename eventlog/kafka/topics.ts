@@ -1,6 +1,7 @@
 /** Creates the topics of a deployment, and asks the brokers what they are like. */
 import { LogError } from '../errors.ts'
 import { createKafka, type Log } from './client.ts'
+import { userOf } from './errors.ts'
 import { topicNames, type KafkaSettings } from './settings.ts'
 import {
   judgeTopics,
@@ -10,6 +11,7 @@ import {
   type TopicFault,
   type WantedTopics,
 } from './topic-rules.ts'
+import { isLasting, troubleOf, type TroubleKind } from './trouble.ts'
 
 /** What the brokers have, and what is wrong with it. */
 export interface TopicsReport {
@@ -29,7 +31,7 @@ const POLL_MS = 100
  * Creates whichever of the topics is missing; one that exists is left as it is, because Kafka's client can only replace
  * all of a topic's properties at once.
  * @returns the names of those created
- * @throws LogError `kafka_unreachable`, or `kafka_refused` with the broker's reason
+ * @throws LogError `kafka_unreachable`, `kafka_untrusted`, or `kafka_refused` with the broker's reason
  */
 export function createTopics(
   settings: KafkaSettings,
@@ -93,7 +95,7 @@ async function partitionsThere(
 
 /**
  * Asks the brokers, and judges what they say.
- * @throws LogError `kafka_unreachable`, or `kafka_refused` with the broker's reason
+ * @throws LogError `kafka_unreachable`, `kafka_untrusted`, or `kafka_refused` with the broker's reason
  */
 export function checkTopics(settings: KafkaSettings, wanted: WantedTopics, log: Log): Promise<TopicsReport> {
   return withAdmin(settings, log, async (admin) => {
@@ -107,7 +109,7 @@ export function checkTopics(settings: KafkaSettings, wanted: WantedTopics, log: 
 
 /**
  * The partitions of a deployment, which both topics have.
- * @throws LogError `kafka_unreachable`; `kafka_refused` if a topic is missing, or they differ
+ * @throws LogError `kafka_unreachable`, `kafka_untrusted`; `kafka_refused` if a topic is missing, or they differ
  */
 export function countPartitions(settings: KafkaSettings, log: Log): Promise<number> {
   return withAdmin(settings, log, async (admin) => {
@@ -168,26 +170,25 @@ async function withAdmin<T>(
 
 /** What kafkajs throws, as a sentence that says what to do. */
 function failureOf({ brokers, sasl }: KafkaSettings, error: unknown): unknown {
-  const reasons = reasonsOf(error)
-  if (reasons.length === 0) return error
-  const names = reasons.map(({ name }) => name)
-  const words = [...new Set(reasons.map(({ message }) => message.replace(/\.?$/, '')))].join('; ')
-  if (names.includes('KafkaJSSASLAuthenticationError'))
-    return new LogError(
-      'kafka_refused',
-      `Kafka does not let user ${sasl?.username ?? ''} in: ${words}. Check the user, the password and the mechanism.`,
-      { cause: error },
-    )
-  if (names.some((name) => /Connection|Timeout|BrokerNotFound/.test(name)))
-    return new LogError(
-      'kafka_unreachable',
-      `No broker answers at ${brokers.join(', ')}: ${words}. Check the addresses, whether the brokers run, and whether they want TLS.`,
-      { cause: error },
-    )
-  return new LogError('kafka_refused', `Kafka refused: ${words}. Check what this user may do, and how many brokers run.`, {
+  const reasons = reasonsOf(error).map(troubleOf)
+  const trouble = reasons.find(isLasting) ?? reasons[0]
+  if (trouble === undefined) return error
+  const { kind, code, remedy } = trouble
+  const words = [...new Set(reasons.map(({ reason }) => reason))].join('; ')
+  return new LogError(code, `${WHAT_HAPPENED[kind](brokers.join(', '), userOf(sasl))}: ${words}. ${remedy}`, {
     cause: error,
   })
-} // prettier-ignore
+}
+
+const WHAT_HAPPENED: Readonly<Record<TroubleKind, (brokers: string, user: string) => string>> = {
+  credentials: (_brokers, user) => `Kafka does not let ${user} in`,
+  rights: (_brokers, user) => `Kafka refused ${user} what was asked`,
+  untrusted: (brokers) => `The certificate of Kafka at ${brokers} cannot be trusted`,
+  certificate: (brokers) => `Kafka at ${brokers} does not accept who connects`,
+  closed: (brokers) => `Kafka at ${brokers} gives no answer`,
+  away: (brokers) => `No broker answers at ${brokers}`,
+  refused: () => 'Kafka refused',
+}
 
 /** The errors of kafkajs within an error: it wraps what it retried, and gathers those of several topics. */
 function reasonsOf(error: unknown): readonly Error[] {
