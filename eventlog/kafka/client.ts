@@ -6,6 +6,8 @@
  *   a request waits.
  * - Its CRC-32C is in JavaScript, a third of the client's time: the native one takes its place.
  * - Its encoders copy what is sent seven times: requests that carry records are written here (produce-request.ts).
+ * - It says again who it is ten seconds before a session ends, so that of a shorter one every request would: it waits longer.
+ * - It asks all brokers for a group's coordinator and keeps to itself why each said no: a refusal is told.
  * - It logs as errors what it then repairs by itself: only lines that an operator can act on come through, each once in a
  *   while.
  */
@@ -21,12 +23,14 @@ import {
   type ProduceRequest,
 } from './produce-request.ts'
 import type { KafkaSettings } from './settings.ts'
+import { isLasting, plainText, troubleOf } from './trouble.ts'
 
 const require = createRequire(import.meta.url)
 replaceCrc()
 replaceCreateRequest()
 const library = require('kafkajs') as typeof kafkajs
 stopIdleTimers()
+tellRefusals()
 
 /** What a consumer group's own assigner is written with. */
 export const AssignerProtocol: typeof kafkajs.AssignerProtocol = library.AssignerProtocol
@@ -35,6 +39,11 @@ export const AssignerProtocol: typeof kafkajs.AssignerProtocol = library.Assigne
 export const CONNECT_MS_MAX = 3_000
 /** Longest wait for an answer: a broker that is silent for longer is given up. */
 export const REQUEST_MS_MAX = 10_000
+/**
+ * So long before a session ends (`connections.max.reauth.ms` of the broker) the next request says first who asks. A broker
+ * takes that once a second at most, so sessions have to last for a second longer than this.
+ */
+const REAUTHENTICATE_BEFORE_MS = 1_500
 
 /** Takes a line for the operator. */
 export type Log = (line: string) => void
@@ -231,6 +240,7 @@ function connectionOptions(settings: KafkaSettings) {
   const { clientId, tls: encryption, sasl } = settings
   return {
     clientId,
+    reauthenticationThreshold: REAUTHENTICATE_BEFORE_MS,
     ...(encryption === undefined ? {} : { ssl: { ...encryption } }),
     ...(sasl === undefined ? {} : { sasl: { ...sasl } as kafkajs.SASLOptions }),
   }
@@ -267,7 +277,7 @@ export function createLogCreator(
   return () => (entry) => {
     const { message, broker } = entry.log as { message: string; broker?: string }
     if (SAID_IN_VAIN.some((pattern) => pattern.test(message))) return
-    const line = `kafka: ${message}${broker === undefined ? '' : ` (${broker})`}`
+    const line = `kafka: ${plainText(message)}${broker === undefined ? '' : ` (${broker})`}`
     const last = told.get(line)
     if (last !== undefined && nowMs() - last < REPEAT_MS) return
     if (told.size >= LINES_MAX) told.clear()
@@ -325,5 +335,28 @@ function stopIdleTimers(): void {
   const { scheduleCheckPendingRequests: schedule } = prototype
   prototype.scheduleCheckPendingRequests = function (): void {
     if (this.pending.length > 0 || this.throttledUntil > Date.now()) schedule.call(this)
+  }
+}
+
+function tellRefusals(): void {
+  type Ask = (asked: object) => Promise<unknown>
+  interface BrokerPool {
+    withBroker: (this: BrokerPool, ask: Ask) => Promise<unknown>
+  }
+  const { prototype } = require('kafkajs/src/cluster/brokerPool') as { prototype: BrokerPool }
+  const { withBroker } = prototype
+  prototype.withBroker = async function (ask) {
+    let refusal: Error | undefined
+    const answer = await withBroker.call(this, async (broker) => {
+      try {
+        return await ask(broker)
+      } catch (error) {
+        if (error instanceof Error && isLasting(troubleOf(error))) refusal = error
+        throw error
+      }
+    })
+    // None of them gave one.
+    if (answer === null && refusal !== undefined) throw refusal
+    return answer
   }
 }
