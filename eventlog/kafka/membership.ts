@@ -9,8 +9,10 @@
 import type { Assigner, Cluster, Consumer, Kafka } from 'kafkajs'
 import { LogError } from '../errors.ts'
 import { AssignerProtocol, createKafka, type Log } from './client.ts'
+import { userOf } from './errors.ts'
 import type { KafkaSettings } from './settings.ts'
 import { assignSticky, decodeHeld, encodeHeld } from './sticky-assigner.ts'
+import { isLasting, troubleOf, type Trouble } from './trouble.ts'
 
 const { MemberAssignment, MemberMetadata } = AssignerProtocol
 
@@ -49,14 +51,17 @@ const HEARTBEATS_PER_SESSION = 4
 const SILENT_SESSIONS_MAX = 3
 const PAUSE_MS_MIN = 200
 const PAUSE_MS_MAX = 5_000
+/** From this pause on it is told what keeps one from joining. */
+const TOLD_PAUSE_MS_MIN = 1_000
 const LEAVE_MS_MAX = 5_000
 
 /**
  * Joins a group and returns when the group has shared out its partitions for the first time.
- * @throws LogError `kafka_unreachable` if it cannot join within the bound
+ * @throws LogError `kafka_unreachable` if it cannot join within the bound; `kafka_refused` or `kafka_untrusted` as soon as
+ *   that is known: whoever starts wants to be told, and nothing runs yet that a pause could save
  */
 export async function joinGroup(settings: KafkaSettings, options: MembershipOptions): Promise<Membership> {
-  const member = new Member(createKafka(settings, options.log), options)
+  const member = new Member(settings, options)
   await member.firstJoin
   return member
 }
@@ -67,6 +72,7 @@ class Member implements Membership {
   private onFirstJoin: () => void = () => undefined
   private onNoJoin: (error: Error) => void = () => undefined
   private readonly kafka: Kafka
+  private readonly user: string
   private readonly options: MembershipOptions
   private readonly sessionMs: number
   private held: ReadonlySet<number> = new Set()
@@ -83,11 +89,13 @@ class Member implements Membership {
   private waiters: (() => void)[] = []
   private retryTimer: NodeJS.Timeout | undefined
   private pauseMs = PAUSE_MS_MIN
+  private toldReason: string | undefined
   /** Monotonic time at which trying to join ends. */
   private giveUpMs: number
 
-  constructor(kafka: Kafka, options: MembershipOptions) {
-    this.kafka = kafka
+  constructor(settings: KafkaSettings, options: MembershipOptions) {
+    this.kafka = createKafka(settings, options.log)
+    this.user = userOf(settings.sasl)
     this.options = options
     this.sessionMs = options.sessionTimeoutMs ?? SESSION_TIMEOUT_MS_DEFAULT
     this.giveUpMs = performance.now() + this.rejoinForMs()
@@ -189,14 +197,13 @@ class Member implements Membership {
   private restart(cause: unknown): void {
     const nowMs = performance.now()
     if (this.giveUpMs === Infinity) this.giveUpMs = nowMs + this.rejoinForMs()
-    const reason = cause instanceof Error ? cause.message : String(cause)
-    this.lastTrouble = `: ${reason}`
-    if (nowMs + this.pauseMs > this.giveUpMs) {
-      this.fail(reason)
+    const trouble = troubleOf(cause)
+    this.lastTrouble = `: ${trouble.reason}`
+    if (nowMs + this.pauseMs > this.giveUpMs || (!this.hasJoined && isLasting(trouble))) {
+      this.fail(trouble)
       return
     }
-    if (this.hasJoined)
-      this.options.log(`The membership in group ${this.options.groupId} broke: ${reason}. Joining again.`)
+    this.tell(trouble)
     void this.drop()
     clearTimeout(this.retryTimer)
     this.retryTimer = setTimeout(() => {
@@ -205,15 +212,33 @@ class Member implements Membership {
     this.pauseMs = Math.min(this.pauseMs * 2, PAUSE_MS_MAX)
   }
 
-  private fail(reason: string): void {
+  /** Each break; of what keeps it from joining at all, each reason once, if it has not passed by itself soon. */
+  private tell({ reason }: Trouble): void {
+    const { groupId, log } = this.options
+    if (this.hasJoined) {
+      log(`The membership in group ${groupId} broke: ${reason}. Joining again.`)
+      return
+    }
+    if (this.pauseMs < TOLD_PAUSE_MS_MIN || reason === this.toldReason) return
+    this.toldReason = reason
+    log(`Group ${groupId} cannot be joined yet: ${reason}. Trying again.`)
+  }
+
+  private fail(trouble: Trouble): void {
     const { groupId, topic } = this.options
+    const { reason, remedy } = trouble
     this.end()
     void this.drop()
-    const error = new LogError(
-      'kafka_unreachable',
-      `Kafka's group ${groupId} on topic ${topic} could not be joined for ${this.rejoinForMs() / 1_000} seconds: ${reason}. ` +
-        'Check that the brokers run, that the topic exists, and that this client may read it and use the group.',
-    )
+    const error = isLasting(trouble)
+      ? new LogError(
+          trouble.code,
+          `Kafka's group ${groupId} on topic ${topic} cannot be joined by ${this.user}: ${reason}. ${remedy}`,
+        )
+      : new LogError(
+          'kafka_unreachable',
+          `Kafka's group ${groupId} on topic ${topic} could not be joined for ${this.rejoinForMs() / 1_000} seconds: ${reason}. ` +
+            (trouble.kind === 'refused' ? 'Check that the brokers run, and that the topic exists.' : remedy),
+        )
     if (this.hasJoined) this.options.onFailure(error)
     else this.onNoJoin(error)
   }

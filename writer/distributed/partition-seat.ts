@@ -1,8 +1,10 @@
 /**
  * A partition that this process may hold: as long as it is held, a writer runs. One that is replaced or fails is started
- * again after a pause, with growing pauses, for as long as the group still gives the partition to this process.
+ * again after a pause, with growing pauses, for as long as the group still gives the partition to this process. One whom
+ * Kafka does not let ends the process, so that the group gives the partition to another.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
+import { KafkaRefusedError } from '../../eventlog/kafka/errors.ts'
 import { OutageWatch } from '../../eventlog/kafka/outage-watch.ts'
 import { openTopicReader, type TopicReader } from '../../eventlog/kafka/topic-reader.ts'
 import { topicNames } from '../../eventlog/kafka/settings.ts'
@@ -17,7 +19,7 @@ import {
 export interface PartitionSeatOptions extends Omit<PartitionWriterOptions, 'outages' | 'lastKnown'> {
   /** Resolves when the group confirms that this process is a member: one that was replaced may have lost the partition. */
   readonly confirmed: () => Promise<void>
-  /** Broken logic: the process should end. */
+  /** Broken logic, or Kafka does not let this process: it should end. */
   readonly onBroken: (error: Error) => void
   /** First pause, in ms; each is twice as long as the one before. Default: 500. */
   readonly pauseMsMin?: number
@@ -119,7 +121,7 @@ export class PartitionSeat {
       const end = await this.live()
       const hasServed = this.state === 'serving'
       if (released.aborted) break
-      if (end.kind === 'broken') {
+      if (end.kind === 'broken' || (end.kind === 'failed' && isAboutUser(end.error))) {
         this.state = 'stopped'
         this.reason = end.error.message
         this.options.onBroken(end.error)
@@ -208,4 +210,9 @@ export class PartitionSeat {
     }
     reader?.close()
   }
+}
+
+/** Another writer may have the rights: as long as this one keeps the partition, nobody serves it. */
+function isAboutUser(error: Error): boolean {
+  return error instanceof KafkaRefusedError && error.isAboutUser
 }
