@@ -9,6 +9,7 @@ import os from 'node:os'
 import path from 'node:path'
 import { promisify } from 'node:util'
 import { createKafka } from '../../../eventlog/kafka/client.ts'
+import type { KafkaSettings } from '../../../eventlog/kafka/settings.ts'
 import { startSwitchedProxy, type SwitchedProxy } from './switched-proxy.ts'
 import { kafkaJars } from './download.ts'
 
@@ -21,6 +22,10 @@ export interface TestBroker {
   readonly nodeId: number
   /** `host:port`. */
   readonly address: string
+  /** Of the listener that brokers keep for themselves; it is never encrypted. */
+  readonly controllerAddress: string
+  /** With `security`: of the listener that asks for a certificate. */
+  readonly mutualAddress: string
   /** Of the process that runs, or ran last. */
   pid(): number
   /** Where the cluster is `proxied`: who begins at its address is told of nothing but the brokers' proxies. */
@@ -49,11 +54,23 @@ export interface TestClusterOptions {
   readonly properties?: readonly string[]
   /** Gives each broker a second door, behind a proxy. */
   readonly proxied?: boolean
+  /** The listener of clients is SASL_SSL; a second one, MUTUAL, knows clients by their certificates. Not with `proxied`. */
+  readonly security?: ClusterSecurity
+}
+
+/** What a broker that asks who one is has to know. */
+export interface ClusterSecurity {
+  /** Lines of server.properties. */
+  readonly properties: readonly string[]
+  /** Who is there from the beginning, as `kafka-storage format --add-scram` takes them. */
+  readonly scramUsers: readonly string[]
+  /** How one gets in who may do everything. */
+  readonly admin: Pick<KafkaSettings, 'tls' | 'sasl'>
 }
 
 /** Starts a cluster and waits until it answers. @throws KafkaUnavailableError without Java or Maven */
 export async function startKafkaCluster(options: TestClusterOptions = {}): Promise<TestCluster> {
-  const { brokers: count = 1, properties = [], proxied = false } = options
+  const { brokers: count = 1, properties = [], proxied = false, security } = options
   const jars = await kafkaJars()
   const root = mkdtempSync(path.join(os.tmpdir(), 'purser-kafka-'))
   const ports = await freePorts(3 * count)
@@ -68,6 +85,7 @@ export async function startKafkaCluster(options: TestClusterOptions = {}): Promi
     controllerPort: ports[3 * index + 1]!,
     proxiedPort: ports[3 * index + 2]!,
     proxy: proxies[index],
+    security,
   }))
   const voters = nodes.map((node) => `${node.nodeId}@127.0.0.1:${node.controllerPort}`).join(',')
   const brokers = nodes.map(
@@ -81,7 +99,7 @@ export async function startKafkaCluster(options: TestClusterOptions = {}): Promi
   try {
     await Promise.all(brokers.map((broker) => broker.format()))
     for (const broker of brokers) broker.start()
-    await untilAnswers(addresses, count, () => brokers.map((broker) => broker.trouble()).join(''))
+    await untilAnswers(addresses, count, security, () => brokers.map((broker) => broker.trouble()).join(''))
   } catch (error) {
     await stop()
     throw error
@@ -93,13 +111,24 @@ interface Node {
   readonly nodeId: number
   readonly port: number
   readonly controllerPort: number
-  /** Where it listens for what comes through its proxy. */
+  /** Where it listens for what comes through its proxy, or for clients with certificates. */
   readonly proxiedPort: number
   readonly proxy: SwitchedProxy | undefined
+  readonly security: ClusterSecurity | undefined
 }
 
 /** What server.properties says of where clients find the broker. */
-function listeners({ port, controllerPort, proxiedPort, proxy }: Node): string[] {
+function listeners({ port, controllerPort, proxiedPort, proxy, security }: Node): string[] {
+  if (security !== undefined) {
+    const doors = `SASL_SSL://127.0.0.1:${port},MUTUAL://127.0.0.1:${proxiedPort}`
+    return [
+      `listeners=${doors},CONTROLLER://127.0.0.1:${controllerPort}`,
+      `advertised.listeners=${doors}`,
+      'listener.security.protocol.map=CONTROLLER:PLAINTEXT,SASL_SSL:SASL_SSL,MUTUAL:SSL',
+      'inter.broker.listener.name=SASL_SSL',
+      ...security.properties,
+    ]
+  }
   const door = proxy === undefined ? '' : `,PROXIED://127.0.0.1:${proxiedPort}`
   const told = proxy === undefined ? '' : `,PROXIED://${proxy.address}`
   return [
@@ -113,7 +142,10 @@ function listeners({ port, controllerPort, proxiedPort, proxy }: Node): string[]
 class Broker implements TestBroker {
   readonly nodeId: number
   readonly address: string
+  readonly controllerAddress: string
+  readonly mutualAddress: string
   readonly proxy: SwitchedProxy | undefined
+  private readonly security: ClusterSecurity | undefined
   private readonly jars: string
   private readonly folder: string
   private readonly properties: string
@@ -131,7 +163,10 @@ class Broker implements TestBroker {
   ) {
     this.nodeId = node.nodeId
     this.address = `127.0.0.1:${node.port}`
+    this.controllerAddress = `127.0.0.1:${node.controllerPort}`
+    this.mutualAddress = `127.0.0.1:${node.proxiedPort}`
     this.proxy = node.proxy
+    this.security = node.security
     this.jars = jars
     this.folder = folder
     this.properties = path.join(folder, 'server.properties')
@@ -169,7 +204,8 @@ class Broker implements TestBroker {
   }
 
   async format(): Promise<void> {
-    const args = ['format', '-t', CLUSTER_ID, '-c', this.properties]
+    const users = this.security?.scramUsers.flatMap((user) => ['--add-scram', user]) ?? []
+    const args = ['format', '-t', CLUSTER_ID, '-c', this.properties, ...users]
     await promisify(execFile)('java', [
       '-Xshare:auto',
       '-XX:TieredStopAtLevel=1',
@@ -234,7 +270,7 @@ class Broker implements TestBroker {
 
   async restart(): Promise<void> {
     this.start()
-    await untilAnswers([this.address], 1, () => this.trouble())
+    await untilAnswers([this.address], 1, this.security, () => this.trouble())
   }
 
   /** The end of what the broker wrote down: for who waits in vain. */
@@ -261,12 +297,13 @@ function isRunning(pid: number): boolean {
 async function untilAnswers(
   addresses: readonly string[],
   count: number,
+  security: ClusterSecurity | undefined,
   trouble: () => string,
 ): Promise<void> {
   const deadlineMs = performance.now() + START_MS_MAX
   for (const address of addresses) {
     const admin = createKafka(
-      { brokers: [address], clientId: 'purser-tests', topicPrefix: 'x' },
+      { brokers: [address], clientId: 'purser-tests', topicPrefix: 'x', ...security?.admin },
       () => undefined,
     ).admin({ retry: { retries: 0 } })
     for (;;) {
