@@ -74,7 +74,10 @@ export async function createDeployments(
   return all
 }
 
-/** Waits until every partition has a leader, as every broker sees it: the client's own waiting gives up at the first no. */
+/**
+ * Waits until every partition has a leader, as every broker sees it, and the leaders answer as such, which may come later:
+ * the client's own waiting gives up at the first no.
+ */
 async function untilLed(admin: Admin, topics: readonly string[], partitions: number): Promise<void> {
   const deadlineMs = performance.now() + LEADERS_MS_MAX
   // Each answer comes from one broker or another.
@@ -85,6 +88,7 @@ async function untilLed(admin: Admin, topics: readonly string[], partitions: num
         (topic) => topic.partitions.filter(({ leader }) => leader >= 0).length === partitions,
       )
       led = isLed && seen.length === topics.length ? led + 1 : 0
+      if (led === LED_ANSWERS) await Promise.all(topics.map((topic) => admin.fetchTopicOffsets(topic)))
     } catch (error) {
       led = 0
       if (performance.now() > deadlineMs) throw error
