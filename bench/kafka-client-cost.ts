@@ -29,6 +29,7 @@ if (values.brokers === undefined) throw new Error('--brokers HOST:PORT is missin
 // Loaded before the client: then what is replaced comes too late.
 if (values.crc === 'js') createRequire(import.meta.url)('kafkajs/src/protocol/recordBatch/v0')
 const { connectToLeader, createKafka, createProducer } = await import('../eventlog/kafka/client.ts')
+const { batchesIn, recordsIn } = await import('../eventlog/kafka/record-batches.ts')
 const { topicNames, RECORD_BATCH_BYTES_MAX } = await import('../eventlog/kafka/settings.ts')
 
 const settings = {
@@ -101,18 +102,14 @@ for (const [index, events] of EVENTS.entries())
     for (const frame of frames) await send(frame)
     const sent = sending()
     const reading = clock()
-    for (let offset = 0; offset < warmUp.length + frames.length;) {
-      const { responses } = await broker.fetch({
-        isolationLevel: 0,
-        maxWaitTime: 100,
-        minBytes: 1,
-        maxBytes: 4 << 20,
-        topics: [{ topic, partitions: [{ partition, fetchOffset: String(offset), maxBytes: 4 << 20 }] }],
-      })
-      for (const { value } of responses[0]!.partitions[0]!.messages) {
-        if (isCompressed) uncompressSync(value!)
-        offset++
-      }
+    const end = BigInt(warmUp.length + frames.length)
+    for (let offset = 0n; offset < end;) {
+      const answer = await broker.fetch({ topic, partition, offset, waitMs: 100, bytesMax: 4 << 20 })
+      for (const batch of batchesIn(answer))
+        for (const { value } of recordsIn(batch, offset, batch.end)) {
+          if (isCompressed) uncompressSync(value)
+          offset++
+        }
     }
     const read = reading()
     const readMegabytes = (rawBytes / 1e6) * (1 + warmUp.length / frames.length)

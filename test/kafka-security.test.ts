@@ -394,9 +394,8 @@ async function failureOf(
 }
 
 function fetchFirst(broker: Broker, topic: string): Promise<unknown> {
-  const partitions = [{ partition: 0, fetchOffset: '0', maxBytes: 1000 }]
-  return broker.fetch({ isolationLevel: 0, maxWaitTime: 100, minBytes: 1, maxBytes: 1000, topics: [{ topic, partitions }] })
-} // prettier-ignore
+  return broker.fetch({ topic, partition: 0, offset: 0n, waitMs: 100, bytesMax: 1000 })
+}
 
 function writeNothing(broker: Broker, topic: string): Promise<unknown> {
   return broker.produce({ topic, partition: 0, acks: -1, timeoutMs: 1_000, values: [Buffer.alloc(1)] })

@@ -31,13 +31,12 @@ await withKafka('the Kafka client', (kafka) => {
       const settings = await kafka.deployment()
       const { events } = topicNames(settings)
       const connection = await connectToLeader(settings, events, 0, () => undefined, 0)
-      const partitions = [{ partition: 0, fetchOffset: '0', maxBytes: 1000 }]
       const waiting = connection.broker.fetch({
-        isolationLevel: 0,
-        maxWaitTime: 30_000,
-        minBytes: 1,
-        maxBytes: 1000,
-        topics: [{ topic: events, partitions }],
+        topic: events,
+        partition: 0,
+        offset: 0n,
+        waitMs: 30_000,
+        bytesMax: 1000,
       })
       const startedMs = performance.now()
       setTimeout(() => {

@@ -8,6 +8,7 @@
  * - Its encoders copy what is sent seven times: requests that carry records are written here (produce-request.ts).
  * - It says again who it is ten seconds before a session ends, so that of a shorter one every request would: it waits longer.
  * - It asks all brokers for a group's coordinator and keeps to itself why each said no: a refusal is told.
+ * - Its decoder gives all records of an answer or none: records that are read are decoded here (record-batches.ts).
  * - It logs as errors what it then repairs by itself: only lines that an operator can act on come through, each once in a
  *   while.
  */
@@ -22,6 +23,7 @@ import {
   PRODUCE_API_VERSION,
   type ProduceRequest,
 } from './produce-request.ts'
+import { decodeFetchResponse, type FetchResponse } from './fetch-response.ts'
 import type { KafkaSettings } from './settings.ts'
 import { isLasting, plainText, troubleOf } from './trouble.ts'
 
@@ -69,20 +71,8 @@ export function createProducer(
 
 /** One broker, as far as it is used here. Every call is one request: nothing is repeated behind it. */
 export interface Broker {
-  fetch(request: {
-    readonly isolationLevel: number
-    readonly maxWaitTime: number
-    readonly minBytes: number
-    readonly maxBytes: number
-    readonly topics: readonly {
-      readonly topic: string
-      readonly partitions: readonly {
-        readonly partition: number
-        readonly fetchOffset: string
-        readonly maxBytes: number
-      }[]
-    }[]
-  }): Promise<{ readonly responses: readonly FetchedTopic[] }>
+  /** Record batches of a partition, as they stand there (record-batches.ts); the last one may be cut off. */
+  fetch(request: FetchRequest): Promise<Buffer>
   listOffsets(request: {
     readonly isolationLevel: number
     readonly topics: readonly {
@@ -96,17 +86,14 @@ export interface Broker {
   produce(request: Omit<ProduceRequest, 'timestampMs'>): Promise<bigint>
 }
 
-export interface FetchedTopic {
-  readonly partitions: readonly {
-    /** Records below this are on all replicas that count. */
-    readonly highWatermark: string
-    readonly messages: readonly {
-      readonly offset: string
-      readonly value: Buffer | null
-      readonly timestamp: string
-      readonly isControlRecord: boolean
-    }[]
-  }[]
+export interface FetchRequest {
+  readonly topic: string
+  readonly partition: number
+  readonly offset: bigint
+  /** How long the broker may wait for records to come, in ms. */
+  readonly waitMs: number
+  /** A batch that is longer comes whole all the same, if it is the first one. */
+  readonly bytesMax: number
 }
 
 /** kafkajs's own view of a cluster: metadata and connections, which its producers and consumers are built on. */
@@ -120,20 +107,63 @@ interface Cluster {
   findBroker(which: { readonly nodeId: string }): Promise<BrokerOfKafkajs>
 }
 
-type BrokerOfKafkajs = Pick<Broker, 'fetch' | 'listOffsets'> & {
-  readonly connectionPool: { send(request: object): Promise<ProduceAnswer> }
+type BrokerOfKafkajs = Pick<Broker, 'listOffsets'> & {
+  readonly connectionPool: {
+    send<Answer>(call: {
+      readonly request: object
+      readonly response: ResponseOfKafkajs<Answer>
+    }): Promise<Answer>
+  }
+}
+
+/** How an answer's bytes are read, and then looked at for errors. */
+interface ResponseOfKafkajs<Answer> {
+  decode(bytes: Buffer): Promise<Answer>
+  parse(answer: Answer): Promise<Answer>
 }
 
 interface ProduceAnswer {
   readonly topics: readonly { readonly partitions: readonly { readonly baseOffset: string }[] }[]
 }
 
-const produceResponse = require('kafkajs/src/protocol/requests/produce/v7/response') as object
+const produceResponse =
+  require('kafkajs/src/protocol/requests/produce/v7/response') as ResponseOfKafkajs<ProduceAnswer>
+const fetchRequest = require('kafkajs/src/protocol/requests/fetch/v10/request') as (request: object) => object
+const { createErrorFromCode } = require('kafkajs/src/protocol/error') as {
+  createErrorFromCode: (code: number) => Error
+}
 
-/** Its requests go by kafkajs's connections, which match answers and count time; their bytes are our own. */
+/** No replica, but a client. */
+const REPLICA_ID = -1
+/** Everything below the high watermark, transactions or not: every reader sees the same. */
+export const READ_UNCOMMITTED = 0
+
+/** kafkajs decodes every record at once, or fails at one batch that it cannot unpack: here they stay as they are. */
+const fetchResponse: ResponseOfKafkajs<FetchResponse> = {
+  decode: async (bytes) => decodeFetchResponse(bytes),
+  async parse(answer) {
+    if (answer.errorCode !== 0) throw createErrorFromCode(answer.errorCode)
+    return answer
+  },
+}
+
+/** Its requests go by kafkajs's connections, which match answers and count time; the bytes that matter are our own. */
 function brokerOver(inner: BrokerOfKafkajs): Broker {
   return {
-    fetch: (request) => inner.fetch(request),
+    async fetch({ topic, partition, offset, waitMs, bytesMax }) {
+      const { batches } = await inner.connectionPool.send({
+        request: fetchRequest({
+          replicaId: REPLICA_ID,
+          isolationLevel: READ_UNCOMMITTED,
+          maxWaitTime: waitMs,
+          minBytes: 1,
+          maxBytes: bytesMax,
+          topics: [{ topic, partitions: [{ partition, fetchOffset: String(offset), maxBytes: bytesMax }] }],
+        }),
+        response: fetchResponse,
+      })
+      return batches
+    },
     listOffsets: (request) => inner.listOffsets(request),
     async produce(request) {
       const encodeWhole = (header: Buffer): Buffer =>

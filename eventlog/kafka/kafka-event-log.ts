@@ -12,7 +12,7 @@ import type { Log } from './client.ts'
 import { TopicCorruptError } from './errors.ts'
 import type { OutageWatch } from './outage-watch.ts'
 import { PlaceIndex } from './place-index.ts'
-import { decodeFrameRecord } from './record.ts'
+import { decodeFrameRecord, type FrameRecord } from './record.ts'
 import { topicNames, type KafkaSettings } from './settings.ts'
 import { openTopicReader, type TopicReader, type TopicRecord } from './topic-reader.ts'
 
@@ -220,11 +220,16 @@ export class KafkaEventLog extends WindowedLog implements EventLog {
     return this.#expected.shift()!.frame
   }
 
-  #frameIn({ value, offset }: TopicRecord, head: LogHead): Frame {
-    const read = decodeFrameRecord(value)
+  #frameIn(record: TopicRecord, head: LogHead): Frame {
+    const read = decodeRecord(record)
     if (read.kind === 'frame') return read.frame
     const { partition } = this
-    throw new TopicCorruptError({ topic: this.#topic, partition }, offset, head.sequence + 1n, read.reason)
+    throw new TopicCorruptError(
+      { topic: this.#topic, partition },
+      record.offset,
+      head.sequence + 1n,
+      read.reason,
+    )
   }
 
   /** From a place that is known to stand before what is asked for, by the same rule: only what was accepted comes again. */
@@ -261,6 +266,10 @@ export class KafkaEventLog extends WindowedLog implements EventLog {
   }
 }
 
+function decodeRecord({ value, unreadable }: TopicRecord): FrameRecord {
+  return unreadable === undefined ? decodeFrameRecord(value) : { kind: 'bad', reason: unreadable.reason }
+}
+
 /** Where the chain stands behind the anchor's frame. */
 async function findAnchor(
   reader: TopicReader,
@@ -271,7 +280,7 @@ async function findAnchor(
   let found = 'nothing'
   const only = { upTo: place + 1n, emptyAnswersMax: anchorAnswersMax }
   for await (const [record] of reader.read(place, only)) {
-    const read = decodeFrameRecord(record!.value)
+    const read = decodeRecord(record!)
     if (read.kind === 'frame' && sameBytes(read.frame.hash, hash))
       return { head: headAfter(read.frame), next: place + 1n, headHasEvents: read.frame.count > 0 }
     found = read.kind === 'frame' ? 'another frame' : `no frame (${read.reason})`

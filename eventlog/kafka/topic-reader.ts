@@ -2,9 +2,14 @@
  * Reads one partition of a topic from an offset, without a consumer group: what is read is decided by who reads, so there
  * is no rebalance, no heartbeat and no consumer that dies in silence (docs/decisions/0014-reading-kafka-without-a-group.md).
  */
-import type { Broker } from './client.ts'
+import { setImmediate as eventLoopTurn } from 'node:timers/promises'
+import { CODEC } from './batch-codecs.ts'
+import { READ_UNCOMMITTED, type Broker } from './client.ts'
 import { isOffsetOutOfRange, KafkaOffsetError, type TopicBounds } from './errors.ts'
 import { openPartitionLink, type PartitionLinkOptions } from './partition-link.ts'
+import { batchesIn, recordsIn, type RecordBatch, type TopicRecord } from './record-batches.ts'
+
+export type { TopicRecord } from './record-batches.ts'
 
 /** Longest wait of one request for records to come. */
 const WAIT_MS = 1_000
@@ -12,18 +17,8 @@ const WAIT_MS = 1_000
 const FETCH_BYTES = 4 * 1024 * 1024
 const EARLIEST = -2
 const LATEST = -1
-/** Everything below the high watermark, transactions or not: every reader sees the same. */
-const READ_UNCOMMITTED = 0
-
-const NOTHING = Buffer.alloc(0)
-
-export interface TopicRecord {
-  readonly offset: bigint
-  /** Empty where the record has none. A view of the answer it came in. */
-  readonly value: Buffer
-  /** Milliseconds since 1970, as the record says. */
-  readonly timestampMs: number
-}
+/** Records given at once, of batches that came together; those of a batch that was packed are given alone. */
+const RECORDS_TOGETHER_MAX = 65_536
 
 export interface ReadOptions {
   /** Ends the reading when it aborts. */
@@ -40,18 +35,13 @@ export interface TopicReader {
   /** What the partition holds now, up to what all its replicas have. */
   bounds(signal?: AbortSignal): Promise<TopicBounds>
   /**
-   * Records from `fromOffset` on, in order, each once. While what was given is worked on, the next is fetched.
+   * Records from `fromOffset` on, in order, each once. While what was given is worked on, the next is fetched. Batches are
+   * unpacked one after the other, so memory has a bound whatever stands in the topic.
    * @throws KafkaUnreachableError, KafkaRefusedError; KafkaOffsetError if `fromOffset` was deleted or is beyond the end
    */
   read(fromOffset: bigint, options?: ReadOptions): AsyncIterable<readonly TopicRecord[]>
   /** Cuts the connection. A reading under way ends. */
   close(): void
-}
-
-interface Fetched {
-  readonly records: readonly TopicRecord[]
-  /** The offset behind the last record that came. */
-  readonly next: bigint
 }
 
 /** Connections are the reader's own: a request that waits for records would hold up others. */
@@ -76,39 +66,15 @@ export function openTopicReader(options: PartitionLinkOptions): TopicReader {
     return BigInt(responses[0]!.partitions[0]!.offset)
   }
 
-  async function fetch(offset: bigint, signal: AbortSignal | undefined): Promise<Fetched> {
+  async function fetch(offset: bigint, signal: AbortSignal | undefined): Promise<readonly RecordBatch[]> {
     try {
-      const { responses } = await link.ask(
-        (broker) =>
-          broker.fetch({
-            isolationLevel: READ_UNCOMMITTED,
-            maxWaitTime: WAIT_MS,
-            minBytes: 1,
-            maxBytes: FETCH_BYTES,
-            topics: [
-              { topic, partitions: [{ partition, fetchOffset: String(offset), maxBytes: FETCH_BYTES }] },
-            ],
-          }),
-        signal,
-      )
-      const messages = responses[0]?.partitions[0]?.messages ?? []
-      const wanted = messages.map((message) => ({ ...message, offset: BigInt(message.offset) }))
-      return {
-        // A batch comes whole: records before the one asked for are in it.
-        records: wanted
-          .filter((message) => message.offset >= offset && !message.isControlRecord)
-          .map(({ offset, value, timestamp }) => ({
-            offset,
-            value: value ?? NOTHING,
-            timestampMs: Number(timestamp),
-          })),
-        next: wanted.reduce((next, message) => (message.offset >= next ? message.offset + 1n : next), offset),
-      }
+      const request = { topic, partition, offset, waitMs: WAIT_MS, bytesMax: FETCH_BYTES }
+      return batchesIn(await link.ask((broker) => broker.fetch(request), signal))
     } catch (error) {
       if (!isOffsetOutOfRange(error)) throw error
       const held = await bounds(signal)
       if (offset < held.first || offset > held.end) throw new KafkaOffsetError(options, offset, held)
-      return { records: [], next: offset }
+      return []
     }
   }
 
@@ -118,20 +84,26 @@ export function openTopicReader(options: PartitionLinkOptions): TopicReader {
   ): AsyncGenerator<readonly TopicRecord[], void, undefined> {
     const isOver = (): boolean => isClosed || signal?.aborted === true
     if (isOver() || (upTo !== undefined && fromOffset >= upTo)) return
-    let fetching = fetch(fromOffset, signal)
+    let from = fromOffset
+    let fetching = fetch(from, signal)
     let emptyAnswers = 0
     try {
       for (;;) {
-        const { records, next } = await fetching
-        emptyAnswers = records.length === 0 ? emptyAnswers + 1 : 0
+        const batches = await fetching
+        // A batch comes whole: records before the one asked for are in it.
+        const next = batches.at(-1)?.end ?? from
+        emptyAnswers = batches.length === 0 ? emptyAnswers + 1 : 0
         const isLast = (upTo !== undefined && next >= upTo) || emptyAnswers >= emptyAnswersMax
         if (!isLast) fetching = fetch(next, signal)
         // Whoever works on the records looks at the next ones later.
         fetching.catch(() => undefined)
-        const given = upTo === undefined ? records : records.filter(({ offset }) => offset < upTo)
-        if (given.length > 0) yield given
+        for await (const records of inGroups(batches, from, upTo ?? next)) {
+          yield records
+          if (isOver()) return
+        }
         passed?.(upTo !== undefined && next > upTo ? upTo : next)
         if (isLast || isOver()) return
+        from = next
       }
     } catch (error) {
       if (!isOver()) throw error
@@ -145,4 +117,27 @@ export function openTopicReader(options: PartitionLinkOptions): TopicReader {
       link.close()
     },
   }
+}
+
+/** Records of these batches from one offset on and before another. */
+async function* inGroups(
+  batches: readonly RecordBatch[],
+  from: bigint,
+  before: bigint,
+): AsyncGenerator<readonly TopicRecord[], void, undefined> {
+  let together: TopicRecord[] = []
+  for (const batch of batches) {
+    const isPacked = batch.codec !== CODEC.none
+    if (together.length > 0 && (isPacked || together.length >= RECORDS_TOGETHER_MAX)) {
+      yield together
+      together = []
+    }
+    for (const record of recordsIn(batch, from, before)) together.push(record)
+    if (!isPacked) continue
+    if (together.length > 0) yield together
+    together = []
+    // What a few bytes unpack to may take long: what else waits has its turn.
+    await eventLoopTurn()
+  }
+  if (together.length > 0) yield together
 }

@@ -1,0 +1,32 @@
+/**
+ * Kafka's answer to a Fetch request for one partition, up to its records, which are given as they are (record-batches.ts).
+ * Big-endian, version 10, the first in which brokers hand out what was packed with zstd; they know it from version 2.1 on:
+ *
+ *   throttle ms i32 · error i16 · session id i32 · topics i32 (1) · topic string · partitions i32 (1) · partition i32 ·
+ *   error i16 · high watermark i64 · last stable offset i64 · log start offset i64 ·
+ *   aborted transactions i32 (−1: none), of producer id i64 and first offset i64 · bytes of the records i32 · the records
+ */
+
+export interface FetchResponse {
+  /** Kafka's number; 0: none. */
+  readonly errorCode: number
+  /** Record batches; the last may be cut off. A view of what was given. */
+  readonly batches: Buffer
+}
+
+const TOPICS_PLACE = 10
+const ABORTED_TRANSACTION_BYTES = 16
+
+/** @throws RangeError if it is cut off */
+export function decodeFetchResponse(response: Buffer): FetchResponse {
+  let at = TOPICS_PLACE + 4
+  at += 2 + response.readInt16BE(at)
+  // Behind the number of partitions and the partition's own.
+  at += 4 + 4
+  const errorCode = response.readInt16BE(at)
+  at += 2 + 8 + 8 + 8
+  at += 4 + Math.max(0, response.readInt32BE(at)) * ABORTED_TRANSACTION_BYTES
+  const bytes = Math.max(0, response.readInt32BE(at))
+  at += 4
+  return { errorCode, batches: response.subarray(at, at + bytes) }
+}

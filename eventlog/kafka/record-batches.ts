@@ -1,0 +1,154 @@
+/**
+ * What a broker answers to a fetch: record batches, one behind the other, as they stand on its disk. Big-endian, as in
+ * produce-request.ts. kafkajs decodes all of an answer or, where one batch is packed in a way that it does not know, nothing:
+ * so a stranger's batch would keep everybody from all that stands beside it. Here it costs no more than itself, batch after
+ * batch, and what it unpacks to has a bound.
+ */
+import { crc32c } from '@node-rs/crc32'
+import { CODEC, unpackRecords } from './batch-codecs.ts'
+
+export interface TopicRecord {
+  readonly offset: bigint
+  /** Empty where the record has none. A view of the answer it came in. */
+  readonly value: Buffer
+  /** Milliseconds since 1970, as the record says. */
+  readonly timestampMs: number
+  /** This is no record, but stands for all of a batch that cannot be read: its value is empty. */
+  readonly unreadable?: UnreadableBatch
+}
+
+export interface UnreadableBatch {
+  /** The offset behind the last one that cannot be read. */
+  readonly end: bigint
+  /** Why, as the rest of a sentence: `a batch of records that cannot be read (…)`. */
+  readonly reason: string
+}
+
+/** A batch, by its header. */
+export interface RecordBatch {
+  readonly first: bigint
+  /** The offset behind its last record. */
+  readonly end: bigint
+  /** What its records are packed with (CODEC). */
+  readonly codec: number
+  /** From its base offset to its last byte. */
+  readonly bytes: Buffer
+}
+
+/** Records in a batch: more than there are frames or commands in what a batch may unpack to. */
+export const BATCH_RECORDS_MAX = 131_072
+
+const LENGTH_BYTE = 8
+/** Up to where a batch's own length counts from. */
+const LENGTH_END = 12
+const MAGIC_PLACE = 16
+/** The one format that brokers store since 0.11. The checksum and all behind it are as it says. */
+const MAGIC = 2
+const CRC_PLACE = 17
+const ATTRIBUTES_PLACE = 21
+const LAST_OFFSET_DELTA_PLACE = 23
+const FIRST_TIMESTAMP_PLACE = 27
+const MAX_TIMESTAMP_PLACE = 35
+const RECORD_COUNT_PLACE = 57
+const HEADER_BYTES = 61
+const CODEC_MASK = 0x07
+const IS_LOG_APPEND_TIME = 0x08
+const IS_CONTROL = 0x20
+
+/** The batches of an answer; the last one is left out where it was cut off. */
+export function batchesIn(answer: Buffer): RecordBatch[] {
+  const batches: RecordBatch[] = []
+  for (let at = 0; at + HEADER_BYTES <= answer.length;) {
+    const end = at + LENGTH_END + answer.readInt32BE(at + LENGTH_BYTE)
+    if (end > answer.length || end <= at + LENGTH_END) break
+    batches.push(batchOf(answer.subarray(at, end)))
+    at = end
+  }
+  return batches
+}
+
+function batchOf(bytes: Buffer): RecordBatch {
+  const first = bytes.readBigInt64BE(0)
+  if (magicOf(bytes) !== MAGIC) return { first, end: first + 1n, codec: CODEC.none, bytes }
+  return {
+    first,
+    end: first + BigInt(bytes.readInt32BE(LAST_OFFSET_DELTA_PLACE)) + 1n,
+    codec: bytes.readInt16BE(ATTRIBUTES_PLACE) & CODEC_MASK,
+    bytes,
+  }
+}
+
+/**
+ * The records of a batch from one offset on and before another. Never throws: where they cannot be read, one entry says
+ * so. What the broker noted for itself (transactions) is left out.
+ */
+export function recordsIn(batch: RecordBatch, from: bigint, before: bigint): TopicRecord[] {
+  try {
+    return decode(batch).filter(({ offset }) => offset >= from && offset < before)
+  } catch (error) {
+    const offset = batch.first > from ? batch.first : from
+    const end = batch.end < before ? batch.end : before
+    if (offset >= end) return []
+    const why = error instanceof Error ? error.message : String(error)
+    const reason = `a batch of records that cannot be read (${why})`
+    return [{ offset, value: Buffer.alloc(0), timestampMs: 0, unreadable: { end, reason } }]
+  }
+}
+
+function magicOf(bytes: Buffer): number {
+  return bytes.readInt8(MAGIC_PLACE)
+}
+
+function decode({ first, codec, bytes }: RecordBatch): TopicRecord[] {
+  if (magicOf(bytes) !== MAGIC) throw new Error(`record format ${magicOf(bytes)}, not ${MAGIC}`)
+  if (crc32c(bytes.subarray(ATTRIBUTES_PLACE)) !== bytes.readUInt32BE(CRC_PLACE))
+    throw new Error('its checksum is wrong')
+  const attributes = bytes.readInt16BE(ATTRIBUTES_PLACE)
+  if ((attributes & IS_CONTROL) !== 0) return []
+  const count = bytes.readInt32BE(RECORD_COUNT_PLACE)
+  if (count < 0 || count > BATCH_RECORDS_MAX) throw new Error(`${count} records in one batch`)
+  const firstMs = Number(bytes.readBigInt64BE(FIRST_TIMESTAMP_PLACE))
+  const appendedMs = Number(bytes.readBigInt64BE(MAX_TIMESTAMP_PLACE))
+  const cursor = new Cursor(unpackRecords(codec, bytes.subarray(HEADER_BYTES)))
+  return Array.from({ length: count }, () => {
+    const end = cursor.varint() + cursor.at
+    // Attributes: none are in use.
+    cursor.at++
+    const sinceFirstMs = cursor.varint()
+    const offset = first + BigInt(cursor.varint())
+    cursor.block()
+    const value = cursor.block()
+    // Headers mean nothing.
+    cursor.at = end
+    const timestampMs = (attributes & IS_LOG_APPEND_TIME) !== 0 ? appendedMs : firstMs + sinceFirstMs
+    return { offset, value, timestampMs }
+  })
+}
+
+/** Reads records, the next at `at`. @throws RangeError beyond the end */
+class Cursor {
+  at = 0
+  private readonly bytes: Buffer
+
+  constructor(bytes: Buffer) {
+    this.bytes = bytes
+  }
+
+  /** A signed whole number, seven bits a byte, the lowest first; exact within 53 bits. */
+  varint(): number {
+    let zigzag = 0
+    for (let scale = 1; ; scale *= 128) {
+      const byte = this.bytes.readUInt8(this.at++)
+      zigzag += (byte & 0x7f) * scale
+      if (byte < 0x80) return zigzag % 2 === 0 ? zigzag / 2 : -(zigzag + 1) / 2
+    }
+  }
+
+  /** Bytes behind their length; none where that is −1. */
+  block(): Buffer {
+    const length = Math.max(0, this.varint())
+    if (this.at + length > this.bytes.length) throw new RangeError('a record is cut off')
+    this.at += length
+    return this.bytes.subarray(this.at - length, this.at)
+  }
+}
