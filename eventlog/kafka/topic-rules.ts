@@ -107,9 +107,8 @@ export function topicRules(kind: keyof TopicNames, replication: number): readonl
     },
     {
       property: 'compression.type',
-      value: 'producer',
-      accepts: (found) => found === 'producer' || found === 'uncompressed',
-      why: 'frames come compressed where that pays; what brokers compress again, readers may not understand',
+      value: 'uncompressed',
+      why: 'ours come compressed within their records; brokers then unpack what a stranger packed, and bound what it comes to',
     },
   ] // prettier-ignore
 }

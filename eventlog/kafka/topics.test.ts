@@ -40,6 +40,7 @@ describe('what topics have to be like', () => {
     ['max.message.bytes', '1048588'],
     ['message.timestamp.type', 'CreateTime'],
     ['compression.type', 'zstd'],
+    ['compression.type', 'producer'],
   ])('events with %s = %s', (property, value) => {
     expect(faultsWith('events', [property, value])).toEqual([property])
   })
@@ -147,6 +148,7 @@ await withKafka('topics', (kafka) => {
         'events retention.ms',
         'events max.message.bytes',
         'events message.timestamp.type',
+        'events compression.type',
       ])
       expect(faults.every(({ remedy }) => remedy !== '')).toBe(true)
       expect(await createTopics(settings, { partitions: 4, replication: 1 }, quiet)).toEqual([topicNames(settings).commands])
