@@ -1,8 +1,6 @@
-import { cpSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
-import os from 'node:os'
+import { cpSync, readFileSync, readdirSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { afterEach, describe, expect, it } from 'vitest'
-import { LogError } from '../../eventlog/errors.ts'
 import { seal } from '../../eventlog/file/seal.ts'
 import { chainAfter, emptyChain } from '../../eventlog/file/segments.ts'
 import { createKafka, createProducer } from '../../eventlog/kafka/client.ts'
@@ -19,60 +17,15 @@ import { createCore } from '../core/core.ts'
 import { openFolderStore } from '../snapshot-store/folder-store.ts'
 import { digestSections } from '../state-digest.ts'
 import { openAccount, transfer } from '../testing.ts'
-import {
-  startPartitionWriter,
-  type PartitionWriter,
-  type PartitionWriterOptions,
-} from './partition-writer.ts'
-import { NO_SNAPSHOTS, openCommandSource, readLog, until, type CommandSource } from './testing.ts'
+import { Machines, readLog, until, untilConsumed, type WriterPlace } from './testing.ts'
 
-const folders: string[] = []
-const writers: PartitionWriter[] = []
-const sources: CommandSource[] = []
-afterEach(async () => {
-  for (const writer of writers.splice(0)) await writer.abandon()
-  for (const source of sources.splice(0)) await source.close()
-  for (const folder of folders.splice(0)) rmSync(folder, { recursive: true, force: true, maxRetries: 5 })
-})
-
-function newFolder(): string {
-  const folder = mkdtempSync(path.join(os.tmpdir(), 'purser-writer-'))
-  folders.push(folder)
-  return folder
-}
-
-interface Place {
-  readonly settings: KafkaSettings
-  readonly storeDir: string
-  readonly lines: string[]
-}
-
-/** A writer on a machine of its own: it shares the log and the store with others. */
-async function start(place: Place, options: Partial<PartitionWriterOptions> = {}): Promise<PartitionWriter> {
-  const { settings, storeDir, lines } = place
-  for (;;) {
-    try {
-      const writer = await startPartitionWriter({
-        settings,
-        partition: 0,
-        scratchDir: newFolder(),
-        store: openFolderStore(storeDir),
-        snapshots: NO_SNAPSHOTS,
-        log: (line) => lines.push(line),
-        ...options,
-      })
-      writers.push(writer)
-      return writer
-    } catch (error) {
-      // Overtaken by the one that it takes over from: again, from the new end of the log.
-      if (!(error instanceof LogError) || error.code !== 'log_replaced') throw error
-    }
-  }
-}
+const machines = new Machines()
+const { start, newFolder } = machines
+afterEach(() => machines.end())
 
 /** A writer that dies when it has written a frame which consumes the first `consumed` commands of the only record. */
 async function dieWithinRecord(
-  { settings }: Place,
+  { settings }: WriterPlace,
   commands: readonly Command[],
   consumed: number,
 ): Promise<void> {
@@ -103,11 +56,6 @@ async function dieWithinRecord(
   await producer.disconnect()
 }
 
-/** Waits until commands before this offset are consumed and durable, as the writer's own log says. */
-function untilConsumed(writer: PartitionWriter, offset: bigint): Promise<void> {
-  return until(`offset ${offset} is consumed`, () => writer.log.head().nextCommandOffset > offset)
-}
-
 function idOf({ transferId }: WalletEvent): string {
   return formatId(transferId)
 }
@@ -122,12 +70,7 @@ async function replayed(settings: KafkaSettings): Promise<string> {
 }
 
 await withKafka('the writer of a partition on Kafka', (kafka) => {
-  async function newPlace(): Promise<Place & { source: CommandSource }> {
-    const settings = await kafka.deployment()
-    const source = await openCommandSource(settings)
-    sources.push(source)
-    return { settings, storeDir: newFolder(), lines: [], source }
-  }
+  const newPlace = async (): Promise<WriterPlace> => machines.newPlace(await kafka.deployment())
 
   describe('the writer of a partition on Kafka', () => {
     it('turns commands on the topic into frames of the log, in order, with the place of the next command', async () => {

@@ -1,4 +1,8 @@
-/** What tests of writers on Kafka share: commands onto the topic, the log as any reader sees it, and who acknowledged what. */
+/** What tests of writers on Kafka share: machines for them, commands onto the topic, the log as any reader sees it. */
+import { mkdtempSync, rmSync } from 'node:fs'
+import os from 'node:os'
+import path from 'node:path'
+import { LogError } from '../../eventlog/errors.ts'
 import { encodeCommandRecord } from '../../eventlog/kafka/command-record.ts'
 import { createKafka, createProducer } from '../../eventlog/kafka/client.ts'
 import { openKafkaEventLog } from '../../eventlog/kafka/kafka-event-log.ts'
@@ -7,6 +11,12 @@ import { encodeCommands, type Command } from '../../schemas/commands.ts'
 import { decodeEvents, type WalletEvent } from '../../schemas/events.ts'
 import { lastSequence, type Frame } from '../../schemas/frames.ts'
 import type { SnapshotRuleOptions } from '../snapshot-rule.ts'
+import { openFolderStore } from '../snapshot-store/folder-store.ts'
+import {
+  startPartitionWriter,
+  type PartitionWriter,
+  type PartitionWriterOptions,
+} from './partition-writer.ts'
 
 /** No snapshot but that of an orderly stop. */
 export const NO_SNAPSHOTS: SnapshotRuleOptions = {
@@ -78,5 +88,71 @@ export async function until(
   while (!(await holds())) {
     if (performance.now() > giveUpMs) throw new Error(`not within ${forMs} ms: ${what}`)
     await new Promise((resolve) => setTimeout(resolve, 10))
+  }
+}
+
+/** Waits until commands up to this offset are consumed and durable, as the writer's own log says. */
+export function untilConsumed(writer: PartitionWriter, offset: bigint): Promise<void> {
+  return until(`offset ${offset} is consumed`, () => writer.log.head().nextCommandOffset > offset)
+}
+
+/** What the writers of a deployment share. */
+export interface WriterPlace {
+  readonly settings: KafkaSettings
+  readonly storeDir: string
+  /** What any of them said to the operator. */
+  readonly lines: string[]
+  readonly source: CommandSource
+}
+
+/** Each writer is on a machine of its own. */
+export class Machines {
+  private readonly folders: string[] = []
+  private readonly writers: PartitionWriter[] = []
+  private readonly sources: CommandSource[] = []
+
+  readonly newFolder = (): string => {
+    const folder = mkdtempSync(path.join(os.tmpdir(), 'purser-writer-'))
+    this.folders.push(folder)
+    return folder
+  }
+
+  readonly newPlace = async (settings: KafkaSettings): Promise<WriterPlace> => {
+    const source = await openCommandSource(settings)
+    this.sources.push(source)
+    return { settings, storeDir: this.newFolder(), lines: [], source }
+  }
+
+  /** A writer of partition 0 that serves. */
+  readonly start = async (
+    place: Omit<WriterPlace, 'source'>,
+    options: Partial<PartitionWriterOptions> = {},
+  ): Promise<PartitionWriter> => {
+    const { settings, storeDir, lines } = place
+    for (;;) {
+      try {
+        const writer = await startPartitionWriter({
+          settings,
+          partition: 0,
+          scratchDir: this.newFolder(),
+          store: openFolderStore(storeDir),
+          snapshots: NO_SNAPSHOTS,
+          log: (line) => lines.push(line),
+          ...options,
+        })
+        this.writers.push(writer)
+        return writer
+      } catch (error) {
+        // Overtaken by the one that it takes over from: again, from the new end of the log.
+        if (!(error instanceof LogError) || error.code !== 'log_replaced') throw error
+      }
+    }
+  }
+
+  /** Ends all that was started, and removes what it left. */
+  async end(): Promise<void> {
+    for (const writer of this.writers.splice(0)) await writer.abandon()
+    for (const source of this.sources.splice(0)) await source.close()
+    for (const folder of this.folders.splice(0)) rmSync(folder, { recursive: true, force: true, maxRetries: 5 })
   }
 }
