@@ -69,7 +69,10 @@ export interface Recover {
 }
 
 export type FromThenOn =
-  /** A batch that was wanted: whole slots in shared memory, as they are until their frame is durable. */
+  /**
+   * A batch that was wanted: whole slots in shared memory, as they are until their frame is durable. With count 0, a frame
+   * without events says how far commands are consumed.
+   */
   | { readonly kind: 'commands'; readonly slots: Uint8Array; readonly count: number }
   | { readonly kind: 'digest'; readonly id: number }
   /** Decide what was taken, wait until it is durable, write a snapshot, stop the log thread. */

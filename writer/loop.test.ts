@@ -115,6 +115,17 @@ describe('the loop', () => {
     })
   })
 
+  it('makes a frame without events of a batch without commands, and none of it once it is made', () => {
+    take([])
+    run()
+    expect(frames).toMatchObject([{ firstSequence: 1n, count: 0, payloadBytes: 0, nextCommandOffset: 100n }])
+    take([])
+    take([openAccount('cash', -1n)])
+    run()
+    expect(kinds()).toEqual([[], ['AccountOpened']])
+    expect(frames.at(-1)).toMatchObject({ firstSequence: 1n, count: 1, nextCommandOffset: 101n })
+  })
+
   it('decides at most as many commands a frame as one batch may have, and the rest of a batch with it', () => {
     build(3 * BATCH_COMMANDS_MAX * EVENT_ROW_BYTES)
     const command = openAccount(1)

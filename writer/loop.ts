@@ -82,7 +82,10 @@ export class WriterLoop {
     return true
   }
 
-  /** Takes commands in. How many may wait is the queue's business: it answers for what it lets through. */
+  /**
+   * Takes commands in. How many may wait is the queue's business: it answers for what it lets through. A batch of none makes
+   * a frame all the same: by it the log learns how far commands are consumed.
+   */
   take(batch: CommandBatch): void {
     this.batches.push(batch)
   }
@@ -105,8 +108,8 @@ export class WriterLoop {
     if (slab === undefined) return 'blocked'
     const filling: Filling = { payload: slab.payload, bytes: 0, events: 0, commands: 0 }
     this.expire(filling, nowNs)
-    this.decide(filling, nowNs)
-    if (filling.events === 0 && filling.commands === 0)
+    const batches = this.decide(filling, nowNs)
+    if (filling.events === 0 && filling.commands === 0 && batches === 0)
       throw new Error('a step made no progress: neither a due hold nor a command fitted an empty frame')
     this.close(slab, filling)
     return 'framed'
@@ -126,8 +129,11 @@ export class WriterLoop {
     filling.events += done.events
   }
 
-  /** Decides batch after batch until none waits, the frame is full, or it holds as many commands as one batch may. */
-  private decide(filling: Filling, nowNs: bigint): void {
+  /**
+   * Decides batch after batch until none waits, the frame is full, or it holds as many commands as one batch may. Returns
+   * how many came to their end.
+   */
+  private decide(filling: Filling, nowNs: bigint): number {
     const { payload } = filling
     // An offer may be the last one's rest; a hold that could not be expired yet must not be overtaken.
     let batches = 0
@@ -150,6 +156,7 @@ export class WriterLoop {
     this.batches.splice(0, batches)
     this.batchesDecided += batches
     this.nextCommandOffset += BigInt(filling.commands)
+    return batches
   }
 
   private close(slab: Slab, filling: Filling): void {

@@ -161,7 +161,7 @@ function openStore(place: SnapshotsConfig): SnapshotStore {
 /** What an operator sees of a partition. */
 function shown({ partition, state, reason, writer, recordsBehind }: PartitionSeatStatus): object {
   if (writer === undefined) return { partition, state, reason }
-  const { epoch, sequence, accounts, holdsOpen, recordsSkipped, voids, snapshot } = writer
+  const { epoch, sequence, accounts, holdsOpen, recordsSkipped, recordsDeleted, voids, snapshot } = writer
   const { sequence: snapshotSequence, takenAtNs, bytes, publishedSequence, isUnderWay } = snapshot
   const ageSeconds = Math.max(0, Math.round(Date.now() / 1_000 - Number(takenAtNs / 1_000_000_000n)))
   return {
@@ -174,6 +174,7 @@ function shown({ partition, state, reason, writer, recordsBehind }: PartitionSea
     holdsOpen,
     recordsBehind: recordsBehind ?? null,
     recordsSkipped,
+    recordsDeleted,
     framesVoid: voids,
     snapshot:
       snapshotSequence === 0n ? null : { sequence: snapshotSequence, ageSeconds, bytes, publishedSequence },

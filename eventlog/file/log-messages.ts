@@ -37,8 +37,8 @@ export const IDLE_MARK_MS_DEFAULT = 100
 
 /**
  * A frame to seal and write. Its payload stands in the slab from byte 136. Magic, partition, durable sequence, previous
- * hash, CRC and hash are the log thread's. Frames without events (the opening frame, a batch of repeated ids) have
- * count 0, payloadBytes 0 and the next sequence to come as their first.
+ * hash, CRC and hash are the log thread's. Frames without events (the opening frame, a batch of repeated ids or of no
+ * commands) have count 0, payloadBytes 0 and the next sequence to come as their first.
  */
 export interface FrameToSeal {
   readonly kind: 'frame'

@@ -51,6 +51,7 @@ export function userOf(sasl: KafkaSettings['sasl']): string {
 export class KafkaOffsetError extends LogError {
   override name = 'KafkaOffsetError'
   readonly offset: bigint
+  readonly bounds: TopicBounds
   constructor({ topic, partition }: TopicPartition, offset: bigint, bounds: TopicBounds) {
     const isDeleted = offset < bounds.first
     super(
@@ -61,6 +62,7 @@ export class KafkaOffsetError extends LogError {
           : 'the topic went backwards, or another one stands in its place. Nothing was changed.'),
     )
     this.offset = offset
+    this.bounds = bounds
   }
 }
 

@@ -20,7 +20,7 @@ export interface TopicRecord {
 export interface UnreadableBatch {
   /** The offset behind the last one that cannot be read. */
   readonly end: bigint
-  /** Why, as the rest of a sentence: `a batch of records that cannot be read (…)`. */
+  /** Why, as the rest of a sentence: `its batch cannot be read (…)`. */
   readonly reason: string
 }
 
@@ -90,7 +90,7 @@ export function recordsIn(batch: RecordBatch, from: bigint, before: bigint): Top
     const end = batch.end < before ? batch.end : before
     if (offset >= end) return []
     const why = error instanceof Error ? error.message : String(error)
-    const reason = `a batch of records that cannot be read (${why})`
+    const reason = `its batch cannot be read (${why})`
     return [{ offset, value: Buffer.alloc(0), timestampMs: 0, unreadable: { end, reason } }]
   }
 }

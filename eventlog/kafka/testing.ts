@@ -138,3 +138,32 @@ export async function replaceTopic(
   if (values.length > 0) await sendRecords(producer, topic, 0, values)
   await producer.disconnect()
 }
+
+/** Kafka's number for a topic among the things that have a configuration, and for a property that was set on it. */
+const TOPIC_RESOURCE = 2
+const SET_ON_TOPIC = 1
+
+/** Sets a property of a topic, and waits until the broker goes by it. */
+export async function setTopicProperty(
+  settings: KafkaSettings,
+  topic: string,
+  name: string,
+  value: string,
+): Promise<void> {
+  const admin = createKafka(settings, () => undefined).admin()
+  await admin.connect()
+  const resource = { type: TOPIC_RESOURCE, name: topic }
+  const read = async (): Promise<Map<string, string>> => {
+    const { resources } = await admin.describeConfigs({ includeSynonyms: false, resources: [resource] })
+    const set = resources[0]!.configEntries.filter(
+      ({ configSource }) => Number(configSource) === SET_ON_TOPIC,
+    )
+    return new Map(set.map(({ configName, configValue }) => [configName, configValue]))
+  }
+  // The client can only replace all of them.
+  const wanted = new Map([...(await read()), [name, value]])
+  const configEntries = [...wanted].map(([name, value]) => ({ name, value }))
+  await admin.alterConfigs({ validateOnly: false, resources: [{ ...resource, configEntries }] })
+  while ((await read()).get(name) !== value) await new Promise((resolve) => setTimeout(resolve, 20))
+  await admin.disconnect()
+}

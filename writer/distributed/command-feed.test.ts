@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { encodeCommandRecord } from '../../eventlog/kafka/command-record.ts'
+import { KafkaOffsetError } from '../../eventlog/kafka/errors.ts'
 import type { TopicRecord } from '../../eventlog/kafka/topic-reader.ts'
 import { decodeCommands, encodeCommands, type Command } from '../../schemas/commands.ts'
 import { formatId } from '../../schemas/ids.ts'
@@ -26,8 +27,12 @@ function ids(commands: readonly Command[]): string[] {
   return commands.map(({ id }) => formatId(id))
 }
 
-/** What was sent to a core that wants batches as told. */
-function sink(answers: readonly (readonly TopicRecord[])[], start: { offset: bigint; index: number }) {
+/** What was sent to a core that wants batches as told. Records before `first` were deleted from the topic. */
+function sink(
+  answers: Iterable<readonly TopicRecord[]>,
+  start: { offset: bigint; index: number },
+  first = start.offset,
+) {
   const sent: Command[][] = []
   const lines: string[] = []
   const places = new CommandPlaces(start)
@@ -35,6 +40,9 @@ function sink(answers: readonly (readonly TopicRecord[])[], start: { offset: big
   const feed = new CommandFeed(start, {
     reader: {
       async *read(offset, { signal } = {}) {
+        const bounds = { first, end: first + 100n }
+        if (offset < first)
+          throw new KafkaOffsetError({ topic: 'purser.commands', partition: 0 }, offset, bounds)
         for (const answer of answers) {
           if (signal?.aborted === true) return
           asked++
@@ -123,6 +131,106 @@ describe('the feed of commands', () => {
     feed.wanted()
     await running
     expect(sent).toEqual([])
+  })
+
+  test('a batch that cannot be read is skipped with all of its offsets', async () => {
+    const unreadable = { end: 8n, reason: 'its batch cannot be read (zstd: torn)' }
+    const batch = { offset: 3n, value: Buffer.alloc(0), timestampMs: 0, unreadable }
+    const { feed, sent, lines, places } = sink([[batch, record(8n, [command(1)])]], { offset: 3n, index: 0 })
+    const running = feed.run()
+    feed.wanted()
+    await running
+    expect(sent.flat()).toHaveLength(1)
+    expect(feed.skipped).toBe(5)
+    expect(lines).toEqual([expect.stringContaining('offset 3 of partition 0 of purser.commands holds no')])
+    expect(lines[0]).toContain('cannot be read (zstd: torn)')
+    expect(places.placeOf(1n)).toEqual({ offset: 9n, index: 0 })
+  })
+
+  test('records that were deleted before they were taken are passed over, counted and told, the rest of one included', async () => {
+    const topic = [[record(9n, [command(1), command(2)])]]
+    const { feed, sent, lines, places } = sink(topic, { offset: 4n, index: 7 }, 9n)
+    const running = feed.run()
+    feed.wanted()
+    await running
+    expect(sent.flat()).toHaveLength(2)
+    expect(feed.deleted).toBe(5)
+    expect(feed.skipped).toBe(0)
+    expect(lines).toEqual([
+      expect.stringContaining('offsets 4 to 8 of partition 0 of purser.commands were deleted'),
+    ])
+    expect(places.placeOf(2n)).toEqual({ offset: 10n, index: 0 })
+  })
+
+  test('what the reader throws for another reason ends it', async () => {
+    const beyond = new KafkaOffsetError({ topic: 't', partition: 0 }, 9n, { first: 0n, end: 3n })
+    const failing = new CommandFeed(
+      { offset: 9n, index: 0 },
+      {
+        reader: {
+          async *read() {
+            throw beyond
+          },
+        },
+        source: 'partition 0 of purser.commands',
+        places: new CommandPlaces({ offset: 9n, index: 0 }),
+        send: () => undefined,
+        notice: () => undefined,
+        nowMs: () => 0,
+      },
+    )
+    await expect(failing.run()).rejects.toBe(beyond)
+  })
+
+  test('what is skipped is marked once by a batch of no commands, unless a frame of commands says it', async () => {
+    const { feed, sent, places } = sink([[record(0n, []), record(1n, [])]], { offset: 0n, index: 0 })
+    const running = feed.run()
+    feed.mark()
+    expect(sent).toEqual([])
+    feed.wanted()
+    await running
+    feed.mark()
+    feed.mark()
+    expect(sent).toEqual([[]])
+    expect(places.placeOf(0n)).toEqual({ offset: 2n, index: 0 })
+    feed.consumed({ offset: 2n, index: 0 })
+    feed.wanted()
+    feed.mark()
+    expect(sent).toEqual([[]])
+    feed.stop()
+  })
+
+  test('what was skipped behind commands is marked when their frame did not say it', async () => {
+    const { feed, sent } = sink([[record(0n, [command(1)])], [record(1n, [])]], { offset: 0n, index: 0 })
+    const running = feed.run()
+    feed.wanted()
+    feed.wanted()
+    await running
+    feed.mark()
+    expect(sent.map((batch) => batch.length)).toEqual([1])
+    feed.consumed({ offset: 1n, index: 0 })
+    feed.mark()
+    expect(sent.map((batch) => batch.length)).toEqual([1, 0])
+    feed.stop()
+  })
+
+  test('a flood of what is no command leaves nothing behind but its count', async () => {
+    const answers = 200
+    const records = 5_000
+    const flood = function* (): Generator<readonly TopicRecord[]> {
+      for (let answer = 0; answer < answers; answer++)
+        yield Array.from({ length: records }, (_, index) => record(BigInt(answer * records + index), []))
+      yield [record(BigInt(answers * records), [command(1)])]
+    }
+    const { feed, sent, lines, places } = sink(flood(), { offset: 0n, index: 0 })
+    const running = feed.run()
+    feed.wanted()
+    await running
+    expect(feed.skipped).toBe(answers * records)
+    expect(lines).toHaveLength(1)
+    expect(places.open()).toBe(1)
+    expect(sent.flat()).toHaveLength(1)
+    feed.stop()
   })
 
   test('memory is used again only when its commands are consumed', async () => {

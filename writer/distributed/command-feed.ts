@@ -2,10 +2,12 @@
  * Takes a partition's commands from its topic to the core, in order: as many records at a time as came together and fit one
  * batch, and only when the core wants a batch. So no more is in memory than the reader fetches ahead, whatever waits on the
  * topic. A record that holds no commands (some other program wrote it) is skipped, counted and told: it consumes its offset
- * and makes no event.
+ * and makes no event. If no commands follow, a frame without events says so after a while: a successor does not find it again,
+ * nor its place deleted from the topic. Records that were deleted before they were taken are passed over, loudly.
  */
 import { BatchMemory } from '../../eventlog/batch-memory.ts'
 import { decodeCommandRecord } from '../../eventlog/kafka/command-record.ts'
+import { KafkaOffsetError } from '../../eventlog/kafka/errors.ts'
 import type { TopicReader, TopicRecord } from '../../eventlog/kafka/topic-reader.ts'
 import type { CommandPlace } from '../../eventlog/ports.ts'
 import { byteOfCommand } from '../../schemas/commands.ts'
@@ -14,17 +16,23 @@ import type { CommandPlaces } from './command-places.ts'
 
 /** Records that cannot be read are told once in a while: a stranger may write a million of them. */
 const TOLD_EVERY_MS = 10_000
+const MARK_AFTER_MS_DEFAULT = 10_000
 
 export interface CommandFeedPorts {
   readonly reader: Pick<TopicReader, 'read'>
   /** What is read, for the operator: `partition 0 of purser.commands`. */
   readonly source: string
   readonly places: CommandPlaces
-  /** Takes a batch to the core, in shared memory that stays as it is until `consumed` says that it may change. */
+  /**
+   * Takes a batch to the core, in shared memory that stays as it is until `consumed` says that it may change. A batch of no
+   * commands makes a frame without events.
+   */
   send(slots: Uint8Array<SharedArrayBuffer>, count: number): void
   /** Takes a line for the operator. */
   notice(line: string): void
   nowMs(): number
+  /** After so many ms what was passed over stands in a frame, if no command came. Default: 10 seconds. */
+  readonly markAfterMs?: number
 }
 
 /** Commands of one record, from the one to begin with. */
@@ -41,6 +49,8 @@ type Found = Wanted | { readonly kind: 'nothing'; readonly reason: string }
 export class CommandFeed {
   /** Records skipped because they hold no commands. */
   skipped = 0
+  /** Records that were deleted from the topic before they were taken. */
+  deleted = 0
   private readonly ports: CommandFeedPorts
   private readonly start: CommandPlace
   private readonly memory = new BatchMemory()
@@ -52,6 +62,10 @@ export class CommandFeed {
     []
   private readonly over = new AbortController()
   private toldAtMs = -Infinity
+  /** The offset behind what was passed over last, and the one that a durable frame says is consumed. */
+  private passedTo: bigint
+  private recordedTo: bigint
+  private markTimer: NodeJS.Timeout | undefined
   /** The record looked at last: one that did not fit a batch is not decoded again for the next. */
   private looked: { readonly record: TopicRecord; readonly found: Found } | undefined
 
@@ -59,6 +73,8 @@ export class CommandFeed {
   constructor(start: CommandPlace, ports: CommandFeedPorts) {
     this.start = start
     this.ports = ports
+    this.passedTo = start.offset
+    this.recordedTo = start.offset
   }
 
   /** The core wants one more batch. */
@@ -69,20 +85,48 @@ export class CommandFeed {
 
   /** Commands before this place are durable: their memory may be used again. */
   consumed({ offset }: CommandPlace): void {
+    this.recordedTo = offset
     while (this.sent.length > 0 && this.sent[0]!.lastOffset < offset)
       this.memory.give(this.sent.shift()!.memory)
+  }
+
+  /** Has a frame say what was passed over, unless one does, or one that is on its way will. */
+  mark(): void {
+    if (this.recordedTo >= this.passedTo || this.sent.length > 0 || this.wantedBatches === 0) return
+    const memory = this.memory.take(0)
+    this.sent.push({ lastOffset: this.passedTo - 1n, memory })
+    this.wantedBatches--
+    this.ports.send(memory.subarray(0, 0), 0)
   }
 
   /** Ends the feed: nothing is sent any more. */
   stop(): void {
     this.over.abort()
+    clearTimeout(this.markTimer)
     this.onWanted()
   }
 
-  /** Feeds until it is stopped. @throws what the reader throws */
+  /**
+   * Feeds until it is stopped.
+   * @throws what the reader throws, but for records that were deleted: nobody can decide them any more, and no later start
+   *   would find them either
+   */
   async run(): Promise<void> {
+    for (let from = this.start.offset; ;) {
+      try {
+        await this.feedFrom(from)
+        return
+      } catch (error) {
+        if (!(error instanceof KafkaOffsetError) || error.code !== 'kafka_offset_gone') throw error
+        this.passDeleted(error.offset, error.bounds.first)
+        from = error.bounds.first
+      }
+    }
+  }
+
+  private async feedFrom(from: bigint): Promise<void> {
     const { signal } = this.over
-    for await (const records of this.ports.reader.read(this.start.offset, { signal })) {
+    for await (const records of this.ports.reader.read(from, { signal })) {
       for (let at = 0; at < records.length && !signal.aborted;) {
         await this.untilWanted()
         if (signal.aborted) return
@@ -109,7 +153,7 @@ export class CommandFeed {
       if (found.kind === 'nothing') {
         // Its place is behind those of the batch at hand.
         if (batch.length > 0) break
-        this.skip(records[next]!.offset, found.reason)
+        this.skip(records[next]!, found.reason)
         continue
       }
       if (count + found.count > BATCH_COMMANDS_MAX) break
@@ -140,7 +184,8 @@ export class CommandFeed {
     return found
   }
 
-  private decode({ offset, value }: TopicRecord): Found {
+  private decode({ offset, value, unreadable }: TopicRecord): Found {
+    if (unreadable !== undefined) return { kind: 'nothing', reason: unreadable.reason }
     const record = decodeCommandRecord(value)
     if (record.kind === 'bad') return { kind: 'nothing', reason: record.reason }
     const { slots, count } = record
@@ -150,9 +195,10 @@ export class CommandFeed {
     return { kind: 'wanted', offset, firstIndex, slots: rest, count: count - firstIndex }
   }
 
-  private skip(offset: bigint, reason: string): void {
-    this.ports.places.add(offset, 0, 0)
-    this.skipped++
+  private skip({ offset, unreadable }: TopicRecord, reason: string): void {
+    const end = unreadable?.end ?? offset + 1n
+    this.pass(end)
+    this.skipped += Number(end - offset)
     const nowMs = this.ports.nowMs()
     if (nowMs - this.toldAtMs < TOLD_EVERY_MS) return
     this.toldAtMs = nowMs
@@ -160,5 +206,32 @@ export class CommandFeed {
       `The record at offset ${offset} of ${this.ports.source} holds no commands: ${reason}. It is skipped (${this.skipped} so far). ` +
         'Only gateways should be able to write to this topic.',
     )
+  }
+
+  private passDeleted(offset: bigint, first: bigint): void {
+    this.pass(first)
+    this.deleted += Number(first - offset)
+    this.ports.notice(
+      `The records at offsets ${offset} to ${first - 1n} of ${this.ports.source} were deleted before a writer took them ` +
+        `(${this.deleted} so far). Commands among them are lost: they were never decided, and the same ids may be sent again. ` +
+        'Keep this topic for longer than any time without a writer (retention.ms=-1), and delete nothing from it by hand.',
+    )
+  }
+
+  /** Nothing for the core stands before this offset. */
+  private pass(next: bigint): void {
+    this.ports.places.pass(next)
+    this.passedTo = next
+    this.markLater()
+  }
+
+  private markLater(): void {
+    if (this.over.signal.aborted) return
+    this.markTimer ??= setTimeout(() => {
+      this.markTimer = undefined
+      if (this.recordedTo >= this.passedTo) return
+      this.mark()
+      this.markLater()
+    }, this.ports.markAfterMs ?? MARK_AFTER_MS_DEFAULT).unref()
   }
 }

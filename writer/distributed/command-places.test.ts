@@ -44,7 +44,8 @@ describe('the places of commands', () => {
         const handOver = (): void => {
           const record = topic[handed++]!
           const from = record.offset === start.offset ? start.index : 0
-          places.add(record.offset, from, record.commands - from)
+          if (record.commands === 0) places.pass(record.offset + 1n)
+          else places.add(record.offset, from, record.commands - from)
           handedCommands += record.commands - from
         }
         let before = start
@@ -74,13 +75,25 @@ describe('the places of commands', () => {
   test('a record without commands is consumed with what stands before it', () => {
     const places = new CommandPlaces({ offset: 10n, index: 0 })
     places.add(10n, 0, 2)
-    places.add(11n, 0, 0)
-    places.add(12n, 0, 0)
+    places.pass(12n)
+    places.pass(13n)
     expect(places.placeOf(1n)).toEqual({ offset: 10n, index: 1 })
     expect(places.placeOf(2n)).toEqual({ offset: 13n, index: 0 })
-    places.add(13n, 0, 0)
+    places.pass(14n)
     expect(places.placeOf(2n)).toEqual({ offset: 14n, index: 0 })
     expect(places.open()).toBe(0)
+  })
+
+  test('what is passed takes no memory, however much it is, and what is behind the start’s index goes with it', () => {
+    const places = new CommandPlaces({ offset: 10n, index: 3 })
+    for (let next = 11n; next < 100_000n; next++) places.pass(next)
+    expect(places.open()).toBe(0)
+    expect(places.placeOf(0n)).toEqual({ offset: 99_999n, index: 0 })
+    places.add(99_999n, 0, 1)
+    for (let next = 100_001n; next < 200_000n; next++) places.pass(next)
+    expect(places.open()).toBe(1)
+    expect(places.placeOf(0n)).toEqual({ offset: 99_999n, index: 0 })
+    expect(places.placeOf(1n)).toEqual({ offset: 199_999n, index: 0 })
   })
 
   test('counts and records that contradict what was told are broken logic', () => {
@@ -93,5 +106,8 @@ describe('the places of commands', () => {
     expect(() => {
       places.add(10n, 0, 1)
     }).toThrow('handed over behind')
+    expect(() => {
+      places.pass(10n)
+    }).toThrow('passed behind')
   })
 })

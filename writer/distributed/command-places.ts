@@ -13,11 +13,13 @@ interface Handed {
   /** Counts as the core counts: of the first of them, and behind the last. */
   readonly first: bigint
   readonly end: bigint
+  /** The offset behind it, and behind what follows it and holds nothing for the core. */
+  next: bigint
 }
 
 export class CommandPlaces {
   /** Records that are not consumed to their end, in order. */
-  private handed: Handed[] = []
+  private readonly handed: Handed[] = []
   private count = 0n
   /** The place behind everything that is consumed. */
   private consumed: CommandPlace
@@ -31,17 +33,27 @@ export class CommandPlaces {
     this.nextOffset = start.offset
   }
 
-  /**
-   * A record's commands from `firstIndex` to its end have been handed over. With 0 commands it is a record that holds none:
-   * it is consumed when those before it are.
-   */
+  /** A record's commands from `firstIndex` to its end, at least one, have been handed over. */
   add(offset: bigint, firstIndex: number, commands: number): void {
     if (offset < this.nextOffset)
       throw new Error(`record ${offset} is handed over behind record ${this.nextOffset}`)
     const first = this.count
     this.count += BigInt(commands)
     this.nextOffset = offset + 1n
-    this.handed.push({ offset, firstIndex, first, end: this.count })
+    this.handed.push({ offset, firstIndex, first, end: this.count, next: this.nextOffset })
+  }
+
+  /**
+   * Behind what was handed over, nothing for the core stands before offset `next`: all of it is consumed when what was handed
+   * over is. However much it is, it takes no memory.
+   */
+  pass(next: bigint): void {
+    if (next < this.nextOffset)
+      throw new Error(`what stands before ${next} is passed behind record ${this.nextOffset}`)
+    this.nextOffset = next
+    const last = this.handed.at(-1)
+    if (last === undefined) this.consumed = { offset: next, index: 0 }
+    else last.next = next
   }
 
   /** The place behind the first `count` commands. Counts come in order; what is before them is forgotten. */
@@ -51,7 +63,7 @@ export class CommandPlaces {
     this.consumedCount = count
     let done = 0
     for (; done < this.handed.length && this.handed[done]!.end <= count; done++)
-      this.consumed = { offset: this.handed[done]!.offset + 1n, index: 0 }
+      this.consumed = { offset: this.handed[done]!.next, index: 0 }
     if (done > 0) this.handed.splice(0, done)
     const next = this.handed[0]
     if (next !== undefined && next.first < count)

@@ -49,6 +49,8 @@ export interface PartitionWriterOptions {
   readonly lastKnown?: HeadWitness
   /** How the core is dimensioned: the same for every writer of a partition. */
   readonly core?: Omit<CoreOptions, 'partition'>
+  /** After so many ms a frame says what was skipped on the commands topic, if no command came. Default: as in CommandFeed. */
+  readonly markAfterMs?: number
   /** Told of each frame of this writer that was read back as accepted: from then on it is acknowledged. */
   readonly onDurable?: (frame: Frame) => void
   /** How long Kafka may not answer, in ms. Default: OUTAGE_MS_MAX_DEFAULT. */
@@ -89,6 +91,8 @@ export interface PartitionWriterStatus {
   readonly next: CommandPlace
   /** Records of the commands topic that were skipped because they hold no commands. */
   readonly recordsSkipped: number
+  /** Records of the commands topic that were deleted before they were taken. */
+  readonly recordsDeleted: number
   /** Frames of other writers or sent twice that were found void since the start. */
   readonly voids: number
   readonly snapshot: PartitionSnapshotStatus
@@ -191,6 +195,7 @@ export class PartitionWriter {
       holdsOpen: Number(words[STATUS.holdsOpen]),
       next: { offset, index },
       recordsSkipped: this.feed!.skipped,
+      recordsDeleted: this.feed!.deleted,
       voids: this.log.voids(),
       snapshot: {
         sequence: words[STATUS.snapshotSequence]!,
@@ -333,7 +338,7 @@ export class PartitionWriter {
 
   /** Lets the core append its opening frame, and commands come. Returns when that frame has been read back. */
   private async serve(core: CoreWorker, head: LogHead): ReturnType<CoreWorker['recover']> {
-    const { settings, partition, log, onDurable } = this.options
+    const { settings, partition, log, onDurable, markAfterMs } = this.options
     const events = this.events!
     const start: CommandPlace = { offset: head.nextCommandOffset, index: head.nextCommandIndex }
     const places = new CommandPlaces(start)
@@ -359,6 +364,7 @@ export class PartitionWriter {
       send: (slots, count) => core.send(slots, count),
       notice: log,
       nowMs: () => performance.now(),
+      ...(markAfterMs === undefined ? {} : { markAfterMs }),
     })
     this.feed = feed
     events.observe((_frame, _place, { kind }) => {
@@ -391,6 +397,7 @@ export class PartitionWriter {
 
   private async stopOnce(): Promise<void> {
     if (this.end !== undefined) return
+    this.feed!.mark()
     this.feed!.stop()
     const { core } = this
     // A writer that is replaced or fails meanwhile ends its core, and the wait with it.

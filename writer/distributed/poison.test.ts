@@ -1,0 +1,131 @@
+/** What the writer of a partition does with a commands topic that others wrote to or deleted from. */
+import { afterEach, describe, expect, it } from 'vitest'
+import { topicNames, type KafkaSettings } from '../../eventlog/kafka/settings.ts'
+import { deleteRecordsBefore, setTopicProperty } from '../../eventlog/kafka/testing.ts'
+import { formatId } from '../../schemas/ids.ts'
+import { withKafka } from '../../test/support/kafka.ts'
+import { KCAT, PACKERS, sendByKcat } from '../../test/support/kcat.ts'
+import { haveTools } from '../../test/support/tools.ts'
+import { openAccount } from '../testing.ts'
+import { Machines, readLog, until, untilConsumed, type WriterPlace } from './testing.ts'
+
+const machines = new Machines()
+afterEach(() => machines.end())
+
+/** As soon as can be seen. */
+const SOON = { markAfterMs: 20 }
+const NEVER = { markAfterMs: 3_600_000 }
+
+function deleteCommandsBefore(settings: KafkaSettings, place: bigint): Promise<void> {
+  return deleteRecordsBefore(settings, topicNames(settings).commands, [{ partition: 0, place }])
+}
+
+await withKafka('a commands topic that others wrote to', (kafka) => {
+  const newPlace = async (): Promise<WriterPlace> => machines.newPlace(await kafka.deployment())
+
+  describe('a commands topic that others wrote to or deleted from', () => {
+    it('poison that nothing follows is consumed by a frame without events: a successor begins behind it, deleted or not', async () => {
+      const place = await newPlace()
+      const first = await machines.start(place, SOON)
+      await untilConsumed(first, await place.source.send([openAccount('a')]))
+      await place.source.poison()
+      const last = await place.source.poison()
+      await untilConsumed(first, last)
+      await first.abandon()
+      await deleteCommandsBefore(place.settings, last + 1n)
+      place.lines.length = 0
+      const second = await machines.start(place, SOON)
+      await untilConsumed(second, await place.source.send([openAccount('b')]))
+      expect(second.status()).toMatchObject({ accounts: 2, recordsSkipped: 0, recordsDeleted: 0 })
+      expect(place.lines).toEqual([])
+      const { frames, events } = await readLog(place.settings)
+      expect(events).toHaveLength(2)
+      // Two open an epoch. One more says what was skipped, or two, if the first one was quick.
+      const empty = frames.filter(({ count }) => count === 0).length
+      expect([3, 4]).toContain(empty)
+    })
+
+    it('an orderly stop leaves no poison to be found again', async () => {
+      const place = await newPlace()
+      const first = await machines.start(place, NEVER)
+      const last = await place.source.poison()
+      await until('it is skipped', () => first.status().recordsSkipped === 1)
+      await first.stop()
+      const second = await machines.start(place, NEVER)
+      expect(second.status()).toMatchObject({ next: { offset: last + 1n }, recordsSkipped: 0 })
+    })
+
+    it('a writer whose place was deleted goes on at the first record that is there, counts what is lost, and says so', async () => {
+      const place = await newPlace()
+      const first = await machines.start(place, NEVER)
+      await untilConsumed(first, await place.source.send([openAccount('a')]))
+      await first.abandon()
+      const lost = await place.source.send([openAccount('lost')])
+      await place.source.send([openAccount('lost too')])
+      const kept = await place.source.send([openAccount('b'), openAccount('c')])
+      await deleteCommandsBefore(place.settings, kept)
+      place.lines.length = 0
+      const second = await machines.start(place, NEVER)
+      await untilConsumed(second, kept)
+      expect(second.status()).toMatchObject({ accounts: 3, recordsSkipped: 0, recordsDeleted: 2 })
+      expect(place.lines).toEqual([
+        expect.stringContaining(`offsets ${lost} to ${kept - 1n} of partition 0 of ${topicNames(place.settings).commands} were deleted`),
+      ])
+      const { events } = await readLog(place.settings)
+      expect(events).toHaveLength(3)
+      await second.abandon()
+      // Its frames say so: it is not found again.
+      const third = await machines.start(place, NEVER)
+      expect(third.status()).toMatchObject({ accounts: 3, recordsDeleted: 0 })
+    }) // prettier-ignore
+
+    it('where all of it was deleted, a writer takes what comes next', async () => {
+      const place = await newPlace()
+      for (let account = 0; account < 3; account++) await place.source.send([openAccount(account)])
+      await deleteCommandsBefore(place.settings, 3n)
+      const writer = await machines.start(place, SOON)
+      // Without a command too: nobody finds the hole again.
+      await untilConsumed(writer, 2n)
+      await untilConsumed(writer, await place.source.send([openAccount('a')]))
+      expect(writer.status()).toMatchObject({ accounts: 1, recordsDeleted: 3 })
+    })
+
+    if (!haveTools('packed poison', KCAT)) return
+
+    const poison = Array.from({ length: 50 }, (_, index) => `${index} ${'no command of anybody '.repeat(9)}`)
+
+    it.each(['producer', 'uncompressed'])(
+      'whatever poison is packed with, it is skipped and what stands beside it is decided (compression.type=%s)',
+      async (compression) => {
+        const place = await newPlace()
+        const { settings, source } = place
+        const { commands: topic } = topicNames(settings)
+        await setTopicProperty(settings, topic, 'compression.type', compression)
+        const writer = await machines.start(place)
+        const sent = []
+        for (const [index, packer] of PACKERS.entries()) {
+          await sendByKcat({ ...settings, topic, partition: 0 }, packer, poison)
+          sent.push(openAccount(index))
+          await source.send([sent[index]!])
+        }
+        await untilConsumed(writer, BigInt(PACKERS.length * (poison.length + 1) - 1))
+        expect(writer.status().recordsSkipped).toBe(PACKERS.length * poison.length)
+        const { events } = await readLog(settings)
+        expect(events.map(({ transferId }) => formatId(transferId))).toEqual(sent.map(({ id }) => formatId(id)))
+      },
+    ) // prettier-ignore
+
+    it('a flood of packed poison costs a line and a count, and what comes behind it is decided', async () => {
+      const place = await newPlace()
+      const { settings, source } = place
+      const target = { ...settings, topic: topicNames(settings).commands, partition: 0 }
+      const flood = Array.from({ length: 200_000 }, () => 'x')
+      await sendByKcat(target, 'zstd', flood)
+      const last = await source.send([openAccount('a')])
+      const writer = await machines.start(place)
+      await untilConsumed(writer, last)
+      expect(writer.status()).toMatchObject({ accounts: 1, recordsSkipped: flood.length })
+      expect(place.lines).toEqual([expect.stringContaining('offset 0 of partition 0 of ')])
+    })
+  })
+})
