@@ -25,14 +25,25 @@ export interface WindowedLogOptions {
 
 /**
  * Reads stored frames up to and with the one that `head` is the head after, which is stored. At least those from the one
- * that holds `from` (or the next that has it behind it); frames before them may come too.
+ * that holds `from` (or the next that has it behind it); frames before them may come too. May end early once the signal
+ * aborts: nobody wants the rest.
  */
-export type ReadStored = (from: bigint, head: LogHead) => AsyncIterable<Frame>
+export type ReadStored = (
+  from: bigint,
+  head: LogHead,
+  signal: AbortSignal | undefined,
+) => AsyncIterable<Frame>
 
 /** The head at which a bounded read ends, and the ordinal of the first frame beyond it. */
 interface End {
   readonly head: LogHead
   readonly ordinal: number
+}
+
+/** A reader that follows the log. */
+interface Tail {
+  /** Bytes of the frames that it has not been given yet; Infinity while it reads what is stored. */
+  behindBytes: number
 }
 
 export class WindowedLog {
@@ -53,6 +64,9 @@ export class WindowedLog {
   #isClosed = false
   #failure: Error | undefined
   readonly #waiting = new Set<() => void>()
+  readonly #tails = new Set<Tail>()
+  /** Wakes who waits for tails to take what there is. */
+  #onTaken: () => void = () => undefined
 
   constructor(options: WindowedLogOptions) {
     this.partition = options.partition
@@ -83,6 +97,7 @@ export class WindowedLog {
     if (judgement.kind === 'void') return judgement
     this.#window.push(frame)
     this.#windowBytes += costOf(frame)
+    for (const tail of this.#tails) tail.behindBytes += costOf(frame)
     this.#delivered++
     this.#forget()
     this.wake()
@@ -94,14 +109,33 @@ export class WindowedLog {
     this.#isClosed = true
     this.#failure ??= failure
     this.wake()
+    this.#onTaken()
   }
 
   async *read(fromSequence: bigint): AsyncIterable<Frame> {
-    yield* this.#follow(fromSequence, { head: this.head(), ordinal: this.#delivered }, undefined)
+    const end = { head: this.head(), ordinal: this.#delivered }
+    yield* this.#follow(fromSequence, end, undefined, { behindBytes: 0 })
   }
 
   async *tail(fromSequence: bigint, signal: AbortSignal): AsyncIterable<Frame> {
-    yield* this.#follow(fromSequence, undefined, signal)
+    const tail: Tail = { behindBytes: Infinity }
+    this.#tails.add(tail)
+    try {
+      yield* this.#follow(fromSequence, undefined, signal, tail)
+    } finally {
+      this.#tails.delete(tail)
+      this.#onTaken()
+    }
+  }
+
+  /**
+   * For who reads storage: resolves when no tail is further behind than half the window. Who goes on sooner pushes frames
+   * out of memory that have not been taken yet, and they have to be read twice.
+   */
+  protected async pace(): Promise<void> {
+    const bytesMax = this.#windowBytesMax / 2
+    while (!this.#isClosed && [...this.#tails].some(({ behindBytes }) => behindBytes > bytesMax))
+      await new Promise<void>((resolve) => (this.#onTaken = resolve))
   }
 
   /** Frames from `from` on: to `end`, or until `signal` aborts or the log is closed. */
@@ -109,6 +143,7 @@ export class WindowedLog {
     from: bigint,
     end: End | undefined,
     signal: AbortSignal | undefined,
+    tail: Tail,
   ): AsyncGenerator<Frame, void, undefined> {
     let after: LogHead | undefined
     const isOver = (): boolean => signal?.aborted === true || (end !== undefined && isAt(after, end.head))
@@ -116,7 +151,8 @@ export class WindowedLog {
       let ordinal = this.#ordinalAfter(from, after)
       if (ordinal === undefined) {
         const head = this.head()
-        for await (const frame of this.#stored(from, after, head)) {
+        tail.behindBytes = Infinity
+        for await (const frame of this.#stored(from, after, head, signal)) {
           after = headAfter(frame)
           yield frame
           if (isOver()) return
@@ -125,6 +161,7 @@ export class WindowedLog {
         after = head
         continue
       }
+      tail.behindBytes = this.#bytesFrom(ordinal)
       // Served from memory for as long as the reader keeps up with the window.
       for (;;) {
         if (isOver() || (end !== undefined && ordinal >= end.ordinal)) return
@@ -138,6 +175,8 @@ export class WindowedLog {
         }
         ordinal++
         after = headAfter(frame)
+        tail.behindBytes -= costOf(frame)
+        this.#onTaken()
         if (holdsOrFollows(frame, from)) yield frame
       }
     }
@@ -148,12 +187,13 @@ export class WindowedLog {
     from: bigint,
     after: LogHead | undefined,
     head: LogHead,
+    signal: AbortSignal | undefined,
   ): AsyncGenerator<Frame, void, undefined> {
     // A reader that has got frames finds its last one again, and goes on behind it.
     const start = after === undefined ? from : after.sequence
     if (start > head.sequence + 1n || isAt(after, head)) return
     let isBehind = after === undefined
-    for await (const frame of this.#readStored(start, head)) {
+    for await (const frame of this.#readStored(start, head, signal)) {
       isBehind ||= sameBytes(frame.previousHash, after!.hash)
       if (isBehind && holdsOrFollows(frame, from)) yield frame
     }
@@ -191,6 +231,13 @@ export class WindowedLog {
       else low = middle + 1
     }
     return low - this.#windowStart
+  }
+
+  #bytesFrom(ordinal: number): number {
+    let bytes = 0
+    for (const frame of this.#window.slice(this.#windowStart + ordinal - this.#firstOrdinal()))
+      if (frame !== undefined) bytes += costOf(frame)
+    return bytes
   }
 
   #frameAt(ordinal: number): Frame | 'forgotten' | 'to come' {

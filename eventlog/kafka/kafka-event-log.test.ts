@@ -6,7 +6,7 @@ import { describeEventLog } from '../contract.ts'
 import { chainAfter, emptyChain } from '../file/segments.ts'
 import { nextFrame } from '../testing.ts'
 import { createKafka, createProducer } from './client.ts'
-import { openKafkaEventLog } from './kafka-event-log.ts'
+import { followKafkaEventLog, openKafkaEventLog, type KafkaEventLogOptions } from './kafka-event-log.ts'
 import { PlaceIndex } from './place-index.ts'
 import { encodeFrameRecord } from './record.ts'
 import { topicNames, type KafkaSettings } from './settings.ts'
@@ -192,6 +192,79 @@ await withKafka('the event log on Kafka', (kafka) => {
         code: 'log_corrupt',
         message: expect.stringContaining('only 0 bytes') as string,
       })
+    })
+
+    it('that is followed reads what is there once, as its tail takes it, and then goes on', async () => {
+      const settings = await fresh()
+      const { events } = topicNames(settings)
+      const all = frames(60)
+      for (let sent = 0; sent < 50; sent += 5)
+        await sendRecords(producer, events, PARTITION, all.slice(sent, sent + 5).map(record))
+      const log = await followKafkaEventLog({ settings, partition: PARTITION, log: quiet, windowBytesMax: 16_000 })
+      expect(log.head().sequence).toBe(0n)
+      const over = new AbortController()
+      const tail = log.tail(1n, over.signal)[Symbol.asyncIterator]()
+      const ahead: bigint[] = []
+      for (const frame of all.slice(0, 50)) {
+        const { value } = (await tail.next()) as { value: Frame }
+        expect(Buffer.from(value.hash)).toEqual(Buffer.from(frame.hash))
+        ahead.push(log.head().sequence - lastSequence(frame))
+        // As a tail does that has work to do.
+        await new Promise((resolve) => setTimeout(resolve, 2))
+      }
+      // What it had not taken yet was in memory all the time: eight frames are less than the window.
+      expect(ahead.filter((sequences) => sequences > 8n)).toEqual([])
+      expect(ahead.some((sequences) => sequences > 1n)).toBe(true)
+      expect((await log.currentHead()).sequence).toBe(lastSequence(all[49]!))
+      await sendRecords(producer, events, PARTITION, all.slice(50).map(record))
+      expect((await log.currentHead()).sequence).toBe(lastSequence(all[59]!))
+      for (const frame of all.slice(50)) {
+        const { value } = (await tail.next()) as { value: Frame }
+        expect(value.firstSequence).toBe(frame.firstSequence)
+      }
+      const ended = tail.next()
+      over.abort()
+      expect((await ended).done).toBe(true)
+      log.close()
+    }) // prettier-ignore
+
+    it('that is followed by nobody says where it ends, and from where its first tail wants it gives all of it', async () => {
+      const settings = await fresh()
+      const all = frames(40)
+      await sendRecords(producer, topicNames(settings).events, PARTITION, all.map(record))
+      const log = await followKafkaEventLog({ settings, partition: PARTITION, log: quiet, windowBytesMax: 8_000 })
+      expect((await log.currentHead()).sequence).toBe(lastSequence(all[39]!))
+      const over = new AbortController()
+      const got: bigint[] = []
+      for await (const frame of log.tail(1n, over.signal)) {
+        got.push(frame.firstSequence)
+        if (got.length === all.length) over.abort()
+      }
+      expect(got).toEqual(all.map(({ firstSequence }) => firstSequence))
+      log.close()
+    }) // prettier-ignore
+
+    it('an opening ends when its signal aborts, wherever it is', async () => {
+      const settings = await fresh()
+      const [first, second] = frames(2) as [Frame, Frame]
+      await sendRecords(producer, topicNames(settings).events, PARTITION, [first, second].map(record))
+      const open = (signal: AbortSignal, more: Partial<KafkaEventLogOptions>) =>
+        openKafkaEventLog({ settings, partition: PARTITION, log: quiet, signal, ...more })
+      const reason = new Error('not mine any more')
+      await expect(open(AbortSignal.abort(reason), {})).rejects.toBe(reason)
+      // While it waits for the record of its anchor, for a broker, and for who takes what it reads.
+      for (const more of [
+        { anchor: { place: 2n, hash: second.hash } },
+        { settings: { ...settings, brokers: ['127.0.0.1:1'] } },
+      ]) {
+        const over = new AbortController()
+        const opened = expect(open(over.signal, more)).rejects.toBe(reason)
+        await new Promise((resolve) => setTimeout(resolve, 50))
+        over.abort(reason)
+        await opened
+      }
+      const over = new AbortController()
+      await expect(open(over.signal, { onCatchUp: () => over.abort(reason) })).rejects.toBe(reason)
     })
 
     it('says where it ends as soon as it has read all that stood there when it was asked', async () => {

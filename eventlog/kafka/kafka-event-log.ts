@@ -14,7 +14,7 @@ import type { OutageWatch } from './outage-watch.ts'
 import { PlaceIndex } from './place-index.ts'
 import { decodeFrameRecord, type FrameRecord } from './record.ts'
 import { topicNames, type KafkaSettings } from './settings.ts'
-import { openTopicReader, type TopicReader, type TopicRecord } from './topic-reader.ts'
+import { openTopicReader, type ReadOptions, type TopicReader, type TopicRecord } from './topic-reader.ts'
 
 /**
  * How often the leader may answer, after a wait of a second each, that it has no record where an anchor stands: a new one
@@ -52,6 +52,8 @@ export interface KafkaEventLogOptions {
   readonly anchorAnswersMax?: number
   /** For tests: how sparse the index of places is. */
   readonly placeIndex?: PlaceIndex
+  /** Ends the opening; what is open stays so. */
+  readonly signal?: AbortSignal
 }
 
 /** Told of each frame that is read from the topic, in order, and what the reader rule says of it. */
@@ -62,7 +64,29 @@ export type RecordObserver = (frame: Frame, place: bigint, judgement: Judgement)
  * @throws TopicCorruptError naming topic, partition and offset; LogError `log_regressed` if the anchor's frame is not at its
  *   place; KafkaOffsetError, KafkaUnreachableError, KafkaRefusedError; what `onCatchUp` throws
  */
-export async function openKafkaEventLog(options: KafkaEventLogOptions): Promise<KafkaEventLog> {
+export function openKafkaEventLog(options: KafkaEventLogOptions): Promise<KafkaEventLog> {
+  return begin(options, async (log, end) => {
+    await log.catchUp(end)
+    if (options.follows !== false) log.follow()
+  })
+}
+
+/**
+ * Opens a partition's log and reads nothing yet. With its first tail it is followed: what is there already comes as it is
+ * read, once, no faster than tails take it. Until then `head` is how far that is; `currentHead` waits for the end.
+ * @throws as `openKafkaEventLog`; what is found later ends the tails
+ */
+export function followKafkaEventLog(
+  options: Omit<KafkaEventLogOptions, 'onCatchUp' | 'follows'>,
+): Promise<KafkaEventLog> {
+  return begin(options, async (log, end) => log.followWithFirstTail(end))
+}
+
+/** @param read what comes of what is there: up to before the offset `end` */
+async function begin(
+  options: KafkaEventLogOptions,
+  read: (log: KafkaEventLog, end: bigint) => Promise<void>,
+): Promise<KafkaEventLog> {
   const { events } = topicNames(options.settings)
   const openReader = (): TopicReader => openTopicReader({ ...options, topic: events })
   const reader = openReader()
@@ -72,8 +96,8 @@ export async function openKafkaEventLog(options: KafkaEventLogOptions): Promise<
         ? { head: emptyHead(options.partition), next: 0n, headHasEvents: false }
         : await findAnchor(reader, events, options, options.anchor)
     const log = new KafkaEventLog(options, { topic: events, reader, openReader, ...start })
-    await log.catchUp()
-    if (options.follows !== false) log.follow()
+    const { end } = await reader.bounds(options.signal)
+    await read(log, end)
     return log
   } catch (error) {
     reader.close()
@@ -92,6 +116,13 @@ interface Start {
   readonly headHasEvents: boolean
 }
 
+/** A frame that was read, and what the reader rule says of it. */
+interface Taken {
+  readonly frame: Frame
+  readonly judgement: Judgement
+  readonly place: bigint
+}
+
 export class KafkaEventLog extends WindowedLog implements EventLog {
   readonly #topic: string
   readonly #reader: TopicReader
@@ -105,6 +136,7 @@ export class KafkaEventLog extends WindowedLog implements EventLog {
   readonly #failureListeners: ((failure: LogError) => void)[] = []
   #failure: LogError | undefined
   #isClosed = false
+  #followLater: (() => void) | undefined
   /** The offset behind what was read. */
   #next: bigint
   /** Not every offset has a record. */
@@ -120,7 +152,7 @@ export class KafkaEventLog extends WindowedLog implements EventLog {
       head: start.head,
       headHasEvents: start.headHasEvents,
       ...(options.windowBytesMax === undefined ? {} : { windowBytesMax: options.windowBytesMax }),
-      readStored: (from, head) => this.#readStored(from, head),
+      readStored: (from, head, signal) => this.#readStored(from, head, signal),
     })
     this.#options = options
     this.#topic = start.topic
@@ -167,30 +199,52 @@ export class KafkaEventLog extends WindowedLog implements EventLog {
     this.end()
   }
 
-  /** Reads what is there now. */
-  async catchUp(): Promise<void> {
-    const { end } = await this.#reader.bounds()
-    const { onCatchUp } = this.#options
-    for await (const records of this.#reader.read(this.#next, { upTo: end, passed: this.#passed }))
-      for (const record of records) {
-        const { frame, judgement } = this.#accept(record)
-        if (judgement.kind === 'accepted') await onCatchUp?.(frame, record.offset)
-      }
+  /** Reads up to before an offset. For who opens the log. */
+  async catchUp(end: bigint): Promise<void> {
+    const { onCatchUp, signal } = this.#options
+    await this.#read({ upTo: end, signal }, async ({ frame, judgement, place }) => {
+      if (judgement.kind === 'accepted') await onCatchUp?.(frame, place)
+    })
+    signal?.throwIfAborted()
   }
 
-  /** Reads on, for ever. */
-  follow(): void {
+  /** Reads on, for ever; up to before the offset `pacedTo` no faster than tails take what comes. For who opens the log. */
+  follow(pacedTo = this.#next): void {
+    this.#followLater = undefined
     const following = async (): Promise<void> => {
-      for await (const records of this.#reader.read(this.#next, { passed: this.#passed }))
-        for (const record of records) this.#accept(record)
+      await this.#read({ upTo: pacedTo }, () => this.pace())
+      await this.#read({})
     }
     following().catch((error: unknown) => {
       this.#fail(error)
     })
   }
 
+  /** As `follow`, as soon as anybody wants to know. For who opens the log. */
+  followWithFirstTail(pacedTo: bigint): void {
+    this.#followLater = () => this.follow(pacedTo)
+  }
+
+  override tail(fromSequence: bigint, signal: AbortSignal): AsyncIterable<Frame> {
+    this.#followLater?.()
+    return super.tail(fromSequence, signal)
+  }
+
+  /** Takes record after record; the next one waits for what is made of it. */
+  async #read(
+    options: Pick<ReadOptions, 'upTo' | 'signal'>,
+    made?: (taken: Taken) => Promise<void>,
+  ): Promise<void> {
+    for await (const records of this.#reader.read(this.#next, { ...options, passed: this.#passed }))
+      for (const record of records) {
+        const taken = this.#accept(record)
+        if (made !== undefined) await made(taken)
+      }
+  }
+
   /** What is stored may be others' work, and is on its way. */
   override async currentHead(signal?: AbortSignal): Promise<LogHead> {
+    this.#followLater?.()
     const { end } = await this.#reader.bounds(signal)
     while (this.#next < end) {
       signal?.throwIfAborted()
@@ -202,7 +256,7 @@ export class KafkaEventLog extends WindowedLog implements EventLog {
     return this.head()
   }
 
-  #accept(record: TopicRecord): { readonly frame: Frame; readonly judgement: Judgement } {
+  #accept(record: TopicRecord): Taken {
     const before = this.head()
     const frame = this.#expectedIn(record) ?? this.#frameIn(record, before)
     const { offset } = record
@@ -212,7 +266,7 @@ export class KafkaEventLog extends WindowedLog implements EventLog {
     if (judgement.kind === 'accepted') this.#index.add(before, offset)
     else this.#options.onVoid?.(frame, offset, judgement.reason)
     for (const observer of [...this.#observers]) observer(frame, offset, judgement)
-    return { frame, judgement }
+    return { frame, judgement, place: offset }
   }
 
   #expectedIn({ value }: TopicRecord): Frame | undefined {
@@ -233,12 +287,16 @@ export class KafkaEventLog extends WindowedLog implements EventLog {
   }
 
   /** From a place that is known to stand before what is asked for, by the same rule: only what was accepted comes again. */
-  async *#readStored(from: bigint, head: LogHead): AsyncGenerator<Frame, void, undefined> {
+  async *#readStored(
+    from: bigint,
+    head: LogHead,
+    signal: AbortSignal | undefined,
+  ): AsyncGenerator<Frame, void, undefined> {
     const end = this.#next
     const start = this.#index.placeBefore(from)
     const rule = createReaderRule(this.partition, start?.before)
     const reader = (this.#history.opened ??= this.#history.open())
-    for await (const records of reader.read(start?.place ?? 0n, { upTo: end }))
+    for await (const records of reader.read(start?.place ?? 0n, { upTo: end, signal }))
       for (const record of records) {
         const frame = this.#frameIn(record, rule.head())
         if (rule.judge(frame).kind === 'void') continue
@@ -246,7 +304,7 @@ export class KafkaEventLog extends WindowedLog implements EventLog {
         yield frame
         if (sameBytes(frame.hash, head.hash)) return
       }
-    if (this.#isClosed) return
+    if (this.#isClosed || signal?.aborted === true) return
     throw new LogError(
       'log_regressed',
       `Partition ${this.partition} of ${this.#topic} does not hold the frame with sequence ${head.sequence} any more, which was ` +
@@ -274,17 +332,18 @@ function decodeRecord({ value, unreadable }: TopicRecord): FrameRecord {
 async function findAnchor(
   reader: TopicReader,
   topic: string,
-  { partition, anchorAnswersMax = ANCHOR_ANSWERS_MAX_DEFAULT }: KafkaEventLogOptions,
+  { partition, signal, anchorAnswersMax = ANCHOR_ANSWERS_MAX_DEFAULT }: KafkaEventLogOptions,
   { place, hash }: LogAnchor,
 ): Promise<Pick<Start, 'head' | 'next' | 'headHasEvents'>> {
   let found = 'nothing'
-  const only = { upTo: place + 1n, emptyAnswersMax: anchorAnswersMax }
+  const only = { upTo: place + 1n, emptyAnswersMax: anchorAnswersMax, signal }
   for await (const [record] of reader.read(place, only)) {
     const read = decodeRecord(record!)
     if (read.kind === 'frame' && sameBytes(read.frame.hash, hash))
       return { head: headAfter(read.frame), next: place + 1n, headHasEvents: read.frame.count > 0 }
     found = read.kind === 'frame' ? 'another frame' : `no frame (${read.reason})`
   }
+  signal?.throwIfAborted()
   throw new LogError(
     'log_regressed',
     `Offset ${place} of partition ${partition} of ${topic} holds ${found}, not the frame that a snapshot or a checkpoint knows ` +

@@ -22,9 +22,9 @@ const RECORDS_TOGETHER_MAX = 65_536
 
 export interface ReadOptions {
   /** Ends the reading when it aborts. */
-  readonly signal?: AbortSignal
+  readonly signal?: AbortSignal | undefined
   /** Reads no further than before this offset; undefined: waits for more for ever. */
-  readonly upTo?: bigint
+  readonly upTo?: bigint | undefined
   /** Ends after so many answers in a row without records, each about a second after its question. An outage is no answer. */
   readonly emptyAnswersMax?: number
   /** Told, when the records of an answer have been worked on, or there were none to give, of the offset that comes next. */
