@@ -1,20 +1,23 @@
 /** Projectors on a real Kafka and a real engine: shared, taken over, begun in the middle, and two at once. */
 import type { Producer } from 'kafkajs'
 import { afterAll, beforeAll, beforeEach, expect, it, onTestFinished } from 'vitest'
+import { LogError } from '../../eventlog/errors.ts'
 import { createKafka, createProducer } from '../../eventlog/kafka/client.ts'
+import { openKafkaEventLog } from '../../eventlog/kafka/kafka-event-log.ts'
 import { encodeFrameRecord } from '../../eventlog/kafka/record.ts'
 import { topicNames, type KafkaSettings } from '../../eventlog/kafka/settings.ts'
 import { deleteRecordsBefore, sendRecords } from '../../eventlog/kafka/testing.ts'
-import { heldByAll, readCheckpoints } from '../../projectors/checkpoints.ts'
+import { heldByAll, readCheckpoints, writeCheckpoint } from '../../projectors/checkpoints.ts'
 import { createViewStore } from '../../projectors/clickhouse-store.ts'
 import { engineUnderTest, type EngineUnderTest } from '../../projectors/engine/testing.ts'
 import { dropStatements } from '../../projectors/feed.ts'
 import { proveByReplay } from '../../projectors/prove.ts'
 import { PROJECTIONS } from '../../projectors/registry.ts'
 import { MemoryLog, SampleWallet, type Step } from '../../projectors/testing.ts'
-import type { ViewStore } from '../../projectors/view-store.ts'
+import { OutageError, type ViewStore } from '../../projectors/view-store.ts'
 import { withKafka } from '../../test/support/kafka.ts'
-import { projectionsNamed, startProjectorRole, type ProjectorRole } from './projector-role.ts'
+import { startSwitchedProxy } from '../../test/support/kafka/switched-proxy.ts'
+import { isOutage, projectionsNamed, startProjectorRole, type ProjectorRole, type ProjectorRoleOptions } from './projector-role.ts' // prettier-ignore
 
 const PARTITIONS = 3
 const KINDS = ['transfer', 'hold', 'transfer', 'post', 'refuse', 'reverse', 'hold', 'void'] as const
@@ -77,7 +80,11 @@ await withKafka('projectors on Kafka', (kafka) => {
     return all
   }
 
-  async function start(settings: KafkaSettings, names: readonly string[] = []): Promise<ProjectorRole> {
+  async function start(
+    settings: KafkaSettings,
+    names: readonly string[] = [],
+    more: Partial<ProjectorRoleOptions> = {},
+  ): Promise<ProjectorRole> {
     const role = await startProjectorRole({
       kafka: settings,
       clickhouse: engine.engine,
@@ -85,6 +92,7 @@ await withKafka('projectors on Kafka', (kafka) => {
       log: quiet,
       sessionTimeoutMs: 6_000,
       ranges: { rangeEventsMax: 20 + Math.floor(Math.random() * 40), lingerMs: 1 },
+      ...more,
     })
     onTestFinished(() => role.stop())
     return role
@@ -157,6 +165,45 @@ await withKafka('projectors on Kafka', (kafka) => {
       .toMatchObject({ ready: true, reasons: [], partitions: [0, 1] })
   }, 120_000)
 
+  it('that begin with views that hold nothing fill them from the first record on, and stop in the middle of that when told to', async () => {
+    const settings = await kafka.deployment(PARTITIONS)
+    const all = await towns(settings, 150)
+    const proxy = await startSwitchedProxy(Number(new URL(engine.engine.url).port))
+    onTestFinished(() => proxy.close())
+    const { username, password } = engine.engine
+    const clickhouse = { url: `http://${proxy.address}`, username, password }
+    // One frame at a time, over a network that is slow: it takes long.
+    proxy.delay(50)
+    const role = await start(settings, [], { clickhouse, ranges: { rangeEventsMax: 1, lingerMs: 1 } })
+    const held = async () => [...heldByAll(await readCheckpoints(store), PROJECTIONS).values()]
+    await until(async () => (await held()).length === PARTITIONS)
+    expect(role.status()).toMatchObject({ ready: true, projections: [{ state: 'catching-up' }, {}, {}] })
+    await role.stop()
+    const left = await held()
+    for (const { partition, sequence } of left) expect(sequence).toBeLessThan(all[partition]!.log.head().sequence)
+    await start(settings)
+    await expectViewsOf(all.slice(0, 1))
+  }, 120_000) // prettier-ignore
+
+  it('that are told to stop while they take a partition up do not wait for that', async () => {
+    const settings = await kafka.deployment()
+    const town = new Town(settings, 0)
+    await town.grow(10)
+    const role = await start(settings)
+    await expectViewsOf([town])
+    await role.stop()
+    // A frame that a new leader might not have yet: it is asked for again and again.
+    const [held] = heldByAll(await readCheckpoints(store), PROJECTIONS).values()
+    const anchor = { ...held!, sequence: held!.sequence + 1n, place: BigInt(2 * town.log.frames.length) }
+    await writeCheckpoint(store, PROJECTIONS, anchor)
+    let isGivenUp = false
+    void openKafkaEventLog({ settings, partition: 0, log: quiet, anchor }).catch(() => (isGivenUp = true))
+    const next = await start(settings)
+    await until(() => next.status().reasons.includes('Partitions 0 are being taken up.'))
+    await next.stop()
+    expect(isGivenUp).toBe(false)
+  }, 120_000)
+
   it('say why they stop: a topic that is behind what the views know', async () => {
     const settings = await kafka.deployment(PARTITIONS)
     const all = await towns(settings, 30)
@@ -174,6 +221,14 @@ await withKafka('projectors on Kafka', (kafka) => {
     })
     expect(confused.status().ready).toBe(false)
   }, 120_000)
+})
+
+it('a partition that could not be taken up because Kafka or the views are away is tried again; nothing else passes', () => {
+  expect(isOutage(new OutageError('the views are away'))).toBe(true)
+  expect(isOutage(new LogError('kafka_unreachable', 'Kafka is away'))).toBe(true)
+  for (const code of ['log_regressed', 'log_corrupt', 'kafka_refused', 'kafka_offset_gone'] as const)
+    expect(isOutage(new LogError(code, 'something else'))).toBe(false)
+  expect(isOutage(new Error('something else'))).toBe(false)
 })
 
 it('projections are named as there are, each once', () => {

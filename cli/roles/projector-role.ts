@@ -3,8 +3,9 @@
  * the views from those that are its own. A partition begins where its checkpoint says, at the place in the topic that
  * stands in it. Who holds which partition is only a hint: two that believe the same one theirs write the same rows.
  */
+import { unlessAborted } from '../../eventlog/abort.ts'
 import { LogError } from '../../eventlog/errors.ts'
-import { openKafkaEventLog, type KafkaEventLog } from '../../eventlog/kafka/kafka-event-log.ts'
+import { followKafkaEventLog, type KafkaEventLog } from '../../eventlog/kafka/kafka-event-log.ts'
 import { joinGroup, type Membership } from '../../eventlog/kafka/membership.ts'
 import { OutageWatch } from '../../eventlog/kafka/outage-watch.ts'
 import { topicNames, type KafkaSettings } from '../../eventlog/kafka/settings.ts'
@@ -124,12 +125,12 @@ class Role implements ProjectorRole {
     this.#running = running
     this.failed = new Promise((resolve) => (this.#fail = resolve))
     this.#shares = new Shares({
-      open: (partition) => this.#open(partition),
+      open: (partition, signal) => this.#open(partition, signal),
       close: async (log, partition) => {
         await running.remove(partition)
         log.close()
       },
-      isPassing: (error) => error instanceof OutageError,
+      isPassing: isOutage,
       failed: (partition, error) => {
         if (isCorrupt(error)) this.#isCorrupt(partition, error)
         else this.#broke(cannotFollow(partition, error))
@@ -171,14 +172,16 @@ class Role implements ProjectorRole {
   }
 
   /** From where the views are in this partition: what comes before is not read again. */
-  async #open(partition: number): Promise<KafkaEventLog> {
+  async #open(partition: number, signal: AbortSignal): Promise<KafkaEventLog> {
     const { kafka, log: tell, outageMsMax } = this.#options
     // What was corrupt when it was here before may have been repaired.
     this.#corrupt.delete(partition)
-    const held = heldByAll(await readCheckpoints(this.#store), this.#projections).get(partition)
-    const log = await openKafkaEventLog({
+    const checkpoints = await unlessAborted(signal, () => readCheckpoints(this.#store))
+    const held = heldByAll(checkpoints, this.#projections).get(partition)
+    const log = await followKafkaEventLog({
       settings: kafka,
       partition,
+      signal,
       log: tell,
       outages: this.#outages,
       ...(outageMsMax === undefined ? {} : { outageMsMax }),
@@ -189,7 +192,7 @@ class Role implements ProjectorRole {
       else this.#broke(cannotFollow(partition, failure))
     })
     try {
-      await this.#running.add(log)
+      await this.#running.add(log, signal)
       return log
     } catch (error) {
       log.close()
@@ -262,6 +265,11 @@ class Role implements ProjectorRole {
     await this.#running.stop()
     await this.#store.close()
   }
+}
+
+/** True for what passes by itself: neither Kafka nor the view store could be reached. */
+export function isOutage(error: unknown): boolean {
+  return error instanceof OutageError || (error instanceof LogError && error.code === 'kafka_unreachable')
 }
 
 function isCorrupt(error: unknown): error is LogError {

@@ -17,9 +17,11 @@ it('whatever comes and goes, and whatever passes by itself, what is open in the 
       }
       const open = new Set<number>()
       const shares = new Shares<number>({
-        open: async (partition) => {
+        open: async (partition, signal) => {
           await turns(draw())
           if (draw() === 0) throw new Error('not now')
+          // Some see that they are not wanted any more, and some go on.
+          if (draw() === 0) signal.throwIfAborted()
           expect(open.has(partition)).toBe(false)
           open.add(partition)
           return partition
@@ -68,4 +70,29 @@ it('what does not pass is told once, and the other partitions go on', async () =
   expect(shares.opening()).toEqual([1])
   expect(told).toEqual([[1, 'the topic is damaged']])
   await shares.end()
+})
+
+it('what is being opened ends as soon as it is not wanted any more, and is opened anew if it is wanted again', async () => {
+  const said: string[] = []
+  let openings = 0
+  const shares = new Shares<number>({
+    // Nothing comes of the first two, however long one waits.
+    open: (partition, signal) =>
+      new Promise((resolve, reject) => {
+        if (++openings > 2) resolve(partition)
+        signal.addEventListener('abort', () => reject(signal.reason as Error))
+      }),
+    close: async () => undefined,
+    isPassing: () => false,
+    failed: (_, error) => said.push(String(error)),
+    log: (line) => said.push(line),
+  })
+  shares.assign(new Set([0, 1]))
+  shares.assign(new Set([1]))
+  shares.assign(new Set([0, 1]))
+  await expect.poll(() => shares.held()).toEqual([0])
+  expect(shares.opening()).toEqual([1])
+  await shares.end()
+  expect(said).toEqual([])
+  expect(openings).toBe(3)
 })

@@ -4,7 +4,8 @@
  */
 
 export interface SharesOptions<Held> {
-  readonly open: (partition: number) => Promise<Held>
+  /** The signal aborts when the partition is not this one's any more: then nobody waits for what comes of it. */
+  readonly open: (partition: number, signal: AbortSignal) => Promise<Held>
   readonly close: (held: Held, partition: number) => Promise<void>
   /** True for what passes by itself: opening is tried again, for as long as the partition is this one's. */
   readonly isPassing: (error: unknown) => boolean
@@ -21,6 +22,8 @@ export class Shares<Held> {
   readonly #options: SharesOptions<Held>
   readonly #held = new Map<number, Held>()
   readonly #working = new Map<number, Promise<void>>()
+  /** Ends openings under way. */
+  readonly #openings = new Map<number, AbortController>()
   #wanted: ReadonlySet<number> = new Set()
   #wake = new AbortController()
 
@@ -33,6 +36,9 @@ export class Shares<Held> {
     this.#wanted = new Set(partitions)
     this.#wake.abort()
     this.#wake = new AbortController()
+    for (const [partition, opening] of this.#openings)
+      if (!partitions.has(partition))
+        opening.abort(new Error(`Partition ${partition} is not this one’s any more.`))
     for (const partition of new Set([...partitions, ...this.#held.keys()])) this.#work(partition)
   }
 
@@ -46,7 +52,7 @@ export class Shares<Held> {
     return [...this.#wanted].filter((partition) => !this.#held.has(partition)).sort((left, right) => left - right)
   } // prettier-ignore
 
-  /** Closes all, once what is under way has ended. */
+  /** Ends what is being opened, and closes all. */
   async end(): Promise<void> {
     this.assign(new Set())
     while (this.#working.size > 0) await Promise.all(this.#working.values())
@@ -80,12 +86,17 @@ export class Shares<Held> {
         await close(held, partition)
         continue
       }
+      const opening = new AbortController()
+      this.#openings.set(partition, opening)
       try {
-        this.#held.set(partition, await open(partition))
+        this.#held.set(partition, await open(partition, opening.signal))
       } catch (error) {
+        if (opening.signal.aborted) continue
         if (!this.#options.isPassing(error)) throw error
         this.#options.log(`Partition ${partition}: ${error instanceof Error ? error.message : String(error)} Trying again.`) // prettier-ignore
         await this.#pause()
+      } finally {
+        this.#openings.delete(partition)
       }
     }
   }
