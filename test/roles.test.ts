@@ -2,20 +2,15 @@
  * The platform as roles, each in a process of its own as an operator starts it: a real broker, the embedded engine in the
  * place of a ClickHouse server, and two gateways behind the address that docker-compose.yml puts in front of them.
  */
-import { spawn, type ChildProcess } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
-import { readFileSync, writeFileSync } from 'node:fs'
-import { createServer } from 'node:net'
-import type { AddressInfo } from 'node:net'
 import path from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { describe, expect, test } from 'vitest'
 import { startEngine } from '../projectors/engine/supervisor.ts'
+import { openDoor } from './support/door.ts'
 import { withKafka } from './support/kafka.ts'
 import { onlyJson, purser, spawnPurser, withFolder, type Running } from './support/purser.ts'
 import { haveTools } from './support/tools.ts'
 
-const root = path.dirname(path.dirname(fileURLToPath(import.meta.url)))
 const READY_MS = 40_000
 const PARTITIONS = '2'
 const TEST_MS_MAX = 180_000
@@ -63,7 +58,7 @@ await withKafka('roles in processes of their own', (kafka) => {
             const writer = (await (await fetch(`${health[0]}/readyz`)).json()) as { partitions: readonly unknown[] }
             expect(writer.partitions).toHaveLength(Number(PARTITIONS))
           } finally {
-            door.process.kill()
+            await door.close()
             for (const { child } of [...gateways, ...roles]) child.kill('SIGTERM')
             const ends = await Promise.all([...gateways, ...roles].map(({ finished }) => finished))
             await engine.stop()
@@ -100,28 +95,4 @@ function untilReady(url: string): Promise<void> {
       interval: 200,
     })
     .toBe(200)
-}
-
-/** HAProxy with the deployment's own configuration, but for the addresses. */
-async function openDoor(folder: string, gateways: readonly string[]): Promise<{ url: string; process: ChildProcess }> {
-  const [port, healthPort] = [await freePort(), await freePort()]
-  const own = readFileSync(path.join(root, 'deploy/haproxy/haproxy.cfg'), 'utf8')
-  const text = gateways
-    .reduce((config, url, index) => config.replace(`gateway-${index + 1}:4000`, new URL(url).host), own)
-    .replace('bind :4000', `bind 127.0.0.1:${port}`)
-    .replace('127.0.0.1:8404', `127.0.0.1:${healthPort}`)
-    .replace(' resolvers docker', '')
-    .replace(/^resolvers docker\n( {4}.*\n)+/m, '')
-  expect(text).not.toContain('docker')
-  const file = path.join(folder, 'haproxy.cfg')
-  writeFileSync(file, text)
-  return { url: `http://127.0.0.1:${port}`, process: spawn('haproxy', ['-f', file], { stdio: 'ignore' }) }
-} // prettier-ignore
-
-async function freePort(): Promise<number> {
-  const server = createServer()
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  const { port } = server.address() as AddressInfo
-  await new Promise((resolve) => server.close(resolve))
-  return port
 }
