@@ -17,6 +17,7 @@ import { addWriter } from './commands/writer.ts'
 import { isDebugging } from './config.ts'
 import { createOutput } from './output.ts'
 import { reportFailure } from './report-failure.ts'
+import type { OutageBounds } from './roles/outage-bounds.ts'
 
 const COMMANDS: readonly AddCommand[] = [
   addStart,
@@ -37,8 +38,9 @@ const COMMANDS: readonly AddCommand[] = [
 /**
  * Runs one command and ends the process with its exit code: 0 if what the command claims holds, 1 if not, 2 for wrong use.
  * @param args what stands behind the program's name
+ * @param bounds for tests
  */
-export async function main(args: readonly string[]): Promise<void> {
+export async function main(args: readonly string[], bounds: OutageBounds = {}): Promise<void> {
   const json = args.includes('--json')
   guardProcess(json)
   const program = new Command('purser')
@@ -48,7 +50,7 @@ export async function main(args: readonly string[]): Promise<void> {
     .exitOverride()
     .configureOutput({ writeErr: () => undefined })
     .showSuggestionAfterError()
-  for (const add of COMMANDS) add(program, run)
+  for (const add of COMMANDS) add(program, run, bounds)
   try {
     await program.parseAsync([...args], { from: 'user' })
   } catch (error) {

@@ -2,8 +2,10 @@
 import type { Command } from 'commander'
 import type { GivenOptions } from '../options.ts'
 import type { Output } from '../output.ts'
+import type { OutageBounds } from '../roles/outage-bounds.ts'
 
 /** Runs a command's work with its output, and turns what it throws into a message and an exit code. */
 export type Run = (options: GivenOptions, work: (output: Output) => Promise<void>) => Promise<void>
 
-export type AddCommand = (program: Command, run: Run) => void
+/** @param bounds of the roles, for tests */
+export type AddCommand = (program: Command, run: Run, bounds: OutageBounds) => void

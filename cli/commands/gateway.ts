@@ -7,7 +7,7 @@ import { settingsOf } from '../settings.ts'
 import { stopRequested } from '../shutdown.ts'
 import type { AddCommand } from './command.ts'
 
-export const addGateway: AddCommand = (program, run) => {
+export const addGateway: AddCommand = (program, run, bounds) => {
   const command = program
     .command('gateway')
     .description('serve the platform from Kafka and ClickHouse; it keeps nothing itself (docs/distributed.md)')
@@ -20,7 +20,7 @@ export const addGateway: AddCommand = (program, run) => {
         health: undefined,
         output,
         stopAsked: stopRequested(),
-        start: (log) => startGatewayRole({ ...config, log }),
+        start: (log) => startGatewayRole({ ...config, ...bounds, log }),
         describe: ({ url }) => ({
           object: { ok: true, role: 'gateway', url, graphql: `${url}/graphql`, pid: process.pid },
           text: `A gateway serves GraphQL at ${url}/graphql. Health: ${url}/readyz. Ctrl-C stops it.`,

@@ -7,7 +7,7 @@ import { settingsOf } from '../settings.ts'
 import { stopRequested } from '../shutdown.ts'
 import type { AddCommand } from './command.ts'
 
-export const addProjector: AddCommand = (program, run) => {
+export const addProjector: AddCommand = (program, run, bounds) => {
   const command = program
     .command('projector [NAMES...]')
     .description(
@@ -25,7 +25,7 @@ export const addProjector: AddCommand = (program, run) => {
         health,
         output,
         stopAsked: stopRequested(),
-        start: (log) => startProjectorRole({ ...config, projections, log }),
+        start: (log) => startProjectorRole({ ...config, ...bounds, projections, log }),
         describe: (_role, healthUrl) => ({
           object: { ok: true, role: 'projector', projections: shown, health: healthUrl, pid: process.pid },
           text: `A projector fills ${shown.join(', ')}. Health: ${healthUrl}/readyz. Ctrl-C stops it.`,

@@ -7,7 +7,7 @@ import { settingsOf } from '../settings.ts'
 import { stopRequested } from '../shutdown.ts'
 import type { AddCommand } from './command.ts'
 
-export const addWriter: AddCommand = (program, run) => {
+export const addWriter: AddCommand = (program, run, bounds) => {
   const command = program
     .command('writer')
     .description('run a writer on Kafka: it shares the partitions with the others (docs/distributed.md)')
@@ -20,7 +20,7 @@ export const addWriter: AddCommand = (program, run) => {
         health,
         output,
         stopAsked: stopRequested(),
-        start: (log) => startWriterRole({ ...config, log }),
+        start: (log) => startWriterRole({ ...config, ...bounds, log }),
         describe: (_role, healthUrl) => ({
           object: { ok: true, role: 'writer', health: healthUrl, pid: process.pid },
           text: `A writer runs. Health: ${healthUrl}/readyz. Ctrl-C stops it.`,

@@ -24,20 +24,15 @@ import { OutageError, type ViewStore } from '../../projectors/view-store.ts'
 import type { ClickHouseConfig } from '../config.ts'
 import { stopInOrder, stopTogether } from '../stop-in-order.ts'
 import type { RoleStatus } from './health.ts'
+import type { OutageBounds } from './outage-bounds.ts'
 import type { RunningRole } from './run.ts'
 
-export interface GatewayRoleOptions extends Pick<
-  GatewayOptions,
-  'host' | 'port' | 'currencies' | 'graphiql' | 'limits'
-> {
+export interface GatewayRoleOptions
+  extends Pick<GatewayOptions, 'host' | 'port' | 'currencies' | 'graphiql' | 'limits'>, OutageBounds {
   readonly kafka: KafkaSettings
   readonly clickhouse: ClickHouseConfig
   /** How long the view store may not answer at the start, in ms. Default: 60,000. */
   readonly startForMs?: number
-  /** For tests: how long a partition's events may not be answered for, in ms. */
-  readonly outageMsMax?: number
-  /** For tests: how long commands may not be answered for, in ms. */
-  readonly commandOutageMsMax?: number
   /** Takes a line for the operator. */
   readonly log: (line: string) => void
 }

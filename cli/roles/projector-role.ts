@@ -25,9 +25,10 @@ import { CommandFailure } from '../failure.ts'
 import { asFailure } from '../report-failure.ts'
 import { Shares } from './shares.ts'
 import type { RoleStatus } from './health.ts'
+import type { OutageBounds } from './outage-bounds.ts'
 import type { RunningRole } from './run.ts'
 
-export interface ProjectorRoleOptions {
+export interface ProjectorRoleOptions extends Pick<OutageBounds, 'outageMsMax'> {
   readonly kafka: KafkaSettings
   readonly clickhouse: ViewStoreOptions
   /** Those that run here. Projectors of the same ones share the partitions. Default: all. */
@@ -38,8 +39,6 @@ export interface ProjectorRoleOptions {
   readonly startForMs?: number
   /** For tests: after which silence a member is replaced, in ms. */
   readonly sessionTimeoutMs?: number
-  /** For tests: how long Kafka may not answer, in ms. */
-  readonly outageMsMax?: number
   /** For tests: how ranges are cut. */
   readonly ranges?: Pick<ProjectionsOptions, 'rangeEventsMax' | 'lingerMs'>
 }

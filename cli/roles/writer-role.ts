@@ -13,7 +13,10 @@ import type { SnapshotsConfig } from '../config.ts'
 import type { RoleStatus } from './health.ts'
 import type { RunningRole } from './run.ts'
 
-export interface WriterRoleOptions extends Pick<PartitionWriterOptions, 'core' | 'onDurable'> {
+export interface WriterRoleOptions extends Pick<
+  PartitionWriterOptions,
+  'core' | 'onDurable' | 'outageMsMax'
+> {
   readonly kafka: KafkaSettings
   /** Where snapshots go that all writers share. */
   readonly snapshots: SnapshotsConfig
@@ -24,8 +27,6 @@ export interface WriterRoleOptions extends Pick<PartitionWriterOptions, 'core' |
   readonly snapshotRule?: PartitionWriterOptions['snapshots']
   /** A writer that is silent for so long is replaced. Default: as in membership.ts. */
   readonly sessionTimeoutMs?: number
-  /** For tests: how long Kafka may not answer, in ms. */
-  readonly outageMsMax?: number
 }
 
 export interface WriterRole extends RunningRole {

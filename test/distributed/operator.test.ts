@@ -53,7 +53,7 @@ await withKafka('the operator’s commands on a deployment', (kafka) => {
     const law = (title: string, body: () => Promise<void>): void => void test(title, body, TEST_MS_MAX)
     const events = (): string => topicNames(deployment.kafka).events
     const runAudit = (...more: readonly string[]): Promise<Finished> =>
-      purser('audit', ...deployment.viewArguments(...more))
+      purser('audit', ...deployment.viewArguments(), ...more)
 
     async function audit(): Promise<Audit & { readonly exitCode: number | null }> {
       const { exitCode, stdout, stderr } = await runAudit()

@@ -1,6 +1,6 @@
 /**
  * Writers that die, stand still, are cut off and come back, under load through every door. One broker, behind a proxy for
- * the first writer alone. Whoever believes to be the writer: the accepted chain is one, and what a client was told is in it.
+ * the first writer, the projector and the first gateway alone. Whoever believes to be the writer: the accepted chain is one, and what a client was told is in it.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
@@ -54,7 +54,7 @@ await withKafkaCluster('writers under faults', { proxied: true }, (cluster, kafk
       deployment = await startDeployment({
         kafka: settings,
         partitions: PARTITIONS,
-        firstWriterBrokers: [proxy.address],
+        firstBrokers: [proxy.address],
       })
       ;[proxied, direct] = deployment.writers as [RoleProcess, RoleProcess]
       load = new DeploymentLoad(PARTITIONS, () => deployment.urls())
@@ -122,23 +122,33 @@ await withKafkaCluster('writers under faults', { proxied: true }, (cluster, kafk
       (before, after) => expect(after.voids).toBeGreaterThan(before.voids),
     )
 
-    round('connections that are slow, and cut again and again', async () => {
-      proxy.delay(40)
-      const overMs = performance.now() + FLAKY_MS
-      while (performance.now() < overMs) {
-        await sleep(200 + Math.random() * 600)
-        proxy.cut()
-      }
-      proxy.delay(0)
-    })
+    round(
+      'connections of a writer, a projector and a gateway that are slow, and cut again and again',
+      async () => {
+        proxy.delay(40)
+        const overMs = performance.now() + FLAKY_MS
+        while (performance.now() < overMs) {
+          await sleep(200 + Math.random() * 600)
+          proxy.cut()
+        }
+        proxy.delay(0)
+      },
+    )
 
-    round('a black hole for longer than requests wait', async () => {
-      proxy.hold()
-      await sleep(SILENT_MS)
-      await deployment.untilServed([direct])
-      proxy.flow()
-      await untilShared()
-    })
+    round(
+      'a black hole for longer than requests wait: who is in it says so, who is not goes on',
+      async () => {
+        const [gateway, other] = deployment.gateways as [RoleProcess, RoleProcess]
+        const within = [proxied, ...deployment.projectors, gateway]
+        proxy.hold()
+        await Promise.all([sleep(SILENT_MS), deployment.untilKafkaIsMissed(within)])
+        expect(await other.ready()).toMatchObject({ ready: true, reasons: [] })
+        await deployment.untilServed([direct])
+        proxy.flow()
+        await untilShared()
+        await deployment.untilReady(within)
+      },
+    )
 
     round(
       'members that join and leave every second, of each group: no writer is replaced, and the views go on',

@@ -1,17 +1,12 @@
 /** Disks that take no more: the platform says so, ends with a stable code, and has lost nothing when there is room again. */
 import { expect, test } from 'vitest'
 import { expectOnce, knowNothing, openAccounts, resend, startLoad } from '../support/load.ts'
-import { purser, onlyJson, spawnPurser, startArguments, startServer, startServerIn, withFolder, type Finished, type Server } from '../support/purser.ts' // prettier-ignore
+import { lastAnswer, purser, onlyJson, spawnPurser, startArguments, startServer, startServerIn, withFolder, type Server } from '../support/purser.ts' // prettier-ignore
 import { canMakeDisks, makeSmallDisk, type SmallDisk } from '../support/small-disk.ts'
 
 const MEBIBYTES = 160
 /** Takes all room there is. */
 const FILL = 'cat /dev/zero >> /mnt/ballast || true'
-
-/** The answer with which a platform ended that had served: the second one, so it is on standard error. */
-function lastAnswer({ stderr }: Finished): Record<string, unknown> {
-  return onlyJson(stderr.trimEnd().split('\n').at(-1)!)
-}
 
 async function withDisk<Value>(work: (disk: SmallDisk) => Promise<Value>): Promise<Value> {
   const disk = await makeSmallDisk(MEBIBYTES)

@@ -7,6 +7,7 @@ import os from 'node:os'
 import path from 'node:path'
 import { nodeDisk } from '../../eventlog/file/disk.ts'
 import { createKafka } from '../../eventlog/kafka/client.ts'
+import type { OutageBounds } from '../../cli/roles/outage-bounds.ts'
 import type { KafkaSettings } from '../../eventlog/kafka/settings.ts'
 import { heldByAll, readAnyCheckpoints } from '../../projectors/checkpoints.ts'
 import { createViewStore } from '../../projectors/clickhouse-store.ts'
@@ -18,7 +19,7 @@ import { loadState } from '../../writer/recovery.ts'
 import { digestSections } from '../../writer/state-digest.ts'
 import { pause } from './load.ts'
 import { startSwitchedProxy, type SwitchedProxy } from './kafka/switched-proxy.ts'
-import { RoleProcess } from './role-process.ts'
+import { RoleProcess, type ReadyAnswer } from './role-process.ts'
 
 export interface DeploymentOptions {
   readonly kafka: KafkaSettings
@@ -26,8 +27,8 @@ export interface DeploymentOptions {
   readonly partitions: number
   /** Default: 1. */
   readonly projectors?: number
-  /** Brokers that the first writer begins with; default: those of all. */
-  readonly firstWriterBrokers?: readonly string[]
+  /** Brokers that the first writer, projector and gateway begin with; default: those of all. */
+  readonly firstBrokers?: readonly string[]
 }
 
 const WRITERS = 2
@@ -53,21 +54,30 @@ export class Deployment {
   readonly engineProxy: SwitchedProxy
   /** The views, beside the proxy. */
   readonly store: ViewStore
-  private readonly folder: string
+  /** Of this deployment alone. */
+  readonly folder: string
+  private readonly firstBrokers: readonly string[]
 
   /** Use `startDeployment`. */
   constructor(options: DeploymentOptions, folder: string, engine: Engine, engineProxy: SwitchedProxy) {
-    const { kafka, partitions, projectors = 1, firstWriterBrokers = kafka.brokers } = options
+    const { kafka, partitions, projectors = 1 } = options
     this.kafka = kafka
+    this.firstBrokers = options.firstBrokers ?? kafka.brokers
     this.partitions = partitions
     this.folder = folder
     this.engine = engine
     this.engineProxy = engineProxy
     const { username, password } = engine
     this.store = createViewStore({ url: engine.url, username, password, database: DATABASE })
-    this.writers = roles('writer', WRITERS, (number) => this.writerArguments(number, firstWriterBrokers))
-    this.projectors = roles('projector', projectors, () => this.viewArguments('--health-port', '0'))
-    this.gateways = roles('gateway', GATEWAYS, () => this.viewArguments('--port', '0', '--graphiql', 'false'))
+    this.writers = roles('writer', WRITERS, (number) => this.writerArguments(number))
+    this.projectors = roles('projector', projectors, (number) => [
+      ...this.viewArguments(this.brokersOf(number)),
+      ...['--health-port', '0'],
+    ])
+    this.gateways = roles('gateway', GATEWAYS, (number) => [
+      ...this.viewArguments(this.brokersOf(number)),
+      ...['--port', '0', '--graphiql', 'false'],
+    ])
   }
 
   /** Everything that is to be stopped. */
@@ -75,10 +85,11 @@ export class Deployment {
     return [...this.writers, ...this.projectors, ...this.gateways]
   }
 
-  async start(): Promise<void> {
-    await Promise.all([...this.writers, ...this.projectors].map((role) => role.start()))
+  /** @param bounds the roles' patience with Kafka. Default: that of any role */
+  async start(bounds?: OutageBounds): Promise<void> {
+    await Promise.all([...this.writers, ...this.projectors].map((role) => role.start(bounds)))
     // Gateways want views to read.
-    await Promise.all(this.gateways.map((role) => role.start()))
+    await Promise.all(this.gateways.map((role) => role.start(bounds)))
     await this.untilServed()
   }
 
@@ -126,6 +137,31 @@ export class Deployment {
     }
   }
 
+  /** Waits until each of these says that it is ready. */
+  untilReady(roles: readonly RoleProcess[] = this.roles()): Promise<void> {
+    return this.untilEach(roles, 'is ready', ({ ready }) => ready)
+  }
+
+  /** Waits until each of these says that it is not ready because Kafka does not answer. */
+  untilKafkaIsMissed(roles: readonly RoleProcess[] = this.roles()): Promise<void> {
+    return this.untilEach(
+      roles,
+      'misses Kafka',
+      ({ ready, reasons }) => !ready && reasons.some((reason) => reason.includes('Kafka has not answered')),
+    )
+  }
+
+  private untilEach(
+    roles: readonly RoleProcess[],
+    what: string,
+    holds: (answer: ReadyAnswer) => boolean,
+  ): Promise<void> {
+    return this.until(`each of ${roles.map(({ name }) => name).join(', ')} ${what}`, async () => {
+      const answers = await Promise.all(roles.map((role) => role.ready()))
+      return answers.every((answer) => answer !== undefined && holds(answer))
+    })
+  }
+
   /** Waits until the views hold so much. */
   untilViewed(position: ReadonlyMap<number, bigint>): Promise<void> {
     return this.until(`the views hold ${formatPosition(position)}`, async () => {
@@ -170,9 +206,13 @@ export class Deployment {
     return path.join(this.folder, `scratch-${number}`)
   }
 
-  private writerArguments(number: number, firstBrokers: readonly string[]): string[] {
+  private brokersOf(number: number): readonly string[] {
+    return number === 1 ? this.firstBrokers : this.kafka.brokers
+  }
+
+  private writerArguments(number: number): string[] {
     return [
-      ...this.kafkaArguments(number === 1 ? firstBrokers : this.kafka.brokers),
+      ...this.kafkaArguments(this.brokersOf(number)),
       ...['--snapshots', path.join(this.folder, 'snapshots')],
       ...['--scratch', this.scratchDir(number)],
       ...['--health-port', '0'],
@@ -180,13 +220,12 @@ export class Deployment {
   }
 
   /** Which topics and views are meant. */
-  viewArguments(...more: readonly string[]): string[] {
+  viewArguments(brokers = this.kafka.brokers): string[] {
     const { username } = this.engine
     return [
-      ...this.kafkaArguments(this.kafka.brokers),
+      ...this.kafkaArguments(brokers),
       ...['--clickhouse-url', `http://${this.engineProxy.address}`, '--clickhouse-database', DATABASE],
       ...['--clickhouse-user', username, '--clickhouse-password-file', path.join(this.folder, PASSWORD_FILE)],
-      ...more,
     ]
   }
 

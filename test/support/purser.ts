@@ -4,6 +4,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import os from 'node:os'
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
+import type { OutageBounds } from '../../cli/roles/outage-bounds.ts'
 
 const root = path.dirname(path.dirname(path.dirname(fileURLToPath(import.meta.url))))
 const RUN_MS_MAX = 55_000
@@ -40,6 +41,16 @@ export function purser(...args: readonly string[]): Promise<Finished> {
   return spawnPurser(args).finished
 }
 
+/** As `spawnPurser`, of a role that has less patience with Kafka. */
+export function spawnImpatient(
+  bounds: OutageBounds,
+  args: readonly string[],
+  around: Surroundings = {},
+): Running {
+  const program = path.join(root, 'bin', 'run.js')
+  return run([program, 'cli/testing-bounds.ts', JSON.stringify(bounds), ...args], around)
+}
+
 /** Runs an example to its end. */
 export function example(source: string, ...args: readonly string[]): Promise<Finished> {
   return run([path.join(root, 'bin', 'run.js'), source, ...args]).finished
@@ -49,6 +60,11 @@ export function example(source: string, ...args: readonly string[]): Promise<Fin
 export function onlyJson(stdout: string): Record<string, unknown> {
   if (stdout.trimEnd().split('\n').length !== 1) throw new Error(`not one line: ${stdout}`)
   return JSON.parse(stdout) as Record<string, unknown>
+}
+
+/** The answer with which a program ended that had served: the second one, so it is on standard error. */
+export function lastAnswer({ stderr }: Finished): Record<string, unknown> {
+  return onlyJson(stderr.trimEnd().split('\n').at(-1)!)
 }
 
 /** A platform in a process of its own. */

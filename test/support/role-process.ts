@@ -1,5 +1,6 @@
 /** One role of the distributed platform in a process of its own, which may be killed, stopped in its tracks, and started anew. */
-import { onlyJson, spawnPurser, type Finished, type Running } from './purser.ts'
+import type { OutageBounds } from '../../cli/roles/outage-bounds.ts'
+import { onlyJson, spawnImpatient, spawnPurser, type Finished, type Running } from './purser.ts'
 
 /** No suite keeps a role for longer: one that outlives its suite is killed. */
 const LIFE_MS_MAX = 900_000
@@ -39,10 +40,15 @@ export class RoleProcess {
     return this.said + (this.running?.stderr() ?? '')
   }
 
-  /** Starts it and waits until it says that it runs. What it serves may come later. */
-  async start(): Promise<void> {
+  /**
+   * Starts it and waits until it says that it runs. What it serves may come later.
+   * @param bounds its patience with Kafka. Default: that of any role
+   */
+  async start(bounds?: OutageBounds): Promise<void> {
     if (this.running !== undefined) throw new Error(`${this.name} runs already`)
-    const running = spawnPurser(this.args, { runMsMax: LIFE_MS_MAX })
+    const around = { runMsMax: LIFE_MS_MAX }
+    const running =
+      bounds === undefined ? spawnPurser(this.args, around) : spawnImpatient(bounds, this.args, around)
     this.running = running
     const { child, finished } = running
     const told = await Promise.race([
