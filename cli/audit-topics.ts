@@ -2,7 +2,7 @@
  * The audit of a deployment on Kafka, at rest or while it runs: every partition of the events topic is replayed from its
  * first record up to where it ends, and the views are compared with a replay up to where they stood before.
  */
-import { countPartitions } from '../eventlog/kafka/topics.ts'
+import { settledPartitions } from '../eventlog/kafka/topics.ts'
 import { readAnyCheckpoints, type Checkpoints } from '../projectors/checkpoints.ts'
 import { createViewStore } from '../projectors/clickhouse-store.ts'
 import type { ViewStore } from '../projectors/view-store.ts'
@@ -26,11 +26,15 @@ export async function auditTopics(
   log: (line: string) => void,
 ): Promise<Proof> {
   const startedAtMs = performance.now()
-  const partitions = await countPartitions(kafka, log)
+  const partitions = await settledPartitions(kafka, log)
   const prove = async (views: Views | undefined): Promise<Proof> => {
     const proofs: PartitionProof[] = []
     for (let partition = 0; partition < partitions; partition++) {
-      const { core: _, log: events, ...replay } = await replayTopic({ settings: kafka, partition, log })
+      const {
+        core: _,
+        log: events,
+        ...replay
+      } = await replayTopic({ settings: kafka, partition, partitions, log })
       try {
         const { head } = replay
         const checks =

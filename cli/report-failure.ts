@@ -18,6 +18,7 @@ const KNOWN: Readonly<Record<string, FailureCode>> = {
   kafka_refused: 'kafka_refused',
   kafka_untrusted: 'kafka_untrusted',
   kafka_offset_gone: 'log_corrupt',
+  partitions_differ: 'partitions_differ',
   broken: 'writer_failed',
   LOG_BEHIND_VIEWS: 'views_ahead',
   CHAIN_BROKEN: 'views_ahead',

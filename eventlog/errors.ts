@@ -14,6 +14,7 @@ export type LogErrorCode =
   | 'kafka_refused'
   | 'kafka_untrusted'
   | 'kafka_offset_gone'
+  | 'partitions_differ'
 
 export class LogError extends Error {
   override name = 'LogError'

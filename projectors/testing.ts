@@ -94,6 +94,7 @@ export function sealed(
   const header = {
     schemaVersion: EVENT_SCHEMA_VERSION,
     partition,
+    partitions: 0,
     epoch: 1n,
     firstSequence,
     count: events.length,

@@ -13,6 +13,7 @@ const u64 = fc.bigInt(0n, 2n ** 64n - 1n)
 const header: fc.Arbitrary<Omit<FrameHeader, 'payloadBytes'>> = fc.record({
   schemaVersion: fc.nat(65_535),
   partition: fc.nat(65_535),
+  partitions: fc.nat(65_535),
   epoch: u64,
   firstSequence: u64,
   count: fc.nat(2 ** 32 - 1),

@@ -1,7 +1,7 @@
 /**
  * Frames: the events of one group commit behind a header of 136 bytes, little-endian:
  *
- *   0 magic "PRSR" · 4 format version u16 · 6 payload schema version u16 · 8 partition u16 · 10 zero u16 · 12 count u32
+ *   0 magic "PRSR" · 4 format version u16 · 6 payload schema version u16 · 8 partition u16 · 10 partitions u16 · 12 count u32
  *  16 epoch u64 · 24 first sequence u64 · 32 durable sequence u64 · 40 time i64 ns
  *  48 next command offset u64 · 56 next command index u32 · 60 payload length u32 · 64 previous frame's hash, 32 bytes
  *  96 CRC-32 u32 (IEEE, of bytes 0 to 95 and the payload) · 100 zero u32
@@ -28,6 +28,8 @@ export interface Digests {
 export interface FrameHeader {
   readonly schemaVersion: number
   readonly partition: number
+  /** How many partitions there are; 0: not said here (the data folder says it, or an earlier version wrote the frame). */
+  readonly partitions: number
   readonly epoch: bigint
   readonly firstSequence: bigint
   /** Events in the payload. */
@@ -73,7 +75,7 @@ export function sealFrame(bytes: Uint8Array, header: FrameHeader, digests: Diges
   view.setUint16(4, FRAME_FORMAT_VERSION, true)
   view.setUint16(6, header.schemaVersion, true)
   view.setUint16(8, header.partition, true)
-  view.setUint16(10, 0, true)
+  view.setUint16(10, header.partitions, true)
   view.setUint32(12, header.count, true)
   view.setBigUint64(16, header.epoch, true)
   view.setBigUint64(24, header.firstSequence, true)
@@ -161,6 +163,7 @@ export function viewFrame(bytes: Uint8Array, at: number, frameBytes: number): Fr
   return {
     schemaVersion: view.getUint16(6, true),
     partition: view.getUint16(8, true),
+    partitions: view.getUint16(10, true),
     count: view.getUint32(12, true),
     epoch: view.getBigUint64(16, true),
     firstSequence: view.getBigUint64(24, true),

@@ -10,7 +10,8 @@ import { startGatewayRole, type GatewayRole } from '../cli/roles/gateway-role.ts
 import type { ClickHouseConfig } from '../cli/config.ts'
 import { startProjectorRole, type ProjectorRole } from '../cli/roles/projector-role.ts'
 import { startWriterRole, type WriterRole } from '../cli/roles/writer-role.ts'
-import type { KafkaSettings } from '../eventlog/kafka/settings.ts'
+import { topicNames, type KafkaSettings } from '../eventlog/kafka/settings.ts'
+import { addPartitions } from '../eventlog/kafka/testing.ts'
 import { startEngine, type Engine } from '../projectors/engine/supervisor.ts'
 import { encodeCommands, type Command } from '../schemas/commands.ts'
 import { parseId } from '../schemas/ids.ts'
@@ -87,11 +88,11 @@ await withKafka('two gateways', (kafka) => {
         log: quiet,
         core: { holdsMax: 1_024 },
       })
-    const startGateway = (): Promise<GatewayRole> =>
+    const startGateway = (log: (line: string) => void = quiet): Promise<GatewayRole> =>
       startGatewayRole({
         kafka: settings,
         clickhouse,
-        host: '127.0.0.1', port: 0, currencies: ISO_CURRENCIES, graphiql: false, log: quiet,
+        host: '127.0.0.1', port: 0, currencies: ISO_CURRENCIES, graphiql: false, log,
       }) // prettier-ignore
 
     beforeAll(async () => {
@@ -246,6 +247,30 @@ await withKafka('two gateways', (kafka) => {
       expect(await run(third, TRANSFER, input)).toMatchObject({ replayed: true, position })
       expect(await balanceOf(third, here.emil, position)).toBe(await balanceOf(one, here.emil, position))
       await third.stop()
+    })
+
+    it('partitions that are added later are not used: whoever starts then finds every account where it was', async () => {
+      const { commands, events } = topicNames(settings)
+      await addPartitions(settings, [commands, events], PARTITIONS + 3)
+      await writers[0]!.stop()
+      writers = [await startWriter('c')]
+      const lines: string[] = []
+      const late = await startGateway((line) => lines.push(line))
+      try {
+        expect(
+          lines.filter((line) => line.includes('those from 2 on were added later, and are not used')),
+        ).toHaveLength(1)
+        for (const { cash, anna } of towns) {
+          const told = await run(late, TRANSFER, payment(cash, anna, '1'))
+          expect(told).toMatchObject({ __typename: 'TransferApplied' })
+          const minor = await balanceOf(late, anna, told.position)
+          expect(minor).toBe(await balanceOf(one, anna, told.position))
+        }
+        const held = writers.flatMap((writer) => writer.status()['partitions'] as { partition: number }[])
+        expect(held.map(({ partition }) => partition).sort()).toEqual([0, 1])
+      } finally {
+        await late.stop()
+      }
     })
   })
 })

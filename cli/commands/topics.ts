@@ -34,7 +34,11 @@ async function topics(options: TopicsFlags, output: Output): Promise<void> {
       faults,
       topics: plain(report),
     })
-  output.answer({ ok: true, created, topics: plain(report) }, describe(report, created))
+  const { unused } = report
+  output.answer(
+    { ok: true, created, topics: plain(report), ...(unused === 0 ? {} : { partitionsUnused: unused }) },
+    describe(report, created),
+  )
 }
 
 function plain({ topics }: TopicsReport): readonly object[] {
@@ -50,11 +54,14 @@ function describeFaults(faults: readonly TopicFault[]): string {
   return `The topics are not as they have to be:\n${lines.join('\n')}\nMend them, and check again.`
 }
 
-function describe({ topics }: TopicsReport, created: readonly string[]): string {
-  return topics
-    .map(({ name, partitions }) => {
-      const done = created.includes(name) ? 'created' : 'as it should be'
-      return `${name.padEnd(20)} ${partitions.length} partitions, ${partitions[0]?.replicas} replicas  ${done}`
-    })
-    .join('\n')
+function describe({ topics, unused }: TopicsReport, created: readonly string[]): string {
+  const lines = topics.map(({ name, partitions }) => {
+    const done = created.includes(name) ? 'created' : 'as it should be'
+    return `${name.padEnd(20)} ${partitions.length} partitions, ${partitions[0]?.replicas} replicas  ${done}`
+  })
+  if (unused > 0)
+    lines.push(
+      `${unused} more partitions were added after the first frame was written. Nothing uses them; they cannot be taken away.`,
+    )
+  return lines.join('\n')
 }

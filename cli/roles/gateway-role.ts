@@ -7,7 +7,7 @@ import { LogError } from '../../eventlog/errors.ts'
 import { openKafkaEventLog } from '../../eventlog/kafka/kafka-event-log.ts'
 import { OutageWatch } from '../../eventlog/kafka/outage-watch.ts'
 import type { KafkaSettings } from '../../eventlog/kafka/settings.ts'
-import { countPartitions } from '../../eventlog/kafka/topics.ts'
+import { settledPartitions } from '../../eventlog/kafka/topics.ts'
 import type { GatewayLimits } from '../../gateway/bounds.ts'
 import { startGateway, type Gateway, type GatewayOptions } from '../../gateway/gateway.ts'
 import { CorruptLog } from '../../gateway/remote/corrupt-log.ts'
@@ -91,7 +91,7 @@ class Parts {
 async function assemble(options: GatewayRoleOptions, parts: Parts): Promise<GatewayRole> {
   const { kafka, clickhouse, log, limits = {}, host, port, currencies, graphiql } = options
   const store = (parts.store = createViewStore(clickhouse))
-  const partitions = await countPartitions(kafka, log)
+  const partitions = await settledPartitions(kafka, log)
   const held = heldByAll(await readWhenThere(store, options), PROJECTIONS)
   await provideImportsTable(store, clickhouse, log)
   const watches = Array.from({ length: partitions }, () => new OutageWatch())
@@ -186,6 +186,7 @@ async function openLogs(
       return openKafkaEventLog({
         settings,
         partition,
+        partitions: watches.length,
         outages,
         log,
         ...(outageMsMax === undefined ? {} : { outageMsMax }),

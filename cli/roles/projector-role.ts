@@ -8,7 +8,9 @@ import { LogError } from '../../eventlog/errors.ts'
 import { followKafkaEventLog, type KafkaEventLog } from '../../eventlog/kafka/kafka-event-log.ts'
 import { joinGroup, type Membership } from '../../eventlog/kafka/membership.ts'
 import { OutageWatch } from '../../eventlog/kafka/outage-watch.ts'
+import { OUTAGE_MS_MAX_DEFAULT } from '../../eventlog/kafka/partition-link.ts'
 import { topicNames, type KafkaSettings } from '../../eventlog/kafka/settings.ts'
+import { settledPartitions } from '../../eventlog/kafka/topics.ts'
 import { heldByAll, readCheckpoints } from '../../projectors/checkpoints.ts'
 import { createViewStore, type ViewStoreOptions } from '../../projectors/clickhouse-store.ts'
 import { createImportsTable } from '../../projectors/imports.ts'
@@ -110,6 +112,8 @@ class Role implements ProjectorRole {
   readonly #shares: Shares<KafkaEventLog>
   readonly #outages = new OutageWatch()
   #membership: Membership | undefined
+  /** Partitions of the deployment. */
+  #count = 0
   #failure: Error | undefined
   /** Partitions whose log is corrupt: nobody fills their views any further, and the others’ go on. */
   readonly #corrupt = new Map<number, string>()
@@ -158,10 +162,12 @@ class Role implements ProjectorRole {
 
   async #join(): Promise<void> {
     const { kafka, log, sessionTimeoutMs, outageMsMax } = this.#options
+    this.#count = await settledPartitions(kafka, log, outageMsMax ?? OUTAGE_MS_MAX_DEFAULT)
     const names = this.#projections.map(({ name }) => name).sort()
     this.#membership = await joinGroup(kafka, {
       groupId: `${kafka.topicPrefix}.projector.${names.join('-')}`,
       topic: topicNames(kafka).events,
+      partitions: this.#count,
       onAssigned: (partitions) => this.#shares.assign(partitions),
       onFailure: (error) => this.#broke(error),
       log,
@@ -180,6 +186,7 @@ class Role implements ProjectorRole {
     const log = await followKafkaEventLog({
       settings: kafka,
       partition,
+      partitions: this.#count,
       signal,
       log: tell,
       outages: this.#outages,

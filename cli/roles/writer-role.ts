@@ -2,8 +2,11 @@
  * The writer role: a member of the group that shares out the partitions, and a writer for each one that is its own. Writers
  * that start, die or stand still move partitions among the others; what two believe to hold at once, the log decides.
  */
+import { LogError } from '../../eventlog/errors.ts'
 import { joinGroup, type Membership } from '../../eventlog/kafka/membership.ts'
+import { OUTAGE_MS_MAX_DEFAULT } from '../../eventlog/kafka/partition-link.ts'
 import { topicNames, type KafkaSettings } from '../../eventlog/kafka/settings.ts'
+import { settledPartitions } from '../../eventlog/kafka/topics.ts'
 import { PartitionSeat, type PartitionSeatStatus } from '../../writer/distributed/partition-seat.ts'
 import type { PartitionWriterOptions } from '../../writer/distributed/partition-writer.ts'
 import { openFolderStore } from '../../writer/snapshot-store/folder-store.ts'
@@ -52,6 +55,8 @@ class Role implements WriterRole {
   private readonly seats = new Map<number, PartitionSeat>()
   private assigned: ReadonlySet<number> = new Set()
   private membership: Membership | undefined
+  /** Of the deployment. */
+  private partitions = 0
   private failure: string | undefined
   private stopping: Promise<void> | undefined
 
@@ -65,9 +70,11 @@ class Role implements WriterRole {
 
   async join(): Promise<void> {
     const { kafka, log, sessionTimeoutMs, outageMsMax } = this.options
+    this.partitions = await settledPartitions(kafka, log, outageMsMax ?? OUTAGE_MS_MAX_DEFAULT)
     this.membership = await joinGroup(kafka, {
       groupId: `${kafka.topicPrefix}.writers`,
       topic: topicNames(kafka).commands,
+      partitions: this.partitions,
       onAssigned: (partitions) => this.assign(partitions),
       onFailure: (error) => this.fail(error),
       log,
@@ -106,6 +113,11 @@ class Role implements WriterRole {
 
   private assign(partitions: ReadonlySet<number>): void {
     if (this.stopping !== undefined) return
+    const strange = [...partitions].find((partition) => partition >= this.partitions)
+    if (strange !== undefined) {
+      this.fail(strangePartition(strange, this.partitions))
+      return
+    }
     this.assigned = partitions
     for (const [partition, seat] of this.seats) if (!partitions.has(partition)) void seat.release()
     for (const partition of partitions) this.seatFor(partition).hold()
@@ -126,6 +138,7 @@ class Role implements WriterRole {
     const seat = new PartitionSeat({
       settings,
       partition,
+      partitions: this.partitions,
       scratchDir,
       store: this.store,
       log,
@@ -157,6 +170,15 @@ function openStore(place: SnapshotsConfig): SnapshotStore {
     ...(region === undefined ? {} : { region }),
     ...(endpoint === undefined ? {} : { endpoint }),
   })
+}
+
+/** Only before the first frame: later, whoever shares out knows the number from the log. */
+function strangePartition(partition: number, partitions: number): LogError {
+  return new LogError(
+    'partitions_differ',
+    `The group gives this writer partition ${partition}, but there were ${partitions} partitions when it started: topics were altered ` +
+      'before anything was written to them. Start the writer again.',
+  )
 }
 
 /** What an operator sees of a partition. */

@@ -12,8 +12,10 @@ import type { SlabPool } from './slabs.ts'
 /** What a frame says of itself; the rest follows from where it goes. */
 export type FrameContent = Omit<
   FrameHeader,
-  'partition' | 'durableSequence' | 'previousHash' | 'payloadBytes'
+  'partition' | 'partitions' | 'durableSequence' | 'previousHash' | 'payloadBytes'
 > & {
+  /** Default: 0, not said. */
+  readonly partitions?: number
   readonly payload: Uint8Array
 }
 
@@ -30,6 +32,7 @@ function sealInPlace(
   const header: FrameHeader = {
     ...described,
     partition: head.partition,
+    partitions: described.partitions ?? 0,
     durableSequence,
     payloadBytes: bytes.length - FRAME_HEADER_BYTES,
     previousHash: head.hash,
@@ -74,7 +77,7 @@ export interface SealedSlab {
  */
 export function sealFromSlab(
   slabs: SlabPool,
-  message: FrameToSeal,
+  message: FrameToSeal & Pick<FrameContent, 'partitions'>,
   head: ChainEnd,
   durableSequence: bigint,
   take: TakeFrameMemory,

@@ -66,6 +66,19 @@ export class KafkaOffsetError extends LogError {
   }
 }
 
+/** The log was begun with another number of partitions: accounts would be looked for where they are not. */
+export class PartitionsDifferError extends LogError {
+  override name = 'PartitionsDifferError'
+  constructor(where: string, said: number, found: number) {
+    super(
+      'partitions_differ',
+      `${where} was written as one of ${said} partitions, and this process knows of ${found}. The number is fixed for ever when ` +
+        'the first frame is written, because an account belongs to a partition by its id. Nothing was changed. Start this ' +
+        'process again: it takes the number from the log. If it says the same then, two deployments have written to this topic.',
+    )
+  }
+}
+
 /** A record of the events topic holds no whole frame. It is neither skipped nor repaired. */
 export class TopicCorruptError extends LogError {
   override name = 'TopicCorruptError'

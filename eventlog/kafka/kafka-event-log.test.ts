@@ -3,10 +3,16 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { createDeployments, withKafka } from '../../test/support/kafka.ts'
 import { lastSequence, type Frame } from '../../schemas/frames.ts'
 import { describeEventLog } from '../contract.ts'
+import { seal } from '../file/seal.ts'
 import { chainAfter, emptyChain } from '../file/segments.ts'
 import { nextFrame } from '../testing.ts'
 import { createKafka, createProducer } from './client.ts'
-import { followKafkaEventLog, openKafkaEventLog, type KafkaEventLogOptions } from './kafka-event-log.ts'
+import {
+  followKafkaEventLog,
+  openKafkaEventLog,
+  type KafkaEventLogOptions,
+  type LogAnchor,
+} from './kafka-event-log.ts'
 import { PlaceIndex } from './place-index.ts'
 import { encodeFrameRecord } from './record.ts'
 import { topicNames, type KafkaSettings } from './settings.ts'
@@ -99,6 +105,34 @@ await withKafka('the event log on Kafka', (kafka) => {
       for await (const frame of anchored.read(1n)) places.push(anchored.placeOf(frame))
       expect(places).toEqual([0n, 1n, 5n])
       anchored.close()
+    })
+
+    it('a frame that was written as one of another number of partitions ends the reading; a void one does not', async () => {
+      const settings = await fresh()
+      const { events } = topicNames(settings)
+      const [first] = frames(1) as [Frame]
+      const next = (partitions: number): Frame =>
+        seal({ ...first, firstSequence: 2n, partitions }, chainAfter(first), 1n)
+      const stranger = seal({ ...first, partitions: 7 }, emptyChain(PARTITION), 0n)
+      await sendRecords(producer, events, PARTITION, [first, stranger, next(3)].map(record))
+      const at = (partitions: number, anchor?: LogAnchor) =>
+        openKafkaEventLog({
+          settings,
+          partition: PARTITION,
+          partitions,
+          log: quiet,
+          ...(anchor && { anchor }),
+        })
+      const log = await at(3)
+      expect(log.head().sequence).toBe(2n)
+      const failed = new Promise((resolve) => log.onFailure(resolve))
+      await sendRecords(producer, events, PARTITION, [record(seal({ ...first, firstSequence: 3n, partitions: 4 }, chainAfter(next(3)), 2n))]) // prettier-ignore
+      expect(await failed).toMatchObject({ code: 'partitions_differ' })
+      expect(log.head().sequence).toBe(2n)
+      await expect(at(4)).rejects.toMatchObject({ code: 'partitions_differ' })
+      await expect(at(4, { place: 2n, hash: next(3).hash })).rejects.toMatchObject({
+        code: 'partitions_differ',
+      })
     })
 
     it('an anchor that is another frame, no frame or beyond the end is refused', async () => {

@@ -9,7 +9,7 @@ import type { EventLog, LogHead } from '../ports.ts'
 import { createReaderRule, emptyHead, headAfter, type Judgement, type VoidReason } from '../reader-rule.ts'
 import { WindowedLog } from '../windowed-log.ts'
 import type { Log } from './client.ts'
-import { TopicCorruptError } from './errors.ts'
+import { PartitionsDifferError, TopicCorruptError } from './errors.ts'
 import type { OutageWatch } from './outage-watch.ts'
 import { PlaceIndex } from './place-index.ts'
 import { decodeFrameRecord, type FrameRecord } from './record.ts'
@@ -33,6 +33,8 @@ export interface LogAnchor {
 export interface KafkaEventLogOptions {
   readonly settings: KafkaSettings
   readonly partition: number
+  /** How many partitions there are. A frame that says another number ends the reading. Undefined: any will do. */
+  readonly partitions?: number
   /** Begins behind this frame, which has to stand at its place. Default: at the first record. */
   readonly anchor?: LogAnchor
   /** Told of each accepted frame behind the anchor that is there when the log is opened; the next one waits for it. */
@@ -62,7 +64,7 @@ export type RecordObserver = (frame: Frame, place: bigint, judgement: Judgement)
 /**
  * Opens a partition's log and reads it to its end as of now; then follows it, unless told not to.
  * @throws TopicCorruptError naming topic, partition and offset; LogError `log_regressed` if the anchor's frame is not at its
- *   place; KafkaOffsetError, KafkaUnreachableError, KafkaRefusedError; what `onCatchUp` throws
+ *   place; PartitionsDifferError; KafkaOffsetError, KafkaUnreachableError, KafkaRefusedError; what `onCatchUp` throws
  */
 export function openKafkaEventLog(options: KafkaEventLogOptions): Promise<KafkaEventLog> {
   return begin(options, async (log, end) => {
@@ -161,6 +163,11 @@ export class KafkaEventLog extends WindowedLog implements EventLog {
     this.#index = options.placeIndex ?? new PlaceIndex()
     if (start.headHasEvents) this.#index.begin({ before: start.head, place: start.next })
     this.#next = start.next
+  }
+
+  /** How many partitions there are, as far as it was told. */
+  get partitions(): number | undefined {
+    return this.#options.partitions
   }
 
   /** Offset of a delivered frame's record. */
@@ -262,6 +269,8 @@ export class KafkaEventLog extends WindowedLog implements EventLog {
     const { offset } = record
     this.#next = offset + 1n
     this.#places.set(frame, offset)
+    // What does not continue the chain is void, whatever it says.
+    if (sameBytes(frame.previousHash, before.hash)) checkPartitions(this.#options, this.#topic, frame)
     const judgement = this.take(frame)
     if (judgement.kind === 'accepted') this.#index.add(before, offset)
     else this.#options.onVoid?.(frame, offset, judgement.reason)
@@ -328,19 +337,31 @@ function decodeRecord({ value, unreadable }: TopicRecord): FrameRecord {
   return unreadable === undefined ? decodeFrameRecord(value) : { kind: 'bad', reason: unreadable.reason }
 }
 
+function checkPartitions(
+  { partitions, partition }: KafkaEventLogOptions,
+  topic: string,
+  { partitions: said }: Frame,
+): void {
+  if (partitions !== undefined && said !== 0 && said !== partitions)
+    throw new PartitionsDifferError(`Partition ${partition} of ${topic}`, said, partitions)
+}
+
 /** Where the chain stands behind the anchor's frame. */
 async function findAnchor(
   reader: TopicReader,
   topic: string,
-  { partition, signal, anchorAnswersMax = ANCHOR_ANSWERS_MAX_DEFAULT }: KafkaEventLogOptions,
+  options: KafkaEventLogOptions,
   { place, hash }: LogAnchor,
 ): Promise<Pick<Start, 'head' | 'next' | 'headHasEvents'>> {
+  const { partition, signal, anchorAnswersMax = ANCHOR_ANSWERS_MAX_DEFAULT } = options
   let found = 'nothing'
   const only = { upTo: place + 1n, emptyAnswersMax: anchorAnswersMax, signal }
   for await (const [record] of reader.read(place, only)) {
     const read = decodeRecord(record!)
-    if (read.kind === 'frame' && sameBytes(read.frame.hash, hash))
+    if (read.kind === 'frame' && sameBytes(read.frame.hash, hash)) {
+      checkPartitions(options, topic, read.frame)
       return { head: headAfter(read.frame), next: place + 1n, headHasEvents: read.frame.count > 0 }
+    }
     found = read.kind === 'frame' ? 'another frame' : `no frame (${read.reason})`
   }
   signal?.throwIfAborted()

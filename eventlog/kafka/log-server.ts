@@ -33,7 +33,7 @@ export interface KafkaLogServerOptions {
   readonly slabs: SlabShare
   /** The other end of the core's port. */
   readonly corePort: MessagePort
-  /** The same partition's log, followed: it reads back. */
+  /** The same partition's log, followed: it reads back. Frames say of how many partitions it is one. */
   readonly log: KafkaEventLog
   /** Where the core stands. If the log has gone on since, the opening frame will come back void. */
   readonly head: LogHead
@@ -138,7 +138,8 @@ class Server {
 
   private append(message: FrameToSeal): void {
     const { offset, index } = this.options.placeOfCount(message.nextCommandOffset)
-    const placed: FrameToSeal = { ...message, nextCommandOffset: offset, nextCommandIndex: index }
+    const { partitions = 0 } = this.options.log
+    const placed = { ...message, partitions, nextCommandOffset: offset, nextCommandIndex: index }
     this.appender.append((chain, durable) => {
       const sealed = sealFromSlab(this.slabs, placed, chain, durable, this.takeMemory)
       const value = encodeFrameRecord(sealed.frame.bytes)

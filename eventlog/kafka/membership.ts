@@ -20,6 +20,8 @@ export interface MembershipOptions {
   readonly groupId: string
   /** The topic whose partitions are shared out. */
   readonly topic: string
+  /** How many there are to be shared out, from 0 on. Default: as many as the topic has. */
+  readonly partitions?: number
   /** Called whenever the group has shared out anew, with all that is this member's from now on; maybe the same as before. */
   readonly onAssigned: (partitions: ReadonlySet<number>) => void
   /** Called once, if the membership cannot be kept up. */
@@ -272,7 +274,7 @@ class Member implements Membership {
           memberId,
           held: decodeHeld(MemberMetadata.decode(memberMetadata)?.userData ?? new Uint8Array(0)),
         }))
-        const partitions = cluster.findTopicPartitionMetadata(topic).length
+        const { partitions = cluster.findTopicPartitionMetadata(topic).length } = this.options
         return [...assignSticky(claimants, partitions)].map(([memberId, assigned]) => ({
           memberId,
           memberAssignment: MemberAssignment.encode({

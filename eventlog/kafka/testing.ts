@@ -167,3 +167,24 @@ export async function setTopicProperty(
   while ((await read()).get(name) !== value) await new Promise((resolve) => setTimeout(resolve, 20))
   await admin.disconnect()
 }
+
+/** Adds partitions to topics, up to so many, and returns when the brokers say so. */
+export async function addPartitions(
+  settings: KafkaSettings,
+  topics: readonly string[],
+  count: number,
+): Promise<void> {
+  const admin = createKafka(settings, () => undefined).admin()
+  await admin.connect()
+  await admin.createPartitions({ topicPartitions: topics.map((topic) => ({ topic, count })) })
+  const isDone = async (): Promise<boolean> => {
+    try {
+      const { topics: seen } = await admin.fetchTopicMetadata({ topics: [...topics] })
+      return seen.every(({ partitions }) => partitions.filter(({ leader }) => leader >= 0).length === count)
+    } catch {
+      return false
+    }
+  }
+  while (!(await isDone())) await new Promise((resolve) => setTimeout(resolve, 50))
+  await admin.disconnect()
+}

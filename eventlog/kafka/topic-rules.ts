@@ -153,7 +153,7 @@ function judgePartitions({ name, partitions }: FoundTopic, wanted: WantedTopics)
   const faults: TopicFault[] = []
   const count = partitions.length
   if (wanted.partitions !== undefined && count !== wanted.partitions)
-    faults.push(partitionsFault(name, count, wanted.partitions, `${wanted.partitions} were asked for`))
+    faults.push(partitionsFault(name, count, wanted.partitions, `there have to be ${wanted.partitions}`))
   if (count > PARTITIONS_MAX)
     faults.push(partitionsFault(name, count, PARTITIONS_MAX, `a deployment has ${PARTITIONS_MAX} at most`))
   const least = (of: (one: FoundTopic['partitions'][number]) => number): number =>
@@ -199,7 +199,7 @@ function partitionsFault(topic: string, found: number, wanted: number, because: 
     wanted: String(wanted),
     problem: `It has ${found} partitions, and ${because}.`,
     remedy:
-      'Never add partitions: accounts would seem to move, and their events would not. If nothing was ever written, ' +
+      'The number is fixed with the first frame: an account belongs to a partition by its id. If nothing was ever written, ' +
       'delete both topics and create them anew; else say the number that there is, or take another --topic-prefix.',
   }
 }

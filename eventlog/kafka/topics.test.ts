@@ -2,12 +2,27 @@
 import { randomBytes } from 'node:crypto'
 import { describe, expect, test } from 'vitest'
 import { withKafka } from '../../test/support/kafka.ts'
-import { createKafka } from './client.ts'
+import { EVENT_SCHEMA_VERSION } from '../../schemas/events.ts'
+import { seal } from '../file/seal.ts'
+import { emptyChain } from '../file/segments.ts'
+import { createKafka, createProducer } from './client.ts'
+import { encodeFrameRecord } from './record.ts'
 import { topicNames, type KafkaSettings } from './settings.ts'
-import { checkTopics, createTopics } from './topics.ts'
+import { addPartitions, sendRecords } from './testing.ts'
+import { checkTopics, createTopics, settledPartitions } from './topics.ts'
 import { judgeTopics, topicRules, type FoundTopic } from './topic-rules.ts'
 
 const quiet = (): void => undefined
+const OPENING = {
+  schemaVersion: EVENT_SCHEMA_VERSION,
+  epoch: 1n,
+  firstSequence: 1n,
+  count: 0,
+  timeNs: 1n,
+  nextCommandOffset: 0n,
+  nextCommandIndex: 0,
+  payload: new Uint8Array(0),
+}
 const names = { commands: 'x.commands', events: 'x.events' }
 
 function goodTopic(kind: keyof typeof names, replicas = 3): FoundTopic {
@@ -120,6 +135,48 @@ await withKafka('topics', (kafka) => {
         .toEqual([events])
       const report = await checkTopics(settings, { partitions: undefined, replication: 1 }, quiet)
       expect(report.topics.map(({ partitions }) => partitions.length)).toEqual([3, 3])
+    })
+
+    /** Writes the first frame of a partition, as one of so many. */
+    async function begin(settings: KafkaSettings, partition: number, partitions: number): Promise<void> {
+      const producer = createProducer(createKafka(settings, quiet))
+      await producer.connect()
+      const { bytes } = seal({ ...OPENING, partitions }, emptyChain(partition), 0n)
+      await sendRecords(producer, topicNames(settings).events, partition, [encodeFrameRecord(bytes)])
+      await producer.disconnect()
+    }
+
+    test('with the first frame the number of partitions is fixed: what is added later is said, and not used', async () => {
+      const settings = await kafka.deployment(2)
+      const { commands, events } = topicNames(settings)
+      const lines: string[] = []
+      const settled = (): Promise<number> => settledPartitions(settings, (line) => lines.push(line))
+      const check = (partitions?: number) => checkTopics(settings, { partitions, replication: 1 }, quiet)
+      const faults = async (partitions?: number): Promise<string[]> =>
+        (await check(partitions)).faults.map(({ property }) => property).filter((one) => one === 'partitions')
+
+      await addPartitions(settings, [commands], 3)
+      await expect(settled()).rejects.toMatchObject({ code: 'kafka_refused' })
+      await addPartitions(settings, [events], 3)
+      expect(await settled()).toBe(3)
+
+      await begin(settings, 1, 3)
+      await addPartitions(settings, [events], 5)
+      expect(lines).toEqual([])
+      expect(await settled()).toBe(3)
+      expect(lines).toEqual([expect.stringContaining('the log was begun with 3')])
+      expect(await check()).toMatchObject({ unused: 2, topics: [{ name: commands }, { name: events }] })
+      expect(await faults()).toEqual([])
+      expect(await faults(3)).toEqual([])
+      expect(await faults(5)).toEqual(['partitions', 'partitions'])
+    })
+
+    test('topics with fewer partitions than the log was begun with are refused', async () => {
+      const settings = await kafka.deployment(2)
+      await begin(settings, 0, 3)
+      await expect(settledPartitions(settings, quiet)).rejects.toMatchObject({ code: 'partitions_differ' })
+      const { faults } = await checkTopics(settings, { partitions: undefined, replication: 1 }, quiet)
+      expect(faults.filter(({ property }) => property === 'partitions')).toHaveLength(2)
     })
 
     test('what others created with the broker’s defaults is wrong in every way at once, and stays as it is', async () => {

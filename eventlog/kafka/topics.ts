@@ -1,8 +1,11 @@
 /** Creates the topics of a deployment, and asks the brokers what they are like. */
+import type { Frame } from '../../schemas/frames.ts'
 import { LogError } from '../errors.ts'
 import { createKafka, type Log } from './client.ts'
-import { userOf } from './errors.ts'
+import { KafkaRefusedError, KafkaUnreachableError, userOf } from './errors.ts'
+import { decodeFrameRecord } from './record.ts'
 import { topicNames, type KafkaSettings } from './settings.ts'
+import { openTopicReader } from './topic-reader.ts'
 import {
   judgeTopics,
   PARTITIONS_DEFAULT,
@@ -15,7 +18,10 @@ import { isLasting, troubleOf, type TroubleKind } from './trouble.ts'
 
 /** What the brokers have, and what is wrong with it. */
 export interface TopicsReport {
+  /** With the partitions that are in use. */
   readonly topics: readonly FoundTopic[]
+  /** Partitions that a topic has beside those that the log was begun with: they were added later, and nothing uses them. */
+  readonly unused: number
   readonly faults: readonly TopicFault[]
 }
 
@@ -26,6 +32,9 @@ const RETRIES = 5
 const TOPIC_RESOURCE = 2
 const TIMEOUT_MS = 15_000
 const POLL_MS = 100
+/** Partitions that are asked at a time what their newest frame says, and how long each may be silent. */
+const ASKED_TOGETHER = 8
+const ANSWER_MS_MAX = 5_000
 
 /**
  * Creates whichever of the topics is missing; one that exists is left as it is, because Kafka's client can only replace
@@ -102,29 +111,131 @@ export function checkTopics(settings: KafkaSettings, wanted: WantedTopics, log: 
     const names = topicNames(settings)
     const existing = await admin.listTopics()
     const there = Object.values<string>({ ...names }).filter((name) => existing.includes(name))
-    const topics = there.length === 0 ? [] : await describeTopics(admin, there)
-    return { topics, faults: judgeTopics(names, wanted, topics) }
+    const found = there.length === 0 ? [] : await describeTopics(admin, there)
+    const events = found.find(({ name }) => name === names.events)
+    const begun = await begunIfTold(settings, events?.partitions.length ?? 0, log)
+    const topics = found.map((topic) => ({ ...topic, partitions: topic.partitions.slice(0, begun) }))
+    const most = Math.max(0, ...found.map(({ partitions }) => partitions.length))
+    return {
+      topics,
+      unused: begun === undefined ? 0 : Math.max(0, most - begun),
+      faults: judgeTopics(names, { ...wanted, partitions: wanted.partitions ?? begun }, topics),
+    }
   })
 }
 
 /**
  * The partitions of a deployment, which both topics have.
  * @throws LogError `kafka_unreachable`, `kafka_untrusted`; `kafka_refused` if a topic is missing, or they differ
+ * How many partitions a deployment has: as its log was begun with, and as both topics have while there is no frame yet. What
+ * was added to the topics later is not used, and said.
+ * @throws LogError `kafka_unreachable`; `kafka_refused` if a topic is missing, or they differ before the first frame;
+ *   `partitions_differ` if a topic has fewer than the log was begun with
+ * @param outageMsMax how long an outage is waited out. Default: not beyond what one question takes
  */
-export function countPartitions(settings: KafkaSettings, log: Log): Promise<number> {
+export async function settledPartitions(settings: KafkaSettings, log: Log, outageMsMax = 0): Promise<number> {
+  const giveUpMs = performance.now() + outageMsMax
+  for (;;) {
+    try {
+      return await askPartitions(settings, log)
+    } catch (error) {
+      if (!(error instanceof LogError) || error.code !== 'kafka_unreachable' || performance.now() >= giveUpMs)
+        throw error
+      await new Promise((resolve) => setTimeout(resolve, POLL_MS))
+    }
+  }
+}
+
+function askPartitions(settings: KafkaSettings, log: Log): Promise<number> {
   return withAdmin(settings, log, async (admin) => {
     const { commands, events } = topicNames(settings)
     const { topics } = await admin.fetchTopicMetadata({ topics: [commands, events] })
-    const [first, second] = [commands, events].map(
-      (topic) => topics.find(({ name }) => name === topic)?.partitions.length ?? 0,
+    const [first = 0, second = 0] = [commands, events].map(
+      (topic) => topics.find(({ name }) => name === topic)?.partitions.length,
     )
-    if (first === second && first! > 0) return first!
-    throw new LogError(
-      'kafka_refused',
-      `Topic ${commands} has ${first} partitions and ${events} has ${second}: they have to have the same number. ` +
-        'See what purser topics says of them.',
-    )
+    const begun = await partitionsBegun(settings, second, log)
+    if (begun === undefined) {
+      if (first === second && first > 0) return first
+      throw new LogError(
+        'kafka_refused',
+        `Topic ${commands} has ${first} partitions and ${events} has ${second}: they have to have the same number. ` +
+          'See what purser topics says of them.',
+      )
+    }
+    if (Math.min(first, second) < begun)
+      throw new LogError(
+        'partitions_differ',
+        `Topic ${commands} has ${first} partitions and ${events} has ${second}, but what stands in ${events} was written as one ` +
+          `of ${begun}: a topic was made anew with fewer. Nothing was changed. Make it with ${begun} again, and put back what it held.`,
+      )
+    if (Math.max(first, second) > begun)
+      log(
+        `kafka: ${commands} has ${first} partitions and ${events} has ${second}, but the log was begun with ${begun}: ` +
+          `those from ${begun} on were added later, and are not used.`,
+      )
+    return begun
   })
+}
+
+/**
+ * What the newest frame says of the number of partitions, in any partition that holds one; undefined: there is no frame, or
+ * it was written by a version that did not say so. A partition that nobody leads is passed over if another one tells.
+ * @param count partitions of the events topic
+ * @throws KafkaRefusedError; KafkaUnreachableError if no partition tells, and one does not answer
+ */
+async function partitionsBegun(
+  settings: KafkaSettings,
+  count: number,
+  log: Log,
+): Promise<number | undefined> {
+  let silence: KafkaUnreachableError | undefined
+  for (let first = 0; first < count; first += ASKED_TOGETHER) {
+    const asked = Array.from({ length: Math.min(ASKED_TOGETHER, count - first) }, (_, index) =>
+      newestFrame(settings, first + index, log),
+    )
+    for (const answer of await Promise.allSettled(asked)) {
+      if (answer.status === 'fulfilled') {
+        if (answer.value !== undefined)
+          return answer.value.partitions === 0 ? undefined : answer.value.partitions
+        continue
+      }
+      const reason: unknown = answer.reason
+      if (!(reason instanceof KafkaUnreachableError)) throw reason
+      silence ??= reason
+    }
+  }
+  if (silence !== undefined) throw silence
+  return undefined
+}
+
+/** Undefined if the newest record is no frame: what stops whoever follows that partition says nothing of the others. */
+async function newestFrame(settings: KafkaSettings, partition: number, log: Log): Promise<Frame | undefined> {
+  const { events: topic } = topicNames(settings)
+  const reader = openTopicReader({ settings, topic, partition, log, outageMsMax: ANSWER_MS_MAX })
+  try {
+    const { first, end } = await reader.bounds()
+    if (end <= first) return undefined
+    for await (const [record] of reader.read(end - 1n, { upTo: end, emptyAnswersMax: 1 })) {
+      const read = decodeFrameRecord(record!.value)
+      if (read.kind === 'frame') return read.frame
+    }
+    return undefined
+  } finally {
+    reader.close()
+  }
+}
+
+/**
+ * Who only looks after topics need not be allowed to read what stands in them, and is told of a missing leader in its place:
+ * then the number in the log is not known.
+ */
+async function begunIfTold(settings: KafkaSettings, count: number, log: Log): Promise<number | undefined> {
+  try {
+    return await partitionsBegun(settings, count, log)
+  } catch (error) {
+    if (error instanceof KafkaRefusedError || error instanceof KafkaUnreachableError) return undefined
+    throw error
+  }
 }
 
 async function describeTopics(admin: Admin, names: readonly string[]): Promise<readonly FoundTopic[]> {

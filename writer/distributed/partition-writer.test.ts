@@ -259,6 +259,7 @@ await withKafka('the writer of a partition on Kafka', (kafka) => {
       const writer = new Writer({
         settings: place.settings,
         partition: 0,
+        partitions: 1,
         scratchDir: newFolder(),
         store: openFolderStore(place.storeDir),
         log: () => undefined,

@@ -38,6 +38,8 @@ import { KnownFrames } from './known-frames.ts'
 export interface PartitionWriterOptions {
   readonly settings: KafkaSettings
   readonly partition: number
+  /** How many there are: its frames say so, and it refuses a log whose frames say another number. */
+  readonly partitions: number
   /** Holds the snapshots of this machine; made if missing. One writer of a partition works on it at a time. */
   readonly scratchDir: string
   readonly store: SnapshotStore
@@ -297,7 +299,7 @@ export class PartitionWriter {
     { anchor }: LoadedSnapshot,
     witness: HeadWitness | undefined,
   ): Promise<LogHead> {
-    const { settings, log, lastKnown } = this.options
+    const { settings, partitions, log, lastKnown } = this.options
     const known = new KnownFrames(
       [
         ...(lastKnown === undefined ? [] : [{ head: lastKnown, knownTo: 'the writer before this one' }]),
@@ -308,6 +310,7 @@ export class PartitionWriter {
     let headPlace = anchor?.place
     const events = await openKafkaEventLog({
       ...this.link,
+      partitions,
       log,
       windowBytesMax: WINDOW_BYTES_MAX,
       onCatchUp: (frame, place) => {

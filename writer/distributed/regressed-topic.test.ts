@@ -30,6 +30,7 @@ function sit(settings: KafkaSettings, storeDir: string, lines: string[] = []): P
   const seat = new PartitionSeat({
     settings,
     partition: 0,
+    partitions: 1,
     scratchDir: newFolder(),
     store: openFolderStore(storeDir),
     snapshots: NO_SNAPSHOTS,

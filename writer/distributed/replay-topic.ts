@@ -29,16 +29,19 @@ export interface VoidFrames {
 export async function replayTopic(options: {
   readonly settings: KafkaSettings
   readonly partition: number
+  /** How many there are. */
+  readonly partitions: number
   readonly core?: Omit<CoreOptions, 'partition'>
   readonly log: (line: string) => void
 }): Promise<TopicReplay> {
-  const { settings, partition } = options
+  const { settings, partition, partitions } = options
   const core = createCore({ partition, ...options.core })
   const fed = new FedTail({ core, snapshot: undefined, passedOver: [] })
   let voids: VoidFrames = { count: 0, first: undefined }
   const log = await openKafkaEventLog({
     settings,
     partition,
+    partitions,
     log: options.log,
     windowBytesMax: WINDOW_BYTES_MAX,
     follows: false,

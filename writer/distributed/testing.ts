@@ -134,6 +134,7 @@ export class Machines {
         const writer = await startPartitionWriter({
           settings,
           partition: 0,
+          partitions: 1,
           scratchDir: this.newFolder(),
           store: openFolderStore(storeDir),
           snapshots: NO_SNAPSHOTS,
@@ -153,6 +154,7 @@ export class Machines {
   async end(): Promise<void> {
     for (const writer of this.writers.splice(0)) await writer.abandon()
     for (const source of this.sources.splice(0)) await source.close()
-    for (const folder of this.folders.splice(0)) rmSync(folder, { recursive: true, force: true, maxRetries: 5 })
+    for (const folder of this.folders.splice(0))
+      rmSync(folder, { recursive: true, force: true, maxRetries: 5 })
   }
 }
