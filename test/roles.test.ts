@@ -7,6 +7,7 @@ import path from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { startEngine } from '../projectors/engine/supervisor.ts'
 import { openDoor } from './support/door.ts'
+import { sendCommands } from './support/json-lane.ts'
 import { withKafka } from './support/kafka.ts'
 import { onlyJson, purser, spawnPurser, withFolder, type Running } from './support/purser.ts'
 import { haveTools } from './support/tools.ts'
@@ -57,6 +58,11 @@ await withKafka('roles in processes of their own', (kafka) => {
             })
             const writer = (await (await fetch(`${health[0]}/readyz`)).json()) as { partitions: readonly unknown[] }
             expect(writer.partitions).toHaveLength(Number(PARTITIONS))
+            // No gateway is ready without views: the door leads to one all the same, and it takes commands.
+            await engine.stop()
+            await untilReady(door.healthUrl, 503)
+            const account = { kind: 'openAccount', accountId: '00000000-0000-8000-8000-000000000001', currency: 'EUR' }
+            expect(await sendCommands(door.url, [account], () => undefined)).toEqual([{ kind: 'accepted', replayed: false }])
           } finally {
             await door.close()
             for (const { child } of [...gateways, ...roles]) child.kill('SIGTERM')
@@ -88,11 +94,12 @@ async function said(role: Running, field: string): Promise<string> {
   return onlyJson(role.stdout())[field] as string
 }
 
-function untilReady(url: string): Promise<void> {
+/** Waits until `/readyz` answers so: 200 unless said otherwise. */
+function untilReady(url: string, status = 200): Promise<void> {
   return expect
     .poll(async () => (await fetch(`${url}/readyz`).catch(() => undefined))?.status, {
       timeout: READY_MS,
       interval: 200,
     })
-    .toBe(200)
+    .toBe(status)
 }

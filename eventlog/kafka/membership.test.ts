@@ -175,8 +175,11 @@ await withKafkaCluster('a membership over a broker that fails', {}, (cluster, ka
         const other = await join(settings, 'outage')
         await until('two halves', () => held === 3 && other.last.length === 3, 45_000)
         expect(failures).toEqual([])
+        expect(membership.outage()).toBeUndefined()
         await other.membership.leave()
         await broker!.kill()
+        await until('it says that the group is silent', () => membership.outage() !== undefined)
+        expect(membership.outage()).toMatch(/^Kafka's group outage has not answered for \d+ s: .*[^.]\.$/)
         await until('it gives up', () => failures.length > 0, 50_000)
         expect(failures).toMatchObject([{ code: 'kafka_unreachable' }])
       } finally {
