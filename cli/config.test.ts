@@ -113,11 +113,13 @@ test('snapshots in a bucket: its prefix ends in one slash, and what the store ne
     snapshots: 's3://bank-1/deep/prefix//',
     s3Endpoint: 'http://store:9000',
     s3PathStyle: 'true',
+    s3Region: 'eu-central-1',
   }
   expect(readWriterConfig(flags, KAFKA).snapshots).toEqual({
-    kind: 's3', bucket: 'bank-1', prefix: 'deep/prefix/', endpoint: 'http://store:9000', pathStyle: true,
+    kind: 's3', bucket: 'bank-1', prefix: 'deep/prefix/', endpoint: 'http://store:9000', region: 'eu-central-1', pathStyle: true,
   }) // prettier-ignore
-  expect(readWriterConfig({ snapshots: 's3://bank-1' }, KAFKA).snapshots).toMatchObject({ prefix: '' })
+  const regional = { ...KAFKA, AWS_REGION: 'eu-central-1' }
+  expect(readWriterConfig({ snapshots: 's3://bank-1' }, regional).snapshots).toMatchObject({ prefix: '' })
   expect(problemsOf(() => readWriterConfig({ snapshots: 's3://B_' }, KAFKA))).toEqual(['--snapshots'])
 })
 
@@ -149,6 +151,23 @@ test('settings that do not go together are faults like any other, reported with 
     'PURSER_KAFKA_KEY_FILE', // it is missing
     'PURSER_KAFKA_PASSWORD', // it needs a mechanism
     'PURSER_SNAPSHOTS', // it is required
+  ])
+})
+
+test('a bucket without a region, certificates and keys that hold none: faults as well, all at once', () => {
+  const folder = mkdtempSync(path.join(os.tmpdir(), 'purser-config-'))
+  const file = path.join(folder, 'not.pem')
+  writeFileSync(file, 'not a certificate')
+  const cut = path.join(folder, 'cut.pem')
+  writeFileSync(cut, '-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n')
+  const tls = { kafkaTls: 'true', kafkaCaFile: file, kafkaCertFile: cut, kafkaKeyFile: file }
+  const failure = failureOf(() => readWriterConfig({ ...tls, snapshots: 's3://bank-1' }, { HOME: folder }))
+  expect(failure.details['faults']).toEqual([
+    { setting: 'PURSER_KAFKA_BROKERS', problem: expect.stringContaining('is required') as string },
+    { setting: '--kafka-ca-file', problem: expect.stringContaining('holds no certificate') as string },
+    { setting: '--kafka-cert-file', problem: expect.stringContaining('the 1. of 1') as string },
+    { setting: '--kafka-key-file', problem: expect.stringContaining('holds no private key') as string },
+    { setting: 'PURSER_S3_REGION', problem: expect.stringContaining('a bucket is in a region') as string },
   ])
 })
 

@@ -3,7 +3,10 @@
  * default. This is the only file that reads the environment. All faults are reported together, so that nobody repairs them
  * one by one.
  */
+import { existsSync } from 'node:fs'
+import path from 'node:path'
 import type { Currency } from '../schemas/money.ts'
+import { belongTogether } from './pem.ts'
 import { SettingTexts, type Environment, type Flags } from './setting-texts.ts'
 import type { SettingValues, SnapshotPlace } from './setting-values.ts'
 import { settingsOf, type Role, type SettingOf } from './settings.ts'
@@ -119,6 +122,7 @@ export function readConfig(flags: Flags, environment: Environment = process.env)
 export function readWriterConfig(flags: Flags, environment: Environment = process.env): WriterConfig {
   const texts = textsOf('writer', flags, environment)
   checkKafka(texts)
+  checkSnapshots(texts, environment)
   const values = texts.values()
   const { snapshots, s3Endpoint, s3Region, s3PathStyle, scratch } = values
   return {
@@ -219,8 +223,23 @@ function isClickHouseSetting(name: SettingOf<'audit'>): name is ClickHouseSettin
   return name.startsWith('clickhouse')
 }
 
+/** The SDK finds a region elsewhere, too; where there is nothing that could name one, it is said before anything starts. */
+function checkSnapshots(texts: SettingTexts<SettingOf<'writer'>>, environment: Environment): void {
+  if (texts.valid().snapshots?.kind !== 's3' || texts.has('s3Region')) return
+  const { AWS_REGION: region = '', HOME: home = '' } = environment
+  const files = [
+    environment['AWS_CONFIG_FILE'] ?? path.join(home, '.aws', 'config'),
+    environment['AWS_SHARED_CREDENTIALS_FILE'] ?? path.join(home, '.aws', 'credentials'),
+  ]
+  if (region === '' && !files.some((file) => existsSync(file)))
+    texts.wrong(
+      's3Region',
+      'is missing, and so is AWS_REGION: a bucket is in a region (for a store that has none, us-east-1)',
+    )
+}
+
 /** What goes together, and what does not. */
-function checkKafka(texts: Pick<SettingTexts<KafkaSetting>, 'has' | 'isOn' | 'wrong'>): void {
+function checkKafka(texts: Pick<SettingTexts<KafkaSetting>, 'has' | 'isOn' | 'valid' | 'wrong'>): void {
   const withTls = ['kafkaCaFile', 'kafkaCertFile', 'kafkaKeyFile'] as const
   if (!texts.isOn('kafkaTls'))
     for (const name of withTls)
@@ -230,6 +249,9 @@ function checkKafka(texts: Pick<SettingTexts<KafkaSetting>, 'has' | 'isOn' | 'wr
       texts.has('kafkaCertFile') ? 'kafkaKeyFile' : 'kafkaCertFile',
       'is missing: a certificate and its private key come together',
     )
+  const { kafkaCertFile: certificate, kafkaKeyFile: key } = texts.valid()
+  if (certificate !== undefined && key !== undefined && !belongTogether(certificate, key))
+    texts.wrong('kafkaKeyFile', 'holds the key of another certificate')
   for (const name of ['kafkaUser', 'kafkaPasswordFile'] as const)
     if (texts.has('kafkaSasl') && !texts.has(name)) texts.wrong(name, 'is missing: SASL needs it')
     else if (!texts.has('kafkaSasl') && texts.has(name))

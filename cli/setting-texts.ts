@@ -44,11 +44,26 @@ export class SettingTexts<Name extends SettingName> {
     this.#combined.push({ setting: this.#source(name) ?? SETTINGS[name].variable, problem })
   }
 
+  /** The values of all settings that have no fault of their own: for looking whether they go together. */
+  valid(): Partial<Pick<SettingValues, Name>> {
+    return this.#parse().values
+  }
+
   /**
    * Every setting's value.
    * @throws CommandFailure `usage` that lists every fault
    */
   values(): Pick<SettingValues, Name> {
+    const { values, faults } = this.#parse()
+    const all = [...faults, ...this.#combined]
+    if (all.length > 0 || !this.#isWhole(values)) throw configFailure(all)
+    return values
+  }
+
+  #parse(): {
+    readonly values: Partial<Pick<SettingValues, Name>>
+    readonly faults: readonly SettingFault[]
+  } {
     const faults: SettingFault[] = []
     const values: Partial<Record<SettingName, unknown>> = {}
     for (const name of this.#names) {
@@ -62,9 +77,11 @@ export class SettingTexts<Name extends SettingName> {
       if (parsed.success) values[name] = parsed.data
       else faults.push(...parsed.error.issues.map(({ message }) => ({ setting, problem: message })))
     }
-    faults.push(...this.#combined)
-    if (faults.length > 0) throw configFailure(faults)
-    return values as Pick<SettingValues, Name>
+    return { values: values as Partial<Pick<SettingValues, Name>>, faults }
+  }
+
+  #isWhole(values: Partial<Pick<SettingValues, Name>>): values is Pick<SettingValues, Name> {
+    return this.#names.every((name) => name in values)
   }
 
   /** The flag or variable under which the setting was given. */

@@ -3,6 +3,7 @@ import os from 'node:os'
 import { z } from 'zod'
 import { PARTITIONS_MAX } from '../schemas/limits.ts'
 import { ISO_CURRENCIES, isCurrencyCode, isScale } from '../schemas/money.ts'
+import { certificatesProblem, privateKeyProblem } from './pem.ts'
 import type { SettingName } from './settings.ts'
 
 const MIB = 1024 * 1024
@@ -29,6 +30,8 @@ const path = z.string().min(1, 'expected a path').refine((text) => !text.include
 const boolean = z.enum(['true', 'false'], 'expected true or false').transform((text) => text === 'true')
 /** The content of a file, read before; empty: none was named. */
 const content = z.string().transform(absent)
+const certificates = content.superRefine(problemOf(certificatesProblem))
+const privateKey = content.superRefine(problemOf(privateKeyProblem))
 const name = z.string().max(255, 'expected at most 255 characters').transform(absent)
 
 const userName = z.string().regex(/^[A-Za-z_][A-Za-z0-9_-]{0,62}$/, 'expected a name of letters, digits, underscores and dashes') // prettier-ignore
@@ -92,9 +95,9 @@ export const SETTING_VALUES = {
     .regex(TOPIC_PREFIX, 'expected at most 200 letters, digits, dots, dashes and underscores'),
   clientId: z.string().regex(/^[\x21-\x7e]{1,200}$/, 'expected 1 to 200 printable characters'),
   kafkaTls: boolean,
-  kafkaCaFile: content,
-  kafkaCertFile: content,
-  kafkaKeyFile: content,
+  kafkaCaFile: certificates,
+  kafkaCertFile: certificates,
+  kafkaKeyFile: privateKey,
   kafkaSasl: z
     .enum(['', 'plain', 'scram-sha-256', 'scram-sha-512'], 'expected plain, scram-sha-256 or scram-sha-512')
     .transform((text) => (text === '' ? undefined : text)),
@@ -140,6 +143,14 @@ function countUpTo(most: number) {
     .regex(/^[1-9]\d{0,8}$/, problem)
     .transform(Number)
     .refine((count) => count <= most, problem)
+}
+
+/** A refinement by what is found wrong, if anything was given. */
+function problemOf(find: (text: string) => string | undefined) {
+  return (text: string | undefined, context: z.RefinementCtx): void => {
+    const problem = text === undefined ? undefined : find(text)
+    if (problem !== undefined) context.addIssue(problem)
+  }
 }
 
 function absent(text: string): string | undefined {
