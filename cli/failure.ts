@@ -44,6 +44,8 @@ export const FAILURE_CODES = {
   kafka_refused: 1,
   /** A broker's certificate is not vouched for, has expired, or is another host's. */
   kafka_untrusted: 1,
+  /** The store of snapshots refuses: the bucket or folder, the credentials, or what was asked. */
+  snapshot_store_refused: 1,
   /** The topics are missing, or not such that what is acknowledged is safe. */
   topics_unfit: 1,
   /** What was checked does not hold. */

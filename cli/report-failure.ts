@@ -19,6 +19,7 @@ const KNOWN: Readonly<Record<string, FailureCode>> = {
   kafka_untrusted: 'kafka_untrusted',
   kafka_offset_gone: 'log_corrupt',
   partitions_differ: 'partitions_differ',
+  snapshot_store_refused: 'snapshot_store_refused',
   broken: 'writer_failed',
   LOG_BEHIND_VIEWS: 'views_ahead',
   CHAIN_BROKEN: 'views_ahead',

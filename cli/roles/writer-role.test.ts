@@ -201,6 +201,17 @@ await withKafka('the writer role', (kafka) => {
       expect([...first.lines, ...second.lines].filter((line) => line.includes('store'))).toEqual([])
     })
 
+    it('a bucket that is not there is refused by name before anything is served', async () => {
+      const bucket = await startBucket()
+      stores.push(bucket)
+      vi.stubEnv('AWS_ACCESS_KEY_ID', BUCKET_CREDENTIALS.accessKeyId)
+      vi.stubEnv('AWS_SECRET_ACCESS_KEY', BUCKET_CREDENTIALS.secretAccessKey)
+      const { settings } = await newPlace(1)
+      const elsewhere: WriterRoleOptions['snapshots'] = { ...bucketAt(bucket), kind: 's3', bucket: 'other', prefix: '', pathStyle: true } // prettier-ignore
+      await expect(startHere(settings, elsewhere)).rejects.toMatchObject({ code: 'snapshot_store_refused' })
+      expect((await readLog(settings)).frames).toEqual([])
+    })
+
     it('a store that takes connections and never answers keeps no writer that is told to stop', async () => {
       const silent = await startSilentStore()
       stores.push(silent)

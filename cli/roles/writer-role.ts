@@ -11,7 +11,7 @@ import { PartitionSeat, type PartitionSeatStatus } from '../../writer/distribute
 import type { PartitionWriterOptions } from '../../writer/distributed/partition-writer.ts'
 import { openFolderStore } from '../../writer/snapshot-store/folder-store.ts'
 import { openS3Store } from '../../writer/snapshot-store/s3-store.ts'
-import type { SnapshotStore } from '../../writer/snapshot-store/snapshot-store.ts'
+import { SnapshotStoreError, type SnapshotStore } from '../../writer/snapshot-store/snapshot-store.ts'
 import type { SnapshotsConfig } from '../config.ts'
 import type { RoleStatus } from './health.ts'
 import type { RunningRole } from './run.ts'
@@ -37,14 +37,23 @@ export interface WriterRole extends RunningRole {
   seat(partition: number): PartitionSeat | undefined
 }
 
+/** How long the start waits for the store's first answer. */
+const STORE_ANSWER_MS_MAX = 5_000
+
 /**
  * Joins the group and returns when it has shared out the partitions. They are served soon after: the status says when.
- * @throws LogError `kafka_unreachable`
+ * @throws LogError `kafka_unreachable`, `kafka_refused`, `kafka_untrusted`, `partitions_differ`; SnapshotStoreError
+ *   `snapshot_store_refused`
  */
 export async function startWriterRole(options: WriterRoleOptions): Promise<WriterRole> {
   const role = new Role(options)
-  await role.join()
-  return role
+  try {
+    await role.join()
+    return role
+  } catch (error) {
+    await role.stop()
+    throw error
+  }
 }
 
 class Role implements WriterRole {
@@ -70,7 +79,11 @@ class Role implements WriterRole {
 
   async join(): Promise<void> {
     const { kafka, log, sessionTimeoutMs, outageMsMax } = this.options
-    this.partitions = await settledPartitions(kafka, log, outageMsMax ?? OUTAGE_MS_MAX_DEFAULT)
+    const [partitions] = await Promise.all([
+      settledPartitions(kafka, log, outageMsMax ?? OUTAGE_MS_MAX_DEFAULT),
+      this.askStore(),
+    ])
+    this.partitions = partitions
     this.membership = await joinGroup(kafka, {
       groupId: `${kafka.topicPrefix}.writers`,
       topic: topicNames(kafka).commands,
@@ -81,6 +94,18 @@ class Role implements WriterRole {
       ...(sessionTimeoutMs === undefined ? {} : { sessionTimeoutMs }),
       ...(outageMsMax === undefined ? {} : { rejoinForMs: outageMsMax }),
     })
+  }
+
+  /**
+   * One question to the store: what it refuses (no such bucket, no credentials) it would refuse for ever. One that does not
+   * answer is waited for by each partition.
+   */
+  private async askStore(): Promise<void> {
+    try {
+      await this.store.list(0, AbortSignal.timeout(STORE_ANSWER_MS_MAX))
+    } catch (error) {
+      if (error instanceof SnapshotStoreError && error.code === 'snapshot_store_refused') throw error
+    }
   }
 
   seat(partition: number): PartitionSeat | undefined {
@@ -185,7 +210,14 @@ function strangePartition(partition: number, partitions: number): LogError {
 function shown({ partition, state, reason, writer, recordsBehind }: PartitionSeatStatus): object {
   if (writer === undefined) return { partition, state, reason }
   const { epoch, sequence, accounts, holdsOpen, recordsSkipped, recordsDeleted, voids, snapshot } = writer
-  const { sequence: snapshotSequence, takenAtNs, bytes, publishedSequence, isUnderWay } = snapshot
+  const {
+    sequence: snapshotSequence,
+    takenAtNs,
+    bytes,
+    publishedSequence,
+    publishFailure,
+    isUnderWay,
+  } = snapshot
   const ageSeconds = Math.max(0, Math.round(Date.now() / 1_000 - Number(takenAtNs / 1_000_000_000n)))
   return {
     partition,
@@ -200,7 +232,9 @@ function shown({ partition, state, reason, writer, recordsBehind }: PartitionSea
     recordsDeleted,
     framesVoid: voids,
     snapshot:
-      snapshotSequence === 0n ? null : { sequence: snapshotSequence, ageSeconds, bytes, publishedSequence },
+      snapshotSequence === 0n
+        ? null
+        : { sequence: snapshotSequence, ageSeconds, bytes, publishedSequence, publishFailure },
     snapshotUnderWay: isUnderWay,
   }
 }

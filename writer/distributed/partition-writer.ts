@@ -108,6 +108,8 @@ export interface PartitionSnapshotStatus {
   readonly bytes: number
   /** Of the newest that this writer took to the store; 0: none yet. */
   readonly publishedSequence: bigint
+  /** Why the newest is not in the store, as a sentence. */
+  readonly publishFailure: string | undefined
   readonly isUnderWay: boolean
 }
 
@@ -204,6 +206,7 @@ export class PartitionWriter {
         takenAtNs: words[STATUS.snapshotTakenAtNs]!,
         bytes: Number(words[STATUS.snapshotBytes]!),
         publishedSequence: publisher.published,
+        publishFailure: publisher.failure,
         isUnderWay: words[STATUS.snapshotUnderWay] === 1n,
       },
     }

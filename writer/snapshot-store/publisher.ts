@@ -22,6 +22,8 @@ export interface SnapshotPublisherOptions {
 export class SnapshotPublisher {
   /** Sequence of the newest snapshot that this writer took to the store; 0: none yet. */
   published = 0n
+  /** Why the newest snapshot is not in the store, as a sentence; undefined: it is, or is on its way for the first time. */
+  failure: string | undefined
   private readonly options: SnapshotPublisherOptions
   /** Durable here, and not in the store. */
   private waiting: bigint | undefined
@@ -75,15 +77,15 @@ export class SnapshotPublisher {
         const file = snapshotFile(scratchDir, partition, sequence)
         await store.publish(partition, sequence, file, kept, signal)
         this.published = sequence
+        this.failure = undefined
       } catch (error) {
         if (signal.aborted) return
         // A newer one has taken its place meanwhile.
         if (hasCode(error, 'ENOENT')) continue
         this.waiting ??= sequence
         const reason = error instanceof Error ? error.message : String(error)
-        notice(
-          `The snapshot at sequence ${sequence} of partition ${partition} is not in the store: ${reason}`,
-        )
+        this.failure = `The snapshot at sequence ${sequence} of partition ${partition} is not in the store: ${reason}`
+        notice(this.failure)
         this.retry = setTimeout(() => {
           this.work()
         }, retryMs)
