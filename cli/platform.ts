@@ -4,6 +4,7 @@
  */
 import { mkdirSync } from 'node:fs'
 import path from 'node:path'
+import { frameBytesOf } from '../eventlog/frame-budget.ts'
 import { acquireFolder, type FolderLock } from '../eventlog/file/lock.ts'
 import { createFileImportRegistry } from '../gateway/import-registry.ts'
 import { startGateway, type Gateway } from '../gateway/gateway.ts'
@@ -172,7 +173,13 @@ async function startWriters(partitions: number, options: WritersOptions): Promis
   const { core, log: tell, ...rest } = options
   const starting = Array.from({ length: partitions }, (_, partition) => {
     const log = partitions === 1 ? tell : (line: string) => tell(`partition ${partition}: ${line}`)
-    return startEmbeddedWriter({ ...rest, partition, log, ...(core === undefined ? {} : { core }) })
+    return startEmbeddedWriter({
+      windowBytesMax: frameBytesOf(partitions),
+      ...rest,
+      partition,
+      log,
+      ...(core === undefined ? {} : { core }),
+    })
   })
   const results = await Promise.allSettled(starting)
   const started = results.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []))

@@ -4,11 +4,10 @@
  * what is stored up to the head and comes back: frames are chained by hash, so there is no gap and no repeat at the seam.
  */
 import { holdsOrFollows, sameBytes, type Frame } from '../schemas/frames.ts'
+import { frameBytesOf } from './frame-budget.ts'
 import type { LogHead } from './ports.ts'
 import { createReaderRule, emptyHead, headAfter, type Judgement, type ReaderRule } from './reader-rule.ts'
 
-/** Bytes of frames kept in memory, unless said otherwise. */
-export const WINDOW_BYTES_DEFAULT = 64 * 1024 * 1024
 /** What a frame costs beside its bytes: so many small ones do not add up unseen. */
 const FRAME_OVERHEAD_BYTES = 1024
 
@@ -18,7 +17,7 @@ export interface WindowedLogOptions {
   readonly head: LogHead
   /** True if the frame with which it ended there is known to have events: then none without stands behind its sequence. */
   readonly headHasEvents?: boolean
-  /** Default: WINDOW_BYTES_DEFAULT. */
+  /** Bytes of frames kept in memory. Default: as of a process's only partition. */
   readonly windowBytesMax?: number
   readonly readStored: ReadStored
 }
@@ -71,7 +70,7 @@ export class WindowedLog {
   constructor(options: WindowedLogOptions) {
     this.partition = options.partition
     this.#readStored = options.readStored
-    this.#windowBytesMax = options.windowBytesMax ?? WINDOW_BYTES_DEFAULT
+    this.#windowBytesMax = options.windowBytesMax ?? frameBytesOf(1)
     this.#rule = createReaderRule(options.partition, options.head)
     this.#beforeWindow = options.head
     this.#hasEventsBefore = options.headHasEvents === true

@@ -1,4 +1,5 @@
 /** The projections at work: tables, one pump per partition, and what operators and reads ask of them. */
+import { frameBytesOf } from '../eventlog/frame-budget.ts'
 import type { EventLog } from '../eventlog/ports.ts'
 import { includesPosition, type Position } from '../schemas/positions.ts'
 import { LogBehindViewsError } from './chain.ts'
@@ -26,6 +27,8 @@ export interface ProjectionsOptions extends Partial<RangeLimits> {
   readonly store: ViewStore
   /** One log per partition; more may come, and these may go, while they run. */
   readonly logs: readonly EventLog[]
+  /** How many partitions may have to be followed here: they share the memory for ranges. Default: as many as `logs`. */
+  readonly partitions?: number
   /** Those that run here; default: all of the registry. They share one pass over the events. */
   readonly projections?: readonly SqlProjection[]
   /** Default: one server, the database of the store. */
@@ -39,7 +42,6 @@ export interface ProjectionsOptions extends Partial<RangeLimits> {
 }
 
 const RANGE_EVENTS_MAX = 131_072
-const RANGE_BYTES_MAX = 64 * 1024 * 1024
 const LINGER_MS = 40
 
 /** Running projections, with what an operator may do to them. They share one pass, so they are paused and reset together. */
@@ -125,11 +127,12 @@ class Runtime implements RunningProjections {
   #startPumps(logs: readonly EventLog[], checkpoints: Checkpoints): void {
     this.#refuseStopped()
     const held = heldByAll(checkpoints, this.#projections)
+    const { partitions = this.#options.logs.length } = this.#options
     const pumps = logs.map(
       (log) =>
         new Pump({
           rangeEventsMax: RANGE_EVENTS_MAX,
-          rangeBytesMax: RANGE_BYTES_MAX,
+          rangeBytesMax: frameBytesOf(partitions),
           lingerMs: LINGER_MS,
           ...this.#options,
           projections: this.#projections,

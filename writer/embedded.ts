@@ -33,6 +33,8 @@ export interface EmbeddedWriterOptions {
   readonly snapshotsKept?: number
   /** Slots of commands taken whose frame is not yet durable; beyond it an offer is answered `busy`. */
   readonly queueSlotsMax?: number
+  /** Bytes of recent frames kept for live readers. Default: as of a process's only partition. */
+  readonly windowBytesMax?: number
   /** How the core is dimensioned. */
   readonly core?: Omit<CoreOptions, 'partition'>
   /** What the views are known to hold: a log that ends before it is refused. */
@@ -103,6 +105,7 @@ export async function startEmbeddedWriter(options: EmbeddedWriterOptions): Promi
       partition,
       durableAtLeast: viewsSequence > sequence ? viewsSequence : sequence,
       ...(options.segmentBytesMax === undefined ? {} : { segmentBytesMax: options.segmentBytesMax }),
+      ...(options.windowBytesMax === undefined ? {} : { windowBytesMax: options.windowBytesMax }),
     })
     const { head, log } = file
     queue = createMemoryQueue({

@@ -4,6 +4,7 @@
  */
 import { openKafkaCommandQueue } from '../../eventlog/kafka/command-queue.ts'
 import { LogError } from '../../eventlog/errors.ts'
+import { frameBytesOf } from '../../eventlog/frame-budget.ts'
 import { openKafkaEventLog } from '../../eventlog/kafka/kafka-event-log.ts'
 import { OutageWatch } from '../../eventlog/kafka/outage-watch.ts'
 import type { KafkaSettings } from '../../eventlog/kafka/settings.ts'
@@ -187,6 +188,7 @@ async function openLogs(
         settings,
         partition,
         partitions: watches.length,
+        windowBytesMax: frameBytesOf(watches.length),
         outages,
         log,
         ...(outageMsMax === undefined ? {} : { outageMsMax }),

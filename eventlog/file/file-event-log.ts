@@ -12,7 +12,7 @@ export interface FileEventLogOptions {
   readonly partition: number
   /** Where the log ended when it was opened. */
   readonly head: LogHead
-  /** Bytes of frames kept in memory. Default: WINDOW_BYTES_DEFAULT. */
+  /** Bytes of frames kept in memory. Default: as of a process's only partition. */
   readonly windowBytesMax?: number
 }
 

@@ -15,7 +15,7 @@ import { runtimeEntry } from '../runtime-entry.ts'
 export interface OpenFileLogOptions extends Omit<LogThreadStart, 'slabs' | 'frames' | 'corePort'> {
   /** Slabs in the pool between core and log thread. Default: SLABS_DEFAULT. */
   readonly slabs?: number
-  /** Bytes of recent frames kept for live readers. Default: WINDOW_BYTES_DEFAULT. */
+  /** Bytes of recent frames kept for live readers. Default: as of a process's only partition. */
   readonly windowBytesMax?: number
 }
 

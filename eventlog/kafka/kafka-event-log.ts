@@ -44,7 +44,7 @@ export interface KafkaEventLogOptions {
   /** False: it is read to its end as of now and no further. Default: true. */
   readonly follows?: boolean
   readonly log: Log
-  /** Bytes of frames kept in memory. Default: WINDOW_BYTES_DEFAULT. */
+  /** Bytes of frames kept in memory. Default: as of a process's only partition. */
   readonly windowBytesMax?: number
   /** How long Kafka may not answer. Default: OUTAGE_MS_MAX_DEFAULT. */
   readonly outageMsMax?: number
