@@ -31,7 +31,7 @@ const impure = [
 const simulated = [
   'writer/{loop,core-server,recovery,replay,state-digest}.ts',
   'writer/{snapshot,snapshot-file,snapshot-format,snapshot-keeper,snapshot-rule,snapshot-saving}.ts',
-  'eventlog/{batch-memory,memory-queue,offer-place,reader-rule,windowed-log,hashing,errors,system-error}.ts',
+  'eventlog/{batch-memory,frame-budget,memory-queue,offer-place,reader-rule,windowed-log,hashing,errors,system-error}.ts',
   'eventlog/file/{appender,group-commit,log-server,mark,places,recovery,reader,seal,segments,slabs,units,file-event-log}.ts',
   'eventlog/file/memory-disk.ts',
   'eventlog/kafka/shared-appender.ts',

@@ -5,6 +5,7 @@
  */
 import { unlessAborted } from '../../eventlog/abort.ts'
 import { LogError } from '../../eventlog/errors.ts'
+import { frameBytesOf } from '../../eventlog/frame-budget.ts'
 import { followKafkaEventLog, type KafkaEventLog } from '../../eventlog/kafka/kafka-event-log.ts'
 import { joinGroup, type Membership } from '../../eventlog/kafka/membership.ts'
 import { OutageWatch } from '../../eventlog/kafka/outage-watch.ts'
@@ -74,8 +75,10 @@ export async function startProjectorRole(options: ProjectorRoleOptions): Promise
   const store = createViewStore(options.clickhouse)
   let running: RunningProjections | undefined
   try {
-    running = await startWhenThere(options, store)
-    return await Role.start(options, store, running)
+    const { kafka, log, outageMsMax = OUTAGE_MS_MAX_DEFAULT } = options
+    const partitions = await settledPartitions(kafka, log, outageMsMax)
+    running = await startWhenThere(options, store, partitions)
+    return await Role.start(options, store, running, partitions)
   } catch (error) {
     await running?.stop()
     await store.close()
@@ -84,7 +87,11 @@ export async function startProjectorRole(options: ProjectorRoleOptions): Promise
 }
 
 /** A server that starts together with this one may come a little later. */
-async function startWhenThere(options: ProjectorRoleOptions, store: ViewStore): Promise<RunningProjections> {
+async function startWhenThere(
+  options: ProjectorRoleOptions,
+  store: ViewStore,
+  partitions: number,
+): Promise<RunningProjections> {
   const { clickhouse, log, ranges, projections = PROJECTIONS, startForMs = START_FOR_MS } = options
   const { database, cluster } = clickhouse
   const layout = cluster === undefined ? {} : { database: database ?? 'default', cluster }
@@ -93,7 +100,7 @@ async function startWhenThere(options: ProjectorRoleOptions, store: ViewStore): 
     try {
       // Not of the log, but of the same database: gateways may not make tables.
       await createImportsTable(store, layout)
-      return await startProjections({ store, logs: [], projections, layout, log, ...ranges })
+      return await startProjections({ store, logs: [], partitions, projections, layout, log, ...ranges })
     } catch (error) {
       if (!(error instanceof OutageError) || performance.now() > giveUpMs) throw error
       if (isFirst) log(`${error.message} Trying again.`)
@@ -112,8 +119,8 @@ class Role implements ProjectorRole {
   readonly #shares: Shares<KafkaEventLog>
   readonly #outages = new OutageWatch()
   #membership: Membership | undefined
-  /** Partitions of the deployment. */
-  #count = 0
+  /** Partitions of the deployment: each of them may come to be this one's. */
+  readonly #count: number
   #failure: Error | undefined
   /** Partitions whose log is corrupt: nobody fills their views any further, and the others’ go on. */
   readonly #corrupt = new Map<number, string>()
@@ -121,7 +128,13 @@ class Role implements ProjectorRole {
   #dropping: Promise<void> = Promise.resolve()
   #stopping: Promise<void> | undefined
 
-  private constructor(options: ProjectorRoleOptions, store: ViewStore, running: RunningProjections) {
+  private constructor(
+    options: ProjectorRoleOptions,
+    store: ViewStore,
+    running: RunningProjections,
+    count: number,
+  ) {
+    this.#count = count
     this.#options = options
     this.#projections = options.projections ?? PROJECTIONS
     this.#store = store
@@ -149,8 +162,9 @@ class Role implements ProjectorRole {
     options: ProjectorRoleOptions,
     store: ViewStore,
     running: RunningProjections,
+    partitions: number,
   ): Promise<Role> {
-    const role = new Role(options, store, running)
+    const role = new Role(options, store, running, partitions)
     try {
       await role.#join()
       return role
@@ -162,7 +176,6 @@ class Role implements ProjectorRole {
 
   async #join(): Promise<void> {
     const { kafka, log, sessionTimeoutMs, outageMsMax } = this.#options
-    this.#count = await settledPartitions(kafka, log, outageMsMax ?? OUTAGE_MS_MAX_DEFAULT)
     const names = this.#projections.map(({ name }) => name).sort()
     this.#membership = await joinGroup(kafka, {
       groupId: `${kafka.topicPrefix}.projector.${names.join('-')}`,
@@ -187,6 +200,7 @@ class Role implements ProjectorRole {
       settings: kafka,
       partition,
       partitions: this.#count,
+      windowBytesMax: frameBytesOf(this.#count),
       signal,
       log: tell,
       outages: this.#outages,
