@@ -2,20 +2,27 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { createKafka, createProducer } from '../../eventlog/kafka/client.ts'
-import { openKafkaEventLog } from '../../eventlog/kafka/kafka-event-log.ts'
 import { topicNames } from '../../eventlog/kafka/settings.ts'
+import { setTopicProperty } from '../../eventlog/kafka/testing.ts'
+import { openTopicReader } from '../../eventlog/kafka/topic-reader.ts'
 import { startDeployment, type Deployment } from '../support/deployment.ts'
-import { expectExact } from '../support/deployment-check.ts'
+import { expectExact, expectExactBefore } from '../support/deployment-check.ts'
 import { faultUnderLoad, FAULT_ROUNDS, ROUND_MS_MAX, untilAcknowledged } from '../support/deployment-fault.ts'
 import { DeploymentLoad } from '../support/deployment-load.ts'
 import { withKafka } from '../support/kafka.ts'
+import { KCAT, PACKERS, sendByKcat, type Packer } from '../support/kcat.ts'
 import type { RoleProcess } from '../support/role-process.ts'
+import { haveTools } from '../support/tools.ts'
 
 const PARTITIONS = 2
 const START_MS_MAX = 120_000
 /** Longer than one call goes on trying. */
 const AWAY_MS = 7_000
-const POISON = Buffer.from('nobody of ours wrote this')
+/** Long enough that it is packed where that is asked for. */
+const POISON = Array.from({ length: 3 }, (_, index) => `${index}: ${'nobody of ours wrote this '.repeat(20)}`)
+/** As topics are made by whoever makes them, and as `purser topics` wants them: then brokers unpack what comes. */
+const COMPRESSIONS = ['producer', 'uncompressed'] as const
+const packers: readonly Packer[] = haveTools('packed poison in a deployment', KCAT) ? PACKERS : ['none']
 
 await withKafka('a deployment under faults', (kafka) => {
   describe('a deployment under faults', () => {
@@ -49,17 +56,33 @@ await withKafka('a deployment under faults', (kafka) => {
       process.stdout.write(`without ${who} the views stood still for ${seconds} s\n`)
     }
 
-    /** Puts a record where only gateways and writers should. Returns its offset. */
-    async function poison(topic: 'commands' | 'events', partition: number): Promise<bigint> {
+    /** Puts records where only gateways and writers should. Returns the offset of the first one. */
+    async function poison(
+      which: 'commands' | 'events',
+      partition: number,
+      packer: Packer = 'none',
+    ): Promise<bigint> {
+      const { kafka: settings } = deployment
+      const topic = topicNames(settings)[which]
+      const reader = openTopicReader({ settings, topic, partition, log: () => undefined })
+      try {
+        const { end: before } = await reader.bounds()
+        if (packer === 'none') await sendPlainly(topic, partition)
+        else await sendByKcat({ ...settings, topic, partition }, packer, POISON)
+        // Others go on writing there.
+        for await (const records of reader.read(before))
+          for (const { offset, value } of records) if (value.toString() === POISON[0]) return offset
+        throw new Error('the topic ended')
+      } finally {
+        reader.close()
+      }
+    }
+
+    async function sendPlainly(topic: string, partition: number): Promise<void> {
       const producer = createProducer(createKafka(deployment.kafka, () => undefined))
       await producer.connect()
-      const [sent] = await producer.send({
-        topic: topicNames(deployment.kafka)[topic],
-        acks: -1,
-        messages: [{ value: POISON, partition }],
-      })
+      await producer.send({ topic, acks: -1, messages: POISON.map((value) => ({ value, partition })) })
       await producer.disconnect()
-      return BigInt(sent!.baseOffset!)
     }
 
     async function holderOf(partition: number): Promise<RoleProcess> {
@@ -104,13 +127,20 @@ await withKafka('a deployment under faults', (kafka) => {
       async () => {
         const before = await skipped()
         const { commands } = topicNames(deployment.kafka)
-        const offsets = await Promise.all([0, 1].map((partition) => poison('commands', partition)))
-        await deployment.until('both are counted', async () => {
+        const offsets: (readonly bigint[])[] = []
+        for (const compression of COMPRESSIONS) {
+          await setTopicProperty(deployment.kafka, commands, 'compression.type', compression)
+          for (const packer of packers)
+            offsets.push(await Promise.all([0, 1].map((partition) => poison('commands', partition, packer))))
+        }
+        await deployment.until('all are counted', async () => {
           const now = await skipped()
-          return now.every((count, partition) => count === before[partition]! + 1)
+          return now.every(
+            (count, partition) => count === before[partition]! + offsets.length * POISON.length,
+          )
         })
         for (const partition of [0, 1]) {
-          const place = `offset ${offsets[partition]} of partition ${partition} of ${commands}`
+          const place = `offset ${offsets[0]![partition]} of partition ${partition} of ${commands}`
           const isNamed = deployment.writers.some((writer) => writer.log().includes(place))
           // Others that follow soon are counted and no more.
           expect(isNamed || before[partition]! > 0).toBe(true)
@@ -127,8 +157,8 @@ await withKafka('a deployment under faults', (kafka) => {
         load.start()
         await untilAcknowledged(deployment, load, 50)
         const writer = await holderOf(1)
-        const offset = await poison('events', 1)
         const { events } = topicNames(deployment.kafka)
+        const offset = await poison('events', 1, packers.at(-1))
         const place = `offset ${offset} of partition 1 of ${events}`
         const isSaidBy = (role: RoleProcess) => (): boolean => role.log().includes(place)
         for (const reader of [writer, ...deployment.gateways])
@@ -149,11 +179,27 @@ await withKafka('a deployment under faults', (kafka) => {
         expect(await load.faultAt(gateway.url, 1)).toBe('WRITER_STOPPED')
         await load.end(0)
         await expectExact(deployment, load, 0)
-        const reading = openKafkaEventLog({ settings: deployment.kafka, partition: 1, log: () => undefined })
-        await expect(reading).rejects.toMatchObject({
-          code: 'log_corrupt',
-          message: expect.stringContaining(place) as string,
-        })
+        await expectExactBefore(deployment, load, 1, place)
+      },
+      ROUND_MS_MAX,
+    )
+
+    test(
+      'the same where brokers unpack what comes; a gateway that can read no partition any more ends',
+      async () => {
+        const { events } = topicNames(deployment.kafka)
+        const writer = await holderOf(0)
+        await setTopicProperty(deployment.kafka, events, 'compression.type', 'uncompressed')
+        const offset = await poison('events', 0, packers.at(-1))
+        const place = `offset ${offset} of partition 0 of ${events}`
+        for (const reader of [writer, ...deployment.gateways])
+          await deployment.until(`${reader.name} says where it is`, () => reader.log().includes(place))
+        for (const gateway of deployment.gateways)
+          expect(await gateway.finished()).toMatchObject({
+            exitCode: 1,
+            stderr: expect.stringContaining('"code":"log_corrupt"') as string,
+          })
+        await expectExactBefore(deployment, load, 0, place)
       },
       ROUND_MS_MAX,
     )

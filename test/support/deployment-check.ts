@@ -59,8 +59,25 @@ export async function expectExact(deployment: Deployment, load: DeploymentLoad, 
   return seen
 } // prettier-ignore
 
+/**
+ * What clients were told of a partition before a record that nobody can read: each transfer stands once in front of it, the
+ * books balance there, and behind it nothing is read.
+ * @param place how readers name that record: `offset 7 of partition 1 of …`
+ */
+export async function expectExactBefore(
+  deployment: Deployment,
+  load: DeploymentLoad,
+  partition: number,
+  place: string,
+): Promise<void> {
+  const chain = await Chain.readTo(deployment.kafka, partition, place)
+  expectOnce(chain, load)
+  expect([...chain.core.trialBalance()]).toEqual([['EUR', 0n]])
+}
+
 /** The accepted chain of a partition, read from the topic's first record, and folded by a core of its own. */
 class Chain {
+  readonly partition: number
   readonly core: WalletCore
   /** Transfer → its sequence. */
   readonly transfers = new Map<string, bigint>()
@@ -73,26 +90,40 @@ class Chain {
   private readonly versions = new Map<number, bigint>()
 
   private constructor(partition: number) {
+    this.partition = partition
     this.core = createCore({ partition })
     this.tail = new FedTail({ core: this.core, snapshot: undefined, passedOver: [] })
   }
 
   static async read(settings: KafkaSettings, partition: number): Promise<Chain> {
     const chain = new Chain(partition)
-    chain.log = await openKafkaEventLog({
-      settings,
-      partition,
-      log: () => undefined,
-      onCatchUp: (frame) => chain.take(frame),
-    })
+    chain.log = await chain.open(settings)
     chain.head = chain.log.head()
     chain.tail.end(chain.head)
     return chain
   }
 
+  /** Up to a record that nobody can read, as every reader comes to it. */
+  static async readTo(settings: KafkaSettings, partition: number, place: string): Promise<Chain> {
+    const chain = new Chain(partition)
+    await expect(chain.open(settings)).rejects.toMatchObject({
+      code: 'log_corrupt',
+      message: expect.stringContaining(place) as string,
+    })
+    return chain
+  }
+
+  private open(settings: KafkaSettings): Promise<KafkaEventLog> {
+    const { partition } = this
+    const onCatchUp = (frame: Frame): void => {
+      this.take(frame)
+    }
+    return openKafkaEventLog({ settings, partition, log: () => undefined, onCatchUp })
+  }
+
   seen(): ChainSeen {
     return {
-      partition: this.head.partition,
+      partition: this.partition,
       events: this.sequence,
       transfers: this.transfers.size,
       voids: this.log.voids(),
@@ -126,7 +157,7 @@ class Chain {
 }
 
 function expectOnce(chain: Chain, load: DeploymentLoad): void {
-  const { partition } = chain.head
+  const { partition } = chain
   expect(chain.twice).toEqual([])
   const missing: string[] = []
   const misplaced: string[] = []
