@@ -1,11 +1,14 @@
 import type { Producer } from 'kafkajs'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { createDeployments, withKafka } from '../../test/support/kafka.ts'
-import { lastSequence, type Frame } from '../../schemas/frames.ts'
+import { KCAT, PACKERS, sendByKcat } from '../../test/support/kcat.ts'
+import { haveTools } from '../../test/support/tools.ts'
+import { lastSequence, sameBytes, type Frame } from '../../schemas/frames.ts'
 import { describeEventLog } from '../contract.ts'
 import { seal } from '../file/seal.ts'
 import { chainAfter, emptyChain } from '../file/segments.ts'
 import { nextFrame } from '../testing.ts'
+import { UNPACKED_BYTES_MAX } from './batch-codecs.ts'
 import { createKafka, createProducer } from './client.ts'
 import {
   followKafkaEventLog,
@@ -16,7 +19,13 @@ import {
 import { PlaceIndex } from './place-index.ts'
 import { encodeFrameRecord } from './record.ts'
 import { topicNames, type KafkaSettings } from './settings.ts'
-import { deleteRecordsBefore, openKafkaLogUnderTest, sendRecords, type KafkaLogUnderTest } from './testing.ts'
+import {
+  deleteRecordsBefore,
+  openKafkaLogUnderTest,
+  sendGzipped,
+  sendRecords,
+  type KafkaLogUnderTest,
+} from './testing.ts'
 
 const PARTITION = 2
 const quiet = (): void => undefined
@@ -214,6 +223,34 @@ await withKafka('the event log on Kafka', (kafka) => {
       await expect(openKafkaEventLog({ settings, partition: PARTITION, log: quiet })).rejects.toMatchObject(
         corrupt,
       )
+    })
+
+    if (haveTools('an events topic that others packed', KCAT)) {
+      it.each(PACKERS)('frames that a mirror packed with %s are the same log', async (packer) => {
+        const settings = await fresh()
+        const target = { ...settings, topic: topicNames(settings).events, partition: PARTITION }
+        const sent = frames(5)
+        await sendByKcat(target, packer, sent.map(record))
+        const log = await openKafkaEventLog({ settings, partition: PARTITION, log: quiet, follows: false })
+        const last = sent.at(-1)!
+        expect(log.head().sequence).toBe(lastSequence(last))
+        expect(sameBytes(log.head().hash, last.hash)).toBe(true)
+        expect(log.voids()).toBe(0)
+        log.close()
+      })
+    }
+
+    it('stops at a batch that would unpack to more than the bound, and names its place', async () => {
+      const settings = await fresh()
+      const { events: topic } = topicNames(settings)
+      const [first] = frames(1) as [Frame]
+      await sendRecords(producer, topic, PARTITION, [record(first)])
+      await sendGzipped(settings, topic, PARTITION, Buffer.alloc(UNPACKED_BYTES_MAX))
+      const place = `sequence 2, offset 1 of partition 2 of ${topic}: its batch cannot be read (gzip: `
+      await expect(openKafkaEventLog({ settings, partition: PARTITION, log: quiet })).rejects.toMatchObject({
+        code: 'log_corrupt',
+        message: expect.stringContaining(place) as string,
+      })
     })
 
     it('a record without a value is no frame either', async () => {

@@ -83,6 +83,22 @@ export async function openKafkaLogUnderTest(options: OpenUnderTest): Promise<Kaf
   }
 }
 
+/** Kafka's number for gzip, the one codec that the client packs with. */
+const GZIP = 1
+
+/** Stores a record in a batch that is packed with gzip. */
+export async function sendGzipped(
+  settings: KafkaSettings,
+  topic: string,
+  partition: number,
+  value: Buffer,
+): Promise<void> {
+  const producer = createProducer(createKafka(settings, () => undefined))
+  await producer.connect()
+  await producer.send({ topic, acks: -1, compression: GZIP, messages: [{ value, partition }] })
+  await producer.disconnect()
+}
+
 /** Deletes what stands before an offset, as retention does. */
 export async function deleteRecordsBefore(
   settings: KafkaSettings,

@@ -15,24 +15,26 @@ export interface KcatTarget {
   readonly partition: number
 }
 
+/** Ends a record on kcat's input: no record holds it. */
+const RECORD_END = '<the record ends here>'
 /**
- * Sends each line as a record, all of them in one batch if they come together. Resolves when they are stored.
- * @param lines long and alike enough that packing pays: kcat sends as it is what does not become shorter
+ * Sends records, many to a batch. Resolves when they are stored.
+ * @param values long and alike enough that packing pays: kcat sends as it is what does not become shorter
  */
 export async function sendByKcat(
   { brokers, topic, partition }: KcatTarget,
   packer: Packer,
-  lines: readonly string[],
+  values: readonly (string | Uint8Array)[],
 ): Promise<void> {
   const target = ['-b', brokers.join(','), '-t', topic, '-p', String(partition)]
-  const kcat = spawn('kcat', ['-P', '-q', ...target, '-z', packer, '-X', 'linger.ms=50'], {
+  const kcat = spawn('kcat', ['-P', '-q', ...target, '-z', packer, '-D', RECORD_END, '-X', 'linger.ms=50'], {
     stdio: ['pipe', 'ignore', 'pipe'],
   })
   const ended = new Promise<number | null>((resolve, reject) => {
     kcat.once('error', reject)
     kcat.once('close', resolve)
   })
-  kcat.stdin.end(`${lines.join('\n')}\n`)
+  kcat.stdin.end(Buffer.concat(values.flatMap((value) => [Buffer.from(value), Buffer.from(RECORD_END)])))
   const trouble = await text(kcat.stderr)
   const code = await ended
   if (code !== 0) throw new Error(`kcat ended with ${code}: ${trouble}`)

@@ -1,7 +1,8 @@
 /** What the writer of a partition does with a commands topic that others wrote to or deleted from. */
 import { afterEach, describe, expect, it } from 'vitest'
+import { UNPACKED_BYTES_MAX } from '../../eventlog/kafka/batch-codecs.ts'
 import { topicNames, type KafkaSettings } from '../../eventlog/kafka/settings.ts'
-import { deleteRecordsBefore, setTopicProperty } from '../../eventlog/kafka/testing.ts'
+import { deleteRecordsBefore, sendGzipped, setTopicProperty } from '../../eventlog/kafka/testing.ts'
 import { formatId } from '../../schemas/ids.ts'
 import { withKafka } from '../../test/support/kafka.ts'
 import { KCAT, PACKERS, sendByKcat } from '../../test/support/kcat.ts'
@@ -88,6 +89,19 @@ await withKafka('a commands topic that others wrote to', (kafka) => {
       await untilConsumed(writer, 2n)
       await untilConsumed(writer, await place.source.send([openAccount('a')]))
       expect(writer.status()).toMatchObject({ accounts: 1, recordsDeleted: 3 })
+    })
+
+    it('a batch that would unpack to more than the bound is skipped, however few bytes it has', async () => {
+      const place = await newPlace()
+      const { settings, source } = place
+      await sendGzipped(settings, topicNames(settings).commands, 0, Buffer.alloc(UNPACKED_BYTES_MAX))
+      const last = await source.send([openAccount('a')])
+      const writer = await machines.start(place)
+      await untilConsumed(writer, last)
+      expect(writer.status()).toMatchObject({ accounts: 1, recordsSkipped: 1 })
+      expect(place.lines).toEqual([
+        expect.stringContaining('holds no commands: its batch cannot be read (gzip: '),
+      ])
     })
 
     if (!haveTools('packed poison', KCAT)) return
