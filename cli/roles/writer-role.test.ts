@@ -1,12 +1,14 @@
 import { spawn, type ChildProcess } from 'node:child_process'
-import { mkdtempSync, rmSync } from 'node:fs'
+import { randomBytes } from 'node:crypto'
+import { once } from 'node:events'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
 import { createInterface } from 'node:readline'
 import { afterEach, describe, expect, it, vi } from 'vitest'
 import { runtimeEntry } from '../../eventlog/runtime-entry.ts'
 import type { KafkaSettings } from '../../eventlog/kafka/settings.ts'
-import { formatId } from '../../schemas/ids.ts'
+import { formatId, makeUuidV7 } from '../../schemas/ids.ts'
 import {
   BUCKET,
   BUCKET_CREDENTIALS,
@@ -21,6 +23,8 @@ import { startWriterRole, type WriterRole, type WriterRoleOptions } from './writ
 
 /** The shortest that brokers allow. */
 const SESSION_MS = 6_000
+const BEHIND_MS = 5 * 60_000
+const SHIFTED_CLOCK = new URL('../../test/support/shifted-clock.js', import.meta.url).href
 
 const folders: string[] = []
 const roles: WriterRole[] = []
@@ -74,11 +78,12 @@ async function startHere(
 function startElsewhere(
   kafka: KafkaSettings,
   folder: string,
+  environment: Readonly<Record<string, string>> = {},
 ): { child: ChildProcess; acknowledged: string[]; lines: string[] } {
   const child = spawn(
     process.execPath,
     [runtimeEntry(new URL('./writer-child.ts', import.meta.url)), JSON.stringify(optionsFor(kafka, folder))],
-    { stdio: ['ignore', 'pipe', 'pipe'] },
+    { stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, ...environment } },
   )
   children.push(child)
   const acknowledged: string[] = []
@@ -246,6 +251,39 @@ await withKafka('the writer role', (kafka) => {
       )
       await expectWhole(settings, load.sent(), other.acknowledged)
       expect(here.role.seat(0)!.serving()!.status()).toMatchObject({ epoch: 2n, accounts: 2 })
+    })
+
+    it('one whose clock is minutes behind takes over: recorded times go on, ids of right clocks wait for one that is right', async () => {
+      const { settings, folder, source } = await newPlace(1)
+      const first = await startHere(settings, folder)
+      const last = await source.send([openAccount('cash', -1n), openAccount('a'), transfer('cash', 'a', 1n)])
+      await until('all is consumed', () => next(first.role) > last)
+      await first.role.stop()
+
+      const clockFile = path.join(newFolder(), 'clock')
+      writeFileSync(clockFile, String(-BEHIND_MS))
+      const environment = { NODE_OPTIONS: `--import ${SHIFTED_CLOCK}`, TEST_CLOCK_FILE: clockFile }
+      const behind = startElsewhere(settings, folder, environment)
+      const early = transfer('cash', 'a', 2n)
+      const own = { ...transfer('cash', 'a', 3n), id: makeUuidV7(Date.now() - BEHIND_MS, randomBytes(10)) }
+      const both = await source.send([early, own])
+      await until('both are consumed', async () => {
+        const { frames } = await readLog(settings)
+        return frames.at(-1)!.nextCommandOffset > both
+      })
+      const ended = once(behind.child, 'exit')
+      behind.child.kill('SIGTERM')
+      await ended
+
+      const second = await startHere(settings, folder)
+      const again = await source.send([early, own])
+      await until('all is consumed', () => next(second.role) > again)
+      const { events } = await readLog(settings)
+      const amounts = events.flatMap(({ kind, amount }) => (kind === 'TransferPosted' ? [amount] : []))
+      // Its own time took effect, the right time only with a right clock; each once.
+      expect(amounts).toEqual([1n, 3n, 2n])
+      const times = events.map(({ recordedAtNs }) => recordedAtNs)
+      expect(times).toEqual([...new Set(times)].sort((left, right) => (left < right ? -1 : 1)))
     })
 
     it('a zombie that stood still acknowledges nothing that was not accepted, lets go, and does not come back by itself', async () => {
