@@ -19,7 +19,8 @@ import { ISO_CURRENCIES } from '../schemas/money.ts'
 import { partitionOf } from '../schemas/partitions.ts'
 import { sendCommands, type LaneCommand } from './support/json-lane.ts'
 import { withKafka } from './support/kafka.ts'
-import { newId } from './support/load.ts'
+import { startSwitchedProxy, type SwitchedProxy } from './support/kafka/switched-proxy.ts'
+import { newId, pause } from './support/load.ts'
 
 const PARTITIONS = 2
 const quiet = (): void => undefined
@@ -238,6 +239,34 @@ await withKafka('two gateways', (kafka) => {
       const answer: unknown = await begun.json()
       expect(answer).toMatchObject({ anchor: 'row 1', baseTimesMs: [expect.any(Number)] })
       expect(await (await fetch(other.url + chunk)).json()).toEqual(answer)
+    })
+
+    it('a gateway that starts while Kafka is away waits for it, at its first question and when it takes up the log', async () => {
+      const [broker, views] = await Promise.all([settings.brokers[0]!, new URL(clickhouse.url).host].map((address) => startSwitchedProxy(Number(address.split(':')[1])))) as [SwitchedProxy, SwitchedProxy] // prettier-ignore
+      try {
+        broker.refuse()
+        views.hold()
+        const starting = startGatewayRole({
+          kafka: { ...settings, brokers: [broker.address] },
+          clickhouse: { ...clickhouse, url: `http://${views.address}` },
+          host: '127.0.0.1', port: 0, currencies: ISO_CURRENCIES, graphiql: false, log: quiet,
+        }) // prettier-ignore
+        await pause(300)
+        expect(views.connections()).toBe(0)
+        broker.accept()
+        // It knows the topics, and asks from where the log is to be read.
+        await expect.poll(() => views.connections(), { timeout: 30_000 }).toBeGreaterThan(0)
+        broker.refuse()
+        views.flow()
+        await pause(300)
+        broker.accept()
+        const late = await starting
+        const { position } = await run(one, TRANSFER, payment(here.anna, here.emil, '1'))
+        expect(await balanceOf(late, here.emil, position)).toBe(await balanceOf(one, here.emil, position))
+        await late.stop()
+      } finally {
+        await Promise.all([broker.close(), views.close()])
+      }
     })
 
     it('a gateway that starts now knows everything', async () => {

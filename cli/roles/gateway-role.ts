@@ -7,6 +7,7 @@ import { LogError } from '../../eventlog/errors.ts'
 import { frameBytesOf } from '../../eventlog/frame-budget.ts'
 import { openKafkaEventLog } from '../../eventlog/kafka/kafka-event-log.ts'
 import { OutageWatch } from '../../eventlog/kafka/outage-watch.ts'
+import { OUTAGE_MS_MAX_DEFAULT } from '../../eventlog/kafka/partition-link.ts'
 import type { KafkaSettings } from '../../eventlog/kafka/settings.ts'
 import { settledPartitions } from '../../eventlog/kafka/topics.ts'
 import type { GatewayLimits } from '../../gateway/bounds.ts'
@@ -92,7 +93,7 @@ class Parts {
 async function assemble(options: GatewayRoleOptions, parts: Parts): Promise<GatewayRole> {
   const { kafka, clickhouse, log, limits = {}, host, port, currencies, graphiql } = options
   const store = (parts.store = createViewStore(clickhouse))
-  const partitions = await settledPartitions(kafka, log)
+  const partitions = await settledPartitions(kafka, log, options.outageMsMax ?? OUTAGE_MS_MAX_DEFAULT)
   const held = heldByAll(await readWhenThere(store, options), PROJECTIONS)
   await provideImportsTable(store, clickhouse, log)
   const watches = Array.from({ length: partitions }, () => new OutageWatch())

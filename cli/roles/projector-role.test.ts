@@ -98,11 +98,15 @@ await withKafka('projectors on Kafka', (kafka) => {
     return role
   }
 
-  async function expectViewsOf(all: readonly Town[]): Promise<void> {
+  async function untilHeld(all: readonly Town[]): Promise<void> {
     await until(async () => {
       const held = heldByAll(await readCheckpoints(store), PROJECTIONS)
       return all.every(({ log }) => held.get(log.partition)?.sequence === log.head().sequence)
     })
+  }
+
+  async function expectViewsOf(all: readonly Town[]): Promise<void> {
+    await untilHeld(all)
     for (const { log } of all)
       expect((await proveByReplay({ store, log, upTo: log.head().sequence })).differences).toEqual([])
   }
@@ -167,7 +171,7 @@ await withKafka('projectors on Kafka', (kafka) => {
 
   it('that begin with views that hold nothing fill them from the first record on, and stop in the middle of that when told to', async () => {
     const settings = await kafka.deployment(PARTITIONS)
-    const all = await towns(settings, 150)
+    const all = await towns(settings, 90)
     const proxy = await startSwitchedProxy(Number(new URL(engine.engine.url).port))
     onTestFinished(() => proxy.close())
     const { username, password } = engine.engine
@@ -182,8 +186,33 @@ await withKafka('projectors on Kafka', (kafka) => {
     const left = await held()
     for (const { partition, sequence } of left) expect(sequence).toBeLessThan(all[partition]!.log.head().sequence)
     await start(settings)
+    await untilHeld(all)
     await expectViewsOf(all.slice(0, 1))
   }, 120_000) // prettier-ignore
+
+  it('that are given a partition while Kafka cannot be reached take it up when it can be again, and do not end', async () => {
+    const settings = await kafka.deployment(PARTITIONS)
+    const all = await towns(settings, 10)
+    // Connections begin there, and go on to where brokers say that they are: those that are made already stay.
+    const proxy = await startSwitchedProxy(Number(settings.brokers[0]!.split(':')[1]))
+    onTestFinished(() => proxy.close())
+    const lines: string[] = []
+    const more = { outageMsMax: 1_000, log: (line: string) => lines.push(line) }
+    const first = await start({ ...settings, brokers: [proxy.address] }, [], more)
+    const second = await start(settings)
+    await until(() => first.partitions().length > 0 && second.partitions().length > 0)
+    proxy.refuse()
+    await second.stop()
+    await until(() =>
+      lines.some((line) => /^Partition \d: Kafka did not answer .* Trying again\.$/.test(line)),
+    )
+    expect(first.status()).toMatchObject({ ready: false })
+    proxy.accept()
+    await until(() => first.partitions().length === PARTITIONS)
+    await Promise.all(all.map((town) => town.grow(10)))
+    await untilHeld(all)
+    await expect.poll(() => first.status(), WAIT).toMatchObject({ ready: true, reasons: [] })
+  }, 120_000)
 
   it('that are told to stop while they take a partition up do not wait for that', async () => {
     const settings = await kafka.deployment()
