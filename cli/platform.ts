@@ -17,7 +17,7 @@ import type { Position } from '../schemas/positions.ts'
 import { startEmbeddedWriter, type EmbeddedWriter, type EmbeddedWriterOptions } from '../writer/embedded.ts'
 import { CommandFailure } from './failure.ts'
 import { settlePartitionCount } from './partition-count.ts'
-import { stopInOrder, stopTogether } from './stop-in-order.ts'
+import { assembleOf, Parts, startTogether, stopTogether } from './parts.ts'
 import { readViewsReach } from './views-position.ts'
 
 export interface PlatformOptions {
@@ -65,34 +65,21 @@ const CATCH_UP_MS_MAX = 5_000
  * @throws LogFolderInUseError if another process has the folder; WriterFailedError, also if the views know more than the
  *   log; EngineStartError
  */
-export async function startPlatform(options: PlatformOptions): Promise<Platform> {
-  const parts = new Parts()
-  try {
-    return await assemble(options, parts)
-  } catch (error) {
-    // Why it did not start says more than why it could not be stopped.
-    await parts.stop().catch(() => undefined)
-    throw error
-  }
+export function startPlatform(options: PlatformOptions): Promise<Platform> {
+  return assembleOf(new PlatformParts(), (parts) => assemble(options, parts))
 }
 
-/** What runs by now, in the order in which it was started. */
-class Parts {
+class PlatformParts extends Parts {
   lock: FolderLock | undefined
   engine: Engine | undefined
   writers: readonly EmbeddedWriter[] = []
   store: ViewStore | undefined
   projections: RunningProjections | undefined
   gateway: Gateway | undefined
-  #stopping: Promise<void> | undefined
 
-  stop(): Promise<void> {
-    return (this.#stopping ??= this.#stop())
-  }
-
-  async #stop(): Promise<void> {
+  protected steps(): readonly (() => unknown)[] {
     const { gateway, writers, projections, store, engine, lock } = this
-    const steps: (() => unknown)[] = [
+    return [
       () => gateway?.stop(),
       // After the doors, before the log ends: so the views hold everything that the last answers told of.
       () =>
@@ -104,11 +91,10 @@ class Parts {
       () => engine?.stop(),
       () => lock?.release(),
     ]
-    await stopInOrder(steps)
   }
 }
 
-async function assemble(options: PlatformOptions, parts: Parts): Promise<Platform> {
+async function assemble(options: PlatformOptions, parts: PlatformParts): Promise<Platform> {
   const { log } = options
   const dataDir = path.resolve(options.dataDir)
   mkdirSync(dataDir, { recursive: true })
@@ -181,13 +167,7 @@ async function startWriters(partitions: number, options: WritersOptions): Promis
       ...(core === undefined ? {} : { core }),
     })
   })
-  const results = await Promise.allSettled(starting)
-  const started = results.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []))
-  const failed = results.find((result) => result.status === 'rejected')
-  if (failed === undefined) return started
-  // Why the one did not start says more than why the others could not be stopped.
-  await stopTogether(started).catch(() => undefined)
-  throw failed.reason
+  return startTogether(starting, stopTogether)
 }
 
 /** Views of a partition that there is not come from another deployment. */

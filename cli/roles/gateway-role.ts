@@ -24,7 +24,7 @@ import { watchProjections } from '../../projectors/remote-projections.ts'
 import type { Projections } from '../../projectors/status.ts'
 import { OutageError, type ViewStore } from '../../projectors/view-store.ts'
 import type { ClickHouseConfig } from '../config.ts'
-import { stopInOrder, stopTogether } from '../stop-in-order.ts'
+import { assembleOf, Parts, startTogether, stopTogether } from '../parts.ts'
 import type { RoleStatus } from './health.ts'
 import type { OutageBounds } from './outage-bounds.ts'
 import type { RunningRole } from './run.ts'
@@ -56,41 +56,28 @@ const START_RETRY_MS = 500
  * answer. The log is read from where the views are.
  * @throws LogError; OutageError if the store stays away
  */
-export async function startGatewayRole(options: GatewayRoleOptions): Promise<GatewayRole> {
-  const parts = new Parts()
-  try {
-    return await assemble(options, parts)
-  } catch (error) {
-    // Why it did not start says more than why it could not be stopped.
-    await parts.stop().catch(() => undefined)
-    throw error
-  }
+export function startGatewayRole(options: GatewayRoleOptions): Promise<GatewayRole> {
+  return assembleOf(new GatewayParts(), (parts) => assemble(options, parts))
 }
 
-/** What runs by now. */
-class Parts {
+class GatewayParts extends Parts {
   store: ViewStore | undefined
   writers: RemoteWriter[] = []
   projections: Projections | undefined
   gateway: Gateway | undefined
-  #stopping: Promise<void> | undefined
 
-  stop(): Promise<void> {
-    return (this.#stopping ??= this.#stop())
-  }
-
-  async #stop(): Promise<void> {
+  protected steps(): readonly (() => unknown)[] {
     const { gateway, writers, projections, store } = this
-    await stopInOrder([
+    return [
       () => gateway?.stop(),
       () => stopTogether(writers),
       () => projections?.stop(),
       () => store?.close(),
-    ])
+    ]
   }
 }
 
-async function assemble(options: GatewayRoleOptions, parts: Parts): Promise<GatewayRole> {
+async function assemble(options: GatewayRoleOptions, parts: GatewayParts): Promise<GatewayRole> {
   const { kafka, clickhouse, log, limits = {}, host, port, currencies, graphiql } = options
   const store = (parts.store = createViewStore(clickhouse))
   const partitions = await settledPartitions(kafka, log, options.outageMsMax ?? OUTAGE_MS_MAX_DEFAULT)
@@ -176,35 +163,31 @@ function isCorrupt(failure: unknown): failure is LogError {
 }
 
 /** All at a time; one that cannot be opened closes the others, unless it is corrupt. */
-async function openLogs(
+function openLogs(
   { kafka: settings, log, outageMsMax }: GatewayRoleOptions,
   watches: readonly OutageWatch[],
   held: ReadonlyMap<number, Checkpoint>,
 ): Promise<RemoteLog[]> {
-  const results = await Promise.allSettled(
-    watches.map((outages, partition) => {
-      const anchor = held.get(partition)
-      // Place 0: it is not known where the frame stands.
-      return openKafkaEventLog({
-        settings,
-        partition,
-        partitions: watches.length,
-        windowBytesMax: frameBytesOf(watches.length),
-        outages,
-        log,
-        ...(outageMsMax === undefined ? {} : { outageMsMax }),
-        ...(anchor === undefined || anchor.place === 0n ? {} : { anchor }),
-      }).catch((error: unknown): RemoteLog => {
-        if (!isCorrupt(error)) throw error
-        return new CorruptLog(partition, error)
-      })
-    }),
-  )
-  const opened = results.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []))
-  const failed = results.find((result) => result.status === 'rejected')
-  if (failed === undefined) return opened
-  for (const one of opened) one.close()
-  throw failed.reason
+  const opening = watches.map((outages, partition) => {
+    const anchor = held.get(partition)
+    // Place 0: it is not known where the frame stands.
+    return openKafkaEventLog({
+      settings,
+      partition,
+      partitions: watches.length,
+      windowBytesMax: frameBytesOf(watches.length),
+      outages,
+      log,
+      ...(outageMsMax === undefined ? {} : { outageMsMax }),
+      ...(anchor === undefined || anchor.place === 0n ? {} : { anchor }),
+    }).catch((error: unknown): RemoteLog => {
+      if (!isCorrupt(error)) throw error
+      return new CorruptLog(partition, error)
+    })
+  })
+  return startTogether(opening, (logs) => {
+    for (const one of logs) one.close()
+  })
 }
 
 /** A gateway need not have the right to make tables: projectors make this one as well. */
