@@ -4,7 +4,7 @@ import { describe, expect, test } from 'vitest'
 import { withKafka } from '../../test/support/kafka.ts'
 import { EVENT_SCHEMA_VERSION } from '../../schemas/events.ts'
 import { seal } from '../file/seal.ts'
-import { emptyChain } from '../file/segments.ts'
+import { chainAfter, emptyChain } from '../file/segments.ts'
 import { createKafka, createProducer } from './client.ts'
 import { encodeFrameRecord } from './record.ts'
 import { topicNames, type KafkaSettings } from './settings.ts'
@@ -137,12 +137,17 @@ await withKafka('topics', (kafka) => {
       expect(report.topics.map(({ partitions }) => partitions.length)).toEqual([3, 3])
     })
 
-    /** Writes the first frame of a partition, as one of so many. */
-    async function begin(settings: KafkaSettings, partition: number, partitions: number): Promise<void> {
+    /** Writes to a partition: frames that follow each other, each of an epoch of its own, as one of so many (0: it does not say). */
+    async function begin(settings: KafkaSettings, partition: number, ...said: number[]): Promise<void> {
       const producer = createProducer(createKafka(settings, quiet))
       await producer.connect()
-      const { bytes } = seal({ ...OPENING, partitions }, emptyChain(partition), 0n)
-      await sendRecords(producer, topicNames(settings).events, partition, [encodeFrameRecord(bytes)])
+      let chain = emptyChain(partition)
+      const records = said.map((partitions, index) => {
+        const frame = seal({ ...OPENING, epoch: BigInt(index + 1), partitions }, chain, 0n)
+        chain = chainAfter(frame)
+        return encodeFrameRecord(frame.bytes)
+      })
+      await sendRecords(producer, topicNames(settings).events, partition, records)
       await producer.disconnect()
     }
 
@@ -169,6 +174,25 @@ await withKafka('topics', (kafka) => {
       expect(await faults()).toEqual([])
       expect(await faults(3)).toEqual([])
       expect(await faults(5)).toEqual(['partitions', 'partitions'])
+    })
+
+    test('a partition whose newest frame does not say the number leaves it to the others', async () => {
+      const settings = await kafka.deployment(2)
+      const { commands, events } = topicNames(settings)
+      await begin(settings, 0, 0)
+      await addPartitions(settings, [commands, events], 3)
+      expect(await settledPartitions(settings, quiet)).toBe(3)
+      await begin(settings, 1, 0, 2)
+      expect(await settledPartitions(settings, quiet)).toBe(2)
+    })
+
+    test('a frame that continues no chain does not say the number, however many of them come last', async () => {
+      const settings = await kafka.deployment(2)
+      await begin(settings, 0, 2, 2, 2)
+      for (let stray = 0; stray < 3; stray++) {
+        await begin(settings, 0, 5)
+        expect(await settledPartitions(settings, quiet)).toBe(2)
+      }
     })
 
     test('topics with fewer partitions than the log was begun with are refused', async () => {

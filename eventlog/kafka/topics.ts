@@ -1,11 +1,9 @@
 /** Creates the topics of a deployment, and asks the brokers what they are like. */
-import type { Frame } from '../../schemas/frames.ts'
 import { LogError } from '../errors.ts'
 import { createKafka, type Log } from './client.ts'
 import { KafkaRefusedError, KafkaUnreachableError, userOf } from './errors.ts'
-import { decodeFrameRecord } from './record.ts'
+import { partitionsBegun } from './partitions-begun.ts'
 import { topicNames, type KafkaSettings } from './settings.ts'
-import { openTopicReader } from './topic-reader.ts'
 import {
   judgeTopics,
   PARTITIONS_DEFAULT,
@@ -32,9 +30,6 @@ const RETRIES = 5
 const TOPIC_RESOURCE = 2
 const TIMEOUT_MS = 15_000
 const POLL_MS = 100
-/** Partitions that are asked at a time what their newest frame says, and how long each may be silent. */
-const ASKED_TOGETHER = 8
-const ANSWER_MS_MAX = 5_000
 
 /**
  * Creates whichever of the topics is missing; one that exists is left as it is, because Kafka's client can only replace
@@ -125,12 +120,10 @@ export function checkTopics(settings: KafkaSettings, wanted: WantedTopics, log: 
 }
 
 /**
- * The partitions of a deployment, which both topics have.
- * @throws LogError `kafka_unreachable`, `kafka_untrusted`; `kafka_refused` if a topic is missing, or they differ
  * How many partitions a deployment has: as its log was begun with, and as both topics have while there is no frame yet. What
  * was added to the topics later is not used, and said.
- * @throws LogError `kafka_unreachable`; `kafka_refused` if a topic is missing, or they differ before the first frame;
- *   `partitions_differ` if a topic has fewer than the log was begun with
+ * @throws LogError `kafka_unreachable`, `kafka_untrusted`; `kafka_refused` if a topic is missing, or they differ before the
+ *   first frame; `partitions_differ` if a topic has fewer than the log was begun with
  * @param outageMsMax how long an outage is waited out. Default: not beyond what one question takes
  */
 export async function settledPartitions(settings: KafkaSettings, log: Log, outageMsMax = 0): Promise<number> {
@@ -175,54 +168,6 @@ function askPartitions(settings: KafkaSettings, log: Log): Promise<number> {
       )
     return begun
   })
-}
-
-/**
- * What the newest frame says of the number of partitions, in any partition that holds one; undefined: there is no frame, or
- * it was written by a version that did not say so. A partition that nobody leads is passed over if another one tells.
- * @param count partitions of the events topic
- * @throws KafkaRefusedError; KafkaUnreachableError if no partition tells, and one does not answer
- */
-async function partitionsBegun(
-  settings: KafkaSettings,
-  count: number,
-  log: Log,
-): Promise<number | undefined> {
-  let silence: KafkaUnreachableError | undefined
-  for (let first = 0; first < count; first += ASKED_TOGETHER) {
-    const asked = Array.from({ length: Math.min(ASKED_TOGETHER, count - first) }, (_, index) =>
-      newestFrame(settings, first + index, log),
-    )
-    for (const answer of await Promise.allSettled(asked)) {
-      if (answer.status === 'fulfilled') {
-        if (answer.value !== undefined)
-          return answer.value.partitions === 0 ? undefined : answer.value.partitions
-        continue
-      }
-      const reason: unknown = answer.reason
-      if (!(reason instanceof KafkaUnreachableError)) throw reason
-      silence ??= reason
-    }
-  }
-  if (silence !== undefined) throw silence
-  return undefined
-}
-
-/** Undefined if the newest record is no frame: what stops whoever follows that partition says nothing of the others. */
-async function newestFrame(settings: KafkaSettings, partition: number, log: Log): Promise<Frame | undefined> {
-  const { events: topic } = topicNames(settings)
-  const reader = openTopicReader({ settings, topic, partition, log, outageMsMax: ANSWER_MS_MAX })
-  try {
-    const { first, end } = await reader.bounds()
-    if (end <= first) return undefined
-    for await (const [record] of reader.read(end - 1n, { upTo: end, emptyAnswersMax: 1 })) {
-      const read = decodeFrameRecord(record!.value)
-      if (read.kind === 'frame') return read.frame
-    }
-    return undefined
-  } finally {
-    reader.close()
-  }
 }
 
 /**

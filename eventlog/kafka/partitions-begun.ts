@@ -1,0 +1,87 @@
+/**
+ * How many partitions a log was begun with: its frames say so, and whoever starts asks the newest ones
+ * (docs/decisions/0018-the-log-says-how-many-partitions.md).
+ */
+import { createReaderRule, headAfter, type ReaderRule } from '../reader-rule.ts'
+import type { Log } from './client.ts'
+import { KafkaUnreachableError } from './errors.ts'
+import { decodeFrameRecord } from './record.ts'
+import { topicNames, type KafkaSettings } from './settings.ts'
+import { openTopicReader, type TopicReader } from './topic-reader.ts'
+
+/** Partitions that are asked at a time, and how long each may be silent. */
+const ASKED_TOGETHER = 8
+const ANSWER_MS_MAX = 5_000
+/** Records that are read from a partition's end: nearly always two will do, and what is void may stand behind them. */
+const NEWEST_RECORDS = [2n, 16n, 128n]
+
+/**
+ * What the newest frame says, of the first partition in which it says anything; undefined: there is none, or all were written
+ * by versions that did not say so. A partition that nobody leads is passed over if another one tells.
+ * @param count partitions of the events topic
+ * @throws KafkaRefusedError; KafkaUnreachableError if no partition tells, and one does not answer
+ */
+export async function partitionsBegun(
+  settings: KafkaSettings,
+  count: number,
+  log: Log,
+): Promise<number | undefined> {
+  let silence: KafkaUnreachableError | undefined
+  for (let first = 0; first < count; first += ASKED_TOGETHER) {
+    const asked = Array.from({ length: Math.min(ASKED_TOGETHER, count - first) }, (_, index) =>
+      saidBy(settings, first + index, log),
+    )
+    for (const answer of await Promise.allSettled(asked)) {
+      if (answer.status === 'fulfilled') {
+        // What does not say it (0) may be older than what another partition holds.
+        if (answer.value) return answer.value
+        continue
+      }
+      const reason: unknown = answer.reason
+      if (!(reason instanceof KafkaUnreachableError)) throw reason
+      silence ??= reason
+    }
+  }
+  if (silence !== undefined) throw silence
+  return undefined
+}
+
+/** What the newest frame of one partition says; undefined: there is none. */
+async function saidBy(settings: KafkaSettings, partition: number, log: Log): Promise<number | undefined> {
+  const { events: topic } = topicNames(settings)
+  const reader = openTopicReader({ settings, topic, partition, log, outageMsMax: ANSWER_MS_MAX })
+  try {
+    const { first, end } = await reader.bounds()
+    for (const count of NEWEST_RECORDS) {
+      const from = end - count > first ? end - count : first
+      const said = await saidWithin(reader, partition, from, end)
+      if (said !== undefined || from === first) return said
+    }
+    return undefined
+  } finally {
+    reader.close()
+  }
+}
+
+/**
+ * What the newest frame between two offsets says that continues one before it, or the beginning of the log: one that does not
+ * may be void, and of whichever deployment. A record that is no frame says nothing: it stops whoever follows that partition.
+ */
+async function saidWithin(
+  reader: TopicReader,
+  partition: number,
+  from: bigint,
+  end: bigint,
+): Promise<number | undefined> {
+  const chains: ReaderRule[] = from === 0n ? [createReaderRule(partition)] : []
+  let said: number | undefined
+  for await (const records of reader.read(from, { upTo: end, emptyAnswersMax: 1 }))
+    for (const { value } of records) {
+      const read = decodeFrameRecord(value)
+      if (read.kind !== 'frame') continue
+      const { frame } = read
+      if (chains.some((chain) => chain.judge(frame).kind === 'accepted')) said = frame.partitions
+      else if (from > 0n) chains.push(createReaderRule(partition, headAfter(frame)))
+    }
+  return said
+}
