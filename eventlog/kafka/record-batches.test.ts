@@ -1,5 +1,4 @@
 import { gzipSync } from 'node:zlib'
-import { crc32c } from '@node-rs/crc32'
 import fc from 'fast-check'
 import { compressFrameSync } from 'lz4-napi'
 import { compressSync } from 'snappy'
@@ -9,35 +8,17 @@ import { KCAT, PACKERS, sendByKcat } from '../../test/support/kcat.ts'
 import { haveTools } from '../../test/support/tools.ts'
 import { CODEC, UNPACKED_BYTES_MAX } from './batch-codecs.ts'
 import { connectToLeader } from './client.ts'
-import { encodeProduceRequest } from './produce-request.ts'
 import { BATCH_RECORDS_MAX, batchesIn, recordsIn, type TopicRecord } from './record-batches.ts'
 import { topicNames } from './settings.ts'
+import {
+  BATCH_HEADER_BYTES,
+  packedBatch as packed,
+  recordBatch as batch,
+  withOffsetDeltas,
+} from './testing-batches.ts'
 import { openTopicReader } from './topic-reader.ts'
 
-const TOPIC = 'a'
-/** The batch stands at the end of the request. */
-const BEFORE_BATCH_BYTES = 4 + 2 + 2 + 4 + 4 + 2 + TOPIC.length + 4 + 4 + 4
-const HEADER_BYTES = 61
-const TIMESTAMP_MS = 1_700_000_000_123
 const EVERYTHING = 2n ** 63n
-
-function batch(values: readonly Uint8Array[], first = 0n): Buffer {
-  const request = { topic: TOPIC, partition: 0, acks: -1, timeoutMs: 1, values, timestampMs: TIMESTAMP_MS }
-  const bytes = encodeProduceRequest(new Uint8Array(0), request).subarray(BEFORE_BATCH_BYTES)
-  bytes.writeBigInt64BE(first)
-  return bytes
-}
-
-/** A batch whose header is right, whatever its records are. */
-function packed(codec: number, records: Uint8Array, count = 1): Buffer {
-  const bytes = Buffer.concat([batch([Buffer.alloc(1)]).subarray(0, HEADER_BYTES), records])
-  bytes.writeInt32BE(bytes.length - 12, 8)
-  bytes.writeInt16BE(codec, 21)
-  bytes.writeInt32BE(count - 1, 23)
-  bytes.writeInt32BE(count, 57)
-  bytes.writeUInt32BE(crc32c(bytes.subarray(21)), 17)
-  return bytes
-}
 
 function read(answer: Buffer, from = 0n, before = EVERYTHING): TopicRecord[] {
   return batchesIn(answer).flatMap((one) => recordsIn(one, from, before))
@@ -72,7 +53,6 @@ describe('record batches', () => {
         )
         const all = read(answer)
         expect(all.map(({ offset, value }) => ({ offset, value }))).toEqual(expected)
-        expect(all.every(({ timestampMs }) => timestampMs === TIMESTAMP_MS)).toBe(true)
         const from = first + BigInt(Math.floor(expected.length / 3))
         const before = next - BigInt(Math.floor(expected.length / 3))
         expect(told(read(answer, from, before))).toEqual(
@@ -112,6 +92,22 @@ describe('record batches', () => {
     expect(entry(5n, 9n)).toEqual([])
   })
 
+  it.each([[[1, 0]], [[0, 0]], [[0, 7]], [[-1, 0]], [[1, 2]]])(
+    'a batch whose records say other offsets than come one behind the other within it is one entry: %j',
+    (deltas) => {
+      const good = batch([Buffer.from('good')], 12n)
+      const strange = withOffsetDeltas(batch([Buffer.from('a'), Buffer.from('b')], 10n), deltas)
+      const records = read(Buffer.concat([strange, good]), 10n)
+      expect(told(records)).toEqual(['10:its batch cannot be read (its offsets are not in order)', '12:good'])
+      expect(records[0]!.unreadable!.end).toBe(12n)
+    },
+  )
+
+  it('offsets between records of a batch may be missing', () => {
+    const records = read(withOffsetDeltas(batch([Buffer.from('a'), Buffer.from('b')]), [0, 2], 2))
+    expect(told(records)).toEqual(['0:a', '2:b'])
+  })
+
   it('more records than any of ours holds are not made, and neither are those of a format that is no more', () => {
     const none = Buffer.alloc(0)
     expect(told(read(packed(CODEC.none, none, BATCH_RECORDS_MAX + 1)))).toEqual([
@@ -122,7 +118,7 @@ describe('record batches', () => {
     expect(told(read(old))).toEqual([expect.stringContaining('record format 1, not 2')])
   })
 
-  const records = batch([Buffer.from('packed')]).subarray(HEADER_BYTES)
+  const records = batch([Buffer.from('packed')]).subarray(BATCH_HEADER_BYTES)
   const lengthOf = Buffer.alloc(4)
   const xerial = (blocks: readonly Buffer[]): Buffer =>
     Buffer.concat([

@@ -109,19 +109,24 @@ function decode({ first, codec, bytes }: RecordBatch): TopicRecord[] {
   if (count < 0 || count > BATCH_RECORDS_MAX) throw new Error(`${count} records in one batch`)
   const firstMs = Number(bytes.readBigInt64BE(FIRST_TIMESTAMP_PLACE))
   const appendedMs = Number(bytes.readBigInt64BE(MAX_TIMESTAMP_PLACE))
+  const lastDelta = bytes.readInt32BE(LAST_OFFSET_DELTA_PLACE)
+  let nextDelta = 0
   const cursor = new Cursor(unpackRecords(codec, bytes.subarray(HEADER_BYTES)))
   return Array.from({ length: count }, () => {
     const end = cursor.varint() + cursor.at
     // Attributes: none are in use.
     cursor.at++
     const sinceFirstMs = cursor.varint()
-    const offset = first + BigInt(cursor.varint())
+    const delta = cursor.varint()
+    // Brokers look at these only where they unpack the batch: else they are what its sender made of them.
+    if (!(delta >= nextDelta && delta <= lastDelta)) throw new Error('its offsets are not in order')
+    nextDelta = delta + 1
     cursor.block()
     const value = cursor.block()
     // Headers mean nothing.
     cursor.at = end
     const timestampMs = (attributes & IS_LOG_APPEND_TIME) !== 0 ? appendedMs : firstMs + sinceFirstMs
-    return { offset, value, timestampMs }
+    return { offset: first + BigInt(delta), value, timestampMs }
   })
 }
 

@@ -3,6 +3,7 @@ import { afterEach, describe, expect, it } from 'vitest'
 import { UNPACKED_BYTES_MAX } from '../../eventlog/kafka/batch-codecs.ts'
 import { topicNames, type KafkaSettings } from '../../eventlog/kafka/settings.ts'
 import { deleteRecordsBefore, sendGzipped, setTopicProperty } from '../../eventlog/kafka/testing.ts'
+import { sendWithOffsetDeltas } from '../../eventlog/kafka/testing-batches.ts'
 import { formatId } from '../../schemas/ids.ts'
 import { withKafka } from '../../test/support/kafka.ts'
 import { KCAT, PACKERS, sendByKcat } from '../../test/support/kcat.ts'
@@ -103,6 +104,20 @@ await withKafka('a commands topic that others wrote to', (kafka) => {
         expect.stringContaining('holds no commands: its batch cannot be read (gzip: '),
       ])
     })
+
+    it('a batch whose records say offsets out of order, or of others, is skipped as one', async () => {
+      const place = await newPlace()
+      const { settings, source } = place
+      const writer = await machines.start(place)
+      const strange = [Buffer.from('one'), Buffer.from('two')]
+      const { commands: topic } = topicNames(settings)
+      for (const deltas of [[1, 0], [0, 0], [0, 7]]) await sendWithOffsetDeltas(settings, topic, 0, strange, deltas)
+      const last = await source.send([openAccount('a')])
+      expect(last).toBe(6n)
+      await untilConsumed(writer, last)
+      expect(writer.status()).toMatchObject({ accounts: 1, recordsSkipped: 6 })
+      expect(place.lines).toEqual([expect.stringContaining('its offsets are not in order')])
+    }) // prettier-ignore
 
     if (!haveTools('packed poison', KCAT)) return
 
