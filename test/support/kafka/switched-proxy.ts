@@ -22,6 +22,8 @@ export interface SwitchedProxy {
   accept(): void
   /** Connections open now. */
   connections(): number
+  /** Connections that were turned away, over its whole life. */
+  turnedAway(): number
   close(): Promise<void>
 }
 
@@ -37,12 +39,14 @@ class Proxy implements SwitchedProxy {
   private readonly ways = new Set<Way>()
   private readonly sockets = new Set<net.Socket>()
   private isRefusing = false
+  private away = 0
   delayMs = 0
   holds: 'nothing' | 'there' | 'both' = 'nothing'
 
   constructor(targetPort: number) {
     this.server = net.createServer({ allowHalfOpen: true }, (client) => {
       if (this.isRefusing) {
+        this.away++
         client.destroy()
         return
       }
@@ -105,6 +109,10 @@ class Proxy implements SwitchedProxy {
 
   connections(): number {
     return this.sockets.size / 2
+  }
+
+  turnedAway(): number {
+    return this.away
   }
 
   close(): Promise<void> {
