@@ -20,7 +20,7 @@ import { partitionOf } from '../schemas/partitions.ts'
 import { sendCommands, type LaneCommand } from './support/json-lane.ts'
 import { withKafka } from './support/kafka.ts'
 import { startSwitchedProxy, type SwitchedProxy } from './support/kafka/switched-proxy.ts'
-import { newId, pause } from './support/load.ts'
+import { newId } from './support/load.ts'
 
 const PARTITIONS = 2
 const quiet = (): void => undefined
@@ -251,14 +251,16 @@ await withKafka('two gateways', (kafka) => {
           clickhouse: { ...clickhouse, url: `http://${views.address}` },
           host: '127.0.0.1', port: 0, currencies: ISO_CURRENCIES, graphiql: false, log: quiet,
         }) // prettier-ignore
-        await pause(300)
+        const turnedAway = () => expect.poll(() => broker.turnedAway(), { timeout: 30_000 })
+        await turnedAway().toBeGreaterThan(0)
         expect(views.connections()).toBe(0)
         broker.accept()
         // It knows the topics, and asks from where the log is to be read.
         await expect.poll(() => views.connections(), { timeout: 30_000 }).toBeGreaterThan(0)
+        const before = broker.turnedAway()
         broker.refuse()
         views.flow()
-        await pause(300)
+        await turnedAway().toBeGreaterThan(before)
         broker.accept()
         const late = await starting
         const { position } = await run(one, TRANSFER, payment(here.anna, here.emil, '1'))
