@@ -1,10 +1,11 @@
 /**
  * A partition that this process may hold: as long as it is held, a writer runs. One that is replaced or fails is started
  * again after a pause, with growing pauses, for as long as the group still gives the partition to this process. One whom
- * Kafka does not let ends the process, so that the group gives the partition to another.
+ * Kafka does not let, or who was told another number of partitions, ends the process: the group then gives the partition to
+ * another, and whoever starts asks the log for the number.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
-import { KafkaRefusedError } from '../../eventlog/kafka/errors.ts'
+import { KafkaRefusedError, PartitionsDifferError } from '../../eventlog/kafka/errors.ts'
 import { OutageWatch } from '../../eventlog/kafka/outage-watch.ts'
 import { openTopicReader, type TopicReader } from '../../eventlog/kafka/topic-reader.ts'
 import { topicNames } from '../../eventlog/kafka/settings.ts'
@@ -19,7 +20,7 @@ import {
 export interface PartitionSeatOptions extends Omit<PartitionWriterOptions, 'outages' | 'lastKnown'> {
   /** Resolves when the group confirms that this process is a member: one that was replaced may have lost the partition. */
   readonly confirmed: () => Promise<void>
-  /** Broken logic, or Kafka does not let this process: it should end. */
+  /** Broken logic, Kafka does not let this process, or it goes by another number of partitions than the log: it should end. */
   readonly onBroken: (error: Error) => void
   /** First pause, in ms; each is twice as long as the one before. Default: 500. */
   readonly pauseMsMin?: number
@@ -121,7 +122,7 @@ export class PartitionSeat {
       const end = await this.live()
       const hasServed = this.state === 'serving'
       if (released.aborted) break
-      if (end.kind === 'broken' || (end.kind === 'failed' && isAboutUser(end.error))) {
+      if (end.kind === 'broken' || (end.kind === 'failed' && isAboutProcess(end.error))) {
         this.state = 'stopped'
         this.reason = end.error.message
         this.options.onBroken(end.error)
@@ -212,7 +213,7 @@ export class PartitionSeat {
   }
 }
 
-/** Another writer may have the rights: as long as this one keeps the partition, nobody serves it. */
-function isAboutUser(error: Error): boolean {
-  return error instanceof KafkaRefusedError && error.isAboutUser
+/** Another process may have the rights, or know the number: as long as this one keeps the partition, nobody serves it. */
+function isAboutProcess(error: Error): boolean {
+  return (error instanceof KafkaRefusedError && error.isAboutUser) || error instanceof PartitionsDifferError
 }
