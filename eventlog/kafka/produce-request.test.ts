@@ -81,7 +81,6 @@ await withKafka('produce requests', (kafka) => {
     const sizes = [0, 1, 63, 64, 8_191, 8_192, 1_048_575, 1_048_576]
     const values = sizes.map((bytes, index) => Buffer.alloc(bytes, index + 1))
     const request = { topic, partition: 0, acks: -1, timeoutMs: 5_000 }
-    const beganMs = Date.now()
     expect(await broker.produce({ ...request, values })).toBe(0n)
     expect(await broker.produce({ ...request, values: [Buffer.from('last')] })).toBe(BigInt(sizes.length))
     destroy()
@@ -91,10 +90,6 @@ await withKafka('produce requests', (kafka) => {
     reader.close()
     expect(read.map(({ offset }) => offset)).toEqual([...sizes.keys(), sizes.length].map(BigInt))
     expect(read.slice(0, -1).every(({ value }, index) => value.equals(values[index]!))).toBe(true)
-    for (const { timestampMs } of read) {
-      expect(timestampMs).toBeGreaterThanOrEqual(beganMs)
-      expect(timestampMs).toBeLessThanOrEqual(Date.now())
-    }
   })
 
   it('what the broker refuses rejects with its reason', async () => {

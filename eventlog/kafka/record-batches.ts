@@ -11,8 +11,6 @@ export interface TopicRecord {
   readonly offset: bigint
   /** Empty where the record has none. A view of the answer it came in. */
   readonly value: Buffer
-  /** Milliseconds since 1970, as the record says. */
-  readonly timestampMs: number
   /** This is no record, but stands for all of a batch that cannot be read: its value is empty. */
   readonly unreadable?: UnreadableBatch
 }
@@ -47,12 +45,9 @@ const MAGIC = 2
 const CRC_PLACE = 17
 const ATTRIBUTES_PLACE = 21
 const LAST_OFFSET_DELTA_PLACE = 23
-const FIRST_TIMESTAMP_PLACE = 27
-const MAX_TIMESTAMP_PLACE = 35
 const RECORD_COUNT_PLACE = 57
 const HEADER_BYTES = 61
 const CODEC_MASK = 0x07
-const IS_LOG_APPEND_TIME = 0x08
 const IS_CONTROL = 0x20
 
 /** The batches of an answer; the last one is left out where it was cut off. */
@@ -91,7 +86,7 @@ export function recordsIn(batch: RecordBatch, from: bigint, before: bigint): Top
     if (offset >= end) return []
     const why = error instanceof Error ? error.message : String(error)
     const reason = `its batch cannot be read (${why})`
-    return [{ offset, value: Buffer.alloc(0), timestampMs: 0, unreadable: { end, reason } }]
+    return [{ offset, value: Buffer.alloc(0), unreadable: { end, reason } }]
   }
 }
 
@@ -107,16 +102,14 @@ function decode({ first, codec, bytes }: RecordBatch): TopicRecord[] {
   if ((attributes & IS_CONTROL) !== 0) return []
   const count = bytes.readInt32BE(RECORD_COUNT_PLACE)
   if (count < 0 || count > BATCH_RECORDS_MAX) throw new Error(`${count} records in one batch`)
-  const firstMs = Number(bytes.readBigInt64BE(FIRST_TIMESTAMP_PLACE))
-  const appendedMs = Number(bytes.readBigInt64BE(MAX_TIMESTAMP_PLACE))
   const lastDelta = bytes.readInt32BE(LAST_OFFSET_DELTA_PLACE)
   let nextDelta = 0
   const cursor = new Cursor(unpackRecords(codec, bytes.subarray(HEADER_BYTES)))
   return Array.from({ length: count }, () => {
     const end = cursor.varint() + cursor.at
-    // Attributes: none are in use.
+    // Attributes: none are in use. Its time means nothing: frames and commands have their own.
     cursor.at++
-    const sinceFirstMs = cursor.varint()
+    cursor.varint()
     const delta = cursor.varint()
     // Brokers look at these only where they unpack the batch: else they are what its sender made of them.
     if (!(delta >= nextDelta && delta <= lastDelta)) throw new Error('its offsets are not in order')
@@ -125,8 +118,7 @@ function decode({ first, codec, bytes }: RecordBatch): TopicRecord[] {
     const value = cursor.block()
     // Headers mean nothing.
     cursor.at = end
-    const timestampMs = (attributes & IS_LOG_APPEND_TIME) !== 0 ? appendedMs : firstMs + sinceFirstMs
-    return { offset: first + BigInt(delta), value, timestampMs }
+    return { offset: first + BigInt(delta), value }
   })
 }
 

@@ -14,7 +14,7 @@ const POISON = Buffer.from('nobody made commands of this')
 function record(offset: bigint, commands: readonly Command[]): TopicRecord {
   const value =
     commands.length === 0 ? POISON : encodeCommandRecord(encodeCommands(commands), commands.length)
-  return { offset, value, timestampMs: 0 }
+  return { offset, value }
 }
 
 /** A command, with text in some. */
@@ -135,7 +135,7 @@ describe('the feed of commands', () => {
 
   test('a batch that cannot be read is skipped with all of its offsets', async () => {
     const unreadable = { end: 8n, reason: 'its batch cannot be read (zstd: torn)' }
-    const batch = { offset: 3n, value: Buffer.alloc(0), timestampMs: 0, unreadable }
+    const batch = { offset: 3n, value: Buffer.alloc(0), unreadable }
     const { feed, sent, lines, places } = sink([[batch, record(8n, [command(1)])]], { offset: 3n, index: 0 })
     const running = feed.run()
     feed.wanted()
