@@ -105,7 +105,7 @@ for (const [index, events] of EVENTS.entries())
     const end = BigInt(warmUp.length + frames.length)
     for (let offset = 0n; offset < end;) {
       const answer = await broker.fetch({ topic, partition, offset, waitMs: 100, bytesMax: 4 << 20 })
-      for (const batch of batchesIn(answer))
+      for (const batch of batchesIn(answer, offset).batches)
         for (const { value } of recordsIn(batch, offset, batch.end)) {
           if (isCompressed) uncompressSync(value)
           offset++

@@ -18,8 +18,8 @@ interface Views {
 
 /**
  * Proves a deployment, one partition after the other. Where no server of views is given, they are not among the checks.
- * @throws TopicCorruptError, KafkaOffsetError, naming topic, partition and offset; other LogErrors; CoreBrokenError;
- *   OutageError if the view store does not answer
+ * @throws TopicCorruptError, BatchDamagedError, KafkaOffsetError, naming topic, partition and offset; other LogErrors;
+ *   CoreBrokenError; OutageError if the view store does not answer
  */
 export async function auditTopics(
   { kafka, clickhouse }: AuditConfig,

@@ -93,6 +93,22 @@ export class TopicCorruptError extends LogError {
   }
 }
 
+/** What the leader hands out is not what it once took. It is neither skipped nor repaired: nobody knows where it ends. */
+export class BatchDamagedError extends LogError {
+  override name = 'BatchDamagedError'
+  /** The first one that cannot be read. */
+  readonly offset: bigint
+  constructor({ topic, partition }: TopicPartition, offset: bigint, reason: string) {
+    super(
+      'log_corrupt',
+      `The batch that should hold offset ${offset} of partition ${partition} of ${topic} is damaged: ${reason}. Brokers check ` +
+        'what they take, so this came later, on the disk of the partition’s leader or on the way from it. Nothing was skipped. ' +
+        'Have a broker lead whose copy is whole: docs/distributed.md says how, and what to do where there is none.',
+    )
+    this.offset = offset
+  }
+}
+
 /** Offsets that a partition holds: from `first` to before `end`. */
 export interface TopicBounds {
   readonly first: bigint

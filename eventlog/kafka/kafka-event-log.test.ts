@@ -1,6 +1,7 @@
 import type { Producer } from 'kafkajs'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { createDeployments, withKafka } from '../../test/support/kafka.ts'
+import { damageBatch } from '../../test/support/kafka/disk.ts'
 import { KCAT, PACKERS, sendByKcat } from '../../test/support/kcat.ts'
 import { haveTools } from '../../test/support/tools.ts'
 import { lastSequence, sameBytes, type Frame } from '../../schemas/frames.ts'
@@ -251,6 +252,30 @@ await withKafka('the event log on Kafka', (kafka) => {
         code: 'log_corrupt',
         message: expect.stringContaining(place) as string,
       })
+    })
+
+    it('stops at a batch that was damaged on the broker’s disk, behind what stands before it, and names its place', async ({
+      skip,
+    }) => {
+      const settings = await fresh()
+      const { events: topic } = topicNames(settings)
+      for (const frame of frames(3)) await sendRecords(producer, topic, PARTITION, [record(frame)])
+      const isHere = await damageBatch(settings, topic, PARTITION, 1n)
+      skip(!isHere, 'The disk of the broker is not on this machine.')
+      const seen: bigint[] = []
+      const opening = openKafkaEventLog({
+        settings,
+        partition: PARTITION,
+        log: quiet,
+        onCatchUp: ({ firstSequence }) => void seen.push(firstSequence),
+      })
+      await expect(opening).rejects.toMatchObject({
+        code: 'log_corrupt',
+        message: expect.stringContaining(
+          `hold offset 1 of partition 2 of ${topic} is damaged: its checksum is wrong`,
+        ) as string,
+      })
+      expect(seen).toEqual([1n])
     })
 
     it('a record without a value is no frame either', async () => {

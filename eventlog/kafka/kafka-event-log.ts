@@ -63,7 +63,7 @@ export type RecordObserver = (frame: Frame, place: bigint, judgement: Judgement)
 
 /**
  * Opens a partition's log and reads it to its end as of now; then follows it, unless told not to.
- * @throws TopicCorruptError naming topic, partition and offset; LogError `log_regressed` if the anchor's frame is not at its
+ * @throws TopicCorruptError, BatchDamagedError naming topic, partition and offset; LogError `log_regressed` if the anchor's frame is not at its
  *   place; PartitionsDifferError; KafkaOffsetError, KafkaUnreachableError, KafkaRefusedError; what `onCatchUp` throws
  */
 export function openKafkaEventLog(options: KafkaEventLogOptions): Promise<KafkaEventLog> {

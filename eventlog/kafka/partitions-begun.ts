@@ -4,7 +4,7 @@
  */
 import { createReaderRule, headAfter, type ReaderRule } from '../reader-rule.ts'
 import type { Log } from './client.ts'
-import { KafkaUnreachableError } from './errors.ts'
+import { BatchDamagedError, KafkaUnreachableError } from './errors.ts'
 import { decodeFrameRecord } from './record.ts'
 import { topicNames, type KafkaSettings } from './settings.ts'
 import { openTopicReader, type TopicReader } from './topic-reader.ts'
@@ -38,6 +38,8 @@ export async function partitionsBegun(
         continue
       }
       const reason: unknown = answer.reason
+      // As a record that is no frame: it stops whoever follows that partition, and says nothing.
+      if (reason instanceof BatchDamagedError) continue
       if (!(reason instanceof KafkaUnreachableError)) throw reason
       silence ??= reason
     }

@@ -3,9 +3,12 @@
  * produce-request.ts. kafkajs decodes all of an answer or, where one batch is packed in a way that it does not know, nothing:
  * so a stranger's batch would keep everybody from all that stands beside it. Here it costs no more than itself, batch after
  * batch, and what it unpacks to has a bound.
+ *
+ * Where a batch ends, and so what to skip with it, only its header says: it is believed once the checksum that the broker
+ * compared when it took the batch is right, and the batch stands where the one before it ends. Anything else is damage.
  */
 import { crc32c } from '@node-rs/crc32'
-import { CODEC, unpackRecords } from './batch-codecs.ts'
+import { unpackRecords } from './batch-codecs.ts'
 
 export interface TopicRecord {
   readonly offset: bigint
@@ -22,7 +25,7 @@ export interface UnreadableBatch {
   readonly reason: string
 }
 
-/** A batch, by its header. */
+/** A batch, by its header; its checksum is right. */
 export interface RecordBatch {
   readonly first: bigint
   /** The offset behind its last record. */
@@ -31,6 +34,13 @@ export interface RecordBatch {
   readonly codec: number
   /** From its base offset to its last byte. */
   readonly bytes: Buffer
+}
+
+/** The batches at the beginning of an answer that are as the broker took them, one behind the other. */
+export interface FoundBatches {
+  readonly batches: readonly RecordBatch[]
+  /** Why what stands behind them is not, as the rest of a sentence: `the batch there is damaged: …`. */
+  readonly damage?: string
 }
 
 /** Records in a batch: more than there are frames or commands in what a batch may unpack to. */
@@ -50,21 +60,43 @@ const HEADER_BYTES = 61
 const CODEC_MASK = 0x07
 const IS_CONTROL = 0x20
 
-/** The batches of an answer; the last one is left out where it was cut off. */
-export function batchesIn(answer: Buffer): RecordBatch[] {
+/**
+ * The batches of an answer to whoever asked for the records from an offset on. The first one holds that offset, and comes
+ * whole, however long it is; the last of several is left out where it was cut off.
+ */
+export function batchesIn(answer: Buffer, from: bigint): FoundBatches {
   const batches: RecordBatch[] = []
-  for (let at = 0; at + HEADER_BYTES <= answer.length;) {
-    const end = at + LENGTH_END + answer.readInt32BE(at + LENGTH_BYTE)
-    if (end > answer.length || end <= at + LENGTH_END) break
-    batches.push(batchOf(answer.subarray(at, end)))
-    at = end
+  let next = from
+  for (let at = 0; at < answer.length;) {
+    const isFirst = at === 0
+    const batch = batchAt(answer.subarray(at))
+    if (batch === CUT_OFF && !isFirst) break
+    if (typeof batch === 'string') return { batches, damage: batch }
+    const { first, end, bytes } = batch
+    // Its checksum does not cover where it stands.
+    if ((isFirst ? first > next : first !== next) || end <= next)
+      return { batches, damage: `it says that it holds offsets ${first} to ${end - 1n}` }
+    batches.push(batch)
+    next = end
+    at += bytes.length
   }
-  return batches
+  return { batches }
 }
 
-function batchOf(bytes: Buffer): RecordBatch {
+const CUT_OFF = 'it is cut off'
+
+/** The batch at the beginning of these bytes, or what is wrong with it. */
+function batchAt(rest: Buffer): RecordBatch | string {
+  if (rest.length < HEADER_BYTES) return CUT_OFF
+  const magic = rest.readInt8(MAGIC_PLACE)
+  if (magic !== MAGIC) return `its record format is ${magic}, not ${MAGIC}`
+  const length = LENGTH_END + rest.readInt32BE(LENGTH_BYTE)
+  if (length > rest.length) return CUT_OFF
+  if (length < HEADER_BYTES) return `it is ${length} bytes long`
+  const bytes = rest.subarray(0, length)
+  if (crc32c(bytes.subarray(ATTRIBUTES_PLACE)) !== bytes.readUInt32BE(CRC_PLACE))
+    return 'its checksum is wrong'
   const first = bytes.readBigInt64BE(0)
-  if (magicOf(bytes) !== MAGIC) return { first, end: first + 1n, codec: CODEC.none, bytes }
   return {
     first,
     end: first + BigInt(bytes.readInt32BE(LAST_OFFSET_DELTA_PLACE)) + 1n,
@@ -90,14 +122,7 @@ export function recordsIn(batch: RecordBatch, from: bigint, before: bigint): Top
   }
 }
 
-function magicOf(bytes: Buffer): number {
-  return bytes.readInt8(MAGIC_PLACE)
-}
-
 function decode({ first, codec, bytes }: RecordBatch): TopicRecord[] {
-  if (magicOf(bytes) !== MAGIC) throw new Error(`record format ${magicOf(bytes)}, not ${MAGIC}`)
-  if (crc32c(bytes.subarray(ATTRIBUTES_PLACE)) !== bytes.readUInt32BE(CRC_PLACE))
-    throw new Error('its checksum is wrong')
   const attributes = bytes.readInt16BE(ATTRIBUTES_PLACE)
   if ((attributes & IS_CONTROL) !== 0) return []
   const count = bytes.readInt32BE(RECORD_COUNT_PLACE)

@@ -5,7 +5,7 @@
 import { setImmediate as eventLoopTurn } from 'node:timers/promises'
 import { CODEC } from './batch-codecs.ts'
 import { READ_UNCOMMITTED, type Broker } from './client.ts'
-import { isOffsetOutOfRange, KafkaOffsetError, type TopicBounds } from './errors.ts'
+import { BatchDamagedError, isOffsetOutOfRange, KafkaOffsetError, type TopicBounds } from './errors.ts'
 import { openPartitionLink, type PartitionLinkOptions } from './partition-link.ts'
 import { batchesIn, recordsIn, type RecordBatch, type TopicRecord } from './record-batches.ts'
 
@@ -37,7 +37,8 @@ export interface TopicReader {
   /**
    * Records from `fromOffset` on, in order, each once. While what was given is worked on, the next is fetched. Batches are
    * unpacked one after the other, so memory has a bound whatever stands in the topic.
-   * @throws KafkaUnreachableError, KafkaRefusedError; KafkaOffsetError if `fromOffset` was deleted or is beyond the end
+   * @throws KafkaUnreachableError, KafkaRefusedError; KafkaOffsetError if `fromOffset` was deleted or is beyond the end;
+   *   BatchDamagedError behind all that stands before it
    */
   read(fromOffset: bigint, options?: ReadOptions): AsyncIterable<readonly TopicRecord[]>
   /** Cuts the connection. A reading under way ends. */
@@ -69,7 +70,10 @@ export function openTopicReader(options: PartitionLinkOptions): TopicReader {
   async function fetch(offset: bigint, signal: AbortSignal | undefined): Promise<readonly RecordBatch[]> {
     try {
       const request = { topic, partition, offset, waitMs: WAIT_MS, bytesMax: FETCH_BYTES }
-      return batchesIn(await link.ask((broker) => broker.fetch(request), signal))
+      const { batches, damage } = batchesIn(await link.ask((broker) => broker.fetch(request), signal), offset)
+      // What stands before it is worked on first; then it is asked for once more, and is the first.
+      if (batches.length === 0 && damage !== undefined) throw new BatchDamagedError(options, offset, damage)
+      return batches
     } catch (error) {
       if (!isOffsetOutOfRange(error)) throw error
       const held = await bounds(signal)

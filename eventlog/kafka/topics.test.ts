@@ -2,6 +2,7 @@
 import { randomBytes } from 'node:crypto'
 import { describe, expect, test } from 'vitest'
 import { withKafka } from '../../test/support/kafka.ts'
+import { damageBatch } from '../../test/support/kafka/disk.ts'
 import { EVENT_SCHEMA_VERSION } from '../../schemas/events.ts'
 import { seal } from '../file/seal.ts'
 import { chainAfter, emptyChain } from '../file/segments.ts'
@@ -193,6 +194,18 @@ await withKafka('topics', (kafka) => {
         await begin(settings, 0, 5)
         expect(await settledPartitions(settings, quiet)).toBe(2)
       }
+    })
+
+    test('a partition whose newest frame was damaged on the broker’s disk leaves it to the others', async ({
+      skip,
+    }) => {
+      const settings = await kafka.deployment(2)
+      const { commands, events } = topicNames(settings)
+      await begin(settings, 0, 2)
+      skip(!(await damageBatch(settings, events, 0, 0n)), 'The disk of the broker is not on this machine.')
+      await begin(settings, 1, 2)
+      await addPartitions(settings, [commands, events], 3)
+      expect(await settledPartitions(settings, quiet)).toBe(2)
     })
 
     test('topics with fewer partitions than the log was begun with are refused', async () => {

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { encodeCommandRecord } from '../../eventlog/kafka/command-record.ts'
-import { KafkaOffsetError } from '../../eventlog/kafka/errors.ts'
+import { BatchDamagedError, KafkaOffsetError } from '../../eventlog/kafka/errors.ts'
 import type { TopicRecord } from '../../eventlog/kafka/topic-reader.ts'
 import { decodeCommands, encodeCommands, type Command } from '../../schemas/commands.ts'
 import { formatId } from '../../schemas/ids.ts'
@@ -180,6 +180,27 @@ describe('the feed of commands', () => {
       },
     )
     await expect(failing.run()).rejects.toBe(beyond)
+  })
+
+  test('a damaged batch ends it when all that stands before it is consumed, or at once when it is stopped', async () => {
+    const damaged = new BatchDamagedError({ topic: 't', partition: 0 }, 1n, 'its checksum is wrong')
+    const answers = function* (): Generator<readonly TopicRecord[]> {
+      yield [record(0n, [command(1)])]
+      throw damaged
+    }
+    for (const end of ['consumed', 'stopped']) {
+      const { feed, sent } = sink(answers(), { offset: 0n, index: 0 })
+      let failure: unknown
+      const running = feed.run().catch((error: unknown) => (failure = error))
+      feed.wanted()
+      for (let turns = 0; turns < 20; turns++) await tick()
+      expect(sent).toHaveLength(1)
+      expect(failure).toBeUndefined()
+      if (end === 'consumed') feed.consumed({ offset: 1n, index: 0 })
+      else feed.stop()
+      await running
+      expect(failure).toBe(damaged)
+    }
   })
 
   test('what is skipped is marked once by a batch of no commands, unless a frame of commands says it', async () => {

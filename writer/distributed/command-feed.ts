@@ -7,7 +7,7 @@
  */
 import { BatchMemory } from '../../eventlog/batch-memory.ts'
 import { decodeCommandRecord } from '../../eventlog/kafka/command-record.ts'
-import { KafkaOffsetError } from '../../eventlog/kafka/errors.ts'
+import { BatchDamagedError, KafkaOffsetError } from '../../eventlog/kafka/errors.ts'
 import type { TopicReader, TopicRecord } from '../../eventlog/kafka/topic-reader.ts'
 import type { CommandPlace } from '../../eventlog/ports.ts'
 import { byteOfCommand } from '../../schemas/commands.ts'
@@ -57,6 +57,7 @@ export class CommandFeed {
   /** Batches that the core still has to be given. */
   private wantedBatches = 0
   private onWanted: () => void = () => undefined
+  private onConsumed: () => void = () => undefined
   /** Sent and not yet consumed: the memory, and the offset of its last record. */
   private readonly sent: { readonly lastOffset: bigint; readonly memory: Uint8Array<SharedArrayBuffer> }[] =
     []
@@ -88,6 +89,7 @@ export class CommandFeed {
     this.recordedTo = offset
     while (this.sent.length > 0 && this.sent[0]!.lastOffset < offset)
       this.memory.give(this.sent.shift()!.memory)
+    this.onConsumed()
   }
 
   /** Has a frame say what was passed over, unless one does, or one that is on its way will. */
@@ -104,12 +106,13 @@ export class CommandFeed {
     this.over.abort()
     clearTimeout(this.markTimer)
     this.onWanted()
+    this.onConsumed()
   }
 
   /**
    * Feeds until it is stopped.
    * @throws what the reader throws, but for records that were deleted: nobody can decide them any more, and no later start
-   *   would find them either
+   *   would find them either. BatchDamagedError comes when all that stands before it is consumed
    */
   async run(): Promise<void> {
     for (let from = this.start.offset; ;) {
@@ -117,6 +120,8 @@ export class CommandFeed {
         await this.feedFrom(from)
         return
       } catch (error) {
+        // Whoever begins anew comes no further: what stands before it has to be decided now.
+        if (error instanceof BatchDamagedError) await this.untilConsumed()
         if (!(error instanceof KafkaOffsetError) || error.code !== 'kafka_offset_gone') throw error
         this.passDeleted(error.offset, error.bounds.first)
         from = error.bounds.first
@@ -139,6 +144,13 @@ export class CommandFeed {
     while (this.wantedBatches === 0 && !this.over.signal.aborted)
       await new Promise<void>((resolve) => {
         this.onWanted = resolve
+      })
+  }
+
+  private async untilConsumed(): Promise<void> {
+    while (this.sent.length > 0 && !this.over.signal.aborted)
+      await new Promise<void>((resolve) => {
+        this.onConsumed = resolve
       })
   }
 

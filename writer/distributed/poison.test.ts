@@ -6,6 +6,7 @@ import { deleteRecordsBefore, sendGzipped, setTopicProperty } from '../../eventl
 import { sendWithOffsetDeltas } from '../../eventlog/kafka/testing-batches.ts'
 import { formatId } from '../../schemas/ids.ts'
 import { withKafka } from '../../test/support/kafka.ts'
+import { damageBatch } from '../../test/support/kafka/disk.ts'
 import { KCAT, PACKERS, sendByKcat } from '../../test/support/kcat.ts'
 import { haveTools } from '../../test/support/tools.ts'
 import { openAccount } from '../testing.ts'
@@ -104,6 +105,26 @@ await withKafka('a commands topic that others wrote to', (kafka) => {
         expect.stringContaining('holds no commands: its batch cannot be read (gzip: '),
       ])
     })
+
+    it('a batch that was damaged on the broker’s disk is not skipped: what stands before it is decided, and what behind it when it is deleted', async ({ skip }) => {
+      const place = await newPlace()
+      const { settings, source } = place
+      for (const name of ['a', 'lost', 'b']) await source.send([openAccount(name)])
+      const isHere = await damageBatch(settings, topicNames(settings).commands, 0, 1n)
+      skip(!isHere, 'The disk of the broker is not on this machine.')
+      const first = await machines.start(place, NEVER)
+      const end = await first.ended
+      expect(end).toMatchObject({
+        kind: 'failed',
+        error: { code: 'log_corrupt', message: expect.stringContaining('hold offset 1 of partition 0 of ') as string },
+      })
+      await deleteCommandsBefore(settings, 2n)
+      const second = await machines.start(place, NEVER)
+      await untilConsumed(second, 2n)
+      expect(second.status()).toMatchObject({ accounts: 2, recordsSkipped: 0, recordsDeleted: 1 })
+      const { events } = await readLog(settings)
+      expect(events).toHaveLength(2)
+    }) // prettier-ignore
 
     it('a batch whose records say offsets out of order, or of others, is skipped as one', async () => {
       const place = await newPlace()
