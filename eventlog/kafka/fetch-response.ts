@@ -2,23 +2,30 @@
  * Kafka's answer to a Fetch request for one partition, up to its records, which are given as they are (record-batches.ts).
  * Big-endian, version 10, the first in which brokers hand out what was packed with zstd; they know it from version 2.1 on:
  *
- *   throttle ms i32 · error i16 · session id i32 · topics i32 (1) · topic string · partitions i32 (1) · partition i32 ·
- *   error i16 · high watermark i64 · last stable offset i64 · log start offset i64 ·
- *   aborted transactions i32 (−1: none), of producer id i64 and first offset i64 · bytes of the records i32 · the records
+ *   throttle ms i32 · error i16 · session id i32 · topics i32 (1; 0 behind an error) · topic string · partitions i32 (1) ·
+ *   partition i32 · error i16 · high watermark i64 · last stable offset i64 · log start offset i64 ·
+ *   aborted transactions i32 (−1: none), of producer id i64 and first offset i64 · bytes of the records i32 (−1: none) ·
+ *   the records
  */
 
 export interface FetchResponse {
-  /** Kafka's number; 0: none. */
+  /** Kafka's number, of the whole answer or of the partition; 0: none. */
   readonly errorCode: number
   /** Record batches; the last may be cut off. A view of what was given. */
   readonly batches: Buffer
 }
 
+const ERROR_PLACE = 4
 const TOPICS_PLACE = 10
 const ABORTED_TRANSACTION_BYTES = 16
+const NOTHING = Buffer.alloc(0)
 
-/** @throws RangeError if it is cut off */
+/** @throws RangeError if it is cut off, or tells neither of the partition nor of an error */
 export function decodeFetchResponse(response: Buffer): FetchResponse {
+  const failure = response.readInt16BE(ERROR_PLACE)
+  if (failure !== 0) return { errorCode: failure, batches: NOTHING }
+  if (response.readInt32BE(TOPICS_PLACE) < 1)
+    throw new RangeError('the answer to a fetch does not tell of the partition')
   let at = TOPICS_PLACE + 4
   at += 2 + response.readInt16BE(at)
   // Behind the number of partitions and the partition's own.
@@ -28,5 +35,6 @@ export function decodeFetchResponse(response: Buffer): FetchResponse {
   at += 4 + Math.max(0, response.readInt32BE(at)) * ABORTED_TRANSACTION_BYTES
   const bytes = Math.max(0, response.readInt32BE(at))
   at += 4
+  if (at + bytes > response.length) throw new RangeError('the answer to a fetch is cut off')
   return { errorCode, batches: response.subarray(at, at + bytes) }
 }
