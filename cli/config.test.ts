@@ -165,7 +165,7 @@ test('a bucket without a region, certificates and keys that hold none: faults as
   expect(failure.details['faults']).toEqual([
     { setting: 'PURSER_KAFKA_BROKERS', problem: expect.stringContaining('is required') as string },
     { setting: '--kafka-ca-file', problem: expect.stringContaining('holds no certificate') as string },
-    { setting: '--kafka-cert-file', problem: expect.stringContaining('the 1. of 1') as string },
+    { setting: '--kafka-cert-file', problem: expect.stringContaining('certificate 1 of 1') as string },
     { setting: '--kafka-key-file', problem: expect.stringContaining('holds no private key') as string },
     { setting: 'PURSER_S3_REGION', problem: expect.stringContaining('a bucket is in a region') as string },
   ])

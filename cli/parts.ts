@@ -40,7 +40,7 @@ export async function startTogether<T>(
   const started = results.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []))
   const failed = results.find((result) => result.status === 'rejected')
   if (failed === undefined) return started
-  // As above.
+  // Why one did not start says more than why another could not be stopped.
   await stopInOrder([() => stop(started)]).catch(() => undefined)
   throw failed.reason
 }

@@ -23,7 +23,7 @@ if (haveTools('PEM files', ['openssl', 'version']))
 
 test('a chain is as good as its worst certificate', () => {
   const cut = '-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n'
-  expect(certificatesProblem(cut)).toContain('the 1. of 1')
+  expect(certificatesProblem(cut)).toContain('certificate 1 of 1')
   expect(certificatesProblem('')).toContain('no certificate')
   expect(privateKeyProblem(cut)).toContain('no private key')
 })

@@ -11,7 +11,7 @@ export function certificatesProblem(pem: string): string | undefined {
     try {
       new X509Certificate(block)
     } catch (error) {
-      return `holds a certificate that cannot be read, the ${index + 1}. of ${blocks.length}: ${messageOf(error)}`
+      return `holds a certificate that cannot be read, certificate ${index + 1} of ${blocks.length}: ${messageOf(error)}`
     }
   return undefined
 }

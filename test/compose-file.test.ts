@@ -5,7 +5,7 @@ import path from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, test } from 'vitest'
 import { settingsOf, SETTINGS, type Setting } from '../cli/settings.ts'
-import { MESSAGE_BYTES_MAX } from '../eventlog/kafka/topic-rules.ts'
+import { RECORD_BATCH_BYTES_MAX } from '../eventlog/kafka/settings.ts'
 import { haveTools } from './support/tools.ts'
 
 const root = path.dirname(path.dirname(fileURLToPath(import.meta.url)))
@@ -20,7 +20,7 @@ test('every image is of one exact version', () => {
 
 test('the brokers take records as large as the topics do', () => {
   for (const name of ['KAFKA_MESSAGE_MAX_BYTES', 'KAFKA_REPLICA_FETCH_MAX_BYTES'])
-    expect(source).toContain(`${name}: '${MESSAGE_BYTES_MAX}'`)
+    expect(source).toContain(`${name}: '${RECORD_BATCH_BYTES_MAX}'`)
 })
 
 test('every variable of ours that it sets is one that some role reads', () => {

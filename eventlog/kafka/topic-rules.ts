@@ -1,9 +1,7 @@
 /** What the two topics of a deployment have to be like, why, and what to do where one is not. Pure: no broker is asked here. */
 import { PARTITIONS_MAX } from '../../schemas/limits.ts'
-import type { TopicNames } from './settings.ts'
+import { RECORD_BATCH_BYTES_MAX, type TopicNames } from './settings.ts'
 
-/** Largest record batch that is sent: room for the largest frame, and for smaller ones that travel together. */
-export const MESSAGE_BYTES_MAX = 8 * 1024 * 1024
 /** Partitions that are made where nobody said how many. */
 export const PARTITIONS_DEFAULT = 4
 /** Commands may be deleted after this at the earliest: longer than any time in which no writer runs. */
@@ -96,8 +94,8 @@ export function topicRules(kind: keyof TopicNames, replication: number): readonl
     },
     {
       property: 'max.message.bytes',
-      value: String(MESSAGE_BYTES_MAX),
-      accepts: (found) => Number(found) >= MESSAGE_BYTES_MAX,
+      value: String(RECORD_BATCH_BYTES_MAX),
+      accepts: (found) => Number(found) >= RECORD_BATCH_BYTES_MAX,
       why: 'a large frame would be refused, and its writer would stop',
     },
     {

@@ -1,6 +1,7 @@
 /**
  * Writers that die, stand still, are cut off and come back, under load through every door. One broker, behind a proxy for
- * the first writer, the projector and the first gateway alone. Whoever believes to be the writer: the accepted chain is one, and what a client was told is in it.
+ * the first writer, the projector and the first gateway alone. Whoever believes to be the writer: the accepted chain is one,
+ * and what a client was told is in it.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
