@@ -25,8 +25,10 @@ export function eitherOf(
 }
 
 /** What the work comes to, or the signal's reason as soon as it aborts. The work's own failure is nobody's then. */
-export function unlessAborted<T>(signal: AbortSignal, work: () => Promise<T>): Promise<T> {
+export function unlessAborted<T>(signal: AbortSignal | undefined, work: () => Promise<T>): Promise<T> {
+  if (signal === undefined) return work()
   return new Promise((resolve, reject) => {
+    signal.throwIfAborted()
     const onAbort = (): void => {
       reject(signal.reason as Error)
     }

@@ -3,6 +3,7 @@
  * are behind the log, rarely while they hold all of it. What runs them is not known here, only how far they are, and since
  * when they have not moved.
  */
+import { unlessAborted } from '../eventlog/abort.ts'
 import type { EventLog } from '../eventlog/ports.ts'
 import { lastSequence, type Frame } from '../schemas/frames.ts'
 import { includesPosition, type Position } from '../schemas/positions.ts'
@@ -26,6 +27,8 @@ export interface RemoteProjectionsOptions {
   readonly pollMs?: number
   /** Default: the machine's. */
   readonly clock?: Clock
+  /** Ends the first look; those behind it go on until `stop`. */
+  readonly signal?: AbortSignal | undefined
 }
 
 const POLL_MS = 40
@@ -40,11 +43,11 @@ interface FrameTime {
 
 /**
  * Reads how far the views are, and goes on looking.
- * @throws OutageError if the store cannot be reached
+ * @throws OutageError if the store cannot be reached; the signal's reason when it aborts
  */
 export async function watchProjections(options: RemoteProjectionsOptions): Promise<Projections> {
   const remote = new RemoteProjections(options)
-  await remote.start()
+  await remote.start(options.signal)
   return remote
 }
 
@@ -83,8 +86,8 @@ class RemoteProjections implements Projections {
     this.#movedAtMs = this.#clock.monotonicMs()
   }
 
-  async start(): Promise<void> {
-    this.#take(await this.#read())
+  async start(signal: AbortSignal | undefined): Promise<void> {
+    this.#take(await unlessAborted(signal, () => this.#read()))
     for (const log of this.#logs) this.#followers.push(this.#follow(log))
     this.#pollLater()
   }

@@ -20,7 +20,7 @@ export const addGateway: AddCommand = (program, run, bounds) => {
         health: undefined,
         output,
         stopAsked: stopRequested(),
-        start: (log) => startGatewayRole({ ...config, ...bounds, log }),
+        start: (log, signal) => startGatewayRole({ ...config, ...bounds, log, signal }),
         describe: ({ url }) => ({
           object: { ok: true, role: 'gateway', url, graphql: `${url}/graphql`, pid: process.pid },
           text: `A gateway serves GraphQL at ${url}/graphql. Health: ${url}/readyz. Ctrl-C stops it.`,

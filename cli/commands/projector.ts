@@ -25,7 +25,7 @@ export const addProjector: AddCommand = (program, run, bounds) => {
         health,
         output,
         stopAsked: stopRequested(),
-        start: (log) => startProjectorRole({ ...config, ...bounds, projections, log }),
+        start: (log, signal) => startProjectorRole({ ...config, ...bounds, projections, log, signal }),
         describe: (_role, healthUrl) => ({
           object: { ok: true, role: 'projector', projections: shown, health: healthUrl, pid: process.pid },
           text: `A projector fills ${shown.join(', ')}. Health: ${healthUrl}/readyz. Ctrl-C stops it.`,

@@ -20,7 +20,7 @@ export const addWriter: AddCommand = (program, run, bounds) => {
         health,
         output,
         stopAsked: stopRequested(),
-        start: (log) => startWriterRole({ ...config, ...bounds, log }),
+        start: (log, signal) => startWriterRole({ ...config, ...bounds, log, signal }),
         describe: (_role, healthUrl) => ({
           object: { ok: true, role: 'writer', health: healthUrl, pid: process.pid },
           text: `A writer runs. Health: ${healthUrl}/readyz. Ctrl-C stops it.`,

@@ -3,6 +3,7 @@
  * and activity come from the log, everything else from the views, so any number of gateways serve side by side.
  */
 import { openKafkaCommandQueue } from '../../eventlog/kafka/command-queue.ts'
+import { unlessAborted } from '../../eventlog/abort.ts'
 import { LogError } from '../../eventlog/errors.ts'
 import { frameBytesOf } from '../../eventlog/frame-budget.ts'
 import { openKafkaEventLog } from '../../eventlog/kafka/kafka-event-log.ts'
@@ -10,6 +11,7 @@ import { OutageWatch } from '../../eventlog/kafka/outage-watch.ts'
 import { OUTAGE_MS_MAX_DEFAULT } from '../../eventlog/kafka/partition-link.ts'
 import type { KafkaSettings } from '../../eventlog/kafka/settings.ts'
 import { settledPartitions } from '../../eventlog/kafka/topics.ts'
+import { outlast } from '../../eventlog/outlast.ts'
 import type { GatewayLimits } from '../../gateway/bounds.ts'
 import { startGateway, type Gateway, type GatewayOptions } from '../../gateway/gateway.ts'
 import { CorruptLog } from '../../gateway/remote/corrupt-log.ts'
@@ -37,6 +39,8 @@ export interface GatewayRoleOptions
   readonly startForMs?: number
   /** Takes a line for the operator. */
   readonly log: (line: string) => void
+  /** Ends a start that is under way: it rejects with the signal's reason, and nothing is left running. */
+  readonly signal?: AbortSignal | undefined
 }
 
 export interface GatewayRole extends RunningRole {
@@ -54,7 +58,7 @@ const START_RETRY_MS = 500
 /**
  * Starts a gateway and returns once it serves: the end of every partition's log has been read, and the views are known to
  * answer. The log is read from where the views are.
- * @throws LogError; OutageError if the store stays away
+ * @throws LogError; OutageError if the store stays away; the signal's reason when it aborts
  */
 export function startGatewayRole(options: GatewayRoleOptions): Promise<GatewayRole> {
   return assembleOf(new GatewayParts(), (parts) => assemble(options, parts))
@@ -78,16 +82,17 @@ class GatewayParts extends Parts {
 }
 
 async function assemble(options: GatewayRoleOptions, parts: GatewayParts): Promise<GatewayRole> {
-  const { kafka, clickhouse, log, limits = {}, host, port, currencies, graphiql } = options
+  const { kafka, clickhouse, log, signal, limits = {}, host, port, currencies, graphiql } = options
+  const { outageMsMax = OUTAGE_MS_MAX_DEFAULT } = options
   const store = (parts.store = createViewStore(clickhouse))
-  const partitions = await settledPartitions(kafka, log, options.outageMsMax ?? OUTAGE_MS_MAX_DEFAULT)
+  const partitions = await settledPartitions(kafka, log, { outageMsMax, signal })
   const held = heldByAll(await readWhenThere(store, options), PROJECTIONS)
-  await provideImportsTable(store, clickhouse, log)
+  await unlessAborted(signal, () => provideImportsTable(store, clickhouse, log))
   const watches = Array.from({ length: partitions }, () => new OutageWatch())
   const logs = await openLogs(options, watches, held)
   parts.writers = logs.map((events) => remoteWriter(options, events, watches[events.partition]!))
   const { writers } = parts
-  const projections = (parts.projections = await watchProjections({ store, logs, log }))
+  const projections = (parts.projections = await watchProjections({ store, logs, log, signal }))
   const allLimits: Partial<GatewayLimits> = { elsewhereWaitMs: ELSEWHERE_MS, ...limits }
   const gateway = (parts.gateway = await startGateway({
     host,
@@ -128,20 +133,17 @@ function remoteWriter(
 }
 
 /** A server that starts together with this gateway may come a little later. */
-async function readWhenThere(
+function readWhenThere(
   store: ViewStore,
-  { log, startForMs = START_FOR_MS }: GatewayRoleOptions,
+  { log, signal, startForMs = START_FOR_MS }: GatewayRoleOptions,
 ): Promise<Checkpoints> {
-  const giveUpMs = performance.now() + startForMs
-  for (let isFirst = true; ; isFirst = false) {
-    try {
-      return await readAnyCheckpoints(store)
-    } catch (error) {
-      if (!(error instanceof OutageError) || performance.now() > giveUpMs) throw error
-      if (isFirst) log(`gateway: ${error.message} Trying again.`)
-      await new Promise((resolve) => setTimeout(resolve, START_RETRY_MS))
-    }
-  }
+  return outlast(() => readAnyCheckpoints(store), {
+    isOutage: (error) => error instanceof OutageError,
+    forMs: startForMs,
+    pauseMs: START_RETRY_MS,
+    log: (line) => log(`gateway: ${line}`),
+    signal,
+  })
 }
 
 /**
@@ -164,7 +166,7 @@ function isCorrupt(failure: unknown): failure is LogError {
 
 /** All at a time; one that cannot be opened closes the others, unless it is corrupt. */
 function openLogs(
-  { kafka: settings, log, outageMsMax }: GatewayRoleOptions,
+  { kafka: settings, log, outageMsMax, signal }: GatewayRoleOptions,
   watches: readonly OutageWatch[],
   held: ReadonlyMap<number, Checkpoint>,
 ): Promise<RemoteLog[]> {
@@ -178,6 +180,7 @@ function openLogs(
       windowBytesMax: frameBytesOf(watches.length),
       outages,
       log,
+      signal,
       ...(outageMsMax === undefined ? {} : { outageMsMax }),
       ...(anchor === undefined || anchor.place === 0n ? {} : { anchor }),
     }).catch((error: unknown): RemoteLog => {

@@ -12,6 +12,7 @@ import { OutageWatch } from '../../eventlog/kafka/outage-watch.ts'
 import { OUTAGE_MS_MAX_DEFAULT } from '../../eventlog/kafka/partition-link.ts'
 import { topicNames, type KafkaSettings } from '../../eventlog/kafka/settings.ts'
 import { settledPartitions } from '../../eventlog/kafka/topics.ts'
+import { outlast } from '../../eventlog/outlast.ts'
 import { heldByAll, readCheckpoints } from '../../projectors/checkpoints.ts'
 import { createViewStore, type ViewStoreOptions } from '../../projectors/clickhouse-store.ts'
 import { createImportsTable } from '../../projectors/imports.ts'
@@ -40,6 +41,8 @@ export interface ProjectorRoleOptions extends Pick<OutageBounds, 'outageMsMax'> 
   readonly log: (line: string) => void
   /** How long the view store may not answer at the start, in ms. Default: 60,000. */
   readonly startForMs?: number
+  /** Ends a start that is under way: it rejects with the signal's reason, and nothing is left running. */
+  readonly signal?: AbortSignal | undefined
   /** For tests: after which silence a member is replaced, in ms. */
   readonly sessionTimeoutMs?: number
   /** For tests: how ranges are cut. */
@@ -52,7 +55,7 @@ export interface ProjectorRole extends RunningRole {
 }
 
 const START_FOR_MS = 60_000
-const RETRY_MS = 500
+const START_RETRY_MS = 500
 
 /**
  * The projections of these names; all of them for none.
@@ -69,14 +72,15 @@ export function projectionsNamed(names: readonly string[]): readonly SqlProjecti
 
 /**
  * Makes the tables that are missing, joins the group, and returns when the group has said which partitions are this one's.
- * @throws OutageError if the view store stays away; ViewsIncompleteError; LogError `kafka_unreachable`
+ * @throws OutageError if the view store stays away; ViewsIncompleteError; LogError `kafka_unreachable`; the signal's
+ *   reason when it aborts
  */
 export async function startProjectorRole(options: ProjectorRoleOptions): Promise<ProjectorRole> {
   const store = createViewStore(options.clickhouse)
   let running: RunningProjections | undefined
   try {
-    const { kafka, log, outageMsMax = OUTAGE_MS_MAX_DEFAULT } = options
-    const partitions = await settledPartitions(kafka, log, outageMsMax)
+    const { kafka, log, outageMsMax = OUTAGE_MS_MAX_DEFAULT, signal } = options
+    const partitions = await settledPartitions(kafka, log, { outageMsMax, signal })
     running = await startWhenThere(options, store, partitions)
     return await Role.start(options, store, running, partitions)
   } catch (error) {
@@ -87,26 +91,27 @@ export async function startProjectorRole(options: ProjectorRoleOptions): Promise
 }
 
 /** A server that starts together with this one may come a little later. */
-async function startWhenThere(
+function startWhenThere(
   options: ProjectorRoleOptions,
   store: ViewStore,
   partitions: number,
 ): Promise<RunningProjections> {
-  const { clickhouse, log, ranges, projections = PROJECTIONS, startForMs = START_FOR_MS } = options
+  const { clickhouse, log, ranges, projections = PROJECTIONS, startForMs = START_FOR_MS, signal } = options
   const { database, cluster } = clickhouse
   const layout = cluster === undefined ? {} : { database: database ?? 'default', cluster }
-  const giveUpMs = performance.now() + startForMs
-  for (let isFirst = true; ; isFirst = false) {
-    try {
-      // Not of the log, but of the same database: gateways may not make tables.
-      await createImportsTable(store, layout)
-      return await startProjections({ store, logs: [], partitions, projections, layout, log, ...ranges })
-    } catch (error) {
-      if (!(error instanceof OutageError) || performance.now() > giveUpMs) throw error
-      if (isFirst) log(`${error.message} Trying again.`)
-      await new Promise((resolve) => setTimeout(resolve, RETRY_MS))
-    }
+  const starting = async (): Promise<RunningProjections> => {
+    // Not of the log, but of the same database: gateways may not make tables.
+    await createImportsTable(store, layout)
+    // Without a log nothing runs yet that would have to be stopped if nobody waits for it any more.
+    return startProjections({ store, logs: [], partitions, projections, layout, log, ...ranges })
   }
+  return outlast(starting, {
+    isOutage: (error) => error instanceof OutageError,
+    forMs: startForMs,
+    pauseMs: START_RETRY_MS,
+    log,
+    signal,
+  })
 }
 
 class Role implements ProjectorRole {
@@ -175,7 +180,7 @@ class Role implements ProjectorRole {
   }
 
   async #join(): Promise<void> {
-    const { kafka, log, sessionTimeoutMs, outageMsMax } = this.#options
+    const { kafka, log, sessionTimeoutMs, outageMsMax, signal } = this.#options
     const names = this.#projections.map(({ name }) => name).sort()
     this.#membership = await joinGroup(kafka, {
       groupId: `${kafka.topicPrefix}.projector.${names.join('-')}`,
@@ -184,6 +189,7 @@ class Role implements ProjectorRole {
       onAssigned: (partitions) => this.#shares.assign(partitions),
       onFailure: (error) => this.#broke(error),
       log,
+      signal,
       ...(sessionTimeoutMs === undefined ? {} : { sessionTimeoutMs }),
       ...(outageMsMax === undefined ? {} : { rejoinForMs: outageMsMax }),
     })

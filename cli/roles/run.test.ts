@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { LogError } from '../../eventlog/errors.ts'
-import type { CommandFailure } from '../failure.ts'
+import { CommandFailure } from '../failure.ts'
 import { createOutput } from '../output.ts'
 import type { RoleStatus } from './health.ts'
 import { runRole, type RunningRole } from './run.ts'
@@ -11,6 +11,9 @@ interface Stage {
   readonly done: Promise<string>
   ask(): void
   start(): void
+  failStart(error: Error): void
+  /** True if its start has been told that nobody wants it any more. */
+  isCalledOff(): boolean
   fail(error: Error): void
   finishStop(): void
   healthUrl(): string
@@ -25,6 +28,7 @@ function stage(): Stage {
   const failed = deferred<Error>()
   const stopped = deferred<undefined>()
   let url = ''
+  let calledOff: AbortSignal | undefined
   const role: RunningRole = {
     status: (): RoleStatus => ({ ready: true, reasons: [], position: 2n ** 60n }),
     failed: failed.promise,
@@ -42,8 +46,9 @@ function stage(): Stage {
     health: { host: '127.0.0.1', port: 0 },
     output,
     stopAsked: asked.promise,
-    start: async () => {
+    start: async (_log, signal) => {
       steps.push('start')
+      calledOff = signal
       await started.promise
       return role
     },
@@ -60,6 +65,8 @@ function stage(): Stage {
     steps, said, done,
     ask: () => asked.resolve('SIGTERM'),
     start: () => started.resolve(undefined),
+    failStart: (error) => started.reject(error),
+    isCalledOff: () => calledOff?.aborted === true,
     fail: (error) => failed.resolve(error),
     finishStop: () => stopped.resolve(undefined),
     healthUrl: () => url,
@@ -111,6 +118,25 @@ describe('a role', () => {
     expect(on.steps).toEqual(['start', 'stop'])
     expect(on.said).toEqual([])
   })
+
+  test('that is asked to stop while it starts tells its start, and that it did not come to run is no failure then', async () => {
+    const on = stage()
+    await expect.poll(() => on.steps).toEqual(['start'])
+    expect(on.isCalledOff()).toBe(false)
+    on.ask()
+    await expect.poll(() => on.isCalledOff()).toBe(true)
+    on.failStart(new LogError('kafka_unreachable', 'Nobody answers.'))
+    expect(await on.done).toBe('ended')
+    expect(on.steps).toEqual(['start'])
+    expect(on.said).toEqual([])
+  })
+
+  test('whose start fails has failed of what that threw', async () => {
+    const on = stage()
+    on.failStart(new CommandFailure('kafka_unreachable', 'Nobody answers.'))
+    expect(await on.done).toBe('kafka_unreachable: Nobody answers.')
+    expect(on.said).toEqual([])
+  })
 })
 
 async function ask(url: string): Promise<readonly [number, unknown]> {
@@ -118,8 +144,16 @@ async function ask(url: string): Promise<readonly [number, unknown]> {
   return [response.status, await response.json()]
 }
 
-function deferred<T>(): { readonly promise: Promise<T>; resolve(value: T): void } {
+function deferred<T>(): {
+  readonly promise: Promise<T>
+  resolve(value: T): void
+  reject(error: Error): void
+} {
   let resolve!: (value: T) => void
-  const promise = new Promise<T>((done) => (resolve = done))
-  return { promise, resolve }
+  let reject!: (error: Error) => void
+  const promise = new Promise<T>((done, failed) => {
+    resolve = done
+    reject = failed
+  })
+  return { promise, resolve, reject }
 }

@@ -21,7 +21,11 @@ export interface RoleRun<Role extends RunningRole> {
   readonly output: Output
   /** Resolves when the operator wants it to end. */
   readonly stopAsked: Promise<unknown>
-  start(log: (line: string) => void): Promise<Role>
+  /**
+   * @param signal aborts when the operator wants it to end: then nobody waits for what it is waiting for, and it rejects
+   *   when what has been started by then is stopped
+   */
+  start(log: (line: string) => void, signal: AbortSignal): Promise<Role>
   /** What is said when it runs. */
   describe(role: Role, healthUrl: string | undefined): { readonly object: object; readonly text: string }
   /** What a failure of the role is called that has no code of its own. */
@@ -30,27 +34,32 @@ export interface RoleRun<Role extends RunningRole> {
 
 /**
  * Starts, serves health, waits, stops in order.
- * @throws CommandFailure when the role fails; what its start throws
+ * @throws CommandFailure when the role fails; what its start throws, unless it was asked to stop by then
  */
 export async function runRole<Role extends RunningRole>(run: RoleRun<Role>): Promise<void> {
   const { name, health, output, stopAsked } = run
   let role: Role | undefined
-  let isStopping = false
+  const stopping = new AbortController()
   const status = (): RoleStatus => {
-    if (isStopping) return { ...role?.status(), ready: false, reasons: [`The ${name} is stopping.`] }
+    if (stopping.signal.aborted)
+      return { ...role?.status(), ready: false, reasons: [`The ${name} is stopping.`] }
     return role?.status() ?? { ready: false, reasons: [`The ${name} is starting.`] }
   }
   const server = health === undefined ? undefined : await openHealthServer(health.host, health.port, status)
   try {
     const asked = stopAsked.then(() => {
-      isStopping = true
+      stopping.abort()
       return { kind: 'asked' as const }
     })
     output.log(`The ${name} starts…`)
-    role = await run.start((line) => output.log(line))
+    role = await startUnlessStopped(run, stopping.signal)
+    if (role === undefined) {
+      output.log(`The ${name} has stopped.`)
+      return
+    }
     const running = role
     // Asked to stop while starting: what has been started is stopped in order, and nothing is announced.
-    if (!isStopping) {
+    if (!stopping.signal.aborted) {
       const said = run.describe(running, server === undefined ? undefined : urlOf(health!.host, server.port))
       output.answer(said.object, said.text)
     }
@@ -58,13 +67,26 @@ export async function runRole<Role extends RunningRole>(run: RoleRun<Role>): Pro
       asked,
       running.failed.then((error) => ({ kind: 'failed' as const, error })),
     ])
-    isStopping = true
+    stopping.abort()
     output.log('Stopping…')
     await running.stop()
     if (end.kind === 'failed') throw asFailure(end.error, run.failureCode)
     output.log(`The ${name} has stopped.`)
   } finally {
     await server?.close()
+  }
+}
+
+/** @returns undefined if it did not start, and nobody wants it to any more: then it does not matter why */
+async function startUnlessStopped<Role extends RunningRole>(
+  run: RoleRun<Role>,
+  signal: AbortSignal,
+): Promise<Role | undefined> {
+  try {
+    return await run.start((line) => run.output.log(line), signal)
+  } catch (error) {
+    if (signal.aborted) return undefined
+    throw error
   }
 }
 

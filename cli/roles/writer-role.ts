@@ -2,6 +2,7 @@
  * The writer role: a member of the group that shares out the partitions, and a writer for each one that is its own. Writers
  * that start, die or stand still move partitions among the others; what two believe to hold at once, the log decides.
  */
+import { unlessAborted } from '../../eventlog/abort.ts'
 import { LogError } from '../../eventlog/errors.ts'
 import { joinGroup, type Membership } from '../../eventlog/kafka/membership.ts'
 import { OUTAGE_MS_MAX_DEFAULT } from '../../eventlog/kafka/partition-link.ts'
@@ -28,6 +29,8 @@ export interface WriterRoleOptions extends Pick<
   /** Takes a line for the operator. */
   readonly log: (line: string) => void
   readonly snapshotRule?: PartitionWriterOptions['snapshots']
+  /** Ends a start that is under way: it rejects with the signal's reason, and nothing is left running. */
+  readonly signal?: AbortSignal | undefined
   /** A writer that is silent for so long is replaced. Default: as in membership.ts. */
   readonly sessionTimeoutMs?: number
 }
@@ -43,7 +46,7 @@ const STORE_ANSWER_MS_MAX = 5_000
 /**
  * Joins the group and returns when it has shared out the partitions. They are served soon after: the status says when.
  * @throws LogError `kafka_unreachable`, `kafka_refused`, `kafka_untrusted`, `partitions_differ`; SnapshotStoreError
- *   `snapshot_store_refused`
+ *   `snapshot_store_refused`; the signal's reason when it aborts
  */
 export async function startWriterRole(options: WriterRoleOptions): Promise<WriterRole> {
   const role = new Role(options)
@@ -78,10 +81,10 @@ class Role implements WriterRole {
   }
 
   async join(): Promise<void> {
-    const { kafka, log, sessionTimeoutMs, outageMsMax } = this.options
+    const { kafka, log, sessionTimeoutMs, outageMsMax, signal } = this.options
     const [partitions] = await Promise.all([
-      settledPartitions(kafka, log, outageMsMax ?? OUTAGE_MS_MAX_DEFAULT),
-      this.askStore(),
+      settledPartitions(kafka, log, { outageMsMax: outageMsMax ?? OUTAGE_MS_MAX_DEFAULT, signal }),
+      unlessAborted(signal, () => this.askStore()),
     ])
     this.partitions = partitions
     this.membership = await joinGroup(kafka, {
@@ -91,6 +94,7 @@ class Role implements WriterRole {
       onAssigned: (partitions) => this.assign(partitions),
       onFailure: (error) => this.fail(error),
       log,
+      signal,
       ...(sessionTimeoutMs === undefined ? {} : { sessionTimeoutMs }),
       ...(outageMsMax === undefined ? {} : { rejoinForMs: outageMsMax }),
     })

@@ -55,7 +55,7 @@ export interface KafkaEventLogOptions {
   /** For tests: how sparse the index of places is. */
   readonly placeIndex?: PlaceIndex
   /** Ends the opening; what is open stays so. */
-  readonly signal?: AbortSignal
+  readonly signal?: AbortSignal | undefined
 }
 
 /** Told of each frame that is read from the topic, in order, and what the reader rule says of it. */

@@ -147,6 +147,27 @@ await withKafka('who holds which partition', (kafka) => {
       })
       await expect(joining).rejects.toMatchObject({ code: 'kafka_unreachable' })
     })
+
+    it('joining ends when its signal aborts, and before it begins', async () => {
+      const settings = { ...(await kafka.deployment()), topicPrefix: 'nobody-made-this-either' }
+      const over = new AbortController()
+      const lines: string[] = []
+      const join = (): Promise<unknown> =>
+        joinGroup(settings, {
+          groupId: 'called-off',
+          topic: topicNames(settings).commands,
+          rejoinForMs: 600_000,
+          onAssigned: () => undefined,
+          onFailure: () => undefined,
+          log: (line) => lines.push(line),
+          signal: over.signal,
+        })
+      const joined = expect(join()).rejects.toThrow('enough')
+      await until('it is told what keeps it from joining', () => lines.length > 0)
+      over.abort(new Error('enough'))
+      await joined
+      await expect(join()).rejects.toThrow('enough')
+    })
   })
 })
 

@@ -7,6 +7,7 @@
  * restart itself. One that ends, or gives no sign of life, is replaced within a bound; then the membership has failed.
  */
 import type { Assigner, Cluster, Consumer, Kafka } from 'kafkajs'
+import { unlessAborted } from '../abort.ts'
 import { LogError } from '../errors.ts'
 import { AssignerProtocol, createKafka, type Log } from './client.ts'
 import { userOf } from './errors.ts'
@@ -31,6 +32,8 @@ export interface MembershipOptions {
   readonly sessionTimeoutMs?: number
   /** How long it is tried to join anew, before it is a failure. Default: 60 seconds. */
   readonly rejoinForMs?: number
+  /** Ends the first joining, and leaves what was joined by then. A membership that is there stays. */
+  readonly signal?: AbortSignal | undefined
 }
 
 export interface Membership {
@@ -60,12 +63,19 @@ const LEAVE_MS_MAX = 5_000
 /**
  * Joins a group and returns when the group has shared out its partitions for the first time.
  * @throws LogError `kafka_unreachable` if it cannot join within the bound; `kafka_refused` or `kafka_untrusted` as soon as
- *   that is known: whoever starts wants to be told, and nothing runs yet that a pause could save
+ *   that is known: whoever starts wants to be told, and nothing runs yet that a pause could save; the signal's reason when
+ *   it aborts
  */
 export async function joinGroup(settings: KafkaSettings, options: MembershipOptions): Promise<Membership> {
+  options.signal?.throwIfAborted()
   const member = new Member(settings, options)
-  await member.firstJoin
-  return member
+  try {
+    await unlessAborted(options.signal, () => member.firstJoin)
+    return member
+  } catch (error) {
+    await member.leave()
+    throw error
+  }
 }
 
 class Member implements Membership {

@@ -19,17 +19,20 @@ const NEWEST_RECORDS = [2n, 16n, 128n]
  * What the newest frame says, of the first partition in which it says anything; undefined: there is none, or all were written
  * by versions that did not say so. A partition that nobody leads is passed over if another one tells.
  * @param count partitions of the events topic
- * @throws KafkaRefusedError; KafkaUnreachableError if no partition tells, and one does not answer
+ * @throws KafkaRefusedError; KafkaUnreachableError if no partition tells, and one does not answer; the signal's reason when
+ *   it aborts
  */
 export async function partitionsBegun(
   settings: KafkaSettings,
   count: number,
   log: Log,
+  signal?: AbortSignal,
 ): Promise<number | undefined> {
   let silence: KafkaUnreachableError | undefined
   for (let first = 0; first < count; first += ASKED_TOGETHER) {
+    signal?.throwIfAborted()
     const asked = Array.from({ length: Math.min(ASKED_TOGETHER, count - first) }, (_, index) =>
-      saidBy(settings, first + index, log),
+      saidBy(settings, first + index, log, signal),
     )
     for (const answer of await Promise.allSettled(asked)) {
       if (answer.status === 'fulfilled') {
@@ -49,11 +52,16 @@ export async function partitionsBegun(
 }
 
 /** What the newest frame of one partition says; undefined: there is none. */
-async function saidBy(settings: KafkaSettings, partition: number, log: Log): Promise<number | undefined> {
+async function saidBy(
+  settings: KafkaSettings,
+  partition: number,
+  log: Log,
+  signal: AbortSignal | undefined,
+): Promise<number | undefined> {
   const { events: topic } = topicNames(settings)
   const reader = openTopicReader({ settings, topic, partition, log, outageMsMax: ANSWER_MS_MAX })
   try {
-    const { first, end } = await reader.bounds()
+    const { first, end } = await reader.bounds(signal)
     for (const count of NEWEST_RECORDS) {
       const from = end - count > first ? end - count : first
       const said = await saidWithin(reader, partition, from, end)

@@ -1,5 +1,6 @@
 /** Creates the topics of a deployment, and asks the brokers what they are like. */
 import { LogError } from '../errors.ts'
+import { outlast } from '../outlast.ts'
 import { createKafka, type Log } from './client.ts'
 import { KafkaRefusedError, KafkaUnreachableError, userOf } from './errors.ts'
 import { partitionsBegun } from './partitions-begun.ts'
@@ -123,30 +124,37 @@ export function checkTopics(settings: KafkaSettings, wanted: WantedTopics, log: 
  * How many partitions a deployment has: as its log was begun with, and as both topics have while there is no frame yet. What
  * was added to the topics later is not used, and said.
  * @throws LogError `kafka_unreachable`, `kafka_untrusted`; `kafka_refused` if a topic is missing, or they differ before the
- *   first frame; `partitions_differ` if a topic has fewer than the log was begun with
- * @param outageMsMax how long an outage is waited out. Default: not beyond what one question takes
+ *   first frame; `partitions_differ` if a topic has fewer than the log was begun with; the signal's reason when it aborts
  */
-export async function settledPartitions(settings: KafkaSettings, log: Log, outageMsMax = 0): Promise<number> {
-  const giveUpMs = performance.now() + outageMsMax
-  for (;;) {
-    try {
-      return await askPartitions(settings, log)
-    } catch (error) {
-      if (!(error instanceof LogError) || error.code !== 'kafka_unreachable' || performance.now() >= giveUpMs)
-        throw error
-      await new Promise((resolve) => setTimeout(resolve, POLL_MS))
-    }
-  }
+export function settledPartitions(
+  settings: KafkaSettings,
+  log: Log,
+  { outageMsMax = 0, signal }: SettledOptions = {},
+): Promise<number> {
+  return outlast(() => askPartitions(settings, log, signal), {
+    isOutage: (error) => error instanceof LogError && error.code === 'kafka_unreachable',
+    forMs: outageMsMax,
+    pauseMs: POLL_MS,
+    log,
+    signal,
+  })
 }
 
-function askPartitions(settings: KafkaSettings, log: Log): Promise<number> {
+export interface SettledOptions {
+  /** How long an outage is waited out, in ms. Default: not beyond what one question takes. */
+  readonly outageMsMax?: number
+  /** Ends the waiting. */
+  readonly signal?: AbortSignal | undefined
+}
+
+function askPartitions(settings: KafkaSettings, log: Log, signal: AbortSignal | undefined): Promise<number> {
   return withAdmin(settings, log, async (admin) => {
     const { commands, events } = topicNames(settings)
     const { topics } = await admin.fetchTopicMetadata({ topics: [commands, events] })
     const [first = 0, second = 0] = [commands, events].map(
       (topic) => topics.find(({ name }) => name === topic)?.partitions.length,
     )
-    const begun = await partitionsBegun(settings, second, log)
+    const begun = await partitionsBegun(settings, second, log, signal)
     if (begun === undefined) {
       if (first === second && first > 0) return first
       throw new LogError(

@@ -111,20 +111,16 @@ export function openFolderStore(folder: string): SnapshotStore {
 
   return {
     place,
-    list: (partition, signal) => unlessEnded(signal, () => inStore(() => list(partition))),
+    // A file system cannot be told to end what it does: it is left alone with it, and what it makes is whole or not there.
+    list: (partition, signal) => unlessAborted(signal, () => inStore(() => list(partition))),
     publish: (partition, sequence, file, kept, signal) =>
-      unlessEnded(signal, () => publish(partition, sequence, file, kept)),
-    fetch: (partition, sequence, file, signal) => unlessEnded(signal, () => fetch(partition, sequence, file)),
-    readWitness: (partition, signal) => unlessEnded(signal, () => readWitness(partition)),
-    writeWitness: (witness, signal) => unlessEnded(signal, () => writeWitness(witness)),
+      unlessAborted(signal, () => publish(partition, sequence, file, kept)),
+    fetch: (partition, sequence, file, signal) =>
+      unlessAborted(signal, () => fetch(partition, sequence, file)),
+    readWitness: (partition, signal) => unlessAborted(signal, () => readWitness(partition)),
+    writeWitness: (witness, signal) => unlessAborted(signal, () => writeWitness(witness)),
     close: () => undefined,
   }
-}
-
-/** A file system cannot be told to end what it does: it is left alone with it, and what it makes is whole or not there. */
-async function unlessEnded<T>(signal: AbortSignal | undefined, work: () => Promise<T>): Promise<T> {
-  signal?.throwIfAborted()
-  return signal === undefined ? work() : unlessAborted(signal, work)
 }
 
 async function copy(from: OpenFile, to: OpenFile, bytes: number): Promise<void> {

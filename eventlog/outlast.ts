@@ -1,0 +1,35 @@
+/** Outlasting an outage: what could not be reached is asked again, within a bound, and for no longer than anybody waits. */
+import { setTimeout as pause } from 'node:timers/promises'
+import { unlessAborted } from './abort.ts'
+
+export interface Patience {
+  /** Tells an outage, which may pass by itself, from what would be the same the next time. */
+  readonly isOutage: (error: unknown) => boolean
+  /** How long after the first question another one may be asked, in ms. */
+  readonly forMs: number
+  /** Between an answer and the next question, in ms. */
+  readonly pauseMs: number
+  /** Gets a line for the operator, when it is asked for the second time. */
+  readonly log: (line: string) => void
+  /** Ends the waiting; a question under way is left to itself. */
+  readonly signal: AbortSignal | undefined
+}
+
+/**
+ * What the question comes to, which has to be harmless when asked again.
+ * @throws what it rejects with that is no outage, or is one still after the bound; the signal's reason when it aborts
+ */
+export async function outlast<T>(question: () => Promise<T>, patience: Patience): Promise<T> {
+  const { isOutage, forMs, pauseMs, log, signal } = patience
+  const giveUpMs = performance.now() + forMs
+  for (let isFirst = true; ; isFirst = false) {
+    try {
+      return await unlessAborted(signal, question)
+    } catch (error) {
+      signal?.throwIfAborted()
+      if (!isOutage(error) || performance.now() >= giveUpMs) throw error
+      if (isFirst) log(`${error instanceof Error ? error.message : String(error)} Trying again.`)
+      await unlessAborted(signal, () => pause(pauseMs))
+    }
+  }
+}

@@ -1,0 +1,71 @@
+/** Roles that are told to stop while they start, and wait for what is away. */
+import path from 'node:path'
+import { afterEach, describe, expect, it, test } from 'vitest'
+import type { ClickHouseConfig } from '../cli/config.ts'
+import { startGatewayRole } from '../cli/roles/gateway-role.ts'
+import { startProjectorRole } from '../cli/roles/projector-role.ts'
+import type { KafkaSettings } from '../eventlog/kafka/settings.ts'
+import { ISO_CURRENCIES } from '../schemas/money.ts'
+import { withKafka } from './support/kafka.ts'
+import { startSwitchedProxy, type SwitchedProxy } from './support/kafka/switched-proxy.ts'
+import { spawnPurser, withFolder } from './support/purser.ts'
+
+const NOBODY = 'http://127.0.0.1:1'
+const quiet = (): void => undefined
+
+const proxies: SwitchedProxy[] = []
+afterEach(async () => {
+  for (const proxy of proxies.splice(0)) await proxy.close()
+})
+
+/** As a server that is away: connections to it end at once, and are counted. */
+async function startRefusing(): Promise<SwitchedProxy> {
+  const proxy = await startSwitchedProxy(1)
+  proxies.push(proxy)
+  proxy.refuse()
+  return proxy
+}
+
+describe('a role that is told to stop while it waits for Kafka', () => {
+  const commands: readonly (readonly [string, (folder: string) => readonly string[]])[] = [
+    [
+      'writer',
+      (folder) => ['--health-port', '0', '--scratch', path.join(folder, 'scratch'), '--snapshots', folder],
+    ],
+    ['projector', () => ['--health-port', '0', '--clickhouse-url', NOBODY]],
+    ['gateway', () => ['--port', '0', '--clickhouse-url', NOBODY]],
+  ]
+  test.concurrent.each(commands)('has stopped in order: %s', async (name, args) => {
+    const broker = await startRefusing()
+    await withFolder(async (folder) => {
+      const role = spawnPurser([name, '--brokers', broker.address, ...args(folder)])
+      await expect.poll(() => broker.turnedAway(), { timeout: 45_000 }).toBeGreaterThan(0)
+      role.child.kill('SIGTERM')
+      const { exitCode, stdout, stderr } = await role.finished
+      expect(stderr).toContain(`The ${name} has stopped.`)
+      expect({ exitCode, stdout }).toEqual({ exitCode: 0, stdout: '' })
+    })
+  })
+})
+
+await withKafka('a role that is told to stop while it waits for the views', (kafka) => {
+  const starts = {
+    projector: (settings: KafkaSettings, clickhouse: ClickHouseConfig, signal: AbortSignal) =>
+      startProjectorRole({ kafka: settings, clickhouse, log: quiet, startForMs: 600_000, signal }),
+    gateway: (settings: KafkaSettings, clickhouse: ClickHouseConfig, signal: AbortSignal) =>
+      startGatewayRole({
+        kafka: settings, clickhouse, host: '127.0.0.1', port: 0, currencies: ISO_CURRENCIES, graphiql: false,
+        log: quiet, startForMs: 600_000, signal,
+      }), // prettier-ignore
+  }
+  it.each(['projector', 'gateway'] as const)('does not wait for them: %s', async (name) => {
+    const settings = await kafka.deployment()
+    const views = await startRefusing()
+    const clickhouse = { url: `http://${views.address}`, username: 'x', password: '', database: 'default' }
+    const over = new AbortController()
+    const started = expect(starts[name](settings, clickhouse, over.signal)).rejects.toThrow('enough')
+    await expect.poll(() => views.turnedAway(), { timeout: 45_000 }).toBeGreaterThan(0)
+    over.abort(new Error('enough'))
+    await started
+  })
+})
