@@ -11,12 +11,8 @@ import { chainAfter, emptyChain } from '../file/segments.ts'
 import { nextFrame } from '../testing.ts'
 import { UNPACKED_BYTES_MAX } from './batch-codecs.ts'
 import { createKafka, createProducer } from './client.ts'
-import {
-  followKafkaEventLog,
-  openKafkaEventLog,
-  type KafkaEventLogOptions,
-  type LogAnchor,
-} from './kafka-event-log.ts'
+import { followKafkaEventLog, openKafkaEventLog, type KafkaEventLogOptions } from './kafka-event-log.ts'
+import type { LogAnchor } from './log-anchor.ts'
 import { PlaceIndex } from './place-index.ts'
 import { encodeFrameRecord } from './record.ts'
 import { topicNames, type KafkaSettings } from './settings.ts'

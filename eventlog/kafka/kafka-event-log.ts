@@ -10,25 +10,12 @@ import { createReaderRule, emptyHead, headAfter, type Judgement, type VoidReason
 import { WindowedLog } from '../windowed-log.ts'
 import type { Log } from './client.ts'
 import { PartitionsDifferError, TopicCorruptError } from './errors.ts'
+import { readAnchor, type LogAnchor } from './log-anchor.ts'
 import type { OutageWatch } from './outage-watch.ts'
 import { PlaceIndex } from './place-index.ts'
-import { decodeFrameRecord, type FrameRecord } from './record.ts'
+import { decodeTopicRecord } from './record.ts'
 import { topicNames, type KafkaSettings } from './settings.ts'
 import { openTopicReader, type ReadOptions, type TopicReader, type TopicRecord } from './topic-reader.ts'
-
-/**
- * How often the leader may answer, after a wait of a second each, that it has no record where an anchor stands: a new one
- * may not know at once what its replicas have.
- */
-const ANCHOR_ANSWERS_MAX_DEFAULT = 10
-
-/** A frame known from elsewhere (a snapshot, a checkpoint), and where it stands. */
-export interface LogAnchor {
-  /** Offset of its record. */
-  readonly place: bigint
-  /** The frame's hash: 32 bytes. */
-  readonly hash: Uint8Array
-}
 
 export interface KafkaEventLogOptions {
   readonly settings: KafkaSettings
@@ -284,7 +271,7 @@ export class KafkaEventLog extends WindowedLog implements EventLog {
   }
 
   #frameIn(record: TopicRecord, head: LogHead): Frame {
-    const read = decodeRecord(record)
+    const read = decodeTopicRecord(record)
     if (read.kind === 'frame') return read.frame
     const { partition } = this
     throw new TopicCorruptError(
@@ -333,10 +320,6 @@ export class KafkaEventLog extends WindowedLog implements EventLog {
   }
 }
 
-function decodeRecord({ value, unreadable }: TopicRecord): FrameRecord {
-  return unreadable === undefined ? decodeFrameRecord(value) : { kind: 'bad', reason: unreadable.reason }
-}
-
 function checkPartitions(
   { partitions, partition }: KafkaEventLogOptions,
   topic: string,
@@ -351,23 +334,18 @@ async function findAnchor(
   reader: TopicReader,
   topic: string,
   options: KafkaEventLogOptions,
-  { place, hash }: LogAnchor,
+  anchor: LogAnchor,
 ): Promise<Pick<Start, 'head' | 'next' | 'headHasEvents'>> {
-  const { partition, signal, anchorAnswersMax = ANCHOR_ANSWERS_MAX_DEFAULT } = options
-  let found = 'nothing'
-  const only = { upTo: place + 1n, emptyAnswersMax: anchorAnswersMax, signal }
-  for await (const [record] of reader.read(place, only)) {
-    const read = decodeRecord(record!)
-    if (read.kind === 'frame' && sameBytes(read.frame.hash, hash)) {
-      checkPartitions(options, topic, read.frame)
-      return { head: headAfter(read.frame), next: place + 1n, headHasEvents: read.frame.count > 0 }
-    }
-    found = read.kind === 'frame' ? 'another frame' : `no frame (${read.reason})`
+  const { partition, signal, anchorAnswersMax: answersMax } = options
+  const read = await readAnchor(reader, anchor, { answersMax, signal })
+  if (read.kind === 'frame') {
+    const { frame } = read
+    checkPartitions(options, topic, frame)
+    return { head: headAfter(frame), next: anchor.place + 1n, headHasEvents: frame.count > 0 }
   }
-  signal?.throwIfAborted()
   throw new LogError(
     'log_regressed',
-    `Offset ${place} of partition ${partition} of ${topic} holds ${found}, not the frame that a snapshot or a checkpoint knows ` +
+    `Offset ${anchor.place} of partition ${partition} of ${topic} holds ${read.found}, not the frame that a snapshot or a checkpoint knows ` +
       'to stand there: the topic went backwards, or another one stands in its place. Nothing was changed.',
   )
 }

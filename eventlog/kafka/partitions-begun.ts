@@ -5,7 +5,7 @@
 import { createReaderRule, headAfter, type ReaderRule } from '../reader-rule.ts'
 import type { Log } from './client.ts'
 import { BatchDamagedError, KafkaUnreachableError } from './errors.ts'
-import { decodeFrameRecord } from './record.ts'
+import { decodeTopicRecord } from './record.ts'
 import { topicNames, type KafkaSettings } from './settings.ts'
 import { openTopicReader, type TopicReader } from './topic-reader.ts'
 
@@ -86,8 +86,8 @@ async function saidWithin(
   const chains: ReaderRule[] = from === 0n ? [createReaderRule(partition)] : []
   let said: number | undefined
   for await (const records of reader.read(from, { upTo: end, emptyAnswersMax: 1 }))
-    for (const { value } of records) {
-      const read = decodeFrameRecord(value)
+    for (const record of records) {
+      const read = decodeTopicRecord(record)
       if (read.kind !== 'frame') continue
       const { frame } = read
       if (chains.some((chain) => chain.judge(frame).kind === 'accepted')) said = frame.partitions

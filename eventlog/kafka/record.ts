@@ -11,6 +11,7 @@ import { compressSync, uncompressSync } from 'lz4-napi'
 import { FRAME_MAGIC, readFrame, type Frame } from '../../schemas/frames.ts'
 import { FRAME_BYTES_MAX } from '../../schemas/limits.ts'
 import { nodeDigests } from '../hashing.ts'
+import type { TopicRecord } from './record-batches.ts'
 
 const COMPRESSED_MAGIC = 0x5a535250
 const CODEC_LZ4 = 1
@@ -62,6 +63,11 @@ export function decodeFrameRecord(value: Uint8Array): FrameRecord {
         }
       return reading
   }
+}
+
+/** As `decodeFrameRecord`, of a record as it was read: its whole batch may be unreadable. */
+export function decodeTopicRecord({ value, unreadable }: TopicRecord): FrameRecord {
+  return unreadable === undefined ? decodeFrameRecord(value) : { kind: 'bad', reason: unreadable.reason }
 }
 
 /** The frame's bytes, or a sentence on what is wrong. */
