@@ -10,12 +10,9 @@ import { OutageWatch } from '../../eventlog/kafka/outage-watch.ts'
 import { openTopicReader, type TopicReader } from '../../eventlog/kafka/topic-reader.ts'
 import { topicNames } from '../../eventlog/kafka/settings.ts'
 import type { HeadWitness } from '../snapshot-store/head-witness.ts'
-import {
-  PartitionWriter,
-  type PartitionEnd,
-  type PartitionWriterOptions,
-  type PartitionWriterStatus,
-} from './partition-writer.ts'
+import type { PartitionEnd } from './partition-end.ts'
+import type { PartitionWriterStatus } from './partition-status.ts'
+import { PartitionWriter, type PartitionWriterOptions } from './partition-writer.ts'
 
 export interface PartitionSeatOptions extends Omit<PartitionWriterOptions, 'outages' | 'lastKnown'> {
   /** Resolves when the group confirms that this process is a member: one that was replaced may have lost the partition. */

@@ -9,7 +9,6 @@
  * accepted, or one of its own was not, it has been replaced, and stops at once.
  */
 import { MessageChannel } from 'node:worker_threads'
-import { LogError } from '../../eventlog/errors.ts'
 import { createSlabShare } from '../../eventlog/file/slabs.ts'
 import type { KafkaEventLog } from '../../eventlog/kafka/kafka-event-log.ts'
 import { openKafkaEventLog } from '../../eventlog/kafka/kafka-event-log.ts'
@@ -21,7 +20,7 @@ import { openTopicReader, type TopicReader } from '../../eventlog/kafka/topic-re
 import type { CommandPlace, LogHead } from '../../eventlog/ports.ts'
 import type { Frame } from '../../schemas/frames.ts'
 import { STATUS, STATUS_WORDS, type LoadedSnapshot } from '../core-messages.ts'
-import { CoreWorker, WriterBrokenError } from '../core-worker.ts'
+import { CoreWorker } from '../core-worker.ts'
 import type { CoreOptions } from '../core/core.ts'
 import type { Replayed } from '../recovery.ts'
 import { SNAPSHOT_RULE_DEFAULT, type SnapshotRuleOptions } from '../snapshot-rule.ts'
@@ -34,6 +33,8 @@ import { SNAPSHOTS_KEPT_DEFAULT } from '../snapshot.ts'
 import { CommandFeed } from './command-feed.ts'
 import { CommandPlaces } from './command-places.ts'
 import { KnownFrames } from './known-frames.ts'
+import { endOf, errorOf, type PartitionEnd } from './partition-end.ts'
+import { snapshotStatus, type PartitionWriterStatus } from './partition-status.ts'
 
 export interface PartitionWriterOptions {
   readonly settings: KafkaSettings
@@ -72,45 +73,6 @@ export interface PartitionRecovery {
   /** Where the log ended, before the opening frame. */
   readonly head: LogHead
   readonly milliseconds: number
-}
-
-/** Why a writer is no more. */
-export type PartitionEnd =
-  | { readonly kind: 'stopped' }
-  /** Another one has taken over. */
-  | { readonly kind: 'replaced' }
-  /** Kafka does not do what is asked, or the log is not what it was: it may be tried again. */
-  | { readonly kind: 'failed'; readonly error: Error }
-  /** Broken logic: the process should end. */
-  | { readonly kind: 'broken'; readonly error: Error }
-
-export interface PartitionWriterStatus {
-  readonly epoch: bigint
-  readonly sequence: bigint
-  readonly accounts: number
-  readonly holdsOpen: number
-  /** The next command to be consumed. */
-  readonly next: CommandPlace
-  /** Records of the commands topic that were skipped because they hold no commands. */
-  readonly recordsSkipped: number
-  /** Records of the commands topic that were deleted before they were taken. */
-  readonly recordsDeleted: number
-  /** Frames of other writers or sent twice that were found void since the start. */
-  readonly voids: number
-  readonly snapshot: PartitionSnapshotStatus
-}
-
-export interface PartitionSnapshotStatus {
-  /** Of the newest on this machine; 0: none. */
-  readonly sequence: bigint
-  /** Wall time of its state, nanoseconds since 1970. */
-  readonly takenAtNs: bigint
-  readonly bytes: number
-  /** Of the newest that this writer took to the store; 0: none yet. */
-  readonly publishedSequence: bigint
-  /** Why the newest is not in the store, as a sentence. */
-  readonly publishFailure: string | undefined
-  readonly isUnderWay: boolean
 }
 
 /** Bytes of frames kept in memory: nobody reads this log but the writer itself. */
@@ -201,14 +163,7 @@ export class PartitionWriter {
       recordsSkipped: this.feed!.skipped,
       recordsDeleted: this.feed!.deleted,
       voids: this.log.voids(),
-      snapshot: {
-        sequence: words[STATUS.snapshotSequence]!,
-        takenAtNs: words[STATUS.snapshotTakenAtNs]!,
-        bytes: Number(words[STATUS.snapshotBytes]!),
-        publishedSequence: publisher.published,
-        publishFailure: publisher.failure,
-        isUnderWay: words[STATUS.snapshotUnderWay] === 1n,
-      },
+      snapshot: snapshotStatus(words, publisher),
     }
   }
 
@@ -391,14 +346,7 @@ export class PartitionWriter {
   }
 
   private throwIfEnded(): void {
-    const { end } = this
-    if (end === undefined) return
-    if (end.kind === 'failed' || end.kind === 'broken') throw end.error
-    if (end.kind === 'stopped') throw new LogError('log_closed', 'The writer was stopped while it started.')
-    throw new LogError(
-      'log_replaced',
-      `Another writer has taken over partition ${this.partition}. Nothing is lost: it goes on from the log.`,
-    )
+    if (this.end !== undefined) throw errorOf(this.end, this.partition)
   }
 
   private async stopOnce(): Promise<void> {
@@ -438,10 +386,4 @@ export class PartitionWriter {
     this.events?.close()
     this.publisher.end()
   }
-}
-
-function endOf(error: unknown): PartitionEnd {
-  if (error instanceof LogError && error.code !== 'log_broken')
-    return error.code === 'log_replaced' ? { kind: 'replaced' } : { kind: 'failed', error }
-  return { kind: 'broken', error: error instanceof Error ? error : new WriterBrokenError(error) }
 }
