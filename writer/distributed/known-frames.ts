@@ -1,8 +1,13 @@
 /**
  * Frames that the log of a partition has to hold, because somebody has read them there before: the writer that ran here
- * before, or whoever left a witness in the snapshot store. A log without them went backwards, and is not written to.
+ * before, or whoever left a witness in the snapshot store. A log without them went backwards.
  */
 import { LogError } from '../../eventlog/errors.ts'
+import { KafkaOffsetError } from '../../eventlog/kafka/errors.ts'
+import { readAnchor } from '../../eventlog/kafka/log-anchor.ts'
+import type { PartitionLinkOptions } from '../../eventlog/kafka/partition-link.ts'
+import { topicNames } from '../../eventlog/kafka/settings.ts'
+import { openTopicReader } from '../../eventlog/kafka/topic-reader.ts'
 import { sameBytes, type Frame } from '../../schemas/frames.ts'
 import type { HeadWitness } from '../snapshot-store/head-witness.ts'
 
@@ -12,12 +17,12 @@ export interface KnownFrame {
   readonly knownTo: string
 }
 
+/** Those that a start comes by while it reads the log. */
 export class KnownFrames {
   private missing: readonly KnownFrame[]
 
-  /** @param from offset of the frame from which the log is read: what stands up to there is proven by that frame's hash */
-  constructor(known: readonly KnownFrame[], from: bigint | undefined) {
-    this.missing = known.filter(({ head }) => from === undefined || head.place > from)
+  constructor(known: readonly KnownFrame[]) {
+    this.missing = known
   }
 
   /** An accepted frame. */
@@ -32,13 +37,42 @@ export class KnownFrames {
    */
   check(topic: string): void {
     const [first] = this.missing
-    if (first === undefined) return
-    const { partition, sequence, epoch, place } = first.head
-    throw new LogError(
-      'log_regressed',
-      `Partition ${partition} of ${topic} does not hold the frame at offset ${place} (sequence ${sequence}, epoch ${epoch}) that ` +
-        `${first.knownTo} knows: the topic went backwards, or another one stands in its place. Nothing was written. ` +
-        'Put the newest copy of the topic back; a deployment that begins anew needs an empty snapshot store as well.',
-    )
+    if (first !== undefined) throw missingFrame(first, topic, NOTHING_WRITTEN)
   }
+}
+
+export const NOTHING_WRITTEN = 'Nothing was written.'
+
+/**
+ * Looks at the place of a frame, without reading the log up to there. One whose place was deleted cannot be missed.
+ * @param written a sentence on what was written to the log without it
+ * @throws LogError `log_regressed` if it does not stand there; KafkaUnreachableError, KafkaRefusedError; the signal's reason
+ */
+export async function requireHeld(
+  known: KnownFrame,
+  link: Omit<PartitionLinkOptions, 'topic'>,
+  written: string,
+  signal: AbortSignal,
+): Promise<void> {
+  const { events: topic } = topicNames(link.settings)
+  const reader = openTopicReader({ ...link, topic })
+  try {
+    if ((await readAnchor(reader, known.head, { signal })).kind === 'frame') return
+  } catch (error) {
+    if (!(error instanceof KafkaOffsetError)) throw error
+    if (error.code === 'kafka_offset_gone') return
+  } finally {
+    reader.close()
+  }
+  throw missingFrame(known, topic, written)
+}
+
+function missingFrame({ head, knownTo }: KnownFrame, topic: string, written: string): LogError {
+  const { partition, sequence, epoch, place } = head
+  return new LogError(
+    'log_regressed',
+    `Partition ${partition} of ${topic} does not hold the frame at offset ${place} (sequence ${sequence}, epoch ${epoch}) that ` +
+      `${knownTo} knows: the topic went backwards, or another one stands in its place. ${written} ` +
+      'Put the newest copy of the topic back; a deployment that begins anew needs an empty snapshot store as well.',
+  )
 }

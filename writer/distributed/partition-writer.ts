@@ -9,6 +9,7 @@
  * accepted, or one of its own was not, it has been replaced, and stops at once.
  */
 import { MessageChannel } from 'node:worker_threads'
+import { LogError } from '../../eventlog/errors.ts'
 import { createSlabShare } from '../../eventlog/file/slabs.ts'
 import type { KafkaEventLog } from '../../eventlog/kafka/kafka-event-log.ts'
 import { openKafkaEventLog } from '../../eventlog/kafka/kafka-event-log.ts'
@@ -25,14 +26,14 @@ import type { CoreOptions } from '../core/core.ts'
 import type { Replayed } from '../recovery.ts'
 import { SNAPSHOT_RULE_DEFAULT, type SnapshotRuleOptions } from '../snapshot-rule.ts'
 import type { HeadWitness } from '../snapshot-store/head-witness.ts'
-import { publishWitness } from '../snapshot-store/publish-witness.ts'
+import { WitnessPublisher } from '../snapshot-store/publish-witness.ts'
 import { SnapshotPublisher } from '../snapshot-store/publisher.ts'
 import type { SnapshotStore } from '../snapshot-store/snapshot-store.ts'
 import { startFromStore } from '../snapshot-store/start-from-store.ts'
 import { SNAPSHOTS_KEPT_DEFAULT } from '../snapshot.ts'
 import { CommandFeed } from './command-feed.ts'
 import { CommandPlaces } from './command-places.ts'
-import { KnownFrames } from './known-frames.ts'
+import { KnownFrames, NOTHING_WRITTEN, requireHeld, type KnownFrame } from './known-frames.ts'
 import { endOf, errorOf, type PartitionEnd } from './partition-end.ts'
 import { snapshotStatus, type PartitionWriterStatus } from './partition-status.ts'
 
@@ -56,6 +57,8 @@ export interface PartitionWriterOptions {
   readonly markAfterMs?: number
   /** Told of each frame of this writer that was read back as accepted: from then on it is acknowledged. */
   readonly onDurable?: (frame: Frame) => void
+  /** Pause before the store is asked again for what failed, in ms. Default: one minute. */
+  readonly storeRetryMs?: number
   /** How long Kafka may not answer, in ms. Default: OUTAGE_MS_MAX_DEFAULT. */
   readonly outageMsMax?: number
   /** Told of what is asked of Kafka and answered. Default: nobody is. */
@@ -98,9 +101,11 @@ export class PartitionWriter {
   private onEnded: (end: PartitionEnd) => void = () => undefined
   private readonly options: PartitionWriterOptions
   /** How Kafka is asked, whatever is asked. */
-  private readonly link: Pick<PartitionLinkOptions, 'settings' | 'partition' | 'outageMsMax' | 'outages'>
+  private readonly link: Omit<PartitionLinkOptions, 'topic'>
   private readonly words: BigInt64Array
   private readonly publisher: SnapshotPublisher
+  /** From the opening frame on. */
+  private witness: WitnessPublisher | undefined
   private core: CoreWorker | undefined
   private events: KafkaEventLog | undefined
   private server: KafkaLogServer | undefined
@@ -117,17 +122,27 @@ export class PartitionWriter {
   /** Use `startPartitionWriter`. */
   constructor(options: PartitionWriterOptions) {
     const { store, scratchDir, partition, snapshotsKept: kept = SNAPSHOTS_KEPT_DEFAULT, log } = options
-    const { settings, outageMsMax, outages } = options
+    const { settings, outageMsMax, outages, storeRetryMs: retryMs } = options
     this.options = options
     this.link = {
       settings,
       partition,
+      log,
       ...(outageMsMax === undefined ? {} : { outageMsMax }),
       ...(outages === undefined ? {} : { outages }),
     }
     this.partition = partition
     this.words = new BigInt64Array(new SharedArrayBuffer(STATUS_WORDS * BigInt64Array.BYTES_PER_ELEMENT))
-    this.publisher = new SnapshotPublisher({ store, scratchDir, partition, kept, notice: log })
+    this.publisher = new SnapshotPublisher({
+      store,
+      scratchDir,
+      partition,
+      kept,
+      notice: log,
+      // One of a log that went backwards would push out those of the log that was lost.
+      ready: async () => this.witness?.published(),
+      ...(retryMs === undefined ? {} : { retryMs }),
+    })
     this.ended = new Promise((resolve) => {
       this.onEnded = resolve
     })
@@ -257,19 +272,20 @@ export class PartitionWriter {
     { anchor }: LoadedSnapshot,
     witness: HeadWitness | undefined,
   ): Promise<LogHead> {
-    const { settings, partitions, log, lastKnown } = this.options
-    const known = new KnownFrames(
-      [
-        ...(lastKnown === undefined ? [] : [{ head: lastKnown, knownTo: 'the writer before this one' }]),
-        ...(witness === undefined ? [] : [{ head: witness, knownTo: 'the snapshot store' }]),
-      ],
-      anchor?.place,
-    )
+    const { settings, partitions, lastKnown } = this.options
+    const all: readonly KnownFrame[] = [
+      ...(lastKnown === undefined ? [] : [{ head: lastKnown, knownTo: 'the writer before this one' }]),
+      ...(witness === undefined ? [] : [{ head: witness, knownTo: 'the snapshot store' }]),
+    ]
+    const isBefore = ({ head }: KnownFrame): boolean => anchor !== undefined && head.place <= anchor.place
+    // A snapshot may be of a log that had lost it already.
+    for (const one of all.filter(isBefore))
+      await requireHeld(one, this.link, NOTHING_WRITTEN, this.over.signal)
+    const known = new KnownFrames(all.filter((one) => !isBefore(one)))
     let headPlace = anchor?.place
     const events = await openKafkaEventLog({
       ...this.link,
       partitions,
-      log,
       windowBytesMax: WINDOW_BYTES_MAX,
       onCatchUp: (frame, place) => {
         known.saw(frame)
@@ -292,9 +308,31 @@ export class PartitionWriter {
 
   /** The opening frame stands: so far the log has to reach from now on, whoever reads it. */
   private leaveWitness(): void {
-    const { store, log: notice } = this.options
-    const witness = this.lastKnown()
-    if (witness !== undefined) void publishWitness(witness, { store, notice, signal: this.over.signal })
+    const { store, log: notice, storeRetryMs: retryMs } = this.options
+    this.witness = new WitnessPublisher(this.lastKnown()!, {
+      store,
+      requireHeld: (found) => this.requireHeld(found),
+      notice,
+      signal: this.over.signal,
+      ...(retryMs === undefined ? {} : { retryMs }),
+    })
+    void this.witness.keepTrying()
+  }
+
+  /** The store may not have answered before: what it knows ends a writer even now. */
+  private async requireHeld(head: HeadWitness): Promise<void> {
+    const written =
+      'What this writer has written since it started stands in this topic only: keep a copy of it.'
+    try {
+      await requireHeld({ head, knownTo: 'the snapshot store' }, this.link, written, this.over.signal)
+    } catch (error) {
+      if (error instanceof LogError && error.code === 'log_regressed') {
+        // What it has read is not required of the log that is put back.
+        this.headPlace = undefined
+        this.fail(error)
+      }
+      throw error
+    }
   }
 
   /** Lets the core append its opening frame, and commands come. Returns when that frame has been read back. */
@@ -317,7 +355,7 @@ export class PartitionWriter {
       notice: log,
     })
     const { commands: topic } = topicNames(settings)
-    this.commands = openTopicReader({ ...this.link, topic, log })
+    this.commands = openTopicReader({ ...this.link, topic })
     const feed = new CommandFeed(start, {
       reader: this.commands,
       source: `partition ${partition} of ${topic}`,

@@ -6,8 +6,9 @@ import { readValues, replaceTopic } from '../../eventlog/kafka/testing.ts'
 import { topicNames, type KafkaSettings } from '../../eventlog/kafka/settings.ts'
 import { withKafka } from '../../test/support/kafka.ts'
 import { openFolderStore } from '../snapshot-store/folder-store.ts'
+import { SnapshotStoreError, type SnapshotStore } from '../snapshot-store/snapshot-store.ts'
 import { openAccount, transfer } from '../testing.ts'
-import { PartitionSeat } from './partition-seat.ts'
+import { PartitionSeat, type PartitionSeatOptions } from './partition-seat.ts'
 import { NO_SNAPSHOTS, openCommandSource, readLog, until, type CommandSource } from './testing.ts'
 
 const folders: string[] = []
@@ -25,25 +26,56 @@ function newFolder(): string {
   return folder
 }
 
-/** A process that holds the partition. */
-function sit(settings: KafkaSettings, storeDir: string, lines: string[] = []): PartitionSeat {
+/** A process that holds the partition, on a machine of its own. */
+function sit(
+  settings: KafkaSettings,
+  store: SnapshotStore,
+  options: Partial<PartitionSeatOptions> = {},
+): PartitionSeat {
   const seat = new PartitionSeat({
     settings,
     partition: 0,
     partitions: 1,
     scratchDir: newFolder(),
-    store: openFolderStore(storeDir),
+    store,
     snapshots: NO_SNAPSHOTS,
-    log: (line) => lines.push(line),
+    log: () => undefined,
     confirmed: () => Promise.resolve(),
     onBroken: (error) => {
       throw error
     },
     pauseMsMin: 50,
+    ...options,
   })
   seats.push(seat)
   seat.hold()
   return seat
+}
+
+/** Ends it as a kill would. */
+async function kill(seat: PartitionSeat): Promise<void> {
+  await seat.serving()!.abandon()
+  await seat.release()
+}
+
+/** A store that answers nothing until it is told to. */
+function awayStore(real: SnapshotStore): { store: SnapshotStore; comeBack: () => void } {
+  let isAway = true
+  const check = async (): Promise<void> => {
+    if (isAway) throw new SnapshotStoreError('snapshot_store_unreachable', 'here', 'away')
+  }
+  return {
+    store: {
+      ...real,
+      list: (...args) => check().then(() => real.list(...args)),
+      publish: (...args) => check().then(() => real.publish(...args)),
+      readWitness: (...args) => check().then(() => real.readWitness(...args)),
+      writeWitness: (...args) => check().then(() => real.writeWitness(...args)),
+    },
+    comeBack: () => {
+      isAway = false
+    },
+  }
 }
 
 const REFUSED = 'the topic went backwards, or another one stands in its place'
@@ -59,23 +91,22 @@ await withKafka('a topic that goes backwards', (kafka) => {
   /** A partition that is served, with three events, no snapshot, and what the store knows of its log. */
   async function served(): Promise<{
     settings: KafkaSettings
-    storeDir: string
+    store: SnapshotStore
     seat: PartitionSeat
     lines: string[]
   }> {
     const settings = await kafka.deployment()
     const source = await openCommandSource(settings)
     sources.push(source)
-    const storeDir = newFolder()
+    const store = openFolderStore(newFolder())
     const lines: string[] = []
-    const seat = sit(settings, storeDir, lines)
+    const seat = sit(settings, store, { log: (line) => lines.push(line) })
     await source.send([openAccount('cash', -1n), openAccount('a')])
     await until('it has decided', () => seat.serving()?.status().sequence === 2n)
     await source.send([transfer('cash', 'a', 5n)])
     await until('it has decided', () => seat.serving()?.status().sequence === 3n)
-    const store = openFolderStore(storeDir)
     await until('the store knows', async () => (await store.readWitness(0)) !== undefined)
-    return { settings, storeDir, seat, lines }
+    return { settings, store, seat, lines }
   }
 
   describe('a topic that goes backwards', () => {
@@ -96,14 +127,55 @@ await withKafka('a topic that goes backwards', (kafka) => {
     })
 
     it('made anew and empty: a writer that starts without a snapshot decides none of the old commands again', async () => {
-      const { settings, storeDir, seat } = await served()
-      await seat.serving()!.abandon()
-      await seat.release()
+      const { settings, store, seat } = await served()
+      await kill(seat)
       const { events } = topicNames(settings)
       await replaceTopic(settings, events, [])
-      const next = sit(settings, storeDir)
+      const next = sit(settings, store)
       await untilRefused(next, 'the snapshot store')
       expect(await readLog(settings)).toEqual({ frames: [], events: [], voids: 0 })
+    })
+
+    it('made anew while the store is away: whoever serves it is refused when the store is back, which keeps what it knows', async () => {
+      const { settings, store, seat } = await served()
+      await kill(seat)
+      const { events } = topicNames(settings)
+      const whole = await readValues(settings, events, 0)
+      const known = await store.readWitness(0)
+      await replaceTopic(settings, events, [])
+      const away = awayStore(store)
+      const lines: string[] = []
+      const serve = async (): Promise<PartitionSeat> => {
+        const next = sit(settings, away.store, {
+          snapshots: { everyEvents: 1, logRatio: 0, quietMs: 10 },
+          storeRetryMs: 20,
+          log: (line) => lines.push(line),
+        })
+        await until('it has decided', () => next.serving()?.status().sequence === 3n)
+        return next
+      }
+      await kill(await serve())
+      expect(lines).toContainEqual(
+        expect.stringContaining('went backwards is not known until the store answers'),
+      )
+      // A later epoch than the store knows: that proves nothing.
+      const last = await serve()
+      await until('a snapshot', () => last.serving()!.status().snapshot.sequence > 0n)
+      away.comeBack()
+      await untilRefused(last, 'the snapshot store')
+      const left = await readValues(settings, events, 0)
+      const tried = lines.length
+      await until('it has tried again', () => lines.length > tried + 3)
+      await untilRefused(last, 'the snapshot store')
+      expect(await readValues(settings, events, 0)).toEqual(left)
+      expect(await store.list(0)).toEqual([])
+      expect(await store.readWitness(0)).toEqual(known)
+
+      await last.release()
+      await replaceTopic(settings, events, whole)
+      const next = sit(settings, store)
+      await until('it serves', () => next.status().state === 'serving', 60_000)
+      expect(next.status().writer).toMatchObject({ epoch: 2n, sequence: 3n })
     })
   })
 })

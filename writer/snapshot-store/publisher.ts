@@ -15,6 +15,8 @@ export interface SnapshotPublisherOptions {
   /** Snapshots to keep in the store, the newest included. */
   readonly kept: number
   readonly notice: (line: string) => void
+  /** Resolves when the store may be given a snapshot; rejects with why it may not yet. Asked before each. Default: at once. */
+  readonly ready?: () => Promise<void>
   /** Pause after a failure. Default: one minute. */
   readonly retryMs?: number
 }
@@ -68,12 +70,13 @@ export class SnapshotPublisher {
   }
 
   private async publishWaiting(): Promise<void> {
-    const { store, scratchDir, partition, kept, notice, retryMs = RETRY_MS_DEFAULT } = this.options
+    const { store, scratchDir, partition, kept, notice, ready, retryMs = RETRY_MS_DEFAULT } = this.options
     const { signal } = this.over
     while (this.waiting !== undefined && !signal.aborted) {
       const sequence = this.waiting
       this.waiting = undefined
       try {
+        if (ready !== undefined) await ready()
         const file = snapshotFile(scratchDir, partition, sequence)
         await store.publish(partition, sequence, file, kept, signal)
         this.published = sequence

@@ -1,6 +1,7 @@
 /**
- * Where a partition's snapshots go so that a writer on another machine can start from them. A store is a convenience: the
- * log is the truth, and whatever a store loses costs the next start time, not money.
+ * Where a partition's snapshots go so that a writer on another machine can start from them, and a witness of its log. The log
+ * is the truth: what a store loses of snapshots costs the next start time, not money. Without the witness, a log that went
+ * backwards may not be noticed.
  */
 import { decodeWitness, nameOfWitness, type HeadWitness } from './head-witness.ts'
 
@@ -96,7 +97,7 @@ const SENTENCES: Readonly<Record<SnapshotStoreErrorCode, (place: string, reason:
 export function witnessIn(place: string, text: string, partition: number): HeadWitness {
   const witness = decodeWitness(text, partition)
   if (witness !== undefined) return witness
-  const reason = `${nameOfWitness(partition)} is not what was written`
+  const reason = `${nameOfWitness(partition)} is not what was written; remove it once you know that the topic holds all that it held`
   throw new SnapshotStoreError('snapshot_store_damaged', place, new Error(reason))
 }
 

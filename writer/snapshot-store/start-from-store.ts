@@ -1,6 +1,7 @@
 /**
  * Starts a core from the newest snapshot that is usable, wherever it is: in the scratch folder of this machine, or in the
- * store that all writers share. A store that does not answer costs time, never the start.
+ * store that all writers share. A store that does not answer never costs the start: it costs time, and the log is not compared
+ * with what the store knows of it until it answers (publish-witness.ts).
  */
 import { mkdir } from 'node:fs/promises'
 import { unlessAborted } from '../../eventlog/abort.ts'
@@ -27,7 +28,7 @@ export interface StartFromStoreOptions {
 export interface StartedCore {
   readonly core: CoreWorker
   readonly loaded: LoadedSnapshot
-  /** A frame that the log has to hold; undefined if the store knows of none, or was not to be asked. */
+  /** A frame that the log has to hold; undefined if the store knows of none, or does not answer. */
   readonly witness: HeadWitness | undefined
 }
 
@@ -65,10 +66,11 @@ export async function startFromStore(options: StartFromStoreOptions): Promise<St
       store.list(partition, signal),
       store.readWitness(partition, signal),
     ])
+    signal.throwIfAborted()
     if (stored.status === 'rejected') giveUpOn(stored.reason)
-    else if (witness.status === 'rejected')
+    if (witness.status === 'rejected')
       notice(
-        `Partition ${partition} starts without what the store knows of its log: ${messageOf(witness.reason)}`,
+        `Whether the log of partition ${partition} went backwards is not known until the store answers: ${messageOf(witness.reason)}`,
       )
     return {
       stored: stored.status === 'fulfilled' ? stored.value : [],
