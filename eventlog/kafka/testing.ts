@@ -1,5 +1,5 @@
 /** A log on a real topic, with a writer in this process: for the contract suite and for tests of readers. */
-import type { Producer } from 'kafkajs'
+import type { Admin, Producer } from 'kafkajs'
 import { chainAfter, type ChainEnd } from '../file/segments.ts'
 import type { LogUnderTest } from '../contract.ts'
 import { nextFrame } from '../testing.ts'
@@ -139,15 +139,13 @@ export async function replaceTopic(
   const admin = kafka.admin()
   await admin.connect()
   await admin.deleteTopics({ topics: [topic] })
-  // Brokers take a while to forget it.
-  const attempt = async (): Promise<boolean> => {
-    try {
-      return await admin.createTopics({ topics: [{ topic, numPartitions: 1, replicationFactor: 1 }] })
-    } catch {
-      return false
-    }
-  }
-  while (!(await attempt())) await new Promise((resolve) => setTimeout(resolve, 100))
+  // Brokers take a while to forget it. Asked again, they may have made it at the first time: that it is there says nothing then.
+  await untilSo(async () => !(await admin.listTopics()).includes(topic))
+  await admin.createTopics({
+    waitForLeaders: false,
+    topics: [{ topic, numPartitions: 1, replicationFactor: 1 }],
+  })
+  await untilSo(() => areLed(admin, [topic], 1))
   await admin.disconnect()
   const producer = createProducer(kafka)
   await producer.connect()
@@ -193,14 +191,20 @@ export async function addPartitions(
   const admin = createKafka(settings, () => undefined).admin()
   await admin.connect()
   await admin.createPartitions({ topicPartitions: topics.map((topic) => ({ topic, count })) })
-  const isDone = async (): Promise<boolean> => {
-    try {
-      const { topics: seen } = await admin.fetchTopicMetadata({ topics: [...topics] })
-      return seen.every(({ partitions }) => partitions.filter(({ leader }) => leader >= 0).length === count)
-    } catch {
-      return false
-    }
-  }
-  while (!(await isDone())) await new Promise((resolve) => setTimeout(resolve, 50))
+  await untilSo(() => areLed(admin, topics, count))
   await admin.disconnect()
+}
+
+async function untilSo(holds: () => Promise<boolean>): Promise<void> {
+  while (!(await holds())) await new Promise((resolve) => setTimeout(resolve, 50))
+}
+
+/** True if each topic has so many partitions with a leader. */
+async function areLed(admin: Admin, topics: readonly string[], count: number): Promise<boolean> {
+  try {
+    const { topics: seen } = await admin.fetchTopicMetadata({ topics: [...topics] })
+    return seen.every(({ partitions }) => partitions.filter(({ leader }) => leader >= 0).length === count)
+  } catch {
+    return false
+  }
 }
