@@ -74,7 +74,9 @@ describe('a witness on its way to the store', () => {
     writeFileSync(file, 'damaged')
     const trying = publisher.keepTrying()
     await expect.poll(() => lines.length).toBeGreaterThan(1)
-    expect(lines[0]).toContain('1/head.json is not what was written; remove it once you know that the topic')
+    expect(lines[0]).toContain(
+      '1/head.json is not what was written; once you know that the topic is whole, remove',
+    )
     await expect(known()).rejects.toMatchObject({ code: 'snapshot_store_damaged' })
     rmSync(file)
     await trying

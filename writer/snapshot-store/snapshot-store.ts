@@ -87,7 +87,7 @@ const SENTENCES: Readonly<Record<SnapshotStoreErrorCode, (place: string, reason:
   snapshot_store_refused: (place, reason) =>
     `The snapshot store ${place} refused: ${reason}. Check its name, its address and the permissions.`,
   snapshot_store_damaged: (place, reason) =>
-    `The snapshot store ${place} is damaged: ${reason}. Look at what holds it.`,
+    `The snapshot store ${place} is damaged: ${reason}. Look at what holds the store.`,
 }
 
 /**
@@ -97,7 +97,7 @@ const SENTENCES: Readonly<Record<SnapshotStoreErrorCode, (place: string, reason:
 export function witnessIn(place: string, text: string, partition: number): HeadWitness {
   const witness = decodeWitness(text, partition)
   if (witness !== undefined) return witness
-  const reason = `${nameOfWitness(partition)} is not what was written; remove it once you know that the topic holds all that it held`
+  const reason = `${nameOfWitness(partition)} is not what was written; once you know that the topic is whole, remove that file`
   throw new SnapshotStoreError('snapshot_store_damaged', place, new Error(reason))
 }
 
