@@ -28,6 +28,12 @@ export interface EventLog {
    */
   currentHead(signal?: AbortSignal): Promise<LogHead>
   /**
+   * The sequence with which what is stored ends, as far as that is known: the head's, or a later one while not all is read
+   * that was there when the log was opened. Nobody has judged the frame that says so: it tells how much is left to read, and
+   * nothing may rest on it.
+   */
+  endSequence(): bigint
+  /**
    * Frames from the one that holds `fromSequence` (or the next that has it behind it) up to the head at the time of the
    * call. Frames without events are delivered too. Frame bytes stay valid for as long as they are referenced.
    */

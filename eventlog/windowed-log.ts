@@ -85,6 +85,11 @@ export class WindowedLog {
     return this.head()
   }
 
+  /** As of EventLog. */
+  endSequence(): bigint {
+    return this.head().sequence
+  }
+
   /** Frames found void so far. */
   voids(): number {
     return this.#rule.voids()

@@ -134,6 +134,7 @@ class Gate {
       partition: log.partition,
       head: () => log.head(),
       currentHead: (signal) => log.currentHead(signal),
+      endSequence: () => log.endSequence(),
       read: (from) => log.read(from),
       placeOf: (...asked) => log.placeOf(...asked),
       async *tail(from, signal): AsyncGenerator<Frame> {

@@ -81,9 +81,9 @@ export class Pump {
     return this.#movedAtMs
   }
 
-  /** Events in the log that the views do not hold. */
+  /** Events in the log that the views do not hold, also those that have not been read yet. */
   get lagEvents(): bigint {
-    const lag = this.#options.log.head().sequence - this.#checkpoint.sequence
+    const lag = this.#options.log.endSequence() - this.#checkpoint.sequence
     return lag > 0n ? lag : 0n
   }
 

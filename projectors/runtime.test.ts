@@ -100,6 +100,23 @@ it('catches up from nothing, goes live, and says how far it is', async () => {
   await expectViewsOf(log)
 })
 
+it('is behind by all that the log is known to hold, however little of it has been read', async () => {
+  const { log } = fresh(20)
+  const read = log.head().sequence
+  const ahead = 10_000n
+  log.endSequence = () => read + ahead
+  const projections = await start([log])
+  expect(projections.status()[0]).toMatchObject({
+    state: 'catching-up',
+    head: new Map([[0, read + ahead]]),
+    lagEvents: read + ahead - (projections.position().get(0) ?? 0n),
+  })
+  await projections.waitFor(new Map([[0, read]]), 10_000)
+  const [status] = projections.status()
+  expect(status).toMatchObject({ head: new Map([[0, read + ahead]]), lagEvents: ahead })
+  expect(status!.lagSeconds).toBeGreaterThan(0)
+})
+
 it('goes on where it was after a restart, and inserts nothing twice', async () => {
   const { wallet, log } = fresh(100)
   const first = await start([log])

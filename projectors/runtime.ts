@@ -190,7 +190,7 @@ class Runtime implements RunningProjections {
     const shared = {
       state: this.#state(),
       position: this.position(),
-      head: new Map([...this.#logs.values()].map((log) => [log.partition, log.head().sequence])),
+      head: new Map([...this.#logs.values()].map((log) => [log.partition, log.endSequence()])),
       lagEvents: this.#pumps.reduce((sum, pump) => sum + pump.lagEvents, 0n),
       lagSeconds: (nowMs - oldestMs) / 1_000,
       pumpAgeSeconds:

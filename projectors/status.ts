@@ -7,7 +7,7 @@ export interface ProjectionStatus {
   readonly state: 'catching-up' | 'live' | 'paused' | 'retrying' | 'stopped'
   /** Up to where its view holds everything. */
   readonly position: Position
-  /** The log's head, as known here. */
+  /** Where the log ends, as known here. */
   readonly head: Position
   readonly lagEvents: bigint
   /** Age of the oldest event that is in the log and not in the view; 0 when there is none. */

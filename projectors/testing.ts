@@ -39,6 +39,10 @@ export class MemoryLog implements EventLog {
     return this.head()
   }
 
+  endSequence(): bigint {
+    return this.head().sequence
+  }
+
   placeOf(_frame: Frame): bigint | undefined {
     return undefined
   }

@@ -272,6 +272,12 @@ await withKafka('the event log on Kafka', (kafka) => {
         ) as string,
       })
       expect(seen).toEqual([1n])
+      await damageBatch(settings, topic, PARTITION, 2n)
+      const followed = await followKafkaEventLog({ settings, partition: PARTITION, log: quiet })
+      expect(followed.endSequence()).toBe(0n)
+      await expect(followed.currentHead()).rejects.toMatchObject({ code: 'log_corrupt' })
+      expect(followed.head().sequence).toBe(1n)
+      followed.close()
     })
 
     it('a record without a value is no frame either', async () => {
@@ -294,6 +300,7 @@ await withKafka('the event log on Kafka', (kafka) => {
         await sendRecords(producer, events, PARTITION, all.slice(sent, sent + 5).map(record))
       const log = await followKafkaEventLog({ settings, partition: PARTITION, log: quiet, windowBytesMax: 16_000 })
       expect(log.head().sequence).toBe(0n)
+      const ends = new Set([log.endSequence()])
       const over = new AbortController()
       const tail = log.tail(1n, over.signal)[Symbol.asyncIterator]()
       const ahead: bigint[] = []
@@ -301,6 +308,7 @@ await withKafka('the event log on Kafka', (kafka) => {
         const { value } = (await tail.next()) as { value: Frame }
         expect(Buffer.from(value.hash)).toEqual(Buffer.from(frame.hash))
         ahead.push(log.head().sequence - lastSequence(frame))
+        ends.add(log.endSequence())
         // As a tail does that has work to do.
         await new Promise((resolve) => setTimeout(resolve, 2))
       }
@@ -308,6 +316,8 @@ await withKafka('the event log on Kafka', (kafka) => {
       expect(ahead.filter((sequences) => sequences > 8n)).toEqual([])
       expect(ahead.some((sequences) => sequences > 1n)).toBe(true)
       expect((await log.currentHead()).sequence).toBe(lastSequence(all[49]!))
+      // Where it ends was known from the beginning.
+      expect([...ends]).toEqual([lastSequence(all[49]!)])
       await sendRecords(producer, events, PARTITION, all.slice(50).map(record))
       expect((await log.currentHead()).sequence).toBe(lastSequence(all[59]!))
       for (const frame of all.slice(50)) {
@@ -335,6 +345,24 @@ await withKafka('the event log on Kafka', (kafka) => {
       expect(got).toEqual(all.map(({ firstSequence }) => firstSequence))
       log.close()
     }) // prettier-ignore
+
+    it('that is followed ends where the newest record says until that has been judged: then where the chain does', async () => {
+      const settings = await fresh()
+      const { events } = topicNames(settings)
+      const [first, second] = frames(2) as [Frame, Frame]
+      const replaced = nextFrame(chainAfter(first), 300, 700)
+      await sendRecords(producer, events, PARTITION, [first, second, replaced].map(record))
+      const follow = () => followKafkaEventLog({ settings, partition: PARTITION, log: quiet })
+      const log = await follow()
+      expect(log.endSequence()).toBe(lastSequence(replaced))
+      expect((await log.currentHead()).sequence).toBe(lastSequence(second))
+      expect(log.endSequence()).toBe(lastSequence(second))
+      await sendRecords(producer, events, PARTITION, [Buffer.from('no frame')])
+      const corrupt = await follow()
+      expect(corrupt.endSequence()).toBe(0n)
+      await expect(corrupt.currentHead()).rejects.toMatchObject({ code: 'log_corrupt' })
+      for (const one of [log, corrupt]) one.close()
+    })
 
     it('an opening ends when its signal aborts, wherever it is', async () => {
       const settings = await fresh()
@@ -415,22 +443,5 @@ await withKafka('the event log on Kafka', (kafka) => {
       expect(got).toEqual([25n, 26n, 27n, 28n, 29n, 30n])
       await under.close()
     })
-  })
-})
-
-describe('the index of places', () => {
-  const head = (sequence: bigint) => ({ ...emptyChain(0), sequence })
-  it('is bounded, and never gives a place behind what is asked for', () => {
-    const index = new PlaceIndex(8, 1)
-    for (let frame = 0n; frame < 1_000n; frame++) {
-      index.add(head(frame), frame * 2n)
-      for (const asked of [1n, frame / 2n, frame + 1n]) {
-        const found = index.placeBefore(asked)
-        if (found !== undefined) expect(found.before.sequence + 1n).toBeLessThan(asked)
-      }
-    }
-    // Near the end it knows a place within a third of the log.
-    expect(index.placeBefore(1_000n)!.place).toBeGreaterThan(1_400n)
-    expect(index.placeBefore(1n)).toBeUndefined()
   })
 })

@@ -3,13 +3,13 @@
  * the reader rule is applied to each record in the order of its offsets, and what it finds void (a repeated send, a writer
  * that has been replaced) is skipped and counted. A record that holds no whole frame is corruption and ends the reading.
  */
-import { sameBytes, type Frame } from '../../schemas/frames.ts'
+import { lastSequence, sameBytes, type Frame } from '../../schemas/frames.ts'
 import { LogError } from '../errors.ts'
 import type { EventLog, LogHead } from '../ports.ts'
 import { createReaderRule, emptyHead, headAfter, type Judgement, type VoidReason } from '../reader-rule.ts'
 import { WindowedLog } from '../windowed-log.ts'
 import type { Log } from './client.ts'
-import { PartitionsDifferError, TopicCorruptError } from './errors.ts'
+import { BatchDamagedError, PartitionsDifferError, TopicCorruptError } from './errors.ts'
 import { readAnchor, type LogAnchor } from './log-anchor.ts'
 import type { OutageWatch } from './outage-watch.ts'
 import { PlaceIndex } from './place-index.ts'
@@ -62,7 +62,8 @@ export function openKafkaEventLog(options: KafkaEventLogOptions): Promise<KafkaE
 
 /**
  * Opens a partition's log and reads nothing yet. With its first tail it is followed: what is there already comes as it is
- * read, once, no faster than tails take it. Until then `head` is how far that is; `currentHead` waits for the end.
+ * read, once, no faster than tails take it. Until then `head` is how far that is, and `endSequence` what the newest record
+ * says; `currentHead` waits for the end.
  * @throws as `openKafkaEventLog`; what is found later ends the tails
  */
 export function followKafkaEventLog(
@@ -126,6 +127,8 @@ export class KafkaEventLog extends WindowedLog implements EventLog {
   #failure: LogError | undefined
   #isClosed = false
   #followLater: (() => void) | undefined
+  /** What the newest record says that was there when the log was opened, and the offset behind it. */
+  #newest = { sequence: 0n, end: 0n }
   /** The offset behind what was read. */
   #next: bigint
   /** Not every offset has a record. */
@@ -215,8 +218,27 @@ export class KafkaEventLog extends WindowedLog implements EventLog {
   }
 
   /** As `follow`, as soon as anybody wants to know. For who opens the log. */
-  followWithFirstTail(pacedTo: bigint): void {
+  async followWithFirstTail(pacedTo: bigint): Promise<void> {
+    this.#newest = { sequence: await this.#sequenceBefore(pacedTo), end: pacedTo }
     this.#followLater = () => this.follow(pacedTo)
+  }
+
+  /** With which sequence the newest record before an offset ends that is still to be read; 0: it does not say. */
+  async #sequenceBefore(end: bigint): Promise<bigint> {
+    const { signal } = this.#options
+    if (this.#next >= end) return 0n
+    let sequence = 0n
+    try {
+      for await (const [record] of this.#reader.read(end - 1n, { upTo: end, emptyAnswersMax: 1, signal })) {
+        const read = decodeTopicRecord(record!)
+        if (read.kind === 'frame') sequence = lastSequence(read.frame)
+      }
+    } catch (error) {
+      // It is told when it is its turn: what stands before it is read first.
+      if (!(error instanceof BatchDamagedError)) throw error
+    }
+    signal?.throwIfAborted()
+    return sequence
   }
 
   override tail(fromSequence: bigint, signal: AbortSignal): AsyncIterable<Frame> {
@@ -239,7 +261,10 @@ export class KafkaEventLog extends WindowedLog implements EventLog {
   /** What is stored may be others' work, and is on its way. */
   override async currentHead(signal?: AbortSignal): Promise<LogHead> {
     this.#followLater?.()
-    const { end } = await this.#reader.bounds(signal)
+    // What fails while it is asked cuts the connection.
+    const { end } = await this.#reader.bounds(signal).catch((error: unknown) => {
+      throw this.#failure ?? error
+    })
     while (this.#next < end) {
       signal?.throwIfAborted()
       if (this.#failure !== undefined) throw this.#failure
@@ -248,6 +273,12 @@ export class KafkaEventLog extends WindowedLog implements EventLog {
       await this.news(signal)
     }
     return this.head()
+  }
+
+  override endSequence(): bigint {
+    const { sequence } = this.head()
+    const { sequence: newest, end } = this.#newest
+    return this.#next < end && newest > sequence ? newest : sequence
   }
 
   #accept(record: TopicRecord): Taken {

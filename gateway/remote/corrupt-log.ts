@@ -21,6 +21,10 @@ export class CorruptLog implements RemoteLog {
     return Promise.reject(this.#failure)
   }
 
+  endSequence(): bigint {
+    return this.head().sequence
+  }
+
   read(): AsyncIterable<Frame> {
     return this.#failing()
   }

@@ -172,6 +172,7 @@ export class ViewsProcess {
       partition: log.partition,
       head: () => log.head(),
       currentHead: (signal) => log.currentHead(signal),
+      endSequence: () => log.endSequence(),
       placeOf: (frame) => log.placeOf(frame),
       read: (from) => whileAlive(log.read(from)),
       tail: (from, signal) => whileAlive(deliver(log.tail(from, signal))),
