@@ -7,40 +7,24 @@
  * Line 0 is nobody's, and all zero.
  */
 import { ACCOUNTS_MAX } from '../../schemas/limits.ts'
+import {
+  LINE_WORDS,
+  LINE_BYTES,
+  LINE,
+  META_BYTES,
+  STATUS_SHIFT,
+  CURRENCY_MASK,
+  KEEP_NONE,
+} from './account-lines.ts'
 import { CoreBrokenError } from './broken.ts'
 import type { AccountsCopy } from './copy-accounts.ts'
 import { GrowingMemory } from './growing-memory.ts'
 import { hashId, powerOfTwo, sameIdAt } from './hash-id.ts'
 
-export const LINE_WORDS = 8
-/** Words of a line that an event row's side carries: version and four totals. */
-export const SIDE_WORDS = 5
-export const LINE = {
-  version: 0,
-  debitsPosted: 1,
-  debitsPending: 2,
-  creditsPosted: 3,
-  creditsPending: 4,
-  overdraft: 5,
-  idHigh: 6,
-  idLow: 7,
-} as const
-
-export const STATUS_OPEN = 0
-export const STATUS_FROZEN = 1
-export const STATUS_CLOSED = 2
-export const STATUS_SHIFT = 16
-export const CURRENCY_MASK = 0xffff
-
-/** Above every account's number. */
-export const KEEP_NONE = ACCOUNTS_MAX + 1
-
 /** Number and tag of an index entry: 26 bits and 6. */
 const NUMBER_MASK = ACCOUNTS_MAX
 const TAG_SHIFT = 26
 
-export const LINE_BYTES = LINE_WORDS * 8
-export const META_BYTES = 4
 /** Lines by which a large memory grows, in place. */
 const LINES_STEP = 2 ** 20
 /** Accounts that are entered together into a new index, and those opened between two such pieces of work. */

@@ -3,7 +3,7 @@
  * that the writer has, bit for bit: an event carries what is after it, and applying it is mostly a copy.
  */
 import { EVENT_KINDS, ROW } from '../../schemas/events.ts'
-import { LINE_WORDS, SIDE_WORDS, STATUS_CLOSED, STATUS_FROZEN, STATUS_OPEN } from './accounts.ts'
+import { LINE_WORDS, SIDE_WORDS, STATUS_CLOSED, STATUS_FROZEN, STATUS_OPEN } from './account-lines.ts'
 import { CoreBrokenError } from './broken.ts'
 import { hashId } from './hash-id.ts'
 import { HOLD_KEPT_WORDS } from './hold-words.ts'

@@ -13,8 +13,8 @@ import {
   META_BYTES,
   SIDE_WORDS,
   STATUS_SHIFT,
-  type Accounts,
-} from './accounts.ts'
+} from './account-lines.ts'
+import type { Accounts } from './accounts.ts'
 
 /** Sides kept in one piece of memory. */
 const CHUNK_SHIFT = 13

@@ -5,7 +5,7 @@
 import { SLOT, SLOT_WORDS } from '../../schemas/commands.ts'
 import { EVENT_KINDS, ROW } from '../../schemas/events.ts'
 import { REFUSAL_CODES } from '../../schemas/refusals.ts'
-import { LINE, LINE_WORDS, STATUS_CLOSED, STATUS_FROZEN } from './accounts.ts'
+import { LINE, LINE_WORDS, STATUS_CLOSED, STATUS_FROZEN } from './account-lines.ts'
 import type { Desk } from './desk.ts'
 import { sameIdAt } from './hash-id.ts'
 import { isUuidV7At } from './remembered-ids.ts'

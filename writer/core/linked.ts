@@ -12,7 +12,7 @@ import { COMMAND_KINDS, SLOT, SLOT_WORDS } from '../../schemas/commands.ts'
 import { EVENT_KINDS } from '../../schemas/events.ts'
 import { EVENT_ROW_BYTES, LINKED_TRANSFERS_MAX } from '../../schemas/limits.ts'
 import { REFUSAL_CODES } from '../../schemas/refusals.ts'
-import { LINE_WORDS, SIDE_WORDS } from './accounts.ts'
+import { LINE_WORDS, SIDE_WORDS } from './account-lines.ts'
 import {
   applyRow,
   changeState,

@@ -7,7 +7,7 @@
 import { COMMAND_KINDS, SLOT, SLOT_WORDS } from '../../schemas/commands.ts'
 import { EVENT_KINDS, ROW } from '../../schemas/events.ts'
 import { writeFingerprint } from '../../schemas/fingerprint.ts'
-import { LINE, LINE_WORDS } from './accounts.ts'
+import { LINE, LINE_WORDS } from './account-lines.ts'
 import type { Desk } from './desk.ts'
 import { isTimelyAt, isUuidV7At } from './remembered-ids.ts'
 import { CLOCK, type CoreState } from './state.ts'

@@ -2,7 +2,7 @@
 import type { Id } from '../../schemas/ids.ts'
 import { unpackCurrency } from '../../schemas/money.ts'
 import type { Totals } from '../../schemas/events.ts'
-import { LINE, LINE_WORDS, STATUS_CLOSED, STATUS_FROZEN } from './accounts.ts'
+import { LINE, LINE_WORDS, STATUS_CLOSED, STATUS_FROZEN } from './account-lines.ts'
 import { hashId } from './hash-id.ts'
 import type { CoreState } from './state.ts'
 

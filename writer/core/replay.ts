@@ -6,7 +6,7 @@
  */
 import { EVENT_KINDS, EVENT_KIND_NAMES, ROW, eventRowBytes } from '../../schemas/events.ts'
 import { EVENT_ROW_BYTES } from '../../schemas/limits.ts'
-import { LINE_WORDS } from './accounts.ts'
+import { LINE_WORDS } from './account-lines.ts'
 import {
   changeState,
   creditNumber,

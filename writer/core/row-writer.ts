@@ -11,7 +11,8 @@ import {
   OWNER_BYTES_MAX,
 } from '../../schemas/limits.ts'
 import { COMMAND_KINDS } from '../../schemas/commands.ts'
-import { LINE_WORDS, type Accounts } from './accounts.ts'
+import { LINE_WORDS } from './account-lines.ts'
+import type { Accounts } from './accounts.ts'
 import type { RowWords } from './apply.ts'
 import { CoreBrokenError } from './broken.ts'
 import type { Desk } from './desk.ts'

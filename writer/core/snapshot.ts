@@ -1,6 +1,6 @@
 /** The whole state as sections of bytes, and back. What can be derived (the indexes, the heap) is left out. */
 import { HOLDS_OPEN_MAX, ACCOUNTS_MAX } from '../../schemas/limits.ts'
-import { LINE_WORDS } from './accounts.ts'
+import { LINE_WORDS } from './account-lines.ts'
 import { CoreBrokenError } from './broken.ts'
 import { AccountsCopy } from './copy-accounts.ts'
 import { HoldsCopy } from './copy-holds.ts'

@@ -1,5 +1,6 @@
 /** Arithmetic on the four totals, exact in signed 64 bits, and without allocating: every number stays in its array. */
-import { LINE, type Accounts } from './accounts.ts'
+import { LINE } from './account-lines.ts'
+import type { Accounts } from './accounts.ts'
 
 /**
  * True if the account at `line` has at least the amount available, or needs not to.
