@@ -1,5 +1,20 @@
-import { describe, expect, test } from 'vitest'
+import type * as timers from 'node:timers/promises'
+import { beforeEach, describe, expect, test, vi } from 'vitest'
 import { outlast, type Patience } from './outlast.ts'
+
+/** Pauses asked for, in ms. */
+const pauses = vi.hoisted((): number[] => [])
+vi.mock('node:timers/promises', async (importOriginal) => {
+  const real = await importOriginal<typeof timers>()
+  const setTimeout = (ms: number): Promise<void> => {
+    pauses.push(ms)
+    return real.setTimeout(ms)
+  }
+  return { ...real, setTimeout }
+})
+beforeEach(() => {
+  pauses.length = 0
+})
 
 class Outage extends Error {}
 
@@ -26,6 +41,12 @@ describe('an outage', () => {
     const outages = [new Outage('Nobody answers.'), new Outage('Still nobody.'), new Outage('Nor now.')]
     expect(await outlast(question(...outages), own)).toBe(4)
     expect(own.lines).toEqual(['Nobody answers. Trying again.'])
+  })
+
+  test('is asked about less and less often, up to a longest pause, where that is wanted', async () => {
+    const outages = Array.from({ length: 5 }, () => new Outage('Nobody answers.'))
+    await outlast(question(...outages), patience({ pauseMs: 1, pauseMsMax: 5 }))
+    expect(pauses).toEqual([1, 2, 4, 5, 5])
   })
 
   test('is told when the bound is reached; anything else at once', async () => {

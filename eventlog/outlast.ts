@@ -7,10 +7,12 @@ export interface Patience {
   readonly isOutage: (error: unknown) => boolean
   /** How long after the first question another one may be asked, in ms. */
   readonly forMs: number
-  /** Between an answer and the next question, in ms. */
+  /** Between the first answer and the next question, in ms. */
   readonly pauseMs: number
+  /** Each pause is twice the one before, up to this. Default: all are the same. */
+  readonly pauseMsMax?: number
   /** Gets a line for the operator, when it is asked for the second time. */
-  readonly log: (line: string) => void
+  readonly log?: (line: string) => void
   /** Ends the waiting; a question under way is left to itself. */
   readonly signal: AbortSignal | undefined
 }
@@ -20,16 +22,19 @@ export interface Patience {
  * @throws what it rejects with that is no outage, or is one still after the bound; the signal's reason when it aborts
  */
 export async function outlast<T>(question: () => Promise<T>, patience: Patience): Promise<T> {
-  const { isOutage, forMs, pauseMs, log, signal } = patience
+  const { isOutage, forMs, log, signal } = patience
+  const { pauseMsMax = patience.pauseMs } = patience
   const giveUpMs = performance.now() + forMs
+  let { pauseMs } = patience
   for (let isFirst = true; ; isFirst = false) {
     try {
       return await unlessAborted(signal, question)
     } catch (error) {
       signal?.throwIfAborted()
       if (!isOutage(error) || performance.now() >= giveUpMs) throw error
-      if (isFirst) log(`${error instanceof Error ? error.message : String(error)} Trying again.`)
+      if (isFirst) log?.(`${error instanceof Error ? error.message : String(error)} Trying again.`)
       await unlessAborted(signal, () => pause(pauseMs))
+      pauseMs = Math.min(pauseMs * 2, pauseMsMax)
     }
   }
 }

@@ -6,9 +6,9 @@
 import { S3, type CompletedPart } from '@aws-sdk/client-s3'
 import { open, type FileHandle } from 'node:fs/promises'
 import { eitherOf, unlessAborted } from '../../eventlog/abort.ts'
+import { outlast } from '../../eventlog/outlast.ts'
 import { encodeWitness, nameOfWitness, WITNESS_BYTES_MAX, type HeadWitness } from './head-witness.ts'
 import { readPiece, writeAside, writePiece } from './local-file.ts'
-import { RETRY_FOR_MS_DEFAULT, retrying } from './retrying.ts'
 import {
   SnapshotStoreError,
   nameOfSnapshot,
@@ -36,7 +36,7 @@ export interface S3StoreOptions {
   readonly pieceBytes?: number
   /** How long one try of a request may take, its body included. Default: 30 seconds. */
   readonly requestMsMax?: number
-  /** How long one request is tried again. Default: RETRY_FOR_MS_DEFAULT. */
+  /** How long one request is tried again. Default: 30 seconds. */
   readonly retryForMs?: number
 }
 
@@ -46,6 +46,9 @@ const PIECE_BYTES_MIN = 5 * 1024 * 1024
 const PARTS_MAX = 10_000
 const CONNECT_MS_MAX = 5_000
 const REQUEST_MS_MAX_DEFAULT = 30_000
+const RETRY_FOR_MS_DEFAULT = 30_000
+const RETRY_MS_MIN = 100
+const RETRY_MS_MAX = 5_000
 
 export function openS3Store(options: S3StoreOptions): SnapshotStore {
   return new S3Store(options)
@@ -219,8 +222,13 @@ class S3Store implements SnapshotStore {
   private async ask<T>(request: Request<T>, signal: AbortSignal | undefined): Promise<T> {
     const ending = eitherOf(this.closing.signal, signal)
     try {
-      const options = { forMs: this.retryForMs, isOutage, signal: ending.signal }
-      return await retrying(() => this.once(request, ending.signal), options)
+      return await outlast(() => this.once(request, ending.signal), {
+        isOutage,
+        forMs: this.retryForMs,
+        pauseMs: RETRY_MS_MIN,
+        pauseMsMax: RETRY_MS_MAX,
+        signal: ending.signal,
+      })
     } catch (error) {
       ending.signal.throwIfAborted()
       const code = isOutage(error) ? 'snapshot_store_unreachable' : 'snapshot_store_refused'
