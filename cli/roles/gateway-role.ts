@@ -11,14 +11,13 @@ import { OutageWatch } from '../../eventlog/kafka/outage-watch.ts'
 import { OUTAGE_MS_MAX_DEFAULT } from '../../eventlog/kafka/partition-link.ts'
 import type { KafkaSettings } from '../../eventlog/kafka/settings.ts'
 import { settledPartitions } from '../../eventlog/kafka/topics.ts'
-import { outlast } from '../../eventlog/outlast.ts'
 import type { GatewayLimits } from '../../gateway/bounds.ts'
 import { startGateway, type Gateway, type GatewayOptions } from '../../gateway/gateway.ts'
 import { CorruptLog } from '../../gateway/remote/corrupt-log.ts'
 import { RemoteWriter, type RemoteLog } from '../../gateway/remote/remote-writer.ts'
 import { createStoreImportRegistry } from '../../gateway/store-import-registry.ts'
 import type { Checkpoint } from '../../projectors/chain.ts'
-import { heldByAll, readAnyCheckpoints, tablesThere, type Checkpoints } from '../../projectors/checkpoints.ts'
+import { heldByAll, readAnyCheckpoints, tablesThere } from '../../projectors/checkpoints.ts'
 import { createViewStore } from '../../projectors/clickhouse-store.ts'
 import { createImportsTable, IMPORTS_TABLE } from '../../projectors/imports.ts'
 import { PROJECTIONS } from '../../projectors/registry.ts'
@@ -30,17 +29,15 @@ import { assembleOf, Parts, startTogether, stopTogether } from '../parts.ts'
 import type { RoleStatus } from './health.ts'
 import type { OutageBounds } from './outage-bounds.ts'
 import type { RunningRole } from './run.ts'
+import { viewsWhenThere, type ViewsPatience } from './views-when-there.ts'
 
 export interface GatewayRoleOptions
-  extends Pick<GatewayOptions, 'host' | 'port' | 'currencies' | 'graphiql' | 'limits'>, OutageBounds {
+  extends
+    Pick<GatewayOptions, 'host' | 'port' | 'currencies' | 'graphiql' | 'limits'>,
+    OutageBounds,
+    ViewsPatience {
   readonly kafka: KafkaSettings
   readonly clickhouse: ClickHouseConfig
-  /** How long the view store may not answer at the start, in ms. Default: 60,000. */
-  readonly startForMs?: number
-  /** Takes a line for the operator. */
-  readonly log: (line: string) => void
-  /** Ends a start that is under way: it rejects with the signal's reason, and nothing is left running. */
-  readonly signal?: AbortSignal | undefined
 }
 
 export interface GatewayRole extends RunningRole {
@@ -52,8 +49,6 @@ export interface GatewayRole extends RunningRole {
 /** By so much another gateway may be quicker to tell of an event. */
 const ELSEWHERE_MS = 250
 const NS_PER_MS = 1_000_000
-const START_FOR_MS = 60_000
-const START_RETRY_MS = 500
 
 /**
  * Starts a gateway and returns once it serves: the end of every partition's log has been read, and the views are known to
@@ -86,7 +81,11 @@ async function assemble(options: GatewayRoleOptions, parts: GatewayParts): Promi
   const { outageMsMax = OUTAGE_MS_MAX_DEFAULT } = options
   const store = (parts.store = createViewStore(clickhouse))
   const partitions = await settledPartitions(kafka, log, { outageMsMax, signal })
-  const held = heldByAll(await readWhenThere(store, options), PROJECTIONS)
+  const checkpoints = await viewsWhenThere(() => readAnyCheckpoints(store), {
+    ...options,
+    log: (line) => log(`gateway: ${line}`),
+  })
+  const held = heldByAll(checkpoints, PROJECTIONS)
   await unlessAborted(signal, () => provideImportsTable(store, clickhouse, log))
   const watches = Array.from({ length: partitions }, () => new OutageWatch())
   const logs = await openLogs(options, watches, held)
@@ -130,20 +129,6 @@ function remoteWriter(
     ...(commandOutageMsMax === undefined ? {} : { outageMsMax: commandOutageMsMax }),
   })
   return new RemoteWriter(queue, events, () => outages.outages())
-}
-
-/** A server that starts together with this gateway may come a little later. */
-function readWhenThere(
-  store: ViewStore,
-  { log, signal, startForMs = START_FOR_MS }: GatewayRoleOptions,
-): Promise<Checkpoints> {
-  return outlast(() => readAnyCheckpoints(store), {
-    isOutage: (error) => error instanceof OutageError,
-    forMs: startForMs,
-    pauseMs: START_RETRY_MS,
-    log: (line) => log(`gateway: ${line}`),
-    signal,
-  })
 }
 
 /**

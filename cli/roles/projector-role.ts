@@ -12,7 +12,6 @@ import { OutageWatch } from '../../eventlog/kafka/outage-watch.ts'
 import { OUTAGE_MS_MAX_DEFAULT } from '../../eventlog/kafka/partition-link.ts'
 import { topicNames, type KafkaSettings } from '../../eventlog/kafka/settings.ts'
 import { settledPartitions } from '../../eventlog/kafka/topics.ts'
-import { outlast } from '../../eventlog/outlast.ts'
 import { heldByAll, readCheckpoints } from '../../projectors/checkpoints.ts'
 import { createViewStore, type ViewStoreOptions } from '../../projectors/clickhouse-store.ts'
 import { createImportsTable } from '../../projectors/imports.ts'
@@ -31,18 +30,13 @@ import { Shares } from './shares.ts'
 import type { RoleStatus } from './health.ts'
 import type { OutageBounds } from './outage-bounds.ts'
 import type { RunningRole } from './run.ts'
+import { viewsWhenThere, type ViewsPatience } from './views-when-there.ts'
 
-export interface ProjectorRoleOptions extends Pick<OutageBounds, 'outageMsMax'> {
+export interface ProjectorRoleOptions extends Pick<OutageBounds, 'outageMsMax'>, ViewsPatience {
   readonly kafka: KafkaSettings
   readonly clickhouse: ViewStoreOptions
   /** Those that run here. Projectors of the same ones share the partitions. Default: all. */
   readonly projections?: readonly SqlProjection[]
-  /** Gets a line for the operator. */
-  readonly log: (line: string) => void
-  /** How long the view store may not answer at the start, in ms. Default: 60,000. */
-  readonly startForMs?: number
-  /** Ends a start that is under way: it rejects with the signal's reason, and nothing is left running. */
-  readonly signal?: AbortSignal | undefined
   /** For tests: after which silence a member is replaced, in ms. */
   readonly sessionTimeoutMs?: number
   /** For tests: how ranges are cut. */
@@ -53,9 +47,6 @@ export interface ProjectorRole extends RunningRole {
   /** Partitions whose views are filled here now. */
   partitions(): readonly number[]
 }
-
-const START_FOR_MS = 60_000
-const START_RETRY_MS = 500
 
 /**
  * The projections of these names; all of them for none.
@@ -90,28 +81,20 @@ export async function startProjectorRole(options: ProjectorRoleOptions): Promise
   }
 }
 
-/** A server that starts together with this one may come a little later. */
 function startWhenThere(
   options: ProjectorRoleOptions,
   store: ViewStore,
   partitions: number,
 ): Promise<RunningProjections> {
-  const { clickhouse, log, ranges, projections = PROJECTIONS, startForMs = START_FOR_MS, signal } = options
+  const { clickhouse, log, ranges, projections = PROJECTIONS } = options
   const { database, cluster } = clickhouse
   const layout = cluster === undefined ? {} : { database: database ?? 'default', cluster }
-  const starting = async (): Promise<RunningProjections> => {
+  return viewsWhenThere(async () => {
     // Not of the log, but of the same database: gateways may not make tables.
     await createImportsTable(store, layout)
     // Without a log nothing runs yet that would have to be stopped if nobody waits for it any more.
     return startProjections({ store, logs: [], partitions, projections, layout, log, ...ranges })
-  }
-  return outlast(starting, {
-    isOutage: (error) => error instanceof OutageError,
-    forMs: startForMs,
-    pauseMs: START_RETRY_MS,
-    log,
-    signal,
-  })
+  }, options)
 }
 
 class Role implements ProjectorRole {
