@@ -13,6 +13,7 @@
  *                key length varint (−1: none) · value length varint · value · headers varint (0)
  */
 import { crc32c } from '@node-rs/crc32'
+import { BATCH_HEADER_BYTES, CRC_END, CRC_PLACE, LENGTH_END, MAGIC } from './batch-layout.ts'
 
 export const PRODUCE_API_KEY = 0
 /** The newest that kafkajs knows the answer of; brokers know it from version 2.1 on. */
@@ -31,13 +32,6 @@ export interface ProduceRequest {
 }
 
 const NONE = -1
-const MAGIC_BYTE = 2
-/** From the batch's base offset to its first record. */
-const BATCH_HEADER_BYTES = 61
-/** Of those, up to where the batch's own length counts from, and to where its checksum does. */
-const BATCH_LENGTH_END = 12
-const BATCH_CRC_BYTE = 17
-const BATCH_CRC_END = 21
 /** Attributes, timestamp delta, no key, no headers: a byte each. */
 const RECORD_FIXED_BYTES = 4
 
@@ -68,16 +62,16 @@ export function encodeProduceRequest(header: Uint8Array, request: ProduceRequest
   putBatchHeader(batch, values.length, timestampMs)
   at = BATCH_HEADER_BYTES
   for (const [index, value] of values.entries()) at = putRecord(batch, at, value, index, records[index]!)
-  batch.writeUInt32BE(crc32c(batch.subarray(BATCH_CRC_END)), BATCH_CRC_BYTE)
+  batch.writeUInt32BE(crc32c(batch.subarray(CRC_END)), CRC_PLACE)
   return out
 }
 
 function putBatchHeader(batch: Buffer, records: number, timestampMs: number): void {
   const time = BigInt(timestampMs)
   let at = batch.writeBigInt64BE(0n, 0)
-  at = batch.writeInt32BE(batch.length - BATCH_LENGTH_END, at)
+  at = batch.writeInt32BE(batch.length - LENGTH_END, at)
   at = batch.writeInt32BE(0, at)
-  at = batch.writeInt8(MAGIC_BYTE, at)
+  at = batch.writeInt8(MAGIC, at)
   // The checksum's place.
   at = batch.writeUInt32BE(0, at)
   at = batch.writeInt16BE(0, at)

@@ -6,16 +6,12 @@ import { describe, expect, it } from 'vitest'
 import { withKafka } from '../../test/support/kafka.ts'
 import { KCAT, PACKERS, sendByKcat } from '../../test/support/kcat.ts'
 import { haveTools } from '../../test/support/tools.ts'
+import { BATCH_HEADER_BYTES } from './batch-layout.ts'
 import { CODEC, UNPACKED_BYTES_MAX } from './batch-codecs.ts'
 import { connectToLeader } from './client.ts'
 import { BATCH_RECORDS_MAX, batchesIn, recordsIn, type TopicRecord } from './record-batches.ts'
 import { topicNames } from './settings.ts'
-import {
-  BATCH_HEADER_BYTES,
-  packedBatch as packed,
-  recordBatch as batch,
-  withOffsetDeltas,
-} from './testing-batches.ts'
+import { packedBatch as packed, recordBatch as batch, withOffsetDeltas } from './testing-batches.ts'
 import { openTopicReader } from './topic-reader.ts'
 
 const EVERYTHING = 2n ** 63n

@@ -1,6 +1,6 @@
 /**
- * What a broker answers to a fetch: record batches, one behind the other, as they stand on its disk. Big-endian, as in
- * produce-request.ts. kafkajs decodes all of an answer or, where one batch is packed in a way that it does not know, nothing:
+ * What a broker answers to a fetch: record batches, one behind the other, as they stand on its disk. Their
+ * format is batch-layout.ts. kafkajs decodes all of an answer or, where one batch is packed in a way that it does not know, nothing:
  * so a stranger's batch would keep everybody from all that stands beside it. Here it costs no more than itself, batch after
  * batch, and what it unpacks to has a bound.
  *
@@ -9,6 +9,18 @@
  */
 import { crc32c } from '@node-rs/crc32'
 import { unpackRecords } from './batch-codecs.ts'
+import {
+  ATTRIBUTES_PLACE,
+  BATCH_HEADER_BYTES,
+  CRC_END,
+  CRC_PLACE,
+  LAST_OFFSET_DELTA_PLACE,
+  LENGTH_END,
+  LENGTH_PLACE,
+  MAGIC,
+  MAGIC_PLACE,
+  RECORD_COUNT_PLACE,
+} from './batch-layout.ts'
 
 export interface TopicRecord {
   readonly offset: bigint
@@ -46,17 +58,6 @@ export interface FoundBatches {
 /** Records in a batch: more than there are frames or commands in what a batch may unpack to. */
 export const BATCH_RECORDS_MAX = 131_072
 
-const LENGTH_BYTE = 8
-/** Up to where a batch's own length counts from. */
-const LENGTH_END = 12
-const MAGIC_PLACE = 16
-/** The one format that brokers store since 0.11. The checksum and all behind it are as it says. */
-const MAGIC = 2
-const CRC_PLACE = 17
-const ATTRIBUTES_PLACE = 21
-const LAST_OFFSET_DELTA_PLACE = 23
-const RECORD_COUNT_PLACE = 57
-const HEADER_BYTES = 61
 const CODEC_MASK = 0x07
 const IS_CONTROL = 0x20
 
@@ -87,15 +88,14 @@ const CUT_OFF = 'it is cut off'
 
 /** The batch at the beginning of these bytes, or what is wrong with it. */
 function batchAt(rest: Buffer): RecordBatch | string {
-  if (rest.length < HEADER_BYTES) return CUT_OFF
+  if (rest.length < BATCH_HEADER_BYTES) return CUT_OFF
   const magic = rest.readInt8(MAGIC_PLACE)
   if (magic !== MAGIC) return `its record format is ${magic}, not ${MAGIC}`
-  const length = LENGTH_END + rest.readInt32BE(LENGTH_BYTE)
+  const length = LENGTH_END + rest.readInt32BE(LENGTH_PLACE)
   if (length > rest.length) return CUT_OFF
-  if (length < HEADER_BYTES) return `it is ${length} bytes long`
+  if (length < BATCH_HEADER_BYTES) return `it is ${length} bytes long`
   const bytes = rest.subarray(0, length)
-  if (crc32c(bytes.subarray(ATTRIBUTES_PLACE)) !== bytes.readUInt32BE(CRC_PLACE))
-    return 'its checksum is wrong'
+  if (crc32c(bytes.subarray(CRC_END)) !== bytes.readUInt32BE(CRC_PLACE)) return 'its checksum is wrong'
   const first = bytes.readBigInt64BE(0)
   return {
     first,
@@ -129,7 +129,7 @@ function decode({ first, codec, bytes }: RecordBatch): TopicRecord[] {
   if (count < 0 || count > BATCH_RECORDS_MAX) throw new Error(`${count} records in one batch`)
   const lastDelta = bytes.readInt32BE(LAST_OFFSET_DELTA_PLACE)
   let nextDelta = 0
-  const cursor = new Cursor(unpackRecords(codec, bytes.subarray(HEADER_BYTES)))
+  const cursor = new Cursor(unpackRecords(codec, bytes.subarray(BATCH_HEADER_BYTES)))
   return Array.from({ length: count }, () => {
     const end = cursor.varint() + cursor.at
     // Attributes: none are in use. Its time means nothing: frames and commands have their own.

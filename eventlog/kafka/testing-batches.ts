@@ -2,14 +2,19 @@
 import { once } from 'node:events'
 import net from 'node:net'
 import { crc32c } from '@node-rs/crc32'
+import {
+  ATTRIBUTES_PLACE,
+  BATCH_HEADER_BYTES,
+  CRC_END,
+  CRC_PLACE,
+  LAST_OFFSET_DELTA_PLACE,
+  LENGTH_END,
+  LENGTH_PLACE,
+  RECORD_COUNT_PLACE,
+} from './batch-layout.ts'
 import { encodeProduceRequest, PRODUCE_API_KEY, PRODUCE_API_VERSION } from './produce-request.ts'
 import type { KafkaSettings } from './settings.ts'
 
-export const BATCH_HEADER_BYTES = 61
-const CRC_PLACE = 17
-const CRC_END = 21
-const LAST_DELTA_PLACE = 23
-const RECORD_COUNT_PLACE = 57
 /** Of a record whose length takes a byte: behind that, its attributes and its time. */
 const OFFSET_DELTA_PLACE = 3
 
@@ -23,9 +28,9 @@ export function recordBatch(values: readonly Uint8Array[], first = 0n): Buffer {
 /** A batch whose header is right, whatever its records are. */
 export function packedBatch(codec: number, records: Uint8Array, count = 1): Buffer {
   const batch = Buffer.concat([recordBatch([Buffer.alloc(1)]).subarray(0, BATCH_HEADER_BYTES), records])
-  batch.writeInt32BE(batch.length - 12, 8)
-  batch.writeInt16BE(codec, CRC_END)
-  batch.writeInt32BE(count - 1, LAST_DELTA_PLACE)
+  batch.writeInt32BE(batch.length - LENGTH_END, LENGTH_PLACE)
+  batch.writeInt16BE(codec, ATTRIBUTES_PLACE)
+  batch.writeInt32BE(count - 1, LAST_OFFSET_DELTA_PLACE)
   batch.writeInt32BE(count, RECORD_COUNT_PLACE)
   return checked(batch)
 }
@@ -41,7 +46,7 @@ export function withOffsetDeltas(batch: Buffer, deltas: readonly number[], last 
     batch[at + OFFSET_DELTA_PLACE] = zigzag(delta)
     at += 1 + batch[at]! / 2
   }
-  batch.writeInt32BE(last, LAST_DELTA_PLACE)
+  batch.writeInt32BE(last, LAST_OFFSET_DELTA_PLACE)
   return checked(batch)
 }
 
