@@ -29,7 +29,7 @@ import { ADMIN, passwordOf, secureCluster, type Users } from './support/kafka/se
 import { kafkaTool } from './support/kafka/tool.ts'
 import { withKafkaCluster } from './support/kafka.ts'
 import { newId } from './support/load.ts'
-import { onlyJson, spawnPurser, type Running } from './support/purser.ts'
+import { onlyJson, said, spawnPurser, type Running } from './support/purser.ts'
 import { haveTools } from './support/tools.ts'
 
 const SESSION_MS = 4_000
@@ -419,16 +419,4 @@ function aclOf(user: string, { operation, kind, name, isPrefix }: Omit<Right, 'u
     resourceName: name,
     resourcePatternType: isPrefix ? PREFIXED : LITERAL,
   }
-}
-
-/** A field of what a role says when it runs. */
-async function said(role: Running, field: string): Promise<string> {
-  const { child, finished } = role
-  await new Promise<void>((resolve, reject) => {
-    child.stdout!.on('data', () => {
-      if (role.stdout().includes('\n')) resolve()
-    })
-    void finished.then((end) => reject(new Error(`it ended before it ran: ${end.stdout}${end.stderr}`)))
-  })
-  return onlyJson(role.stdout())[field] as string
 }

@@ -9,7 +9,7 @@ import { startEngine } from '../projectors/engine/supervisor.ts'
 import { openDoor } from './support/door.ts'
 import { sendCommands } from './support/json-lane.ts'
 import { withKafka } from './support/kafka.ts'
-import { onlyJson, purser, spawnPurser, withFolder, type Running } from './support/purser.ts'
+import { onlyJson, purser, said, spawnPurser, withFolder, type Running } from './support/purser.ts'
 import { haveTools } from './support/tools.ts'
 
 const READY_MS = 40_000
@@ -81,18 +81,6 @@ await withKafka('roles in processes of their own', (kafka) => {
       }) // prettier-ignore
     })
 })
-
-/** A field of what a role says when it runs. */
-async function said(role: Running, field: string): Promise<string> {
-  const { child, finished } = role
-  await new Promise<void>((resolve, reject) => {
-    child.stdout!.on('data', () => {
-      if (role.stdout().includes('\n')) resolve()
-    })
-    void finished.then((end) => reject(new Error(`it ended before it ran: ${end.stdout}${end.stderr}`)))
-  })
-  return onlyJson(role.stdout())[field] as string
-}
 
 /** Waits until `/readyz` answers so: 200 unless said otherwise. */
 function untilReady(url: string, status = 200): Promise<void> {

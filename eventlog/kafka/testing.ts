@@ -9,6 +9,7 @@ import { encodeFrameRecord } from './record.ts'
 import { topicNames, type KafkaSettings } from './settings.ts'
 import { createKafka, createProducer } from './client.ts'
 import { openTopicReader } from './topic-reader.ts'
+import { TOPIC_RESOURCE } from './topics.ts'
 
 export interface KafkaLogUnderTest extends LogUnderTest {
   readonly log: KafkaEventLog
@@ -99,19 +100,25 @@ export async function sendGzipped(
   await producer.disconnect()
 }
 
+/** Administers the brokers for as long as the work takes. */
+export async function asAdmin<T>(settings: KafkaSettings, work: (admin: Admin) => Promise<T>): Promise<T> {
+  const admin = createKafka(settings, () => undefined).admin()
+  await admin.connect()
+  return work(admin).finally(() => admin.disconnect())
+}
+
 /** Deletes what stands before an offset, as retention does. */
-export async function deleteRecordsBefore(
+export function deleteRecordsBefore(
   settings: KafkaSettings,
   topic: string,
   places: readonly { readonly partition: number; readonly place: bigint }[],
 ): Promise<void> {
-  const admin = createKafka(settings, () => undefined).admin()
-  await admin.connect()
-  // The client deletes only from topics that it has asked about before.
-  await admin.fetchTopicOffsets(topic)
-  const partitions = places.map(({ partition, place }) => ({ partition, offset: String(place) }))
-  await admin.deleteTopicRecords({ topic, partitions })
-  await admin.disconnect()
+  return asAdmin(settings, async (admin) => {
+    // The client deletes only from topics that it has asked about before.
+    await admin.fetchTopicOffsets(topic)
+    const partitions = places.map(({ partition, place }) => ({ partition, offset: String(place) }))
+    await admin.deleteTopicRecords({ topic, partitions })
+  })
 }
 
 /** Every record's value of one partition, in order, from the first that is there. */
@@ -135,64 +142,59 @@ export async function replaceTopic(
   topic: string,
   values: readonly Uint8Array[],
 ): Promise<void> {
-  const kafka = createKafka(settings, () => undefined)
-  const admin = kafka.admin()
-  await admin.connect()
-  await admin.deleteTopics({ topics: [topic] })
-  // Brokers take a while to forget it. Asked again, they may have made it at the first time: that it is there says nothing then.
-  await untilSo(async () => !(await admin.listTopics()).includes(topic))
-  await admin.createTopics({
-    waitForLeaders: false,
-    topics: [{ topic, numPartitions: 1, replicationFactor: 1 }],
+  await asAdmin(settings, async (admin) => {
+    await admin.deleteTopics({ topics: [topic] })
+    // Brokers take a while to forget it. Asked again, they may have made it at the first time: that it is there says nothing then.
+    await untilSo(async () => !(await admin.listTopics()).includes(topic))
+    await admin.createTopics({
+      waitForLeaders: false,
+      topics: [{ topic, numPartitions: 1, replicationFactor: 1 }],
+    })
+    await untilSo(() => areLed(admin, [topic], 1))
   })
-  await untilSo(() => areLed(admin, [topic], 1))
-  await admin.disconnect()
-  const producer = createProducer(kafka)
+  const producer = createProducer(createKafka(settings, () => undefined))
   await producer.connect()
   if (values.length > 0) await sendRecords(producer, topic, 0, values)
   await producer.disconnect()
 }
 
-/** Kafka's number for a topic among the things that have a configuration, and for a property that was set on it. */
-const TOPIC_RESOURCE = 2
+/** Kafka's number for a property that was set on a topic. */
 const SET_ON_TOPIC = 1
 
 /** Sets a property of a topic, and waits until the broker goes by it. */
-export async function setTopicProperty(
+export function setTopicProperty(
   settings: KafkaSettings,
   topic: string,
   name: string,
   value: string,
 ): Promise<void> {
-  const admin = createKafka(settings, () => undefined).admin()
-  await admin.connect()
   const resource = { type: TOPIC_RESOURCE, name: topic }
-  const read = async (): Promise<Map<string, string>> => {
-    const { resources } = await admin.describeConfigs({ includeSynonyms: false, resources: [resource] })
-    const set = resources[0]!.configEntries.filter(
-      ({ configSource }) => Number(configSource) === SET_ON_TOPIC,
-    )
-    return new Map(set.map(({ configName, configValue }) => [configName, configValue]))
-  }
-  // The client can only replace all of them.
-  const wanted = new Map([...(await read()), [name, value]])
-  const configEntries = [...wanted].map(([name, value]) => ({ name, value }))
-  await admin.alterConfigs({ validateOnly: false, resources: [{ ...resource, configEntries }] })
-  while ((await read()).get(name) !== value) await new Promise((resolve) => setTimeout(resolve, 20))
-  await admin.disconnect()
+  return asAdmin(settings, async (admin) => {
+    const read = async (): Promise<Map<string, string>> => {
+      const { resources } = await admin.describeConfigs({ includeSynonyms: false, resources: [resource] })
+      const set = resources[0]!.configEntries.filter(
+        ({ configSource }) => Number(configSource) === SET_ON_TOPIC,
+      )
+      return new Map(set.map(({ configName, configValue }) => [configName, configValue]))
+    }
+    // The client can only replace all of them.
+    const wanted = new Map([...(await read()), [name, value]])
+    const configEntries = [...wanted].map(([name, value]) => ({ name, value }))
+    await admin.alterConfigs({ validateOnly: false, resources: [{ ...resource, configEntries }] })
+    await untilSo(async () => (await read()).get(name) === value)
+  })
 }
 
 /** Adds partitions to topics, up to so many, and returns when the brokers say so. */
-export async function addPartitions(
+export function addPartitions(
   settings: KafkaSettings,
   topics: readonly string[],
   count: number,
 ): Promise<void> {
-  const admin = createKafka(settings, () => undefined).admin()
-  await admin.connect()
-  await admin.createPartitions({ topicPartitions: topics.map((topic) => ({ topic, count })) })
-  await untilSo(() => areLed(admin, topics, count))
-  await admin.disconnect()
+  return asAdmin(settings, async (admin) => {
+    await admin.createPartitions({ topicPartitions: topics.map((topic) => ({ topic, count })) })
+    await untilSo(() => areLed(admin, topics, count))
+  })
 }
 
 async function untilSo(holds: () => Promise<boolean>): Promise<void> {

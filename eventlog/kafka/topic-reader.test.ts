@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest'
 import { withKafka } from '../../test/support/kafka.ts'
 import { createKafka, createProducer } from './client.ts'
 import { topicNames, type KafkaSettings } from './settings.ts'
+import { deleteRecordsBefore } from './testing.ts'
 import { openTopicReader, type TopicReader, type TopicRecord } from './topic-reader.ts'
 
 const quiet = (): void => undefined
@@ -92,13 +93,7 @@ await withKafka('reading a topic without a group', (kafka) => {
         code: 'log_regressed',
         message: expect.stringContaining('holds offsets 0 to 2, but offset 7 is needed') as string,
       })
-      const admin = createKafka(settings, quiet).admin()
-      await admin.connect()
-      const { events } = topicNames(settings)
-      // It deletes only where it has seen the topic before.
-      await admin.fetchTopicMetadata({ topics: [events] })
-      await admin.deleteTopicRecords({ topic: events, partitions: [{ partition: 0, offset: '2' }] })
-      await admin.disconnect()
+      await deleteRecordsBefore(settings, topicNames(settings).events, [{ partition: 0, place: 2n }])
       await expect(collect(reader.read(1n, { upTo: 3n }))).rejects.toMatchObject({
         code: 'kafka_offset_gone',
       })

@@ -9,7 +9,7 @@ import { chainAfter, emptyChain } from '../file/segments.ts'
 import { createKafka, createProducer } from './client.ts'
 import { encodeFrameRecord } from './record.ts'
 import { topicNames, type KafkaSettings } from './settings.ts'
-import { addPartitions, sendRecords } from './testing.ts'
+import { addPartitions, asAdmin, sendRecords } from './testing.ts'
 import { checkTopics, createTopics, settledPartitions } from './topics.ts'
 import { judgeTopics, topicRules, type FoundTopic } from './topic-rules.ts'
 
@@ -98,12 +98,6 @@ await withKafka('topics', (kafka) => {
     topicPrefix: `topics-${randomBytes(4).toString('hex')}`,
   })
   const oneBroker = { partitions: 3, replication: 1 }
-
-  async function asAdmin(settings: KafkaSettings, work: (admin: ReturnType<ReturnType<typeof createKafka>['admin']>) => Promise<unknown>): Promise<void> {
-    const admin = createKafka(settings, quiet).admin()
-    await admin.connect()
-    await work(admin).finally(() => admin.disconnect())
-  } // prettier-ignore
 
   describe('topics on a real broker', () => {
     test('missing ones are named; created, they have no fault; created again, nothing happens', async () => {

@@ -27,8 +27,8 @@ export interface TopicsReport {
 type Admin = ReturnType<ReturnType<typeof createKafka>['admin']>
 
 const RETRIES = 5
-/** kafkajs's number for a topic among the things that have a configuration. */
-const TOPIC_RESOURCE = 2
+/** Kafka's number for a topic among the things that have a configuration. */
+export const TOPIC_RESOURCE = 2
 const TIMEOUT_MS = 15_000
 const POLL_MS = 100
 

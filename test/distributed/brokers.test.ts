@@ -2,12 +2,12 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { graphql } from '../../cli/graphql-client.ts'
-import { createKafka } from '../../eventlog/kafka/client.ts'
+import { asAdmin } from '../../eventlog/kafka/testing.ts'
 import { topicNames, type KafkaSettings } from '../../eventlog/kafka/settings.ts'
 import { formatId } from '../../schemas/ids.ts'
 import { startDeployment, type Deployment } from '../support/deployment.ts'
 import { expectExact } from '../support/deployment-check.ts'
-import { faultUnderLoad, FAULT_ROUNDS, ROUND_MS_MAX } from '../support/deployment-fault.ts'
+import { faultRounds, faultUnderLoad, ROUND_MS_MAX } from '../support/deployment-fault.ts'
 import { DeploymentLoad } from '../support/deployment-load.ts'
 import { openDoor } from '../support/door.ts'
 import { withKafkaCluster, type TestBroker } from '../support/kafka.ts'
@@ -50,14 +50,7 @@ await withKafkaCluster('brokers under faults', { brokers: 3 }, (cluster, kafka) 
       })
 
     const round = (title: string, fault: () => Promise<void>): void =>
-      void test(
-        title,
-        async () => {
-          for (let round = 0; round < FAULT_ROUNDS; round++)
-            await faultUnderLoad(title, deployment, load, fault)
-        },
-        FAULT_ROUNDS * ROUND_MS_MAX,
-      )
+      faultRounds(title, () => faultUnderLoad(title, deployment, load, fault))
 
     round('kill -9 of the broker that leads a partition: the others go on, and it comes back', async () => {
       const leader = await leaderOf(deployment.kafka, cluster.brokers)
@@ -145,10 +138,9 @@ await withKafkaCluster('brokers under faults', { brokers: 3 }, (cluster, kafka) 
 
 /** The broker that leads the first partition of the events. */
 async function leaderOf(settings: KafkaSettings, brokers: readonly TestBroker[]): Promise<TestBroker> {
-  const admin = createKafka(settings, () => undefined).admin()
-  await admin.connect()
-  const { topics } = await admin.fetchTopicMetadata({ topics: [topicNames(settings).events] })
-  await admin.disconnect()
+  const { topics } = await asAdmin(settings, (admin) =>
+    admin.fetchTopicMetadata({ topics: [topicNames(settings).events] }),
+  )
   const { leader } = topics[0]!.partitions.find(({ partitionId }) => partitionId === 0)!
   return brokers.find(({ nodeId }) => nodeId === leader)!
 }

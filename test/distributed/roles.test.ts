@@ -7,7 +7,7 @@ import { setTopicProperty } from '../../eventlog/kafka/testing.ts'
 import { openTopicReader } from '../../eventlog/kafka/topic-reader.ts'
 import { startDeployment, type Deployment } from '../support/deployment.ts'
 import { expectExact, expectExactBefore } from '../support/deployment-check.ts'
-import { faultUnderLoad, FAULT_ROUNDS, ROUND_MS_MAX, untilAcknowledged } from '../support/deployment-fault.ts'
+import { faultRounds, faultUnderLoad, ROUND_MS_MAX, untilAcknowledged } from '../support/deployment-fault.ts'
 import { DeploymentLoad } from '../support/deployment-load.ts'
 import { withKafka } from '../support/kafka.ts'
 import { KCAT, PACKERS, sendByKcat, type Packer } from '../support/kcat.ts'
@@ -39,14 +39,7 @@ await withKafka('a deployment under faults', (kafka) => {
     afterAll(() => deployment.stop())
 
     const round = (title: string, fault: () => Promise<void>): void =>
-      void test(
-        title,
-        async () => {
-          for (let round = 0; round < FAULT_ROUNDS; round++)
-            await faultUnderLoad(title, deployment, load, fault)
-        },
-        FAULT_ROUNDS * ROUND_MS_MAX,
-      )
+      faultRounds(title, () => faultUnderLoad(title, deployment, load, fault))
 
     /** Waits until the views hold what was told when this was called, and says how long that took. */
     async function untilViewsFollow(who: string, alreadyMs = 0): Promise<void> {

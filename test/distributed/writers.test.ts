@@ -11,7 +11,7 @@ import { joinGroup } from '../../eventlog/kafka/membership.ts'
 import { topicNames } from '../../eventlog/kafka/settings.ts'
 import { startDeployment, type Deployment } from '../support/deployment.ts'
 import { expectExact, type ChainSeen } from '../support/deployment-check.ts'
-import { faultUnderLoad, FAULT_ROUNDS, ROUND_MS_MAX } from '../support/deployment-fault.ts'
+import { faultRounds, faultUnderLoad, ROUND_MS_MAX } from '../support/deployment-fault.ts'
 import { DeploymentLoad, type Pair } from '../support/deployment-load.ts'
 import { withKafkaCluster } from '../support/kafka.ts'
 import type { SwitchedProxy } from '../support/kafka/switched-proxy.ts'
@@ -80,19 +80,13 @@ await withKafkaCluster('writers under faults', { proxied: true }, (cluster, kafk
       fault: () => Promise<void>,
       compare: (before: Taken, after: Taken) => void = () => undefined,
     ): void =>
-      void test(
-        title,
-        async () => {
-          for (let round = 0; round < FAULT_ROUNDS; round++) {
-            await untilShared()
-            const before = seen
-            const { chains } = await faultUnderLoad(title, deployment, load, fault)
-            seen = taken(chains)
-            compare(before, seen)
-          }
-        },
-        FAULT_ROUNDS * ROUND_MS_MAX,
-      )
+      faultRounds(title, async () => {
+        await untilShared()
+        const before = seen
+        const { chains } = await faultUnderLoad(title, deployment, load, fault)
+        seen = taken(chains)
+        compare(before, seen)
+      })
 
     round('kill -9 of a writer: another takes its partition over', async () => {
       await direct.kill()

@@ -1,10 +1,11 @@
 /** A fault in the middle of a load, and the account of it. */
+import { test } from 'vitest'
 import { expectExact, type ChainSeen } from './deployment-check.ts'
 import type { Deployment } from './deployment.ts'
 import type { DeploymentLoad } from './deployment-load.ts'
 
 /** How often each fault is made to happen; a longer run says how many. */
-export const FAULT_ROUNDS = Number(process.env['PURSER_FAULT_ROUNDS'] ?? 1)
+const FAULT_ROUNDS = Number(process.env['PURSER_FAULT_ROUNDS'] ?? 1)
 /** Longest time that a round may take, on a machine with much else to do. */
 export const ROUND_MS_MAX = 180_000
 
@@ -18,6 +19,17 @@ export interface FaultSeen {
   /** Longest time in which nobody was told of a transfer of some partition, from just before the fault to well behind it. */
   readonly awaySeconds: number
   readonly chains: readonly ChainSeen[]
+}
+
+/** A test that makes a fault happen as often as is wanted. */
+export function faultRounds(title: string, round: () => Promise<unknown>): void {
+  test(
+    title,
+    async () => {
+      for (let times = 0; times < FAULT_ROUNDS; times++) await round()
+    },
+    FAULT_ROUNDS * ROUND_MS_MAX,
+  )
 }
 
 /**

@@ -6,7 +6,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import os from 'node:os'
 import path from 'node:path'
 import { nodeDisk } from '../../eventlog/file/disk.ts'
-import { createKafka } from '../../eventlog/kafka/client.ts'
+import { asAdmin } from '../../eventlog/kafka/testing.ts'
 import type { OutageBounds } from '../../cli/roles/outage-bounds.ts'
 import type { KafkaSettings } from '../../eventlog/kafka/settings.ts'
 import { heldByAll, readAnyCheckpoints } from '../../projectors/checkpoints.ts'
@@ -127,14 +127,8 @@ export class Deployment {
 
   /** The consumer groups of its roles. */
   async groups(): Promise<readonly string[]> {
-    const admin = createKafka(this.kafka, () => undefined).admin()
-    await admin.connect()
-    try {
-      const { groups } = await admin.listGroups()
-      return groups.map(({ groupId }) => groupId).filter((id) => id.startsWith(`${this.kafka.topicPrefix}.`))
-    } finally {
-      await admin.disconnect()
-    }
+    const { groups } = await asAdmin(this.kafka, (admin) => admin.listGroups())
+    return groups.map(({ groupId }) => groupId).filter((id) => id.startsWith(`${this.kafka.topicPrefix}.`))
   }
 
   /** Waits until each of these says that it is ready. */

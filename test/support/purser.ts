@@ -151,3 +151,15 @@ function run(
   })
   return { child, finished, stdout: () => stdout, stderr: () => stderr }
 }
+
+/** A field of what a role says when it runs. */
+export async function said(role: Running, field: string): Promise<string> {
+  const { child, finished } = role
+  await new Promise<void>((resolve, reject) => {
+    child.stdout!.on('data', () => {
+      if (role.stdout().includes('\n')) resolve()
+    })
+    void finished.then((end) => reject(new Error(`it ended before it ran: ${end.stdout}${end.stderr}`)))
+  })
+  return onlyJson(role.stdout())[field] as string
+}

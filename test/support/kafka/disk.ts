@@ -1,16 +1,13 @@
 /** Damage on a broker's disk, while it runs. */
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
-import { createKafka } from '../../../eventlog/kafka/client.ts'
+import { LENGTH_END, LENGTH_PLACE } from '../../../eventlog/kafka/batch-layout.ts'
+import { asAdmin } from '../../../eventlog/kafka/testing.ts'
 import type { KafkaSettings } from '../../../eventlog/kafka/settings.ts'
 
 /** Kafka's number for a broker among the things that have a configuration. */
 const BROKER_RESOURCE = 4
 const FIRST_SEGMENT = '00000000000000000000.log'
-/** A batch's length stands behind its first offset, and counts from its own end. */
-const LENGTH_PLACE = 8
-const LENGTH_END = 12
-
 /** Flips the last bit of the batch with this first offset. @returns false if the broker's disk is not this machine's */
 export async function damageBatch(
   settings: KafkaSettings,
@@ -38,14 +35,13 @@ export async function damageBatch(
 }
 
 async function logFolders(settings: KafkaSettings): Promise<readonly string[]> {
-  const admin = createKafka(settings, () => undefined).admin()
-  await admin.connect()
-  const { brokers } = await admin.describeCluster()
-  const { resources } = await admin.describeConfigs({
-    includeSynonyms: false,
-    resources: brokers.map(({ nodeId }) => ({ type: BROKER_RESOURCE, name: String(nodeId) })),
+  const { resources } = await asAdmin(settings, async (admin) => {
+    const { brokers } = await admin.describeCluster()
+    return admin.describeConfigs({
+      includeSynonyms: false,
+      resources: brokers.map(({ nodeId }) => ({ type: BROKER_RESOURCE, name: String(nodeId) })),
+    })
   })
-  await admin.disconnect()
   return resources.flatMap(({ configEntries }) =>
     configEntries.filter(({ configName }) => configName === 'log.dirs').flatMap(({ configValue }) => configValue.split(',')),
   )
