@@ -60,7 +60,7 @@ const simulatorAdapters = 'test/simulation/{main,command-line,jobs,places,run-mu
 /**
  * The rules of a part that has to be deterministic.
  * @param message what to do instead
- * @param may names of `impure` that it may use, modules of Node that it may import
+ * @param may names of `impure` that it may use, modules that it may import
  */
 function deterministic(message, may = { names: [], modules: [] }) {
   const modules = may.modules.map((name) => `(?!${name}$)`).join('')
