@@ -43,6 +43,7 @@ const simulated = [
 export const adapters = [
   // The real disk, and what it writes past the page cache with.
   'eventlog/file/disk.ts',
+  'eventlog/file/make-folders.ts',
   'eventlog/file/direct-write.ts',
   // The thread that reads ahead, for readers that are given one.
   'eventlog/file/read-ahead.ts',

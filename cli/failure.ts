@@ -10,6 +10,8 @@ export const FAILURE_CODES = {
   not_running: 1,
   /** The port is taken by another program. */
   port_in_use: 1,
+  /** The system does not let this user listen on that port. */
+  port_unusable: 1,
   /** The data folder cannot be made, read or written. */
   folder_unusable: 1,
   /** The data folder has another number of partitions than asked for. */

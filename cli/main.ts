@@ -15,9 +15,12 @@ import { addTopics } from './commands/topics.ts'
 import { addUsers } from './commands/users.ts'
 import { addWriter } from './commands/writer.ts'
 import { isDebugging } from './config.ts'
-import { createOutput } from './output.ts'
+import { CommandFailure } from './failure.ts'
+import { addJson } from './options.ts'
+import { createOutput, type Output } from './output.ts'
 import { reportFailure } from './report-failure.ts'
 import type { OutageBounds } from './roles/outage-bounds.ts'
+import { programVersion } from './version.ts'
 
 const COMMANDS: readonly AddCommand[] = [
   addStart,
@@ -41,45 +44,73 @@ const COMMANDS: readonly AddCommand[] = [
  * @param bounds for tests
  */
 export async function main(args: readonly string[], bounds: OutageBounds = {}): Promise<void> {
-  const json = args.includes('--json')
-  guardProcess(json)
+  const output = createOutput(wantsJson(args), process)
+  guardProcess(output)
+  await runCommand(args, output, bounds)
+}
+
+/** Runs one command with an output of the caller's, and leaves its exit code in the process. */
+export async function runCommand(
+  args: readonly string[],
+  output: Output,
+  bounds: OutageBounds = {},
+): Promise<void> {
+  const written: string[] = []
+  const write = (text: string): void => void written.push(text)
+  const version = programVersion()
   const program = new Command('purser')
     .description(
       'An event-sourced wallet platform: single-writer core, event log, ClickHouse views, GraphQL.',
     )
+    .version(version, '-V, --version', 'print the version of this program')
     .exitOverride()
-    .configureOutput({ writeErr: () => undefined })
+    .configureOutput({ writeOut: write, writeErr: write })
     .showSuggestionAfterError()
+  addJson(program)
+  const run: Run = async (_options, work) => {
+    try {
+      await work(output)
+    } catch (error) {
+      process.exitCode = reportFailure(error, output, isDebugging())
+    }
+  }
   for (const add of COMMANDS) add(program, run, bounds)
   try {
     await program.parseAsync([...args], { from: 'user' })
   } catch (error) {
-    if (error instanceof CommanderError && error.exitCode === 0) return
-    if (error instanceof CommanderError && error.code === 'commander.help') {
-      process.stderr.write(program.helpInformation())
-      process.exitCode = 2
-      return
-    }
-    process.exitCode = reportFailure(error, createOutput(json, process), isDebugging())
+    const text = written.join('').trimEnd()
+    if (!(error instanceof CommanderError)) process.exitCode = reportFailure(error, output, isDebugging())
+    else if (error.code === 'commander.version')
+      output.answer({ ok: true, version, node: process.version }, text)
+    else if (error.exitCode === 0) output.answer({ ok: true, help: text }, text)
+    else if (error.code === 'commander.help') process.exitCode = tellHelp(args, text, output)
+    else process.exitCode = reportFailure(error, output, isDebugging())
   }
 }
 
+/** `--json` wherever it stands, up to where options end. */
+function wantsJson(args: readonly string[]): boolean {
+  const end = args.indexOf('--')
+  return (end === -1 ? args : args.slice(0, end)).includes('--json')
+}
+
+/** What runs is no command, so how to name one is told in place of an answer. @returns the exit code */
+function tellHelp(args: readonly string[], help: string, output: Output): number {
+  const [first, unknown] = args.filter((arg) => arg !== '--json')
+  const what =
+    first === 'help' && unknown !== undefined ? `There is no command '${unknown}'` : 'Name a command'
+  const failure = new CommandFailure('usage', `${what}. See: purser --help.`)
+  if (!output.json) output.log(`${help}\n`)
+  return reportFailure(failure, output, isDebugging())
+}
+
 /** What nobody caught is broken logic: it ends the process, with a sentence like every other failure. */
-function guardProcess(json: boolean): void {
+function guardProcess(output: Output): void {
   const end = (error: unknown): void => {
-    process.exit(reportFailure(error, createOutput(json, process), isDebugging()))
+    process.exit(reportFailure(error, output, isDebugging()))
   }
   process.on('uncaughtException', end)
   process.on('unhandledRejection', end)
   // Whoever reads our output may leave early: `purser demo | head`.
   process.stdout.on('error', () => undefined)
-}
-
-const run: Run = async (options, work) => {
-  const output = createOutput(options.json === true, process)
-  try {
-    await work(output)
-  } catch (error) {
-    process.exitCode = reportFailure(error, output, isDebugging())
-  }
 }

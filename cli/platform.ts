@@ -2,10 +2,10 @@
  * The embedded platform, wired by hand: folder lock, engine and view store, a writer per partition, projections, and at last the doors.
  * Stopped in the opposite order. Nothing else in the repository knows all the parts.
  */
-import { mkdirSync } from 'node:fs'
 import path from 'node:path'
 import { frameBytesOf } from '../eventlog/frame-budget.ts'
 import { acquireFolder, type FolderLock } from '../eventlog/file/lock.ts'
+import { makeFolders } from '../eventlog/file/make-folders.ts'
 import { createFileImportRegistry } from '../gateway/import-registry.ts'
 import { startGateway, type Gateway } from '../gateway/gateway.ts'
 import { createViewStore } from '../projectors/clickhouse-store.ts'
@@ -97,7 +97,7 @@ class PlatformParts extends Parts {
 async function assemble(options: PlatformOptions, parts: PlatformParts): Promise<Platform> {
   const { log } = options
   const dataDir = path.resolve(options.dataDir)
-  mkdirSync(dataDir, { recursive: true })
+  makeFolders(dataDir)
   const lock = (parts.lock = acquireFolder(dataDir))
   const partitions = settlePartitionCount(dataDir, options.partitions)
 

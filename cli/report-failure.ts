@@ -2,6 +2,7 @@
 import { CommanderError } from 'commander'
 import { CommandFailure, FAILURE_CODES, type FailureCode } from './failure.ts'
 import type { Output } from './output.ts'
+import { describeSystemError } from './system-errors.ts'
 
 /** Codes and reasons that other parts of the platform put on their errors, and what they are called at this door. */
 const KNOWN: Readonly<Record<string, FailureCode>> = {
@@ -28,38 +29,6 @@ const KNOWN: Readonly<Record<string, FailureCode>> = {
   start_timeout: 'views_failed',
 }
 
-/** Errors of the system, as sentences. */
-const SYSTEM: Readonly<
-  Record<string, readonly [code: FailureCode, sentence: (error: SystemError) => string]>
-> = {
-  EADDRINUSE: [
-    'port_in_use',
-    (error) =>
-      `Port ${error.port ?? ''} is in use by another program. Stop it, or choose another with --port.`,
-  ],
-  EADDRNOTAVAIL: ['usage', () => 'This machine has no such address. Check --host.'],
-  EACCES: [
-    'folder_unusable',
-    (error) => `Not allowed: ${error.path ?? error.message}. Check the permissions.`,
-  ],
-  EPERM: [
-    'folder_unusable',
-    (error) => `Not allowed: ${error.path ?? error.message}. Check the permissions.`,
-  ],
-  EROFS: ['folder_unusable', (error) => `${error.path ?? 'The folder'} is on a read-only file system.`],
-  ENOSPC: ['folder_unusable', () => 'The disk is full. Make room; nothing that was acknowledged is lost.'],
-  ENOTDIR: [
-    'folder_unusable',
-    (error) => `${error.path ?? 'The data folder'} is not a folder. Check --data.`,
-  ],
-  EEXIST: ['folder_unusable', (error) => `${error.path ?? 'The data folder'} is not a folder. Check --data.`],
-  ENOENT: ['file_unreadable', (error) => `There is no file ${error.path ?? ''}. Check the path.`],
-  EISDIR: [
-    'file_unreadable',
-    (error) => `${error.path ?? 'The path'} is a folder, not a file. Check the path.`,
-  ],
-  ECONNREFUSED: ['platform_unavailable', () => 'Nothing answers at that address. Is the platform running?'],
-}
 /** What a ClickHouse server calls it when who asks is not let in, or may not do what was asked. */
 const VIEWS_REFUSE: ReadonlySet<unknown> = new Set([
   'ACCESS_DENIED',
@@ -71,7 +40,6 @@ const VIEWS_REFUSE: ReadonlySet<unknown> = new Set([
   'UNKNOWN_USER',
   'WRONG_PASSWORD',
 ])
-type SystemError = Error & { readonly path?: string; readonly port?: number }
 
 export interface FailureReport {
   readonly code: FailureCode
@@ -109,9 +77,12 @@ function classify(error: unknown): { code: FailureCode; message: string; details
     if (typeof name !== 'string') continue
     const known = KNOWN[name]
     if (known !== undefined) return { code: known, message: error.message }
-    const system = SYSTEM[name]
-    if (system !== undefined) return { code: system[0], message: system[1](error) }
   }
+  // What wraps an error of the system (`fetch failed`) says less than that does.
+  const system =
+    describeSystemError(error) ??
+    (error.cause instanceof Error ? describeSystemError(error.cause) : undefined)
+  if (system !== undefined) return system
   const { type } = error as { type?: unknown }
   if (VIEWS_REFUSE.has(type)) {
     const reason = error.message.split('\n', 1)[0]!.replace(/\.?\s*$/, '')

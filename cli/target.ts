@@ -4,6 +4,7 @@ import { readFolderOwner } from '../eventlog/file/lock.ts'
 import { readConfig } from './config.ts'
 import { CommandFailure } from './failure.ts'
 import type { Output } from './output.ts'
+import { requirePlatform } from './reach.ts'
 import { startPlatform, type Platform } from './platform.ts'
 import type { Flags } from './setting-texts.ts'
 
@@ -25,7 +26,10 @@ export interface Target {
  */
 export async function openTarget(flags: TargetFlags, output: Output): Promise<Target> {
   const running = findRunning(flags)
-  if (running !== undefined) return { url: running, own: undefined, close: () => Promise.resolve() }
+  if (running !== undefined) {
+    await requirePlatform(running)
+    return { url: running, own: undefined, close: () => Promise.resolve() }
+  }
   const config = readConfig(flags)
   const own = await startPlatform({ ...config, host: '127.0.0.1', port: 0, graphiql: false, log: (line) => output.log(line) })
   return { url: own.url, own, close: () => own.stop() }
@@ -54,13 +58,15 @@ export function findRunning(flags: TargetFlags): string | undefined {
 
 /**
  * As `findRunning`, for commands that only ask.
- * @throws CommandFailure `not_running` if none runs
+ * @throws CommandFailure `not_running` if none runs; `platform_unavailable` if it does not answer
  */
-export function requireRunning(flags: TargetFlags): string {
+export async function requireRunning(flags: TargetFlags): Promise<string> {
   const url = findRunning(flags)
-  if (url !== undefined) return url
-  throw new CommandFailure(
-    'not_running',
-    'No platform runs on this data folder. Start one, or name it with --url.',
-  )
+  if (url === undefined)
+    throw new CommandFailure(
+      'not_running',
+      'No platform runs on this data folder. Start one, or name it with --url.',
+    )
+  await requirePlatform(url)
+  return url
 }

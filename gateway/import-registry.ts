@@ -10,8 +10,9 @@
  */
 import { createHash } from 'node:crypto'
 import { constants } from 'node:fs'
-import { mkdir, open, readFile, readdir, truncate } from 'node:fs/promises'
+import { open, readFile, readdir, truncate } from 'node:fs/promises'
 import path from 'node:path'
+import { makeFolders } from '../eventlog/file/make-folders.ts'
 import { LruMap } from './lru.ts'
 
 export interface ImportRegistry {
@@ -125,7 +126,7 @@ class FileImportRegistry implements ImportRegistry {
   }
 
   async #append(entry: Entry): Promise<void> {
-    await mkdir(this.#dir, { recursive: true })
+    makeFolders(this.#dir)
     const file = await open(
       this.#file(entry.import),
       constants.O_WRONLY | constants.O_CREAT | constants.O_APPEND,

@@ -99,6 +99,15 @@ describe('the code', () => {
     expect(users(/\.consumer\(/)).toEqual(['eventlog/kafka/membership.ts'])
   })
 
+  test('folders are made by makeFolders: a recursive mkdir of Node spins where the system makes none', () => {
+    const product = sources.filter(
+      ({ name }) =>
+        /^(schemas|eventlog|writer|projectors|gateway|cli|client)\//.test(name) && !name.includes('test'),
+    )
+    const found = product.filter(({ text }) => /mkdir(Sync)?\([^)]*recursive/s.test(text))
+    expect(found.map(({ name }) => name)).toEqual([])
+  })
+
   test('every source is used: another source, a document or the package names it', () => {
     const settings = ['package.json', 'vitest.config.ts', 'eslint.config.js'].map((name) => ({
       name,

@@ -9,7 +9,7 @@ import { addJson, type GivenOptions } from '../options.ts'
 import type { Output } from '../output.ts'
 import { startPlatform } from '../platform.ts'
 import { provePlatform } from '../proof.ts'
-import { findRunning } from '../target.ts'
+import { requireRunning } from '../target.ts'
 import type { AddCommand } from './command.ts'
 
 export const addDemo: AddCommand = (program, run) => {
@@ -28,7 +28,7 @@ export const addDemo: AddCommand = (program, run) => {
 /** On a platform that runs. */
 async function demoOn(options: GivenOptions, output: Output): Promise<void> {
   const startedAtMs = performance.now()
-  const url = findRunning(options)!
+  const url = await requireRunning(options)
   const steps = await play(url, (step) => output.say(describe(step)), randomUUID())
   conclude(output, steps, undefined, startedAtMs)
 }

@@ -1,6 +1,7 @@
 /** `purser gateway`: the doors over Kafka and ClickHouse, beside as many others as there are, until it is told to stop. */
 import { readGatewayConfig } from '../config.ts'
 import { addJson, addSettings, type GivenOptions } from '../options.ts'
+import { requireAddress } from '../reach.ts'
 import { startGatewayRole } from '../roles/gateway-role.ts'
 import { runRole } from '../roles/run.ts'
 import { settingsOf } from '../settings.ts'
@@ -15,6 +16,7 @@ export const addGateway: AddCommand = (program, run, bounds) => {
   addJson(command).action((options: GivenOptions) =>
     run(options, async (output) => {
       const config = readGatewayConfig(options)
+      await requireAddress(config.host, config.port)
       await runRole({
         name: 'gateway',
         health: undefined,

@@ -19,7 +19,7 @@ export const addId: AddCommand = (program, run) => {
         if (!isExternalName(name))
           throw new CommandFailure('usage', `NAME: expected text of 1 to ${NAME_BYTES_MAX} bytes.`)
         const id = derive(name)
-        output.answer({ kind, name, id }, id)
+        output.answer({ ok: true, kind, name, id }, id)
       }),
     )
   }
@@ -27,7 +27,7 @@ export const addId: AddCommand = (program, run) => {
   addJson(command).action((options: GivenOptions) =>
     run(options, async (output) => {
       const id = formatId(makeUuidV7(Date.now(), randomBytes(10)))
-      output.answer({ kind: 'new', id }, id)
+      output.answer({ ok: true, kind: 'new', id }, id)
     }),
   )
 }

@@ -31,7 +31,7 @@ export const addProjections: AddCommand = (program, run) => {
 }
 
 async function show(options: GivenOptions, output: Output): Promise<void> {
-  const url = requireRunning(options)
+  const url = await requireRunning(options)
   const { projections } = await graphql<{ projections: readonly Projection[] }>(url, QUERY)
   const ok = projections.every(isMoving)
   output.answer({ ok, url, projections }, projections.map(describe).join('\n'))

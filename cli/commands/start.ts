@@ -4,6 +4,7 @@ import { CommandFailure } from '../failure.ts'
 import { addJson, addSettings, type GivenOptions } from '../options.ts'
 import type { Output } from '../output.ts'
 import { startPlatform, type Platform } from '../platform.ts'
+import { requireAddress } from '../reach.ts'
 import { stopRequested } from '../shutdown.ts'
 import { formatPosition } from '../../schemas/positions.ts'
 import type { AddCommand } from './command.ts'
@@ -17,6 +18,7 @@ export const addStart: AddCommand = (program, run) => {
 async function start(options: GivenOptions, output: Output): Promise<void> {
   const config = readConfig(options)
   const asked = stopRequested()
+  await requireAddress(config.host, config.port)
   output.log('Starting…')
   const starting = startPlatform({ ...config, log: (line) => output.log(line) })
   const first = await Promise.race([starting, asked])

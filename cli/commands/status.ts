@@ -43,7 +43,7 @@ export const addStatus: AddCommand = (program, run) => {
 }
 
 async function show(options: GivenOptions, output: Output): Promise<void> {
-  const url = requireRunning(options)
+  const url = await requireRunning(options)
   const status = await ask(url)
   const lines = [
     status.ready ? `ready at ${url}` : `not ready at ${url}`,

@@ -6,6 +6,7 @@ import * as fs from 'node:fs'
 import path from 'node:path'
 import { hasCode } from '../system-error.ts'
 import { openDirect } from './direct-write.ts'
+import { makeFolders } from './make-folders.ts'
 
 export interface DiskFile {
   /** Writes the parts one behind the other from byte `at`. Returns how many bytes were written: maybe fewer than asked. */
@@ -139,7 +140,7 @@ export const nodeDisk: Disk = {
     }
   },
   makeFolder(folder) {
-    const first = fs.mkdirSync(folder, { recursive: true, mode: 0o700 })
+    const first = makeFolders(folder)
     if (first === undefined) return
     // Each new name stands in the folder above it.
     for (let made = folder; made.length >= first.length; made = path.dirname(made))

@@ -12,6 +12,7 @@ import * as fs from 'node:fs'
 import path from 'node:path'
 import { LogFolderInUseError } from '../errors.ts'
 import { hasCode } from '../system-error.ts'
+import { makeFolders } from './make-folders.ts'
 
 /** What an owner tells others. */
 export interface FolderInfo {
@@ -44,7 +45,7 @@ const ATTEMPTS_MAX = 100
 /** Takes a data folder, making it if it is not there. Throws LogFolderInUseError if a living process has it. */
 export function acquireFolder(dir: string, info: FolderInfo = {}): FolderLock {
   const folder = path.join(dir, 'lock')
-  fs.mkdirSync(folder, { recursive: true, mode: 0o700 })
+  makeFolders(folder)
   for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt++) {
     const number = tryAcquire(dir, folder, info)
     if (number !== undefined) return heldLock(folder, number, info)

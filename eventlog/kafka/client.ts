@@ -50,14 +50,18 @@ const REAUTHENTICATE_BEFORE_MS = 1_500
 /** Takes a line for the operator. */
 export type Log = (line: string) => void
 
-/** A client for producers, groups and administration. */
-export function createKafka(settings: KafkaSettings, log: Log): kafkajs.Kafka {
+/**
+ * A client for producers, groups and administration.
+ * @param retry how often connections are tried; default: kafkajs's own way, some ten seconds
+ */
+export function createKafka(settings: KafkaSettings, log: Log, retry?: kafkajs.RetryOptions): kafkajs.Kafka {
   return new library.Kafka({
     ...connectionOptions(settings),
     ...logOptions(log),
     brokers: [...settings.brokers],
     connectionTimeout: CONNECT_MS_MAX,
     requestTimeout: REQUEST_MS_MAX,
+    ...(retry === undefined ? {} : { retry }),
   })
 }
 

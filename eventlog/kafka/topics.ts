@@ -26,7 +26,8 @@ export interface TopicsReport {
 
 type Admin = ReturnType<ReturnType<typeof createKafka>['admin']>
 
-const RETRIES = 5
+/** With kafkajs's pauses some two seconds: whoever mistyped an address is told within five. */
+const RETRY = { retries: 2 }
 /** Kafka's number for a topic among the things that have a configuration. */
 export const TOPIC_RESOURCE = 2
 const TIMEOUT_MS = 15_000
@@ -221,7 +222,7 @@ async function withAdmin<T>(
   log: Log,
   work: (admin: Admin) => Promise<T>,
 ): Promise<T> {
-  const admin = createKafka(settings, log).admin({ retry: { retries: RETRIES } })
+  const admin = createKafka(settings, log, RETRY).admin({ retry: RETRY })
   try {
     await admin.connect()
     return await work(admin)

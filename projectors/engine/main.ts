@@ -1,8 +1,8 @@
 import { readdirSync } from 'node:fs'
-import { mkdir } from 'node:fs/promises'
 import type { Server } from 'node:http'
 import os from 'node:os'
 import path from 'node:path'
+import { makeFolders } from '../../eventlog/file/make-folders.ts'
 import type { FromEngine, ToEngine } from './protocol.ts'
 
 /**
@@ -39,7 +39,7 @@ async function start(options: Extract<ToEngine, { kind: 'start' }>) {
   ])
   const folder = path.join(options.dataDir, 'store')
   const spoolFolder = path.join(options.dataDir, 'spool')
-  await mkdir(folder, { recursive: true })
+  makeFolders(folder)
   // It runs no query: it holds the folder, and carries what only a first connection can set.
   const anchor = new Session(folder, {
     connectionArgs: [

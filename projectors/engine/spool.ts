@@ -1,8 +1,9 @@
 import { createReadStream, createWriteStream } from 'node:fs'
-import { mkdir, readdir, rm, stat } from 'node:fs/promises'
+import { readdir, rm, stat } from 'node:fs/promises'
 import path from 'node:path'
 import { Transform, type Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
+import { makeFolders } from '../../eventlog/file/make-folders.ts'
 import { queryError } from './errors.ts'
 import { INSERT_BODY_BYTES_MAX, RESULT_BYTES_MAX, SPOOL_BYTES_MAX } from './limits.ts'
 
@@ -33,7 +34,7 @@ export class Spool {
 
   /** Opens the folder and removes what an earlier process left in it. Call it only as the owner of the data. */
   static async open(folder: string): Promise<Spool> {
-    await mkdir(folder, { recursive: true })
+    makeFolders(folder)
     for (const name of await readdir(folder))
       await rm(path.join(folder, name), { recursive: true, force: true })
     return new Spool(folder)

@@ -1,7 +1,8 @@
 /** Snapshots in a folder that all writers see: a shared volume, a mounted file system, or for trying things out. */
-import { mkdir, open, readdir, rm, stat } from 'node:fs/promises'
+import { open, readdir, rm, stat } from 'node:fs/promises'
 import path from 'node:path'
 import { unlessAborted } from '../../eventlog/abort.ts'
+import { makeFolders } from '../../eventlog/file/make-folders.ts'
 import { hasCode } from '../../eventlog/system-error.ts'
 import { ASIDE_SUFFIX } from '../snapshot-file.ts'
 import { encodeWitness, nameOfWitness, WITNESS_BYTES_MAX, type HeadWitness } from './head-witness.ts'
@@ -17,6 +18,8 @@ import {
   type StoredSnapshot,
 } from './snapshot-store.ts'
 
+/** Writers of several users share it, as the umask lets them. */
+const SHARED = 0o777
 /** Copied at a time. */
 const PIECE_BYTES = 4 * 1024 * 1024
 /** What stays aside for so long was left by a writer that was killed. */
@@ -65,7 +68,7 @@ export function openFolderStore(folder: string): SnapshotStore {
     try {
       const { size } = await from.stat()
       await inStore(async () => {
-        await mkdir(path.join(folder, String(partition)), { recursive: true })
+        makeFolders(path.join(folder, String(partition)), SHARED)
         await writeAside(pathOf(partition, sequence), (aside) => copy(from, aside, size))
       })
     } finally {
@@ -104,7 +107,7 @@ export function openFolderStore(folder: string): SnapshotStore {
   function writeWitness(witness: HeadWitness): Promise<void> {
     const file = path.join(folder, nameOfWitness(witness.partition))
     return inStore(async () => {
-      await mkdir(path.dirname(file), { recursive: true })
+      makeFolders(path.dirname(file), SHARED)
       await writeAside(file, (aside) => writePiece(aside, Buffer.from(encodeWitness(witness)), 0))
     })
   }

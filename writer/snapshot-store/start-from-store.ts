@@ -3,9 +3,9 @@
  * store that all writers share. A store that does not answer never costs the start: it costs time, and the log is not compared
  * with what the store knows of it until it answers (publish-witness.ts).
  */
-import { mkdir } from 'node:fs/promises'
 import { unlessAborted } from '../../eventlog/abort.ts'
 import { nodeDisk } from '../../eventlog/file/disk.ts'
+import { makeFolders } from '../../eventlog/file/make-folders.ts'
 import type { LoadedSnapshot } from '../core-messages.ts'
 import type { CoreWorker } from '../core-worker.ts'
 import { listSnapshots, snapshotFile, snapshotsFolder } from '../snapshot.ts'
@@ -35,7 +35,7 @@ export interface StartedCore {
 /** @throws the system's error if the scratch folder cannot be used; WriterBrokenError; the signal's reason */
 export async function startFromStore(options: StartFromStoreOptions): Promise<StartedCore> {
   const { store, scratchDir, partition, startCore, notice, signal } = options
-  await mkdir(snapshotsFolder(scratchDir, partition), { recursive: true })
+  makeFolders(snapshotsFolder(scratchDir, partition))
   const local = new Set(listSnapshots(nodeDisk, scratchDir, partition).map(({ sequence }) => sequence))
   // Sequences that are worth asking the store for.
   const untried = new Set<bigint>()

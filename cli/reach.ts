@@ -1,0 +1,64 @@
+/** Asked before any work begins: does a platform answer there, and can this machine serve at that address? */
+import { createServer } from 'node:net'
+import { CommandFailure } from './failure.ts'
+import { describeSystemError, type SystemError } from './system-errors.ts'
+
+/** A platform answers `/livez` within milliseconds, whatever it does; whoever mistyped an address wants to know soon. */
+const ANSWER_MS_MAX = 3_000
+
+/**
+ * Makes sure that a platform answers at an address.
+ * @param url its origin
+ * @throws CommandFailure `platform_unavailable` with what is there in its place
+ */
+export async function requirePlatform(url: string): Promise<void> {
+  let answer: unknown
+  try {
+    const response = await fetch(`${url}/livez`, { signal: AbortSignal.timeout(ANSWER_MS_MAX), redirect: 'manual' })
+    answer = await response.json()
+  } catch (error) {
+    throw new CommandFailure('platform_unavailable', `${whyNot(url, error)} Check --url, and that the platform runs.`)
+  }
+  if (typeof answer === 'object' && answer !== null && 'status' in answer && answer.status === 'live') return
+  throw new CommandFailure(
+    'platform_unavailable',
+    `What answers at ${url} is no platform of this kind${whatItSaid(answer)}. Check --url.`,
+  )
+} // prettier-ignore
+
+function whyNot(url: string, error: unknown): string {
+  if (error instanceof SyntaxError) return `What answers at ${url} is no platform.`
+  if (error instanceof DOMException && error.name === 'TimeoutError')
+    return `${url} takes connections and does not answer within ${ANSWER_MS_MAX / 1_000} s.`
+  const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error
+  return `No platform answers at ${url}: ${cause instanceof Error ? cause.message : String(cause)}.`
+}
+
+/** A platform that does not know this caller's name for it says so, and what to do. */
+function whatItSaid(answer: unknown): string {
+  const { error } = (answer ?? {}) as { error?: { message?: unknown } }
+  return typeof error?.message === 'string'
+    ? `, or will not serve us: ${error.message.replace(/\.$/, '')}`
+    : ''
+}
+
+/**
+ * Makes sure that this process may listen there, before a start that may take long. Whoever takes the port in between is
+ * told of later, as before.
+ * @param port 0 takes a free one
+ * @throws CommandFailure `port_in_use`, `port_unusable`, `usage`
+ */
+export async function requireAddress(host: string, port: number): Promise<void> {
+  const server = createServer()
+  try {
+    await new Promise<void>((resolve, reject) => {
+      server.once('error', reject)
+      server.listen(port, host, resolve)
+    })
+  } catch (error) {
+    const described = describeSystemError(error as SystemError)
+    if (described === undefined) throw error
+    throw new CommandFailure(described.code, described.message, {}, { cause: error })
+  }
+  await new Promise((resolve) => server.close(resolve))
+}
