@@ -5,7 +5,16 @@
  * Every command carries a serial number in its `code`, from 0 in order: with it a log is counted exactly. A repeated
  * command carries its first one's.
  */
-import { COMMAND_KINDS, FLAG_LINKED, SLOT, SLOT_WORDS } from '../schemas/commands.ts'
+import {
+  COMMAND_KINDS,
+  FLAG_ALL,
+  FLAG_LINKED,
+  FLAG_SCALE,
+  FLAG_SYSTEM,
+  FLAG_TIMEOUT,
+  SLOT,
+  SLOT_WORDS,
+} from '../schemas/commands.ts'
 import { packCurrency } from '../schemas/money.ts'
 import { Random } from './random.ts'
 import type { Workload } from './workloads.ts'
@@ -32,6 +41,9 @@ export interface Made {
 
 const SLOT_WORDS32 = SLOT_WORDS * 2
 const LINKED_BIT = FLAG_LINKED << 8
+const SYSTEM_BIT = FLAG_SYSTEM << 8
+const POST_ALL = COMMAND_KINDS.PostHold | (FLAG_ALL << 8)
+const PLACE_WITH_TIMEOUT = COMMAND_KINDS.PlaceHold | (FLAG_TIMEOUT << 8)
 const CURRENCY = 'EUR'
 const CURRENCY_WORD32 = Number(packCurrency(CURRENCY))
 const SCALE = 2
@@ -136,14 +148,12 @@ export class CommandGenerator {
       const at = index * SLOT_WORDS32
       const number = first + index
       this.begin(words32, at, nowMs)
-      words32[at] = COMMAND_KINDS.OpenAccount | (SCALE << 16)
+      words32[at] = COMMAND_KINDS.OpenAccount | (FLAG_SCALE << 8) | (SCALE << 16)
       writeAccountId(words32, at + SLOT.debitHigh * 2, number)
       words32[at + SLOT.currency * 2] = CURRENCY_WORD32
       const limit = at + SLOT.amount * 2
-      if (this.unlimited) {
-        words32[limit] = -1
-        words32[limit + 1] = -1
-      } else if (number === HOT_SOURCE || number === HOT_DESTINATION) words32[limit + 1] = HOT_LIMIT_HIGH
+      if (this.unlimited) words32[at] = words32[at]! | SYSTEM_BIT
+      else if (number === HOT_SOURCE || number === HOT_DESTINATION) words32[limit + 1] = HOT_LIMIT_HIGH
       else words32[limit] = number % EMPTY_EVERY === 0 ? 0 : OVERDRAFT_LIMIT
     }
   }
@@ -186,13 +196,13 @@ export class CommandGenerator {
   private putHoldCommand(words32: Int32Array, at: number): void {
     if (this.holdsPlaced - this.holdsEnded === HOLDS_OPEN) {
       const hold = (this.holdsEnded % HOLDS_OPEN) * 4
-      words32[at] = this.holdsEnded % 4 === 3 ? COMMAND_KINDS.VoidHold : COMMAND_KINDS.PostHold
+      words32[at] = this.holdsEnded % 4 === 3 ? COMMAND_KINDS.VoidHold : POST_ALL
       for (let word = 0; word < 4; word++)
         words32[at + SLOT.relatedHigh * 2 + word] = this.holds[hold + word]!
       this.holdsEnded += 1
       return
     }
-    this.putTransfer(words32, at, COMMAND_KINDS.PlaceHold)
+    this.putTransfer(words32, at, PLACE_WITH_TIMEOUT)
     words32[at + SLOT.timeout * 2] = (HOLD_TIMEOUT_NS % 4_294_967_296) | 0
     words32[at + SLOT.timeout * 2 + 1] = Math.floor(HOLD_TIMEOUT_NS / 4_294_967_296)
     const hold = (this.holdsPlaced % HOLDS_OPEN) * 4

@@ -1,7 +1,7 @@
 /** What a client does for its callers: batches, bounds, and what a platform does not take. */
 import { setTimeout as delay } from 'node:timers/promises'
 import { describe, expect, test } from 'vitest'
-import { decodeCommands, SCALE_OF_PLATFORM, type Command } from '../schemas/commands.ts'
+import { decodeCommands, type Command } from '../schemas/commands.ts'
 import { sameId } from '../schemas/ids.ts'
 import { ANY_PARTITION, encodeBusy, encodeSentence, LANE_HEADER_BYTES } from '../schemas/lane.ts'
 import { COMMAND_SLOT_BYTES } from '../schemas/limits.ts'
@@ -83,7 +83,7 @@ describe('batches', () => {
   test('an account whose scale is left out gets the platform’s own', async () => {
     const { platform, client } = await connected()
     await client.submit({ kind: 'OpenAccount', id: newId(), debit: newId(), currency: 'EUR' })
-    expect(platform.requests[0]!.slots[2]).toBe(SCALE_OF_PLATFORM)
+    expect(decodeCommands(platform.requests[0]!.slots)[0]!.scale).toBe(undefined)
   })
 
   test('with several partitions, each gets its own; what names no account or lives in two is looked up', async () => {

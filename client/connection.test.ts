@@ -71,8 +71,8 @@ describe('a connection that breaks', () => {
 
 describe('what is no platform of this version', () => {
   test.each<[string, string | Uint8Array, string]>([
-    ['another version', Buffer.concat([Buffer.from(UPGRADED), encodeHello({ ...HELLO, version: 2 })]), 'version'],
-    ['another protocol', UPGRADED.replace('purser-bulk/1', 'purser-bulk/9'), 'version'],
+    ['another version', Buffer.concat([Buffer.from(UPGRADED), encodeHello({ ...HELLO, version: 1 })]), 'version'],
+    ['another protocol', UPGRADED.replace('purser-bulk/2', 'purser-bulk/9'), 'version'],
     ['an upgrade that is wanted otherwise', 'HTTP/1.1 426 Upgrade Required\r\nContent-Length: 0\r\n\r\n', 'version'],
     ['a full house', 'HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n', 'unreachable'],
     ['no HTTP', 'SSH-2.0-nobody\r\n\r\n', 'unreachable'],

@@ -1,6 +1,6 @@
 /** Commands of callers → slots, checked before anything is sent: a wrong one must not take others of its batch with it. */
 import { checkCommands } from '../schemas/check-commands.ts'
-import { encodeCommands, SCALE_OF_PLATFORM, type Command } from '../schemas/commands.ts'
+import { encodeCommands, type Command } from '../schemas/commands.ts'
 import type { Id } from '../schemas/ids.ts'
 import { LINKED_TRANSFERS_MAX } from '../schemas/limits.ts'
 import { RefusedError } from './errors.ts'
@@ -31,16 +31,14 @@ function prepared(command: Command, index: number, count: number): Command {
     throw new RefusedError('malformed', 'Nothing was sent: a linked command goes with its group, by submitLinked().')
   const wrong = wrongField(command)
   if (wrong !== undefined) throw new RefusedError('malformed', `Nothing was sent: ${wrong} of command ${index}.`)
-  const isLinked = index < count - 1
-  return command.kind === 'OpenAccount' && command.scale === undefined
-    ? { ...command, scale: SCALE_OF_PLATFORM, linked: isLinked }
-    : { ...command, linked: isLinked }
+  return { ...command, linked: index < count - 1 }
 } // prettier-ignore
 
 /** What encoding would bend without a word: numbers beyond their width, texts that are none. */
 function wrongField(command: Command): string | undefined {
   const { amount = 0n, effectiveAtNs = 0n, timeoutNs = 0n, code = 0, scale = 0, memo = '', owner = '' } = command
-  if (!fits64(amount) || amount < (command.kind === 'OpenAccount' ? -1n : 0n)) return 'the amount is out of range'
+  if (!fits64(amount)) return 'the amount is out of range'
+  if (command.system === true && command.amount !== undefined) return 'there is an overdraft limit beside the flag of a system account'
   if (!fits64(effectiveAtNs) || !fits64(timeoutNs)) return 'a time is out of range'
   if (!Number.isInteger(code) || code < 0 || code > 0xffff_ffff) return 'the code is out of range'
   if (!Number.isInteger(scale) || scale < 0 || scale > 0xff) return 'the scale is out of range'

@@ -5,6 +5,7 @@ import {
   encodeHello,
   LANE_HEADER_BYTES,
   LANE_PROTOCOL,
+  LANE_VERSION,
   LANE_REQUEST_BYTES_MAX,
   readLaneHeader,
   writeLaneHeader,
@@ -40,7 +41,7 @@ export interface FakeOptions {
 export const UPGRADED = `HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: ${LANE_PROTOCOL}\r\n\r\n`
 
 export const HELLO: LaneHello = {
-  version: 1,
+  version: LANE_VERSION,
   partitions: 1,
   commandsPerRequestMax: 8_192,
   bytesPerRequestMax: LANE_REQUEST_BYTES_MAX,

@@ -10,7 +10,7 @@ export async function moveCents(url: string): Promise<number> {
   const client = await connectBulk({ url })
   const [cash, alice] = [newId(), newId()]
   // Amounts are minor units. An overdraft limit of -1 is none: money enters here.
-  await client.submit({ kind: 'OpenAccount', id: newId(), debit: cash, currency: 'EUR', amount: -1n })
+  await client.submit({ kind: 'OpenAccount', id: newId(), debit: cash, currency: 'EUR', system: true })
   await client.submit({ kind: 'OpenAccount', id: newId(), debit: alice, currency: 'EUR', owner: 'alice' })
   const results = await Promise.all(
     Array.from({ length: 1_000 }, async () => {

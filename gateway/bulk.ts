@@ -12,7 +12,7 @@ import { formatId } from '../schemas/ids.ts'
 import { BATCH_COMMANDS_MAX } from '../schemas/limits.ts'
 import type { Position } from '../schemas/positions.ts'
 import { REFUSAL_MESSAGES } from '../schemas/refusals.ts'
-import { failGroups, offerItems, placeItems, type CommandItem } from './command-items.ts'
+import { failGroups, isAboutAccount, offerItems, placeItems, type CommandItem } from './command-items.ts'
 import { readInput, toCommand } from './commands.ts'
 import { badInput, codeOf, type Fault } from './errors.ts'
 import { CLIENT_KINDS, isLinkable, type ClientKind } from './inputs.ts'
@@ -52,6 +52,7 @@ export async function runCommands(
   if (raws.length < 1 || raws.length > BATCH_COMMANDS_MAX)
     throw badInput('commands', `Expected 1 to ${BATCH_COMMANDS_MAX} commands, got ${raws.length}.`)
   const items = raws.map((raw: unknown, index) => readItem(services, raw, index, raws.length))
+  failLinksWithAccounts(items)
   await placeItems(services, items)
   failGroups(services, items)
   await offerItems(services, items)
@@ -61,15 +62,19 @@ export async function runCommands(
 function readItem(services: Services, raw: unknown, index: number, count: number): CommandItem {
   const path = `commands[${index}]`
   try {
-    return {
-      command: readCommand(services, raw, path, index === count - 1),
-      partition: 0,
-      settled: undefined,
-    }
+    const command = readCommand(services, raw, path, index === count - 1)
+    return { command, linked: command.linked === true, partition: 0, settled: undefined }
   } catch (error) {
     if (codeOf(error) === undefined) throw error
-    return { command: undefined, partition: 0, settled: error as Fault }
+    return { command: undefined, linked: saysLinked(raw), partition: 0, settled: error as Fault }
   }
+}
+
+/** True where what is no command seems to be linked with the next one, which then must not happen alone. */
+function saysLinked(raw: unknown): boolean {
+  if (typeof raw !== 'object' || raw === null) return false
+  const { linked } = raw as { readonly linked?: unknown }
+  return linked !== undefined && linked !== null && linked !== false
 }
 
 function readCommand(services: Services, raw: unknown, path: string, isLast: boolean): Command {
@@ -86,6 +91,18 @@ function readCommand(services: Services, raw: unknown, path: string, isLast: boo
   if (linked && isLast) throw badInput(`${path}.linked`, 'Nothing follows that it could be linked with.')
   const values = readInput(kind as ClientKind, fields, path)
   return { ...toCommand(kind as ClientKind, values, path, services.commands), linked }
+}
+
+/** A command that is linked with one about an account, which stands alone, is wrong; the account's is not. */
+function failLinksWithAccounts(items: readonly CommandItem[]): void {
+  items.forEach((item, index) => {
+    const next = items[index + 1]
+    if (!item.linked || item.settled !== undefined || next === undefined || !isAboutAccount(next)) return
+    item.settled = badInput(
+      `commands[${index}].linked`,
+      'A command about an account follows, and that stands alone.',
+    )
+  })
 }
 
 function answerOf(items: readonly CommandItem[]): BulkAnswer {

@@ -11,7 +11,10 @@ import type { Services } from './services.ts'
 
 /** A command on its way: ready to be offered, or settled before. */
 export interface CommandItem {
+  /** Undefined: what was sent is no command. */
   command: Command | undefined
+  /** All or nothing with the next one; also of what is no command, as far as it says so. */
+  readonly linked: boolean
   partition: number
   settled: Outcome | Fault | undefined
 }
@@ -44,10 +47,15 @@ async function placeItem(services: Services, item: CommandItem, path: string): P
 export function failGroups(services: Services, items: readonly CommandItem[]): void {
   for (let first = 0; first < items.length;) {
     let last = first
-    while (items[last]!.command?.linked === true && last + 1 < items.length) last++
+    while (items[last]!.linked && last + 1 < items.length && !isAboutAccount(items[last + 1]!)) last++
     if (last > first) failGroup(services, items.slice(first, last + 1), first)
     first = last + 1
   }
+}
+
+/** A command about an account stands alone: what is linked with it is wrong, and it is not. */
+export function isAboutAccount({ command }: CommandItem): boolean {
+  return command !== undefined && command.kind.endsWith('Account')
 }
 
 function failGroup(services: Services, group: readonly CommandItem[], first: number): void {

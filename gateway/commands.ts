@@ -1,8 +1,13 @@
-/** From what a caller sent, already read by type, to a command: every check that needs no state, with the field named. */
-import { NIL_ID, isNilId, isUuidV7, makeUuidV7, type Id } from '../schemas/ids.ts'
-import type { Command } from '../schemas/commands.ts'
+/**
+ * From what a caller sent, already read by type, to a command: every check that needs no state, with the field named. The
+ * sentences here are for people; what may pass is decided by the one check of all doors (schemas/check-commands.ts), which
+ * each command goes through at the end.
+ */
+import { checkCommand, type CommandField } from '../schemas/check-commands.ts'
+import { isNilId, isUuidV7, makeUuidV7, type Id } from '../schemas/ids.ts'
+import { encodeCommands, type Command } from '../schemas/commands.ts'
 import { MEMO_BYTES_MAX, OWNER_BYTES_MAX } from '../schemas/limits.ts'
-import { OVERDRAFT_UNLIMITED, isCurrencyCode, isScale, type Currency } from '../schemas/money.ts'
+import { isCurrencyCode, isScale, type Currency } from '../schemas/money.ts'
 import { badInput, type Fault } from './errors.ts'
 import { CLIENT_KINDS, INPUT_FIELDS, type ClientKind } from './inputs.ts'
 import { READERS, show } from './values.ts'
@@ -32,6 +37,32 @@ export function toCommand(
   path: string,
   context: CommandContext,
 ): Command {
+  const command = made(kind, values, path, context)
+  const wrong = checkCommand(encodeCommands([command]))
+  if (wrong !== undefined) throw badInput(`${path}.${inputName(kind, wrong.field)}`, `It ${wrong.why}.`)
+  return command
+}
+
+/** What an input calls a field of the slot. */
+function inputName(kind: ClientKind, field: CommandField): string {
+  const isAboutAccount = Object.hasOwn(INPUT_FIELDS[kind], 'accountId')
+  switch (field) {
+    case 'debit':
+      return isAboutAccount ? 'accountId' : 'debitAccountId'
+    case 'credit':
+      return 'creditAccountId'
+    case 'related':
+      return kind === 'reverseTransfer' ? 'transferId' : 'holdId'
+    case 'amount':
+      return kind === 'openAccount' ? 'overdraftLimit' : 'amount'
+    case 'timeout':
+      return 'timeoutSeconds'
+    default:
+      return field
+  }
+}
+
+function made(kind: ClientKind, values: InputValues, path: string, context: CommandContext): Command {
   const wrong = (field: string, message: string): Fault => badInput(`${path}.${field}`, message)
   const nowNs = context.clock()
   const common = {
@@ -39,9 +70,9 @@ export function toCommand(
     id: commandId(values['id'] as Id | null | undefined, wrong, context, nowNs),
     receivedAtNs: nowNs,
     code: (values['code'] as number | null | undefined) ?? 0,
-    reference: (values['reference'] as Id | null | undefined) ?? NIL_ID,
+    reference: reference(values['reference'] as Id | null | undefined, wrong),
     memo: boundedText(values['memo'], MEMO_BYTES_MAX, 'memo', wrong),
-    effectiveAtNs: effectiveTime(values['effectiveAt'], wrong),
+    effectiveAtNs: (values['effectiveAt'] as bigint | null | undefined) ?? undefined,
   }
   switch (kind) {
     case 'openAccount':
@@ -70,7 +101,7 @@ export function toCommand(
       return {
         ...common,
         related: notNil(values, 'holdId', wrong),
-        amount: amount === undefined || amount === null ? 0n : positive(amount, wrong),
+        amount: amount === undefined || amount === null ? undefined : positive(amount, wrong),
       }
     }
     case 'voidHold':
@@ -124,7 +155,7 @@ function commandId(id: Id | null | undefined, wrong: Wrong, context: CommandCont
 
 function notNil(values: InputValues, field: string, wrong: Wrong): Id {
   const id = values[field] as Id
-  if (isNilId(id)) throw wrong(field, 'The nil UUID stands for "none" and cannot be used here.')
+  if (isNilId(id)) throw wrong(field, 'The nil UUID is the id of nothing: name the one that is meant.')
   return id
 }
 
@@ -138,11 +169,10 @@ function boundedText(value: unknown, bytesMax: number, field: string, wrong: Wro
   return text
 }
 
-function effectiveTime(value: unknown, wrong: Wrong): bigint {
-  if (value === undefined || value === null) return 0n
-  if (value === 0n)
-    throw wrong('effectiveAt', 'Midnight of 1 January 1970 is kept for "when recorded"; add a nanosecond.')
-  return value as bigint
+function reference(id: Id | null | undefined, wrong: Wrong): Id | undefined {
+  if (id === undefined || id === null) return undefined
+  if (isNilId(id)) throw wrong('reference', 'The nil UUID is no reference: leave the field out for none.')
+  return id
 }
 
 function positive(amount: bigint, wrong: Wrong): bigint {
@@ -157,8 +187,8 @@ function knownCode(code: string, wrong: Wrong): string {
   return code
 }
 
-function timeout(seconds: number | null | undefined, wrong: Wrong): bigint {
-  if (seconds === undefined || seconds === null) return 0n
+function timeout(seconds: number | null | undefined, wrong: Wrong): bigint | undefined {
+  if (seconds === undefined || seconds === null) return undefined
   if (seconds <= 0) throw wrong('timeoutSeconds', 'A hold has to last at least one second.')
   return BigInt(seconds) * NS_PER_SECOND
 }
@@ -167,7 +197,7 @@ function newAccountMoney(
   values: InputValues,
   wrong: Wrong,
   context: CommandContext,
-): { currency: string; scale: number; amount: bigint } {
+): Pick<Command, 'currency' | 'scale' | 'amount' | 'system'> {
   const currency = knownCode(values['currency'] as string, wrong)
   const known = context.currencies.get(currency)
   const scale = (values['scale'] as number | null | undefined) ?? known?.scale
@@ -180,7 +210,7 @@ function newAccountMoney(
   if (values['system'] === true) {
     if (limit !== undefined)
       throw wrong('overdraftLimit', 'A system account has no overdraft limit: leave it out.')
-    return { currency, scale, amount: OVERDRAFT_UNLIMITED }
+    return { currency, scale, system: true }
   }
   if (limit !== undefined && limit < 0n)
     throw wrong(

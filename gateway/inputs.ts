@@ -44,9 +44,9 @@ const commandId = optional(
 const accountId = required('UUID', 'The account.')
 const labels = {
   code: optional('UInt32', 'Your own classification, 0 to 4294967295. Default 0.'),
-  reference: optional('UUID', 'Your own reference, any UUID.'),
+  reference: optional('UUID', 'Your own reference, any UUID but the nil one.'),
   memo: optional('String', `At most ${MEMO_BYTES_MAX} bytes of UTF-8.`),
-  effectiveAt: optional('DateTime', 'Business time. Default: when recorded.'),
+  effectiveAt: optional('DateTime', 'Business time, from 1900 to 2261. Default: when recorded.'),
 }
 const sides = {
   debitAccountId: required('UUID', 'The account that pays.'),
@@ -58,7 +58,7 @@ const sides = {
 export const INPUT_FIELDS: Readonly<Record<ClientKind, Readonly<Record<string, InputField>>>> = {
   openAccount: {
     id: commandId,
-    accountId: required('UUID', 'The id of the new account, any UUID, chosen by the caller.'),
+    accountId: required('UUID', 'The id of the new account, any UUID but the nil one, chosen by the caller.'),
     currency: required('String', 'Code of the currency: 1 to 8 characters A-Z 0-9.'),
     scale: optional(
       'Int',

@@ -199,7 +199,7 @@ async function expectWorks(peer: Peer, requestId = 4_711): Promise<void> {
 describe('the door', () => {
   test.each([
     ['another protocol', upgradeFor('websocket')],
-    ['a version that is not spoken', upgradeFor('purser-bulk/2')],
+    ['a version that is not spoken', upgradeFor('purser-bulk/1')],
     ['another method', upgradeFor(LANE_PROTOCOL, 'PUT')],
   ])('%s is 426, with the protocol that is spoken', async (_, upgrade) => {
     const peer = new Peer(under.gateway.port, upgrade)

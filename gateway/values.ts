@@ -2,7 +2,7 @@
 import { parseId, type Id } from '../schemas/ids.ts'
 import { parseMinor } from '../schemas/money.ts'
 import type { Position } from '../schemas/positions.ts'
-import { parseTime } from './times.ts'
+import { readTime } from './times.ts'
 import { decodeCursor, decodePosition, type Place } from './tokens.ts'
 
 /** What a reader answers: the value, or what is wrong with it, for people. */
@@ -32,7 +32,14 @@ export const READERS: { readonly [Type in ValueType]: (raw: unknown) => Reading<
     'a string of decimal digits, a whole number of minor units within 64 bits, such as "1250"',
     parseMinor,
   ),
-  DateTime: text('an RFC 3339 date and time such as "2026-11-24T09:30:00.123456789Z"', parseTime),
+  DateTime: (raw) => {
+    if (typeof raw !== 'string')
+      return {
+        wrong: `Expected an RFC 3339 date and time such as "2026-11-24T09:30:00.123456789Z", got ${show(raw)}.`,
+      }
+    const reading = readTime(raw)
+    return 'ns' in reading ? { value: reading.ns } : { wrong: `The time ${show(raw)} ${reading.wrong}.` }
+  },
   Position: text('a position as an earlier answer gave it', decodePosition),
   Cursor: text('a cursor as an earlier page gave it', decodeCursor),
   // A lone surrogate has no UTF-8: it would be stored as another character than was sent.
@@ -61,9 +68,20 @@ function integer(raw: unknown, min: number, max: number): Reading<number> {
     : { wrong: `Expected a whole number from ${min} to ${max}, got ${show(raw)}.` }
 }
 
+/** A literal in a query that is neither text nor a whole number within exact range, as it stands there. */
+export class Literal {
+  readonly text: string
+
+  constructor(text: string) {
+    this.text = text
+  }
+}
+
 /** A stranger's value as part of a message: short, and in one line. */
 export function show(raw: unknown): string {
   if (raw === undefined) return 'nothing'
+  if (raw instanceof Literal)
+    return raw.text.length > SHOWN_CHARACTERS_MAX ? `${raw.text.slice(0, SHOWN_CHARACTERS_MAX)}…` : raw.text
   if (typeof raw === 'object' && raw !== null) return Array.isArray(raw) ? 'a list' : 'an object'
   const shown = JSON.stringify(typeof raw === 'string' ? raw.slice(0, SHOWN_CHARACTERS_MAX) : raw)
   return typeof raw === 'string' && raw.length > SHOWN_CHARACTERS_MAX ? `${shown}…` : shown

@@ -4,15 +4,18 @@
  * A slot is 160 bytes, little-endian, read in 64-bit words; text follows in the next slot(s), memo first, then owner,
  * zero-padded to whole slots. Layout, by byte offset:
  *
- *   0 kind u8 · 1 flags u8 (bit 0: linked with the next) · 2 scale u8 · 3 zero · 4 code u32
+ *   0 kind u8 · 1 flags u8 · 2 scale u8 · 3 zero · 4 code u32
  *   8 id (high, low) · 24 debit account, or the account of an account command · 40 credit account
- *  56 related id (hold, transfer to reverse) · 72 amount i64 (OpenAccount: overdraft limit, −1 unlimited; PostHold: 0 = all)
- *  80 effective_at i64 ns (0: recorded_at) · 88 timeout i64 ns (PlaceHold; 0: never expires) · 96 received_at i64 ns
+ *  56 related id (hold, transfer to reverse) · 72 amount i64 (OpenAccount: overdraft limit)
+ *  80 effective_at i64 ns · 88 timeout i64 ns (PlaceHold) · 96 received_at i64 ns
  * 104 currency, 8 characters · 112 reference (high, low) · 128 checked sequence u64 (ReverseTransfer)
  * 136 memo bytes u16 · 138 owner bytes u16 · 140 zero to the end
+ *
+ * What a sender may leave out has a flag that says whether it is given, so that no value of a field means "none"
+ * (docs/decisions/0020). Without its flag a field is zero. `FLAG_*` names them.
  */
 import { COMMAND_SLOT_BYTES, MEMO_BYTES_MAX, OWNER_BYTES_MAX } from './limits.ts'
-import { NIL_ID, type Id } from './ids.ts'
+import { isNilId, NIL_ID, type Id } from './ids.ts'
 import { packCurrency, unpackCurrency } from './money.ts'
 import { decodeText } from './text.ts'
 
@@ -35,10 +38,20 @@ export const COMMAND_KIND_NAMES: ReadonlyMap<number, CommandKind> = new Map(
   Object.entries(COMMAND_KINDS).map(([name, number]) => [number, name as CommandKind]),
 )
 
+/** All or nothing with the next command. */
 export const FLAG_LINKED = 1
-
-/** An OpenAccount's scale as a client may leave it: the door fills in the platform's own for this currency. */
-export const SCALE_OF_PLATFORM = 0xff
+/** The effective time is given; without it a command takes effect when it is recorded. */
+export const FLAG_EFFECTIVE_AT = 2
+/** PlaceHold: the timeout is given; without it the hold never expires. */
+export const FLAG_TIMEOUT = 4
+/** The caller's reference is given. */
+export const FLAG_REFERENCE = 8
+/** PostHold: all that the hold reserved, instead of an amount. */
+export const FLAG_ALL = 16
+/** OpenAccount: a system account, without a limit to its overdraft, instead of an overdraft limit. */
+export const FLAG_SYSTEM = 32
+/** OpenAccount: the scale is given; without it the door fills in the platform's own for this currency. */
+export const FLAG_SCALE = 64
 
 /** Words (of 8 bytes) within a slot. */
 export const SLOT_WORDS = COMMAND_SLOT_BYTES / 8
@@ -63,39 +76,41 @@ export const SLOT = {
   textLengths: 17,
 } as const
 
-/** A command as doors and tests see it. Fields that a kind does not use stay at their defaults. */
+/** A command as doors and tests see it. What is undefined is not given; no other value means that. */
 export interface Command {
   readonly kind: CommandKind
   /** UUIDv7: the idempotency key of the command; for transfers and holds, the transfer's id. */
   readonly id: Id
   /** Debit account of a transfer or hold; the account of an account command. */
-  readonly debit?: Id
-  readonly credit?: Id
+  readonly debit?: Id | undefined
+  readonly credit?: Id | undefined
   /** The hold to post or void; the transfer to reverse. */
-  readonly related?: Id
-  /** Minor units. OpenAccount: overdraft limit (−1 unlimited). PostHold: 0 posts all. */
-  readonly amount?: bigint
-  /** Business time, nanoseconds since 1970; 0 means: when recorded. */
-  readonly effectiveAtNs?: bigint
-  /** PlaceHold: nanoseconds after recording at which it expires; 0 means never. */
-  readonly timeoutNs?: bigint
+  readonly related?: Id | undefined
+  /** Minor units, above zero. OpenAccount: overdraft limit, zero or more, by default zero. PostHold: by default all. */
+  readonly amount?: bigint | undefined
+  /** OpenAccount: a system account, without a limit to its overdraft. It has no amount. */
+  readonly system?: boolean | undefined
+  /** Business time, nanoseconds since 1970, 1900 to 2261. By default when recorded. */
+  readonly effectiveAtNs?: bigint | undefined
+  /** PlaceHold: nanoseconds after recording at which it expires, above zero. By default never. */
+  readonly timeoutNs?: bigint | undefined
   /** When a door took it in, nanoseconds since 1970. */
-  readonly receivedAtNs?: bigint
-  /** Empty is as good as none: so a kind that has none reads. */
-  readonly currency?: string
-  readonly scale?: number
-  /** The caller's own classification, 0 to 2³²−1. */
-  readonly code?: number
-  /** The caller's own 128-bit reference. */
-  readonly reference?: Id
+  readonly receivedAtNs?: bigint | undefined
+  readonly currency?: string | undefined
+  /** OpenAccount: decimal places of the currency. By default the platform's own for it. */
+  readonly scale?: number | undefined
+  /** The caller's own classification, 0 to 2³²−1. By default 0. */
+  readonly code?: number | undefined
+  /** The caller's own 128-bit reference; not the nil UUID. */
+  readonly reference?: Id | undefined
   /** ReverseTransfer: the sequence up to which a view was seen to hold no earlier reversal. */
-  readonly checkedSequence?: bigint
+  readonly checkedSequence?: bigint | undefined
   /** All or nothing with the next command. */
-  readonly linked?: boolean
-  /** At most 256 bytes of UTF-8. */
-  readonly memo?: string
-  /** OpenAccount: at most 128 bytes of UTF-8. */
-  readonly owner?: string
+  readonly linked?: boolean | undefined
+  /** At most 256 bytes of UTF-8. A text of no characters is none. */
+  readonly memo?: string | undefined
+  /** OpenAccount: at most 128 bytes of UTF-8. A text of no characters is none. */
+  readonly owner?: string | undefined
 }
 
 const encoder = new TextEncoder()
@@ -135,7 +150,7 @@ export function encodeCommands(commands: readonly Command[]): Uint8Array<ArrayBu
     const word = slot * SLOT_WORDS
     const byte = slot * COMMAND_SLOT_BYTES
     view.setUint8(byte, COMMAND_KINDS[command.kind])
-    view.setUint8(byte + 1, command.linked === true ? FLAG_LINKED : 0)
+    view.setUint8(byte + 1, flagsOf(command))
     view.setUint8(byte + 2, command.scale ?? 0)
     view.setUint32(byte + 4, command.code ?? 0, true)
     putId(words, word + SLOT.idHigh, command.id)
@@ -146,7 +161,7 @@ export function encodeCommands(commands: readonly Command[]): Uint8Array<ArrayBu
     words[word + SLOT.effectiveAt] = command.effectiveAtNs ?? 0n
     words[word + SLOT.timeout] = command.timeoutNs ?? 0n
     words[word + SLOT.receivedAt] = command.receivedAtNs ?? 0n
-    words[word + SLOT.currency] = (command.currency ?? '') === '' ? 0n : packCurrency(command.currency!)
+    words[word + SLOT.currency] = command.currency === undefined ? 0n : packCurrency(command.currency)
     putId(words, word + SLOT.referenceHigh, command.reference ?? NIL_ID)
     words[word + SLOT.checkedSequence] = command.checkedSequence ?? 0n
     view.setUint16(byte + 136, memo.length, true)
@@ -158,7 +173,19 @@ export function encodeCommands(commands: readonly Command[]): Uint8Array<ArrayBu
   return bytes
 }
 
-/** Decodes what `encodeCommands` wrote. Throws RangeError on anything else: strangers' bytes pass a door's checks first. */
+function flagsOf(command: Command): number {
+  const { kind } = command
+  let flags = command.linked === true ? FLAG_LINKED : 0
+  if (command.effectiveAtNs !== undefined) flags |= FLAG_EFFECTIVE_AT
+  if (command.timeoutNs !== undefined) flags |= FLAG_TIMEOUT
+  if (command.reference !== undefined) flags |= FLAG_REFERENCE
+  if (kind === 'PostHold' && command.amount === undefined) flags |= FLAG_ALL
+  if (command.system === true) flags |= FLAG_SYSTEM
+  if (command.scale !== undefined) flags |= FLAG_SCALE
+  return flags
+}
+
+/** Decodes what `encodeCommands` wrote; what was not given is undefined. Throws RangeError on anything else: strangers' bytes pass a door's checks first. */
 export function decodeCommands(bytes: Uint8Array): Command[] {
   if (bytes.length % COMMAND_SLOT_BYTES !== 0) throw new RangeError('commands are not whole slots')
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
@@ -172,26 +199,9 @@ export function decodeCommands(bytes: Uint8Array): Command[] {
     const text = byte + COMMAND_SLOT_BYTES
     const end = byte + commandSlots(memoBytes, ownerBytes) * COMMAND_SLOT_BYTES
     if (end > bytes.length) throw new RangeError('a text is cut off')
-    const id = (offset: number): Id => ({
-      high: view.getBigUint64(byte + offset, true),
-      low: view.getBigUint64(byte + offset + 8, true),
-    })
     commands.push({
       kind,
-      id: id(8),
-      debit: id(24),
-      credit: id(40),
-      related: id(56),
-      amount: view.getBigInt64(byte + 72, true),
-      effectiveAtNs: view.getBigInt64(byte + 80, true),
-      timeoutNs: view.getBigInt64(byte + 88, true),
-      receivedAtNs: view.getBigInt64(byte + 96, true),
-      currency: unpackCurrency(view.getBigUint64(byte + 104, true)),
-      scale: view.getUint8(byte + 2),
-      code: view.getUint32(byte + 4, true),
-      reference: id(112),
-      checkedSequence: view.getBigUint64(byte + 128, true),
-      linked: (view.getUint8(byte + 1) & FLAG_LINKED) !== 0,
+      ...givenAt(view, byte, kind),
       memo: decodeText(bytes.subarray(text, text + memoBytes)),
       owner: decodeText(bytes.subarray(text + memoBytes, text + memoBytes + ownerBytes)),
     })
@@ -199,6 +209,42 @@ export function decodeCommands(bytes: Uint8Array): Command[] {
   }
   return commands
 }
+
+/** What the slot at `byte` gives, its kind and texts aside. */
+function givenAt(view: DataView, byte: number, kind: CommandKind): Omit<Command, 'kind'> {
+  const flags = view.getUint8(byte + 1)
+  const has = (flag: number): boolean => (flags & flag) !== 0
+  const id = (offset: number): Id => ({
+    high: view.getBigUint64(byte + offset, true),
+    low: view.getBigUint64(byte + offset + 8, true),
+  })
+  const named = (offset: number): Id | undefined => (isNilId(id(offset)) ? undefined : id(offset))
+  const currency = unpackCurrency(view.getBigUint64(byte + 104, true))
+  const isAmountGiven = hasAmount(kind) && !has(FLAG_ALL) && !has(FLAG_SYSTEM)
+  return {
+    id: id(8),
+    debit: named(24),
+    credit: named(40),
+    related: named(56),
+    amount: isAmountGiven ? view.getBigInt64(byte + 72, true) : undefined,
+    system: has(FLAG_SYSTEM),
+    effectiveAtNs: has(FLAG_EFFECTIVE_AT) ? view.getBigInt64(byte + 80, true) : undefined,
+    timeoutNs: has(FLAG_TIMEOUT) ? view.getBigInt64(byte + 88, true) : undefined,
+    receivedAtNs: view.getBigInt64(byte + 96, true),
+    currency: currency === '' ? undefined : currency,
+    scale: has(FLAG_SCALE) ? view.getUint8(byte + 2) : undefined,
+    code: view.getUint32(byte + 4, true),
+    reference: has(FLAG_REFERENCE) ? id(112) : undefined,
+    checkedSequence: view.getBigUint64(byte + 128, true),
+    linked: has(FLAG_LINKED),
+  }
+}
+
+/** Kinds whose slot has an amount, unless a flag stands for it. */
+function hasAmount(kind: CommandKind): boolean {
+  return MOVING_KINDS.has(kind) || kind === 'OpenAccount' || kind === 'PostHold'
+}
+const MOVING_KINDS: ReadonlySet<CommandKind> = new Set(['Transfer', 'PlaceHold', 'ReverseTransfer'])
 
 function textBytes(text: string | undefined, bytesMax: number, what: string): Uint8Array {
   const bytes = encoder.encode(text ?? '')

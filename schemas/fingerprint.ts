@@ -3,17 +3,27 @@
  *
  * It covers what the caller asked, and leaves out the id itself, the time of receipt and the sequence that a reversal
  * was checked against, because these may differ between repeats of one command.
+ * It is that of the slot's first layout, in which values stood for "not given", so that a command sent again after an
+ * upgrade is still a repeat: flags count only where that layout could not have said the same.
  * Two lanes of MurmurHash3's 32-bit mixing (Appleby, public domain) over the slot's 32-bit words: quick without
  * 64-bit multiplication, and not meant to resist an adversary, who could only fool himself.
  */
-import { SLOT, SLOT_WORDS } from './commands.ts'
+import { FLAG_EFFECTIVE_AT, FLAG_LINKED, FLAG_SYSTEM, SLOT, SLOT_WORDS } from './commands.ts'
 
-/** Words of the body, in the order in which they are mixed. */
+/** Words of the body behind the first one, in the order in which they are mixed. */
 const BODY_WORDS = [
-  SLOT.kindFlagsScaleCode, SLOT.debitHigh, SLOT.debitLow, SLOT.creditHigh, SLOT.creditLow, SLOT.relatedHigh,
+  SLOT.debitHigh, SLOT.debitLow, SLOT.creditHigh, SLOT.creditLow, SLOT.relatedHigh,
   SLOT.relatedLow, SLOT.amount, SLOT.effectiveAt, SLOT.timeout, SLOT.currency, SLOT.referenceHigh, SLOT.referenceLow,
   SLOT.textLengths,
 ] as const // prettier-ignore
+
+/** Flags in the slot's first 32 bits. */
+const EFFECTIVE_BIT = FLAG_EFFECTIVE_AT << 8
+const SYSTEM_BIT = FLAG_SYSTEM << 8
+/** All of the first 32 bits but the flags that say what is given. */
+const HEAD_MASK = 0xffff00ff | (FLAG_LINKED << 8)
+const AMOUNT = SLOT.amount * 2
+const EFFECTIVE_AT = SLOT.effectiveAt * 2
 
 function mix(hash: number, word: number): number {
   let k = Math.imul(word, 0xcc9e2d51)
@@ -43,8 +53,18 @@ export function writeFingerprint(
   at: number,
 ): void {
   const base = slot * SLOT_WORDS * 2
-  let low = 0x70757273
-  let high = 0x65722d31
+  const first = words32[base]!
+  if ((first & SYSTEM_BIT) !== 0)
+    return writeFingerprint(withLimit(words32, slot, textSlots), 0, textSlots, out, at)
+  let head = first & HEAD_MASK
+  // Given as 1970 to the nanosecond: what the first layout took for "not given".
+  if (
+    (first & EFFECTIVE_BIT) !== 0 &&
+    (words32[base + EFFECTIVE_AT]! | words32[base + EFFECTIVE_AT + 1]!) === 0
+  )
+    head |= EFFECTIVE_BIT
+  let low = mix(0x70757273, head)
+  let high = mix(0x65722d31, words32[base + 1]!)
   for (const word of BODY_WORDS) {
     low = mix(low, words32[base + word * 2]!)
     high = mix(high, words32[base + word * 2 + 1]!)
@@ -56,6 +76,16 @@ export function writeFingerprint(
   }
   out[at] = finish(low ^ high)
   out[at + 1] = finish(high + Math.imul(low, 0x9e3779b1))
+}
+
+/** A system account's opening as the first layout had it: with an overdraft limit of −1. */
+function withLimit(words32: Int32Array | Uint32Array, slot: number, textSlots: number): Int32Array {
+  const base = slot * SLOT_WORDS * 2
+  const words = new Int32Array(words32.subarray(base, base + (1 + textSlots) * SLOT_WORDS * 2))
+  words[0]! &= ~SYSTEM_BIT
+  words[AMOUNT] = -1
+  words[AMOUNT + 1] = -1
+  return words
 }
 
 /** The fingerprint of one encoded command, as an unsigned 64-bit number. */

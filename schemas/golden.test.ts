@@ -3,6 +3,7 @@ import { expect, it } from 'vitest'
 import { COMMAND_KINDS, decodeCommands, encodeCommands, type Command } from './commands.ts'
 import { decodeEvent, encodeEvent, EVENT_KINDS, type WalletEvent } from './events.ts'
 import { fingerprintOf } from './fingerprint.ts'
+import { fromFirstLayout } from './first-layout.ts'
 import { REFUSAL_CODES } from './refusals.ts'
 
 /**
@@ -80,6 +81,7 @@ const COMMANDS: readonly Command[] = [
     reference: POSTED.reference,
     checkedSequence: 77n,
     linked: true,
+    system: false,
     memo: '',
     owner: '',
   },
@@ -87,16 +89,11 @@ const COMMANDS: readonly Command[] = [
     kind: 'OpenAccount',
     id: { high: 0x018b_cfe5_6800_7000n, low: 0x8000_0000_0000_0001n },
     debit: { high: 2n ** 64n - 1n, low: 9n },
-    credit: { high: 0n, low: 0n },
-    related: { high: 0n, low: 0n },
-    amount: -1n,
-    effectiveAtNs: 0n,
-    timeoutNs: 0n,
+    system: true,
     receivedAtNs: 1n,
     currency: 'USDC2022',
     scale: 18,
     code: 0,
-    reference: { high: 0n, low: 0n },
     checkedSequence: 0n,
     linked: false,
     memo: 'ž'.repeat(100),
@@ -117,10 +114,16 @@ it('an event row with text has the bytes it always had', () => {
   expect(decodeEvent(bytes, 0)).toEqual(REFUSED)
 })
 
-it('command slots have the bytes they always had', () => {
-  const bytes = golden('commands')
+it('command slots have the bytes that they have had since what is given has flags', () => {
+  const bytes = golden('commands-flagged')
   expect(encodeCommands(COMMANDS)).toEqual(bytes)
   expect(decodeCommands(bytes)).toEqual(COMMANDS)
+})
+
+it('command slots of the first layout are read as they were meant', () => {
+  const bytes = golden('commands')
+  fromFirstLayout(bytes, 2)
+  expect(bytes).toEqual(golden('commands-flagged'))
 })
 
 it('a command’s fingerprint is what it always was: repeats would look like other bodies otherwise', () => {

@@ -1,7 +1,7 @@
 /**
  * The bulk lane's messages: what client and server say to each other over a socket, little-endian.
  *
- * A connection begins as an HTTP/1.1 upgrade (`GET /commands`, `Upgrade: purser-bulk/1`). From the 101 on both sides send
+ * A connection begins as an HTTP/1.1 upgrade (`GET /commands`, `Upgrade: purser-bulk/2`). From the 101 on both sides send
  * messages of whole 8-byte words. Each begins with a header of 16 bytes:
  *
  *   0 magic "PR" · 2 kind u8 · 3 zero u8 · 4 length u32, header included · 8 request id u32 · 12 count u16 · 14 partition u16
@@ -24,8 +24,8 @@ import { BATCH_COMMANDS_MAX, COMMAND_SLOT_BYTES, COMMAND_SLOTS_MAX, PARTITIONS_M
 import { LANE_RESULT_BYTES } from './lane-results.ts'
 
 /** What the upgrade names; the number is LANE_VERSION. */
-export const LANE_PROTOCOL = 'purser-bulk/1'
-export const LANE_VERSION = 1
+export const LANE_PROTOCOL = 'purser-bulk/2'
+export const LANE_VERSION = 2
 /** Where the lane begins: the path of the upgrade. */
 export const LANE_PATH = '/commands'
 

@@ -38,6 +38,8 @@ export const SCALE_MAX = 18
 /** What a time of the outside world may be, in nanoseconds since 1970: the whole years 1900 to 2261 (DateTime64(9)). */
 export const TIME_NS_MIN = -2_208_988_800_000_000_000n
 export const TIME_NS_MAX = 9_214_646_400_000_000_000n - 1n
+/** The same for people. */
+export const TIMES_TEXT = '1900-01-01T00:00:00Z to 2261-12-31T23:59:59.999999999Z'
 /** Largest amount, total or overdraft limit: signed 64 bits. */
 export const AMOUNT_MAX = 2n ** 63n - 1n
 

@@ -9,7 +9,10 @@ export interface Currency {
   readonly scale: number
 }
 
-/** The overdraft limit that stands for "unlimited": what makes an account a system account. */
+/**
+ * What an event, the state and the views have as the overdraft limit of a system account, which has none. No command can
+ * say it: a limit below zero is refused, and a system account is asked for by a flag.
+ */
 export const OVERDRAFT_UNLIMITED = -1n
 
 const DECIMAL_TEXT = /^(0|-?[1-9][0-9]{0,18})$/

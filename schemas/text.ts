@@ -11,3 +11,19 @@ export function decodeText(bytes: Uint8Array): string {
     throw new RangeError('a text is not UTF-8', { cause: error })
   }
 }
+
+/** True if bytes `from` to `end` are UTF-8 without NUL: a text that may stand in the log. */
+export function isPlainText(bytes: Uint8Array, from: number, end: number): boolean {
+  let isAscii = true
+  for (let at = from; at < end; at++) {
+    if (bytes[at] === 0) return false
+    if (bytes[at]! >= 0x80) isAscii = false
+  }
+  if (isAscii) return true
+  try {
+    decoder.decode(bytes.subarray(from, end))
+    return true
+  } catch {
+    return false
+  }
+}

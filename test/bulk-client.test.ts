@@ -17,7 +17,7 @@ beforeAll(async () => {
   under = await gatewayUnderTest({ limits: { pendingCommandsMax: PENDING_MAX } })
   client = await connectBulk({ url: under.url })
   cash = newId()
-  await client.submit({ kind: 'OpenAccount', id: newId(), debit: cash, currency: 'EUR', amount: -1n })
+  await client.submit({ kind: 'OpenAccount', id: newId(), debit: cash, currency: 'EUR', system: true })
 })
 afterAll(async () => {
   await client.close()

@@ -89,7 +89,7 @@ const nothing = new Uint8Array(0)
 
 const harness = new Harness({ partition: 0, idsPerGeneration: 64 })
 const story: readonly Command[] = [
-  { kind: 'OpenAccount', id: idOf(1), debit: accountIdOf(1), currency: 'EUR', scale: 2, amount: -1n, owner: 'Žofie', memo: 'first' },
+  { kind: 'OpenAccount', id: idOf(1), debit: accountIdOf(1), currency: 'EUR', scale: 2, system: true, owner: 'Žofie', memo: 'first' },
   { kind: 'OpenAccount', id: idOf(2), debit: accountIdOf(2), currency: 'EUR', scale: 2 },
   { kind: 'Transfer', id: idOf(3), debit: accountIdOf(1), credit: accountIdOf(2), currency: 'EUR', amount: 900n, memo: 'm'.repeat(200) },
   { kind: 'PlaceHold', id: idOf(4), debit: accountIdOf(2), credit: accountIdOf(1), currency: 'EUR', amount: 5n, timeoutNs: 9n },

@@ -216,7 +216,7 @@ describe('snapshot and tail', () => {
         {
           ...transfer((index + 1) % 20, (index + 3) % 20, 3n),
           kind: 'PlaceHold' as const,
-          timeoutNs: index % 3 === 0 ? 1_000_000n : 0n,
+          timeoutNs: index % 3 === 0 ? 1_000_000n : undefined,
         },
       ])
       await perform(writer, commands.flat())

@@ -25,7 +25,7 @@ function save(): void {
     sections: harness.core.save(),
   })
 }
-harness.submit([{ kind: 'OpenAccount', id: idOf(1), debit: accountIdOf(1), currency: 'EUR', scale: 2, amount: -1n }]) // prettier-ignore
+harness.submit([{ kind: 'OpenAccount', id: idOf(1), debit: accountIdOf(1), currency: 'EUR', scale: 2, system: true }]) // prettier-ignore
 save()
 harness.submit([
   { kind: 'OpenAccount', id: idOf(2), debit: accountIdOf(2), currency: 'EUR', scale: 2 },

@@ -26,7 +26,7 @@ export function openAccount(name: string | number, overdraftLimit = 0n): Command
     kind: 'OpenAccount',
     id: newId(),
     debit: accountId(name),
-    amount: overdraftLimit,
+    ...(overdraftLimit === -1n ? { system: true } : { amount: overdraftLimit }),
     currency: 'EUR',
     scale: 2,
   }

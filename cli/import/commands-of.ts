@@ -1,5 +1,5 @@
 /** Rows of the neutral format → commands. */
-import { SCALE_OF_PLATFORM, type Command } from '../../schemas/commands.ts'
+import type { Command } from '../../schemas/commands.ts'
 import type { Id } from '../../schemas/ids.ts'
 import { parseTime } from '../../gateway/times.ts'
 import { accountId, referenceId, rowCommandId } from '../external-ids.ts'
@@ -7,7 +7,6 @@ import type { ImportRow } from './rows.ts'
 
 /** Accounts whose ids are kept: most rows name one that others named shortly before. */
 const ACCOUNTS_MAX = 65_536
-const UNLIMITED = -1n
 
 /** Makes the commands of one import. */
 export class CommandMaker {
@@ -18,15 +17,15 @@ export class CommandMaker {
   /** The command of a row, under the base time of its chunk (milliseconds since 1970). */
   commandOf(row: ImportRow, digest: Uint8Array, baseTimeMs: number): Command {
     const id = rowCommandId(digest, baseTimeMs)
-    const effectiveAtNs = row.effectiveAt === undefined ? 0n : this.#timeOf(row.effectiveAt)
+    const effectiveAtNs = row.effectiveAt === undefined ? undefined : this.#timeOf(row.effectiveAt)
     if (row.type === 'account')
       return {
         kind: 'OpenAccount',
         id,
         debit: this.#accountOf(row.id),
         currency: row.currency,
-        scale: row.scale ?? SCALE_OF_PLATFORM,
-        amount: row.system === true ? UNLIMITED : BigInt(row.overdraftLimit ?? 0),
+        scale: row.scale,
+        ...(row.system === true ? { system: true } : { amount: BigInt(row.overdraftLimit ?? 0) }),
         effectiveAtNs,
         ...(row.owner === undefined ? {} : { owner: row.owner }),
       }

@@ -213,7 +213,17 @@ function strangePartition(partition: number, partitions: number): LogError {
 /** What an operator sees of a partition. */
 function shown({ partition, state, reason, writer, recordsBehind }: PartitionSeatStatus): object {
   if (writer === undefined) return { partition, state, reason }
-  const { epoch, sequence, accounts, holdsOpen, recordsSkipped, recordsDeleted, voids, snapshot } = writer
+  const {
+    epoch,
+    sequence,
+    accounts,
+    holdsOpen,
+    recordsSkipped,
+    commandsPassedOver,
+    recordsDeleted,
+    voids,
+    snapshot,
+  } = writer
   const {
     sequence: snapshotSequence,
     takenAtNs,
@@ -233,6 +243,7 @@ function shown({ partition, state, reason, writer, recordsBehind }: PartitionSea
     holdsOpen,
     recordsBehind: recordsBehind ?? null,
     recordsSkipped,
+    commandsPassedOver,
     recordsDeleted,
     framesVoid: voids,
     snapshot:

@@ -1,7 +1,10 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { encodeCommands, type Command } from '../../schemas/commands.ts'
+import { fingerprintOf } from '../../schemas/fingerprint.ts'
 import { makeUuidV7, type Id } from '../../schemas/ids.ts'
+import { TIME_NS_MIN, TIMES_TEXT } from '../../schemas/limits.ts'
+import type { PassedOver } from '../../schemas/check-commands.ts'
 import { decodeCommandRecord, encodeCommandRecord } from './command-record.ts'
 
 function idOf(number: number): Id {
@@ -53,7 +56,7 @@ describe('a record of commands', () => {
         const value = encodeCommandRecord(slots, commands.length)
         const read = decodeCommandRecord(value)
         value.fill(0)
-        expect(read).toEqual({ kind: 'commands', slots, count: commands.length })
+        expect(read).toEqual({ kind: 'commands', slots, count: commands.length, passedOver: [] })
       }),
     )
   })
@@ -66,15 +69,8 @@ describe('a record of commands', () => {
   })
 
   it.each([
-    ['a kind that no client may send', [{ ...transfer, kind: 'ExpireHold' as const }], 1, /kind 9/],
     ['a count that is not that of its commands', [transfer, transfer], 1, /behind the last command/],
     ['more commands than there are', [transfer], 2, /cut off/],
-    [
-      'a last command that is linked with nothing',
-      [transfer, { ...transfer, linked: true }],
-      2,
-      /linked with nothing/,
-    ],
     ['no commands', [], 0, /0 commands/],
   ])('%s is told as bad', (_, commands: Command[], count, reason) => {
     expect(decodeCommandRecord(encodeCommandRecord(encodeCommands(commands), count))).toMatchObject({
@@ -82,6 +78,39 @@ describe('a record of commands', () => {
       reason: expect.stringMatching(reason) as string,
     })
   })
+
+  it.each<[string, Command[], PassedOver]>([
+    ['a kind that no client may send', [transfer, { ...transfer, kind: 'ExpireHold' }, transfer], { first: 1, end: 2, index: 1, field: 'kind', why: 'is 9, which no client may send' }],
+    ['a last command that is linked with nothing', [transfer, { ...transfer, linked: true }], { first: 1, end: 2, index: 1, field: 'linked', why: 'ties it to a next command, and there is none' }],
+    ['an effective time before 1900', [{ ...transfer, effectiveAtNs: TIME_NS_MIN - 1n }, transfer], { first: 0, end: 1, index: 0, field: 'effectiveAt', why: `lies outside ${TIMES_TEXT}` }],
+    ['a transfer linked with an account', [transfer, { ...transfer, linked: true }, { kind: 'FreezeAccount', id: idOf(1), debit: idOf(2) }], { first: 1, end: 2, index: 1, field: 'linked', why: 'ties it to a command about an account, which stands alone' }],
+  ])('%s costs the others of the record nothing', (_, commands, passedOver) => {
+    const slots = encodeCommands(commands)
+    expect(decodeCommandRecord(encodeCommandRecord(slots, commands.length))).toEqual({ kind: 'commands', slots, count: commands.length, passedOver: [passedOver] })
+  }) // prettier-ignore
+
+  it('of the version before is read as it was meant: what stood for “not given” is not given', () => {
+    const opened: Command = { kind: 'OpenAccount', id: idOf(4), debit: idOf(2), currency: 'EUR', scale: 2 }
+    const commands: Command[] = [
+      transfer,
+      { ...transfer, effectiveAtNs: 5n, reference: idOf(9) },
+      { ...opened, system: true },
+      opened,
+      { kind: 'PostHold', id: idOf(5), related: idOf(3) },
+      { kind: 'PostHold', id: idOf(6), related: idOf(3), amount: 7n },
+      { ...transfer, kind: 'PlaceHold', timeoutNs: 9n },
+      { ...transfer, kind: 'PlaceHold' },
+    ]
+    const slots = encodeCommands(commands)
+    const old = Uint8Array.from(slots)
+    for (let byte = 0; byte < old.length; byte += 160) old[byte + 1]! &= 1
+    old.fill(0xff, 2 * 160 + 72, 2 * 160 + 80)
+    const value = encodeCommandRecord(old, commands.length)
+    value[4] = 1
+    expect(decodeCommandRecord(value)).toEqual({ kind: 'commands', slots, count: commands.length, passedOver: [] })
+    for (let index = 0; index < commands.length; index++)
+      expect(fingerprintOf(slots.subarray(index * 160, index * 160 + 160))).toBe(fingerprintOf(old.subarray(index * 160, index * 160 + 160)))
+  }) // prettier-ignore
 
   it('any bytes are read without a throw, and a length that they claim is not believed', () => {
     const good = encodeCommandRecord(encodeCommands(Array.from({ length: 30 }, () => transfer)), 30)

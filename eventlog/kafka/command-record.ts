@@ -1,19 +1,20 @@
 /**
  * The value of a record on the commands topic: commands that waited in a gateway, one behind the other. Little-endian:
  *
- *  0 magic "PRSC" · 4 format version u8 (1) · 5 codec u8 (0: as they are, 1: LZ4) · 6 zero u16 · 8 commands u32
+ *  0 magic "PRSC" · 4 format version u8 (2) · 5 codec u8 (0: as they are, 1: LZ4) · 6 zero u16 · 8 commands u32
  * 12 bytes of their slots u32 · 16 the slots (schemas/commands.ts), or one LZ4 block of them, to the end
  *
  * The commands of one offer stand together, and one record is decided as one batch. Keys and headers of records mean nothing
- * and are not set.
+ * and are not set. Version 1 is read as well: its slots have the first layout (schemas/first-layout.ts).
  */
 import { compressSync, uncompressSync } from 'lz4-napi'
-import { checkCommands } from '../../schemas/check-commands.ts'
-import { commandSlots, FLAG_LINKED, SLOT } from '../../schemas/commands.ts'
+import { sortCommands, type PassedOver } from '../../schemas/check-commands.ts'
+import { fromFirstLayout } from '../../schemas/first-layout.ts'
 import { BATCH_COMMANDS_MAX, COMMAND_SLOT_BYTES, COMMAND_SLOTS_MAX } from '../../schemas/limits.ts'
 
 const MAGIC = 0x43535250
-const FORMAT_VERSION = 1
+const FORMAT_VERSION = 2
+const FIRST_FORMAT_VERSION = 1
 const CODECS = { none: 0, lz4: 1 } as const
 /** The library writes the length of what it compressed in front of the block: it takes the place of the slots' bytes. */
 const LENGTH_BYTE = 12
@@ -23,11 +24,16 @@ const COUNT_BYTE = 8
 const COMPRESSED_BYTES_MIN = 4 * COMMAND_SLOT_BYTES
 const SLOTS_BYTES_MAX = BATCH_COMMANDS_MAX * COMMAND_SLOTS_MAX * COMMAND_SLOT_BYTES
 const WORD_BYTES = 8
-const TEXT_LENGTHS_BYTE = SLOT.textLengths * 8
 
 /** What a record's value turned out to be. */
 export type CommandRecord =
-  | { readonly kind: 'commands'; readonly slots: Uint8Array<ArrayBuffer>; readonly count: number }
+  | {
+      readonly kind: 'commands'
+      readonly slots: Uint8Array<ArrayBuffer>
+      readonly count: number
+      /** Those among them that no door of today lets through, in order: they are passed over, and cost no other anything. */
+      readonly passedOver: readonly PassedOver[]
+    }
   | { readonly kind: 'bad'; readonly reason: string }
 
 /**
@@ -61,14 +67,16 @@ function putHeader(value: Buffer, codec: number, count: number): void {
 
 /**
  * Reads a record's value. Never throws, and allocates no more than the longest batch. The commands stand in memory of their
- * own, and are what a gateway lets through: whatever else somebody writes to the topic never reaches a core.
+ * own. Those that no gateway lets through are told apart from the others; only where it is not known where one ends and the
+ * next begins, all of them are bad.
  */
 export function decodeCommandRecord(value: Uint8Array): CommandRecord {
   if (value.length < HEADER_BYTES) return bad(`only ${value.length} bytes`)
   const view = new DataView(value.buffer, value.byteOffset, value.length)
   if (view.getUint32(0, true) !== MAGIC) return bad('no commands begin here (magic)')
   const version = value[4]!
-  if (version !== FORMAT_VERSION) return bad(`unknown format version ${version}`)
+  if (version !== FORMAT_VERSION && version !== FIRST_FORMAT_VERSION)
+    return bad(`unknown format version ${version}`)
   if (view.getUint16(6, true) !== 0) return bad('not zero where nothing stands')
   const count = view.getUint32(COUNT_BYTE, true)
   if (count < 1 || count > BATCH_COMMANDS_MAX) return bad(`${count} commands in one record`)
@@ -76,11 +84,10 @@ export function decodeCommandRecord(value: Uint8Array): CommandRecord {
   if (bytes > SLOTS_BYTES_MAX) return bad(`${bytes} bytes of commands in one record`)
   const slots = unpack(value, value[5]!, bytes)
   if (typeof slots === 'string') return bad(slots)
-  const wrong = checkCommands(slots, count, 'prepared')
-  if (wrong !== undefined) return bad(wrong)
-  return isLastLinked(slots)
-    ? bad('the last command is linked with nothing')
-    : { kind: 'commands', slots, count }
+  if (version === FIRST_FORMAT_VERSION) fromFirstLayout(slots, count)
+  const sorting = sortCommands(slots, count)
+  if (sorting.kind === 'broken') return bad(sorting.reason)
+  return { kind: 'commands', slots, count, passedOver: sorting.passedOver }
 }
 
 /** The slots in memory of their own, or a sentence on what is wrong. */
@@ -104,18 +111,6 @@ function unpack(value: Uint8Array, codec: number, bytes: number): Uint8Array<Arr
     default:
       return `unknown codec ${codec}`
   }
-}
-
-/** @param slots what checkCommands let through */
-function isLastLinked(slots: Uint8Array): boolean {
-  const view = new DataView(slots.buffer, slots.byteOffset, slots.length)
-  let last = 0
-  for (let byte = 0; byte < slots.length;) {
-    last = byte
-    const text = byte + TEXT_LENGTHS_BYTE
-    byte += commandSlots(view.getUint16(text, true), view.getUint16(text + 2, true)) * COMMAND_SLOT_BYTES
-  }
-  return (slots[last + 1]! & FLAG_LINKED) !== 0
 }
 
 function bad(reason: string): CommandRecord {

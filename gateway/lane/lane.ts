@@ -162,7 +162,6 @@ class LaneDoors implements ConnectionContext {
     const context = { receivedAtNs: clock(), currencies, partitions, partition: header.partition }
     const taken = takeIn(memory, request.count, context)
     switch (taken.kind) {
-      case 'malformed':
       case 'wrong_partition':
         return say(taken.kind, taken.sentence)
       case 'prepare':

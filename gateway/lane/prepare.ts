@@ -1,6 +1,5 @@
 /** Requests of the lane with a command that has to be looked up first: settled one by one, as the JSON lane does it. */
 import type { Command } from '../../schemas/commands.ts'
-import { SCALE_OF_PLATFORM } from '../../schemas/commands.ts'
 import type { LaneFault } from '../../schemas/lane-results.ts'
 import type { Currency } from '../../schemas/money.ts'
 import { failGroups, offerItems, placeItems, type CommandItem } from '../command-items.ts'
@@ -15,7 +14,12 @@ import type { LaneRequest } from './request.ts'
 export async function settlePrepared(services: Services, request: LaneRequest): Promise<void> {
   const items = request
     .commands()
-    .map((command): CommandItem => ({ command, partition: 0, settled: undefined }))
+    .map((command): CommandItem => ({
+      command,
+      linked: command.linked === true,
+      partition: 0,
+      settled: undefined,
+    }))
   const faults = new Array<LaneFault | undefined>(items.length).fill(undefined)
   items.forEach((item, index) => {
     const wrong = wrongCurrency(item.command!, services.commands.currencies)
@@ -38,7 +42,7 @@ export async function settlePrepared(services: Services, request: LaneRequest): 
 function wrongCurrency(command: Command, currencies: ReadonlyMap<string, Currency>): LaneFault | undefined {
   if (command.kind !== 'OpenAccount') return undefined
   const known = currencies.get(command.currency!)
-  if (known === undefined) return command.scale === SCALE_OF_PLATFORM ? 'currency_unknown' : undefined
+  if (known === undefined) return command.scale === undefined ? 'currency_unknown' : undefined
   return known.scale === command.scale ? undefined : 'scale_differs'
 }
 

@@ -1,15 +1,7 @@
 /** One walk over the commands of a request, behind the general check: what only a door can check, and what it fills in. */
-import {
-  COMMAND_KINDS,
-  FLAG_LINKED,
-  SCALE_OF_PLATFORM,
-  SLOT,
-  SLOT_WORDS,
-  commandSlots,
-} from '../../schemas/commands.ts'
+import { COMMAND_KINDS, FLAG_SCALE, SLOT, SLOT_WORDS, commandSlots } from '../../schemas/commands.ts'
 import type { Id } from '../../schemas/ids.ts'
 import { ANY_PARTITION } from '../../schemas/lane.ts'
-import { COMMAND_SLOT_BYTES } from '../../schemas/limits.ts'
 import { unpackCurrency, type Currency } from '../../schemas/money.ts'
 import { partitionOf } from '../../schemas/partitions.ts'
 import { ID_WORDS } from '../rows.ts'
@@ -30,7 +22,7 @@ export type TakenIn =
   | { readonly kind: 'plain' }
   /** One by one: some command has to be looked up, filled in, or goes elsewhere. */
   | { readonly kind: 'prepare' }
-  | { readonly kind: 'malformed' | 'wrong_partition'; readonly sentence: string }
+  | { readonly kind: 'wrong_partition'; readonly sentence: string }
 
 const { OpenAccount, Transfer, PostHold, VoidHold, ReverseTransfer } = COMMAND_KINDS
 const WORDS = SLOT_WORDS * 2
@@ -38,6 +30,7 @@ const ID = SLOT.idHigh * 2
 const RECEIVED_AT = SLOT.receivedAt * 2
 const TEXT_LENGTHS = SLOT.textLengths * 2
 const SCALE_SHIFT = 16
+const SCALE_BIT = FLAG_SCALE << 8
 
 const PLAIN: TakenIn = { kind: 'plain' }
 const PREPARE: TakenIn = { kind: 'prepare' }
@@ -53,7 +46,6 @@ export function takeIn(memory: RequestMemory, count: number, context: TakeInCont
   const isRouted = context.partitions > 1
   let taken = context.partition === ANY_PARTITION && isRouted ? PREPARE : PLAIN
   let base = 0
-  let last = 0
   for (let index = 0; index < count; index++) {
     const cell = index * ID_WORDS
     words[base + RECEIVED_AT] = receivedLow
@@ -62,7 +54,6 @@ export function takeIn(memory: RequestMemory, count: number, context: TakeInCont
     ids[cell + 1] = words[base + ID + 1]!
     ids[cell + 2] = words[base + ID + 2]!
     ids[cell + 3] = words[base + ID + 3]!
-    last = base
     const lengths = words[base + TEXT_LENGTHS]!
     // Nearly all are transfers without text, in a deployment of one partition.
     if ((words[base]! & 0xff) !== Transfer || lengths !== 0 || isRouted) {
@@ -73,23 +64,13 @@ export function takeIn(memory: RequestMemory, count: number, context: TakeInCont
       base += commandSlots(lengths & 0xffff, lengths >>> 16) * WORDS
     } else base += WORDS
   }
-  if ((words[last]! & (FLAG_LINKED << 8)) !== 0)
-    return {
-      kind: 'malformed',
-      sentence: `command ${count - 1} is linked with a next one, and there is none`,
-    }
   return taken
 }
 
 /** One command that is no plain transfer: the sentence says what is wrong with it. */
 function lookAt(memory: RequestMemory, base: number, context: TakeInContext): TakenIn {
-  const { words, bytes } = memory
+  const { words } = memory
   const kind = words[base]! & 0xff
-  const lengths = words[base + TEXT_LENGTHS]!
-  const text = base * 4 + COMMAND_SLOT_BYTES
-  const memoEnd = text + (lengths & 0xffff)
-  if (!isText(bytes, text, memoEnd) || !isText(bytes, memoEnd, memoEnd + (lengths >>> 16)))
-    return { kind: 'malformed', sentence: 'has a text that is not UTF-8, or has a NUL in it' }
   if (kind === ReverseTransfer) return PREPARE
   const scale = kind === OpenAccount ? fillScale(words, base, context.currencies) : PLAIN
   return context.partitions === 1 || scale !== PLAIN ? scale : route(words, base, kind, context)
@@ -98,11 +79,10 @@ function lookAt(memory: RequestMemory, base: number, context: TakeInContext): Ta
 /** The platform's scale where the sender leaves it open; what cannot be opened so is told when it is prepared. */
 function fillScale(words: Int32Array, base: number, currencies: ReadonlyMap<string, Currency>): TakenIn {
   const known = currencies.get(unpackCurrency(u64(words, base + SLOT.currency * 2)))
-  const scale = (words[base]! >>> SCALE_SHIFT) & 0xff
-  if (known === undefined) return scale === SCALE_OF_PLATFORM ? PREPARE : PLAIN
-  if (scale === SCALE_OF_PLATFORM)
-    words[base] = (words[base]! & ~(0xff << SCALE_SHIFT)) | (known.scale << SCALE_SHIFT)
-  else if (scale !== known.scale) return PREPARE
+  const isGiven = (words[base]! & SCALE_BIT) !== 0
+  if (known === undefined) return isGiven ? PLAIN : PREPARE
+  if (!isGiven) words[base] = words[base]! | SCALE_BIT | (known.scale << SCALE_SHIFT)
+  else if (((words[base]! >>> SCALE_SHIFT) & 0xff) !== known.scale) return PREPARE
   return PLAIN
 }
 
@@ -123,21 +103,4 @@ function idAt(words: Int32Array, at: number): Id {
 
 function u64(words: Int32Array, at: number): bigint {
   return (BigInt(words[at + 1]! >>> 0) << 32n) | BigInt(words[at]! >>> 0)
-}
-
-const decoder = new TextDecoder('utf-8', { fatal: true })
-
-function isText(bytes: Uint8Array, from: number, end: number): boolean {
-  let isAscii = true
-  for (let at = from; at < end; at++) {
-    if (bytes[at] === 0) return false
-    if (bytes[at]! >= 0x80) isAscii = false
-  }
-  if (isAscii) return true
-  try {
-    decoder.decode(bytes.subarray(from, end))
-    return true
-  } catch {
-    return false
-  }
 }

@@ -11,7 +11,7 @@ import { badInput } from '../errors.ts'
 import type { RequestContext } from '../services.ts'
 import { formatTime } from '../times.ts'
 import { encodeCursor, encodePosition, type Place } from '../tokens.ts'
-import { READERS, type ValueType } from '../values.ts'
+import { Literal, READERS, type ValueType } from '../values.ts'
 
 export const builder = new SchemaBuilder<{
   Context: RequestContext
@@ -37,14 +37,35 @@ function readAs<Type extends ValueType>(type: Type): (raw: unknown) => never {
   }
 }
 
+/** What a literal is to a reader: its value, or what stands there where it is none of our scalars. */
+function literalOf(node: ValueNode): unknown {
+  switch (node.kind) {
+    case Kind.STRING:
+      return node.value
+    case Kind.INT:
+      return Number.isSafeInteger(Number(node.value)) ? Number(node.value) : new Literal(node.value)
+    case Kind.BOOLEAN:
+      return node.value
+    case Kind.NULL:
+      return null
+    case Kind.LIST:
+      return []
+    case Kind.OBJECT:
+      return {}
+    case Kind.FLOAT:
+    case Kind.ENUM:
+      return new Literal(node.value)
+    case Kind.VARIABLE:
+      return new Literal(`$${node.name.value}`)
+  }
+}
+
 /** Literals in a query: strings and whole numbers only; no list or object is any of our scalars. */
 function literalAs<Type extends ValueType>(type: Type): (node: ValueNode) => never {
   const read = readAs(type)
   return (node) => {
     try {
-      if (node.kind === Kind.STRING) return read(node.value)
-      if (node.kind === Kind.INT) return read(Number(node.value))
-      return read(undefined)
+      return read(literalOf(node))
     } catch (error) {
       // With its place in the query, from which the field's name is found.
       const { message, extensions } = error as GraphQLError

@@ -38,7 +38,7 @@ export class Load {
       kind: 'OpenAccount',
       id: this.newId(),
       debit: accountId(number),
-      amount: number < 2 ? -1n : 100n,
+      ...(number < 2 ? { system: true } : { amount: 100n }),
       currency: 'CZK',
       scale: 2,
     }))
@@ -134,11 +134,12 @@ export class Load {
 
   private openAccount(): Command {
     const { random } = this
+    const limit = random.pick([0n, undefined, 50n, 1_000n, 'none', -1n, AMOUNT_MAX] as const)
     return {
       kind: 'OpenAccount',
       id: this.newId(),
       debit: this.account(),
-      amount: random.pick([0n, 0n, 50n, 1_000n, -1n, -2n, AMOUNT_MAX]),
+      ...(limit === 'none' ? { system: true } : { amount: limit }),
       currency: random.pick(['CZK', 'CZK', 'CZK', 'EUR']),
       scale: random.chance(0.9) ? 2 : 0,
       owner: random.chance(0.5) ? 'somebody' : '',
@@ -165,11 +166,11 @@ export class Load {
       debit: this.account(),
       credit: this.account(),
       amount: this.amount(),
-      timeoutNs: BigInt(timeoutMs) * 1_000_000n + (timeoutMs > 0 ? random.bigBelow(1_000n) : 0n),
+      timeoutNs: timeoutMs > 0 ? BigInt(timeoutMs) * 1_000_000n + random.bigBelow(1_000n) : undefined,
       memo: random.chance(0.1) ? 'x'.repeat(random.below(257)) : '',
       code: random.below(5),
-      reference: random.chance(0.2) ? this.newId() : { high: 0n, low: 0n },
-      effectiveAtNs: random.chance(0.1) ? this.nowNs() - 5n : 0n,
+      reference: random.chance(0.2) ? this.newId() : undefined,
+      effectiveAtNs: random.chance(0.1) ? random.pick([this.nowNs() - 5n, 0n, -1n]) : undefined,
       receivedAtNs: this.nowNs(),
       ...(random.chance(0.5) ? { currency: random.chance(0.95) ? 'CZK' : random.pick(['EUR', 'XYZ']) } : {}),
     }
@@ -178,7 +179,7 @@ export class Load {
   private ending(): Command {
     const { random } = this
     const kind = random.chance(0.6) ? 'PostHold' : 'VoidHold'
-    const amount = kind === 'PostHold' && random.chance(0.5) ? this.amount() : 0n
+    const amount = kind === 'PostHold' && random.chance(0.5) ? this.amount() : undefined
     return { kind, id: this.newId(), related: random.pick(this.holds), amount }
   }
 

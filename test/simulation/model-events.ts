@@ -18,8 +18,7 @@ export function checkAsked(
   accounts: ReadonlyMap<string, ModelAccount>,
 ): void {
   const what = `event ${event.sequence}`
-  const effective = command.effectiveAtNs ?? 0n
-  insist(event.effectiveAtNs === (effective === 0n ? event.recordedAtNs : effective), `${what} effective as asked`, event.effectiveAtNs) // prettier-ignore
+  insist(event.effectiveAtNs === (command.effectiveAtNs ?? event.recordedAtNs), `${what} effective as asked`, event.effectiveAtNs) // prettier-ignore
   insist(event.receivedAtNs === (command.receivedAtNs ?? 0n), `${what} received as said`, event.receivedAtNs)
   insist(event.code === (command.code ?? 0), `${what} with the caller's code`, event.code)
   insist(event.fingerprint === fingerprintOf(encodeCommands([command])), `${what} with its body's fingerprint`, event.fingerprint) // prettier-ignore
@@ -56,7 +55,12 @@ export function checkSide(event: WalletEvent, side: Side, account: ModelAccount 
 export function bodyOf(command: Command): string {
   const { id: _id, receivedAtNs: _received, checkedSequence: _checked, ...body } = command
   const entries = Object.entries(body).filter(
-    ([, value]) => value !== undefined && value !== '' && value !== 0n && value !== 0 && value !== false,
+    ([name, value]) =>
+      value !== undefined &&
+      value !== '' &&
+      (value !== 0n || name === 'effectiveAtNs') &&
+      value !== 0 &&
+      value !== false,
   )
   return entries
     .map(([name, value]) => `${name}=${typeof value === 'object' ? keyOf(value) : String(value)}`)

@@ -58,7 +58,7 @@ const DONE: Readonly<Partial<Record<CommandKind, EventKind>>> = {
 /** Judges one command by itself. Changes nothing. */
 export function judge(command: Command, judging: Judging): Verdict {
   const { wallet, atNs } = judging
-  const asked = command.amount ?? 0n
+  const asked = amountAsked(command)
   if (isAboutAccount(command.kind)) {
     const debit = keyOf(command.debit!)
     return verdict(command, refuseAccount(command, judging), debit, undefined, asked, 0n)
@@ -66,16 +66,17 @@ export function judge(command: Command, judging: Judging): Verdict {
   if (isEnding(command.kind)) {
     const hold = wallet.holds.get(keyOf(command.related!))
     const refusal = refuseEnding(command, judging)
-    const isWhole = command.kind === 'VoidHold' || asked === 0n
+    const isWhole = command.kind === 'VoidHold' || command.amount === undefined
     const amount = refusal === undefined && isWhole ? hold!.amount : asked
     return verdict(command, refusal, hold?.debit, hold?.credit, amount, 0n)
   }
   const debit = keyOf(command.debit!)
   const credit = keyOf(command.credit!)
   const refusal = refuseMove(command, judging)
-  const timeout = command.timeoutNs ?? 0n
-  const deadline = atNs + timeout > AMOUNT_MAX ? AMOUNT_MAX : atNs + timeout
-  const expiresAt = command.kind === 'PlaceHold' && refusal === undefined && timeout > 0n ? deadline : 0n
+  const { timeoutNs } = command
+  const expires = command.kind === 'PlaceHold' && refusal === undefined && timeoutNs !== undefined
+  const deadline = atNs + (timeoutNs ?? 0n)
+  const expiresAt = !expires ? 0n : deadline > AMOUNT_MAX ? AMOUNT_MAX : deadline
   return verdict(command, refusal, debit, credit, asked, expiresAt)
 }
 
@@ -85,7 +86,12 @@ export function refused(command: Command, judging: Judging, refusal: Refusal): V
   const hold = isEnding(kind) ? judging.wallet.holds.get(keyOf(command.related!)) : undefined
   const debit = isEnding(kind) ? hold?.debit : keyOf(command.debit!)
   const credit = isEnding(kind) ? hold?.credit : keyOf(command.credit!)
-  return verdict(command, refusal, debit, credit, command.amount ?? 0n, 0n)
+  return verdict(command, refusal, debit, credit, amountAsked(command), 0n)
+}
+
+/** What the event says was asked: a system account's limit is told as −1. */
+function amountAsked({ kind, system, amount = 0n }: Command): bigint {
+  return kind === 'OpenAccount' && system === true ? -1n : amount
 }
 
 function verdict(
@@ -110,7 +116,7 @@ function verdict(
 function refuseAccount(command: Command, { wallet, bounds }: Judging): Refusal | undefined {
   const account = wallet.accounts.get(keyOf(command.debit!))
   if (command.kind === 'OpenAccount') {
-    if ((command.amount ?? 0n) < -1n) return 'amount_invalid'
+    if ((command.amount ?? 0n) < 0n) return 'amount_invalid'
     if (account !== undefined) return 'account_exists'
     if (wallet.accounts.size >= bounds.accountsMax) return 'accounts_full'
     const scale = wallet.scales.get(command.currency!)
@@ -131,14 +137,14 @@ function refuseAccount(command: Command, { wallet, bounds }: Judging): Refusal |
 
 function refuseEnding(command: Command, { wallet, atNs }: Judging): Refusal | undefined {
   const isPost = command.kind === 'PostHold'
-  const asked = command.amount ?? 0n
-  if (isPost && asked < 0n) return 'amount_invalid'
+  const asked = command.amount
+  if (isPost && asked !== undefined && asked <= 0n) return 'amount_invalid'
   const hold = wallet.holds.get(keyOf(command.related!))
   if (hold === undefined || (hold.expiresAt !== 0n && hold.expiresAt <= atNs)) return 'hold_not_open'
   if (!isPost) return undefined
   if (wallet.accounts.get(hold.debit)!.status === 'frozen') return 'debit_account_frozen'
   if (wallet.accounts.get(hold.credit)!.status === 'frozen') return 'credit_account_frozen'
-  return asked > hold.amount ? 'amount_exceeds_hold' : undefined
+  return asked !== undefined && asked > hold.amount ? 'amount_exceeds_hold' : undefined
 }
 
 function refuseMove(command: Command, judging: Judging): Refusal | undefined {

@@ -74,7 +74,7 @@ class History {
         return { kind: 'PlaceHold', id, ...sides, amount, linked, timeoutNs: BigInt(back) * 900_000n }
       case 'post':
       case 'void':
-        return { kind: what === 'post' ? 'PostHold' : 'VoidHold', id, related, amount: 0n, linked }
+        return { kind: what === 'post' ? 'PostHold' : 'VoidHold', id, related, linked }
       case 'reverse': {
         const reversed = earlier(this.moves)
         return {
@@ -198,7 +198,7 @@ describe('a copy made in slices', () => {
     const harness = new Harness({}, undefined, core)
     const holds = 100_000
     const open = (number: number): Command => ({
-      kind: 'OpenAccount', id: idOf(number), debit: accountIdOf(number), amount: -1n, currency: 'EUR', scale: 2,
+      kind: 'OpenAccount', id: idOf(number), debit: accountIdOf(number), system: true, currency: 'EUR', scale: 2,
     }) // prettier-ignore
     harness.submit([open(1), open(2)])
     for (let from = 0; from < holds; from += 5_000)

@@ -8,7 +8,7 @@ import { CoreBrokenError, createCore, loadCore } from './core.ts'
 import { Harness, NOW_MS, NOW_NS, accountIdOf, differingSections, idOf } from './harness.testing.ts'
 
 const open = (number: number, more: Partial<Command> = {}): Command => ({
-  kind: 'OpenAccount', id: idOf(number), debit: accountIdOf(number), amount: -1n, currency: 'CZK', scale: 2, ...more,
+  kind: 'OpenAccount', id: idOf(number), debit: accountIdOf(number), system: true, currency: 'CZK', scale: 2, ...more,
 }) // prettier-ignore
 const transfer = (number: number, more: Partial<Command> = {}): Command => ({
   kind: 'Transfer', id: idOf(number), debit: accountIdOf(1), credit: accountIdOf(2), amount: 1n, ...more,

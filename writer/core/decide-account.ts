@@ -1,15 +1,15 @@
 /** Decides account commands. The checks stand in the order of REFUSAL_CODES. */
-import { COMMAND_KINDS, SLOT, SLOT_WORDS } from '../../schemas/commands.ts'
+import { COMMAND_KINDS, FLAG_SCALE, FLAG_SYSTEM, SLOT, SLOT_WORDS } from '../../schemas/commands.ts'
 import { EVENT_KINDS, ROW } from '../../schemas/events.ts'
 import { ACCOUNTS_MAX, SCALE_MAX } from '../../schemas/limits.ts'
-import { isCurrencyCode, unpackCurrency } from '../../schemas/money.ts'
+import { isCurrencyCode, OVERDRAFT_UNLIMITED, unpackCurrency } from '../../schemas/money.ts'
 import { REFUSAL_CODES } from '../../schemas/refusals.ts'
 import { LINE, LINE_WORDS, STATUS_CLOSED, STATUS_FROZEN } from './account-lines.ts'
 import { CoreBrokenError } from './broken.ts'
 import { CURRENCIES_MAX } from './currencies.ts'
 import { refuse } from './decide-transfer.ts'
 import type { Desk } from './desk.ts'
-import { advance, commandKindAt, writeRow } from './row-writer.ts'
+import { advance, commandKindAt, hasFlagAt, writeRow } from './row-writer.ts'
 import type { CoreState } from './state.ts'
 
 /**
@@ -42,6 +42,7 @@ export function decideAccount(
     if (opening) desk.rows.words32[(row + ROW.accounts) * 2] = state.accounts.count + 1
     advance(desk.rows, row + ROW.debitVersion)
   }
+  if (opening && hasFlagAt(desk, slot, FLAG_SYSTEM)) desk.rows.words[row + ROW.amount] = OVERDRAFT_UNLIMITED
   desk.rows.words[row + ROW.relatedHigh] = desk.slots[from + SLOT.debitHigh]!
   desk.rows.words[row + ROW.relatedLow] = desk.slots[from + SLOT.debitLow]!
   return bytes
@@ -57,9 +58,9 @@ function openingRefusal(
   const from = slot * SLOT_WORDS
   const code = desk.slots[from + SLOT.currency]!
   const scale = (desk.slots32[from * 2]! >>> 16) & 0xff
-  if (scale > SCALE_MAX || !isCurrencyCode(unpackCurrency(code)))
-    throw new CoreBrokenError('a door let an account without a currency pass')
-  if (desk.slots[from + SLOT.amount]! < -1n) return REFUSAL_CODES.amount_invalid
+  if (scale > SCALE_MAX || !hasFlagAt(desk, slot, FLAG_SCALE) || !isCurrencyCode(unpackCurrency(code)))
+    throw new CoreBrokenError('a door let an account without a currency or its scale pass')
+  if (desk.slots[from + SLOT.amount]! < 0n) return REFUSAL_CODES.amount_invalid
   if (number !== 0) return REFUSAL_CODES.account_exists
   const currency = state.currencies.indexOf(code)
   if (state.accounts.count >= accountsMax || (currency === 0 && state.currencies.count >= CURRENCIES_MAX))

@@ -1,5 +1,5 @@
 /** Decides holds: placing, posting, voiding, expiring. The checks stand in the order of REFUSAL_CODES. */
-import { COMMAND_KINDS, SLOT, SLOT_WORDS } from '../../schemas/commands.ts'
+import { COMMAND_KINDS, FLAG_ALL, FLAG_TIMEOUT, SLOT, SLOT_WORDS } from '../../schemas/commands.ts'
 import { EVENT_KINDS, ROW } from '../../schemas/events.ts'
 import { AMOUNT_MAX, EVENT_ROW_BYTES } from '../../schemas/limits.ts'
 import { REFUSAL_CODES } from '../../schemas/refusals.ts'
@@ -8,7 +8,7 @@ import { CoreBrokenError } from './broken.ts'
 import { movementRefusal, refuse, totalsRefusal } from './decide-transfer.ts'
 import type { Desk } from './desk.ts'
 import { HOLD, HOLD_WORDS } from './hold-words.ts'
-import { addTo, advance, commandKindAt, subtractFrom, writeRow, writeSide } from './row-writer.ts'
+import { addTo, advance, commandKindAt, hasFlagAt, subtractFrom, writeRow, writeSide } from './row-writer.ts'
 import { CLOCK, type CoreState } from './state.ts'
 
 /** Words behind a side's first total at which its four totals stand. */
@@ -45,16 +45,15 @@ export function decidePlaceHold(
   addTo(rows, row + ROW.debitTotals + DEBITS_PENDING, slots, from + SLOT.amount)
   advance(rows, row + ROW.creditVersion)
   addTo(rows, row + ROW.creditTotals + CREDITS_PENDING, slots, from + SLOT.amount)
-  writeDeadline(desk, row, from + SLOT.timeout)
+  if (hasFlagAt(desk, slot, FLAG_TIMEOUT)) writeDeadline(desk, row, from + SLOT.timeout)
   return bytes
 }
 
-/** Writes when the hold expires: its timeout after it is recorded, or never. Its parts are looked at as 32 bits, which costs no number on the heap. */
+/** Writes when the hold expires: its timeout after it is recorded. Its parts are looked at as 32 bits, which costs no number on the heap. */
 function writeDeadline(desk: Desk, row: number, timeout: number): void {
   const { slots, slots32, rows } = desk
   const high = slots32[timeout * 2 + 1]!
   if (high < 0) throw new CoreBrokenError('a door let a negative timeout pass')
-  if ((high | slots32[timeout * 2]!) === 0) return
   const expiresAt = row + ROW.expiresAt
   rows.words[expiresAt] = BigInt.asIntN(64, rows.words[row + ROW.recordedAt]! + slots[timeout]!)
   // Both are positive, so a sum beyond 64 bits shows as a negative one.
@@ -69,7 +68,7 @@ export function decideEndHold(
   rowByte: number,
   linkIndex: number,
 ): number {
-  const { rows, slots, slots32 } = desk
+  const { rows, slots32 } = desk
   const { holds } = state
   const from = slot * SLOT_WORDS
   const posting = commandKindAt(desk, slot) === COMMAND_KINDS.PostHold
@@ -83,8 +82,8 @@ export function decideEndHold(
   const bytes = writeRow(state, desk, slot, rowByte, kind, 0, currency, debit, credit, linkIndex, true)
   const row = rowByte >>> 3
   release(state, desk, row, hold)
-  const asked = slots[from + SLOT.amount]!
-  if (!posting || asked === 0n) rows.words[row + ROW.amount] = holds.words[hold * HOLD_WORDS + HOLD.amount]!
+  if (!posting || hasFlagAt(desk, slot, FLAG_ALL))
+    rows.words[row + ROW.amount] = holds.words[hold * HOLD_WORDS + HOLD.amount]!
   if (posting) {
     addTo(rows, row + ROW.debitTotals + DEBITS_POSTED, rows.words, row + ROW.amount)
     addTo(rows, row + ROW.creditTotals + CREDITS_POSTED, rows.words, row + ROW.amount)
@@ -93,8 +92,9 @@ export function decideEndHold(
 }
 
 function endingRefusal(state: CoreState, desk: Desk, slot: number, hold: number, posting: boolean): number {
+  const isAll = hasFlagAt(desk, slot, FLAG_ALL)
   const asked = desk.slots[slot * SLOT_WORDS + SLOT.amount]!
-  if (posting && asked < 0n) return REFUSAL_CODES.amount_invalid
+  if (posting && !isAll && asked <= 0n) return REFUSAL_CODES.amount_invalid
   // A hold that is due is over, whether or not its expiry has been recorded yet.
   if (hold < 0 || isDue(state, hold)) return REFUSAL_CODES.hold_not_open
   if (!posting) return 0
@@ -102,7 +102,9 @@ function endingRefusal(state: CoreState, desk: Desk, slot: number, hold: number,
     return REFUSAL_CODES.debit_account_frozen
   if (state.accounts.status(state.holds.credit(hold)) === STATUS_FROZEN)
     return REFUSAL_CODES.credit_account_frozen
-  return asked > state.holds.words[hold * HOLD_WORDS + HOLD.amount]! ? REFUSAL_CODES.amount_exceeds_hold : 0
+  return !isAll && asked > state.holds.words[hold * HOLD_WORDS + HOLD.amount]!
+    ? REFUSAL_CODES.amount_exceeds_hold
+    : 0
 }
 
 /** True if the hold's deadline is not after the time that the next event carries. */

@@ -14,7 +14,7 @@ function opened(options = { partition: 0, idsPerGeneration: IDS_PER_GENERATION }
   const harness = new Harness(options)
   harness.submit(
     [CASH, ALICE].map((debit, index) => ({
-      kind: 'OpenAccount', id: idOf(index + 1, NOW_MS - 9), debit, amount: -1n, currency: 'CZK', scale: 2,
+      kind: 'OpenAccount', id: idOf(index + 1, NOW_MS - 9), debit, system: true, currency: 'CZK', scale: 2,
     })),
   ) // prettier-ignore
   return harness

@@ -199,7 +199,7 @@ export class Model {
     if (command.kind === 'OpenAccount') {
       const currency = command.currency!
       const scale = command.scale ?? 0
-      if ((command.amount ?? 0n) < -1n) return 'amount_invalid'
+      if ((command.amount ?? 0n) < 0n) return 'amount_invalid'
       if (account !== undefined) return 'account_exists'
       if (accounts.size >= this.bounds.accountsMax) return 'accounts_full'
       if ((scales.get(currency) ?? scale) !== scale) return 'currency_scale_mismatch'
@@ -207,7 +207,7 @@ export class Model {
       accounts.set(id, {
         currency,
         scale,
-        overdraft: command.amount ?? 0n,
+        overdraft: command.system === true ? -1n : (command.amount ?? 0n),
         status: 'open',
         version: 1n,
         debitsPosted: 0n,
@@ -238,9 +238,9 @@ export class Model {
   private performEnd(command: Command, nowNs: bigint): Outcome {
     const id = formatId(command.related!)
     const hold = this.wallet.holds.get(id)
-    const asked = command.amount ?? 0n
+    const asked = command.amount
     const posting = command.kind === 'PostHold'
-    if (posting && asked < 0n) return 'amount_invalid'
+    if (posting && asked !== undefined && asked <= 0n) return 'amount_invalid'
     if (hold === undefined) return 'hold_not_open'
     if (hold.expiresAt !== 0n && hold.expiresAt <= this.nextRecordedAt(nowNs)) return 'hold_not_open'
     if (!posting) {
@@ -249,8 +249,8 @@ export class Model {
     }
     if (this.wallet.accounts.get(hold.debit)!.status === 'frozen') return 'debit_account_frozen'
     if (this.wallet.accounts.get(hold.credit)!.status === 'frozen') return 'credit_account_frozen'
-    if (asked > hold.amount) return 'amount_exceeds_hold'
-    this.endHold(id, asked === 0n ? hold.amount : asked)
+    if (asked !== undefined && asked > hold.amount) return 'amount_exceeds_hold'
+    this.endHold(id, asked ?? hold.amount)
     return 'HoldPosted'
   }
 
@@ -305,13 +305,12 @@ export class Model {
     }
     debit.debitsPending += amount
     credit.creditsPending += amount
-    const timeout = command.timeoutNs ?? 0n
-    const deadline = this.nextRecordedAt(nowNs) + timeout
+    const deadline = this.nextRecordedAt(nowNs) + (command.timeoutNs ?? 0n)
     this.wallet.holds.set(formatId(command.id), {
       debit: debitId,
       credit: creditId,
       amount,
-      expiresAt: timeout === 0n ? 0n : deadline > MOST ? MOST : deadline,
+      expiresAt: command.timeoutNs === undefined ? 0n : deadline > MOST ? MOST : deadline,
       sequence: this.wallet.sequence + 1n,
     })
     return 'HoldPlaced'

@@ -19,7 +19,8 @@ function world(): readonly CoreSection[] {
   const harness = new Harness({ idsPerGeneration: IDS_PER_GENERATION })
   let ids = 0
   const open = (number: number, currency: string, amount: bigint): Command => ({
-    kind: 'OpenAccount', id: idOf(++ids, NOW_MS - 5_000), debit: accountIdOf(number), currency, scale: 2, amount,
+    kind: 'OpenAccount', id: idOf(++ids, NOW_MS - 5_000), debit: accountIdOf(number), currency, scale: 2,
+    ...(amount < 0n ? { system: true } : { amount }),
   }) // prettier-ignore
   const move = (debit: number, credit: number, amount: bigint): Command => ({
     kind: 'Transfer', id: idOf(++ids, NOW_MS - 5_000), debit: accountIdOf(debit), credit: accountIdOf(credit), amount,
@@ -53,8 +54,8 @@ const anyCommand: fc.Arbitrary<Command> = fc.record({
   memo: fc.constantFrom('', '', '', '', '', 'for lunch'),
   linked: fc.constantFrom(false, false, false, false, false, true),
   code: fc.integer({ min: 0, max: 2 ** 32 - 1 }),
-  effectiveAtNs: fc.constantFrom(0n, 1n, NOW_NS),
-  reference: fc.bigInt(0n, 2n ** 64n - 1n).map((low) => ({ high: 0n, low })),
+  effectiveAtNs: fc.constantFrom(undefined, 0n, 1n, -1n, NOW_NS),
+  reference: fc.option(fc.bigInt(0n, 2n ** 64n - 1n).map((low) => ({ high: 0n, low })), { nil: undefined }),
 }).map(({ currency, ...rest }) => ({ ...rest, ...(currency === '' ? {} : { currency }) })) // prettier-ignore
 
 function deskFor(state: CoreState, command: Command): ReturnType<typeof layOut> {

@@ -4,7 +4,7 @@
  * looks everything up again. It only ever says yes: whatever is not plainly allowed is left to the general way, which
  * comes to the same rows and the same state. `plain-transfers.test.ts` holds the two equal.
  */
-import { COMMAND_KINDS, SLOT, SLOT_WORDS } from '../../schemas/commands.ts'
+import { COMMAND_KINDS, FLAG_EFFECTIVE_AT, FLAG_REFERENCE, SLOT, SLOT_WORDS } from '../../schemas/commands.ts'
 import { EVENT_KINDS, ROW } from '../../schemas/events.ts'
 import { writeFingerprint } from '../../schemas/fingerprint.ts'
 import { LINE, LINE_WORDS } from './account-lines.ts'
@@ -13,8 +13,10 @@ import { isTimelyAt, isUuidV7At } from './remembered-ids.ts'
 import { CLOCK, type CoreState } from './state.ts'
 import { hasFunds, overflows } from './totals.ts'
 
-/** First 32 bits of the slot of a plain transfer: its kind, and neither flags nor scale. */
+/** First 32 bits of the slot of a plain transfer: its kind, and nothing else but what these bits say is given. */
 const PLAIN_HEAD = COMMAND_KINDS.Transfer
+const EFFECTIVE_BIT = FLAG_EFFECTIVE_AT << 8
+const PLAIN_BITS = EFFECTIVE_BIT | (FLAG_REFERENCE << 8)
 /** Kind, no refusal, and the command's kind in the highest byte of the row's word; the scale goes between them. */
 const POSTED_WORD = EVENT_KINDS.TransferPosted | (COMMAND_KINDS.Transfer << 24)
 
@@ -37,7 +39,8 @@ export function postPlainTransfer(
   const { accounts, currencies, clock, remembered } = state
   const from = slot * SLOT_WORDS
   const from32 = from * 2
-  if (slots32[from32] !== PLAIN_HEAD || slots32[from32 + SLOT.textLengths * 2] !== 0) return false
+  const head = slots32[from32]!
+  if ((head & ~PLAIN_BITS) !== PLAIN_HEAD || slots32[from32 + SLOT.textLengths * 2] !== 0) return false
   if (debit === 0 || credit === 0 || debit === credit) return false
   const meta = accounts.meta[debit]!
   // Of one currency, and both open.
@@ -80,9 +83,7 @@ export function postPlainTransfer(
   clock[CLOCK.nextRecordedAt] = BigInt.asIntN(64, recordedAt + 1n)
   words[row + ROW.sequence] = sequence
   words[row + ROW.recordedAt] = recordedAt
-  const effectiveAt = from32 + SLOT.effectiveAt * 2
-  words[row + ROW.effectiveAt] =
-    (slots32[effectiveAt]! | slots32[effectiveAt + 1]!) === 0 ? recordedAt : slots[from + SLOT.effectiveAt]!
+  words[row + ROW.effectiveAt] = (head & EFFECTIVE_BIT) === 0 ? recordedAt : slots[from + SLOT.effectiveAt]!
   words[row + ROW.receivedAt] = slots[from + SLOT.receivedAt]!
   words[row + ROW.transferHigh] = slots[from + SLOT.idHigh]!
   words[row + ROW.transferLow] = slots[from + SLOT.idLow]!

@@ -1,5 +1,5 @@
 /** Writes event rows: what all kinds have in common, 64 bits at a time. The layout is that of `schemas/events.ts`. */
-import { FLAG_LINKED, SLOT, SLOT_WORDS, commandSlots } from '../../schemas/commands.ts'
+import { FLAG_EFFECTIVE_AT, FLAG_LINKED, SLOT, SLOT_WORDS, commandSlots } from '../../schemas/commands.ts'
 import { EVENT_KINDS, ROW, ROW_TEXT_BYTE, writeRowTexts } from '../../schemas/events.ts'
 import { writeFingerprint } from '../../schemas/fingerprint.ts'
 import { formatId } from '../../schemas/ids.ts'
@@ -26,7 +26,12 @@ export function commandKindAt(desk: Desk, slot: number): number {
 }
 
 export function isLinkedAt(desk: Desk, slot: number): boolean {
-  return ((desk.slots32[slot * SLOT_WORDS * 2]! >>> 8) & FLAG_LINKED) !== 0
+  return hasFlagAt(desk, slot, FLAG_LINKED)
+}
+
+/** True if the command in this slot has the flag, one of `FLAG_*`. */
+export function hasFlagAt(desk: Desk, slot: number, flag: number): boolean {
+  return ((desk.slots32[slot * SLOT_WORDS * 2]! >>> 8) & flag) !== 0
 }
 
 /** Lengths of the command's texts: memo in the low 16 bits, owner above. */
@@ -85,9 +90,9 @@ export function writeRow(
   const recordedAt = state.clock[CLOCK.nextRecordedAt]!
   words[row + ROW.sequence] = BigInt.asIntN(64, state.clock[CLOCK.sequence]! + 1n)
   words[row + ROW.recordedAt] = recordedAt
-  const effectiveAt = (from + SLOT.effectiveAt) * 2
-  words[row + ROW.effectiveAt] =
-    (slots32[effectiveAt]! | slots32[effectiveAt + 1]!) === 0 ? recordedAt : slots[from + SLOT.effectiveAt]!
+  words[row + ROW.effectiveAt] = hasFlagAt(desk, slot, FLAG_EFFECTIVE_AT)
+    ? slots[from + SLOT.effectiveAt]!
+    : recordedAt
   words[row + ROW.receivedAt] = slots[from + SLOT.receivedAt]!
   words[row + ROW.transferHigh] = slots[from + SLOT.idHigh]!
   words[row + ROW.transferLow] = slots[from + SLOT.idLow]!

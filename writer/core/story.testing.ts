@@ -95,9 +95,17 @@ export class Story {
       const [, id, second, third] = words as [string, string, string, string]
       const currency = extras.value('in')
       const asked = { ...common, id: this.id(id), ...(currency === undefined ? {} : { currency }) }
-      const amount = BigInt(words.slice(2).find((word) => /^-?[0-9]+$/.test(word)) ?? 0)
-      if (verb === 'post' || verb === 'void')
-        return { ...asked, kind: verb === 'post' ? 'PostHold' : 'VoidHold', related: this.id(second), amount }
+      const number = words.slice(2).find((word) => /^-?[0-9]+$/.test(word))
+      if (verb === 'post' || verb === 'void') {
+        const part = number === undefined ? {} : { amount: BigInt(number) }
+        return {
+          ...asked,
+          kind: verb === 'post' ? 'PostHold' : 'VoidHold',
+          related: this.id(second),
+          ...part,
+        }
+      }
+      const amount = BigInt(number ?? 0)
       if (verb === 'reverse')
         return {
           ...asked, kind: 'ReverseTransfer', related: this.id(second), debit: this.account(third),
@@ -105,7 +113,8 @@ export class Story {
         } // prettier-ignore
       const move = { ...asked, debit: this.account(second), credit: this.account(third), amount }
       if (verb === 'transfer') return { ...move, kind: 'Transfer' }
-      return { ...move, kind: 'PlaceHold', timeoutNs: BigInt(extras.value('for') ?? 0) }
+      const timeout = extras.value('for')
+      return { ...move, kind: 'PlaceHold', ...(timeout === undefined ? {} : { timeoutNs: BigInt(timeout) }) }
     }
     const by = extras.value('by')
     const id = by === undefined ? idOf(++this.unnamed) : this.id(by)
@@ -115,8 +124,9 @@ export class Story {
       return { ...common, kind: kinds[verb as keyof typeof kinds], id, debit }
     }
     const [currency, scale] = words[2]!.split('/') as [string, string]
-    const amount = BigInt(extras.value('overdraft') ?? 0)
-    return { ...common, kind: 'OpenAccount', id, debit, currency, scale: Number(scale), amount }
+    const limit = extras.value('overdraft') ?? '0'
+    const bound = limit === 'none' ? { system: true } : { amount: BigInt(limit) }
+    return { ...common, kind: 'OpenAccount', id, debit, currency, scale: Number(scale), ...bound }
   }
 }
 

@@ -112,6 +112,57 @@ describe('the feed of commands', () => {
     )
   })
 
+  test('of a record that several senders share, a wrong command is passed over alone, counted and named, wherever the writer begins', async () => {
+    const wrong = (number: number): Command => ({ ...transfer(number, number + 1, 1n), effectiveAtNs: -(2n ** 62n) })
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(fc.array(fc.constantFrom('good', 'good', 'wrong', 'linked'), { minLength: 1, maxLength: 7 }), { minLength: 1, maxLength: 4 }),
+        fc.nat(6),
+        async (kinds, index) => {
+          let number = 1
+          const records = kinds.map((record) => record.map((kind) => {
+            const made = transfer(number, ++number, 1n)
+            return kind === 'wrong' ? wrong(number) : { ...made, linked: kind === 'linked' }
+          }))
+          // A group that holds a wrong one, or that is not ended, is passed over as a whole.
+          const isGood = (record: readonly Command[]): boolean[] => {
+            const good: boolean[] = []
+            for (let from = 0; from < record.length;) {
+              let end = from
+              while (end < record.length && record[end]!.linked === true) end++
+              const group = record.slice(from, end + 1)
+              const isWhole = end < record.length && group.every(({ effectiveAtNs }) => effectiveAtNs === undefined)
+              for (; from <= Math.min(end, record.length - 1); from++) good.push(isWhole)
+            }
+            return good
+          }
+          const goods = records.map(isGood)
+          // A writer begins behind a whole group, never within one.
+          const firstIndex = goods[0]![index] === true && (index === 0 || records[0]![index - 1]!.linked !== true) ? index : 0
+          const { feed, sent, lines, places } = sink([records.map((one, at) => record(BigInt(at), one))], { offset: 0n, index: firstIndex })
+          const running = feed.run()
+          for (let wishes = 0; wishes <= records.length; wishes++) {
+            feed.wanted()
+            await tick()
+          }
+          await running
+          const expected = records.flatMap((one, at) =>
+            one.map((command, within) => ({ command, place: { offset: BigInt(at), index: within } })).filter(({ place }) => goods[at]![place.index]! && (at > 0 || place.index >= firstIndex)))
+          expect(ids(sent.flat())).toEqual(ids(expected.map(({ command }) => command)))
+          // Wherever a frame ends, the next writer begins with a command that is good, or behind everything.
+          for (let count = 0; count <= expected.length; count++)
+            expect(places.placeOf(BigInt(count))).toEqual(expected[count]?.place ?? { offset: BigInt(records.length), index: 0 })
+          const lost = goods.flatMap((one, at) => one.filter((good, within) => !good && (at > 0 || within >= firstIndex))).length
+          const skipped = goods.filter((one, at) => one.every((good, within) => !good || (at === 0 && within < firstIndex)))
+          expect(feed.skipped).toBe(skipped.length)
+          expect(feed.passedOver).toBe(lost - skipped.flat().filter((good) => !good).length)
+          expect(lines.length).toBe(lost === 0 ? 0 : 1)
+        },
+      ),
+      { numRuns: 300 },
+    )
+  }) // prettier-ignore
+
   test('while the core wants nothing, no more is taken from the topic', async () => {
     const answers = Array.from({ length: 10 }, (_, index) => [record(BigInt(index), [command(index)])])
     const { feed, sent, asked } = sink(answers, { offset: 0n, index: 0 })

@@ -2,7 +2,8 @@
  * Takes a partition's commands from its topic to the core, in order: as many records at a time as came together and fit one
  * batch, and only when the core wants a batch. So no more is in memory than the reader fetches ahead, whatever waits on the
  * topic. A record that holds no commands (some other program wrote it) is skipped, counted and told: it consumes its offset
- * and makes no event. If no commands follow, a frame without events says so after a while: a successor does not find it again,
+ * and makes no event. A command that no door lets through is passed over alone, or with what it is linked with: the others
+ * of its record are decided. If no commands follow, a frame without events says so after a while: a successor does not find it again,
  * nor its place deleted from the topic. Records that were deleted before they were taken are passed over, loudly.
  */
 import { BatchMemory } from '../../eventlog/batch-memory.ts'
@@ -10,6 +11,7 @@ import { decodeCommandRecord } from '../../eventlog/kafka/command-record.ts'
 import { BatchDamagedError, KafkaOffsetError } from '../../eventlog/kafka/errors.ts'
 import type { TopicReader, TopicRecord } from '../../eventlog/kafka/topic-reader.ts'
 import type { CommandPlace } from '../../eventlog/ports.ts'
+import type { PassedOver } from '../../schemas/check-commands.ts'
 import { byteOfCommand } from '../../schemas/commands.ts'
 import { BATCH_COMMANDS_MAX } from '../../schemas/limits.ts'
 import type { CommandPlaces } from './command-places.ts'
@@ -35,13 +37,23 @@ export interface CommandFeedPorts {
   readonly markAfterMs?: number
 }
 
+/** Commands of a record that stand one behind the other. */
+interface Run {
+  readonly firstIndex: number
+  readonly slots: Uint8Array
+  readonly count: number
+}
+
 /** Commands of one record, from the one to begin with. */
 interface Wanted {
   readonly kind: 'wanted'
   readonly offset: bigint
-  readonly firstIndex: number
-  readonly slots: Uint8Array
+  readonly runs: readonly Run[]
+  /** Of all runs. */
   readonly count: number
+  readonly bytes: number
+  /** What stands between the runs. */
+  readonly passedOver: readonly PassedOver[]
 }
 
 type Found = Wanted | { readonly kind: 'nothing'; readonly reason: string }
@@ -49,6 +61,8 @@ type Found = Wanted | { readonly kind: 'nothing'; readonly reason: string }
 export class CommandFeed {
   /** Records skipped because they hold no commands. */
   skipped = 0
+  /** Commands that no door lets through, in records whose others were taken. */
+  passedOver = 0
   /** Records that were deleted from the topic before they were taken. */
   deleted = 0
   private readonly ports: CommandFeedPorts
@@ -171,21 +185,33 @@ export class CommandFeed {
       if (count + found.count > BATCH_COMMANDS_MAX) break
       batch.push(found)
       count += found.count
-      bytes += found.slots.length
+      bytes += found.bytes
     }
     const last = batch.at(-1)
     if (last === undefined) return next
     const memory = this.memory.take(bytes)
     let byte = 0
-    for (const { offset, firstIndex, slots, count: commands } of batch) {
-      memory.set(slots, byte)
-      byte += slots.length
-      this.ports.places.add(offset, firstIndex, commands)
-    }
+    for (const record of batch) byte = this.handOver(record, memory, byte)
     this.sent.push({ lastOffset: last.offset, memory })
     this.wantedBatches--
     this.ports.send(memory.subarray(0, bytes), count)
     return next
+  }
+
+  /** Puts a record's commands into the memory from `byte` on, and notes their places. Returns the byte behind them. */
+  private handOver(record: Wanted, memory: Uint8Array, byte: number): number {
+    const { offset, runs, passedOver } = record
+    const { places } = this.ports
+    let end = byte
+    for (const { firstIndex, slots, count } of runs) {
+      memory.set(slots, end)
+      end += slots.length
+      if (firstIndex > 0) places.pass(offset, firstIndex)
+      places.add(offset, firstIndex, count, { offset, index: firstIndex + count })
+    }
+    places.pass(offset + 1n)
+    for (const passed of passedOver) this.tellPassedOver(offset, passed)
+    return end
   }
 
   /** The commands of a record, as far as they are not consumed. */
@@ -203,8 +229,26 @@ export class CommandFeed {
     const { slots, count } = record
     const firstIndex = offset === this.start.offset ? this.start.index : 0
     if (firstIndex >= count) return { kind: 'nothing', reason: 'all of its commands are consumed' }
-    const rest = slots.subarray(byteOfCommand(slots, firstIndex))
-    return { kind: 'wanted', offset, firstIndex, slots: rest, count: count - firstIndex }
+    const passedOver = record.passedOver.filter(({ end }) => end > firstIndex)
+    const runs = runsBetween(passedOver, slots, firstIndex, count)
+    const [wrong] = passedOver
+    if (runs.length === 0)
+      return { kind: 'nothing', reason: `command ${wrong!.index}: ${wrong!.field} ${wrong!.why}` }
+    const commands = runs.reduce((sum, run) => sum + run.count, 0)
+    const bytes = runs.reduce((sum, run) => sum + run.slots.length, 0)
+    return { kind: 'wanted', offset, runs, count: commands, bytes, passedOver }
+  }
+
+  private tellPassedOver(offset: bigint, { first, end, index, field, why }: PassedOver): void {
+    this.passedOver += end - first
+    const nowMs = this.ports.nowMs()
+    if (nowMs - this.toldAtMs < TOLD_EVERY_MS) return
+    this.toldAtMs = nowMs
+    this.ports.notice(
+      `Command ${index} of the record at offset ${offset} of ${this.ports.source} is none that a gateway lets through: ` +
+        `${field} ${why}. ${end - first === 1 ? 'It is' : `The ${end - first} commands that it is linked with are`} passed over, ` +
+        `the others of the record are decided (${this.passedOver} so far). Gateways of an older version may have written it.`,
+    )
   }
 
   private skip({ offset, unreadable }: TopicRecord, reason: string): void {
@@ -246,4 +290,23 @@ export class CommandFeed {
       this.markLater()
     }, this.ports.markAfterMs ?? MARK_AFTER_MS_DEFAULT).unref()
   }
+}
+
+/** The commands from `firstIndex` on that are not passed over. */
+function runsBetween(
+  passedOver: readonly PassedOver[],
+  slots: Uint8Array,
+  firstIndex: number,
+  count: number,
+): Run[] {
+  const runs: Run[] = []
+  let from = firstIndex
+  for (const { first, end } of [...passedOver, { first: count, end: count }]) {
+    if (first > from) {
+      const run = slots.subarray(byteOfCommand(slots, from), byteOfCommand(slots, first))
+      runs.push({ firstIndex: from, slots: run, count: first - from })
+    }
+    from = Math.max(from, end)
+  }
+  return runs
 }

@@ -5,7 +5,7 @@
  */
 import type { CommandPlace } from '../../eventlog/ports.ts'
 
-/** Commands of one record that were handed over. */
+/** Commands of one record that were handed over, one behind the other. */
 interface Handed {
   readonly offset: bigint
   /** The first of them within the record. */
@@ -13,8 +13,8 @@ interface Handed {
   /** Counts as the core counts: of the first of them, and behind the last. */
   readonly first: bigint
   readonly end: bigint
-  /** The offset behind it, and behind what follows it and holds nothing for the core. */
-  next: bigint
+  /** The place behind them, and behind what follows and holds nothing for the core. */
+  next: CommandPlace
 }
 
 export class CommandPlaces {
@@ -24,35 +24,44 @@ export class CommandPlaces {
   /** The place behind everything that is consumed. */
   private consumed: CommandPlace
   private consumedCount = 0n
-  /** The offset that the next record has at least. */
-  private nextOffset: bigint
+  /** The place that the next command has at least. */
+  private next: CommandPlace
 
   /** @param start the place of the core's command 0 */
   constructor(start: CommandPlace) {
     this.consumed = start
-    this.nextOffset = start.offset
-  }
-
-  /** A record's commands from `firstIndex` to its end, at least one, have been handed over. */
-  add(offset: bigint, firstIndex: number, commands: number): void {
-    if (offset < this.nextOffset)
-      throw new Error(`record ${offset} is handed over behind record ${this.nextOffset}`)
-    const first = this.count
-    this.count += BigInt(commands)
-    this.nextOffset = offset + 1n
-    this.handed.push({ offset, firstIndex, first, end: this.count, next: this.nextOffset })
+    this.next = start
   }
 
   /**
-   * Behind what was handed over, nothing for the core stands before offset `next`: all of it is consumed when what was handed
+   * Commands of a record from `firstIndex` on, at least one, have been handed over.
+   * @param next where what is handed over next may stand: by default in the next record, if they are the record's last
+   */
+  add(
+    offset: bigint,
+    firstIndex: number,
+    commands: number,
+    next: CommandPlace = { offset: offset + 1n, index: 0 },
+  ): void {
+    if (isBefore({ offset, index: firstIndex }, this.next))
+      throw new Error(`record ${offset} is handed over behind record ${this.next.offset}`)
+    const first = this.count
+    this.count += BigInt(commands)
+    this.next = next
+    this.handed.push({ offset, firstIndex, first, end: this.count, next })
+  }
+
+  /**
+   * Behind what was handed over, nothing for the core stands before this place: all of it is consumed when what was handed
    * over is. However much it is, it takes no memory.
    */
-  pass(next: bigint): void {
-    if (next < this.nextOffset)
-      throw new Error(`what stands before ${next} is passed behind record ${this.nextOffset}`)
-    this.nextOffset = next
+  pass(offset: bigint, index = 0): void {
+    const next = { offset, index }
+    if (isBefore(next, this.next))
+      throw new Error(`what stands before ${offset} is passed behind record ${this.next.offset}`)
+    this.next = next
     const last = this.handed.at(-1)
-    if (last === undefined) this.consumed = { offset: next, index: 0 }
+    if (last === undefined) this.consumed = next
     else last.next = next
   }
 
@@ -63,7 +72,7 @@ export class CommandPlaces {
     this.consumedCount = count
     let done = 0
     for (; done < this.handed.length && this.handed[done]!.end <= count; done++)
-      this.consumed = { offset: this.handed[done]!.next, index: 0 }
+      this.consumed = this.handed[done]!.next
     if (done > 0) this.handed.splice(0, done)
     const next = this.handed[0]
     if (next !== undefined && next.first < count)
@@ -71,8 +80,12 @@ export class CommandPlaces {
     return this.consumed
   }
 
-  /** Records that are handed over and not consumed to their end. */
+  /** Runs of commands that are handed over and not consumed to their end. */
   open(): number {
     return this.handed.length
   }
+}
+
+function isBefore(one: CommandPlace, other: CommandPlace): boolean {
+  return one.offset < other.offset || (one.offset === other.offset && one.index < other.index)
 }

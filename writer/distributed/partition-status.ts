@@ -12,6 +12,8 @@ export interface PartitionWriterStatus {
   readonly next: CommandPlace
   /** Records of the commands topic that were skipped because they hold no commands. */
   readonly recordsSkipped: number
+  /** Commands that no gateway lets through, in records whose other commands were taken. */
+  readonly commandsPassedOver: number
   /** Records of the commands topic that were deleted before they were taken. */
   readonly recordsDeleted: number
   /** Frames of other writers or sent twice that were found void since the start. */

@@ -176,6 +176,7 @@ export class PartitionWriter {
       holdsOpen: Number(words[STATUS.holdsOpen]),
       next: { offset, index },
       recordsSkipped: this.feed!.skipped,
+      commandsPassedOver: this.feed!.passedOver,
       recordsDeleted: this.feed!.deleted,
       voids: this.log.voids(),
       snapshot: snapshotStatus(words, publisher),

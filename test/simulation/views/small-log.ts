@@ -102,12 +102,12 @@ export class SmallWriter {
 
   #open(number: number): Command {
     const owner = number === 0 ? 'the bank' : `owner ${number % 3}`
-    const amount = number === 0 ? -1n : BigInt(number * 5)
+    const bound = number === 0 ? { system: true } : { amount: BigInt(number * 5) }
     return {
       kind: 'OpenAccount',
       id: this.#id(),
       debit: account(number),
-      amount,
+      ...bound,
       currency: 'CZK',
       scale: 2,
       owner,
@@ -130,9 +130,9 @@ export class SmallWriter {
         return { kind: 'UnfreezeAccount', id, debit }
       case 2:
       case 3:
-        return { kind: 'PlaceHold', id, debit: account(0), credit, amount, memo, timeoutNs: random.chance(0.5) ? BigInt(random.between(1, 2_000)) * 1_000_000n : 0n } // prettier-ignore
+        return { kind: 'PlaceHold', id, debit: account(0), credit, amount, memo, timeoutNs: random.chance(0.5) ? BigInt(random.between(1, 2_000)) * 1_000_000n : undefined } // prettier-ignore
       case 4:
-        if (hold !== undefined) return { kind: 'PostHold', id, related: hold, amount: 0n }
+        if (hold !== undefined) return { kind: 'PostHold', id, related: hold }
         break
       case 5:
         if (hold !== undefined) return { kind: 'VoidHold', id, related: hold }

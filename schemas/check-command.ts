@@ -1,0 +1,248 @@
+/** One command's slot and texts, field by field: what may stand there. */
+import {
+  COMMAND_KINDS,
+  COMMAND_KIND_NAMES,
+  FLAG_ALL,
+  FLAG_EFFECTIVE_AT,
+  FLAG_LINKED,
+  FLAG_REFERENCE,
+  FLAG_SCALE,
+  FLAG_SYSTEM,
+  FLAG_TIMEOUT,
+  SLOT,
+  SLOT_WORDS,
+  commandSlots,
+} from './commands.ts'
+import { isUuidV7At } from './ids.ts'
+import {
+  COMMAND_SLOT_BYTES,
+  MEMO_BYTES_MAX,
+  OWNER_BYTES_MAX,
+  SCALE_MAX,
+  TIME_NS_MAX,
+  TIME_NS_MIN,
+  TIMES_TEXT,
+} from './limits.ts'
+import { isPlainText } from './text.ts'
+
+const { OpenAccount, CloseAccount, Transfer, PlaceHold, PostHold, VoidHold, ExpireHold, ReverseTransfer } =
+  COMMAND_KINDS
+
+/** A slot in words of 32 bits: its size, and where in it each field begins. */
+export const WORDS = SLOT_WORDS * 2
+export const ID = SLOT.idHigh * 2
+export const DEBIT = SLOT.debitHigh * 2
+export const CREDIT = SLOT.creditHigh * 2
+export const RELATED = SLOT.relatedHigh * 2
+export const AMOUNT = SLOT.amount * 2
+export const EFFECTIVE_AT = SLOT.effectiveAt * 2
+export const TIMEOUT = SLOT.timeout * 2
+export const RECEIVED_AT = SLOT.receivedAt * 2
+export const CURRENCY = SLOT.currency * 2
+export const REFERENCE = SLOT.referenceHigh * 2
+export const CHECKED = SLOT.checkedSequence * 2
+export const TEXT_LENGTHS = SLOT.textLengths * 2
+
+/** A field of a command by its name in docs/bulk-lane.md, and `linked`. `rest`: where nothing stands. */
+export type CommandField =
+  'kind' | 'flags' | 'linked' | 'scale' | 'id' | 'debit' | 'credit' | 'related' | 'amount' | 'effectiveAt' | 'timeout' | 'receivedAt' | 'currency' | 'reference' | 'checkedSequence' | 'memo' | 'owner' | 'rest' // prettier-ignore
+
+/** What is wrong with a field of a command: the end of a sentence that begins with the field. */
+export interface WrongField {
+  readonly field: CommandField
+  readonly why: string
+}
+
+/**
+ * What is wrong with the command whose slot begins at word `base`, whose texts lie within `bytes`.
+ * @param isPrepared as doors hand it on; otherwise as a client may send it: a reversal names the transfer and nothing else
+ */
+export function wrongField(
+  words: Int32Array,
+  base: number,
+  bytes: Uint8Array,
+  isPrepared: boolean,
+): WrongField | undefined {
+  return wrongHead(words, base) ?? wrongFields(words, base, isPrepared) ?? wrongTexts(words, base, bytes)
+}
+
+export function wrongOf(field: CommandField, why: string): WrongField {
+  return { field, why }
+}
+
+export function isNil(words: Int32Array, at: number): boolean {
+  return (words[at]! | words[at + 1]! | words[at + 2]! | words[at + 3]!) === 0
+}
+
+function isZero(words: Int32Array, at: number): boolean {
+  return (words[at]! | words[at + 1]!) === 0
+}
+
+function i64(words: Int32Array, at: number): bigint {
+  return (BigInt(words[at + 1]!) << 32n) | BigInt(words[at]! >>> 0)
+}
+
+function kindAt(words: Int32Array, base: number): number {
+  return words[base]! & 0xff
+}
+
+function hasFlag(words: Int32Array, base: number, flag: number): boolean {
+  return ((words[base]! >>> 8) & flag) !== 0
+}
+
+export function isAboutAccount(words: Int32Array, base: number): boolean {
+  const kind = kindAt(words, base)
+  return kind >= OpenAccount && kind <= CloseAccount
+}
+
+/** The word behind the command at `base` and its texts. Their lengths say where the next one begins, so they come first. */
+export function endOf(words: Int32Array, base: number, bytes: number): number | string {
+  const lengths = words[base + TEXT_LENGTHS]!
+  const memoBytes = lengths & 0xffff
+  const ownerBytes = lengths >>> 16
+  if (memoBytes > MEMO_BYTES_MAX) return `has a memo of more than ${MEMO_BYTES_MAX} bytes`
+  if (ownerBytes > OWNER_BYTES_MAX) return `has an owner of more than ${OWNER_BYTES_MAX} bytes`
+  const end = base + commandSlots(memoBytes, ownerBytes) * WORDS
+  return end * 4 > bytes ? 'has a text that is cut off' : end
+}
+
+/** The flags that a kind may have. */
+function flagsOf(kind: number): number {
+  const ofAll = FLAG_EFFECTIVE_AT | FLAG_REFERENCE
+  if (kind === OpenAccount) return ofAll | FLAG_SYSTEM | FLAG_SCALE
+  if (kind <= CloseAccount) return ofAll
+  if (kind === PlaceHold) return ofAll | FLAG_LINKED | FLAG_TIMEOUT
+  return kind === PostHold ? ofAll | FLAG_LINKED | FLAG_ALL : ofAll | FLAG_LINKED
+}
+
+function wrongHead(words: Int32Array, base: number): WrongField | undefined {
+  const head = words[base]!
+  const kind = head & 0xff
+  const flags = (head >>> 8) & 0xff
+  const scale = (head >>> 16) & 0xff
+  if (!COMMAND_KIND_NAMES.has(kind) || kind === ExpireHold)
+    return wrongOf('kind', `is ${kind}, which no client may send`)
+  if (kind <= CloseAccount && (flags & FLAG_LINKED) !== 0)
+    return wrongOf('linked', 'is set for a command about an account, which stands alone')
+  if ((flags & ~flagsOf(kind)) !== 0)
+    return wrongOf('flags', `has bits that this kind does not have: ${flags}`)
+  if (!hasFlag(words, base, FLAG_SCALE)) {
+    if (scale !== 0) return wrongOf('scale', 'stands there and is not given by its flag')
+  } else if (scale > SCALE_MAX) return wrongOf('scale', `is ${scale}: decimal places are 0 to ${SCALE_MAX}`)
+  return head >>> 24 === 0 ? undefined : wrongOf('flags', 'has something behind it where nothing stands')
+}
+
+function wrongFields(words: Int32Array, base: number, isPrepared: boolean): WrongField | undefined {
+  const kind = kindAt(words, base)
+  const asked = kind === ReverseTransfer && !isPrepared
+  const moving = kind === Transfer || kind === PlaceHold || (kind === ReverseTransfer && isPrepared)
+  if (!isUuidV7At(words, base + ID)) return wrongOf('id', 'is not a UUID of version 7')
+  if (isPrepared && kind === OpenAccount && !hasFlag(words, base, FLAG_SCALE))
+    return wrongOf('scale', 'is left to the platform, and no door has filled it in')
+  return (
+    wrongParties(words, base, kind, moving, asked) ??
+    wrongAmount(words, base, kind, moving) ??
+    wrongTimes(words, base) ??
+    wrongReference(words, base) ??
+    (isZero(words, base + CHECKED) || (kind === ReverseTransfer && !asked)
+      ? undefined
+      : wrongOf('checkedSequence', 'is given, which only a door may know')) ??
+    wrongCurrency(words, base + CURRENCY, kind === OpenAccount || moving)
+  )
+}
+
+/** Whom the command is about: accounts, and the hold or transfer that it names. */
+function wrongParties(
+  words: Int32Array,
+  base: number,
+  kind: number,
+  moving: boolean,
+  asked: boolean,
+): WrongField | undefined {
+  const ending = kind === PostHold || kind === VoidHold
+  if (isNil(words, base + DEBIT) !== (ending || asked))
+    return ending || asked
+      ? wrongOf('debit', 'names an account beside the hold or transfer')
+      : wrongOf('debit', 'names no account: the nil UUID is none')
+  if (isNil(words, base + CREDIT) === moving)
+    return moving
+      ? wrongOf('credit', 'names no account: the nil UUID is none')
+      : wrongOf('credit', 'names an account for nothing')
+  if (kind === ReverseTransfer)
+    return isUuidV7At(words, base + RELATED)
+      ? undefined
+      : wrongOf('related', 'names no transfer to reverse: its id is a UUID of version 7')
+  if (ending === isNil(words, base + RELATED))
+    return ending
+      ? wrongOf('related', 'names no hold: the nil UUID is none')
+      : wrongOf('related', 'names something for nothing')
+  return undefined
+}
+
+function wrongAmount(words: Int32Array, base: number, kind: number, moving: boolean): WrongField | undefined {
+  const isNone = isZero(words, base + AMOUNT)
+  const isNegative = words[base + AMOUNT + 1]! < 0
+  if (hasFlag(words, base, FLAG_ALL) || hasFlag(words, base, FLAG_SYSTEM))
+    return isNone ? undefined : wrongOf('amount', 'stands there beside the flag that it has none')
+  if (kind === OpenAccount)
+    return isNegative ? wrongOf('amount', 'is an overdraft limit below zero') : undefined
+  if (!moving && kind !== PostHold) return isNone ? undefined : wrongOf('amount', 'is given for nothing')
+  return isNone || isNegative ? wrongOf('amount', 'is not above zero') : undefined
+}
+
+function wrongTimes(words: Int32Array, base: number): WrongField | undefined {
+  const effectiveAtNs = i64(words, base + EFFECTIVE_AT)
+  if (!hasFlag(words, base, FLAG_EFFECTIVE_AT)) {
+    if (effectiveAtNs !== 0n) return wrongOf('effectiveAt', 'stands there and is not given by its flag')
+  } else if (effectiveAtNs < TIME_NS_MIN || effectiveAtNs > TIME_NS_MAX)
+    return wrongOf('effectiveAt', `lies outside ${TIMES_TEXT}`)
+  if (words[base + RECEIVED_AT + 1]! < 0) return wrongOf('receivedAt', 'lies before 1970')
+  const isTimeoutNone = isZero(words, base + TIMEOUT)
+  if (!hasFlag(words, base, FLAG_TIMEOUT))
+    return isTimeoutNone ? undefined : wrongOf('timeout', 'stands there and is not given by its flag')
+  return isTimeoutNone || words[base + TIMEOUT + 1]! < 0 ? wrongOf('timeout', 'is not above zero') : undefined
+}
+
+function wrongReference(words: Int32Array, base: number): WrongField | undefined {
+  const isNone = isNil(words, base + REFERENCE)
+  if (hasFlag(words, base, FLAG_REFERENCE))
+    return isNone ? wrongOf('reference', 'is the nil UUID, which is none: leave it out') : undefined
+  return isNone ? undefined : wrongOf('reference', 'stands there and is not given by its flag')
+}
+
+/** A code is 1 to 8 characters `A-Z 0-9`, first a letter, then zeros. */
+function wrongCurrency(words: Int32Array, at: number, needed: boolean): WrongField | undefined {
+  let length = 0
+  let ended = false
+  for (let index = 0; index < 8; index++) {
+    const character = (words[at + (index >> 2)]! >>> ((index & 3) * 8)) & 0xff
+    if (character === 0) {
+      ended = true
+      continue
+    }
+    const isLetter = character >= 0x41 && character <= 0x5a
+    const isDigit = character >= 0x30 && character <= 0x39
+    if (ended || !(isLetter || (isDigit && index > 0))) return wrongOf('currency', 'is a malformed code')
+    length += 1
+  }
+  if (needed === length > 0) return undefined
+  return wrongOf('currency', needed ? 'is not given' : 'is given for nothing')
+}
+
+function wrongTexts(words: Int32Array, base: number, bytes: Uint8Array): WrongField | undefined {
+  const lengths = words[base + TEXT_LENGTHS]!
+  const memoBytes = lengths & 0xffff
+  const ownerBytes = lengths >>> 16
+  if (ownerBytes > 0 && kindAt(words, base) !== OpenAccount) return wrongOf('owner', 'is given for nothing')
+  for (let at = base + TEXT_LENGTHS + 1; at < base + WORDS; at++)
+    if (words[at] !== 0) return wrongOf('rest', 'is not zero where nothing stands')
+  const memo = base * 4 + COMMAND_SLOT_BYTES
+  const owner = memo + memoBytes
+  if (!isPlainText(bytes, memo, owner)) return wrongOf('memo', NO_TEXT)
+  if (!isPlainText(bytes, owner, owner + ownerBytes)) return wrongOf('owner', NO_TEXT)
+  const end = base * 4 + commandSlots(memoBytes, ownerBytes) * COMMAND_SLOT_BYTES
+  for (let at = owner + ownerBytes; at < end; at++)
+    if (bytes[at] !== 0) return wrongOf('rest', 'is not zero behind the texts')
+  return undefined
+}
+const NO_TEXT = 'is not UTF-8, or has a NUL in it'
