@@ -29,6 +29,7 @@ async function placeItem(services: Services, item: CommandItem, path: string): P
   if (command === undefined || item.settled !== undefined) return
   try {
     if (command.kind !== 'ReverseTransfer') {
+      await services.scales.check(command, path)
       item.partition = await services.submitter.partitionOf(command, path)
       return
     }

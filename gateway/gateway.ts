@@ -6,6 +6,7 @@ import type { Currency } from '../schemas/money.ts'
 import type { Writer } from '../writer/writer.ts'
 import { Admission, type AdmissionListener } from './admission.ts'
 import { DEFAULT_LIMITS, type GatewayLimits } from './bounds.ts'
+import { CurrencyScales } from './currency-scales.ts'
 import { startFeed } from './feed.ts'
 import { createPipeline } from './graphql.ts'
 import { HotTotals } from './hot-totals.ts'
@@ -87,6 +88,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
       submitter.stopPartition(partition, reason)
     },
   )
+  const commands = { currencies: options.currencies, clock, randomBits: () => randomBytes(10) }
   const services: Services = {
     views,
     projections,
@@ -94,7 +96,8 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     hub,
     feed,
     hot,
-    commands: { currencies: options.currencies, clock, randomBits: () => randomBytes(10) },
+    commands,
+    scales: new CurrencyScales(submitter, views, commands),
     limits,
     log,
   }

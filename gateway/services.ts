@@ -2,6 +2,7 @@
 import type { Projections } from '../projectors/status.ts'
 import type { GatewayLimits } from './bounds.ts'
 import type { CommandContext } from './commands.ts'
+import type { CurrencyScales } from './currency-scales.ts'
 import type { Feed } from './feed.ts'
 import type { HotTotals } from './hot-totals.ts'
 import type { Hub } from './hub.ts'
@@ -17,6 +18,7 @@ export interface Services {
   readonly feed: Feed
   readonly hot: HotTotals
   readonly commands: CommandContext
+  readonly scales: CurrencyScales
   readonly limits: GatewayLimits
   readonly log: (line: string) => void
 }

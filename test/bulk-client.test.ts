@@ -115,7 +115,7 @@ test('what the platform cannot read as commands is malformed as a whole, in its 
   slots[160] = 77
   await expect(client.submitSlots(slots, 2)).rejects.toMatchObject({
     code: 'malformed',
-    message: expect.stringContaining('command 1 is of kind 77') as string,
+    message: expect.stringContaining('command 1: kind is 77') as string,
   })
 })
 

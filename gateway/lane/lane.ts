@@ -136,7 +136,7 @@ class LaneDoors implements ConnectionContext {
     } catch (error) {
       return connection.refuse(refusalOf(error, header.requestId), memory)
     }
-    const { views, limits, submitter, commands } = this.#services
+    const { views, limits, submitter, commands, scales } = this.#services
     const request = new LaneRequest(
       header,
       memory,
@@ -159,7 +159,14 @@ class LaneDoors implements ConnectionContext {
     if (header.partition !== ANY_PARTITION && header.partition >= partitions)
       return say('wrong_partition', `there are ${partitions} partitions, counted from 0`)
     const { currencies, clock } = commands
-    const context = { receivedAtNs: clock(), currencies, partitions, partition: header.partition }
+    const isScaleFixed = (code: string, scale: number): boolean => scales.isFixed(code, scale)
+    const context = {
+      receivedAtNs: clock(),
+      currencies,
+      isScaleFixed,
+      partitions,
+      partition: header.partition,
+    }
     const taken = takeIn(memory, request.count, context)
     switch (taken.kind) {
       case 'wrong_partition':

@@ -12,14 +12,12 @@ import type { LaneRequest } from './request.ts'
  * @throws Fault BUSY, WRITER_STOPPED where nothing of it was taken
  */
 export async function settlePrepared(services: Services, request: LaneRequest): Promise<void> {
-  const items = request
-    .commands()
-    .map((command): CommandItem => ({
-      command,
-      linked: command.linked === true,
-      partition: 0,
-      settled: undefined,
-    }))
+  const items = request.commands().map((command): CommandItem => ({
+    command,
+    linked: command.linked === true,
+    partition: 0,
+    settled: undefined,
+  }))
   const faults = new Array<LaneFault | undefined>(items.length).fill(undefined)
   items.forEach((item, index) => {
     const wrong = wrongCurrency(item.command!, services.commands.currencies)
@@ -52,9 +50,10 @@ function name(
   faults: (LaneFault | undefined)[],
   badInputMeans: LaneFault,
 ): void {
-  items.forEach(({ settled }, index) => {
+  items.forEach(({ command, settled }, index) => {
     if (!(settled instanceof Error) || faults[index] !== undefined) return
-    faults[index] = faultOf(settled, badInputMeans)
+    // What is wrong with an opening by itself, the check has told; here it can only be its scale.
+    faults[index] = faultOf(settled, command?.kind === 'OpenAccount' ? 'scale_differs' : badInputMeans)
   })
 }
 

@@ -11,6 +11,8 @@ import type { RequestMemory } from './memory.ts'
 export interface TakeInContext {
   readonly receivedAtNs: bigint
   readonly currencies: ReadonlyMap<string, Currency>
+  /** True if nobody has to be asked whether a currency may have this scale in the deployment. */
+  isScaleFixed(code: string, scale: number): boolean
   readonly partitions: number
   /** The partition that the request names. */
   readonly partition: number
@@ -72,18 +74,20 @@ function lookAt(memory: RequestMemory, base: number, context: TakeInContext): Ta
   const { words } = memory
   const kind = words[base]! & 0xff
   if (kind === ReverseTransfer) return PREPARE
-  const scale = kind === OpenAccount ? fillScale(words, base, context.currencies) : PLAIN
+  const scale = kind === OpenAccount ? fillScale(words, base, context) : PLAIN
   return context.partitions === 1 || scale !== PLAIN ? scale : route(words, base, kind, context)
 }
 
 /** The platform's scale where the sender leaves it open; what cannot be opened so is told when it is prepared. */
-function fillScale(words: Int32Array, base: number, currencies: ReadonlyMap<string, Currency>): TakenIn {
-  const known = currencies.get(unpackCurrency(u64(words, base + SLOT.currency * 2)))
+function fillScale(words: Int32Array, base: number, context: TakeInContext): TakenIn {
+  const code = unpackCurrency(u64(words, base + SLOT.currency * 2))
+  const known = context.currencies.get(code)
   const isGiven = (words[base]! & SCALE_BIT) !== 0
-  if (known === undefined) return isGiven ? PLAIN : PREPARE
-  if (!isGiven) words[base] = words[base]! | SCALE_BIT | (known.scale << SCALE_SHIFT)
-  else if (((words[base]! >>> SCALE_SHIFT) & 0xff) !== known.scale) return PREPARE
-  return PLAIN
+  if (known === undefined && !isGiven) return PREPARE
+  if (!isGiven) words[base] = words[base]! | SCALE_BIT | (known!.scale << SCALE_SHIFT)
+  const scale = (words[base]! >>> SCALE_SHIFT) & 0xff
+  if (known !== undefined && known.scale !== scale) return PREPARE
+  return context.isScaleFixed(code, scale) ? PLAIN : PREPARE
 }
 
 /** Where there are several partitions: does the command belong to the one that the request names? */

@@ -205,6 +205,7 @@ for (const kind of accountKinds) {
       args: { input: t.arg({ type: Input, required: true }) },
       resolve: async (_root, { input }, { services }) => {
         const command = toCommand(kind, input, 'input', services.commands)
+        await services.scales.check(command, 'input')
         return accountResult(services, command, await services.submitter.one(command, 'input'))
       },
     }),

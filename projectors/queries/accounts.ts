@@ -122,3 +122,13 @@ export async function accountsByOwner(
     ORDER BY partition, account LIMIT ${rowsOf(page.limit, ACCOUNTS_PER_QUERY_MAX)})`
   return select(store, found, upTo, { owner })
 }
+
+/** Scales with which accounts of a currency were opened, the first one used first: one, unless something went wrong. */
+export async function scalesInUse(store: ViewStore, currency: string, upTo: Position): Promise<number[]> {
+  const rows = await store.query<{ scale: number }>(
+    `SELECT scale, min(recorded_at) AS first FROM ${TABLES.accounts}
+     WHERE ${isOpened} AND currency = {currency:String} AND ${within(upTo)} GROUP BY scale ORDER BY first`,
+    { currency },
+  )
+  return rows.map(({ scale }) => scale)
+}

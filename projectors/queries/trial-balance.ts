@@ -1,4 +1,7 @@
-/** The trial balance: per currency, what all accounts have together. It must be zero at every position. */
+/**
+ * The trial balance: per currency, what all accounts have together. It must be zero at every position. Amounts of different
+ * scales are never added up: should a currency have two, each has a line of its own.
+ */
 import { EVENT_KINDS } from '../../schemas/events.ts'
 import type { Position } from '../../schemas/positions.ts'
 import { TABLES } from '../tables.ts'
@@ -78,7 +81,7 @@ function changedBy(condition: string): string {
 
 async function sums(store: ViewStore, balances: string, parameters?: QueryParameters): Promise<StoredSums[]> {
   return store.query<StoredSums>(
-    `SELECT partition, currency_code, any(currency_scale) AS currency_scale, count() AS accounts,
+    `SELECT partition, currency_code, currency_scale, count() AS accounts,
        ${TOTALS.map((column) => `toString(sum(toInt128(${column}))) AS sum_${column}`).join(', ')},
        max(newest_sequence) AS newest
      FROM (${balances}) AS balances
@@ -86,20 +89,21 @@ async function sums(store: ViewStore, balances: string, parameters?: QueryParame
        SELECT partition, account, any(currency) AS currency_code, any(scale) AS currency_scale FROM ${TABLES.accounts}
        WHERE kind = ${EVENT_KINDS.AccountOpened} GROUP BY partition, account
      ) AS accounts USING (partition, account)
-     GROUP BY partition, currency_code ORDER BY currency_code, partition`,
+     GROUP BY partition, currency_code, currency_scale ORDER BY currency_code, currency_scale, partition`,
     parameters,
     { timeoutSeconds: TIMEOUT_SECONDS },
   )
 }
 
-/** The partitions' sums, added up by currency. */
+/** The partitions' sums, added up by currency and scale. */
 function joined(rows: readonly StoredSums[]): TrialBalanceRow[] {
   const currencies = new Map<string, TrialBalanceRow>()
   for (const row of rows) {
-    const before = currencies.get(row.currency_code)
+    const key = `${row.currency_code}:${row.currency_scale}`
+    const before = currencies.get(key)
     const debitsPosted = BigInt(row.sum_debits_posted) + (before?.debitsPosted ?? 0n)
     const creditsPosted = BigInt(row.sum_credits_posted) + (before?.creditsPosted ?? 0n)
-    currencies.set(row.currency_code, {
+    currencies.set(key, {
       currency: row.currency_code,
       scale: row.currency_scale,
       accounts: BigInt(row.accounts) + (before?.accounts ?? 0n),
