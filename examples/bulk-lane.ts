@@ -9,7 +9,7 @@ const newId = (): Id => makeUuidV7(Date.now(), randomBytes(10))
 export async function moveCents(url: string): Promise<number> {
   const client = await connectBulk({ url })
   const [cash, alice] = [newId(), newId()]
-  // Amounts are minor units. An overdraft limit of -1 is none: money enters here.
+  // Amounts are minor units. A system account has no overdraft limit: money enters here.
   await client.submit({ kind: 'OpenAccount', id: newId(), debit: cash, currency: 'EUR', system: true })
   await client.submit({ kind: 'OpenAccount', id: newId(), debit: alice, currency: 'EUR', owner: 'alice' })
   const results = await Promise.all(

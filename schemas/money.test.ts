@@ -11,6 +11,7 @@ import {
   parseMinor,
   unpackCurrency,
 } from './money.ts'
+import { ISO_4217_AMENDMENT, ISO_4217_COMPARED } from './iso-currencies.ts'
 
 it('minor units are read as they are written, over the whole 64-bit range and not beyond', () => {
   fc.assert(
@@ -87,4 +88,19 @@ it('known currencies have codes and scales that are allowed', () => {
   }
   expect(['CZK', 'JPY', 'BHD', 'CLF'].map((code) => ISO_CURRENCIES.get(code)?.scale)).toEqual([2, 0, 3, 4])
   expect(isScale(19) || isScale(-1) || isScale(1.5)).toBe(false)
+})
+
+it('the currencies of ISO 4217 are those of its last amendment, with their minor units', () => {
+  const scales = ['XCG', 'ZWG', 'VED', 'XAD', 'SLE', 'UYI', 'UYW', 'VND', 'ISK', 'MGA', 'MRU', 'IQD', 'TND', 'USN', 'CHW']
+  expect(scales.map((code) => ISO_CURRENCIES.get(code)?.scale)).toEqual([2, 2, 2, 2, 2, 0, 4, 0, 0, 2, 2, 3, 3, 2, 2])
+  // Withdrawn ones stay, because accounts may have been opened in them; what has no minor unit never comes in.
+  expect(['HRK', 'ANG', 'BGN'].every((code) => ISO_CURRENCIES.has(code))).toBe(true)
+  expect(['XAU', 'XDR', 'XTS', 'XXX', 'XSU', 'XUA'].some((code) => ISO_CURRENCIES.has(code))).toBe(false)
+  expect(ISO_CURRENCIES.size).toBe(174)
+  expect(ISO_4217_AMENDMENT).toBe(180)
+}) // prettier-ignore
+
+it('the list of ISO 4217 was compared within two years: when this fails, compare it again (schemas/iso-currencies.ts)', () => {
+  const ageDays = (Date.now() - Date.parse(ISO_4217_COMPARED)) / 86_400_000
+  expect(ageDays).toBeLessThan(2 * 365)
 })
