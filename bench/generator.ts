@@ -152,7 +152,7 @@ export class CommandGenerator {
       writeAccountId(words32, at + SLOT.debitHigh * 2, number)
       words32[at + SLOT.currency * 2] = CURRENCY_WORD32
       const limit = at + SLOT.amount * 2
-      if (this.unlimited) words32[at] = words32[at]! | SYSTEM_BIT
+      if (this.unlimited) words32[at] = words32[at] | SYSTEM_BIT
       else if (number === HOT_SOURCE || number === HOT_DESTINATION) words32[limit + 1] = HOT_LIMIT_HIGH
       else words32[limit] = number % EMPTY_EVERY === 0 ? 0 : OVERDRAFT_LIMIT
     }

@@ -56,7 +56,7 @@ export function failGroups(services: Services, items: readonly CommandItem[]): v
 
 /** A command about an account stands alone: what is linked with it is wrong, and it is not. */
 export function isAboutAccount({ command }: CommandItem): boolean {
-  return command !== undefined && command.kind.endsWith('Account')
+  return command?.kind.endsWith('Account') === true
 }
 
 function failGroup(services: Services, group: readonly CommandItem[], first: number): void {

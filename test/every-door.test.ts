@@ -50,7 +50,7 @@ interface Answer {
 }
 
 async function graphql(query: string, variables: object = {}, url = platform.url): Promise<Answer> {
-  return (await post(url, '/graphql', { query, variables })) as Answer
+  return await post(url, '/graphql', { query, variables })
 }
 
 /** What a mutation is told: its result, or the error's code, field and message. */
@@ -238,7 +238,7 @@ describe('a currency has one scale in the deployment', () => {
       mutate('openAccount', open(1, { currency: 'NEWCOIN', scale: 3 }), second.url),
       client.submit({ kind: 'OpenAccount', id: newId(), debit: parseId(accountIn(1))!, currency: 'NEWCOIN', scale: 7 }), // prettier-ignore
     ])
-    const opened = told.filter((one) => ('__typename' in one ? one['__typename'] === 'AccountApplied' : 'status' in one && one['status'] === 'accepted')) // prettier-ignore
+    const opened = told.filter((one) => ('__typename' in one ? one['__typename'] === 'AccountApplied' : 'status' in one && one.status === 'accepted')) // prettier-ignore
     expect(opened).toHaveLength(1)
     const query = '{ trialBalance(currency: "NEWCOIN") { accounts sum { scale } } }'
     await expect.poll(async () => ((await graphql(query)).data?.['trialBalance'] as unknown as readonly Told[]).length).toBe(1) // prettier-ignore
