@@ -1,6 +1,6 @@
 /**
  * The currencies known without configuration: list one of ISO 4217, as amended, funds included. Codes without a minor unit
- * (metals, units of account, XTS, XXX) are not among them, because nobody could say what an amount of them means.
+ * (metals, units of account, the codes for tests and for no currency) are not among them, because nobody could say what an amount of them means.
  *
  * A code never changes its scale here and is never taken out: accounts may have been opened in it. To bring the list up to
  * date, compare it with list one of the maintenance agency (SIX), add what is new, move what was withdrawn to its line, and
