@@ -5,6 +5,7 @@ import { topicNames, type KafkaSettings } from '../../eventlog/kafka/settings.ts
 import { deleteRecordsBefore, sendGzipped, setTopicProperty } from '../../eventlog/kafka/testing.ts'
 import { sendWithOffsetDeltas } from '../../eventlog/kafka/testing-batches.ts'
 import { formatId } from '../../schemas/ids.ts'
+import { TIME_NS_MIN } from '../../schemas/limits.ts'
 import { withKafka } from '../../test/support/kafka.ts'
 import { damageBatch } from '../../test/support/kafka/disk.ts'
 import { KCAT, PACKERS, sendByKcat } from '../../test/support/kcat.ts'
@@ -92,6 +93,25 @@ await withKafka('a commands topic that others wrote to', (kafka) => {
       await untilConsumed(writer, await place.source.send([openAccount('a')]))
       expect(writer.status()).toMatchObject({ accounts: 1, recordsDeleted: 3 })
     })
+
+    it('of a record that several senders share, a wrong command is passed over alone: the others have their outcomes, and a successor begins behind it', async () => {
+      const place = await newPlace()
+      const [good, behind] = [openAccount('a'), openAccount('b')]
+      // What a gateway let in that checked the year and not the instant.
+      const wrong = { ...openAccount('c'), effectiveAtNs: TIME_NS_MIN - 1n }
+      const first = await machines.start(place, SOON)
+      await untilConsumed(first, await place.source.send([good, wrong, behind]))
+      await untilConsumed(first, await place.source.send([{ ...openAccount('d') }, wrong]))
+      expect(first.status()).toMatchObject({ accounts: 3, recordsSkipped: 0, commandsPassedOver: 2 })
+      expect(place.lines).toEqual([expect.stringContaining('Command 1 of the record at offset 0 of ')])
+      expect(place.lines[0]).toContain('effectiveAt lies outside 1900-01-01')
+      await first.abandon()
+      const second = await machines.start(place, SOON)
+      await untilConsumed(second, await place.source.send([openAccount('e')]))
+      expect(second.status()).toMatchObject({ accounts: 4, recordsSkipped: 0, commandsPassedOver: 0 })
+      const { events } = await readLog(place.settings)
+      expect(events.map(({ transferId }) => formatId(transferId)).slice(0, 2)).toEqual([formatId(good.id), formatId(behind.id)])
+    }) // prettier-ignore
 
     it('a batch that would unpack to more than the bound is skipped, however few bytes it has', async () => {
       const place = await newPlace()
