@@ -50,8 +50,7 @@ class Client {
     const queue = openKafkaCommandQueue(options)
     const log = await openKafkaEventLog(options)
     log.observe((_frame, place) => {
-      const { nextCommandOffset, nextCommandIndex } = log.head()
-      queue.consumed(nextCommandOffset, nextCommandIndex)
+      queue.consumed({ commandsTopic: 0, ...log.head() })
       this.endRecord = place + 1n
     })
     this.writer = { queue, log }

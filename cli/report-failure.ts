@@ -20,6 +20,9 @@ const KNOWN: Readonly<Record<string, FailureCode>> = {
   kafka_untrusted: 'kafka_untrusted',
   kafka_offset_gone: 'log_corrupt',
   partitions_differ: 'partitions_differ',
+  topics_missing: 'topics_unfit',
+  log_replaced: 'topics_unfit',
+  commands_replaced: 'topics_unfit',
   snapshot_store_refused: 'snapshot_store_refused',
   broken: 'writer_failed',
   LOG_BEHIND_VIEWS: 'views_ahead',
@@ -40,6 +43,15 @@ const VIEWS_REFUSE: ReadonlySet<unknown> = new Set([
   'UNKNOWN_USER',
   'WRONG_PASSWORD',
 ])
+
+/** @param said as the server says it */
+function noDatabase(said: string): string {
+  const name = /Database `?([^\s`]+)`? does/.exec(said)?.[1] ?? ''
+  return (
+    `There is no database ${name} in ClickHouse. Run purser users first: it makes the database, and the users of projectors and ` +
+    'gateways. If it was made under another name, say that: --clickhouse-database.'
+  ).replace('database  in', 'such database in')
+}
 
 export interface FailureReport {
   readonly code: FailureCode
@@ -85,6 +97,7 @@ function classify(error: unknown): { code: FailureCode; message: string; details
   if (system !== undefined) return system
   const { type } = error as { type?: unknown }
   if (VIEWS_REFUSE.has(type)) {
+    if (type === 'UNKNOWN_DATABASE') return { code: 'views_failed', message: noDatabase(error.message) }
     const reason = error.message.split('\n', 1)[0]!.replace(/\.?\s*$/, '')
     return {
       code: 'views_failed',

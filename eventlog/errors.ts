@@ -15,6 +15,8 @@ export type LogErrorCode =
   | 'kafka_untrusted'
   | 'kafka_offset_gone'
   | 'partitions_differ'
+  | 'commands_replaced'
+  | 'topics_missing'
 
 export class LogError extends Error {
   override name = 'LogError'

@@ -1,4 +1,6 @@
 /** Where the commands of an offer stand, in the two numberings that queues have. */
+import { isAdoption, mayBeSameTopic, topicPartOf } from '../schemas/commands-topic.ts'
+import type { Frame } from '../schemas/frames.ts'
 import type { CommandPlace, OfferPlace } from './ports.ts'
 
 /** Each command has an offset of its own, one more than that of the command before it. */
@@ -10,6 +12,7 @@ class Offsets implements OfferPlace {
   readonly offset: bigint
   readonly index = 0
   readonly isRepeated = false
+  readonly topic = 0
   readonly #count: number
 
   constructor(firstOffset: bigint, count: number) {
@@ -36,22 +39,31 @@ export function withinRecord(
   offset: bigint,
   index: number,
   count: number,
-  of: { readonly recordCount: number; readonly isRepeated: boolean },
+  of: { readonly recordCount: number; readonly isRepeated: boolean; readonly topic?: number },
 ): OfferPlace {
-  return new WithinRecord(offset, index, count, of.recordCount, of.isRepeated)
+  return new WithinRecord(offset, index, count, of.recordCount, of.isRepeated, of.topic ?? 0)
 }
 
 class WithinRecord implements OfferPlace {
   readonly offset: bigint
   readonly index: number
   readonly isRepeated: boolean
+  readonly topic: number
   readonly #count: number
   readonly #recordCount: number
 
-  constructor(offset: bigint, index: number, count: number, recordCount: number, isRepeated: boolean) {
+  constructor(
+    offset: bigint,
+    index: number,
+    count: number,
+    recordCount: number,
+    isRepeated: boolean,
+    topic: number,
+  ) {
     this.offset = offset
     this.index = index
     this.isRepeated = isRepeated
+    this.topic = topic
     this.#count = count
     this.#recordCount = recordCount
   }
@@ -72,3 +84,52 @@ class WithinRecord implements OfferPlace {
 export function isAtPlace(place: CommandPlace, offset: bigint, index: number): boolean {
   return place.offset === offset && place.index === index
 }
+
+/** What a frame, or the head of a log, says of commands. */
+export type Consumed = Pick<Frame, 'nextCommandOffset' | 'nextCommandIndex' | 'commandsTopic'>
+
+/** How many commands of an offer a frame has consumed, it and those before it: none of a topic that it does not go by. */
+export function consumedOf(place: OfferPlace, frame: Consumed | undefined): number {
+  if (frame === undefined || !mayBeSameTopic(place.topic, topicPartOf(frame.commandsTopic))) return 0
+  return place.before(frame.nextCommandOffset, frame.nextCommandIndex)
+}
+
+/**
+ * Which topics frames go by, one after the other. Where a writer has taken up another one, or another place of the same, no
+ * frame will ever consume what stood before that in any other: nobody decided it, and nobody will.
+ */
+export class TopicTrail {
+  #newest: number | undefined
+  /** Topics that frames have gone by before. */
+  readonly #left: number[] = []
+
+  /** The topic that frames go by; 0: not said. */
+  get part(): number {
+    return this.#newest === undefined ? 0 : topicPartOf(this.#newest)
+  }
+
+  /**
+   * The next frame, in order.
+   * @returns undefined, or, if another place was taken up with it, whether an offer that has this place by now is lost
+   */
+  next({ commandsTopic }: Consumed): ((place: OfferPlace) => boolean) | undefined {
+    const before = this.#newest
+    this.#newest = commandsTopic
+    if (before === undefined || !isAdoption(before, commandsTopic)) return undefined
+    const [old, part] = [topicPartOf(before), topicPartOf(commandsTopic)]
+    if (old !== part) {
+      this.#left.push(old)
+      if (this.#left.length > LEFT_MAX) this.#left.shift()
+    }
+    // Of the same topic it is not known what still stands there; of another one, what has come to stand there is to come.
+    return (place) => old === part || place.topic !== part
+  }
+
+  /** True if what comes to be known to stand there is in a topic that no frame goes by any more. */
+  isLeft({ topic }: OfferPlace): boolean {
+    return topic !== 0 && topic !== this.part && this.#left.includes(topic)
+  }
+}
+
+/** Topics that are remembered as left. */
+const LEFT_MAX = 16

@@ -12,6 +12,8 @@ export interface LogHead {
   /** Commands consumed, exclusive, as the last accepted frame says: the place of the next one. */
   readonly nextCommandOffset: bigint
   readonly nextCommandIndex: number
+  /** Which topic that place is in (schemas/commands-topic.ts); 0, or left out: not said. */
+  readonly commandsTopic?: number
 }
 
 /**
@@ -68,6 +70,8 @@ export interface OfferPlace extends CommandPlace {
   before(offset: bigint, index: number): number
   /** True if the same commands may stand at an earlier place as well: they were sent again, for want of an answer. */
   readonly isRepeated: boolean
+  /** The topic that it stands in, as frames name it (schemas/commands-topic.ts); 0: there is one only, or it is not known. */
+  readonly topic: number
 }
 
 /** Told where an offer stands; undefined: it cannot be known whether it was stored, because the queue is out of reach. */

@@ -29,6 +29,7 @@ export function emptyHead(partition: number): LogHead {
     hash: new Uint8Array(HASH_BYTES),
     nextCommandOffset: 0n,
     nextCommandIndex: 0,
+    commandsTopic: 0,
   }
 }
 
@@ -41,6 +42,7 @@ export function headAfter(frame: Frame): LogHead {
     hash: frame.hash.slice(),
     nextCommandOffset: frame.nextCommandOffset,
     nextCommandIndex: frame.nextCommandIndex,
+    commandsTopic: frame.commandsTopic,
   }
 }
 

@@ -1,8 +1,10 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { offsetsFrom } from '../eventlog/offer-place.ts'
+import { offsetsFrom, withinRecord } from '../eventlog/offer-place.ts'
+import type { OfferPlace } from '../eventlog/ports.ts'
 import { NO_SIDE, sealed } from '../projectors/testing.ts'
 import type { WalletEvent } from '../schemas/events.ts'
+import { adoptedTopic, sameTopic } from '../schemas/commands-topic.ts'
 import type { Frame } from '../schemas/frames.ts'
 import { makeUuidV7, NIL_ID, type Id } from '../schemas/ids.ts'
 import { PendingCommands, type PendingBatch } from './pending.ts'
@@ -208,5 +210,73 @@ describe('pending commands', () => {
     pending.settle(frameOf([], 1n))
     expect(told).toEqual(['unknown'])
     expect(pending.count).toBe(0)
+  })
+
+  describe('a commands topic that is made anew', () => {
+    const [old, made] = [7, 9]
+    const before = sameTopic(0, old)
+    const after = adoptedTopic(before, made)
+
+    /** What became of one command that comes to stand at a place; `told` is undefined as long as nobody knows. */
+    function waiting(pending: PendingCommands, index: number): { told: string | undefined; at: (place?: OfferPlace) => void } {
+      const ids = new Int32Array(ID_WORDS)
+      putIdWords(ids, 0, idOf(index))
+      const one: { told: string | undefined; at: (place?: OfferPlace) => void } = { told: undefined, at: () => undefined }
+      const tell = (what: string) => (): void => {
+        expect(one.told).toBeUndefined()
+        one.told = what
+      }
+      const offered = pending.add({
+        count: 1, ids, offeredAtMs: 0,
+        onEvent: tell('event'), onFound: tell('event'), onEarlier: tell('earlier'), onSilent: tell('silent'), onUnknown: tell('unknown'),
+      })
+      one.at = (place) => pending.place(offered, place)
+      return one
+    } // prettier-ignore
+
+    const inTopic = (topic: number, offset: bigint): OfferPlace =>
+      withinRecord(offset, 0, 1, { recordCount: 1, isRepeated: false, topic })
+    const frame = (commandsTopic: number, nextCommandOffset: bigint, ...indexes: number[]): Frame => ({
+      ...frameOf(indexes.map((index) => eventOf(idOf(index))), nextCommandOffset),
+      commandsTopic,
+    }) // prettier-ignore
+
+    test('nobody is told that a command was decided because places of the topic before lie beyond its own', () => {
+      const pending = new PendingCommands()
+      pending.settle(frame(before, 1_000n))
+      const one = waiting(pending, 1)
+      one.at(inTopic(made, 0n))
+      pending.settle(frame(before, 1_001n))
+      expect(one.told).toBeUndefined()
+      pending.settle(frame(after, 0n))
+      expect(one.told).toBeUndefined()
+      pending.settle(frame(after, 1n, 1))
+      expect(one.told).toBe('event')
+    })
+
+    test('what stood in the one that is gone is told as unknown, and so is what turns out later to have stood there', () => {
+      const pending = new PendingCommands()
+      pending.settle(frame(before, 10n))
+      const [placed, late] = [waiting(pending, 1), waiting(pending, 2)]
+      placed.at(inTopic(old, 10n))
+      pending.settle(frame(after, 0n))
+      expect(placed.told).toBe('unknown')
+      late.at(inTopic(old, 11n))
+      expect(late.told).toBe('unknown')
+      expect(pending.count).toBe(0)
+    })
+
+    test('of the same one that lost its end nothing is told as decided that stood there before', () => {
+      const pending = new PendingCommands()
+      pending.settle(frame(before, 10n))
+      const placed = waiting(pending, 1)
+      placed.at(inTopic(old, 12n))
+      pending.settle(frame(adoptedTopic(before, old), 4n))
+      expect(placed.told).toBe('unknown')
+      const next = waiting(pending, 2)
+      next.at(inTopic(old, 4n))
+      pending.settle(frame(adoptedTopic(before, old), 5n, 2))
+      expect(next.told).toBe('event')
+    })
   })
 })

@@ -16,7 +16,7 @@
  * when its place comes to be known.
  */
 import type { CommandPlace, OfferPlace } from '../eventlog/ports.ts'
-import { isAtPlace } from '../eventlog/offer-place.ts'
+import { consumedOf, isAtPlace, TopicTrail } from '../eventlog/offer-place.ts'
 import type { Frame } from '../schemas/frames.ts'
 import { RecentEvents, type FoundRow } from './recent-events.ts'
 import { NO_ROW, RowMatcher } from './row-matcher.ts'
@@ -95,6 +95,7 @@ export class PendingCommands {
   #isAdvancing = false
   readonly #keptBytesMax: number
   readonly #recent: RecentEvents
+  readonly #trail = new TopicTrail()
 
   constructor(recent = new RecentEvents(), keptBytesMax = KEPT_BYTES_MAX) {
     this.#recent = recent
@@ -104,6 +105,11 @@ export class PendingCommands {
   /** Commands whose outcome is waited for. */
   get count(): number {
     return this.#count
+  }
+
+  /** Offers whose outcomes are waited for. */
+  get offers(): number {
+    return this.#offers.length
   }
 
   /** Bytes of frames that wait for the place of an offer. */
@@ -139,7 +145,7 @@ export class PendingCommands {
     if (this.#walks.length > 0 && (place === undefined || place.end.index === 0))
       for (const walk of this.#walks) walk.lastOffer = Math.min(walk.lastOffer, offer.number)
     if (!offer.isOver) {
-      if (place === undefined) this.#lose(offer)
+      if (place === undefined || this.#trail.isLeft(place)) this.#lose(offer)
       else offer.place = place
     }
     // Nearly always it is placed before any frame that consumes it.
@@ -147,6 +153,8 @@ export class PendingCommands {
   }
 
   settle(frame: Frame): void {
+    const isLost = this.#trail.next(frame)
+    if (isLost !== undefined) this.#loseThose(isLost)
     this.#recent.add(frame)
     this.#walks.push({
       frame, lastOffer: this.#added, matcher: undefined, hasBegun: false, next: undefined, isPassedOver: false,
@@ -173,11 +181,17 @@ export class PendingCommands {
     this.#advance()
   }
 
+  /** Commands whose topic is gone: whatever frames consumed of it, they have been settled by. */
+  #loseThose(isLost: (place: OfferPlace) => boolean): void {
+    for (const offer of this.#offers.filter(({ place }) => place !== undefined && isLost(place)))
+      this.#lose(offer)
+  }
+
   #lose(offer: PendingOffer): void {
     offer.isOver = true
     this.#offers.splice(this.#offers.indexOf(offer), 1)
-    this.#count -= offer.batch.count
-    offer.batch.onUnknown(0)
+    this.#count -= offer.batch.count - offer.settled
+    offer.batch.onUnknown(offer.settled)
   }
 
   /** Settles what can be settled now. */
@@ -284,7 +298,7 @@ export class PendingCommands {
 
 /** How many commands of an offer a frame has consumed, it and those before it. */
 function reachOf(place: OfferPlace, frame: Frame | undefined): number {
-  return frame === undefined ? 0 : place.before(frame.nextCommandOffset, frame.nextCommandIndex)
+  return consumedOf(place, frame)
 }
 
 function nextPlace(frame: Frame): CommandPlace {

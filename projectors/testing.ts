@@ -106,6 +106,7 @@ export function sealed(
     timeNs: events[0]?.recordedAtNs ?? 0n,
     nextCommandOffset: 0n,
     nextCommandIndex: 0,
+    commandsTopic: 0,
     payloadBytes: payload.length,
     previousHash,
   }

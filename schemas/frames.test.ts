@@ -21,6 +21,7 @@ const header: fc.Arbitrary<Omit<FrameHeader, 'payloadBytes'>> = fc.record({
   timeNs: fc.bigInt(-(2n ** 63n), 2n ** 63n - 1n),
   nextCommandOffset: u64,
   nextCommandIndex: fc.nat(2 ** 32 - 1),
+  commandsTopic: fc.nat(2 ** 32 - 1),
   previousHash: fc.uint8Array({ minLength: 32, maxLength: 32 }),
 })
 

@@ -4,7 +4,7 @@
  *   0 magic "PRSR" · 4 format version u16 · 6 payload schema version u16 · 8 partition u16 · 10 partitions u16 · 12 count u32
  *  16 epoch u64 · 24 first sequence u64 · 32 durable sequence u64 · 40 time i64 ns
  *  48 next command offset u64 · 56 next command index u32 · 60 payload length u32 · 64 previous frame's hash, 32 bytes
- *  96 CRC-32 u32 (IEEE, of bytes 0 to 95 and the payload) · 100 zero u32
+ *  96 CRC-32 u32 (IEEE, of bytes 0 to 95 and the payload) · 100 commands topic u32 (commands-topic.ts)
  * 104 SHA-256, 32 bytes, of bytes 0 to 103 and the payload: the frame's hash
  *
  * The CRC answers "torn?", the hash answers "same history?". An opening frame and an idle mark carry no events: count 0,
@@ -16,6 +16,7 @@ export const FRAME_MAGIC = 0x52535250
 export const FRAME_FORMAT_VERSION = 1
 export const HASH_BYTES = 32
 const CRC_BYTE = 96
+const COMMANDS_TOPIC_BYTE = 100
 const HASH_BYTE = 104
 
 /** The two digests, handed in because this folder is pure. Each covers the parts one behind the other. */
@@ -40,6 +41,8 @@ export interface FrameHeader {
   /** Commands consumed up to here, exclusive: the next offset of the command queue, and the index within it. */
   readonly nextCommandOffset: bigint
   readonly nextCommandIndex: number
+  /** Which topic that place is in, and how often another was taken up (commands-topic.ts); 0: not said. */
+  readonly commandsTopic: number
   readonly payloadBytes: number
   readonly previousHash: Uint8Array
 }
@@ -87,7 +90,7 @@ export function sealFrame(bytes: Uint8Array, header: FrameHeader, digests: Diges
   bytes.set(header.previousHash, 64)
   const payload = bytes.subarray(FRAME_HEADER_BYTES)
   view.setUint32(CRC_BYTE, digests.crc32(bytes.subarray(0, CRC_BYTE), payload), true)
-  view.setUint32(CRC_BYTE + 4, 0, true)
+  view.setUint32(COMMANDS_TOPIC_BYTE, header.commandsTopic, true)
   const hash = digests.sha256(bytes.subarray(0, HASH_BYTE), payload)
   bytes.set(hash, HASH_BYTE)
   return hash
@@ -171,6 +174,7 @@ export function viewFrame(bytes: Uint8Array, at: number, frameBytes: number): Fr
     timeNs: view.getBigInt64(40, true),
     nextCommandOffset: view.getBigUint64(48, true),
     nextCommandIndex: view.getUint32(56, true),
+    commandsTopic: view.getUint32(COMMANDS_TOPIC_BYTE, true),
     payloadBytes: payload.length,
     previousHash: whole.subarray(64, 64 + HASH_BYTES),
     hash: whole.subarray(HASH_BYTE, HASH_BYTE + HASH_BYTES),

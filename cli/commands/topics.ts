@@ -1,6 +1,13 @@
 /** `purser topics`: are the topics of a deployment such that nothing acknowledged can be lost? And creates them. */
-import { checkTopics, createTopics, type TopicsReport } from '../../eventlog/kafka/topics.ts'
+import type { KafkaSettings } from '../../eventlog/kafka/settings.ts'
+import {
+  checkTopics,
+  createTopics,
+  settledPartitions,
+  type TopicsReport,
+} from '../../eventlog/kafka/topics.ts'
 import type { TopicFault } from '../../eventlog/kafka/topic-rules.ts'
+import { adoptCommands, type Adoption } from '../../writer/distributed/adopt-commands.ts'
 import { readTopicsConfig } from '../config.ts'
 import { CommandFailure } from '../failure.ts'
 import { addJson, addSettings, type GivenOptions } from '../options.ts'
@@ -8,13 +15,18 @@ import type { Output } from '../output.ts'
 import { settingsOf } from '../settings.ts'
 import type { AddCommand } from './command.ts'
 
-type TopicsFlags = GivenOptions & { readonly create?: boolean }
+type TopicsFlags = GivenOptions & { readonly create?: boolean; readonly adopt?: boolean }
 
 export const addTopics: AddCommand = (program, run) => {
   const command = program
     .command('topics')
     .description(
       'check the Kafka topics of a deployment, and say everything that is wrong; exit code 0 if nothing is',
+    )
+    .option(
+      '--adopt',
+      'have the log go on with the commands topic that is there, which is not the one that it has consumed: for a copy of the ' +
+        'events in another cluster, when no writer of the first deployment runs any more',
     )
     .option('--create', 'create those that are missing first; what exists is never changed')
   addSettings(command, settingsOf('topics'))
@@ -26,18 +38,50 @@ async function topics(options: TopicsFlags, output: Output): Promise<void> {
   const wanted = { partitions, replication }
   const log = (line: string): void => output.log(line)
   const created = options.create === true ? await createTopics(kafka, wanted, log) : []
+  const adopted = options.adopt === true ? await adoptAll(kafka, log) : []
   const report = await checkTopics(kafka, wanted, log)
   const { faults } = report
   if (faults.length > 0)
     throw new CommandFailure('topics_unfit', describeFaults(faults), {
       created,
+      ...(options.adopt === true ? { adopted: adopted.map(shown) } : {}),
       faults,
       topics: plain(report),
     })
   const { unused } = report
   output.answer(
-    { ok: true, created, topics: plain(report), ...(unused === 0 ? {} : { partitionsUnused: unused }) },
-    describe(report, created),
+    {
+      ok: true,
+      created,
+      ...(options.adopt === true ? { adopted: adopted.map(shown) } : {}),
+      topics: plain(report),
+      ...(unused === 0 ? {} : { partitionsUnused: unused }),
+    },
+    [...adopted.map(describeAdopted), describe(report, created)].join('\n'),
+  )
+}
+
+/** Partition after partition; what was taken up stays so where a later one fails. */
+async function adoptAll(settings: KafkaSettings, log: (line: string) => void): Promise<readonly Adoption[]> {
+  const partitions = await settledPartitions(settings, log)
+  const adopted: Adoption[] = []
+  for (let partition = 0; partition < partitions; partition++) {
+    log(`Reading the events of partition ${partition}…`)
+    const adoption = await adoptCommands({ settings, partition, partitions, log })
+    if (adoption !== undefined) adopted.push(adoption)
+  }
+  return adopted
+}
+
+function shown({ partition, left, place }: Adoption): object {
+  const plain = ({ offset, index }: Adoption['place']): object => ({ offset: String(offset), index })
+  return { partition, left: plain(left), from: plain(place) }
+}
+
+function describeAdopted({ partition, left, place }: Adoption): string {
+  return (
+    `Partition ${partition}: commands of the topic before were consumed up to offset ${left.offset}; what stood there from it on was ` +
+    `never decided. From now on they are taken from offset ${place.offset} of the one that is there.`
   )
 }
 

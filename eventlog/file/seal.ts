@@ -12,10 +12,12 @@ import type { SlabPool } from './slabs.ts'
 /** What a frame says of itself; the rest follows from where it goes. */
 export type FrameContent = Omit<
   FrameHeader,
-  'partition' | 'partitions' | 'durableSequence' | 'previousHash' | 'payloadBytes'
+  'partition' | 'partitions' | 'commandsTopic' | 'durableSequence' | 'previousHash' | 'payloadBytes'
 > & {
   /** Default: 0, not said. */
   readonly partitions?: number
+  /** Default: 0, not said. */
+  readonly commandsTopic?: number
   readonly payload: Uint8Array
 }
 
@@ -33,6 +35,7 @@ function sealInPlace(
     ...described,
     partition: head.partition,
     partitions: described.partitions ?? 0,
+    commandsTopic: described.commandsTopic ?? 0,
     durableSequence,
     payloadBytes: bytes.length - FRAME_HEADER_BYTES,
     previousHash: head.hash,
@@ -77,7 +80,7 @@ export interface SealedSlab {
  */
 export function sealFromSlab(
   slabs: SlabPool,
-  message: FrameToSeal & Pick<FrameContent, 'partitions'>,
+  message: FrameToSeal & Pick<FrameContent, 'partitions' | 'commandsTopic'>,
   head: ChainEnd,
   durableSequence: bigint,
   take: TakeFrameMemory,

@@ -3,7 +3,8 @@ import { randomBytes } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { describe, expect, it, vi } from 'vitest'
 import { withKafka } from '../../test/support/kafka.ts'
-import { connectToLeader, createKafka, createLogCreator, createProducer } from './client.ts'
+import { connectToLeader, createKafka, createProducer } from './client.ts'
+import { createLogCreator } from './log-lines.ts'
 import { topicNames } from './settings.ts'
 
 const require = createRequire(import.meta.url)

@@ -8,6 +8,7 @@
  * - Its encoders copy what is sent seven times: requests that carry records are written here (produce-request.ts).
  * - It says again who it is ten seconds before a session ends, so that of a shorter one every request would: it waits longer.
  * - It asks all brokers for a group's coordinator and keeps to itself why each said no: a refusal is told.
+ * - It knows of no topic ids: they are asked for by a request of our own (topic-identity.ts).
  * - Its decoder gives all records of an answer or none: records that are read are decoded here (record-batches.ts).
  * - It logs as errors what it then repairs by itself: only lines that an operator can act on come through, each once in a
  *   while.
@@ -24,8 +25,16 @@ import {
   type ProduceRequest,
 } from './produce-request.ts'
 import { decodeFetchResponse, type FetchResponse } from './fetch-response.ts'
+import { createLogCreator, type Log } from './log-lines.ts'
 import type { KafkaSettings } from './settings.ts'
-import { isLasting, plainText, troubleOf } from './trouble.ts'
+import {
+  decodeIdentityAnswer,
+  encodeIdentityRequest,
+  IDENTITY_API_VERSION,
+  METADATA_API_KEY,
+  type TopicIdentity,
+} from './topic-identity.ts'
+import { isLasting, troubleOf } from './trouble.ts'
 
 const require = createRequire(import.meta.url)
 replaceCrc()
@@ -47,8 +56,7 @@ export const REQUEST_MS_MAX = 10_000
  */
 const REAUTHENTICATE_BEFORE_MS = 1_500
 
-/** Takes a line for the operator. */
-export type Log = (line: string) => void
+export type { Log } from './log-lines.ts'
 
 /**
  * A client for producers, groups and administration.
@@ -88,6 +96,8 @@ export interface Broker {
   }>
   /** Stores values as one record batch. @returns the offset of the first one */
   produce(request: Omit<ProduceRequest, 'timestampMs'>): Promise<bigint>
+  /** The id of the topic that stands under a name now, 16 bytes; undefined: this broker gives none. */
+  topicId(topic: string): Promise<Uint8Array | undefined>
 }
 
 export interface FetchRequest {
@@ -108,10 +118,13 @@ interface Cluster {
     topic: string,
     partitions: readonly number[],
   ): Readonly<Record<string, readonly number[]>>
+  findTopicPartitionMetadata(topic: string): readonly { readonly leader: number }[]
   findBroker(which: { readonly nodeId: string }): Promise<BrokerOfKafkajs>
 }
 
 type BrokerOfKafkajs = Pick<Broker, 'listOffsets'> & {
+  /** What it takes, by the numbers of Kafka's requests. */
+  readonly versions: Readonly<Record<number, { readonly maxVersion: number } | undefined>> | null
   readonly connectionPool: {
     send<Answer>(call: {
       readonly request: object
@@ -151,6 +164,14 @@ const fetchResponse: ResponseOfKafkajs<FetchResponse> = {
   },
 }
 
+const identityResponse: ResponseOfKafkajs<TopicIdentity> = {
+  decode: async (bytes) => decodeIdentityAnswer(bytes),
+  async parse(answer) {
+    if (answer.errorCode !== 0) throw createErrorFromCode(answer.errorCode)
+    return answer
+  },
+}
+
 /** Its requests go by kafkajs's connections, which match answers and count time; the bytes that matter are our own. */
 function brokerOver(inner: BrokerOfKafkajs): Broker {
   return {
@@ -183,6 +204,19 @@ function brokerOver(inner: BrokerOfKafkajs): Broker {
       })
       return BigInt(topics[0]!.partitions[0]!.baseOffset)
     },
+    async topicId(topic) {
+      if ((inner.versions?.[METADATA_API_KEY]?.maxVersion ?? 0) < IDENTITY_API_VERSION) return undefined
+      const { id } = await inner.connectionPool.send({
+        request: {
+          apiKey: METADATA_API_KEY,
+          apiVersion: IDENTITY_API_VERSION,
+          apiName: 'Metadata',
+          encodeWhole: (header: Buffer) => encodeIdentityRequest(header, topic),
+        },
+        response: identityResponse,
+      })
+      return id.every((byte) => byte === 0) ? undefined : id
+    },
   }
 }
 
@@ -195,22 +229,18 @@ const { createLogger, LEVELS } = require('kafkajs/src/loggers') as {
 /** Connections of one's own to the broker that leads a partition. */
 export interface LeaderConnection {
   readonly broker: Broker
+  /** Of the topic as it was when the connection was made; undefined: its broker gives none. */
+  readonly topicId: Uint8Array | undefined
   /** Cuts every socket at once; requests under way reject. */
   readonly destroy: () => void
 }
 
-/**
- * Finds and connects to the leader of a partition, trying nothing twice. Whatever fails on the connection later: destroy
- * it, and connect anew.
- * @param attempt counts attempts: each begins with another of the brokers that are configured
- */
-export async function connectToLeader(
+/** A cluster as kafkajs sees it from these addresses on, trying nothing twice, and how to cut all its sockets at once. */
+function clusterFrom(
   settings: KafkaSettings,
-  topic: string,
-  partition: number,
+  addresses: readonly string[],
   log: Log,
-  attempt: number,
-): Promise<LeaderConnection> {
+): { readonly cluster: Cluster; readonly destroy: () => void } {
   const sockets = new Set<net.Socket>()
   let isDestroyed = false
   const destroy = (): void => {
@@ -218,11 +248,9 @@ export async function connectToLeader(
     // With an error, so that requests under way are rejected now and not by their timeout.
     for (const socket of sockets) socket.destroy(new Error(CUT))
   }
-  const { brokers } = settings
-  const first = attempt % brokers.length
   const cluster = new ClusterOfKafkajs({
     ...connectionOptions(settings),
-    brokers: [...brokers.slice(first), ...brokers.slice(0, first)],
+    brokers: [...addresses],
     logger: createLogger(logOptions(log)),
     socketFactory: (target: kafkajs.ISocketFactoryArgs) => {
       const socket = openSocket(target)
@@ -238,12 +266,55 @@ export async function connectToLeader(
     allowAutoTopicCreation: false,
     retry: { retries: 0 },
   })
+  return { cluster, destroy }
+}
+
+/**
+ * True if the broker at this address, asked alone, knows who leads each partition of these topics.
+ * @throws what kafkajs throws; of a topic that this broker does not know of, too
+ */
+export async function knowsLeaders(
+  settings: KafkaSettings,
+  address: string,
+  topics: readonly string[],
+  log: Log,
+): Promise<boolean> {
+  const { cluster, destroy } = clusterFrom(settings, [address], log)
+  try {
+    await cluster.connect()
+    for (const topic of topics) await cluster.addTargetTopic(topic)
+    return topics.every((topic) => {
+      const partitions = cluster.findTopicPartitionMetadata(topic)
+      return partitions.length > 0 && partitions.every(({ leader }) => leader >= 0)
+    })
+  } finally {
+    destroy()
+  }
+}
+
+/**
+ * Finds and connects to the leader of a partition, trying nothing twice. Whatever fails on the connection later: destroy
+ * it, and connect anew.
+ * @param attempt counts attempts: each begins with another of the brokers that are configured
+ */
+export async function connectToLeader(
+  settings: KafkaSettings,
+  topic: string,
+  partition: number,
+  log: Log,
+  attempt: number,
+): Promise<LeaderConnection> {
+  const { brokers } = settings
+  const first = attempt % brokers.length
+  const inOrder = [...brokers.slice(first), ...brokers.slice(0, first)]
+  const { cluster, destroy } = clusterFrom(settings, inOrder, log)
   try {
     await cluster.connect()
     await cluster.addTargetTopic(topic)
     const leader = Object.keys(cluster.findLeaderForPartitions(topic, [partition]))[0]
     if (leader === undefined) throw new PartitionMissingError(topic, partition)
-    return { broker: brokerOver(await cluster.findBroker({ nodeId: leader })), destroy }
+    const broker = brokerOver(await cluster.findBroker({ nodeId: leader }))
+    return { broker, topicId: await broker.topicId(topic), destroy }
   } catch (error) {
     destroy()
     throw error
@@ -283,41 +354,6 @@ function connectionOptions(settings: KafkaSettings) {
 function logOptions(log: Log) {
   // Under both names: a client and a bare logger each look for their own.
   return { level: LEVELS.WARN, logLevel: LEVELS.WARN, logCreator: createLogCreator(log) }
-}
-
-/** What kafkajs says at start-up and at failovers, and then repairs; and what was done on this side. */
-const SAID_IN_VAIN = [
-  /coordinator is (loading|not available)/i,
-  /group is rebalancing/i,
-  /not the leader|leadership election|does not host this topic-partition/i,
-  /^Response /,
-  /cut from this side/,
-  /^Failed to connect to seed broker/,
-]
-/** A line that was told is not told again for so long. */
-const REPEAT_MS = 30_000
-/** Lines remembered for that. */
-const LINES_MAX = 100
-
-/**
- * Warnings and errors of kafkajs as lines, without those that tell an operator nothing.
- * @param nowMs milliseconds that only go forward
- */
-export function createLogCreator(
-  log: Log,
-  nowMs: () => number = () => performance.now(),
-): kafkajs.logCreator {
-  const told = new Map<string, number>()
-  return () => (entry) => {
-    const { message, broker } = entry.log as { message: string; broker?: string }
-    if (SAID_IN_VAIN.some((pattern) => pattern.test(message))) return
-    const line = `kafka: ${plainText(message)}${broker === undefined ? '' : ` (${broker})`}`
-    const last = told.get(line)
-    if (last !== undefined && nowMs() - last < REPEAT_MS) return
-    if (told.size >= LINES_MAX) told.clear()
-    told.set(line, nowMs())
-    log(line)
-  }
 }
 
 /** Before anything of kafkajs is loaded: its files take the function when they are. */

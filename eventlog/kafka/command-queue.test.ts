@@ -1,13 +1,16 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { withKafka, withKafkaCluster } from '../../test/support/kafka.ts'
+import { adoptedTopic, sameTopic, topicPartOfId } from '../../schemas/commands-topic.ts'
 import { encodeCommands } from '../../schemas/commands.ts'
 import { makeUuidV7 } from '../../schemas/ids.ts'
 import { describeCommandQueue, type TakenBatch } from '../contract.ts'
+import type { Consumed } from '../offer-place.ts'
 import type { OfferPlace } from '../ports.ts'
 import { openKafkaCommandQueue, type KafkaCommandQueue } from './command-queue.ts'
 import { decodeCommandRecord } from './command-record.ts'
 import { topicNames, type KafkaSettings } from './settings.ts'
 import { OutageWatch } from './outage-watch.ts'
+import { replaceTopic } from './testing.ts'
 import { openTopicReader, type TopicReader } from './topic-reader.ts'
 
 const quiet = (): void => undefined
@@ -39,6 +42,11 @@ const transfer = (number: number): Uint8Array =>
     },
   ])
 
+/** What a frame says of commands that goes by the topic of that id; of no topic, where it does not say. */
+function upTo(nextCommandOffset: bigint, nextCommandIndex: number, commandsTopic = 0): Consumed {
+  return { nextCommandOffset, nextCommandIndex, commandsTopic }
+}
+
 /** Offers one command that is to be taken; resolves to its place. */
 function place(queue: KafkaCommandQueue, number: number): Promise<OfferPlace | undefined> {
   return new Promise((resolve) => {
@@ -56,7 +64,7 @@ await withKafka('the command queue on Kafka', (kafka) => {
       queue,
       take: async () => (await batches.next()).value!,
       consumed: ({ offset, index }) => {
-        queue.consumed(offset, index)
+        queue.consumed(upTo(offset, index))
       },
       stop: () => {
         queue.stop()
@@ -84,10 +92,12 @@ await withKafka('the command queue on Kafka', (kafka) => {
       const settings = await kafka.deployment()
       const queue = openKafkaCommandQueue({ settings, partition: 0, slotsMax: 4, log: quiet })
       const places = [0, 1, 2, 3].map((number) => place(queue, number))
-      queue.consumed(0n, 3)
+      // The record is on its way.
+      await new Promise((resolve) => setImmediate(resolve))
+      queue.consumed(upTo(0n, 3))
       await Promise.all(places)
       expect(queue.waiting()).toBe(1)
-      queue.consumed(1n, 0)
+      queue.consumed(upTo(1n, 0))
       expect(queue.waiting()).toBe(0)
       await place(queue, 4)
       queue.close()
@@ -104,6 +114,38 @@ await withKafka('the command queue on Kafka', (kafka) => {
       await queue.settled()
       expect(queue.waiting()).toBe(0)
       expect(queue.offer(transfer(3), 1, quiet)).toEqual({ kind: 'stopped' })
+    })
+
+    it('nothing is taken while the log goes by another topic than the one that is there; what stood in the one that is gone takes no room', async () => {
+      const settings = await kafka.deployment()
+      const queue = openKafkaCommandQueue({ settings, partition: 0, log: quiet })
+      const first = (await place(queue, 0))!
+      expect(first.topic).not.toBe(0)
+      queue.consumed(upTo(0n, 0, sameTopic(0, first.topic)))
+      expect(queue.waiting()).toBe(1)
+      await replaceTopic(settings, topicNames(settings).commands, [])
+      // Nobody has sent anything: it is noticed all the same.
+      await expect.poll(() => queue.look().then(() => queue.trouble()), { timeout: 10_000 }).toMatch(/another topic/)
+      expect(queue.offer(transfer(1), 1, quiet)).toEqual({ kind: 'stopped' })
+      const reader = readerOf(settings)
+      await reader.bounds()
+      const now = topicPartOfId(reader.topicId())
+      reader.close()
+      expect(now).not.toBe(first.topic)
+      queue.consumed(upTo(0n, 0, adoptedTopic(sameTopic(0, first.topic), now)))
+      expect(queue.waiting()).toBe(0)
+      expect(queue.trouble()).toBeUndefined()
+      expect(await place(queue, 2)).toMatchObject({ offset: 0n, topic: now })
+      queue.close()
+    }) // prettier-ignore
+
+    it('of a record that came to stand before what the log had consumed nobody knows where it is', async () => {
+      const settings = await kafka.deployment()
+      const queue = openKafkaCommandQueue({ settings, partition: 0, log: quiet })
+      queue.consumed(upTo(5n, 0))
+      expect(await place(queue, 0)).toBeUndefined()
+      expect(queue.waiting()).toBe(0)
+      queue.close()
     })
   })
 })
@@ -128,7 +170,7 @@ await withKafkaCluster('a broker that is away', {}, (cluster, kafka) => {
         log: (line) => lines.push(line),
       })
       expect(await place(queue, 0)).toMatchObject({ offset: 0n })
-      queue.consumed(1n, 0)
+      queue.consumed(upTo(1n, 0))
       await cluster.brokers[0]!.kill()
       const away = [place(queue, 1), place(queue, 2)]
       expect(queue.offer(transfer(3), 1, quiet)).toEqual({ kind: 'busy' })

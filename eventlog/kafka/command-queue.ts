@@ -6,9 +6,10 @@
  * command carries an id that takes effect once, so the second time is a repeat. After the bound nobody knows whether it is
  * stored, and its offers are told so.
  */
+import { mayBeSameTopic, topicPartOfId } from '../../schemas/commands-topic.ts'
 import { BATCH_COMMANDS_MAX, COMMAND_SLOT_BYTES } from '../../schemas/limits.ts'
-import { withinRecord } from '../offer-place.ts'
-import type { CommandPlace, CommandQueue, OfferPlace, Placed } from '../ports.ts'
+import { consumedOf, TopicTrail, withinRecord, type Consumed } from '../offer-place.ts'
+import type { CommandQueue, OfferPlace, Placed } from '../ports.ts'
 import { QUEUE_SLOTS_MAX_DEFAULT } from '../memory-queue.ts'
 import type { Log } from './client.ts'
 import { encodeCommandRecord } from './command-record.ts'
@@ -36,8 +37,12 @@ export interface KafkaCommandQueueOptions {
 }
 
 export interface KafkaCommandQueue extends CommandQueue {
-  /** Frees the room of commands before this place: their frame is durable. */
-  consumed(offset: bigint, index: number): void
+  /** Frees the room of commands that a frame, or the head of a log, has consumed: it is durable. */
+  consumed(frame: Consumed): void
+  /** Looks which topic stands there now. Rejects as its requests do. */
+  look(): Promise<void>
+  /** Why nothing is taken just now, as a sentence: the log goes by the commands of another topic. */
+  trouble(): string | undefined
   /** Takes no more. What was taken is still sent. */
   stop(): void
   /** Resolves when every offer taken has been told where it stands, or that it is not known. */
@@ -63,6 +68,9 @@ interface Stored {
   readonly slots: number
 }
 
+/** What is known of a record's place. */
+type RecordOf = Parameters<typeof withinRecord>[3]
+
 const TAKEN = { kind: 'taken' } as const
 const BYTES_MIN = 64 * COMMAND_SLOT_BYTES
 
@@ -81,7 +89,8 @@ class Queue implements KafkaCommandQueue {
   #gathered: Gathered[] = []
   /** In order. */
   #stored: Stored[] = []
-  #consumedTo: CommandPlace = { offset: 0n, index: 0 }
+  #consumed: Consumed | undefined
+  readonly #trail = new TopicTrail()
   #slotsTaken = 0
   /** Commands gathered, on their way, or stored and not wholly consumed. */
   #commandsTaken = 0
@@ -112,7 +121,7 @@ class Queue implements KafkaCommandQueue {
     const slotCount = slots.length / COMMAND_SLOT_BYTES
     if (!Number.isInteger(slotCount) || count < 1 || count > BATCH_COMMANDS_MAX || slotCount < count)
       throw new RangeError(`not an offer of ${count} commands: ${slots.length} bytes`)
-    if (this.#isStopped) return { kind: 'stopped' }
+    if (this.#isStopped || this.#isElsewhere()) return { kind: 'stopped' }
     if (this.#slotsTaken + slotCount > this.#slotsMax) return { kind: 'busy' }
     this.#gather(slots, count, placed)
     this.#slotsTaken += slotCount
@@ -122,16 +131,45 @@ class Queue implements KafkaCommandQueue {
   }
 
   waiting(): number {
-    const { offset, index } = this.#consumedTo
+    const [first] = this.#stored
     // Only the first one can be consumed in part.
-    return this.#commandsTaken - (this.#stored[0]?.place.before(offset, index) ?? 0)
+    return this.#commandsTaken - (first === undefined ? 0 : consumedOf(first.place, this.#consumed))
   }
 
-  consumed(offset: bigint, index: number): void {
-    this.#consumedTo = { offset, index }
+  consumed(frame: Consumed): void {
+    this.#consumed = frame
+    const isLost = this.#trail.next(frame)
+    if (isLost !== undefined) this.#forget(isLost)
+    this.#freeConsumed()
+  }
+
+  async look(): Promise<void> {
+    await this.#link.ask(() => Promise.resolve())
+  }
+
+  trouble(): string | undefined {
+    if (!this.#isElsewhere()) return undefined
+    return (
+      `The log of partition ${this.partition} goes by the commands of another topic than the ${this.#topic} that is there now: ` +
+      'its writer has to take that one up first, and says at its own readiness if it cannot.'
+    )
+  }
+
+  /** True if the topic is known to be another one than the log goes by. */
+  #isElsewhere(): boolean {
+    return !mayBeSameTopic(this.#trail.part, topicPartOfId(this.#link.topicId()))
+  }
+
+  /** What stood in a topic that is gone takes no room. */
+  #forget(isLost: (place: OfferPlace) => boolean): void {
+    for (const { count, slots } of this.#stored.filter(({ place }) => isLost(place))) this.#free(count, slots)
+    this.#stored = this.#stored.filter(({ place }) => !isLost(place))
+  }
+
+  #freeConsumed(): void {
     let done = 0
     for (const { place, count, slots } of this.#stored) {
-      if (place.before(offset, index) < count) break
+      if (consumedOf(place, this.#consumed) < count) break
       this.#free(count, slots)
       done++
     }
@@ -204,6 +242,8 @@ class Queue implements KafkaCommandQueue {
       if (performance.now() - batch.sinceMs > this.#outageMsMax) throw new Error('they waited for too long')
       const value = encodeCommandRecord(batch.bytes.subarray(0, batch.usedBytes), batch.count)
       const { partition } = this
+      const before = topicPartOfId(this.#link.topicId())
+      const consumed = this.#consumed
       const offset = await this.#link.ask((broker) => {
         attempts++
         return broker.produce({
@@ -215,22 +255,32 @@ class Queue implements KafkaCommandQueue {
         })
       })
       this.#recovered()
-      this.#place(batch, offset, slots, attempts > 1)
+      const topic = topicPartOfId(this.#link.topicId())
+      // The topic changed meanwhile: nobody knows in which one they are.
+      if (before !== 0 && before !== topic) throw new Error('the topic was made anew meanwhile')
+      const of = { recordCount: batch.count, isRepeated: attempts > 1, topic }
+      if (isBehind(withinRecord(offset, 0, batch.count, of), consumed))
+        throw new Error('the topic ends before what the log has consumed of it')
+      this.#place(batch, offset, slots, of)
     } catch (error) {
       this.#lost(batch, slots, error)
     }
   }
 
-  #place(batch: Gathered, offset: bigint, slots: number, isRepeated: boolean): void {
-    const of = { recordCount: batch.count, isRepeated }
-    this.#stored.push({ place: withinRecord(offset, 0, batch.count, of), count: batch.count, slots })
+  #place(batch: Gathered, offset: bigint, slots: number, of: RecordOf): void {
+    if (!this.#trail.isLeft(withinRecord(offset, 0, batch.count, of))) this.#keep(batch, offset, slots, of)
+    else this.#free(batch.count, slots)
     let index = 0
     for (const { count, placed } of batch.offers) {
       placed(withinRecord(offset, index, count, of))
       index += count
     }
     // Its frame may have come first.
-    this.consumed(this.#consumedTo.offset, this.#consumedTo.index)
+    this.#freeConsumed()
+  }
+
+  #keep(batch: Gathered, offset: bigint, slots: number, of: RecordOf): void {
+    this.#stored.push({ place: withinRecord(offset, 0, batch.count, of), count: batch.count, slots })
   }
 
   #lost(batch: Gathered, slots: number, error: unknown): void {
@@ -252,4 +302,9 @@ class Queue implements KafkaCommandQueue {
     this.#slotsTaken -= slots
     this.#commandsTaken -= count
   }
+}
+
+/** True if a record has come to stand before what a log had consumed when it was sent. */
+function isBehind(place: OfferPlace, consumed: Consumed | undefined): boolean {
+  return consumedOf(place, consumed) > 0
 }

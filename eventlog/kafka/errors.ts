@@ -15,6 +15,10 @@ export class KafkaUnreachableError extends LogError {
   constructor({ topic, partition }: TopicPartition, outageMs: number, cause: unknown) {
     const trouble = troubleOf(cause)
     const { kind, reason, remedy } = trouble
+    if (kind === 'missing') {
+      super('topics_missing', missingSentence({ topic, partition }), { cause })
+      return
+    }
     super(
       isLasting(trouble) ? trouble.code : 'kafka_unreachable',
       `Kafka did not answer for partition ${partition} of ${topic} for ${Math.round(outageMs / 1000)} s: ${reason}. ` +
@@ -24,6 +28,18 @@ export class KafkaUnreachableError extends LogError {
       { cause },
     )
   }
+}
+
+/** What is missing, and what to do: sentences. */
+export function missingSentence(what: TopicPartition | readonly string[]): string {
+  const named =
+    'topic' in what
+      ? `topic ${what.topic} with a partition ${what.partition}`
+      : `topic ${what.join(' and no topic ')}`
+  return (
+    `There is no ${named} at these brokers, or this user may not see it. ` +
+    'Create what is missing: purser topics --create. If it was there before, ask first who deleted it.'
+  )
 }
 
 /** The broker turned a request down for a reason that does not pass by itself. */
@@ -63,6 +79,17 @@ export class KafkaOffsetError extends LogError {
     )
     this.offset = offset
     this.bounds = bounds
+  }
+}
+
+/** The topic that was read or written here is gone, and another one stands under its name. */
+export class TopicReplacedError extends LogError {
+  override name = 'TopicReplacedError'
+  constructor({ topic, partition }: TopicPartition) {
+    super(
+      'log_regressed',
+      `Topic ${topic} was deleted and made anew while partition ${partition} of it was in use: what its offsets meant is gone. Nothing was changed.`,
+    )
   }
 }
 

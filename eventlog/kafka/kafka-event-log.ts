@@ -78,7 +78,7 @@ async function begin(
   read: (log: KafkaEventLog, end: bigint) => Promise<void>,
 ): Promise<KafkaEventLog> {
   const { events } = topicNames(options.settings)
-  const openReader = (): TopicReader => openTopicReader({ ...options, topic: events })
+  const openReader = (): TopicReader => openTopicReader({ ...options, topic: events, isPinned: true })
   const reader = openReader()
   try {
     const start =
@@ -158,6 +158,11 @@ export class KafkaEventLog extends WindowedLog implements EventLog {
   /** How many partitions there are, as far as it was told. */
   get partitions(): number | undefined {
     return this.#options.partitions
+  }
+
+  /** The id of the topic that is read; undefined where brokers give none. */
+  get topicId(): Uint8Array | undefined {
+    return this.#reader.topicId()
   }
 
   /** Offset of a delivered frame's record. */

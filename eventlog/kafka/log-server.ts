@@ -37,6 +37,8 @@ export interface KafkaLogServerOptions {
   readonly log: KafkaEventLog
   /** Where the core stands. If the log has gone on since, the opening frame will come back void. */
   readonly head: LogHead
+  /** Which topic the places are in that its frames say, as schemas/commands-topic.ts has it. Default: 0, not said. */
+  readonly commandsTopic?: number
   /** The place in the command queue behind so many commands that the core has consumed. */
   readonly placeOfCount: (count: bigint) => CommandPlace
   /** Told once if the writer is over: `log_replaced`, `kafka_unreachable` and others. The core has been told too. */
@@ -139,7 +141,14 @@ class Server {
   private append(message: FrameToSeal): void {
     const { offset, index } = this.options.placeOfCount(message.nextCommandOffset)
     const { partitions = 0 } = this.options.log
-    const placed = { ...message, partitions, nextCommandOffset: offset, nextCommandIndex: index }
+    const { commandsTopic = 0 } = this.options
+    const placed = {
+      ...message,
+      partitions,
+      commandsTopic,
+      nextCommandOffset: offset,
+      nextCommandIndex: index,
+    }
     this.appender.append((chain, durable) => {
       const sealed = sealFromSlab(this.slabs, placed, chain, durable, this.takeMemory)
       const value = encodeFrameRecord(sealed.frame.bytes)

@@ -2,11 +2,13 @@
  * What of Kafka does not answer just now, for whoever is asked how a role is. Links report here what they ask and what
  * becomes of it. One answer ends an outage, and so does time: what was given up may have come back without anybody who asks.
  */
-import type { TopicPartition } from './errors.ts'
+import { missingSentence, type TopicPartition } from './errors.ts'
 import { troubleOf } from './trouble.ts'
 
 /** Unanswered for so long is told of: a reader's request waits a second for records, and a slow machine for more. */
 export const SILENT_MS_TOLD = 5_000
+/** A topic that is not there is told of sooner: only a broker that has just learned of it does not know it. */
+const MISSING_MS_TOLD = 1_000
 /** What was given up is told of for so long. */
 export const GIVEN_UP_MS_TOLD = 5_000
 
@@ -80,14 +82,20 @@ export class WatchedLink {
 
   outage(): string | undefined {
     const silentMs = this.#nowMs() - this.#unansweredSinceMs
-    if (this.#requests > 0 && silentMs >= SILENT_MS_TOLD) return this.#silence(silentMs)
+    const toldMs = this.#isMissing() ? MISSING_MS_TOLD : SILENT_MS_TOLD
+    if (this.#requests > 0 && silentMs >= toldMs) return this.#silence(silentMs)
     return this.#isGivenUpOfLate() ? this.#givenUp?.message : undefined
   }
 
   #silence(ms: number): string {
     const { topic, partition } = this.#to
+    if (this.#isMissing()) return missingSentence({ topic, partition })
     const reason = this.#lastFailure === undefined ? '' : `: ${troubleOf(this.#lastFailure).reason}`
     return `Kafka has not answered for partition ${partition} of ${topic} for ${Math.floor(ms / 1_000)} s${reason}.`
+  }
+
+  #isMissing(): boolean {
+    return this.#lastFailure !== undefined && troubleOf(this.#lastFailure).kind === 'missing'
   }
 
   #isGivenUpOfLate(): boolean {

@@ -4,6 +4,7 @@
  * of kafkajs outlives a failure.
  */
 import { eitherOf, unlessAborted } from '../abort.ts'
+import { sameBytes } from '../../schemas/frames.ts'
 import { LogError } from '../errors.ts'
 import { connectToLeader, type Broker, type LeaderConnection, type Log } from './client.ts'
 import {
@@ -11,6 +12,7 @@ import {
   isRefusal,
   KafkaRefusedError,
   KafkaUnreachableError,
+  TopicReplacedError,
   type TopicPartition,
 } from './errors.ts'
 import { OutageWatch, type WatchedLink } from './outage-watch.ts'
@@ -19,6 +21,8 @@ import type { KafkaSettings } from './settings.ts'
 /** How long nobody may answer for a partition, unless said otherwise. */
 export const OUTAGE_MS_MAX_DEFAULT = 60_000
 const PAUSE_MS_MIN = 50
+/** So long nobody can have deleted a topic, made it anew and filled it beyond what was known of it. */
+const UNSEEN_MS_MAX = 100
 const PAUSE_MS_MAX = 1_000
 
 export interface PartitionLinkOptions extends TopicPartition {
@@ -28,15 +32,22 @@ export interface PartitionLinkOptions extends TopicPartition {
   readonly outageMsMax?: number
   /** Told of what is asked and answered. Default: nobody is. */
   readonly outages?: OutageWatch
+  /** Stays with the topic that it finds first: once another one stands under the name, it rejects. Default: false. */
+  readonly isPinned?: boolean
 }
 
 export interface PartitionLink {
   /**
    * Does one piece of work with the leader, again after each outage: it has to be harmless when done twice.
    * @throws KafkaUnreachableError, KafkaRefusedError; what `isOffsetOutOfRange` tells, as it is; the signal's reason when
-   *   it aborts; LogError `log_closed`
+   *   it aborts; LogError `log_closed`; where the link is pinned, TopicReplacedError
    */
   ask<T>(work: (broker: Broker) => Promise<T>, signal?: AbortSignal): Promise<T>
+  /**
+   * The topic as it was behind the last answer: so a request was worked on in the topic that is named before it and behind
+   * it alike. Undefined before the first answer, and where brokers give no ids.
+   */
+  topicId(): Uint8Array | undefined
   /** Connects ahead of the first request, so that it has not to wait for that. A failure shows at that request. */
   connect(): void
   /** Cuts the connection; what is asked rejects with `log_closed`. */
@@ -48,6 +59,10 @@ export function openPartitionLink(options: PartitionLinkOptions): PartitionLink 
   const watched = (options.outages ?? new OutageWatch()).add(options)
   const closing = new AbortController()
   let connection: Promise<LeaderConnection> | undefined
+  let topicId: Uint8Array | undefined
+  /** By connection: what its broker said last, and when it last answered. */
+  const seen = new WeakMap<LeaderConnection, Uint8Array>()
+  const answeredMs = new WeakMap<LeaderConnection, number>()
   // Several links begin with different brokers.
   let attempts = Math.floor(Math.random() * settings.brokers.length)
 
@@ -65,15 +80,37 @@ export function openPartitionLink(options: PartitionLinkOptions): PartitionLink 
     return (connection ??= connectToLeader(settings, topic, partition, log, attempts++))
   }
 
+  /** A topic that is deleted cuts off whoever waits for an answer. Who has not asked for a while looks what stands there now. */
+  async function lookAt(made: LeaderConnection, sinceMs: number): Promise<void> {
+    const isLate = made.topicId !== undefined && sinceMs > UNSEEN_MS_MAX
+    const now = isLate ? await made.broker.topicId(topic) : (seen.get(made) ?? made.topicId)
+    if (now === undefined) return
+    seen.set(made, now)
+    if (options.isPinned === true && topicId !== undefined && !sameBytes(topicId, now))
+      throw new TopicReplacedError(options)
+    topicId = now
+  }
+
+  /** As `work`, and then what topic that was in. */
+  async function workWith<T>(made: LeaderConnection, work: (broker: Broker) => Promise<T>): Promise<T> {
+    const askedMs = performance.now()
+    const sinceMs = askedMs - (answeredMs.get(made) ?? askedMs)
+    if (!seen.has(made)) await lookAt(made, 0)
+    const answer = await work(made.broker)
+    await lookAt(made, sinceMs)
+    answeredMs.set(made, performance.now())
+    return answer
+  }
+
   async function askUntil<T>(over: AbortSignal, work: (broker: Broker) => Promise<T>): Promise<T> {
     const startedMs = performance.now()
     for (let failures = 0; ; failures++) {
       over.throwIfAborted()
       const made = connected()
       try {
-        return await unlessAborted(over, async () => work((await made).broker))
+        return await unlessAborted(over, async () => workWith(await made, work))
       } catch (error) {
-        if (isOffsetOutOfRange(error)) throw error
+        if (isOffsetOutOfRange(error) || error instanceof TopicReplacedError) throw error
         cut(made)
         over.throwIfAborted()
         watched.failed(error)
@@ -100,6 +137,7 @@ export function openPartitionLink(options: PartitionLinkOptions): PartitionLink 
         either.release()
       }
     },
+    topicId: () => topicId,
     connect() {
       connected().catch(() => undefined)
     },

@@ -3,6 +3,7 @@
  * (docs/decisions/0018-the-log-says-how-many-partitions.md).
  */
 import { createReaderRule, headAfter, type ReaderRule } from '../reader-rule.ts'
+import type { Frame } from '../../schemas/frames.ts'
 import type { Log } from './client.ts'
 import { BatchDamagedError, KafkaUnreachableError } from './errors.ts'
 import { decodeTopicRecord } from './record.ts'
@@ -51,13 +52,22 @@ export async function partitionsBegun(
   return undefined
 }
 
-/** What the newest frame of one partition says; undefined: there is none. */
-async function saidBy(
+/** How many partitions the newest frame of one partition says that there are; undefined: there is none. */
+async function saidBy(...asked: Parameters<typeof newestFrame>): Promise<number | undefined> {
+  return (await newestFrame(...asked))?.partitions
+}
+
+/**
+ * The newest frame of one partition that continues another one; undefined: there is none. Nearly always the log's end: to
+ * know that it is, the log has to be read from its beginning.
+ * @throws KafkaUnreachableError within five seconds, KafkaRefusedError, BatchDamagedError
+ */
+export async function newestFrame(
   settings: KafkaSettings,
   partition: number,
   log: Log,
-  signal: AbortSignal | undefined,
-): Promise<number | undefined> {
+  signal?: AbortSignal,
+): Promise<Frame | undefined> {
   const { events: topic } = topicNames(settings)
   const reader = openTopicReader({ settings, topic, partition, log, outageMsMax: ANSWER_MS_MAX })
   try {
@@ -74,7 +84,7 @@ async function saidBy(
 }
 
 /**
- * What the newest frame between two offsets says that continues one before it, or the beginning of the log: one that does not
+ * The newest frame between two offsets that continues one before it, or the beginning of the log: one that does not
  * may be void, and of whichever deployment. A record that is no frame says nothing: it stops whoever follows that partition.
  */
 async function saidWithin(
@@ -82,15 +92,15 @@ async function saidWithin(
   partition: number,
   from: bigint,
   end: bigint,
-): Promise<number | undefined> {
+): Promise<Frame | undefined> {
   const chains: ReaderRule[] = from === 0n ? [createReaderRule(partition)] : []
-  let said: number | undefined
+  let said: Frame | undefined
   for await (const records of reader.read(from, { upTo: end, emptyAnswersMax: 1 }))
     for (const record of records) {
       const read = decodeTopicRecord(record)
       if (read.kind !== 'frame') continue
       const { frame } = read
-      if (chains.some((chain) => chain.judge(frame).kind === 'accepted')) said = frame.partitions
+      if (chains.some((chain) => chain.judge(frame).kind === 'accepted')) said = frame
       else if (from > 0n) chains.push(createReaderRule(partition, headAfter(frame)))
     }
   return said

@@ -136,14 +136,14 @@ export async function readValues(
   return values
 }
 
-/** Deletes a topic and makes another one, of one partition, under its name; it holds these values, from offset 0 on. */
+/** Deletes a topic, if it is there, and makes another one, of one partition, under its name; it holds these values, from offset 0 on. */
 export async function replaceTopic(
   settings: KafkaSettings,
   topic: string,
   values: readonly Uint8Array[],
 ): Promise<void> {
   await asAdmin(settings, async (admin) => {
-    await admin.deleteTopics({ topics: [topic] })
+    if ((await admin.listTopics()).includes(topic)) await admin.deleteTopics({ topics: [topic] })
     // Brokers take a while to forget it. Asked again, they may have made it at the first time: that it is there says nothing then.
     await untilSo(async () => !(await admin.listTopics()).includes(topic))
     await admin.createTopics({

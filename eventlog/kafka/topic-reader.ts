@@ -34,11 +34,18 @@ export interface ReadOptions {
 export interface TopicReader {
   /** What the partition holds now, up to what all its replicas have. */
   bounds(signal?: AbortSignal): Promise<TopicBounds>
+  /** The id of the topic that was read last; undefined before the first answer, and where brokers give none. */
+  topicId(): Uint8Array | undefined
+  /**
+   * Asks once for what stands at an offset, without waiting for records to come.
+   * @throws as `read`
+   */
+  probe(fromOffset: bigint, signal?: AbortSignal): Promise<void>
   /**
    * Records from `fromOffset` on, in order, each once. While what was given is worked on, the next is fetched. Batches are
    * unpacked one after the other, so memory has a bound whatever stands in the topic.
    * @throws KafkaUnreachableError, KafkaRefusedError; KafkaOffsetError if `fromOffset` was deleted or is beyond the end;
-   *   BatchDamagedError behind all that stands before it
+   *   BatchDamagedError behind all that stands before it; TopicReplacedError where the reader is pinned
    */
   read(fromOffset: bigint, options?: ReadOptions): AsyncIterable<readonly TopicRecord[]>
   /** Cuts the connection. A reading under way ends. */
@@ -67,9 +74,13 @@ export function openTopicReader(options: PartitionLinkOptions): TopicReader {
     return BigInt(responses[0]!.partitions[0]!.offset)
   }
 
-  async function fetch(offset: bigint, signal: AbortSignal | undefined): Promise<readonly RecordBatch[]> {
+  async function fetch(
+    offset: bigint,
+    signal: AbortSignal | undefined,
+    waitMs = WAIT_MS,
+  ): Promise<readonly RecordBatch[]> {
     try {
-      const request = { topic, partition, offset, waitMs: WAIT_MS, bytesMax: FETCH_BYTES }
+      const request = { topic, partition, offset, waitMs, bytesMax: FETCH_BYTES }
       const { batches, damage } = batchesIn(await link.ask((broker) => broker.fetch(request), signal), offset)
       // What stands before it is worked on first; then it is asked for once more, and is the first.
       if (batches.length === 0 && damage !== undefined) throw new BatchDamagedError(options, offset, damage)
@@ -115,6 +126,8 @@ export function openTopicReader(options: PartitionLinkOptions): TopicReader {
   }
   return {
     bounds,
+    topicId: () => link.topicId(),
+    probe: (offset, signal) => fetch(offset, signal, 0).then(() => undefined),
     read,
     close() {
       isClosed = true

@@ -147,6 +147,25 @@ export function judgeTopics(
   return faults
 }
 
+/** What is wrong where the log of some partitions goes by the commands of another topic than the one that is there. */
+export function strangeCommands(names: TopicNames, partitions: readonly number[]): readonly TopicFault[] {
+  if (partitions.length === 0) return []
+  return [
+    {
+      topic: names.commands,
+      property: 'origin',
+      found: 'another topic',
+      wanted: 'the one whose commands the log has consumed',
+      problem:
+        `The log of ${partitions.length === 1 ? 'partition' : 'partitions'} ${partitions.join(', ')} has consumed the commands of ` +
+        'another topic: this one was made anew or has lost its end, or the log is a copy. What was taken there and not decided is lost.',
+      remedy:
+        'Writers take it up by themselves where the events stand where they were written: in a moment, if they run. Where the log ' +
+        'is a copy, and no writer of the first deployment runs any more: purser topics --adopt.',
+    },
+  ]
+}
+
 function judgePartitions({ name, partitions }: FoundTopic, wanted: WantedTopics): readonly TopicFault[] {
   const faults: TopicFault[] = []
   const count = partitions.length

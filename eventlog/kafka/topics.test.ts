@@ -1,7 +1,7 @@
 /** Topics on a real broker: as they are created, and as others left them. */
 import { randomBytes } from 'node:crypto'
-import { describe, expect, test } from 'vitest'
-import { withKafka } from '../../test/support/kafka.ts'
+import { afterAll, describe, expect, test } from 'vitest'
+import { withKafka, withKafkaCluster } from '../../test/support/kafka.ts'
 import { damageBatch } from '../../test/support/kafka/disk.ts'
 import { EVENT_SCHEMA_VERSION } from '../../schemas/events.ts'
 import { seal } from '../file/seal.ts'
@@ -259,4 +259,25 @@ await withKafka('topics', (kafka) => {
       })
     })
   })
+})
+
+await withKafkaCluster('topics on three brokers', { brokers: 3 }, (cluster, kafka) => {
+  afterAll(() => cluster.stop())
+
+  test('created on three brokers they have no fault at once, whichever broker is asked first', async () => {
+    for (let round = 0; round < 3; round++) {
+      const settings: KafkaSettings = {
+        brokers: kafka.brokers,
+        clientId: 'purser-tests',
+        topicPrefix: `three-${randomBytes(4).toString('hex')}`,
+      }
+      await createTopics(settings, { partitions: 12, replication: 3 }, quiet)
+      const reports = await Promise.all(
+        kafka.brokers.map((broker) =>
+          checkTopics({ ...settings, brokers: [broker] }, { partitions: 12, replication: 3 }, quiet),
+        ),
+      )
+      expect(reports.flatMap(({ faults }) => faults)).toEqual([])
+    }
+  }, 120_000)
 })

@@ -1,12 +1,15 @@
 /** Creates the topics of a deployment, and asks the brokers what they are like. */
+import { mayBeSameTopic, topicPartOf, topicPartOfId } from '../../schemas/commands-topic.ts'
 import { LogError } from '../errors.ts'
 import { outlast } from '../outlast.ts'
-import { createKafka, type Log } from './client.ts'
-import { KafkaRefusedError, KafkaUnreachableError, userOf } from './errors.ts'
-import { partitionsBegun } from './partitions-begun.ts'
+import { createKafka, knowsLeaders, type Log } from './client.ts'
+import { KafkaRefusedError, KafkaUnreachableError, missingSentence, userOf } from './errors.ts'
+import { newestFrame, partitionsBegun } from './partitions-begun.ts'
 import { topicNames, type KafkaSettings } from './settings.ts'
+import { openTopicReader } from './topic-reader.ts'
 import {
   judgeTopics,
+  strangeCommands,
   PARTITIONS_DEFAULT,
   topicRules,
   type FoundTopic,
@@ -32,6 +35,10 @@ const RETRY = { retries: 2 }
 export const TOPIC_RESOURCE = 2
 const TIMEOUT_MS = 15_000
 const POLL_MS = 100
+/** How long one partition is waited for that is looked at beside others. */
+const ANSWER_MS_MAX = 5_000
+/** How long a role waits for topics that a broker does not know of, in ms. */
+const MISSING_MS_MAX = 2_000
 
 /**
  * Creates whichever of the topics is missing; one that exists is left as it is, because Kafka's client can only replace
@@ -66,23 +73,33 @@ export function createTopics(
       })),
     })
     const created = kinds.map((kind) => names[kind])
-    await untilLed(admin, created)
+    await untilLed(settings, admin, created, log)
     return created
   })
 }
 
-/** Waits, bounded, until every partition has a leader: only then can anything be written or read there. */
-async function untilLed(admin: Admin, names: readonly string[]): Promise<void> {
+/**
+ * Waits, bounded, until every broker knows who leads every partition: only then can anything be written or read there, whoever
+ * is asked first. Brokers learn of new topics one after the other.
+ */
+async function untilLed(
+  settings: KafkaSettings,
+  admin: Admin,
+  names: readonly string[],
+  log: Log,
+): Promise<void> {
   const deadlineMs = performance.now() + TIMEOUT_MS
+  const { brokers } = await admin.describeCluster()
+  const waiting = new Set(brokers.map(({ host, port }) => `${host}:${port}`))
   for (;;) {
-    try {
-      const topics = await describeTopics(admin, names)
-      if (topics.every(({ partitions }) => partitions.every(({ hasLeader }) => hasLeader))) return
-    } catch (error) {
-      if (performance.now() > deadlineMs || (error as { retriable?: unknown }).retriable !== true) throw error
-    }
-    // What has no leader by then is told by the check.
-    if (performance.now() > deadlineMs) return
+    await Promise.all(
+      [...waiting].map(async (address) => {
+        // One that is away, or does not know of the topics yet.
+        if (await knowsLeaders(settings, address, names, log).catch(() => false)) waiting.delete(address)
+      }),
+    )
+    // What is not so by then is told by the check.
+    if (waiting.size === 0 || performance.now() > deadlineMs) return
     await new Promise((resolve) => setTimeout(resolve, POLL_MS))
   }
 }
@@ -112,11 +129,16 @@ export function checkTopics(settings: KafkaSettings, wanted: WantedTopics, log: 
     const events = found.find(({ name }) => name === names.events)
     const begun = await begunIfTold(settings, events?.partitions.length ?? 0, log)
     const topics = found.map((topic) => ({ ...topic, partitions: topic.partitions.slice(0, begun) }))
+    const strange =
+      found.length < 2 ? [] : await strangeIfTold(settings, topics[0]?.partitions.length ?? 0, log)
     const most = Math.max(0, ...found.map(({ partitions }) => partitions.length))
     return {
       topics,
       unused: begun === undefined ? 0 : Math.max(0, most - begun),
-      faults: judgeTopics(names, { ...wanted, partitions: wanted.partitions ?? begun }, topics),
+      faults: [
+        ...judgeTopics(names, { ...wanted, partitions: wanted.partitions ?? begun }, topics),
+        ...strangeCommands(names, strange),
+      ],
     }
   })
 }
@@ -124,7 +146,7 @@ export function checkTopics(settings: KafkaSettings, wanted: WantedTopics, log: 
 /**
  * How many partitions a deployment has: as its log was begun with, and as both topics have while there is no frame yet. What
  * was added to the topics later is not used, and said.
- * @throws LogError `kafka_unreachable`, `kafka_untrusted`; `kafka_refused` if a topic is missing, or they differ before the
+ * @throws LogError `kafka_unreachable`, `kafka_untrusted`; `topics_missing`; `kafka_refused` if they differ before the
  *   first frame; `partitions_differ` if a topic has fewer than the log was begun with; the signal's reason when it aborts
  */
 export function settledPartitions(
@@ -151,6 +173,7 @@ export interface SettledOptions {
 function askPartitions(settings: KafkaSettings, log: Log, signal: AbortSignal | undefined): Promise<number> {
   return withAdmin(settings, log, async (admin) => {
     const { commands, events } = topicNames(settings)
+    await untilThere(admin, [commands, events], signal)
     const { topics } = await admin.fetchTopicMetadata({ topics: [commands, events] })
     const [first = 0, second = 0] = [commands, events].map(
       (topic) => topics.find(({ name }) => name === topic)?.partitions.length,
@@ -180,6 +203,22 @@ function askPartitions(settings: KafkaSettings, log: Log, signal: AbortSignal | 
 }
 
 /**
+ * Waits a moment for topics that were created just now: brokers learn of them one after the other.
+ * @throws LogError `topics_missing`, naming those that are not there
+ */
+async function untilThere(admin: Admin, names: readonly string[], signal: AbortSignal | undefined): Promise<void> {
+  const deadlineMs = performance.now() + MISSING_MS_MAX
+  for (;;) {
+    signal?.throwIfAborted()
+    const existing = await admin.listTopics()
+    const missing = names.filter((name) => !existing.includes(name))
+    if (missing.length === 0) return
+    if (performance.now() > deadlineMs) throw new LogError('topics_missing', missingSentence(missing))
+    await new Promise((resolve) => setTimeout(resolve, POLL_MS))
+  }
+} // prettier-ignore
+
+/**
  * Who only looks after topics need not be allowed to read what stands in them, and is told of a missing leader in its place:
  * then the number in the log is not known.
  */
@@ -190,6 +229,29 @@ async function begunIfTold(settings: KafkaSettings, count: number, log: Log): Pr
     if (error instanceof KafkaRefusedError || error instanceof KafkaUnreachableError) return undefined
     throw error
   }
+}
+
+/** Partitions whose log goes by the commands of another topic than the one that is there; none where that cannot be known. */
+async function strangeIfTold(settings: KafkaSettings, count: number, log: Log): Promise<readonly number[]> {
+  const { commands: topic } = topicNames(settings)
+  const strange: number[] = []
+  for (let partition = 0; partition < count; partition++) {
+    const reader = openTopicReader({ settings, topic, partition, log, outageMsMax: ANSWER_MS_MAX })
+    try {
+      const frame = await newestFrame(settings, partition, log)
+      const { end } = await reader.bounds()
+      const known = topicPartOf(frame?.commandsTopic ?? 0)
+      const isSame = mayBeSameTopic(known, topicPartOfId(reader.topicId()))
+      if (!isSame || (frame?.nextCommandOffset ?? 0n) > end) strange.push(partition)
+    } catch (error) {
+      // Who may not read is told of what else is wrong; what is out of reach or damaged is told elsewhere.
+      if (!(error instanceof LogError)) throw error
+      if (error instanceof KafkaRefusedError) return strange
+    } finally {
+      reader.close()
+    }
+  }
+  return strange
 }
 
 async function describeTopics(admin: Admin, names: readonly string[]): Promise<readonly FoundTopic[]> {
@@ -252,6 +314,7 @@ const WHAT_HAPPENED: Readonly<Record<TroubleKind, (brokers: string, user: string
   certificate: (brokers) => `Kafka at ${brokers} does not accept who connects`,
   closed: (brokers) => `Kafka at ${brokers} gives no answer`,
   away: (brokers) => `No broker answers at ${brokers}`,
+  missing: (brokers) => `Something is missing in Kafka at ${brokers}`,
   refused: () => 'Kafka refused',
 }
 

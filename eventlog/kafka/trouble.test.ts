@@ -22,12 +22,13 @@ test.each([
   ['closed', 'kafka_unreachable', errorWith('Closed connection', { name: 'KafkaJSConnectionClosedError' })],
   ['away', 'kafka_unreachable', errorWith('connect', { ...connection, code: 'ECONNREFUSED' })],
   ['away', 'kafka_unreachable', errorWith('late', { name: 'KafkaJSRequestTimeoutError' })],
+  ['missing', 'topics_missing', errorWith('This server does not host this topic-partition', { type: 'UNKNOWN_TOPIC_OR_PARTITION' })],
   ['refused', 'kafka_refused', errorWith('no', { type: 'INVALID_REPLICATION_FACTOR' })],
   ['refused', 'kafka_refused', 'no error at all'],
 ] as const)('what is wrong is known by what kafkajs and Node say: %s, %s, %s', (kind, code, error) => {
   expect(troubleOf(error)).toMatchObject({ kind, code })
   expect(troubleOf(error instanceof Error ? new Error('wrapped', { cause: error }) : error).kind).toBe(kind)
-  expect(isLasting(troubleOf(error))).toBe(!['closed', 'away', 'refused'].includes(kind))
+  expect(isLasting(troubleOf(error))).toBe(!['missing', 'closed', 'away', 'refused'].includes(kind))
 }) // prettier-ignore
 
 test('of OpenSSL’s own lines only what they mean is told', () => {

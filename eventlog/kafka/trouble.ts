@@ -5,16 +5,17 @@
  * - `rights`: who asks may not do that.
  * - `untrusted`: the broker's certificate is not vouched for, has expired, or is another host's.
  * - `certificate`: the broker wants a certificate, or another one.
+ * - `missing`: there is no such topic, or no such partition of it.
  * - `closed`: the broker ended the connection.
  * - `away`: it could not be reached, or was silent.
  * - `refused`: any other answer that says no.
  */
 export type TroubleKind =
-  'credentials' | 'rights' | 'untrusted' | 'certificate' | 'closed' | 'away' | 'refused'
+  'credentials' | 'rights' | 'untrusted' | 'certificate' | 'missing' | 'closed' | 'away' | 'refused'
 
 export interface Trouble {
   readonly kind: TroubleKind
-  readonly code: 'kafka_refused' | 'kafka_untrusted' | 'kafka_unreachable'
+  readonly code: 'kafka_refused' | 'kafka_untrusted' | 'kafka_unreachable' | 'topics_missing'
   /** Without a stop at its end. */
   readonly reason: string
   /** A sentence. */
@@ -26,6 +27,7 @@ const CODES: Readonly<Record<TroubleKind, Trouble['code']>> = {
   rights: 'kafka_refused',
   untrusted: 'kafka_untrusted',
   certificate: 'kafka_refused',
+  missing: 'topics_missing',
   closed: 'kafka_unreachable',
   away: 'kafka_unreachable',
   refused: 'kafka_refused',
@@ -38,6 +40,8 @@ const REMEDIES: Readonly<Record<TroubleKind, string>> = {
     'Check the file with the certificates that vouch for the brokers, and that the brokers are addressed by a name that stands in theirs.',
   certificate:
     'Check the own certificate and its private key: the broker asks for one that it has reason to trust.',
+  missing:
+    'Create what is missing: purser topics --create. If it exists, check --topic-prefix, and what this user may see.',
   closed:
     'Check whether that broker runs, and whether it wants TLS and SASL: it ends the connection of who speaks otherwise.',
   away: 'Check the addresses, whether the brokers run, that they can be reached from here, and whether they want TLS.',
@@ -94,12 +98,19 @@ function kindOf(root: unknown): TroubleKind {
     if (UNTRUSTED.test(code)) return 'untrusted'
     if (ALERT.test(code)) return 'certificate'
   }
+  if (isMissing(root)) return 'missing'
   if (CLOSED.test(message)) return 'closed'
   return AWAY.test(name) ? 'away' : 'refused'
 }
 
+/** Brokers say it in words that tell of themselves, and not of what is missing. */
+function isMissing(root: unknown): boolean {
+  return root instanceof Error && 'type' in root && root.type === 'UNKNOWN_TOPIC_OR_PARTITION'
+}
+
 function reasonOf(root: unknown): string {
   if (!(root instanceof Error)) return String(root)
+  if (isMissing(root)) return 'there is no such topic or partition'
   const { type } = root as { readonly type?: unknown }
   if (typeof type === 'string' && type in RIGHTS) return RIGHTS[type]!
   return plainText(root.message).replace(/^Connection error: |\.$/g, '')

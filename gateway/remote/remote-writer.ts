@@ -2,12 +2,19 @@
  * A writer in another process, as a gateway sees it: the queue into it, the log out of it. Who holds the partition, and
  * whether anybody does just now, it does not know: commands wait in the queue until they are consumed.
  */
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Consumed } from '../../eventlog/offer-place.ts'
 import type { CommandQueue, EventLog } from '../../eventlog/ports.ts'
 import type { Writer, WriterStatus } from '../../writer/writer.ts'
 
 /** A queue whose consumer is elsewhere. */
 export interface RemoteQueue extends CommandQueue {
-  consumed(offset: bigint, index: number): void
+  /** Frees the room of commands that a frame, or the head of the log, has consumed. */
+  consumed(frame: Consumed): void
+  /** Looks which topic stands there now. */
+  look(): Promise<void>
+  /** Why nothing is taken just now, as a sentence; undefined: it is. */
+  trouble(): string | undefined
   stop(): void
   /** Resolves when every offer taken has been told where it stands, or that it is not known. */
   settled(): Promise<void>
@@ -23,6 +30,8 @@ export interface RemoteLog extends EventLog {
 
 /** How long a stop waits for offers on their way, in ms. */
 const SETTLE_MS_MAX = 5_000
+/** How often the commands topic is looked at, in ms. */
+const LOOK_EVERY_MS = 1_000
 
 export class RemoteWriter implements Writer {
   readonly queue: RemoteQueue
@@ -42,6 +51,7 @@ export class RemoteWriter implements Writer {
     this.log = log
     this.#outages = outages
     log.onFailure((failure) => this.#fail(failure.message))
+    void this.#keepLooking()
     // A log that ends or breaks says so itself.
     this.#follow().catch((error: unknown) =>
       this.#fail(error instanceof Error ? error.message : String(error)),
@@ -50,7 +60,7 @@ export class RemoteWriter implements Writer {
 
   /** Accounts, holds and snapshots are the writer's own business, and not known here. */
   status(): WriterStatus {
-    const [outage] = this.#outages()
+    const outage = this.queue.trouble() ?? this.#outages()[0]
     const failure = this.#failure ?? (outage === undefined ? undefined : withoutStop(outage))
     return {
       state: this.#state(outage !== undefined),
@@ -94,9 +104,18 @@ export class RemoteWriter implements Writer {
   async #follow(): Promise<void> {
     const { log, queue } = this
     const head = log.head()
-    queue.consumed(head.nextCommandOffset, head.nextCommandIndex)
-    for await (const frame of log.tail(head.sequence + 1n, this.#over.signal))
-      queue.consumed(frame.nextCommandOffset, frame.nextCommandIndex)
+    queue.consumed({ ...head, commandsTopic: head.commandsTopic ?? 0 })
+    for await (const frame of log.tail(head.sequence + 1n, this.#over.signal)) queue.consumed(frame)
+  }
+
+  /** Whoever asks whether this is ready is to know without having sent a command. */
+  async #keepLooking(): Promise<void> {
+    const { signal } = this.#over
+    while (!signal.aborted) {
+      // What it rejects with is watched as an outage.
+      await this.queue.look().catch(() => undefined)
+      await sleep(LOOK_EVERY_MS, undefined, { signal, ref: false }).catch(() => undefined)
+    }
   }
 
   #fail(reason: string): void {

@@ -8,7 +8,7 @@
  */
 import { BatchMemory } from '../../eventlog/batch-memory.ts'
 import { decodeCommandRecord } from '../../eventlog/kafka/command-record.ts'
-import { BatchDamagedError, KafkaOffsetError } from '../../eventlog/kafka/errors.ts'
+import { BatchDamagedError, KafkaOffsetError, TopicReplacedError } from '../../eventlog/kafka/errors.ts'
 import type { TopicReader, TopicRecord } from '../../eventlog/kafka/topic-reader.ts'
 import type { CommandPlace } from '../../eventlog/ports.ts'
 import type { PassedOver } from '../../schemas/check-commands.ts'
@@ -65,6 +65,8 @@ export class CommandFeed {
   passedOver = 0
   /** Records that were deleted from the topic before they were taken. */
   deleted = 0
+  /** The offset behind the last record that was read, whatever became of it. */
+  readTo: bigint
   private readonly ports: CommandFeedPorts
   private readonly start: CommandPlace
   private readonly memory = new BatchMemory()
@@ -88,6 +90,7 @@ export class CommandFeed {
   constructor(start: CommandPlace, ports: CommandFeedPorts) {
     this.start = start
     this.ports = ports
+    this.readTo = start.offset
     this.passedTo = start.offset
     this.recordedTo = start.offset
   }
@@ -126,7 +129,7 @@ export class CommandFeed {
   /**
    * Feeds until it is stopped.
    * @throws what the reader throws, but for records that were deleted: nobody can decide them any more, and no later start
-   *   would find them either. BatchDamagedError comes when all that stands before it is consumed
+   *   would find them either. BatchDamagedError and TopicReplacedError come when all that was read before is consumed
    */
   async run(): Promise<void> {
     for (let from = this.start.offset; ;) {
@@ -135,7 +138,8 @@ export class CommandFeed {
         return
       } catch (error) {
         // Whoever begins anew comes no further: what stands before it has to be decided now.
-        if (error instanceof BatchDamagedError) await this.untilConsumed()
+        if (error instanceof BatchDamagedError || error instanceof TopicReplacedError)
+          await this.untilConsumed()
         if (!(error instanceof KafkaOffsetError) || error.code !== 'kafka_offset_gone') throw error
         this.passDeleted(error.offset, error.bounds.first)
         from = error.bounds.first
@@ -146,6 +150,8 @@ export class CommandFeed {
   private async feedFrom(from: bigint): Promise<void> {
     const { signal } = this.over
     for await (const records of this.ports.reader.read(from, { signal })) {
+      const last = records.at(-1)
+      if (last !== undefined) this.readTo = last.unreadable?.end ?? last.offset + 1n
       for (let at = 0; at < records.length && !signal.aborted;) {
         await this.untilWanted()
         if (signal.aborted) return

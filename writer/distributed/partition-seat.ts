@@ -10,11 +10,16 @@ import { OutageWatch } from '../../eventlog/kafka/outage-watch.ts'
 import { openTopicReader, type TopicReader } from '../../eventlog/kafka/topic-reader.ts'
 import { topicNames } from '../../eventlog/kafka/settings.ts'
 import type { HeadWitness } from '../snapshot-store/head-witness.ts'
+import { withSeen, type CommandsSeen } from './command-start.ts'
+import { seenNow } from './open-commands.ts'
 import type { PartitionEnd } from './partition-end.ts'
 import type { PartitionWriterStatus } from './partition-status.ts'
 import { PartitionWriter, type PartitionWriterOptions } from './partition-writer.ts'
 
-export interface PartitionSeatOptions extends Omit<PartitionWriterOptions, 'outages' | 'lastKnown'> {
+export interface PartitionSeatOptions extends Omit<
+  PartitionWriterOptions,
+  'outages' | 'lastKnown' | 'commandsSeen'
+> {
   /** Resolves when the group confirms that this process is a member: one that was replaced may have lost the partition. */
   readonly confirmed: () => Promise<void>
   /** Broken logic, Kafka does not let this process, or it goes by another number of partitions than the log: it should end. */
@@ -52,6 +57,8 @@ export class PartitionSeat {
   private running: Promise<void> | undefined
   private released = new AbortController()
   private commandsEnd: bigint | undefined
+  /** The furthest that its writers have seen of commands topics. */
+  private commandsSeen: readonly CommandsSeen[] = []
   /** The newest frame that any of its writers has read: what was acknowledged stands before it, and is not forgotten. */
   private lastKnown: HeadWitness | undefined
 
@@ -138,11 +145,12 @@ export class PartitionSeat {
   private async live(): Promise<PartitionEnd> {
     const { log, partition } = this.options
     this.state = 'starting'
-    const { lastKnown, outages } = this
+    const { lastKnown, commandsSeen, outages } = this
     const writer = new PartitionWriter({
       ...this.options,
       outages,
       ...(lastKnown === undefined ? {} : { lastKnown }),
+      commandsSeen,
     })
     this.writer = writer
     const watching = new AbortController()
@@ -163,6 +171,8 @@ export class PartitionSeat {
     } finally {
       watching.abort()
       this.lastKnown = writer.lastKnown()
+      const seen = writer.commandsSeen()
+      if (seen !== undefined) this.commandsSeen = withSeen(this.commandsSeen, seen)
       this.commandsEnd = undefined
       this.writer = undefined
     }
@@ -197,7 +207,9 @@ export class PartitionSeat {
     while (!signal.aborted) {
       try {
         reader ??= openTopicReader({ settings, topic, partition, log: () => undefined })
-        this.commandsEnd = (await reader.bounds(signal)).end
+        const seen = await seenNow(reader, signal)
+        this.commandsSeen = withSeen(this.commandsSeen, seen)
+        this.commandsEnd = seen.end
       } catch {
         // The feed of the writer tells what is wrong with the topic.
         this.commandsEnd = undefined

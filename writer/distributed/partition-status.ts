@@ -1,7 +1,19 @@
 /** What the writer of a partition tells of itself. */
-import type { CommandPlace } from '../../eventlog/ports.ts'
-import { STATUS } from '../core-messages.ts'
+import type { CommandPlace, LogHead } from '../../eventlog/ports.ts'
+import { STATUS, type LoadedSnapshot } from '../core-messages.ts'
+import type { Replayed } from '../recovery.ts'
 import type { SnapshotPublisher } from '../snapshot-store/publisher.ts'
+
+/** How it came to its state. */
+export interface PartitionRecovery {
+  /** The snapshot started from; undefined: the log was replayed from its first event. */
+  readonly snapshot: { readonly file: string; readonly sequence: bigint } | undefined
+  readonly passedOver: LoadedSnapshot['passedOver']
+  readonly replayed: Replayed
+  /** Where the log ended, before the opening frame. */
+  readonly head: LogHead
+  readonly milliseconds: number
+}
 
 export interface PartitionWriterStatus {
   readonly epoch: bigint

@@ -17,15 +17,15 @@ import { startKafkaLogServer, type KafkaLogServer } from '../../eventlog/kafka/l
 import type { OutageWatch } from '../../eventlog/kafka/outage-watch.ts'
 import type { PartitionLinkOptions } from '../../eventlog/kafka/partition-link.ts'
 import { topicNames, type KafkaSettings } from '../../eventlog/kafka/settings.ts'
-import { openTopicReader, type TopicReader } from '../../eventlog/kafka/topic-reader.ts'
-import type { CommandPlace, LogHead } from '../../eventlog/ports.ts'
+import type { TopicReader } from '../../eventlog/kafka/topic-reader.ts'
+import type { LogHead } from '../../eventlog/ports.ts'
+import { topicPartOfId } from '../../schemas/commands-topic.ts'
 import type { Frame } from '../../schemas/frames.ts'
 import { STATUS, STATUS_WORDS, type LoadedSnapshot } from '../core-messages.ts'
 import { CoreWorker } from '../core-worker.ts'
 import type { CoreOptions } from '../core/core.ts'
-import type { Replayed } from '../recovery.ts'
 import { SNAPSHOT_RULE_DEFAULT, type SnapshotRuleOptions } from '../snapshot-rule.ts'
-import type { HeadWitness } from '../snapshot-store/head-witness.ts'
+import { standsIn, type HeadWitness } from '../snapshot-store/head-witness.ts'
 import { WitnessPublisher } from '../snapshot-store/publish-witness.ts'
 import { SnapshotPublisher } from '../snapshot-store/publisher.ts'
 import type { SnapshotStore } from '../snapshot-store/snapshot-store.ts'
@@ -33,9 +33,11 @@ import { startFromStore } from '../snapshot-store/start-from-store.ts'
 import { SNAPSHOTS_KEPT_DEFAULT } from '../snapshot.ts'
 import { CommandFeed } from './command-feed.ts'
 import { CommandPlaces } from './command-places.ts'
+import type { CommandsSeen } from './command-start.ts'
 import { KnownFrames, NOTHING_WRITTEN, requireHeld, type KnownFrame } from './known-frames.ts'
+import { openCommands, type OpenCommands } from './open-commands.ts'
 import { endOf, errorOf, type PartitionEnd } from './partition-end.ts'
-import { snapshotStatus, type PartitionWriterStatus } from './partition-status.ts'
+import { snapshotStatus, type PartitionRecovery, type PartitionWriterStatus } from './partition-status.ts'
 
 export interface PartitionWriterOptions {
   readonly settings: KafkaSettings
@@ -51,6 +53,8 @@ export interface PartitionWriterOptions {
   readonly snapshotsKept?: number
   /** The newest frame that a writer of this partition has read here before: the log has to hold it still. */
   readonly lastKnown?: HeadWitness
+  /** How long commands topics were when they were last looked at: what is lost with one is counted by that. */
+  readonly commandsSeen?: readonly CommandsSeen[]
   /** How the core is dimensioned: the same for every writer of a partition. */
   readonly core?: Omit<CoreOptions, 'partition'>
   /** After so many ms a frame says what was skipped on the commands topic, if no command came. Default: as in CommandFeed. */
@@ -65,17 +69,6 @@ export interface PartitionWriterOptions {
   readonly outages?: OutageWatch
   /** Takes a line for the operator. */
   readonly log: (line: string) => void
-}
-
-/** How it came to its state. */
-export interface PartitionRecovery {
-  /** The snapshot started from; undefined: the log was replayed from its first event. */
-  readonly snapshot: { readonly file: string; readonly sequence: bigint } | undefined
-  readonly passedOver: LoadedSnapshot['passedOver']
-  readonly replayed: Replayed
-  /** Where the log ended, before the opening frame. */
-  readonly head: LogHead
-  readonly milliseconds: number
 }
 
 /** Bytes of frames kept in memory: nobody reads this log but the writer itself. */
@@ -114,6 +107,8 @@ export class PartitionWriter {
   private recovered: PartitionRecovery | undefined
   /** Offset of the newest accepted frame; undefined while there is none. */
   private headPlace: bigint | undefined
+  /** A writer of this deployment has served this very topic of events: it is no copy in another place. */
+  private isHome = false
   private end: PartitionEnd | undefined
   /** Aborts with the end: what the start waits for. */
   private readonly over = new AbortController()
@@ -163,7 +158,14 @@ export class PartitionWriter {
     const { events, headPlace, options } = this
     if (events === undefined || headPlace === undefined) return options.lastKnown
     const { partition, epoch, sequence, hash } = events.head()
-    return { partition, epoch, sequence, hash, place: headPlace }
+    const topicId = this.isHome ? events.topicId : undefined
+    return { partition, epoch, sequence, hash, place: headPlace, ...(topicId && { topicId }) }
+  }
+
+  /** How far it has read the commands topic; undefined before it did. */
+  commandsSeen(): CommandsSeen | undefined {
+    const { feed, commands } = this
+    return feed && commands && { topicPart: topicPartOfId(commands.topicId()), end: feed.readTo }
   }
 
   status(): PartitionWriterStatus {
@@ -211,7 +213,9 @@ export class PartitionWriter {
       this.throwIfEnded()
       const head = await this.openLog(core, loaded, witness)
       this.throwIfEnded()
-      const serving = await this.serve(core, head)
+      const commands = await this.openCommands(head, witness)
+      this.throwIfEnded()
+      const serving = await this.serve(core, head, commands)
       this.leaveWitness()
       const { file, sequence, passedOver } = loaded
       this.recovered = {
@@ -309,6 +313,7 @@ export class PartitionWriter {
 
   /** The opening frame stands: so far the log has to reach from now on, whoever reads it. */
   private leaveWitness(): void {
+    this.isHome = true
     const { store, log: notice, storeRetryMs: retryMs } = this.options
     this.witness = new WitnessPublisher(this.lastKnown()!, {
       store,
@@ -336,11 +341,28 @@ export class PartitionWriter {
     }
   }
 
+  /**
+   * Commands, from where they go on: nothing is written before they are known to be there.
+   * @param witness what the store knows of the log
+   */
+  private async openCommands(head: LogHead, witness: HeadWitness | undefined): Promise<OpenCommands> {
+    const { lastKnown, commandsSeen: seen = [], log: notice } = this.options
+    const { topicId } = this.events!
+    this.isHome = [lastKnown, witness].some((known) => standsIn(known, topicId))
+    const { isHome, over } = this
+    const opened = await openCommands(this.link, { head, isHome, seen, notice, signal: over.signal })
+    this.commands = opened.reader
+    return opened
+  }
+
   /** Lets the core append its opening frame, and commands come. Returns when that frame has been read back. */
-  private async serve(core: CoreWorker, head: LogHead): ReturnType<CoreWorker['recover']> {
-    const { settings, partition, log, onDurable, markAfterMs } = this.options
+  private async serve(
+    core: CoreWorker,
+    head: LogHead,
+    { reader, start: { place: start, commandsTopic }, source, lost }: OpenCommands,
+  ): ReturnType<CoreWorker['recover']> {
+    const { log, onDurable, markAfterMs } = this.options
     const events = this.events!
-    const start: CommandPlace = { offset: head.nextCommandOffset, index: head.nextCommandIndex }
     const places = new CommandPlaces(start)
     const slabs = createSlabShare()
     const { port1: corePort, port2: serverPort } = new MessageChannel()
@@ -350,22 +372,22 @@ export class PartitionWriter {
       corePort: serverPort,
       log: events,
       head,
+      commandsTopic,
       placeOfCount: (count) => places.placeOf(count),
       onFailure: (error) => this.fail(error),
       onDurable: (frame) => onDurable?.(frame),
       notice: log,
     })
-    const { commands: topic } = topicNames(settings)
-    this.commands = openTopicReader({ ...this.link, topic })
     const feed = new CommandFeed(start, {
-      reader: this.commands,
-      source: `partition ${partition} of ${topic}`,
+      reader,
+      source,
       places,
       send: (slots, count) => core.send(slots, count),
       notice: log,
       nowMs: () => performance.now(),
       ...(markAfterMs === undefined ? {} : { markAfterMs }),
     })
+    feed.deleted = Number(lost)
     this.feed = feed
     events.observe((_frame, _place, { kind }) => {
       const { nextCommandOffset: offset, nextCommandIndex: index } = events.head()

@@ -1,0 +1,38 @@
+/** What kafkajs logs, as lines for the operator: only what one can act on, each once in a while. */
+import type { logCreator } from 'kafkajs'
+import { plainText } from './trouble.ts'
+
+/** Takes a line for the operator. */
+export type Log = (line: string) => void
+
+/** What kafkajs says at start-up and at failovers, and then repairs; and what was done on this side. */
+const SAID_IN_VAIN = [
+  /coordinator is (loading|not available)/i,
+  /group is rebalancing/i,
+  /not the leader|leadership election|does not host this topic-partition/i,
+  /^Response /,
+  /cut from this side/,
+  /^Failed to connect to seed broker/,
+]
+/** A line that was told is not told again for so long. */
+const REPEAT_MS = 30_000
+/** Lines remembered for that. */
+const LINES_MAX = 100
+
+/**
+ * Warnings and errors of kafkajs as lines, without those that tell an operator nothing.
+ * @param nowMs milliseconds that only go forward
+ */
+export function createLogCreator(log: Log, nowMs: () => number = () => performance.now()): logCreator {
+  const told = new Map<string, number>()
+  return () => (entry) => {
+    const { message, broker } = entry.log as { message: string; broker?: string }
+    if (SAID_IN_VAIN.some((pattern) => pattern.test(message))) return
+    const line = `kafka: ${plainText(message)}${broker === undefined ? '' : ` (${broker})`}`
+    const last = told.get(line)
+    if (last !== undefined && nowMs() - last < REPEAT_MS) return
+    if (told.size >= LINES_MAX) told.clear()
+    told.set(line, nowMs())
+    log(line)
+  }
+}
