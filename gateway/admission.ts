@@ -23,14 +23,25 @@ const RETRY_AFTER_MS = 200
 export class Admission {
   readonly #limits: GatewayLimits
   readonly #subscriptions: () => number
+  readonly #waiting: () => number
   readonly #listener: AdmissionListener | undefined
   #running = 0
   #draining = false
 
-  /** @param subscriptions how many are open now */
-  constructor(limits: GatewayLimits, subscriptions: () => number, listener?: AdmissionListener) {
+  /**
+   * @param subscriptions how many are open now
+   * @param waiting offers that wait for a writer: each partition has a bound of its own for them, so that one whose writer
+   *   pauses keeps nobody else out
+   */
+  constructor(
+    limits: GatewayLimits,
+    subscriptions: () => number,
+    waiting: () => number,
+    listener?: AdmissionListener,
+  ) {
     this.#limits = limits
     this.#subscriptions = subscriptions
+    this.#waiting = waiting
     this.#listener = listener
   }
 
@@ -57,7 +68,7 @@ export class Admission {
       throw fault('SERVICE_DRAINING', 'This server is going down. Send it again, to the next one.')
     if (operation.kind === 'subscription' && this.#subscriptions() >= this.#limits.subscriptionsMax)
       throw fault('BUSY', 'As many subscriptions are open as fit.', { retryAfterMs: RETRY_AFTER_MS })
-    if (this.#running >= this.#limits.operationsMax)
+    if (this.#running - this.#waiting() >= this.#limits.operationsMax)
       throw fault('BUSY', 'As many operations are under way as fit.', { retryAfterMs: RETRY_AFTER_MS })
     this.#listener?.(operation, transport)
     if (operation.kind === 'subscription') return () => undefined

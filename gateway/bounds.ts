@@ -5,7 +5,7 @@ export interface GatewayLimits {
   readonly graphqlBodyBytesMax: number
   /** Bytes of one bulk request's body. */
   readonly bulkBodyBytesMax: number
-  /** Bulk requests under way at a time. */
+  /** Bulk requests that are worked on at a time, and that wait for each partition's writer. */
   readonly bulkRequestsMax: number
   /** Connections of the binary bulk lane. */
   readonly laneConnectionsMax: number
@@ -13,9 +13,9 @@ export interface GatewayLimits {
   readonly laneRequestsPerConnectionMax: number
   /** How long one of its requests may take from its first byte to its last, in ms. */
   readonly laneRequestMs: number
-  /** Bytes of all its requests that are being received or not yet answered; beyond them, busy. */
+  /** Bytes of all its requests that are received or worked on, and of those that wait for each partition; beyond them, busy. */
   readonly laneBytesMax: number
-  /** Operations under way at a time, over all transports; subscriptions are counted apart. */
+  /** Operations that are worked on at a time, over all transports, and offers that wait for each partition's writer; subscriptions are counted apart. */
   readonly operationsMax: number
   readonly connectionsMax: number
   readonly socketsMax: number
@@ -34,7 +34,7 @@ export interface GatewayLimits {
    * have told of it before this one heard of it; 0: there is no other.
    */
   readonly elsewhereWaitMs: number
-  /** Commands whose outcome is waited for at a time. */
+  /** Commands whose outcome is waited for at a time, of each partition. */
   readonly pendingCommandsMax: number
   /** How long a socket may leave a frame unread before it is cut, in ms. */
   readonly socketSendMs: number

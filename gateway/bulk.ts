@@ -41,11 +41,13 @@ export interface BulkAnswer {
 
 /**
  * Runs the commands of one request.
+ * @param waits told, before anything is offered, of which partitions it will wait for; what it throws ends it
  * @throws Fault BAD_USER_INPUT if it is no list of commands; BUSY, WRITER_STOPPED if nothing of it was taken
  */
 export async function runCommands(
   services: Services,
   body: Readonly<Record<string, unknown>>,
+  waits?: (partitions: readonly number[]) => void,
 ): Promise<BulkAnswer> {
   const { commands: raws } = body
   if (!Array.isArray(raws)) throw badInput('commands', 'Expected a list of commands.')
@@ -55,7 +57,7 @@ export async function runCommands(
   failLinksWithAccounts(items)
   await placeItems(services, items)
   failGroups(services, items)
-  await offerItems(services, items)
+  await offerItems(services, items, waits)
   return answerOf(items)
 }
 

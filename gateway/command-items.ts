@@ -75,9 +75,14 @@ function failGroup(services: Services, group: readonly CommandItem[], first: num
 
 /**
  * Offers what is left, a partition at a time, and waits for the outcomes.
+ * @param waits told, before anything is offered, of which partitions it will wait for; what it throws ends it
  * @throws Fault BUSY, WRITER_STOPPED where nothing was taken anywhere: the request as a whole may be sent again
  */
-export async function offerItems(services: Services, items: readonly CommandItem[]): Promise<void> {
+export async function offerItems(
+  services: Services,
+  items: readonly CommandItem[],
+  waits: (partitions: readonly number[]) => void = () => undefined,
+): Promise<void> {
   const byPartition = new Map<number, CommandItem[]>()
   for (const item of items) {
     if (item.settled !== undefined || item.command === undefined) continue
@@ -85,6 +90,7 @@ export async function offerItems(services: Services, items: readonly CommandItem
     if (group === undefined) byPartition.set(item.partition, [item])
     else group.push(item)
   }
+  if (byPartition.size > 0) waits([...byPartition.keys()])
   let taken = 0
   let refusal: unknown
   const offers = [...byPartition].map(async ([partition, group]) => {

@@ -101,7 +101,12 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     limits,
     log,
   }
-  const admission = new Admission(limits, () => hub.listeners, options.onAdmitted)
+  const admission = new Admission(
+    limits,
+    () => hub.listeners,
+    () => submitter.waiting,
+    options.onAdmitted,
+  )
   const pipeline = createPipeline(services, admission, options)
   const sockets = openSockets(pipeline, limits, log)
   const lane = openLane(services, admission)

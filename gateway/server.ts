@@ -14,6 +14,7 @@ import type { ImportRegistry } from './import-registry.ts'
 import { beginBaseTime, importChunkOf, listBaseTimes } from './imports.ts'
 import type { Lane } from './lane/lane.ts'
 import type { Readiness } from './readiness.ts'
+import { PartitionShares } from './partition-shares.ts'
 import { refuseUpgrade } from './refuse-upgrade.ts'
 import type { Services, Transport } from './services.ts'
 import type { Sockets } from './websocket.ts'
@@ -149,21 +150,32 @@ async function commands(doors: Doors, request: IncomingMessage, response: Server
   checkJson(request)
   const { limits } = doors
   await admitted(doors, { kind: 'commands', name: undefined }, async () => {
-    if (++bulkRequests > limits.bulkRequestsMax) {
-      bulkRequests--
-      throw fault('BUSY', 'As many bulk requests are under way as fit.', { retryAfterMs: 1_000 })
+    const share = bulkShares(limits).enter()
+    if (share === undefined) throw bulkBusy()
+    const waits = (partitions: readonly number[]): void => {
+      if (!share.wait(partitions)) throw bulkBusy()
     }
     try {
       const body = parseObject(await readBody(request, limits.bulkBodyBytesMax))
-      sendJson(response, 200, await runCommands(doors.services, body))
+      sendJson(response, 200, await runCommands(doors.services, body, waits))
     } finally {
-      bulkRequests--
+      share.end()
     }
   })
 }
 
-/** Bulk requests under way, over all servers of this process: it is the process's memory that they fill. */
-let bulkRequests = 0
+function bulkBusy(): Fault {
+  return fault('BUSY', 'As many bulk requests are under way as fit.', { retryAfterMs: 1_000 })
+}
+
+/** Bulk requests under way, of servers with the same bound: it is the process's memory that they fill. */
+function bulkShares({ bulkRequestsMax: max }: GatewayLimits): PartitionShares {
+  const shares = bulk.get(max) ?? new PartitionShares(max)
+  bulk.set(max, shares)
+  return shares
+}
+
+const bulk = new Map<number, PartitionShares>()
 
 async function elsewhere(
   doors: Doors,

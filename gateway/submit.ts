@@ -56,6 +56,11 @@ export class Submitter {
     return this.#pending.reduce((sum, { count }) => sum + count, 0)
   }
 
+  /** Offers whose outcomes are waited for, of all partitions. */
+  get waiting(): number {
+    return this.#pending.reduce((sum, { offers }) => sum + offers, 0)
+  }
+
   /** Gets each frame of the feed. */
   settle(frame: Frame): void {
     this.#reached.set(frame.partition, lastSequence(frame))
@@ -149,6 +154,7 @@ export class Submitter {
     const pending = this.#pending[partition]!
     if (this.#stopped !== undefined || this.#stoppedOnes.has(partition)) return 'stopped'
     if (pending.count + batch.count > this.#limits.pendingCommandsMax) return 'busy'
+    if (pending.offers >= this.#limits.operationsMax) return 'busy'
     const offer = pending.add(batch)
     const { kind } = this.#writers[partition]!.queue.offer(slots, batch.count, (place) =>
       pending.place(offer, place),
@@ -159,7 +165,10 @@ export class Submitter {
 
   /** Why no commands of a partition are taken, where that is so: a sentence. */
   stopReason(partition: number): string {
-    return this.#stopped ?? this.#stoppedOnes.get(partition) ?? 'The writer has stopped.'
+    const known = this.#stopped ?? this.#stoppedOnes.get(partition)
+    if (known !== undefined) return known
+    const { failure } = this.#writers[partition]!.status()
+    return failure === undefined ? 'The writer has stopped.' : `${failure}.`
   }
 
   /** Partitions of this deployment. */

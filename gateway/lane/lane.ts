@@ -19,7 +19,7 @@ import {
 import { BATCH_COMMANDS_MAX } from '../../schemas/limits.ts'
 import type { Admission } from '../admission.ts'
 import { answerOf } from '../error-answers.ts'
-import { codeOf } from '../errors.ts'
+import { codeOf, fault } from '../errors.ts'
 import { refuseUpgrade } from '../refuse-upgrade.ts'
 import type { Services } from '../services.ts'
 import { RETRY_AFTER_MS } from '../submit.ts'
@@ -175,7 +175,9 @@ class LaneDoors implements ConnectionContext {
         return this.#prepare(request, refuseAs)
       case 'plain': {
         const partition = header.partition === ANY_PARTITION ? 0 : header.partition
-        const offered = submitter.offer(request.slots, partition, request)
+        const offered = this.#memory.wait(memory, [partition])
+          ? submitter.offer(request.slots, partition, request)
+          : 'busy'
         if (offered === 'busy') refuseAs(encodeBusy(header.requestId, RETRY_AFTER_MS))
         else if (offered === 'stopped') say('stopped', submitter.stopReason(partition))
       }
@@ -183,7 +185,11 @@ class LaneDoors implements ConnectionContext {
   }
 
   #prepare(request: LaneRequest, refuseAs: (message: Uint8Array) => void): void {
-    settlePrepared(this.#services, request).catch((error: unknown) => {
+    const waits = (partitions: readonly number[]): void => {
+      if (!this.#memory.wait(request.memory, partitions))
+        throw fault('BUSY', 'As many requests wait for a partition as fit.', { retryAfterMs: RETRY_AFTER_MS })
+    }
+    settlePrepared(this.#services, request, waits).catch((error: unknown) => {
       const code = codeOf(error)
       if (code === 'BUSY' || code === 'WRITER_STOPPED') return refuseAs(refusalOf(error, request.id))
       // Logged there, where it is a fault of ours.

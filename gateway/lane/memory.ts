@@ -1,6 +1,7 @@
 /** Where requests of the lane stand until they are answered: bounded, and used again, so that the hot path allocates nothing. */
 import { BATCH_COMMANDS_MAX, COMMAND_SLOT_BYTES } from '../../schemas/limits.ts'
 import { LANE_RESULT_WORDS } from '../../schemas/lane-results.ts'
+import { PartitionShares, type Share } from '../partition-shares.ts'
 import { ID_WORDS } from '../rows.ts'
 
 /** Memory for one request at a time. What stood in it before is still there. */
@@ -21,47 +22,54 @@ const SLOTS_MIN = 16
 export class LaneMemory {
   readonly #bytesMax: number
   readonly #free = new Map<number, RequestMemory[]>()
-  /** Bytes of all memories there are, used or free. */
-  #bytes = 0
+  readonly #shares: PartitionShares
+  readonly #shareOf = new Map<RequestMemory, Share>()
   #freeBytes = 0
 
-  /** @param bytesMax of all requests together */
+  /** @param bytesMax of all requests that are received or worked on, and of those that wait for each partition */
   constructor(bytesMax: number) {
     this.#bytesMax = bytesMax
-  }
-
-  /** Bytes in use now. */
-  get used(): number {
-    return this.#bytes - this.#freeBytes
+    this.#shares = new PartitionShares(bytesMax)
   }
 
   /** Memory for so many bytes of slots, or undefined: as much is in use as may be. */
   take(slotBytes: number): RequestMemory | undefined {
     const slots = slotsFor(slotBytes)
-    const free = this.#free.get(slots)?.pop()
-    if (free !== undefined) {
-      this.#freeBytes -= sizeOf(free)
-      return free
-    }
     const size = slots * COMMAND_SLOT_BYTES + cells(slots) * 4 * (ID_WORDS + LANE_RESULT_WORDS)
-    if (this.used + size > this.#bytesMax) return undefined
-    if (this.#bytes + size > this.#bytesMax) this.#forget()
-    this.#bytes += size
-    return allocate(slots)
+    const share = this.#shares.enter(size)
+    if (share === undefined) return undefined
+    const free = this.#free.get(slots)?.pop()
+    if (free !== undefined) this.#freeBytes -= size
+    else if (this.#shares.working + this.#freeBytes > this.#bytesMax) this.#forget()
+    const memory = free ?? allocate(slots)
+    this.#shareOf.set(memory, share)
+    return memory
+  }
+
+  /**
+   * The request in this memory waits for the writers of these partitions from now on.
+   * @returns false: as much waits for one of them as may
+   */
+  wait(memory: RequestMemory, partitions: readonly number[]): boolean {
+    return this.#shareOf.get(memory)!.wait(partitions)
   }
 
   give(memory: RequestMemory): void {
+    this.#shareOf.get(memory)?.end()
+    this.#shareOf.delete(memory)
+    const size = sizeOf(memory)
+    // What waited for a writer may be more than is ever needed again.
+    if (this.#shares.working + this.#freeBytes + size > this.#bytesMax) return
     const slots = memory.bytes.length / COMMAND_SLOT_BYTES
     const free = this.#free.get(slots)
     if (free === undefined) this.#free.set(slots, [memory])
     else free.push(memory)
-    this.#freeBytes += sizeOf(memory)
+    this.#freeBytes += size
   }
 
   /** Lets go of what is free, for other sizes. */
   #forget(): void {
     this.#free.clear()
-    this.#bytes -= this.#freeBytes
     this.#freeBytes = 0
   }
 }

@@ -9,9 +9,14 @@ import type { LaneRequest } from './request.ts'
 
 /**
  * Settles every command of the request.
+ * @param waits told, before anything is offered, of which partitions it will wait for; what it throws ends it
  * @throws Fault BUSY, WRITER_STOPPED where nothing of it was taken
  */
-export async function settlePrepared(services: Services, request: LaneRequest): Promise<void> {
+export async function settlePrepared(
+  services: Services,
+  request: LaneRequest,
+  waits: (partitions: readonly number[]) => void,
+): Promise<void> {
   const items = request.commands().map((command): CommandItem => ({
     command,
     linked: command.linked === true,
@@ -29,7 +34,7 @@ export async function settlePrepared(services: Services, request: LaneRequest): 
   name(items, faults, 'not_reversible')
   failGroups(services, items)
   name(items, faults, 'linked_with_fault')
-  await offerItems(services, items)
+  await offerItems(services, items, waits)
   name(items, faults, 'internal')
   items.forEach(({ settled }, index) => {
     if (settled instanceof Error) request.fail(index, faults[index]!)
