@@ -29,6 +29,8 @@ export interface RemoteProjectionsOptions {
   readonly clock?: Clock
   /** After which time without movement views that are behind count as stalled, in ms; default 30,000. */
   readonly stalledMs?: number
+  /** Why the store is known not to answer now: then nobody waits for the first look, and it is asked again and again. */
+  readonly outage?: string | undefined
   /** Ends the first look; those behind it go on until `stop`. */
   readonly signal?: AbortSignal | undefined
 }
@@ -91,11 +93,18 @@ class RemoteProjections implements Projections {
     this.#pollMs = options.pollMs ?? POLL_MS
     this.#clock = options.clock ?? systemClock
     this.#waiters = new Waiters(this.#clock)
+    this.#outage = options.outage
     this.#stalledMs = options.stalledMs ?? STALLED_MS
     this.#startedAtMs = this.#clock.monotonicMs()
   }
 
   async start(signal: AbortSignal | undefined): Promise<void> {
+    if (this.#outage === undefined) await this.#lookFirst(signal)
+    for (const log of this.#logs) this.#followers.push(this.#follow(log))
+    this.#pollLater()
+  }
+
+  async #lookFirst(signal: AbortSignal | undefined): Promise<void> {
     try {
       this.#take(await unlessAborted(signal, () => this.#firstLook()))
     } catch (error) {
@@ -103,8 +112,6 @@ class RemoteProjections implements Projections {
       if (!(error instanceof OutageError)) throw error
       this.#isOut(error)
     }
-    for (const log of this.#logs) this.#followers.push(this.#follow(log))
-    this.#pollLater()
   }
 
   status(): readonly ProjectionStatus[] {
@@ -137,10 +144,8 @@ class RemoteProjections implements Projections {
   }
 
   absent(): string | undefined {
-    return (
-      this.#outage ??
-      (this.#isTableThere ? undefined : 'No projector has made the tables of the views yet.')
-    )
+    if (this.#outage !== undefined) return `${this.#outage.replace(/\.$/, '')}.`
+    return this.#isTableThere ? undefined : 'No projector has made the tables of the views yet.'
   }
 
   recordedAtNs(): bigint {

@@ -58,7 +58,7 @@ export const addStatus: AddCommand = (program, run) => {
 }
 
 async function show(options: GivenOptions, output: Output): Promise<void> {
-  const purpose = purposeOf(options['for'])
+  const purpose = purposeOf(options.for)
   const url = await requireRunning(options)
   const status = await ask(url, purpose)
   const lines = [
@@ -74,7 +74,7 @@ async function show(options: GivenOptions, output: Output): Promise<void> {
 }
 
 /** @throws CommandFailure `usage` for what nobody can be ready for */
-function purposeOf(given: unknown): Purpose | undefined {
+function purposeOf(given: string | undefined): Purpose | undefined {
   const purpose = PURPOSES.find((one) => one === given)
   if (given !== undefined && purpose === undefined)
     throw new CommandFailure(

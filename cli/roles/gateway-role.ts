@@ -54,7 +54,7 @@ const ELSEWHERE_MS = 250
 const NS_PER_MS = 1_000_000
 
 /** How long the store may take at the start to say how far the views are, in ms: beyond it the gateway starts without them. */
-const CHECKPOINTS_MS_MAX = 8_000
+const CHECKPOINTS_MS_MAX = 6_000
 /** Between two tries to find or make the table of imports, in ms. */
 const IMPORTS_TABLE_AGAIN_MS = 2_000
 
@@ -92,12 +92,13 @@ async function assemble(options: GatewayRoleOptions, parts: GatewayParts): Promi
   const { outageMsMax = OUTAGE_MS_MAX_DEFAULT } = options
   const store = (parts.store = createViewStore(clickhouse))
   const partitions = await settledPartitions(kafka, log, { outageMsMax, signal })
-  const held = heldByAll(await checkpointsIfThere(options, store), PROJECTIONS)
+  const { checkpoints, outage } = await checkpointsIfThere(options, store)
+  const held = heldByAll(checkpoints, PROJECTIONS)
   const watches = Array.from({ length: partitions }, () => new OutageWatch())
   const logs = await openLogs(options, watches, held)
   parts.writers = logs.map((events) => remoteWriter(options, events, watches[events.partition]!))
   const { writers } = parts
-  const projections = (parts.projections = await watchProjections({ store, logs, log, signal }))
+  const projections = (parts.projections = await watchProjections({ store, logs, log, outage, signal }))
   void provideImportsTable(store, clickhouse, log, parts.over.signal)
   const allLimits: Partial<GatewayLimits> = {
     elsewhereWaitMs: ELSEWHERE_MS,
@@ -193,17 +194,17 @@ function openLogs(
 async function checkpointsIfThere(
   { log, signal }: GatewayRoleOptions,
   store: ViewStore,
-): Promise<Checkpoints> {
+): Promise<{ readonly checkpoints: Checkpoints; readonly outage?: string }> {
   const late = AbortSignal.timeout(CHECKPOINTS_MS_MAX)
   const soon = signal === undefined ? late : AbortSignal.any([late, signal])
   try {
-    return await unlessAborted(soon, () => readAnyCheckpoints(store))
+    return { checkpoints: await unlessAborted(soon, () => readAnyCheckpoints(store)) }
   } catch (error) {
     signal?.throwIfAborted()
     if (!late.aborted && !(error instanceof OutageError)) throw error
-    const cause = error instanceof OutageError ? error.message : 'The view store does not answer.'
-    log(`gateway: ${cause} Starting without the views, and reading the log from its first event.`)
-    return new Map()
+    const outage = error instanceof OutageError ? error.message : 'The view store does not answer.'
+    log(`gateway: ${outage} Starting without the views, and reading the log from its first event.`)
+    return { checkpoints: new Map(), outage }
   }
 }
 
