@@ -70,10 +70,10 @@ afterAll(async () => {
   await rm(dir, { recursive: true, force: true })
 })
 
-function start(readWaitMs: number): Promise<Gateway> {
+function start(readWaitMs: number, viewsLagMsMax = 300_000): Promise<Gateway> {
   return startGateway({
     writers, store, projections, currencies: ISO_CURRENCIES, imports: createFileImportRegistry(path.join(dir, 'imports')),
-    host: '127.0.0.1', port: 0, graphiql: false, log: () => undefined, limits: { readWaitMs },
+    host: '127.0.0.1', port: 0, graphiql: false, log: () => undefined, limits: { readWaitMs, viewsLagMsMax },
   }) // prettier-ignore
 }
 
@@ -202,4 +202,21 @@ test('views that are emptied while all runs never show half of the money to anyb
   await reset
   expect(told.later).toBeGreaterThan(0)
   expect((await probe('reads')).status).toBe(200)
+}) // prettier-ignore
+
+test('views that lack an event for longer than the operator allows say nothing either, and do again once they have it', { timeout: TEST_MS_MAX }, async () => {
+  await gateway.stop()
+  projections.resume()
+  gateway = await start(20, 1_000)
+  await expect.poll(() => probe('reads'), { timeout: 30_000 }).toEqual({ status: 200, reasons: '' })
+  await projections.pause()
+  await load(BATCHES, BATCHES + 1)
+  await expect.poll(async () => (await probe('reads')).reasons).toMatch(/^The views are \d s behind the log, by 1,000 events, and may be 1 s at most\./)
+  expect((await probe('commands')).status).toBe(200)
+  const { errors } = await ask(`{ ${READS.trialBalance} }`)
+  expect(errors?.[0]?.extensions).toMatchObject({ code: 'NOT_YET', retryable: true })
+  expect((await ask(EARLY)).data).toEqual(rightEarly)
+  projections.resume()
+  await expect.poll(() => probe('reads'), { timeout: 30_000 }).toEqual({ status: 200, reasons: '' })
+  expect((await ask(`{ ${READS.trialBalance} }`)).errors).toBeUndefined()
 }) // prettier-ignore
