@@ -355,9 +355,10 @@ it('reads of a store that is gone end in an outage, within a bound', async () =>
 it('an insert that is never answered leaves no projection live, and says since when', async () => {
   const { wallet, log } = fresh(30)
   let answer: () => void = () => undefined
-  let [isHanging, aheadMs] = [false, 0]
+  let [isHanging, hasBegun, aheadMs] = [false, false, 0]
   const silent = bent({
     insertPayload: async (...given) => {
+      hasBegun ||= isHanging
       if (isHanging) await new Promise<void>((resolve) => (answer = resolve))
       return store.insertPayload(...given)
     },
@@ -367,8 +368,7 @@ it('an insert that is never answered leaves no projection live, and says since w
   await projections.waitFor(new Map([[0, log.head().sequence]]), 60_000)
   isHanging = true
   grow(wallet, log, 5)
-  await eventually(async () => projections.status()[0]!.lagEvents > 0n)
-  await new Promise((resolve) => setTimeout(resolve, 100))
+  await eventually(async () => hasBegun)
   aheadMs = 12_000
   const held = projections.position().get(0)
   for (const { state, failure, pumpAgeSeconds } of projections.status()) {
