@@ -103,6 +103,15 @@ test('with the engine stopped each probe answers within a second, says what is a
       status: 200,
       body: { results: [{ status: 'error', code: 'VIEWS_UNAVAILABLE', retryable: true }, { status: 'accepted' }] },
     })
+    // Whoever is linked with what may be sent again may be sent again.
+    const linked = await under.post('/commands', {
+      commands: [
+{ kind: 'transfer', id: uuid(), debitAccountId: cash, creditAccountId: accounts[1], amount: '1', currency: 'EUR', linked: true },
+        { kind: 'reverseTransfer', id: uuid(), transferId: first.transfer.id },
+      ],
+    })
+    const away = { status: 'error', code: 'VIEWS_UNAVAILABLE', retryable: true }
+    expect(linked.body).toMatchObject({ results: [away, away] })
     expect(performance.now() - startedMs).toBeLessThan(4_000)
   } finally {
     thaw()
