@@ -15,7 +15,9 @@ export const NO_STORE: ViewStore = {
 export const NO_PROJECTIONS: Projections = {
   status: () => [],
   position: () => new Map(),
+  absent: () => undefined,
   recordedAtNs: () => 0n,
+  settledNs: () => 0n,
   waitFor: () => Promise.resolve(false),
   onAdvance: () => () => undefined,
   stop: () => Promise.resolve(),

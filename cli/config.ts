@@ -21,6 +21,8 @@ export interface Config {
   readonly currencies: ReadonlyMap<string, Currency>
   readonly graphiql: boolean
   readonly engineMemoryBytes: number
+  /** How long the views may lack an event before reads are refused. */
+  readonly viewsLagSecondsMax: number
 }
 
 /** How Kafka is reached. */
@@ -73,7 +75,10 @@ export interface ProjectorConfig {
   readonly health: HealthConfig
 }
 
-export interface GatewayConfig extends Pick<Config, 'host' | 'port' | 'currencies' | 'graphiql'> {
+export interface GatewayConfig extends Pick<
+  Config,
+  'host' | 'port' | 'currencies' | 'graphiql' | 'viewsLagSecondsMax'
+> {
   readonly kafka: KafkaConfig
   readonly clickhouse: ClickHouseConfig
 }
@@ -103,7 +108,7 @@ export interface UsersConfig {
  * @throws CommandFailure `usage` that lists every fault; so do all readers below
  */
 export function readConfig(flags: Flags, environment: Environment = process.env): Config {
-  const { port, host, data, partitions, currency, graphiql, engineMemory } = textsOf(
+  const { port, host, data, partitions, currency, graphiql, engineMemory, viewsLagMax } = textsOf(
     'platform',
     flags,
     environment,
@@ -116,6 +121,7 @@ export function readConfig(flags: Flags, environment: Environment = process.env)
     currencies: currency,
     graphiql,
     engineMemoryBytes: engineMemory,
+    viewsLagSecondsMax: viewsLagMax,
   }
 }
 
@@ -155,12 +161,13 @@ export function readGatewayConfig(flags: Flags, environment: Environment = proce
   const texts = textsOf('gateway', flags, environment)
   checkKafka(texts)
   const values = texts.values()
-  const { host, port, currency, graphiql } = values
+  const { host, port, currency, graphiql, viewsLagMax } = values
   return {
     host,
     port,
     currencies: currency,
     graphiql,
+    viewsLagSecondsMax: viewsLagMax,
     kafka: kafkaOf(values),
     clickhouse: clickhouseOf(values),
   }

@@ -25,4 +25,5 @@ export function addJson(command: Command): Command {
 export type GivenOptions = Flags & {
   readonly json?: boolean
   readonly url?: string
+  readonly for?: string
 }

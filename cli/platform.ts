@@ -7,6 +7,7 @@ import { frameBytesOf } from '../eventlog/frame-budget.ts'
 import { acquireFolder, type FolderLock } from '../eventlog/file/lock.ts'
 import { makeFolders } from '../eventlog/file/make-folders.ts'
 import { createFileImportRegistry } from '../gateway/import-registry.ts'
+import { lagLimit } from '../gateway/bounds.ts'
 import { startGateway, type Gateway } from '../gateway/gateway.ts'
 import { createViewStore } from '../projectors/clickhouse-store.ts'
 import { startEngine, type Engine } from '../projectors/engine/supervisor.ts'
@@ -28,6 +29,8 @@ export interface PlatformOptions {
   readonly currencies: ReadonlyMap<string, Currency>
   readonly graphiql: boolean
   readonly engineMemoryBytes: number
+  /** How long the views may lack an event before reads are refused, in seconds. Default: as gateway/bounds.ts says. */
+  readonly viewsLagSecondsMax?: number
   /** Partitions of a new data folder, and those that an existing one has to have. Default: as the folder is; 1 if new. */
   readonly partitions?: number | undefined
   /** How each core is dimensioned; by default as large as it may be. */
@@ -132,6 +135,7 @@ async function assemble(options: PlatformOptions, parts: PlatformParts): Promise
     port: options.port,
     graphiql: options.graphiql,
     imports: createFileImportRegistry(path.join(dataDir, 'imports')),
+    limits: lagLimit(options.viewsLagSecondsMax),
     log,
   }))
   lock.update({ url: gateway.url })

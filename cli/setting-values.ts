@@ -15,6 +15,8 @@ const CLICKHOUSE_NAME = /^[A-Za-z_][A-Za-z0-9_]{0,63}$/
 const S3_PLACE = /^s3:\/\/([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])(?:\/(.*))?$/
 const PORT_MAX = 65_535
 const REPLICATION_MAX = 9
+/** A year: views that may be as far behind as they like. */
+const LAG_SECONDS_MAX = 31_536_000
 
 /** Where snapshots are kept: a folder, or a bucket and what every key in it begins with (empty, or ending in a slash). */
 export type SnapshotPlace =
@@ -85,6 +87,7 @@ export const SETTING_VALUES = {
     .regex(/^(\d{1,9})?$/, 'expected a whole number of MiB')
     .transform((text) => (text === '' ? defaultEngineMemory() : Number(text) * MIB))
     .refine((bytes) => bytes >= 256 * MIB, 'expected 256 or more'),
+  viewsLagMax: countUpTo(LAG_SECONDS_MAX),
   partitions: z
     .literal('')
     .transform(() => undefined)

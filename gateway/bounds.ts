@@ -27,6 +27,8 @@ export interface GatewayLimits {
   readonly subscriberQueueMax: number
   /** How long a read waits for a position, in ms. */
   readonly readWaitMs: number
+  /** How long the views may lack an event that this gateway has seen before reads are refused, in ms. */
+  readonly viewsLagMsMax: number
   /** How long a command's outcome is waited for, in ms. */
   readonly outcomeWaitMs: number
   /**
@@ -60,12 +62,18 @@ export const DEFAULT_LIMITS: GatewayLimits = {
   subscriptionsMax: 20_000,
   subscriberQueueMax: 1_024,
   readWaitMs: 5_000,
+  viewsLagMsMax: 300_000,
   outcomeWaitMs: 30_000,
   elsewhereWaitMs: 0,
   pendingCommandsMax: 131_072,
   socketSendMs: 10_000,
   drainMs: 5_000,
   hotAccountsMax: 100_000,
+}
+
+/** The bound of the views' lag, where an operator gives one. */
+export function lagLimit(seconds: number | undefined): Partial<Pick<GatewayLimits, 'viewsLagMsMax'>> {
+  return seconds === undefined ? {} : { viewsLagMsMax: seconds * 1_000 }
 }
 
 /** Items on one page. */

@@ -4,7 +4,7 @@
  */
 import type { Command } from '../schemas/commands.ts'
 import { OutageError } from '../projectors/view-store.ts'
-import { badInput, codeOf, fault, type Fault } from './errors.ts'
+import { badInput, codeOf, fault, isRetryable, type Fault } from './errors.ts'
 import type { Outcome } from './outcomes.ts'
 import { prepareReversal } from './reversals.ts'
 import type { Services } from './services.ts'
@@ -64,13 +64,17 @@ function failGroup(services: Services, group: readonly CommandItem[], first: num
   const elsewhere = group.findIndex(({ partition }) => partition !== group[0]!.partition)
   group.forEach((item, index) => {
     if (item.settled !== undefined) return
-    if (bad >= 0)
-      item.settled = badInput(
-        `commands[${first + index}].linked`,
-        `Linked with commands[${first + bad}], which cannot be taken.`,
-      )
+    if (bad >= 0) item.settled = linkedWith(group[bad]!.settled!, first + bad, first + index)
     else if (elsewhere >= 0) item.settled = services.submitter.crossPartition(`commands[${first + index}]`)
   })
+}
+
+/** Why a command goes down with another one: it may be sent again as it is if that one may. */
+function linkedWith(cause: Outcome | Fault, bad: number, own: number): Fault {
+  const text = `Linked with commands[${bad}], which cannot be taken`
+  const code = cause instanceof Error ? codeOf(cause) : undefined
+  if (code === undefined || !isRetryable(code)) return badInput(`commands[${own}].linked`, `${text}.`)
+  return fault(code, `${text} just now. Nothing happened.`)
 }
 
 /**

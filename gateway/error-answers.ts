@@ -12,17 +12,12 @@ const FIELD = /; Field "(\w+)" (?:of required type|is not defined)/
 
 /** Turns whatever was thrown into what the caller may see; the rest goes to the log under a correlation id. */
 export function answerOf(error: unknown, log: (line: string) => void): Error {
+  if (error instanceof OutageError) return viewsUnavailable()
   if (!(error instanceof GraphQLError)) return hidden(error, undefined, log)
   if (codeOf(error) !== undefined) return withVariableField(error)
   const cause = rootCause(error)
   if (cause !== undefined) {
-    if (cause instanceof OutageError)
-      return fault(
-        'VIEWS_UNAVAILABLE',
-        'The views cannot be read just now. Ask again in a moment.',
-        {},
-        placeOf(error),
-      )
+    if (cause instanceof OutageError) return viewsUnavailable(error)
     const code = codeOf(cause)
     if (code !== undefined)
       return new GraphQLError(cause.message, {
@@ -117,6 +112,15 @@ function rootCause(error: GraphQLError): Error | undefined {
   let cause: Error | undefined = error.originalError
   while (cause instanceof GraphQLError && cause.originalError !== undefined) cause = cause.originalError
   return cause
+}
+
+function viewsUnavailable(place?: GraphQLError): Fault {
+  return fault(
+    'VIEWS_UNAVAILABLE',
+    'The views cannot be read just now. Ask again in a moment.',
+    {},
+    place === undefined ? {} : placeOf(place),
+  )
 }
 
 function hidden(error: unknown, place: GraphQLError | undefined, log: (line: string) => void): Fault {

@@ -1,6 +1,7 @@
 /** The gateway, wired by hand: feed, views, submission, and the doors over them. */
 import { randomBytes } from 'node:crypto'
 import type { Projections } from '../projectors/status.ts'
+import { seenWithStore, StoreWatch } from '../projectors/store-watch.ts'
 import type { ViewStore } from '../projectors/view-store.ts'
 import type { Currency } from '../schemas/money.ts'
 import type { Writer } from '../writer/writer.ts'
@@ -20,6 +21,7 @@ import type { Services } from './services.ts'
 import { Submitter } from './submit.ts'
 import { systemClock } from './times.ts'
 import { Views } from './views.ts'
+import { ViewsGate } from './views-gate.ts'
 import { openSockets } from './websocket.ts'
 
 export interface GatewayOptions {
@@ -65,16 +67,26 @@ export interface GatewayFigures {
 }
 
 const DRAIN_CHECK_MS = 10
+/** Longer than another writer takes to take over. */
+const UNDECIDED_MS_MAX = 15_000
 
 /** Starts the gateway and returns once it listens. */
 export async function startGateway(options: GatewayOptions): Promise<Gateway> {
-  const { writers, store, projections, log } = options
+  const { writers, store, log } = options
   writers.forEach(({ queue }, index) => {
     if (queue.partition !== index) throw new RangeError(`writer ${index} is of partition ${queue.partition}`)
   })
   const limits: GatewayLimits = { ...DEFAULT_LIMITS, ...options.limits }
   const clock = options.clock ?? systemClock
-  const points = new ReadPoints(projections, clock, limits.readWaitMs)
+  const watch = new StoreWatch(store)
+  const projections = withStore(options.projections, watch)
+  const gate = new ViewsGate({
+    projections,
+    head: () => feed.position(),
+    watch,
+    lagMsMax: limits.viewsLagMsMax,
+  })
+  const points = new ReadPoints(projections, clock, limits.readWaitMs, gate)
   const views = new Views(store, points)
   const submitter = new Submitter(writers, views, limits)
   const hub = new Hub()
@@ -89,6 +101,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     },
   )
   const commands = { currencies: options.currencies, clock, randomBits: () => randomBytes(10) }
+  gate.begin()
   const services: Services = {
     views,
     projections,
@@ -112,9 +125,10 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const lane = openLane(services, admission)
   const readiness = createReadiness({
     writers,
-    store,
     projections,
     feed,
+    gate,
+    unanswered: (partition) => unansweredOf(partition, submitter.undecidedMs(partition)),
     isDraining: () => admission.draining,
     clock,
   })
@@ -122,10 +136,14 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     sockets.stop()
     submitter.stop('The gateway has stopped.')
     lane.stop()
+    gate.stop()
+    watch.stop()
     points.stop()
     await feed.stop()
   }
   try {
+    // So that the first probe knows whether the store answers.
+    await watch.settled()
     const server = await openServer(
       { services, admission, pipeline, sockets, lane, imports: options.imports, readiness, limits },
       options.host,
@@ -157,6 +175,25 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     await release()
     throw error
   }
+}
+
+/** The projections, with what is known of their store. */
+function withStore(projections: Projections, watch: StoreWatch): Projections {
+  return {
+    status: () => seenWithStore(projections.status(), watch),
+    position: () => projections.position(),
+    absent: () => projections.absent(),
+    recordedAtNs: () => projections.recordedAtNs(),
+    settledNs: () => projections.settledNs(),
+    waitFor: (position, timeoutMs) => projections.waitFor(position, timeoutMs),
+    onAdvance: (listener) => projections.onAdvance(listener),
+    stop: () => projections.stop(),
+  }
+}
+
+function unansweredOf(partition: number, undecidedMs: number): string | undefined {
+  if (undecidedMs <= UNDECIDED_MS_MAX) return undefined
+  return `Commands of partition ${partition} have not been decided for ${Math.floor(undecidedMs / 1_000)} s.`
 }
 
 /** Waits until what is under way is done, within a bound. */

@@ -112,6 +112,11 @@ export class PendingCommands {
     return this.#offers.length
   }
 
+  /** When the oldest offer was made that still waits, by `performance.now()`. */
+  get oldestOfferedAtMs(): number | undefined {
+    return this.#offers[0]?.batch.offeredAtMs
+  }
+
   /** Bytes of frames that wait for the place of an offer. */
   get keptBytes(): number {
     return this.#keptBytes

@@ -3,12 +3,13 @@ import type { Projections } from '../projectors/status.ts'
 import { includesPosition, type Position } from '../schemas/positions.ts'
 import { fault } from './errors.ts'
 import { encodePosition, placePosition, type Place } from './tokens.ts'
+import type { ViewsGate } from './views-gate.ts'
 
 /** A position at which everything of a request is read. One object per position, so that reads at it can be shared. */
 export interface ReadPoint {
   readonly upTo: Position
-  /** recorded_at of the newest event that it includes, ns; 0: none. */
-  readonly recordedAtNs: bigint
+  /** Up to this recorded time it includes all that there is, in every partition, ns; 0: not known. */
+  readonly settledNs: bigint
 }
 
 /** Advances of the views that are remembered with their time: what a transfer's timeline can say about itself. */
@@ -22,11 +23,18 @@ interface Advance {
 export class ReadPoints {
   readonly #projections: Projections
   readonly #waitMs: number
+  readonly #gate: Pick<ViewsGate, 'opened' | 'closed' | 'requireStore'>
   readonly #stopListening: () => void
   readonly #advances: Advance[] = []
   #current: ReadPoint | undefined
 
-  constructor(projections: Projections, clock: () => bigint, waitMs: number) {
+  constructor(
+    projections: Projections,
+    clock: () => bigint,
+    waitMs: number,
+    gate: Pick<ViewsGate, 'opened' | 'closed' | 'requireStore'>,
+  ) {
+    this.#gate = gate
     this.#projections = projections
     this.#waitMs = waitMs
     this.#stopListening = projections.onAdvance(() => {
@@ -40,15 +48,31 @@ export class ReadPoints {
   current(): ReadPoint {
     return (this.#current ??= {
       upTo: this.#projections.position(),
-      recordedAtNs: this.#projections.recordedAtNs(),
+      settledNs: this.#projections.settledNs(),
     })
   }
 
+  /** True if the views may speak for the log now: readers who name no position are answered. */
+  get isOpen(): boolean {
+    return this.#gate.closed() === undefined
+  }
+
   /**
-   * A point that includes `after`, waited for within the bound.
-   * @throws Fault NOT_YET
+   * A point of views that may speak for the log, and that includes `after`, waited for within the bound: for whoever asks
+   * how things stand.
+   * @throws Fault NOT_YET, VIEWS_UNAVAILABLE
+   */
+  async whole(after: Position | undefined): Promise<ReadPoint> {
+    await this.#gate.opened(this.#waitMs)
+    return this.at(after)
+  }
+
+  /**
+   * A point that includes `after`, waited for within the bound: for whoever knows what has to be in it.
+   * @throws Fault NOT_YET; VIEWS_UNAVAILABLE at once while the store does not answer
    */
   async at(after: Position | undefined, waitMs = this.#waitMs): Promise<ReadPoint> {
+    this.#gate.requireStore()
     const now = this.current()
     if (after === undefined || includesPosition(now.upTo, after)) return now
     const reached = await this.#projections.waitFor(after, waitMs)
@@ -103,11 +127,24 @@ export class RequestPoint {
   }
 
   async at(after: Position | undefined | null): Promise<ReadPoint> {
-    if (this.#point !== undefined && (!after || includesPosition(this.#point.upTo, after))) return this.#point
+    if (
+      this.#point !== undefined &&
+      this.#points.isOpen &&
+      (!after || includesPosition(this.#point.upTo, after))
+    )
+      return this.#point
     for (const [partition, sequence] of after ?? [])
       if (sequence > (this.#wanted.get(partition) ?? 0n)) this.#wanted.set(partition, sequence)
     this.#gathering ??= this.#gather()
     return this.#gathering
+  }
+
+  /**
+   * A point for a field that says itself as of which position it is to be answered: if the views hold that, it need not wait
+   * until they may speak for all of the log.
+   */
+  async pinned(position: Position): Promise<ReadPoint> {
+    return this.#points.isOpen ? this.at(position) : this.#points.at(position)
   }
 
   async #gather(): Promise<ReadPoint> {
@@ -115,6 +152,6 @@ export class RequestPoint {
     const wanted = this.#wanted
     this.#wanted = new Map()
     this.#gathering = undefined
-    return (this.#point = await this.#points.at(wanted.size === 0 ? undefined : wanted))
+    return (this.#point = await this.#points.whole(wanted.size === 0 ? undefined : wanted))
   }
 }

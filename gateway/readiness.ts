@@ -1,19 +1,37 @@
-/** Whether commands are taken and views are read, and if not, why. */
-import type { Projections } from '../projectors/status.ts'
-import type { ViewStore } from '../projectors/view-store.ts'
+/**
+ * Whether commands are taken and views are read, and if not, why. Nothing here waits for anybody: what is told is what is
+ * known, and whoever does not answer is asked in the background.
+ */
+import type { Projections, ProjectionStatus } from '../projectors/status.ts'
 import type { Writer, WriterStatus } from '../writer/writer.ts'
+import { badInput } from './errors.ts'
 import type { Feed } from './feed.ts'
+import type { ViewsGate } from './views-gate.ts'
 
-export interface Readiness {
-  /**
-   * False if nobody can be served. Where there are several partitions, one that is away makes a reason and no more: every
-   * gateway has it away, and behind an address that asks for readiness none would be left for the others.
-   */
+/** What a gateway may be asked to be ready for. */
+export const PURPOSES = ['commands', 'reads'] as const
+export type Purpose = (typeof PURPOSES)[number]
+
+/** Whether it can be had, and why not; reasons without consequence are those that others would have as well. */
+export interface PurposeReadiness {
   readonly ready: boolean
   /** For people: what is missing. */
   readonly reasons: readonly string[]
+}
+
+export interface Readiness extends PurposeReadiness {
+  /** What was asked for. */
+  readonly for: readonly Purpose[]
+  /**
+   * False if nobody's commands can be taken. Where there are several partitions, one that is away makes a reason and no
+   * more: every gateway has it away, and behind an address that asks for readiness none would be left for the others.
+   */
+  readonly commands: PurposeReadiness
+  /** False if reads are refused, or will be soon because a projection does not go on. */
+  readonly reads: PurposeReadiness
   /** One per partition, in the order of their numbers. */
   readonly writers: readonly WriterReadiness[]
+  readonly projections: readonly ProjectionReadiness[]
 }
 
 export interface WriterReadiness {
@@ -36,47 +54,114 @@ export interface SnapshotReadiness {
   readonly durationMs: number | null
 }
 
-/** How long an answer about the store stands, so that probes cost it nothing. */
-const PING_FRESH_MS = 1_000
+export interface ProjectionReadiness {
+  readonly name: string
+  readonly state: ProjectionStatus['state']
+  /** In decimal. */
+  readonly lagEvents: string
+  readonly lagSeconds: number
+  readonly pumpAgeSeconds: number
+  readonly failure: string | null
+}
+
 const NS_PER_SECOND = 1_000_000_000n
+
+/**
+ * What the parameter `for` of a probe asks: `/readyz?for=commands`; both purposes without it.
+ * @throws Fault BAD_USER_INPUT for any other value
+ */
+export function purposesOf(url: string | undefined): readonly Purpose[] {
+  const query = url?.split('?').slice(1).join('?') ?? ''
+  const asked = new URLSearchParams(query).getAll('for')
+  const strange = asked.find((purpose) => !(PURPOSES as readonly string[]).includes(purpose))
+  if (strange !== undefined)
+    throw badInput('for', `Ask for ${PURPOSES.join(' or for ')}, or leave "for" away to ask for both.`)
+  return asked.length === 0 ? PURPOSES : PURPOSES.filter((purpose) => asked.includes(purpose))
+}
 
 export function createReadiness(parts: {
   readonly writers: readonly Writer[]
-  readonly store: ViewStore
-  readonly projections: Projections
-  readonly feed: Feed
+  readonly projections: Pick<Projections, 'status'>
+  readonly feed: Pick<Feed, 'failure'>
+  readonly gate: Pick<ViewsGate, 'closed'>
+  /** Why a partition's commands are not decided, though its writer does not say so. */
+  readonly unanswered: (partition: number) => string | undefined
   readonly isDraining: () => boolean
   /** Nanoseconds since 1970. */
   readonly clock: () => bigint
-}): () => Promise<Readiness> {
-  let asked: { readonly atMs: number; readonly answer: Promise<boolean> } | undefined
-  const storeAnswers = (): Promise<boolean> => {
-    if (asked === undefined || performance.now() - asked.atMs > PING_FRESH_MS)
-      asked = { atMs: performance.now(), answer: parts.store.ping().catch(() => false) }
-    return asked.answer
-  }
-  return async () => {
-    const reasons: string[] = []
+}): (purposes?: readonly Purpose[]) => Readiness {
+  const commands = (): PurposeReadiness => {
     const away: string[] = []
-    if (parts.isDraining()) reasons.push('The server is going down.')
     for (const writer of parts.writers) {
       const { state, failure } = writer.status()
       const { partition } = writer.queue
-      const feedFailure = parts.feed.failure(partition)
-      if (state !== 'ready')
-        away.push(
-          `The writer of partition ${partition} is ${state}${failure === undefined ? '' : `: ${failure}`}.`,
-        )
-      else if (feedFailure !== undefined) away.push(feedFailure)
+      const why =
+        state === 'ready'
+          ? (parts.feed.failure(partition) ?? parts.unanswered(partition))
+          : `The writer of partition ${partition} is ${state}${failure === undefined ? '' : `: ${failure}`}.`
+      if (why !== undefined) away.push(why)
     }
-    for (const { name, state, failure } of parts.projections.status())
-      if (state === 'stopped')
-        reasons.push(`The projection ${name} has stopped: ${failure ?? 'no reason given'}.`)
-    if (!(await storeAnswers())) reasons.push('The views cannot be read just now.')
-    const writers = parts.writers.map((writer) => readinessOf(writer, parts.clock()))
-    const isAway = away.length > 0 && away.length === parts.writers.length
-    return { ready: reasons.length === 0 && !isAway, reasons: [...reasons, ...away], writers }
+    return { ready: away.length === 0 || away.length < parts.writers.length, reasons: away }
   }
+  const reads = (statuses: readonly ProjectionStatus[]): PurposeReadiness => {
+    const closed = parts.gate.closed()
+    const reasons = closed === undefined ? [] : [closed.reason]
+    let isReady = closed === undefined
+    for (const { name, state, failure } of statuses) {
+      const isOver = state === 'stopped' || state === 'paused'
+      if (isOver) isReady = false
+      // Where the store is away, what came of that need not be said as well.
+      if (isOver || closed?.kind !== 'away') reasons.push(...troubleOf(name, state, failure))
+    }
+    return { ready: isReady, reasons }
+  }
+  return (purposes = PURPOSES) => {
+    const statuses = parts.projections.status()
+    const all = { commands: commands(), reads: reads(statuses) }
+    const asked = purposes.map((purpose) => all[purpose])
+    const isDraining = parts.isDraining()
+    const draining = isDraining ? ['The server is going down.'] : []
+    return {
+      ready: !isDraining && asked.every(({ ready }) => ready),
+      reasons: [...draining, ...asked.flatMap(({ reasons }) => reasons)],
+      for: purposes,
+      ...all,
+      writers: parts.writers.map((writer) => readinessOf(writer, parts.clock())),
+      projections: statuses.map(shown),
+    }
+  }
+}
+
+const TROUBLES: Readonly<Partial<Record<ProjectionStatus['state'], string>>> = {
+  stopped: 'has stopped',
+  paused: 'is paused',
+  stalled: 'does not move',
+  retrying: 'was refused, and tries again',
+}
+
+function troubleOf(
+  name: string,
+  state: ProjectionStatus['state'],
+  failure: string | undefined,
+): readonly string[] {
+  const trouble = TROUBLES[state]
+  if (trouble === undefined) return []
+  return [`The projection ${name} ${trouble}${failure === undefined ? '' : `: ${withoutStop(failure)}`}.`]
+}
+
+function withoutStop(sentence: string): string {
+  return sentence.replace(/\.$/, '')
+}
+
+function shown({
+  name,
+  state,
+  lagEvents,
+  lagSeconds,
+  pumpAgeSeconds,
+  failure,
+}: ProjectionStatus): ProjectionReadiness {
+  return { name, state, lagEvents: String(lagEvents), lagSeconds, pumpAgeSeconds, failure: failure ?? null }
 }
 
 function readinessOf(writer: Writer, nowNs: bigint): WriterReadiness {

@@ -89,7 +89,9 @@ describe('a repeat of what was acknowledged a moment ago', () => {
     const projections = {
       status: () => [],
       position: () => new Map(),
+      absent: () => undefined,
       recordedAtNs: () => 0n,
+      settledNs: () => 0n,
       waitFor: () => Promise.resolve(false),
       onAdvance: () => () => undefined,
       stop: () => Promise.resolve(),

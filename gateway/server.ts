@@ -13,8 +13,8 @@ import { checkJson, checkLength, parseObject, readBody, sendError, sendJson } fr
 import type { ImportRegistry } from './import-registry.ts'
 import { beginBaseTime, importChunkOf, listBaseTimes } from './imports.ts'
 import type { Lane } from './lane/lane.ts'
-import type { Readiness } from './readiness.ts'
 import { PartitionShares } from './partition-shares.ts'
+import { purposesOf, type Purpose, type Readiness } from './readiness.ts'
 import { refuseUpgrade } from './refuse-upgrade.ts'
 import type { Services, Transport } from './services.ts'
 import type { Sockets } from './websocket.ts'
@@ -34,7 +34,7 @@ export interface Doors {
   readonly sockets: Sockets
   readonly lane: Lane
   readonly imports: ImportRegistry
-  readonly readiness: () => Promise<Readiness>
+  readonly readiness: (purposes: readonly Purpose[]) => Readiness
   readonly limits: GatewayLimits
 }
 
@@ -123,7 +123,7 @@ async function handle(doors: Doors, request: IncomingMessage, response: ServerRe
     case '/livez':
       return sendJson(response, 200, { status: 'live' })
     case '/readyz': {
-      const readiness = await doors.readiness()
+      const readiness = doors.readiness(purposesOf(request.url))
       return sendJson(response, readiness.ready ? 200 : 503, readiness)
     }
     default:

@@ -36,6 +36,8 @@ export class Submitter {
   readonly #sweeper: NodeJS.Timeout
   /** What the feed has brought. */
   readonly #reached = new Map<number, bigint>()
+  /** When the feed brought something of a partition, by `performance.now()`. */
+  readonly #reachedAtMs = new Map<number, number>()
   #stopped: string | undefined
   /** Partitions that take nothing any more, and why. */
   readonly #stoppedOnes = new Map<number, string>()
@@ -61,9 +63,17 @@ export class Submitter {
     return this.#pending.reduce((sum, { offers }) => sum + offers, 0)
   }
 
+  /** How long commands of a partition have waited without any of them being decided, in ms; 0 if none wait. */
+  undecidedMs(partition: number): number {
+    const offeredAtMs = this.#pending[partition]!.oldestOfferedAtMs
+    if (offeredAtMs === undefined) return 0
+    return performance.now() - Math.max(offeredAtMs, this.#reachedAtMs.get(partition) ?? 0)
+  }
+
   /** Gets each frame of the feed. */
   settle(frame: Frame): void {
     this.#reached.set(frame.partition, lastSequence(frame))
+    this.#reachedAtMs.set(frame.partition, performance.now())
     this.#pending[frame.partition]?.settle(frame)
   }
 

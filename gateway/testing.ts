@@ -3,7 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import os from 'node:os'
 import path from 'node:path'
 import { createViewStore } from '../projectors/clickhouse-store.ts'
-import { startEngine } from '../projectors/engine/supervisor.ts'
+import { startEngine, type Engine } from '../projectors/engine/supervisor.ts'
 import { startProjections, type RunningProjections } from '../projectors/runtime.ts'
 import type { ViewStore } from '../projectors/view-store.ts'
 import { formatId, makeUuidV7 } from '../schemas/ids.ts'
@@ -27,6 +27,7 @@ export interface GatewayUnderTest {
   readonly gateway: Gateway
   readonly url: string
   readonly writer: EmbeddedWriter
+  readonly engine: Engine
   readonly store: ViewStore
   readonly projections: RunningProjections
   /** What the door let in, in order. */
@@ -83,6 +84,7 @@ export async function gatewayUnderTest(options: Partial<GatewayOptions> = {}): P
     gateway,
     url: gateway.url,
     writer,
+    engine,
     store,
     projections,
     admitted,

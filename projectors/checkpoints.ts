@@ -1,4 +1,5 @@
 /** Checkpoints: how far each projection is in each partition, kept beside the views, written only after the rows are. */
+import type { EventLog } from '../eventlog/ports.ts'
 import { HASH_BYTES } from '../schemas/frames.ts'
 import type { Position } from '../schemas/positions.ts'
 import type { Checkpoint } from './chain.ts'
@@ -62,6 +63,17 @@ export function heldByAny(checkpoints: Checkpoints): Position {
     for (const [partition, { sequence }] of own)
       if (sequence > (position.get(partition) ?? 0n)) position.set(partition, sequence)
   return position
+}
+
+/** The least of what is settled in each partition: later than a view's last event, something may still come. */
+export function settledNsOf(
+  logs: readonly Pick<EventLog, 'partition' | 'endSequence'>[],
+  held: ReadonlyMap<number, Checkpoint>,
+): bigint {
+  const times = logs
+    .filter((log) => log.endSequence() > 0n)
+    .map(({ partition }) => held.get(partition)?.recordedAtNs ?? 0n)
+  return times.reduce((least, time) => (time < least ? time : least), times[0] ?? 0n)
 }
 
 /**

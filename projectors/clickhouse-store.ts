@@ -119,8 +119,9 @@ class ClickHouseStore implements ViewStore {
     )
   }
 
-  async ping(): Promise<boolean> {
-    return (await this.#client.ping()).success
+  async ping(signal?: AbortSignal): Promise<boolean> {
+    const given = signal === undefined ? {} : { abort_signal: signal }
+    return (await this.#client.ping({ select: false, ...given })).success
   }
 
   async close(): Promise<void> {

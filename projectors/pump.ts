@@ -26,7 +26,10 @@ export interface PumpOptions extends RangeLimits {
   readonly advanced: () => void
 }
 
-export type PumpState = 'catching-up' | 'live' | 'paused' | 'retrying' | 'stopped'
+export type PumpState = 'catching-up' | 'live' | 'paused' | 'retrying' | 'stalled' | 'stopped'
+
+/** An answer of the store that takes longer than this, in ms, is told of: a full range takes a second or two. */
+export const STALLED_MS = 10_000
 
 /** Longest sleep, so that a pump with nothing to do still shows that it lives. */
 const IDLE_LOOK_MS = 500
@@ -49,6 +52,8 @@ export class Pump {
   #writingOldestNs: bigint | undefined
   #isFull = false
   #paused = false
+  /** Since when the store has owed an answer, by the monotonic clock; undefined: it owes none. */
+  #askedAtMs: number | undefined
   /** What is being tried again, and why. */
   #outage: string | undefined
   /** Why it stopped. */
@@ -73,7 +78,16 @@ export class Pump {
   }
 
   get failure(): string | undefined {
-    return this.#failure ?? this.#outage
+    return this.#failure ?? this.#outage ?? this.#silence()
+  }
+
+  /** What the store has not answered for too long, if so. */
+  #silence(): string | undefined {
+    if (this.#askedAtMs === undefined) return undefined
+    const waitedMs = this.#options.clock.monotonicMs() - this.#askedAtMs
+    if (waitedMs <= STALLED_MS) return undefined
+    const { partition, sequence } = this.#checkpoint
+    return `behind ${partition}:${sequence}, the view store has not answered for ${Math.floor(waitedMs / 1_000)} s`
   }
 
   /** When it last moved, or found nothing to do, by the monotonic clock. */
@@ -95,6 +109,7 @@ export class Pump {
   get state(): PumpState {
     if (this.#ended === undefined || this.#stop.signal.aborted) return 'stopped'
     if (this.#outage !== undefined) return 'retrying'
+    if (this.#silence() !== undefined) return 'stalled'
     if (this.#paused) return 'paused'
     const isBehind =
       this.#headAtStart === undefined ||
@@ -224,7 +239,8 @@ export class Pump {
     const { report, from } = this.#options
     for (let pauseMs = RETRY_MS_MIN; ; pauseMs = Math.min(RETRY_MS_MAX, pauseMs * 2)) {
       try {
-        await step()
+        this.#askedAtMs = this.#options.clock.monotonicMs()
+        await step().finally(() => (this.#askedAtMs = undefined))
         if (this.#outage !== undefined)
           report(`projections: partition ${from.partition}, ${what}: written after all`)
         this.#outage = undefined

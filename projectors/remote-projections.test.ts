@@ -119,3 +119,59 @@ it('a store that does not answer is named, and positions stay what they were; it
   await expect.poll(() => projections.status()[0]!.state, { timeout: 10_000 }).toBe('live')
   expect(lines).toHaveLength(2)
 })
+
+it('views that nobody fills are stalled, each by itself, and it is said what to look after', async () => {
+  const logs = [logOf(0, [2]), logOf(1, [3])]
+  for (const log of logs) await hold(ALL, log, 1n)
+  const projections = await watchProjections({ store, logs, pollMs: 5, stalledMs: 300 })
+  onTestFinished(() => projections.stop())
+  expect(projections.status().map(({ state }) => state)).toEqual(ALL.map(() => 'catching-up'))
+  await hold(ALL.slice(1), logs[0]!, 2n)
+  await hold(ALL.slice(1), logs[1]!, 3n)
+  const states = (): readonly string[] => projections.status().map(({ state }) => state)
+  await expect.poll(states, { timeout: 10_000 }).toEqual(['stalled', ...ALL.slice(1).map(() => 'live')])
+  const [first] = projections.status()
+  expect(first!.failure).toMatch(
+    /^events wait, and the view has not moved for \d+ s: look after the projectors$/,
+  )
+  expect(first!.pumpAgeSeconds).toBeGreaterThan(0.3)
+  // One partition that goes on does not hide another that does not.
+  await hold(ALL.slice(0, 1), logs[0]!, 2n)
+  await new Promise((resolve) => setTimeout(resolve, 100))
+  expect(states()[0]).toBe('stalled')
+  await hold(ALL.slice(0, 1), logs[1]!, 3n)
+  await expect.poll(states, { timeout: 10_000 }).toEqual(ALL.map(() => 'live'))
+})
+
+it.each([
+  ['does not answer', () => Promise.reject(new OutageError('nobody answers')), undefined],
+  ['is known not to answer', () => new Promise<never>(() => undefined), 'nobody answers'],
+])('a store that %s at the start keeps nobody from starting, and is there when it comes', async (_, fails, outage) => {
+  const log = logOf(0, [2])
+  await hold(ALL, log, 2n)
+  let isAway = true
+  const away = { query: (...given) => (isAway ? fails() : store.query(...given)) } as ViewStore
+  const started = watchProjections({ store: away, logs: [log], pollMs: 5, outage })
+  const projections = await started
+  onTestFinished(() => projections.stop())
+  expect(projections.absent()).toContain('nobody answers')
+  expect(projections.absent()).toMatch(/\.$/)
+  expect(projections.position()).toEqual(new Map())
+  expect(projections.status()[0]!.state).toBe('retrying')
+  isAway = false
+  await expect.poll(() => projections.absent(), { timeout: 10_000 }).toBeUndefined()
+  expect(projections.position()).toEqual(new Map([[0, 2n]]))
+}) // prettier-ignore
+
+it('a time is settled when every partition holds what came up to then', async () => {
+  const logs = [logOf(0, [2]), logOf(1, [3]), logOf(2, [])]
+  const projections = await watch(logs)
+  expect(projections.settledNs()).toBe(0n)
+  await hold(ALL, logs[1]!, 3n)
+  await projections.waitFor(new Map([[1, 3n]]), 10_000)
+  expect(projections.settledNs()).toBe(0n)
+  await hold(ALL, logs[0]!, 2n)
+  await projections.waitFor(new Map([[0, 2n]]), 10_000)
+  expect(projections.settledNs()).toBe(1_002n)
+  expect(projections.recordedAtNs()).toBe(1_003n)
+})

@@ -8,13 +8,13 @@ import type { EventLog } from '../eventlog/ports.ts'
 import { lastSequence, type Frame } from '../schemas/frames.ts'
 import { includesPosition, type Position } from '../schemas/positions.ts'
 import type { Checkpoint } from './chain.ts'
-import { heldByAll, readCheckpoints, tablesThere, type Checkpoints } from './checkpoints.ts'
+import { heldByAll, readCheckpoints, settledNsOf, tablesThere, type Checkpoints } from './checkpoints.ts'
 import { checkpointsName } from './feed.ts'
 import type { Clock } from './ports.ts'
 import { PROJECTIONS } from './registry.ts'
 import type { Projections, ProjectionStatus } from './status.ts'
 import { systemClock } from './system-clock.ts'
-import type { ViewStore } from './view-store.ts'
+import { OutageError, type ViewStore } from './view-store.ts'
 import { Waiters } from './waiters.ts'
 
 export interface RemoteProjectionsOptions {
@@ -27,12 +27,19 @@ export interface RemoteProjectionsOptions {
   readonly pollMs?: number
   /** Default: the machine's. */
   readonly clock?: Clock
+  /** After which time without movement views that are behind count as stalled, in ms; default 30,000. */
+  readonly stalledMs?: number
+  /** Why the store is known not to answer now: then nobody waits for the first look, and it is asked again and again. */
+  readonly outage?: string | undefined
   /** Ends the first look; those behind it go on until `stop`. */
   readonly signal?: AbortSignal | undefined
 }
 
 const POLL_MS = 40
 const POLL_IDLE_MS = 1_000
+const FIRST_LOOK_MS_MAX = 5_000
+/** A projector that is killed is replaced in less. */
+const STALLED_MS = 30_000
 /** Frames whose time is remembered until the views hold them: beyond it, every second one. */
 const TIMES_MAX = 4_096
 
@@ -42,8 +49,9 @@ interface FrameTime {
 }
 
 /**
- * Reads how far the views are, and goes on looking.
- * @throws OutageError if the store cannot be reached; the signal's reason when it aborts
+ * Reads how far the views are, and goes on looking. A store that cannot be reached is asked again until it can: by then
+ * the views hold nothing, and every status says why.
+ * @throws what says that something other than an outage is wrong; the signal's reason when it aborts
  */
 export async function watchProjections(options: RemoteProjectionsOptions): Promise<Projections> {
   const remote = new RemoteProjections(options)
@@ -56,6 +64,7 @@ class RemoteProjections implements Projections {
   readonly #logs: readonly EventLog[]
   readonly #report: (line: string) => void
   readonly #pollMs: number
+  readonly #stalledMs: number
   readonly #clock: Clock
   readonly #waiters: Waiters
   readonly #listeners = new Set<() => void>()
@@ -65,8 +74,9 @@ class RemoteProjections implements Projections {
   readonly #times = new Map<number, FrameTime[]>()
   #checkpoints: Checkpoints = new Map()
   #held: ReadonlyMap<number, Checkpoint> = new Map()
-  /** By `Clock.monotonicMs`: when the views last moved, or held everything. */
-  #movedAtMs: number
+  /** By `Clock.monotonicMs`: when each view last moved in a partition, or held everything of it. Key: name, partition. */
+  readonly #movedAtMs = new Map<string, number>()
+  readonly #startedAtMs: number
   #outage: string | undefined
   #isTableThere = false
   #isPolling = false
@@ -83,13 +93,25 @@ class RemoteProjections implements Projections {
     this.#pollMs = options.pollMs ?? POLL_MS
     this.#clock = options.clock ?? systemClock
     this.#waiters = new Waiters(this.#clock)
-    this.#movedAtMs = this.#clock.monotonicMs()
+    this.#outage = options.outage
+    this.#stalledMs = options.stalledMs ?? STALLED_MS
+    this.#startedAtMs = this.#clock.monotonicMs()
   }
 
   async start(signal: AbortSignal | undefined): Promise<void> {
-    this.#take(await unlessAborted(signal, () => this.#read()))
+    if (this.#outage === undefined) await this.#lookFirst(signal)
     for (const log of this.#logs) this.#followers.push(this.#follow(log))
     this.#pollLater()
+  }
+
+  async #lookFirst(signal: AbortSignal | undefined): Promise<void> {
+    try {
+      this.#take(await unlessAborted(signal, () => this.#firstLook()))
+    } catch (error) {
+      signal?.throwIfAborted()
+      if (!(error instanceof OutageError)) throw error
+      this.#isOut(error)
+    }
   }
 
   status(): readonly ProjectionStatus[] {
@@ -99,17 +121,20 @@ class RemoteProjections implements Projections {
       const own = this.#checkpoints.get(name) ?? new Map<number, Checkpoint>()
       const position = positionOf(own)
       const lagEvents = behind(position, head)
+      const ageMs = this.#clock.monotonicMs() - this.#leastMovedAtMs(name)
+      const isStalled = lagEvents > 0n && ageMs > this.#stalledMs
+      const state = isStalled ? 'stalled' : lagEvents === 0n ? 'live' : 'catching-up'
       return {
         name,
         version,
-        state: this.#outage !== undefined ? 'retrying' : lagEvents === 0n ? 'live' : 'catching-up',
+        state: this.#outage !== undefined ? 'retrying' : state,
         position,
         head,
         lagEvents,
         lagSeconds: Math.max(0, (nowMs - this.#oldestMs(position, nowMs)) / 1_000),
-        pumpAgeSeconds: (this.#clock.monotonicMs() - this.#movedAtMs) / 1_000,
+        pumpAgeSeconds: ageMs / 1_000,
         recordedAtNs: latest(own),
-        failure: this.#outage,
+        failure: this.#outage ?? (isStalled ? notFilled(ageMs) : undefined),
       }
     })
   }
@@ -118,8 +143,17 @@ class RemoteProjections implements Projections {
     return positionOf(this.#held)
   }
 
+  absent(): string | undefined {
+    if (this.#outage !== undefined) return `${this.#outage.replace(/\.$/, '')}.`
+    return this.#isTableThere ? undefined : 'No projector has made the tables of the views yet.'
+  }
+
   recordedAtNs(): bigint {
     return latest(this.#held)
+  }
+
+  settledNs(): bigint {
+    return settledNsOf(this.#logs, this.#held)
   }
 
   async waitFor(position: Position, timeoutMs: number): Promise<boolean> {
@@ -168,13 +202,32 @@ class RemoteProjections implements Projections {
       this.#outage = undefined
       this.#take(checkpoints)
     } catch (error) {
-      this.#isTableThere = false
-      const outage = `The store does not say how far the views are: ${error instanceof Error ? error.message : String(error)}`
-      if (this.#outage === undefined && !this.#over.signal.aborted) this.#report(`projections: ${outage}`)
-      this.#outage = outage
+      this.#isOut(error)
     }
     this.#isPolling = false
     this.#pollLater()
+  }
+
+  #isOut(error: unknown): void {
+    this.#isTableThere = false
+    const outage = `The store does not say how far the views are: ${error instanceof Error ? error.message : String(error)}`
+    if (this.#outage === undefined && !this.#over.signal.aborted) this.#report(`projections: ${outage}`)
+    this.#outage = outage
+  }
+
+  /** A store that takes the question and keeps silent keeps nobody from starting. */
+  async #firstLook(): Promise<Checkpoints> {
+    let callOff = (): void => undefined
+    const late = new Promise<never>((_, reject) => {
+      callOff = this.#clock.after(FIRST_LOOK_MS_MAX, () =>
+        reject(new OutageError(`no answer for ${FIRST_LOOK_MS_MAX / 1_000} s`)),
+      )
+    })
+    try {
+      return await Promise.race([this.#read(), late])
+    } finally {
+      callOff()
+    }
   }
 
   /** Where no projector has made the table yet, the views hold nothing. */
@@ -185,16 +238,32 @@ class RemoteProjections implements Projections {
 
   #take(checkpoints: Checkpoints): void {
     const before = this.position()
+    this.#noteMoves(checkpoints)
     this.#checkpoints = checkpoints
     this.#held = heldByAll(checkpoints, PROJECTIONS)
     const position = this.position()
     const hasMoved = !(includesPosition(before, position) && includesPosition(position, before))
-    if (hasMoved || includesPosition(position, this.#head())) this.#movedAtMs = this.#clock.monotonicMs()
     if (!hasMoved) return
     for (const [partition, times] of this.#times)
       this.#times.set(partition, notHeld(times, position.get(partition) ?? 0n))
     this.#waiters.reached(position)
     for (const listener of [...this.#listeners]) listener()
+  }
+
+  #noteMoves(checkpoints: Checkpoints): void {
+    const nowMs = this.#clock.monotonicMs()
+    for (const { name } of PROJECTIONS)
+      for (const [partition, head] of this.#head()) {
+        const sequence = checkpoints.get(name)?.get(partition)?.sequence ?? 0n
+        const before = this.#checkpoints.get(name)?.get(partition)?.sequence ?? 0n
+        if (sequence !== before || sequence >= head) this.#movedAtMs.set(`${name} ${partition}`, nowMs)
+      }
+  }
+
+  /** When the partition of a view moved that has not for the longest time. */
+  #leastMovedAtMs(name: string): number {
+    const times = this.#logs.map(({ partition }) => this.#movedAtMs.get(`${name} ${partition}`))
+    return Math.min(...times.map((time) => time ?? this.#startedAtMs))
   }
 
   /** Remembers when events came that the views do not hold. A log that fails tells others. */
@@ -231,6 +300,10 @@ class RemoteProjections implements Projections {
     }
     return oldestMs
   }
+}
+
+function notFilled(ageMs: number): string {
+  return `events wait, and the view has not moved for ${Math.floor(ageMs / 1_000)} s: look after the projectors`
 }
 
 function notHeld(times: readonly FrameTime[], sequence: bigint): FrameTime[] {

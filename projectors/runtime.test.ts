@@ -10,6 +10,7 @@ import { proveByReplay } from './prove.ts'
 import { balancesOf } from './queries/balances.ts'
 import { PROJECTIONS } from './registry.ts'
 import { startProjections, type RunningProjections } from './runtime.ts'
+import { systemClock } from './system-clock.ts'
 import { MemoryLog, SampleWallet, sealed, type Step } from './testing.ts'
 import { OutageError, type ViewStore } from './view-store.ts'
 
@@ -350,3 +351,33 @@ it('reads of a store that is gone end in an outage, within a bound', async () =>
   await expect(store.query('SELECT sleep(3)', {}, { timeoutSeconds: 1 })).rejects.toThrow(OutageError)
   expect(new BrokenChainError('x').code).toBe('CHAIN_BROKEN')
 }) // prettier-ignore
+
+it('an insert that is never answered leaves no projection live, and says since when', async () => {
+  const { wallet, log } = fresh(30)
+  let answer: () => void = () => undefined
+  let [isHanging, hasBegun, aheadMs] = [false, false, 0]
+  const silent = bent({
+    insertPayload: async (...given) => {
+      hasBegun ||= isHanging
+      if (isHanging) await new Promise<void>((resolve) => (answer = resolve))
+      return store.insertPayload(...given)
+    },
+  })
+  const clock = { ...systemClock, monotonicMs: () => systemClock.monotonicMs() + aheadMs }
+  const projections = await start([log], { store: silent, clock })
+  await projections.waitFor(new Map([[0, log.head().sequence]]), 60_000)
+  isHanging = true
+  grow(wallet, log, 5)
+  await eventually(async () => hasBegun)
+  aheadMs = 12_000
+  const held = projections.position().get(0)
+  for (const { state, failure, pumpAgeSeconds } of projections.status()) {
+    expect(state).toBe('stalled')
+    expect(failure).toMatch(new RegExp(`^behind 0:${held}, the view store has not answered for 1\\d s$`))
+    expect(pumpAgeSeconds).toBeGreaterThan(10)
+  }
+  isHanging = false
+  answer()
+  await eventually(async () => projections.status()[0]!.lagEvents === 0n)
+  expect(projections.status()[0]).toMatchObject({ state: 'live', failure: undefined })
+})

@@ -8,6 +8,7 @@ import {
   heldByAny,
   noCheckpoint,
   readCheckpoints,
+  settledNsOf,
   takeOverCheckpoints,
   type Checkpoints,
 } from './checkpoints.ts'
@@ -211,9 +212,21 @@ class Runtime implements RunningProjections {
     return new Map(this.#pumps.map(({ checkpoint }) => [checkpoint.partition, checkpoint.sequence]))
   }
 
+  /** The tables were made when it started. */
+  absent(): undefined {
+    return undefined
+  }
+
   recordedAtNs(): bigint {
     const times = this.#pumps.map(({ checkpoint }) => checkpoint.recordedAtNs)
     return times.reduce((latest, time) => (time > latest ? time : latest), 0n)
+  }
+
+  settledNs(): bigint {
+    return settledNsOf(
+      [...this.#logs.values()],
+      new Map(this.#pumps.map(({ checkpoint }) => [checkpoint.partition, checkpoint])),
+    )
   }
 
   async waitFor(position: Position, timeoutMs: number): Promise<boolean> {
@@ -306,6 +319,6 @@ async function refuseBehind(log: EventLog, known: bigint, signal?: AbortSignal):
 
 /** The state an operator has to know of, where partitions differ. */
 function worst(states: readonly PumpState[]): PumpState {
-  const order = ['stopped', 'retrying', 'paused', 'catching-up', 'live'] as const
+  const order = ['stopped', 'retrying', 'stalled', 'paused', 'catching-up', 'live'] as const
   return order.find((state) => states.includes(state)) ?? 'stopped'
 }

@@ -26,7 +26,8 @@ export interface ViewStore {
     payloads: readonly Uint8Array[],
     settings?: Readonly<Record<string, string | number>>,
   ): Promise<void>
-  ping(): Promise<boolean>
+  /** Whether anybody answers at the address. @param signal gives the question up: it resolves to false */
+  ping(signal?: AbortSignal): Promise<boolean>
   close(): Promise<void>
 }
 

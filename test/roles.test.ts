@@ -58,9 +58,17 @@ await withKafka('roles in processes of their own', (kafka) => {
             })
             const writer = (await (await fetch(`${health[0]}/readyz`)).json()) as { partitions: readonly unknown[] }
             expect(writer.partitions).toHaveLength(Number(PARTITIONS))
-            // No gateway is ready without views: the door leads to one all the same, and it takes commands.
+            // Without views no gateway is ready for reads, and all are for commands: the door leads to them.
             await engine.stop()
             await untilReady(door.healthUrl, 503)
+            for (const url of [door.healthUrl, ...urls]) {
+              await untilReady(url, 503, 'reads')
+              await untilReady(url, 200, 'commands')
+            }
+            // One that starts now as well.
+            const late = role('gateway')
+            gateways.push(late)
+            await untilReady(await said(late, 'url'), 200, 'commands')
             const account = { kind: 'openAccount', accountId: '00000000-0000-8000-8000-000000000001', currency: 'EUR' }
             expect(await sendCommands(door.url, [account], () => undefined)).toEqual([{ kind: 'accepted', replayed: false }])
           } finally {
@@ -68,7 +76,7 @@ await withKafka('roles in processes of their own', (kafka) => {
             for (const { child } of [...gateways, ...roles]) child.kill('SIGTERM')
             const ends = await Promise.all([...gateways, ...roles].map(({ finished }) => finished))
             await engine.stop()
-            expect(ends.map(({ exitCode }) => exitCode), ends.map(({ stderr }) => stderr).join('\n')).toEqual([0, 0, 0, 0])
+            expect(ends.map(({ exitCode }) => exitCode), ends.map(({ stderr }) => stderr).join('\n')).toEqual([0, 0, 0, 0, 0])
           }
         }),
       ) // prettier-ignore
@@ -82,10 +90,11 @@ await withKafka('roles in processes of their own', (kafka) => {
     })
 })
 
-/** Waits until `/readyz` answers so: 200 unless said otherwise. */
-function untilReady(url: string, status = 200): Promise<void> {
+/** Waits until `/readyz` answers so: 200 unless said otherwise; for one purpose, or for both. */
+function untilReady(url: string, status = 200, purpose?: 'commands' | 'reads'): Promise<void> {
+  const query = purpose === undefined ? '' : `?for=${purpose}`
   return expect
-    .poll(async () => (await fetch(`${url}/readyz`).catch(() => undefined))?.status, {
+    .poll(async () => (await fetch(`${url}/readyz${query}`).catch(() => undefined))?.status, {
       timeout: READY_MS,
       interval: 200,
     })

@@ -4,8 +4,8 @@ import { afterEach, describe, expect, it, test } from 'vitest'
 import type { ClickHouseConfig } from '../cli/config.ts'
 import { startGatewayRole } from '../cli/roles/gateway-role.ts'
 import { startProjectorRole } from '../cli/roles/projector-role.ts'
-import type { KafkaSettings } from '../eventlog/kafka/settings.ts'
 import { ISO_CURRENCIES } from '../schemas/money.ts'
+import { graphql } from '../cli/graphql-client.ts'
 import { withKafka } from './support/kafka.ts'
 import { startSwitchedProxy, type SwitchedProxy } from './support/kafka/switched-proxy.ts'
 import { spawnPurser, withFolder } from './support/purser.ts'
@@ -48,24 +48,45 @@ describe('a role that is told to stop while it waits for Kafka', () => {
   })
 })
 
-await withKafka('a role that is told to stop while it waits for the views', (kafka) => {
-  const starts = {
-    projector: (settings: KafkaSettings, clickhouse: ClickHouseConfig, signal: AbortSignal) =>
-      startProjectorRole({ kafka: settings, clickhouse, log: quiet, startForMs: 600_000, signal }),
-    gateway: (settings: KafkaSettings, clickhouse: ClickHouseConfig, signal: AbortSignal) =>
-      startGatewayRole({
-        kafka: settings, clickhouse, host: '127.0.0.1', port: 0, currencies: ISO_CURRENCIES, graphiql: false,
-        log: quiet, startForMs: 600_000, signal,
-      }), // prettier-ignore
-  }
-  it.each(['projector', 'gateway'] as const)('does not wait for them: %s', async (name) => {
+await withKafka('roles that start while the views are away', (kafka) => {
+  const clickhouseAt = (address: string): ClickHouseConfig => ({ url: `http://${address}`, username: 'x', password: '', database: 'default' }) // prettier-ignore
+
+  it('a projector that is told to stop does not wait for them', async () => {
     const settings = await kafka.deployment()
     const views = await startRefusing()
-    const clickhouse = { url: `http://${views.address}`, username: 'x', password: '', database: 'default' }
     const over = new AbortController()
-    const started = expect(starts[name](settings, clickhouse, over.signal)).rejects.toThrow('enough')
+    const options = {
+      kafka: settings,
+      clickhouse: clickhouseAt(views.address),
+      log: quiet,
+      startForMs: 600_000,
+    }
+    const started = expect(startProjectorRole({ ...options, signal: over.signal })).rejects.toThrow('enough')
     await expect.poll(() => views.turnedAway(), { timeout: 45_000 }).toBeGreaterThan(0)
     over.abort(new Error('enough'))
     await started
   })
+
+  it.each(['refuses', 'keeps silent'] as const)(
+    'a gateway serves commands where the server %s',
+    async (how) => {
+      const settings = await kafka.deployment()
+      const views = await startRefusing()
+      if (how === 'keeps silent') {
+        views.accept()
+        views.hold()
+      }
+      const gateway = await startGatewayRole({
+      kafka: settings, clickhouse: clickhouseAt(views.address), host: '127.0.0.1', port: 0, currencies: ISO_CURRENCIES,
+      graphiql: false, log: quiet,
+    }) // prettier-ignore
+      const status = async (purpose: string): Promise<number> =>
+        (await fetch(`${gateway.url}/readyz?for=${purpose}`, { signal: AbortSignal.timeout(1_000) })).status
+      expect(await status('commands')).toBe(200)
+      expect(await status('reads')).toBe(503)
+      const query = '{ trialBalance { currency } }'
+      await expect(graphql(gateway.url, query, {})).rejects.toThrow('The views cannot be read just now')
+      await gateway.stop()
+    },
+  )
 })

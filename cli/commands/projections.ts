@@ -38,11 +38,14 @@ async function show(options: GivenOptions, output: Output): Promise<void> {
   if (!ok) process.exitCode = 1
 }
 
+/** One that is paused moves no more than one that has stopped: somebody has to do something. */
 function isMoving({ state, pumpAgeSeconds }: Projection): boolean {
-  return state !== 'STOPPED' && pumpAgeSeconds <= PUMP_AGE_SECONDS_MAX
+  return !['STOPPED', 'STALLED', 'PAUSED'].includes(state) && pumpAgeSeconds <= PUMP_AGE_SECONDS_MAX
 }
 
-function describe({ name, version, state, lagEvents, lagSeconds, failure }: Projection): string {
-  const trouble = failure === null ? '' : `  ${failure}`
+function describe(projection: Projection): string {
+  const { name, version, state, lagEvents, lagSeconds, pumpAgeSeconds, failure } = projection
+  const still = isMoving(projection) ? '' : `  its pump has not moved for ${Math.floor(pumpAgeSeconds)} s`
+  const trouble = `${still}${failure === null ? '' : `  ${failure}`}`
   return `${name.padEnd(10)} v${version}  ${state.padEnd(12)} ${lagEvents} events, ${lagSeconds} s behind${trouble}`
 }

@@ -11,7 +11,16 @@ import type { AddCommand } from './command.ts'
 
 export const addStart: AddCommand = (program, run) => {
   const command = program.command('start').description('serve the platform until Ctrl-C')
-  addSettings(command, ['port', 'host', 'data', 'partitions', 'currency', 'graphiql', 'engineMemory'])
+  addSettings(command, [
+    'port',
+    'host',
+    'data',
+    'partitions',
+    'currency',
+    'graphiql',
+    'engineMemory',
+    'viewsLagMax',
+  ])
   addJson(command).action((options: GivenOptions) => run(options, (output) => start(options, output)))
 }
 

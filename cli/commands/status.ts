@@ -1,5 +1,6 @@
-/** `purser status`: whether a running platform takes commands and reads views, and, where the writers are its own, how old its newest snapshots are. */
+/** `purser status`: whether a running platform takes commands and answers reads, how far its views are, and, where the writers are its own, how old its newest snapshots are. */
 import { z } from 'zod'
+import { PURPOSES, type Purpose } from '../../gateway/readiness.ts'
 import { CommandFailure } from '../failure.ts'
 import { addJson, addSettings, type GivenOptions } from '../options.ts'
 import type { Output } from '../output.ts'
@@ -9,9 +10,22 @@ import type { AddCommand } from './command.ts'
 const ANSWER_MS_MAX = 10_000
 
 /** What `/readyz` of the platform answers; that of a gateway knows no snapshots. */
+const purposeSchema = z.object({ ready: z.boolean(), reasons: z.array(z.string()) })
 const answerSchema = z.object({
   ready: z.boolean(),
   reasons: z.array(z.string()),
+  commands: purposeSchema,
+  reads: purposeSchema,
+  projections: z.array(
+    z.object({
+      name: z.string(),
+      state: z.string(),
+      lagEvents: z.string(),
+      lagSeconds: z.number(),
+      pumpAgeSeconds: z.number(),
+      failure: z.string().nullable(),
+    }),
+  ),
   writers: z.array(
     z.object({
       partition: z.number(),
@@ -35,29 +49,46 @@ export const addStatus: AddCommand = (program, run) => {
   const command = program
     .command('status')
     .description(
-      'whether a running platform is ready, and how old its newest snapshots are; exit code 0 if it is',
+      'whether a running platform takes commands and answers reads, and how old its newest snapshots are; exit code 0 if it does',
     )
+    .option('--for <PURPOSE>', 'only `commands`, or only `reads`; default: both')
     .option('--url <URL>', 'the platform; default: the one that runs on the data folder')
   addSettings(command, ['data'])
   addJson(command).action((options: GivenOptions) => run(options, (output) => show(options, output)))
 }
 
 async function show(options: GivenOptions, output: Output): Promise<void> {
+  const purpose = purposeOf(options.for)
   const url = await requireRunning(options)
-  const status = await ask(url)
+  const status = await ask(url, purpose)
   const lines = [
     status.ready ? `ready at ${url}` : `not ready at ${url}`,
+    `commands   ${status.commands.ready ? 'ready' : 'not ready'}`,
+    `reads      ${status.reads.ready ? 'ready' : 'not ready'}`,
     ...status.reasons,
     ...status.writers.map(describe),
+    ...status.projections.map(describeProjection),
   ]
   output.answer({ ok: status.ready, url, ...status }, lines.join('\n'))
   if (!status.ready) process.exitCode = 1
 }
 
-async function ask(url: string): Promise<Status> {
+/** @throws CommandFailure `usage` for what nobody can be ready for */
+function purposeOf(given: string | undefined): Purpose | undefined {
+  const purpose = PURPOSES.find((one) => one === given)
+  if (given !== undefined && purpose === undefined)
+    throw new CommandFailure(
+      'usage',
+      `--for: expected ${PURPOSES.join(' or ')}. Leave it away to ask for both.`,
+    )
+  return purpose
+}
+
+async function ask(url: string, purpose: Purpose | undefined): Promise<Status> {
+  const query = purpose === undefined ? '' : `?for=${purpose}`
   let answer: unknown
   try {
-    const response = await fetch(`${url}/readyz`, { signal: AbortSignal.timeout(ANSWER_MS_MAX) })
+    const response = await fetch(`${url}/readyz${query}`, { signal: AbortSignal.timeout(ANSWER_MS_MAX) })
     answer = await response.json()
   } catch (error) {
     const cause = error instanceof Error && error.cause instanceof Error ? error.cause.message : String(error)
@@ -82,4 +113,15 @@ function describe({ partition, state, snapshot, snapshotUnderWay }: Status['writ
       ? 'no snapshot yet'
       : `snapshot at ${snapshot.sequence}, ${snapshot.ageSeconds} s old, ${snapshot.bytes} bytes`
   return `partition ${partition}  ${state}  ${newest}${next}`
+}
+
+function describeProjection({
+  name,
+  state,
+  lagEvents,
+  lagSeconds,
+  failure,
+}: Status['projections'][number]): string {
+  const trouble = failure === null ? '' : `  ${failure}`
+  return `${name.padEnd(10)} ${state.padEnd(12)} ${lagEvents} events, ${lagSeconds} s behind${trouble}`
 }

@@ -4,6 +4,7 @@
  */
 import { openKafkaCommandQueue } from '../../eventlog/kafka/command-queue.ts'
 import { unlessAborted } from '../../eventlog/abort.ts'
+import { outlast } from '../../eventlog/outlast.ts'
 import { LogError } from '../../eventlog/errors.ts'
 import { frameBytesOf } from '../../eventlog/frame-budget.ts'
 import { openKafkaEventLog } from '../../eventlog/kafka/kafka-event-log.ts'
@@ -11,13 +12,13 @@ import { OutageWatch } from '../../eventlog/kafka/outage-watch.ts'
 import { OUTAGE_MS_MAX_DEFAULT } from '../../eventlog/kafka/partition-link.ts'
 import type { KafkaSettings } from '../../eventlog/kafka/settings.ts'
 import { settledPartitions } from '../../eventlog/kafka/topics.ts'
-import type { GatewayLimits } from '../../gateway/bounds.ts'
+import { lagLimit, type GatewayLimits } from '../../gateway/bounds.ts'
 import { startGateway, type Gateway, type GatewayOptions } from '../../gateway/gateway.ts'
 import { CorruptLog } from '../../gateway/remote/corrupt-log.ts'
 import { RemoteWriter, type RemoteLog } from '../../gateway/remote/remote-writer.ts'
 import { createStoreImportRegistry } from '../../gateway/store-import-registry.ts'
 import type { Checkpoint } from '../../projectors/chain.ts'
-import { heldByAll, readAnyCheckpoints, tablesThere } from '../../projectors/checkpoints.ts'
+import { heldByAll, readAnyCheckpoints, tablesThere, type Checkpoints } from '../../projectors/checkpoints.ts'
 import { createViewStore } from '../../projectors/clickhouse-store.ts'
 import { createImportsTable, IMPORTS_TABLE } from '../../projectors/imports.ts'
 import { PROJECTIONS } from '../../projectors/registry.ts'
@@ -29,15 +30,17 @@ import { assembleOf, Parts, startTogether, stopTogether } from '../parts.ts'
 import type { RoleStatus } from './health.ts'
 import type { OutageBounds } from './outage-bounds.ts'
 import type { RunningRole } from './run.ts'
-import { viewsWhenThere, type ViewsPatience } from './views-when-there.ts'
 
 export interface GatewayRoleOptions
-  extends
-    Pick<GatewayOptions, 'host' | 'port' | 'currencies' | 'graphiql' | 'limits'>,
-    OutageBounds,
-    ViewsPatience {
+  extends Pick<GatewayOptions, 'host' | 'port' | 'currencies' | 'graphiql' | 'limits'>, OutageBounds {
   readonly kafka: KafkaSettings
   readonly clickhouse: ClickHouseConfig
+  /** How long the views may lack an event before reads are refused, in seconds. Default: as gateway/bounds.ts says. */
+  readonly viewsLagSecondsMax?: number
+  /** Takes a line for the operator. */
+  readonly log: (line: string) => void
+  /** Ends a start that is under way: it rejects with the signal's reason, and nothing is left running. */
+  readonly signal?: AbortSignal | undefined
 }
 
 export interface GatewayRole extends RunningRole {
@@ -50,10 +53,15 @@ export interface GatewayRole extends RunningRole {
 const ELSEWHERE_MS = 250
 const NS_PER_MS = 1_000_000
 
+/** How long the store may take at the start to say how far the views are, in ms: beyond it the gateway starts without them. */
+const CHECKPOINTS_MS_MAX = 6_000
+/** Between two tries to find or make the table of imports, in ms. */
+const IMPORTS_TABLE_AGAIN_MS = 2_000
+
 /**
- * Starts a gateway and returns once it serves: the end of every partition's log has been read, and the views are known to
- * answer. The log is read from where the views are.
- * @throws LogError; OutageError if the store stays away; the signal's reason when it aborts
+ * Starts a gateway and returns once it serves: the end of every partition's log has been read. The log is read from where
+ * the views are; if they do not say, from its first event. Views that are away cost reads, and nothing else.
+ * @throws LogError; the signal's reason when it aborts
  */
 export function startGatewayRole(options: GatewayRoleOptions): Promise<GatewayRole> {
   return assembleOf(new GatewayParts(), (parts) => assemble(options, parts))
@@ -64,10 +72,13 @@ class GatewayParts extends Parts {
   writers: RemoteWriter[] = []
   projections: Projections | undefined
   gateway: Gateway | undefined
+  /** Ends what goes on beside the gateway. */
+  readonly over = new AbortController()
 
   protected steps(): readonly (() => unknown)[] {
-    const { gateway, writers, projections, store } = this
+    const { gateway, writers, projections, store, over } = this
     return [
+      () => over.abort(),
       () => gateway?.stop(),
       () => stopTogether(writers),
       () => projections?.stop(),
@@ -81,18 +92,19 @@ async function assemble(options: GatewayRoleOptions, parts: GatewayParts): Promi
   const { outageMsMax = OUTAGE_MS_MAX_DEFAULT } = options
   const store = (parts.store = createViewStore(clickhouse))
   const partitions = await settledPartitions(kafka, log, { outageMsMax, signal })
-  const checkpoints = await viewsWhenThere(() => readAnyCheckpoints(store), {
-    ...options,
-    log: (line) => log(`gateway: ${line}`),
-  })
+  const { checkpoints, outage } = await checkpointsIfThere(options, store)
   const held = heldByAll(checkpoints, PROJECTIONS)
-  await unlessAborted(signal, () => provideImportsTable(store, clickhouse, log))
   const watches = Array.from({ length: partitions }, () => new OutageWatch())
   const logs = await openLogs(options, watches, held)
   parts.writers = logs.map((events) => remoteWriter(options, events, watches[events.partition]!))
   const { writers } = parts
-  const projections = (parts.projections = await watchProjections({ store, logs, log, signal }))
-  const allLimits: Partial<GatewayLimits> = { elsewhereWaitMs: ELSEWHERE_MS, ...limits }
+  const projections = (parts.projections = await watchProjections({ store, logs, log, outage, signal }))
+  void provideImportsTable(store, clickhouse, log, parts.over.signal)
+  const allLimits: Partial<GatewayLimits> = {
+    elsewhereWaitMs: ELSEWHERE_MS,
+    ...lagLimit(options.viewsLagSecondsMax),
+    ...limits,
+  }
   const gateway = (parts.gateway = await startGateway({
     host,
     port,
@@ -178,18 +190,47 @@ function openLogs(
   })
 }
 
-/** A gateway need not have the right to make tables: projectors make this one as well. */
+/** How far the views are; nothing of it where the store does not answer within the bound. */
+async function checkpointsIfThere(
+  { log, signal }: GatewayRoleOptions,
+  store: ViewStore,
+): Promise<{ readonly checkpoints: Checkpoints; readonly outage?: string }> {
+  const late = AbortSignal.timeout(CHECKPOINTS_MS_MAX)
+  const soon = signal === undefined ? late : AbortSignal.any([late, signal])
+  try {
+    return { checkpoints: await unlessAborted(soon, () => readAnyCheckpoints(store)) }
+  } catch (error) {
+    signal?.throwIfAborted()
+    if (!late.aborted && !(error instanceof OutageError)) throw error
+    const outage = error instanceof OutageError ? error.message : 'The view store does not answer.'
+    log(`gateway: ${outage} Starting without the views, and reading the log from its first event.`)
+    return { checkpoints: new Map(), outage }
+  }
+}
+
+/**
+ * Finds or makes the table of imports, as soon as the store answers. A gateway need not have the right to make tables:
+ * projectors make this one as well.
+ */
 async function provideImportsTable(
   store: ViewStore,
   { database, cluster }: ClickHouseConfig,
   log: (line: string) => void,
+  signal: AbortSignal,
 ): Promise<void> {
-  if ((await tablesThere(store, [IMPORTS_TABLE])).size > 0) return
+  const provide = async (): Promise<void> => {
+    if ((await tablesThere(store, [IMPORTS_TABLE])).size === 0)
+      await createImportsTable(store, cluster === undefined ? {} : { database, cluster })
+  }
   try {
-    await createImportsTable(store, cluster === undefined ? {} : { database, cluster })
-  } catch (error) {
-    if (error instanceof OutageError) throw error
-    log(`gateway: no imports until a projector has made the table ${IMPORTS_TABLE}`)
+    await outlast(provide, {
+      isOutage: (error) => error instanceof OutageError,
+      forMs: Infinity,
+      pauseMs: IMPORTS_TABLE_AGAIN_MS,
+      signal,
+    })
+  } catch {
+    if (!signal.aborted) log(`gateway: no imports until a projector has made the table ${IMPORTS_TABLE}`)
   }
 }
 

@@ -36,6 +36,8 @@ export async function openHealthServer(
       if (request.method !== 'GET' && request.method !== 'HEAD')
         return answer(response, 405, { status: 'Use GET here.' })
       if (path === '/livez') return answer(response, 200, { status: 'live' })
+      if (path === '/readyz' && asksFor(request.url))
+        return answer(response, 400, { status: 'This role does one thing: ask for /readyz without "for".' })
       if (path === '/readyz') return answerStatus(response, status)
       answer(response, 404, { status: 'There are /livez and /readyz here.' })
     },
@@ -56,6 +58,11 @@ export async function openHealthServer(
         server.closeAllConnections()
       }),
   }
+}
+
+/** What a gateway is asked for, and a role that does one thing is not: a probe that was put at the wrong port is told. */
+function asksFor(url = ''): boolean {
+  return new URLSearchParams(url.split('?').slice(1).join('?')).has('for')
 }
 
 function answerStatus(response: ServerResponse, status: () => RoleStatus): void {

@@ -22,6 +22,7 @@ import {
   type ProjectionsOptions,
   type RunningProjections,
 } from '../../projectors/runtime.ts'
+import { seenWithStore, StoreWatch } from '../../projectors/store-watch.ts'
 import { OutageError, type ViewStore } from '../../projectors/view-store.ts'
 import { formatPosition } from '../../schemas/positions.ts'
 import { CommandFailure } from '../failure.ts'
@@ -106,6 +107,7 @@ class Role implements ProjectorRole {
   readonly #running: RunningProjections
   readonly #shares: Shares<KafkaEventLog>
   readonly #outages = new OutageWatch()
+  readonly #storeWatch: StoreWatch
   #membership: Membership | undefined
   /** Partitions of the deployment: each of them may come to be this one's. */
   readonly #count: number
@@ -126,6 +128,7 @@ class Role implements ProjectorRole {
     this.#options = options
     this.#projections = options.projections ?? PROJECTIONS
     this.#store = store
+    this.#storeWatch = new StoreWatch(store)
     this.#running = running
     this.failed = new Promise((resolve) => (this.#fail = resolve))
     this.#shares = new Shares({
@@ -157,6 +160,7 @@ class Role implements ProjectorRole {
       await role.#join()
       return role
     } catch (error) {
+      role.#storeWatch.stop()
       await role.#shares.end()
       throw error
     }
@@ -214,14 +218,14 @@ class Role implements ProjectorRole {
   }
 
   status(): RoleStatus {
-    const projections = this.#running.status()
+    const projections = seenWithStore(this.#running.status(), this.#storeWatch)
     const ownReason = this.#failure?.message ?? this.#membership?.outage()
     const reasons = ownReason === undefined ? [] : [ownReason]
     reasons.push(...this.#outages.outages(), ...this.#corruptHere())
     const opening = this.#shares.opening().filter((partition) => !this.#corrupt.has(partition))
     if (opening.length > 0) reasons.push(`Partitions ${opening.join(', ')} are being taken up.`)
     for (const { name, state, failure } of projections)
-      if (state === 'retrying' || state === 'stopped')
+      if (state === 'retrying' || state === 'stalled' || state === 'stopped')
         reasons.push(`The projection ${name} is ${state}: ${failure ?? 'no reason given'}.`)
     return {
       ready: reasons.length === 0,
@@ -272,6 +276,7 @@ class Role implements ProjectorRole {
     await this.#shares.end()
     await this.#membership?.leave()
     await this.#running.stop()
+    this.#storeWatch.stop()
     await this.#store.close()
   }
 }

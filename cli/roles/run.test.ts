@@ -131,6 +131,20 @@ describe('a role', () => {
     expect(on.said).toEqual([])
   })
 
+  test('a role that does one thing is not asked for what', async () => {
+    const on = stage()
+    on.start()
+    await expect.poll(() => on.said.length).toBe(1)
+    const url = on.healthUrl()
+    for (const query of ['?for=commands', '?for=reads', '?for='])
+      expect((await ask(`${url}/readyz${query}`))[0], query).toBe(400)
+    for (const query of ['', '?', '?probe=1'])
+      expect((await ask(`${url}/readyz${query}`))[0], query).toBe(200)
+    on.ask()
+    on.finishStop()
+    expect(await on.done).toBe('ended')
+  })
+
   test('whose start fails has failed of what that threw', async () => {
     const on = stage()
     on.failStart(new CommandFailure('kafka_unreachable', 'Nobody answers.'))

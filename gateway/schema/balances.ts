@@ -37,9 +37,9 @@ export function neededFor(
   if (moment?.kind === 'position') return moment.position
   if (moment?.kind !== 'recorded') return undefined
   if (moment.atNs > services.commands.clock()) throw badInput(field, 'This time is still to come.')
-  // Up to the newest event in the views a time is settled; behind it, what the log has by now decides.
+  // Up to what all views hold in every partition a time is settled; behind it, what the log has by now decides.
   const point = services.views.points.current()
-  return moment.atNs <= point.recordedAtNs ? undefined : services.feed.position()
+  return moment.atNs <= point.settledNs ? undefined : services.feed.position()
 }
 
 /** The position of an answer as of a moment: the moment itself where it is one, else what was read. */

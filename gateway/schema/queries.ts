@@ -1,5 +1,6 @@
 /** Queries. Root fields of one request are answered at one position. */
 import { accountsByOwner } from '../../projectors/queries/accounts.ts'
+import type { Moment } from '../../projectors/queries/balances.ts'
 import type { AccountKey } from '../../projectors/queries/bounds.ts'
 import { trialBalance, type TrialBalanceRow } from '../../projectors/queries/trial-balance.ts'
 import type { ProjectionStatus } from '../../projectors/status.ts'
@@ -169,11 +170,22 @@ builder.queryField('balance', (t) =>
         if (hot !== undefined) return hot
       }
       const needed = neededFor(moment, context.services, 'at.time')
-      const account = await accountOf(context, id, await context.point.at(joined(after ?? undefined, needed)))
+      const point = await pointFor(context, moment, joined(after ?? undefined, needed))
+      const account = await accountOf(context, id, point)
       return readBalance(context.services, account.found, account.point, moment)
     },
   }),
 )
+
+/** What is recorded up to a moment does not change any more: views that hold it may answer, whatever else they lack. */
+function pointFor(
+  { point }: RequestContext,
+  moment: Moment | undefined,
+  needed: Position | undefined,
+): Promise<ReadPoint> {
+  const isPinned = moment?.kind === 'position' || moment?.kind === 'recorded'
+  return isPinned ? point.pinned(needed ?? new Map()) : point.at(needed)
+}
 
 /** The wider of two positions, partition by partition. */
 function joined(left: Position | undefined, right: Position | undefined): Position | undefined {
@@ -269,7 +281,7 @@ builder.queryField('trialBalance', (t) =>
     resolve: async (_root, { currency, at, after }, context) => {
       const moment = momentOf(at)
       const needed = neededFor(moment, context.services, 'at.time')
-      const point = await context.point.at(joined(after ?? undefined, needed))
+      const point = await pointFor(context, moment, joined(after ?? undefined, needed))
       const rows = await trialBalance(context.services.views.store, point.upTo, moment)
       return rows
         .filter((row) => typeof currency !== 'string' || row.currency === currency)
@@ -284,6 +296,10 @@ const ProjectionStateEnum = builder.enumType('ProjectionState', {
     LIVE: { value: 'live' },
     PAUSED: { value: 'paused' },
     RETRYING: { value: 'retrying' },
+    STALLED: {
+      value: 'stalled',
+      description: 'What it asked of the view store, or of who runs it, has had no answer for long.',
+    },
     STOPPED: { value: 'stopped' },
   } as const,
 })
@@ -330,7 +346,8 @@ builder.queryField('projections', (t) =>
     description: 'The running projections with their lag.',
     args: { after: t.arg({ type: 'Position', description: AFTER_TEXT }) },
     resolve: async (_root, { after }, context) => {
-      if (after) await context.point.at(after)
+      // Who asks how the views are gets an answer whatever they are like.
+      if (after) await context.services.views.points.at(after)
       return [...context.services.projections.status()]
     },
   }),
