@@ -12,9 +12,20 @@ import { formatId, makeUuidV7, makeUuidV8, parseId, type Id } from '../schemas/i
 /** UTF-8 bytes of a name of another system. */
 export const NAME_BYTES_MAX = 128
 
+/** What stands in a text where a character could not be read: names that differed there have become one. */
+const LOST_CHARACTER = '\uFFFD'
+
+/**
+ * Whether a text can name something of another system. Names are compared byte for byte: "é" in one piece and "e" with an
+ * accent behind it are two names.
+ */
 export function isExternalName(name: string): boolean {
   return (
-    name !== '' && Buffer.byteLength(name) <= NAME_BYTES_MAX && name.isWellFormed() && !name.includes('\0')
+    name !== '' &&
+    Buffer.byteLength(name) <= NAME_BYTES_MAX &&
+    name.isWellFormed() &&
+    !name.includes('\0') &&
+    !name.includes(LOST_CHARACTER)
   )
 }
 

@@ -36,8 +36,8 @@ export const FAILURE_CODES = {
   file_unreadable: 1,
   /** A line of a file is wrong. */
   bad_line: 1,
-  /** The file differs from what was imported under this name before. */
-  import_differs: 1,
+  /** Rows of a file have ids that were imported with other contents before. */
+  id_reused: 1,
   /** The platform answered something that this program does not understand, or gave up answering. */
   platform_unavailable: 1,
   /** No broker of Kafka answers. */

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import type { BulkResult } from './bulk.ts'
 import { gatewayUnderTest, openAccounts, uuid, type GatewayUnderTest } from './testing.ts'
 
@@ -160,27 +160,53 @@ describe('the bulk lane', () => {
   })
 })
 
-describe('base times of imports', () => {
-  test('the first is kept; a further one comes behind it; names are bounded', async () => {
-    const path = `/imports/${encodeURIComponent('../../etc/žluť.csv')}/chunks/7`
-    expect(await (await fetch(under.url + path)).json()).toEqual({ baseTimesMs: [] })
-    const first = (await under.post(path, {})).body['baseTimesMs'] as number[]
+describe('imports', () => {
+  const row = (id: string): { id: string; bits: string } => ({ id, bits: `0${id.slice(15, 18)}${id.slice(19).replace('-', '')}` })
+
+  test('a base time is begun once, a further one only beyond the newest; names are bounded', async () => {
+    const path = `/imports/${encodeURIComponent('../../etc/žluť.csv')}`
+    const none = { partitions: [], ofChunks: [] }
+    expect(await (await fetch(under.url + path)).json()).toEqual(none)
+    const timesOf = (body: object): number[] =>
+      (body as { partitions: { partition: number; baseTimesMs: number[] }[] }).partitions[0]!.baseTimesMs
+    const begin = async (body: object): Promise<number[]> => timesOf((await under.post(`${path}/times`, body)).body)
+    const first = await begin({ partition: 0, beyond: null })
     expect(first).toHaveLength(1)
-    expect((await under.post(path, { further: false })).body['baseTimesMs']).toEqual(first)
-    const both = (await under.post(path, { further: true })).body['baseTimesMs'] as number[]
+    expect(await begin({ partition: 0, beyond: null })).toEqual(first)
+    expect(await begin({ partition: 0, beyond: first[0]! + 1, after: '7' })).toEqual(first)
+    const both = await begin({ partition: 0, beyond: first[0], after: '0' })
     expect(both).toHaveLength(2)
     expect(both[0]).toBe(first[0])
-    expect(await (await fetch(under.url + path)).json()).toEqual({ baseTimesMs: both })
-    for (const bad of [
-      `/imports/${'x'.repeat(129)}/chunks/0`,
-      '/imports/a%00b/chunks/0',
-      '/imports/%zz/chunks/0',
-      '/imports/x/chunks/1000000',
-    ])
-      expect((await under.post(bad, {})).status).toBe(400)
-    expect((await under.post('/imports/x/chunks/y', {})).status).toBe(404)
+    expect(timesOf((await (await fetch(under.url + path)).json()) as object)).toEqual(both)
+    for (const body of [{}, { partition: 1 }, { partition: -1 }, { partition: 0, beyond: '1' }, { partition: 0, after: 7 }, { partition: 0, after: '-1' }])
+      expect((await under.post(`${path}/times`, body)).status).toBe(400)
+    for (const bad of [`/imports/${'x'.repeat(129)}`, '/imports/a%00b', '/imports/%zz', '/imports/a%0Ab', '/imports/%EF%BF%BD'])
+      expect((await under.post(`${bad}/times`, { partition: 0 })).status).toBe(400)
+    expect((await under.post('/imports/x/chunks/0', {})).status).toBe(404)
+    expect((await fetch(`${under.url}${path}/known`)).status).toBe(405)
   })
-})
+
+  test('rows are known under any base time of their import, with what became of them, and under no other', async () => {
+    const begun = await under.post('/imports/known/times', { partition: 0, beyond: null })
+    const [baseMs] = (begun.body as { partitions: { baseTimesMs: number[] }[] }).partitions[0]!.baseTimesMs
+    const ids = ['7abc-9123-456789abcdef', '7abd-a123-456789abcdef'].map((rest) => {
+      const time = baseMs!.toString(16).padStart(12, '0')
+      return `${time.slice(0, 8)}-${time.slice(8)}-${rest}`
+    })
+    const opened = await send([{ kind: 'openAccount', id: ids[0]!, accountId: uuid(), currency: 'EUR' }, { kind: 'openAccount', id: ids[1]!, accountId: uuid(), currency: 'EUR' }])
+    expect(opened.results).toMatchObject([{ status: 'accepted' }, { status: 'accepted' }])
+    const rows = [...ids, uuid()].map((id) => row(id).bits)
+    for (const near of [[], [{ partition: 0, sequence: '0' }], [{ partition: 9, sequence: '99' }]])
+      await vi.waitFor(async () => {
+        const { body } = await under.post('/imports/known/known', { rows, near })
+        const known = (body as { known: { row: number }[] }).known.sort((left, right) => left.row - right.row)
+        expect(known).toMatchObject([{ row: 0, partition: 0, refusal: 0, scale: 2 }, { row: 1, refusal: 0 }])
+      }, 10_000)
+    expect((await under.post('/imports/other/known', { rows })).body).toMatchObject({ known: [] })
+    for (const body of [{}, { rows: ['x'] }, { rows: ['A'.repeat(20)] }, { rows: [], near: {} }, { rows: [], near: [{ partition: 0 }] }])
+      expect((await under.post('/imports/known/known', body)).status).toBe(400)
+  })
+}) // prettier-ignore
 
 test('nothing of all this was a fault of ours', () => {
   expect(under.lines).toEqual([])

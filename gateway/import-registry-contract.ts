@@ -1,6 +1,22 @@
 /** The contract of ImportRegistry, as tests: run against every implementation. */
 import { describe, expect, it } from 'vitest'
-import { BASE_TIMES_MAX, type ImportRegistry } from './import-registry.ts'
+import {
+  BASE_TIMES_MAX,
+  newestOf,
+  type Beginning,
+  type ImportRegistry,
+  type ImportTimes,
+} from './import-registry.ts'
+
+/** A base time of partition 0 behind another one. */
+export function beginning(nowMs: number, beyond?: number, more: Partial<Beginning> = {}): Beginning {
+  return { partition: 0, beyond, nowMs, after: 0n, ...more }
+}
+
+/** Base times of a partition, in order. */
+export function timesOf({ byPartition }: ImportTimes, partition = 0): number[] {
+  return (byPartition.get(partition) ?? []).map(({ baseMs }) => baseMs)
+}
 
 /** @param open a registry that knows nothing, and another on the same memory, as a process that starts later has it */
 export function describeImportRegistry(
@@ -8,47 +24,51 @@ export function describeImportRegistry(
   open: () => Promise<{ readonly registry: ImportRegistry; readonly later: ImportRegistry }>,
 ): void {
   describe(`${name} keeps the contract of ImportRegistry`, () => {
-    it('base times are kept by import and chunk, in the order in which they were begun, for every later process', async () => {
+    it('base times are kept by import and partition, in the order in which they were begun, for every later process', async () => {
       const { registry, later } = await open()
-      expect(await registry.baseTimes('a', 0)).toEqual([])
-      for (const [importName, chunk, time] of [['a', 0, 6], ['a', 0, 5], ['a', 1, 7], ['b', 0, 8]] as const)
-        expect(await registry.begin(importName, chunk, time)).toBe(time) // prettier-ignore
+      expect(timesOf(await registry.times('a'))).toEqual([])
+      await registry.begin('a', beginning(6))
+      await registry.begin('a', beginning(5, 6, { after: 2n ** 63n }))
+      await registry.begin('a', beginning(7, undefined, { partition: 1_023 }))
+      await registry.begin('b, with a quote \' and a "', beginning(8))
       for (const reader of [registry, later]) {
-        expect(await reader.baseTimes('a', 0)).toEqual([6, 5])
-        expect(await reader.baseTimes('a', 1)).toEqual([7])
-        expect(await reader.baseTimes('b', 0)).toEqual([8])
-        expect(await reader.baseTimes('b', 1)).toEqual([])
+        const { byPartition, ofChunks } = await reader.times('a')
+        expect(byPartition.get(0)).toEqual([
+          { baseMs: 6, after: 0n },
+          { baseMs: 5, after: 2n ** 63n },
+        ])
+        expect(byPartition.get(1_023)).toEqual([{ baseMs: 7, after: 0n }])
+        expect(ofChunks).toEqual([])
+        expect(timesOf(await reader.times('b, with a quote \' and a "'))).toEqual([8])
       }
-      await later.begin('a', 0, 9)
-      expect(await later.baseTimes('a', 0)).toEqual([6, 5, 9])
+      expect(timesOf(await later.begin('a', beginning(9, 5)))).toEqual([6, 5, 9])
     })
 
-    it('two that are begun at once are both kept', async () => {
+    it('of any number that ask at once one is begun, and all are told the same', async () => {
       const { registry } = await open()
-      await Promise.all([registry.begin('a', 0, 5), registry.begin('a', 0, 6)])
-      const times = await registry.baseTimes('a', 0)
-      expect([...times].sort()).toEqual([5, 6])
-      expect(await registry.baseTimes('a', 0)).toEqual(times)
+      const asked = [5, 6, 7, 8].map((time) => registry.begin('a', beginning(time)))
+      const told = new Set((await Promise.all(asked)).map((times) => timesOf(times).join()))
+      expect(told.size).toBe(1)
+      expect(timesOf(await registry.times('a'))).toHaveLength(1)
     })
 
-    it('the anchor is that of the first base time, whatever came with others', async () => {
-      const { registry, later } = await open()
-      expect(await registry.anchor('a', 0)).toBeUndefined()
-      await registry.begin('a', 0, 5, 'first, with a quote \' and a "')
-      await registry.begin('a', 0, 6, 'second')
-      await registry.begin('a', 1, 7)
-      await registry.begin('a', 1, 8, 'late')
-      for (const reader of [registry, later]) {
-        expect(await reader.anchor('a', 0)).toBe('first, with a quote \' and a "')
-        expect(await reader.anchor('a', 1)).toBeUndefined()
-      }
-    })
-
-    it('a chunk that has as many base times as may be gets no further one', async () => {
+    it('who does not know the newest one begins none, and is told it', async () => {
       const { registry } = await open()
-      for (let time = 1; time <= BASE_TIMES_MAX; time++) await registry.begin('a', 0, time)
-      await expect(registry.begin('a', 0, 0)).rejects.toThrow(`${BASE_TIMES_MAX} base times already`)
-      expect(await registry.baseTimes('a', 0)).toHaveLength(BASE_TIMES_MAX)
+      await registry.begin('a', beginning(5))
+      await registry.begin('a', beginning(6, 5))
+      for (const beyond of [undefined, 5, 7])
+        expect(timesOf(await registry.begin('a', beginning(9, beyond)))).toEqual([5, 6])
     })
   })
+}
+
+/** The bound of base times, for implementations that need no waiting between them. */
+export async function fillUp(registry: ImportRegistry): Promise<void> {
+  for (let time = 1; time <= BASE_TIMES_MAX; time++)
+    expect(newestOf(await registry.begin('a', beginning(time, time === 1 ? undefined : time - 1)), 0)).toBe(
+      time,
+    )
+  await expect(registry.begin('a', beginning(0, BASE_TIMES_MAX))).rejects.toThrow(
+    `${BASE_TIMES_MAX} base times already`,
+  )
 }

@@ -1,10 +1,11 @@
 /**
- * Base times of imports. An import derives its transfer ids from its name, the row, and a time that has to be recent when
- * the ids are first used, and the same when they are used again: so that time is kept here, per chunk of rows, durably,
- * before any id is made of it. A chunk whose ids have expired unused gets a further base time; all are kept, in order.
+ * The base times of imports. An import derives a row's command id from its own name, the row's id, and a time that has to be
+ * recent when the id first takes effect, and the same whenever the row comes again. That time is kept here, durably, before
+ * any id is made of it: one per import and partition, so that nothing about a row's place in a file enters into its id.
  *
- * With its first base time a chunk may get an anchor: text by which the importer tells later whether it is still the same
- * chunk. It is kept and handed back, and means nothing here.
+ * When the core of a partition has forgotten ids of the newest time, new rows need a further one. It is begun only by who
+ * was told so (`id_expired`) and says where in the log. From there on, no id of the times before can take effect in that
+ * partition any more: what the views hold at that place is all that will ever come of them.
  *
  * One file per import, named by the digest of its name; a line of JSON per base time, appended and synced.
  */
@@ -15,18 +16,41 @@ import path from 'node:path'
 import { makeFolders } from '../eventlog/file/make-folders.ts'
 import { LruMap } from './lru.ts'
 
+/** A base time of an import in a partition. */
+export interface BaseTime {
+  /** Milliseconds since 1970. */
+  readonly baseMs: number
+  /** Sequence at which the base time before it was known to have expired; 0 for the first one. */
+  readonly after: bigint
+}
+
+/** What is kept of an import. */
+export interface ImportTimes {
+  /** By partition, in the order in which they were begun. */
+  readonly byPartition: ReadonlyMap<number, readonly BaseTime[]>
+  /** Of versions in which a row's id hung on its place in the file: any row may have happened under any of them. */
+  readonly ofChunks: readonly number[]
+}
+
+/** A base time that is to be begun. */
+export interface Beginning {
+  readonly partition: number
+  /** The newest one that the asker knows, undefined for none: where there is another by now, nothing is begun. */
+  readonly beyond: number | undefined
+  /** Milliseconds since 1970. */
+  readonly nowMs: number
+  /** Sequence at which `beyond` was seen to have expired; 0 where there is none before. */
+  readonly after: bigint
+}
+
 export interface ImportRegistry {
-  /** The base times of a chunk, in the order in which they were begun; empty: none yet. */
-  baseTimes(importName: string, chunk: number): Promise<readonly number[]>
-  /** The anchor that came with the first base time; undefined: none did, or there is no base time. */
-  anchor(importName: string, chunk: number): Promise<string | undefined>
+  /** All that is kept of an import. */
+  times(importName: string): Promise<ImportTimes>
   /**
-   * Begins a further base time of a chunk and returns it once it is durable.
-   * @param nowMs milliseconds since 1970
-   * @param anchor kept with the first base time, at most ANCHOR_BYTES_MAX
+   * Begins a base time and returns, once it is durable, what is kept by then. However many ask at once, one is begun.
    * @throws ImportRegistryFullError
    */
-  begin(importName: string, chunk: number, nowMs: number, anchor?: string): Promise<number>
+  begin(importName: string, beginning: Beginning): Promise<ImportTimes>
 }
 
 /** A bound of the registry is reached. */
@@ -35,25 +59,64 @@ export class ImportRegistryFullError extends Error {
 }
 
 export const IMPORT_NAME_BYTES_MAX = 128
-export const IMPORT_CHUNKS_MAX = 1_000_000
-export const ANCHOR_BYTES_MAX = 64
-export const BASE_TIMES_MAX = 64
+/** Base times of one import in one partition. */
+export const BASE_TIMES_MAX = 1_024
 export const IMPORTS_MAX = 10_000
 const IMPORTS_CACHED_MAX = 64
+const CONTROL = /[\u0000-\u001f\u007f]/
 
-/** A line of an import's file. */
+/** True if an import may be called so: 1 to 128 bytes of UTF-8, no control characters, none that was lost in reading. */
+export function isImportName(name: string): boolean {
+  const bytes = Buffer.byteLength(name)
+  return (
+    bytes >= 1 &&
+    bytes <= IMPORT_NAME_BYTES_MAX &&
+    name.isWellFormed() &&
+    !CONTROL.test(name) &&
+    !name.includes('\uFFFD')
+  )
+}
+
+/** What an import's name has to be, for sentences. */
+export const IMPORT_NAME_WANTED = `1 to ${IMPORT_NAME_BYTES_MAX} bytes of UTF-8 without control characters`
+
+/** The newest base time of a partition. */
+export function newestOf({ byPartition }: ImportTimes, partition: number): number | undefined {
+  return byPartition.get(partition)?.at(-1)?.baseMs
+}
+
+/** @throws ImportRegistryFullError where a partition has as many base times as may be */
+export function checkRoom({ byPartition }: ImportTimes, partition: number): void {
+  if ((byPartition.get(partition)?.length ?? 0) >= BASE_TIMES_MAX)
+    throw new ImportRegistryFullError(`partition ${partition} has ${BASE_TIMES_MAX} base times already`)
+}
+
+/** A line of an import's file; those of earlier versions have a chunk in place of a partition. */
 interface Entry {
   readonly import: string
-  readonly chunk: number
+  readonly partition?: number
+  readonly after?: string
+  readonly chunk?: number
   readonly baseMs: number
-  readonly anchor?: string
 }
 
-interface ChunkTimes {
-  readonly times: readonly number[]
-  readonly anchor: string | undefined
+class Kept implements ImportTimes {
+  readonly byPartition = new Map<number, BaseTime[]>()
+  readonly ofChunks: number[] = []
+
+  take({ partition, baseMs, after = '0' }: Entry): void {
+    if (partition === undefined) {
+      if (!this.ofChunks.includes(baseMs)) this.ofChunks.push(baseMs)
+      return
+    }
+    const times = this.byPartition.get(partition) ?? []
+    this.byPartition.set(partition, [...times, { baseMs, after: BigInt(after) }])
+  }
+
+  get isEmpty(): boolean {
+    return this.byPartition.size === 0 && this.ofChunks.length === 0
+  }
 }
-type Chunks = Map<number, ChunkTimes>
 
 /** Keeps the base times in files of a folder of their own; it is made if missing. */
 export function createFileImportRegistry(dir: string): ImportRegistry {
@@ -62,31 +125,26 @@ export function createFileImportRegistry(dir: string): ImportRegistry {
 
 class FileImportRegistry implements ImportRegistry {
   readonly #dir: string
-  readonly #imports = new LruMap<string, Chunks>(IMPORTS_CACHED_MAX)
-  /** Calls go one behind the other: they are rare, and two that begin the same chunk have to see each other. */
+  readonly #imports = new LruMap<string, Kept>(IMPORTS_CACHED_MAX)
+  /** Calls go one behind the other: they are rare, and two that begin at once have to see each other. */
   #last: Promise<unknown> = Promise.resolve()
 
   constructor(dir: string) {
     this.#dir = dir
   }
 
-  baseTimes(importName: string, chunk: number): Promise<readonly number[]> {
-    return this.#inTurn(async () => (await this.#load(importName)).get(chunk)?.times ?? [])
+  times(importName: string): Promise<ImportTimes> {
+    return this.#inTurn(() => this.#load(importName))
   }
 
-  anchor(importName: string, chunk: number): Promise<string | undefined> {
-    return this.#inTurn(async () => (await this.#load(importName)).get(chunk)?.anchor)
-  }
-
-  begin(importName: string, chunk: number, nowMs: number, anchor?: string): Promise<number> {
+  begin(importName: string, { partition, beyond, nowMs, after }: Beginning): Promise<ImportTimes> {
     return this.#inTurn(async () => {
-      const chunks = await this.#load(importName)
-      const times = chunks.get(chunk)?.times ?? []
-      if (times.length >= BASE_TIMES_MAX)
-        throw new ImportRegistryFullError(`chunk ${chunk} has ${BASE_TIMES_MAX} base times already`)
-      if (chunks.size === 0 && (await this.#count()) >= IMPORTS_MAX)
+      const kept = await this.#load(importName)
+      if (newestOf(kept, partition) !== beyond) return kept
+      checkRoom(kept, partition)
+      if (kept.isEmpty && (await this.#count()) >= IMPORTS_MAX)
         throw new ImportRegistryFullError(`there are ${IMPORTS_MAX} imports already`)
-      const entry = { import: importName, chunk, baseMs: nowMs, ...(anchor === undefined ? {} : { anchor }) }
+      const entry: Entry = { import: importName, partition, baseMs: nowMs, after: String(after) }
       try {
         await this.#append(entry)
       } catch (error) {
@@ -94,8 +152,8 @@ class FileImportRegistry implements ImportRegistry {
         this.#imports.delete(importName)
         throw error
       }
-      take(chunks, entry)
-      return nowMs
+      kept.take(entry)
+      return kept
     })
   }
 
@@ -109,12 +167,12 @@ class FileImportRegistry implements ImportRegistry {
     return path.join(this.#dir, `${createHash('sha256').update(importName).digest('hex')}.ndjson`)
   }
 
-  async #load(importName: string): Promise<Chunks> {
+  async #load(importName: string): Promise<Kept> {
     const cached = this.#imports.get(importName)
     if (cached !== undefined) return cached
-    const chunks = await readChunks(this.#file(importName))
-    this.#imports.set(importName, chunks)
-    return chunks
+    const kept = await readKept(this.#file(importName))
+    this.#imports.set(importName, kept)
+    return kept
   }
 
   async #count(): Promise<number> {
@@ -148,28 +206,17 @@ class FileImportRegistry implements ImportRegistry {
 }
 
 /** Reads an import's file. A last line without its end was never acknowledged: it is cut, so that the next begins anew. */
-async function readChunks(file: string): Promise<Chunks> {
-  const chunks: Chunks = new Map()
+async function readKept(file: string): Promise<Kept> {
+  const kept = new Kept()
   let text: string
   try {
     text = await readFile(file, 'utf8')
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return chunks
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return kept
     throw error
   }
   const end = text.lastIndexOf('\n') + 1
   if (end < text.length) await truncate(file, Buffer.byteLength(text.slice(0, end)))
-  for (const line of text.slice(0, end).split('\n')) {
-    if (line === '') continue
-    take(chunks, JSON.parse(line) as Entry)
-  }
-  return chunks
-}
-
-function take(chunks: Chunks, { chunk, baseMs, anchor }: Entry): void {
-  const known = chunks.get(chunk)
-  chunks.set(chunk, {
-    times: [...(known?.times ?? []), baseMs],
-    anchor: known === undefined ? anchor : known.anchor,
-  })
+  for (const line of text.slice(0, end).split('\n')) if (line !== '') kept.take(JSON.parse(line) as Entry)
+  return kept
 }

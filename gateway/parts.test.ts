@@ -1,9 +1,5 @@
 import fc from 'fast-check'
-import { appendFile, mkdtemp, readdir, rm } from 'node:fs/promises'
-import os from 'node:os'
-import path from 'node:path'
 import { describe, expect, test } from 'vitest'
-import { createFileImportRegistry } from './import-registry.ts'
 import { SharedReads } from './read-sharing.ts'
 import { BoundedQueue, END, pullStream } from './streams.ts'
 import { formatTime, parseTime } from './times.ts'
@@ -156,27 +152,5 @@ describe('values', () => {
         if ('wrong' in reading) expect(reading.wrong.length).toBeLessThan(500)
       }),
     )
-  })
-})
-
-describe('import registry', () => {
-  test('base times outlive the process; a line that was cut off is as if it had never been', async () => {
-    const dir = await mkdtemp(path.join(os.tmpdir(), 'imports-'))
-    const registry = createFileImportRegistry(path.join(dir, 'imports'))
-    expect(await registry.baseTimes('a', 0)).toEqual([])
-    await Promise.all([
-      registry.begin('a', 0, 5),
-      registry.begin('a', 0, 6),
-      registry.begin('a', 1, 7),
-      registry.begin('b', 0, 8),
-    ])
-    expect(await registry.baseTimes('a', 0)).toEqual([5, 6])
-    for (const file of await readdir(path.join(dir, 'imports')))
-      await appendFile(path.join(dir, 'imports', file), '{"import":"a","chu')
-    const again = createFileImportRegistry(path.join(dir, 'imports'))
-    expect(await again.baseTimes('a', 0)).toEqual([5, 6])
-    await again.begin('a', 0, 9)
-    expect(await createFileImportRegistry(path.join(dir, 'imports')).baseTimes('a', 0)).toEqual([5, 6, 9])
-    await rm(dir, { recursive: true })
   })
 })

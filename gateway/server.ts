@@ -11,7 +11,7 @@ import { fault, type Fault } from './errors.ts'
 import type { GraphqlPipeline } from './graphql.ts'
 import { checkJson, checkLength, parseObject, readBody, sendError, sendJson } from './http.ts'
 import type { ImportRegistry } from './import-registry.ts'
-import { beginBaseTime, importChunkOf, listBaseTimes } from './imports.ts'
+import { beginTime, importPathOf, IMPORT_BODY_BYTES_MAX, listKnown, listTimes } from './imports.ts'
 import type { Lane } from './lane/lane.ts'
 import { PartitionShares } from './partition-shares.ts'
 import { purposesOf, type Purpose, type Readiness } from './readiness.ts'
@@ -25,7 +25,6 @@ const REQUEST_MS_MAX = 60_000
 const KEEP_ALIVE_MS = 65_000
 const HEADERS_MAX = 100
 const NS_PER_MS = 1_000_000n
-const IMPORT_BODY_BYTES_MAX = 4_096
 
 export interface Doors {
   readonly services: Services
@@ -183,15 +182,18 @@ async function elsewhere(
   request: IncomingMessage,
   response: ServerResponse,
 ): Promise<void> {
-  const chunk = importChunkOf(path)
-  if (chunk === undefined) throw fault('NOT_FOUND', 'There is nothing at this path. GraphQL is at /graphql.')
-  allow(request, ['GET', 'POST'])
+  const found = importPathOf(path)
+  if (found === undefined) throw fault('NOT_FOUND', 'There is nothing at this path. GraphQL is at /graphql.')
+  const { name, what } = found
+  allow(request, [what === 'all' ? 'GET' : 'POST'])
+  const { imports, services } = doors
   await admitted(doors, { kind: 'imports', name: undefined }, async () => {
-    if (request.method === 'GET') return sendJson(response, 200, await listBaseTimes(doors.imports, chunk))
+    if (what === 'all') return sendJson(response, 200, await listTimes(imports, name))
     checkJson(request)
     const body = parseObject(await readBody(request, IMPORT_BODY_BYTES_MAX))
-    const nowMs = Number(doors.services.commands.clock() / NS_PER_MS)
-    return sendJson(response, 200, await beginBaseTime(doors.imports, chunk, body, nowMs))
+    if (what === 'known') return sendJson(response, 200, await listKnown(services, imports, name, body))
+    const nowMs = Number(services.commands.clock() / NS_PER_MS)
+    return sendJson(response, 200, await beginTime(services, imports, name, body, nowMs))
   })
 }
 

@@ -2,11 +2,12 @@
 import path from 'node:path'
 import { Option } from 'commander'
 import { CommandFailure } from '../failure.ts'
-import { isExternalName, NAME_BYTES_MAX } from '../external-ids.ts'
+import { IMPORT_NAME_WANTED, isImportName } from '../../gateway/import-registry.ts'
 import { importLines } from '../import/import-lines.ts'
 import { progressBar } from '../import/progress.ts'
-import { openImportFile, type ImportFormat } from '../import/read-file.ts'
+import { findEncodingFault, importLinesOf, type ImportFormat } from '../import/read-file.ts'
 import { describeReport } from '../import/report.ts'
+import { findSource, type Source } from '../import/source.ts'
 import { addJson, addSettings, type GivenOptions } from '../options.ts'
 import type { Output } from '../output.ts'
 import { openTarget } from '../target.ts'
@@ -33,19 +34,19 @@ export const addImport: AddCommand = (program, run) => {
 } // prettier-ignore
 
 async function importFile(file: string, options: ImportFlags, output: Output): Promise<void> {
-  const name = options.name ?? path.basename(file)
-  if (!isExternalName(name))
-    throw new CommandFailure('usage', `--name: expected text of 1 to ${NAME_BYTES_MAX} bytes.`)
-  const opened = await openImportFile(file, options.format)
+  const source = await findSource(file)
+  const name = nameOf(file, source, options)
   const target = await openTarget(options, output)
-  const bar = progressBar(output, opened.bytes)
+  const bar = progressBar(output, source.bytes)
   try {
     const report = await importLines({
       url: target.url,
       name,
-      lines: opened.lines,
+      lines: importLinesOf(source, file, options.format),
+      ...(options.onError === 'stop' ? { findFault: () => findEncodingFault(source) } : {}),
       onError: options.onError,
-      onProgress: (lines) => bar.update(opened.bytesRead(), lines),
+      onProgress: (lines) => bar.update(source.bytesRead(), lines),
+      log: (line) => output.log(line),
     })
     bar.stop()
     output.answer({ ok: true, ...report }, describeReport(report))
@@ -54,3 +55,19 @@ async function importFile(file: string, options: ImportFlags, output: Output): P
     await target.close()
   }
 }
+
+/**
+ * The name of an import: its rows are known by it again.
+ * @throws CommandFailure `usage` for what is none, and where there is none to be had
+ */
+function nameOf(file: string, source: Source, { name }: ImportFlags): string {
+  if (name === undefined && source.isNameless)
+    throw new CommandFailure(
+      'usage',
+      'What comes through a pipe has no name of its own: give it one with --name, and the same one whenever it is imported again, so that no row is loaded twice.',
+    )
+  const chosen = name ?? path.basename(file)
+  if (!isImportName(chosen))
+    throw new CommandFailure('usage', `The name of an import has ${IMPORT_NAME_WANTED}. Give it one with --name.`)
+  return chosen
+} // prettier-ignore

@@ -1,6 +1,5 @@
 /**
- * Lines → chunks: the unit whose transfer ids share one base time. Which line is in which chunk depends on the file alone
- * (bad lines count), so that a second run makes the same chunks and with them the same ids.
+ * Lines → chunks: as many as travel in one request. Nothing hangs on which row is in which chunk.
  *
  * Linked rows stay together, and are bad together: where one of a group cannot be sent, none may be.
  */
@@ -10,23 +9,19 @@ import type { ImportLine } from './rows.ts'
 /** Lines of a chunk; a linked group that begins on the last one goes on behind it. */
 export const CHUNK_LINES = 4_096
 
-export interface Chunk {
-  /** From 0. */
-  readonly index: number
-  readonly lines: readonly ImportLine[]
-}
+/** Lines of one request, good and bad. */
+export type Chunk = readonly ImportLine[]
 
 /** Cuts lines into chunks. */
 export async function* intoChunks(lines: AsyncIterable<ImportLine>): AsyncGenerator<Chunk> {
-  let index = 0
   let chunk: ImportLine[] = []
   for await (const group of intoGroups(lines)) {
     chunk.push(...group)
     if (chunk.length < CHUNK_LINES) continue
-    yield { index: index++, lines: chunk }
+    yield chunk
     chunk = []
   }
-  if (chunk.length > 0) yield { index, lines: chunk }
+  if (chunk.length > 0) yield chunk
 }
 
 /** Single lines and whole linked groups, in order. The lines of a group that cannot be are faults. */
@@ -60,12 +55,14 @@ async function* intoGroups(lines: AsyncIterable<ImportLine>): AsyncGenerator<Imp
 
 const TOO_LONG = `part of a linked group of more than ${LINKED_TRANSFERS_MAX} rows`
 
+/** A group as it stands; where one of it is bad, all of it is. */
 function settled(group: ImportLine[]): ImportLine[] {
   const bad = group.find((member) => 'fault' in member)
   return bad === undefined ? group : group.map((member) => toFault(member, `linked with line ${bad.line}, which is bad`))
 } // prettier-ignore
 
-function isLinked(line: ImportLine): boolean {
+/** True if a row belongs together with the next one. */
+export function isLinked(line: ImportLine): boolean {
   return 'row' in line && line.row.type === 'transfer' && line.row.linked === true
 }
 

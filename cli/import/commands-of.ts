@@ -1,8 +1,10 @@
 /** Rows of the neutral format → commands. */
-import type { Command } from '../../schemas/commands.ts'
-import type { Id } from '../../schemas/ids.ts'
+import { encodeCommands, type Command } from '../../schemas/commands.ts'
+import { fingerprintOf } from '../../schemas/fingerprint.ts'
+import { NIL_ID, type Id } from '../../schemas/ids.ts'
+import { partitionOf } from '../../schemas/partitions.ts'
 import { parseTime } from '../../gateway/times.ts'
-import { accountId, referenceId, rowCommandId } from '../external-ids.ts'
+import { accountId, referenceId } from '../external-ids.ts'
 import type { ImportRow } from './rows.ts'
 
 /** Accounts whose ids are kept: most rows name one that others named shortly before. */
@@ -14,9 +16,8 @@ export class CommandMaker {
   /** Rows that follow each other are often of one day. */
   #time: { readonly text: string; readonly ns: bigint } | undefined
 
-  /** The command of a row, under the base time of its chunk (milliseconds since 1970). */
-  commandOf(row: ImportRow, digest: Uint8Array, baseTimeMs: number): Command {
-    const id = rowCommandId(digest, baseTimeMs)
+  /** The command of a row under an id. What a row does not give, its command does not have. */
+  commandOf(row: ImportRow, id: Id): Command {
     const effectiveAtNs = row.effectiveAt === undefined ? undefined : this.#timeOf(row.effectiveAt)
     if (row.type === 'account')
       return {
@@ -42,6 +43,22 @@ export class CommandMaker {
       ...(row.reference === undefined ? {} : { reference: referenceId(row.reference) }),
       ...(row.memo === undefined ? {} : { memo: row.memo }),
     }
+  }
+
+  /**
+   * The fingerprint that a row's event carries.
+   * @param openedWithScale decimal places of an account that was opened by a row that left them to the platform
+   */
+  fingerprintOf(row: ImportRow, openedWithScale: number): bigint {
+    const command = this.commandOf(row, NIL_ID)
+    const isLeftOpen = command.kind === 'OpenAccount' && command.scale === undefined
+    return fingerprintOf(encodeCommands([isLeftOpen ? { ...command, scale: openedWithScale } : command]))
+  }
+
+  /** The partition that decides a row, of so many. */
+  partitionOf(row: ImportRow, partitions: number): number {
+    if (partitions === 1) return 0
+    return partitionOf(this.#accountOf(row.type === 'account' ? row.id : row.debit), partitions)
   }
 
   #accountOf(name: string): Id {

@@ -7,18 +7,23 @@ import { LANE_FAULT_MEANINGS, type CommandResult, type LaneResults } from '../..
 import { BATCH_COMMANDS_MAX, LINKED_TRANSFERS_MAX } from '../../schemas/limits.ts'
 import { CommandFailure } from '../failure.ts'
 import { CHUNK_LINES } from './chunks.ts'
-import { PATIENCE_MS } from './retry.ts'
+import { PATIENCE_MS, Waiting } from './retry.ts'
 
 /** What became of one command. */
 export type LaneResult =
   | { readonly kind: 'accepted'; readonly replayed: boolean }
-  | { readonly kind: 'refused'; readonly code: string }
+  /** `replayed`: it had been refused before. */
+  | { readonly kind: 'refused'; readonly code: string; readonly replayed: boolean }
+  /** Its id is older than all that the core remembers, and nothing has happened under it up to `at`. */
+  | { readonly kind: 'expired'; readonly at: bigint }
   /** The command is wrong as it stands: never an event. */
   | { readonly kind: 'wrong'; readonly message: string }
 
 /** Times that a request is repeated because outcomes in it are not known yet. */
 const UNKNOWN_REPEATS_MAX = 20
 const PAUSE_MS = 250
+/** Until it is known that a platform answers at the address, in ms: who mistyped it should not have to wait. */
+const FIRST_CONNECT_MS = 4_000
 
 /** Errors that pass: a platform that is full, stopping, starting, or out of reach. */
 const PASSING: ReadonlySet<string> = new Set(['busy', 'stopped', 'unreachable', 'connection_lost'])
@@ -28,12 +33,32 @@ if (CHUNK_LINES + LINKED_TRANSFERS_MAX > BATCH_COMMANDS_MAX)
 
 export class ImportLane {
   readonly #url: string
+  readonly #log: (line: string) => void
   #client: BulkClient | undefined
 
-  /** @param url of the platform; a connection is made when it is first needed */
-  constructor(url: string) {
+  /**
+   * @param url of the platform
+   * @param log gets sentences for people
+   */
+  constructor(url: string, log: (line: string) => void) {
     this.#url = url
+    this.#log = log
   }
+
+  /**
+   * Finds out at once whether a platform answers.
+   * @returns its partitions
+   * @throws CommandFailure `platform_unavailable`
+   */
+  async open(): Promise<number> {
+    try {
+      this.#client = await connectBulk({ url: this.#url, patienceMs: PATIENCE_MS, connectMs: FIRST_CONNECT_MS })
+      return this.#client.partitions
+    } catch (error) {
+      if (!(error instanceof BulkError)) throw error
+      throw new CommandFailure('platform_unavailable', `${error.message} Check --url, and that the platform runs.`)
+    }
+  } // prettier-ignore
 
   /**
    * Sends the commands of a chunk in order and returns what became of each. Waits while the platform is busy or away; repeats
@@ -67,15 +92,15 @@ export class ImportLane {
   }
 
   async #submit(slots: Uint8Array, count: number): Promise<LaneResults> {
-    const deadline = performance.now() + PATIENCE_MS
+    const waiting = new Waiting(this.#url, this.#log)
     for (;;) {
       try {
         this.#client ??= await connectBulk({ url: this.#url, patienceMs: PATIENCE_MS })
         return await this.#client.submitSlots(slots, count)
       } catch (error) {
         if (!(error instanceof BulkError)) throw error
-        if (!PASSING.has(error.code) || performance.now() > deadline)
-          throw this.#unavailable(`does not take the import (${error.message})`)
+        const reason = `does not take the import (${error.message})`
+        if (!PASSING.has(error.code) || waiting.isOver(reason)) throw this.#unavailable(reason)
         await delay(PAUSE_MS)
       }
     }
@@ -95,13 +120,14 @@ function toResult(result: CommandResult | undefined): LaneResult | undefined {
     case 'accepted':
       return { kind: 'accepted', replayed: result.replayed }
     case 'refused':
-      return { kind: 'refused', code: result.code }
+      if (result.code === 'id_expired') return { kind: 'expired', at: result.sequence }
+      return { kind: 'refused', code: result.code, replayed: result.replayed }
     case 'fault': {
       const { retryable, message } = LANE_FAULT_MEANINGS[result.code]
       return retryable ? undefined : { kind: 'wrong', message }
     }
     case undefined:
-      return { kind: 'refused', code: 'unknown' }
+      return { kind: 'refused', code: 'unknown', replayed: false }
   }
 }
 

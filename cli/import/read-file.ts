@@ -1,186 +1,172 @@
-/** An import file → its lines, in bounded memory: NDJSON or CSV, plain or gzip, told by its first bytes and its name. */
-import { createReadStream } from 'node:fs'
-import { open, stat } from 'node:fs/promises'
-import type { Transform } from 'node:stream'
-import { pipeline, type Readable } from 'node:stream'
-import { createGunzip } from 'node:zlib'
-import { parse } from 'csv-parse'
+/** An import file → its lines, in bounded memory: NDJSON or CSV, plain or gzip. Both formats mean the same by a line. */
+import { readStrictJson, type JsonFault } from '../../schemas/strict-json.ts'
 import { CommandFailure } from '../failure.ts'
-import { COLUMNS, readRow, type ImportLine } from './rows.ts'
+import { byteLines, TOO_LONG } from './byte-lines.ts'
+import { csvRecords } from './csv.ts'
+import { COLUMNS, printable, readRow, type ImportLine } from './rows.ts'
+import { findSource, type Bytes, type Source } from './source.ts'
+import { firstNotUtf8, textFault } from './utf8.ts'
 
 export type ImportFormat = 'ndjson' | 'csv'
 
-/** UTF-8 bytes of one line, whatever its format. */
-const LINE_BYTES_MAX = 64 * 1024
-
-export interface ImportFile {
-  readonly format: ImportFormat
-  /** Bytes on disk; progress counts these. */
-  readonly bytes: number
-  readonly lines: AsyncIterable<ImportLine>
-  bytesRead(): number
+/** A line that is wrong by its text, before anybody asks what it means. */
+export interface TextFault {
+  readonly line: number
+  readonly fault: string
 }
 
 /**
- * Opens a file to import. Nothing is read before its lines are asked for.
+ * The lines of a file. Reading begins when they are asked for.
  * @param format told by the name (`.csv`, `.csv.gz`; anything else is NDJSON) if not given
- * @throws CommandFailure if it is no readable file
+ * @throws CommandFailure from the iteration: `file_unreadable`; `bad_line` for a CSV header that is none
  */
-export async function openImportFile(file: string, format: ImportFormat | undefined): Promise<ImportFile> {
-  const { size } = await stat(file)
-  let bytesRead = 0
-  const raw = createReadStream(file)
-  raw.on('data', (chunk) => (bytesRead += chunk.length))
-  raw.pause()
-  const input = (await isGzip(file)) ? through(raw, createGunzip()) : raw
-  const chosen = format ?? (/\.csv(\.gz)?$/i.test(file) ? 'csv' : 'ndjson')
-  return {
-    format: chosen,
-    bytes: size,
-    lines: readable(file, chosen === 'csv' ? csvLines(input) : ndjsonLines(input)),
-    bytesRead: () => bytesRead,
+export function importLinesOf(source: Source, path: string, format: ImportFormat | undefined): AsyncGenerator<ImportLine> {
+  const chosen = format ?? (/\.csv(\.gz)?$/i.test(path) ? 'csv' : 'ndjson')
+  return chosen === 'csv' ? csvLines(source.read()) : ndjsonLines(source.read())
+} // prettier-ignore
+
+/**
+ * Reads a whole file and finds the first line that is not UTF-8: such a file was written in another encoding, and is
+ * better not loaded even in part. What can be read only once is not looked at.
+ */
+export async function findEncodingFault(source: Source): Promise<TextFault | undefined> {
+  if (!source.isFile) return undefined
+  let line = 0
+  for await (const bytes of byteLines(source.read())) {
+    line++
+    if (bytes !== undefined && firstNotUtf8(bytes) >= 0) return { line, fault: textFault(bytes)! }
   }
+  return undefined
 }
 
-/** One record of a CSV file with a header: its values by column, or undefined where there are too few or too many. */
-export interface CsvRecord {
-  /** Number of the line on which the record ends; records with line breaks inside span several. */
-  readonly line: number
-  readonly values: Readonly<Record<string, string>> | undefined
-}
+/** One record of a CSV file with a header: its values by column, or what is wrong with it. */
+export type CsvRow =
+  /** `line`: on which the record begins; records with line breaks inside span several. */
+  | { readonly line: number; readonly values: Readonly<Record<string, string>> }
+  | { readonly line: number; readonly fault: string }
 
 /**
  * Reads CSV (RFC 4180, UTF-8) with a header line, plain or gzip.
- * @param checkHeader throws if these are not the columns that are wanted
+ * @param checkHeader throws if these are not the columns that are wanted; that none stands twice is seen to
+ * @throws CommandFailure from the iteration: `file_unreadable`; `bad_line` for a header with a fault
  */
 export async function* readCsvFile(
-  file: string,
+  path: string,
   checkHeader: (columns: readonly string[]) => void,
-): AsyncGenerator<CsvRecord> {
-  const raw = createReadStream(file)
-  const input = (await isGzip(file)) ? through(raw, createGunzip()) : raw
-  yield* readable(file, csvRecords(input, checkHeader))
+): AsyncGenerator<CsvRow> {
+  yield* csvRows((await findSource(path)).read(), checkHeader)
 }
 
-async function isGzip(file: string): Promise<boolean> {
-  const handle = await open(file, 'r')
-  try {
-    const { buffer, bytesRead } = await handle.read(Buffer.alloc(2), 0, 2, 0)
-    return bytesRead === 2 && buffer[0] === 0x1f && buffer[1] === 0x8b
-  } finally {
-    await handle.close()
-  }
-}
-
-/** Pipes, with errors of either end reaching the reader. */
-function through<Next extends Transform>(from: Readable, to: Next): Next {
-  // The callback is needed for pipeline's form; the reader sees the error on the stream itself.
-  pipeline(from, to, () => undefined)
-  return to
-}
-
-/** Errors of the file's encoding, said as sentences. */
-async function* readable<Line>(file: string, lines: AsyncIterable<Line>): AsyncGenerator<Line> {
-  try {
-    yield* lines
-  } catch (error) {
-    const code = error instanceof Error ? (error as { code?: unknown }).code : undefined
-    if (typeof code !== 'string' || !/^(Z_|CSV_|ERR_PARSE)/.test(code)) throw error
-    throw new CommandFailure('file_unreadable', `${file} cannot be read: ${(error as Error).message}. Check that it is whole.`)
-  }
-} // prettier-ignore
-
-async function* ndjsonLines(input: Readable): AsyncGenerator<ImportLine> {
+async function* ndjsonLines(input: Bytes): AsyncGenerator<ImportLine> {
   let line = 0
-  for await (const text of textLines(input)) {
+  for await (const bytes of byteLines(input)) {
     line++
-    if (text === undefined) yield { line, fault: `longer than ${LINE_BYTES_MAX} bytes`, linked: undefined }
-    else if (text.trim() !== '') yield parseLine(text, line)
+    if (bytes === undefined) yield { line, fault: TOO_LONG, linked: undefined }
+    else if (!isBlank(bytes)) yield parseLine(bytes, line)
   }
 }
 
-function parseLine(text: string, line: number): ImportLine {
-  let raw: unknown
+/** Of spaces and tabs alone. A byte order mark is not blank: in the middle of a file it is a fault. */
+function isBlank(bytes: Buffer): boolean {
+  return bytes.every((byte) => byte === 0x20 || byte === 0x09)
+}
+
+function parseLine(bytes: Buffer, line: number): ImportLine {
+  const fault = textFault(bytes)
+  if (fault !== undefined) return { line, fault, linked: undefined }
+  const text = bytes.toString('utf8')
+  const plain = readPlainJson(text)
+  if (plain !== undefined) return readRow(plain, line)
+  const reading = readStrictJson(text)
+  if ('fault' in reading) return { line, fault: jsonFault(reading.fault, text), linked: undefined }
+  return readRow(reading.value, line)
+}
+
+/**
+ * What the strict reader would read, in a fraction of its time: an object of texts and truth values whose quotes are as many
+ * as its parsed keys and values have, so that no key can stand twice. Undefined for anything else.
+ */
+function readPlainJson(text: string): unknown {
+  if (text.includes('\\')) return undefined
+  let value: unknown
   try {
-    raw = JSON.parse(text)
+    value = JSON.parse(text)
   } catch {
-    return { line, fault: 'not JSON', linked: undefined }
+    return undefined
   }
-  return readRow(raw, line)
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return undefined
+  let texts = 0
+  for (const field of Object.values(value) as unknown[])
+    if (typeof field === 'string') texts++
+    else if (typeof field !== 'boolean' && field !== null) return undefined
+  let quotes = 0
+  for (let at = text.indexOf('"'); at >= 0; at = text.indexOf('"', at + 1)) quotes++
+  return quotes === 2 * (texts + Object.keys(value).length) ? value : undefined
 }
 
-/** Lines without their ends; undefined for one that is too long, whose bytes are dropped as they come. */
-async function* textLines(input: Readable): AsyncGenerator<string | undefined> {
-  const decoder = new TextDecoder('utf-8', { fatal: false })
-  let parts: Buffer[] = []
-  let bytes = 0
-  let first = true
-  const finish = (): string | undefined => {
-    const text = bytes > LINE_BYTES_MAX ? undefined : decoder.decode(parts.length === 1 ? parts[0] : Buffer.concat(parts))
-    parts = []
-    bytes = 0
-    // Files written on Windows begin with a byte order mark, which the decoder drops only at the start of a text.
-    const line = first ? text?.replace(/^\uFEFF/, '') : text
-    first = false
-    return line
-  } // prettier-ignore
-  for await (const chunk of input as AsyncIterable<Buffer>) {
-    let from = 0
-    for (;;) {
-      const end = chunk.indexOf(0x0a, from)
-      const part = chunk.subarray(from, end === -1 ? chunk.length : end)
-      bytes += part.length
-      if (bytes > LINE_BYTES_MAX) parts = []
-      else if (part.length > 0) parts.push(part)
-      if (end === -1) break
-      yield finish()
-      from = end + 1
-    }
-  }
-  if (bytes > 0) yield finish()
-}
-
-async function* csvLines(input: Readable): AsyncGenerator<ImportLine> {
-  const records = csvRecords(input, (columns) => {
-    const unknown = columns.filter((column) => !COLUMNS.has(column))
-    if (unknown.length > 0 || !columns.includes('type') || !columns.includes('id'))
-      throw new CommandFailure(
-        'bad_line',
-        `Line 1: expected a header with "type", "id" and other columns of the import format, got ${columns.join(',').slice(0, 200)}. See docs/import-format.md.`,
-        { badLines: [{ line: 1, fault: 'header' }] },
-      )
-  })
-  for await (const { line, values } of records) {
-    if (values === undefined) yield { line, fault: 'not as many values as the header has columns', linked: undefined }
-    else yield readRow(values, line)
+function jsonFault({ kind, path, shown }: JsonFault, text: string): string {
+  switch (kind) {
+    case 'duplicate':
+      return `${printable(path)}: stands twice`
+    case 'inexact':
+      return `${path === '' ? 'the line' : printable(path)}: ${shown} is more than a JSON number can keep exactly; write it as text, "${shown}"`
+    case 'deep':
+      return 'nested too deep'
+    case 'syntax':
+      if (text.startsWith('\uFEFF')) return 'not JSON: a byte order mark may stand only at the beginning of a file'
+      if (text.includes('\r')) return 'not JSON: a carriage return without a line feed ends no line'
+      return 'not JSON'
   }
 } // prettier-ignore
 
-async function* csvRecords(
-  input: Readable,
+async function* csvLines(input: Bytes): AsyncGenerator<ImportLine> {
+  for await (const row of csvRows(input, checkImportHeader)) {
+    if ('fault' in row) yield { ...row, linked: undefined }
+    else yield readRow(given(row.values), row.line)
+  }
+}
+
+function checkImportHeader(columns: readonly string[]): void {
+  const unknown = columns.filter((column) => !COLUMNS.has(column))
+  if (unknown.length > 0 || !columns.includes('type') || !columns.includes('id'))
+    throw badHeader(
+      1,
+      `expected "type", "id" and other columns of the import format, got ${printable(columns.join(','))}`,
+    )
+}
+
+/** In CSV an empty value is the only way to leave one out. */
+function given(values: Readonly<Record<string, string>>): Readonly<Record<string, string>> {
+  return Object.fromEntries(Object.entries(values).filter(([, value]) => value !== ''))
+}
+
+async function* csvRows(
+  input: Bytes,
   checkHeader: (columns: readonly string[]) => void,
-): AsyncGenerator<CsvRecord> {
-  const parser = through(
-    input,
-    parse({ bom: true, info: true, relax_column_count: true, skip_empty_lines: true, max_record_size: LINE_BYTES_MAX }),
-  )
+): AsyncGenerator<CsvRow> {
   let columns: readonly string[] | undefined
-  let recordsEnd = 0
-  let extra = 0
-  for await (const { record, info } of parser as AsyncIterable<{ record: string[]; info: { lines: number } }>) {
+  for await (const record of csvRecords(input)) {
+    const { line } = record
     if (columns === undefined) {
-      columns = record.map((column) => column.trim())
+      if ('fault' in record) throw badHeader(line, record.fault)
+      columns = record.values.map((column) => column.trim())
+      const twice = columns.find((column, index) => columns!.indexOf(column) !== index)
+      if (twice !== undefined) throw badHeader(line, `"${printable(twice)}" stands twice`)
       checkHeader(columns)
-      continue
-    }
-    const names = columns
-    const values =
-      record.length === names.length
-        ? Object.fromEntries(names.map((column, index) => [column, record[index]!]))
-        : undefined
-    // Within quotes the parser counts a Windows line end twice.
-    if (info.lines !== recordsEnd + 1) extra += record.join('').split('\r\n').length - 1
-    recordsEnd = info.lines
-    yield { line: info.lines - extra, values }
+    } else if ('fault' in record) {
+      const column = record.value === undefined ? undefined : columns[record.value]
+      yield { line, fault: column === undefined ? record.fault : `${printable(column)}: ${record.fault}` }
+    } else if (record.values.length !== columns.length)
+      yield { line, fault: 'not as many values as the header has columns' }
+    else yield { line, values: Object.fromEntries(columns.map((name, index) => [name, record.values[index]!])) }
   }
 } // prettier-ignore
+
+/** Without its header nothing of the file can be read: this ends an import that skips bad lines, too. */
+function badHeader(line: number, fault: string): CommandFailure {
+  return new CommandFailure(
+    'bad_line',
+    `Line ${line}, the header: ${fault}. Correct it; docs/import-format.md lists the columns.`,
+    { badLines: [{ line, fault: `header: ${fault}` }] },
+  )
+}

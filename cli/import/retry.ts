@@ -7,26 +7,57 @@ const PAUSE_MS_MIN = 50
 const PAUSE_MS_MAX = 5_000
 /** Longest wait for one answer, in ms. */
 const ANSWER_MS_MAX = 60_000
+/** After so long without an answer a person is told what is waited for, in ms. */
+const TOLD_AFTER_MS = 2_000
 
 /** Statuses after which the same request may be sent again. */
 const PASSING = new Set([429, 502, 503, 504])
 
+/** Whoever waits says so: once for each time that something is waited for. */
+export class Waiting {
+  readonly #url: string
+  readonly #log: (line: string) => void
+  readonly #sinceMs = performance.now()
+  #isTold = false
+
+  /** @param log gets a sentence for people */
+  constructor(url: string, log: (line: string) => void) {
+    this.#url = url
+    this.#log = log
+  }
+
+  /** Called with each failed attempt. @returns true where it has been patient for long enough */
+  isOver(reason: string): boolean {
+    const waitedMs = performance.now() - this.#sinceMs
+    if (!this.#isTold && waitedMs > TOLD_AFTER_MS) {
+      this.#isTold = true
+      this.#log(
+        `Waiting for the platform at ${this.#url}, for two minutes at most: it ${reason.slice(0, 200)}.`,
+      )
+    }
+    return waitedMs > PATIENCE_MS
+  }
+}
+
 /**
- * Sends JSON and returns the parsed answer. Repeats while the platform is busy, starting, or out of reach; every request of
- * an import may be repeated, because each command carries an id.
+ * Asks for JSON, or sends some, and returns the parsed answer. Repeats while the platform is busy, starting, or out of reach;
+ * every request of an import may be repeated.
+ * @param url whole
+ * @param body undefined: a GET
  * @throws CommandFailure `platform_unavailable`
  */
-export async function postJson(url: string, body: string, patienceMs = PATIENCE_MS): Promise<unknown> {
-  const deadline = performance.now() + patienceMs
+export async function askJson(url: string, body: string | undefined, log: (line: string) => void): Promise<unknown> {
+  const { origin } = new URL(url)
+  const waiting = new Waiting(origin, log)
   for (let attempt = 0; ; attempt++) {
-    const answer = await attemptPost(url, body)
+    const answer = await attemptAsk(url, body)
     if (answer.kind === 'answer') return answer.json
-    const pauseMs = answer.retryAfterMs ?? Math.min(PAUSE_MS_MAX, PAUSE_MS_MIN * 2 ** attempt)
-    if (answer.kind === 'refused' || performance.now() + pauseMs > deadline)
+    if (answer.kind === 'refused' || waiting.isOver(answer.reason))
       throw new CommandFailure(
         'platform_unavailable',
-        `The platform at ${new URL(url).origin} ${answer.reason}. Run the same import again when it is well: it goes on where it was.`,
+        `The platform at ${origin} ${answer.reason}. Run the same import again when it is well: it goes on where it was.`,
       )
+    const pauseMs = answer.retryAfterMs ?? Math.min(PAUSE_MS_MAX, PAUSE_MS_MIN * 2 ** attempt)
     await new Promise((resolve) => setTimeout(resolve, pauseMs))
   }
 } // prettier-ignore
@@ -39,14 +70,14 @@ type Attempt =
       readonly retryAfterMs?: number | undefined
     }
 
-async function attemptPost(url: string, body: string): Promise<Attempt> {
+async function attemptAsk(url: string, body: string | undefined): Promise<Attempt> {
   let response: Response
   let text: string
   try {
     response = await fetch(url, {
-      method: 'POST',
-      headers: { 'content-type': 'application/json' },
-      body,
+      ...(body === undefined
+        ? {}
+        : { method: 'POST', headers: { 'content-type': 'application/json' }, body }),
       signal: AbortSignal.timeout(ANSWER_MS_MAX),
     })
     text = await response.text()

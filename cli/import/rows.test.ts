@@ -1,5 +1,7 @@
 import { expect, test } from 'vitest'
-import { readRow } from './rows.ts'
+import { NIL_ID } from '../../schemas/ids.ts'
+import { CommandMaker } from './commands-of.ts'
+import { readRow, type ImportRow } from './rows.ts'
 
 const transfer = {
   type: 'transfer',
@@ -19,13 +21,39 @@ test('a row with every field is read as it stands', () => {
   expect(readRow(full, 3)).toEqual({ line: 3, row: full })
 })
 
-test('CSV and JSON rows mean the same: texts become numbers and booleans, empty means not given', () => {
-  const fromCsv = readRow(
-    { ...account, owner: '', scale: '2', overdraftLimit: '500', system: '', debit: '', credit: '' },
-    1,
-  )
-  expect(fromCsv).toEqual(readRow({ ...account, scale: 2, overdraftLimit: 500 }, 1))
+test('texts of CSV mean what numbers and truth values of JSON mean; null means not given', () => {
+  const fromCsv = readRow({ ...account, scale: '2', overdraftLimit: '500', system: 'false' }, 1)
+  const fromJson = { ...account, scale: 2, overdraftLimit: 500, system: false, effectiveAt: null }
+  expect(fromCsv).toEqual(readRow(fromJson, 1))
   expect(fromCsv).toMatchObject({ row: { scale: 2, overdraftLimit: '500' } })
+})
+
+test('nothing that a row says by accident means "not given"', () => {
+  for (const field of ['effectiveAt', 'code', 'reference', 'linked'])
+    expect(readRow({ ...transfer, [field]: '' }, 1)).toMatchObject({
+      fault: expect.stringContaining(`${field}: `) as string,
+    })
+  for (const field of ['scale', 'overdraftLimit', 'system'])
+    expect(readRow({ ...account, [field]: '' }, 1)).toMatchObject({
+      fault: expect.stringContaining('an empty text') as string,
+    })
+  expect(readRow({ ...transfer, effectiveAt: '1970-01-01' }, 1)).toMatchObject({
+    row: { effectiveAt: '1970-01-01T00:00:00Z' },
+  })
+  expect(readRow({ ...transfer, code: 0, linked: false }, 1)).toMatchObject({
+    row: { code: 0, linked: false },
+  })
+  const maker = new CommandMaker()
+  const commandOf = (raw: object) => maker.commandOf((readRow(raw, 1) as { row: ImportRow }).row, NIL_ID)
+  expect(commandOf({ ...transfer, effectiveAt: '1970-01-01' })).toHaveProperty('effectiveAtNs', 0n)
+  expect(commandOf(transfer).effectiveAtNs).toBeUndefined()
+  expect(commandOf(transfer).reference).toBeUndefined()
+})
+
+test('what a row says is shown without what a terminal would obey', () => {
+  const fault = (raw: object): string => (readRow(raw, 1) as { fault: string }).fault
+  expect(fault({ ...transfer, ['\u001b[2J\u202e']: 1 })).toMatch(/^\\u\{1b\}\[2J\\u\{202e\}: /)
+  expect(fault({ ...transfer, amount: '1\u009b"' })).toContain('"1\\u{9b}\\""')
 })
 
 test('a day is its first moment in UTC', () => {
@@ -46,6 +74,10 @@ test.each([
   [{ ...transfer, id: 7 }, 'id'],
   [{ ...transfer, debit: 'x'.repeat(129) }, 'debit'],
   [{ ...transfer, credit: null }, 'credit'],
+  [{ ...transfer, id: '00000000-0000-0000-0000-000000000000' }, 'id'],
+  [{ ...transfer, reference: '00000000-0000-0000-0000-000000000000' }, 'reference'],
+  [{ ...transfer, debit: 'M\ufffdller' }, 'debit'],
+  [{ ...transfer, id: '\ufffd' }, 'id'],
   [{ ...transfer, credit: '00000000-0000-0000-0000-000000000000' }, 'credit'],
   [{ ...account, id: '00000000-0000-0000-0000-000000000000' }, 'id'],
   [{ ...transfer, effectiveAt: '1900-01-01T00:00:00+02:00' }, 'effectiveAt'],

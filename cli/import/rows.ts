@@ -1,6 +1,8 @@
 /**
  * One line of the neutral import format (docs/import-format.md) → a row, or what is wrong with it. The same reader takes an
- * object from NDJSON and a record from CSV: in CSV every value is text and an empty one means "not given".
+ * object from NDJSON and a record from CSV, where every value is text and an empty one was left out by who read it.
+ *
+ * Nothing that a row can say by accident means "not given": neither zero, nor empty text, nor the nil UUID.
  */
 import { formatId, NIL_ID } from '../../schemas/ids.ts'
 import { MEMO_BYTES_MAX, OWNER_BYTES_MAX, TIME_NS_MAX, TIME_NS_MIN } from '../../schemas/limits.ts'
@@ -46,7 +48,8 @@ export type ImportRow = AccountRow | TransferRow
 
 /** A line of an import, by its number in the file (from 1): a row, or why it is none. */
 export type ImportLine =
-  | { readonly line: number; readonly row: ImportRow }
+  /** `digest`: of the row's id under the import's name, once it was made. */
+  | { readonly line: number; readonly row: ImportRow; readonly digest?: Buffer }
   /** `linked`: whether the bad row said that it belongs together with the next; undefined where that cannot be told. */
   | { readonly line: number; readonly fault: string; readonly linked?: boolean | undefined }
 
@@ -87,14 +90,14 @@ function toRow(raw: unknown): ImportRow {
     throw new RowFault(`type: expected "account" or "transfer", got ${show(type)}`)
   for (const field in given)
     if (!(FIELDS[type] as readonly string[]).includes(field) && isGiven(given[field]))
-      throw new RowFault(`${field.slice(0, SHOWN_CHARACTERS_MAX)}: a row of type ${type} has no such field`)
+      throw new RowFault(`${printable(field)}: a row of type ${type} has no such field`)
   return type === 'account' ? toAccount(given) : toTransfer(given)
 }
 
 function toAccount(raw: Raw): AccountRow {
   const row = {
     type: 'account' as const,
-    id: required(raw, 'id', account, ACCOUNT_WANTED),
+    id: required(raw, 'id', identity, IDENTITY_WANTED),
     currency: required(raw, 'currency', currency, CURRENCY_WANTED),
     ...optional(raw, 'owner', textOf(OWNER_BYTES_MAX), `text of at most ${OWNER_BYTES_MAX} bytes`),
     ...optional(raw, 'scale', scale, 'a whole number from 0 to 18'),
@@ -110,28 +113,27 @@ function toAccount(raw: Raw): AccountRow {
 function toTransfer(raw: Raw): TransferRow {
   return {
     type: 'transfer' as const,
-    id: required(raw, 'id', name, NAME_WANTED),
-    debit: required(raw, 'debit', account, ACCOUNT_WANTED),
-    credit: required(raw, 'credit', account, ACCOUNT_WANTED),
+    id: required(raw, 'id', identity, IDENTITY_WANTED),
+    debit: required(raw, 'debit', identity, IDENTITY_WANTED),
+    credit: required(raw, 'credit', identity, IDENTITY_WANTED),
     amount: required(raw, 'amount', amount, 'minor units above zero, as digits, such as "1250"'),
     currency: required(raw, 'currency', currency, CURRENCY_WANTED),
     ...optional(raw, 'effectiveAt', time, TIME_WANTED),
     ...optional(raw, 'code', code, 'a whole number from 0 to 4294967295'),
-    ...optional(raw, 'reference', name, NAME_WANTED),
+    ...optional(raw, 'reference', identity, IDENTITY_WANTED),
     ...optional(raw, 'memo', textOf(MEMO_BYTES_MAX), `text of at most ${MEMO_BYTES_MAX} bytes`),
     ...optional(raw, 'linked', truth, 'true or false'),
   }
 }
 
-const NAME_WANTED = `text of 1 to ${NAME_BYTES_MAX} bytes`
-const ACCOUNT_WANTED = `${NAME_WANTED}, and not the nil UUID`
+const IDENTITY_WANTED = `text of 1 to ${NAME_BYTES_MAX} bytes, with no character lost, and not the nil UUID`
 const CURRENCY_WANTED = 'a currency code: 1 to 8 characters A-Z 0-9'
-const TIME_WANTED = 'a day such as 1993-01-31, or an RFC 3339 time such as 1993-01-31T08:15:00Z'
+const TIME_WANTED =
+  'a day such as 1993-01-31, or an RFC 3339 time such as 1993-01-31T08:15:00Z, of the years 1900 to 2261 in UTC'
 
-const name: Field<string> = (value) =>
-  typeof value === 'string' && isExternalName(value) ? value : undefined
-/** The nil UUID means that there is none. */
-const account: Field<string> = (value) => (value === NIL_UUID ? undefined : name(value))
+/** The nil UUID stands for "none" wherever programs write UUIDs: it names nothing here. */
+const identity: Field<string> = (value) =>
+  typeof value === 'string' && value !== NIL_UUID && isExternalName(value) ? value : undefined
 const currency: Field<string> = (value) =>
   typeof value === 'string' && isCurrencyCode(value) ? value : undefined
 const amount: Field<string> = (value) => minorText(value, (text) => parseAmount(text))
@@ -197,7 +199,7 @@ function optional<Name extends string, Value>(
 }
 
 function isGiven(value: unknown): boolean {
-  return value !== undefined && value !== null && value !== ''
+  return value !== undefined && value !== null
 }
 
 function linkedOf(raw: unknown): boolean | undefined {
@@ -208,7 +210,17 @@ function linkedOf(raw: unknown): boolean | undefined {
 
 function show(value: unknown): string {
   if (!isGiven(value)) return 'nothing'
-  if (typeof value === 'object') return 'an object or a list'
-  const text = JSON.stringify(value)
-  return text.length > SHOWN_CHARACTERS_MAX ? `${text.slice(0, SHOWN_CHARACTERS_MAX)}…` : text
+  if (value === '') return 'an empty text'
+  if (typeof value === 'string') return `"${printable(value)}"`
+  return typeof value === 'number' || typeof value === 'boolean' ? String(value) : 'an object or a list'
+}
+
+/** A stranger's text as it may stand in a sentence on a terminal: cut short, what is no plain character escaped. */
+export function printable(text: string): string {
+  const short = text.length > SHOWN_CHARACTERS_MAX ? `${text.slice(0, SHOWN_CHARACTERS_MAX)}…` : text
+  return short.replace(/["\\]|[\p{C}\p{Zl}\p{Zp}]/gu, (character) =>
+    character === '"' || character === '\\'
+      ? `\\${character}`
+      : `\\u{${character.codePointAt(0)!.toString(16)}}`,
+  )
 }

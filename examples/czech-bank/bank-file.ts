@@ -37,9 +37,9 @@ export type BankLine = BankTransaction | { readonly line: number; readonly fault
 
 /** Reads the file, plain or gzip, in bounded memory. */
 export async function* readBankFile(file: string): AsyncGenerator<BankLine> {
-  for await (const { line, values } of readCsvFile(file, checkHeader))
-    yield values === undefined ? { line, fault: `expected ${COLUMNS.length} values` } : toTransaction(line, values)
-} // prettier-ignore
+  for await (const row of readCsvFile(file, checkHeader))
+    yield 'fault' in row ? row : toTransaction(row.line, row.values)
+}
 
 function checkHeader(columns: readonly string[]): void {
   const missing = COLUMNS.filter((column) => !columns.includes(column))

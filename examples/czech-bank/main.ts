@@ -15,8 +15,10 @@ import os from 'node:os'
 import path from 'node:path'
 import { Command } from 'commander'
 import { isDebugging } from '../../cli/config.ts'
+import { CommandFailure } from '../../cli/failure.ts'
 import { graphql } from '../../cli/graphql-client.ts'
 import { importLines } from '../../cli/import/import-lines.ts'
+import { findSource } from '../../cli/import/source.ts'
 import { createOutput, type Output } from '../../cli/output.ts'
 import { proveTarget } from '../../cli/prove-target.ts'
 import { reportFailure } from '../../cli/report-failure.ts'
@@ -60,6 +62,8 @@ export async function main(args: readonly string[]): Promise<void> {
 
 async function run(file: string, dataDir: string, output: Output): Promise<void> {
   const startedAtMs = performance.now()
+  if (!(await findSource(file)).isFile)
+    throw new CommandFailure('file_unreadable', `${file} is read more than once, which a pipe cannot be. Name a file.`)
   const expected = await survey(file)
   output.log(`${expected.transactions} transactions on ${expected.customers.size} accounts`)
 

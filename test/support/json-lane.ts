@@ -1,7 +1,7 @@
 /** The JSON form of the bulk lane as a client sees it: commands in one request, a result per command. */
 import { z } from 'zod'
 import { CommandFailure } from '../../cli/failure.ts'
-import { postJson } from '../../cli/import/retry.ts'
+import { askJson } from '../../cli/import/retry.ts'
 
 /** One command as the lane takes it: docs/bulk-lane.md. */
 export type LaneCommand = Readonly<Record<string, string | number | boolean>>
@@ -57,7 +57,7 @@ async function sendRequest(
   const body = `{"commands":[${request.join(',')}]}`
   const settled = new Array<LaneResult | undefined>(request.length).fill(undefined)
   for (let repeat = 0; repeat < UNKNOWN_REPEATS_MAX; repeat++) {
-    const answer = answerSchema.safeParse(await postJson(`${url}/commands`, body))
+    const answer = answerSchema.safeParse(await askJson(`${url}/commands`, body, () => undefined))
     if (!answer.success || answer.data.results.length !== request.length) throw notUnderstood(url)
     reached(answer.data.position)
     // What an earlier answer said stands: by now the same command would only be called a repeat.
