@@ -5,6 +5,7 @@
  * answered. The writer is over for good when it has been replaced, or when Kafka is out of reach.
  */
 import type { MessagePort } from 'node:worker_threads'
+import { SKIP_REASONS, type SkipReason } from '../../schemas/frame-notes.ts'
 import { lastSequence, type Frame } from '../../schemas/frames.ts'
 import { LogError } from '../errors.ts'
 import type { CoreToLog, FrameReceipt, FrameToSeal, LogToCore } from '../file/log-messages.ts'
@@ -39,6 +40,11 @@ export interface KafkaLogServerOptions {
   readonly head: LogHead
   /** The place in the command queue behind so many commands that the core has consumed. */
   readonly placeOfCount: (count: bigint) => CommandPlace
+  /**
+   * The place behind what was passed over next, behind so many commands: where a frame of the core stands that is a mark. Why
+   * it was passed over, unless nothing was. Default: nothing ever is.
+   */
+  readonly placeOfMark?: (count: bigint) => { readonly place: CommandPlace; readonly reason?: SkipReason }
   /** Told once if the writer is over: `log_replaced`, `kafka_unreachable` and others. The core has been told too. */
   readonly onFailure: (failure: LogError) => void
   /** Told of each frame of this writer that was read back as accepted. */
@@ -137,9 +143,16 @@ class Server {
   }
 
   private append(message: FrameToSeal): void {
-    const { offset, index } = this.options.placeOfCount(message.nextCommandOffset)
-    const { partitions = 0 } = this.options.log
-    const placed = { ...message, partitions, nextCommandOffset: offset, nextCommandIndex: index }
+    const { log, placeOfCount, placeOfMark } = this.options
+    const count = message.nextCommandOffset
+    const { place, reason } =
+      message.isMark === true && placeOfMark !== undefined
+        ? placeOfMark(count)
+        : { place: placeOfCount(count) }
+    const { partitions = 0 } = log
+    const { offset: nextCommandOffset, index: nextCommandIndex } = place
+    const mark = reason === undefined ? {} : { mark: SKIP_REASONS[reason] }
+    const placed = { ...message, partitions, nextCommandOffset, nextCommandIndex, ...mark }
     this.appender.append((chain, durable) => {
       const sealed = sealFromSlab(this.slabs, placed, chain, durable, this.takeMemory)
       const value = encodeFrameRecord(sealed.frame.bytes)

@@ -351,6 +351,7 @@ export class PartitionWriter {
       log: events,
       head,
       placeOfCount: (count) => places.placeOf(count),
+      placeOfMark: (count) => places.placeOfMark(count),
       onFailure: (error) => this.fail(error),
       onDurable: (frame) => onDurable?.(frame),
       notice: log,
