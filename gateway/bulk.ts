@@ -54,7 +54,7 @@ export async function runCommands(
   const items = raws.map((raw: unknown, index) => readItem(services, raw, index, raws.length))
   failLinksWithAccounts(items)
   await placeItems(services, items)
-  failGroups(services, items)
+  failGroups(items)
   await offerItems(services, items)
   return answerOf(items)
 }

@@ -27,7 +27,7 @@ export async function settlePrepared(services: Services, request: LaneRequest): 
   })
   await placeItems(services, items)
   name(items, faults, 'not_reversible')
-  failGroups(services, items)
+  failGroups(items)
   name(items, faults, 'linked_with_fault')
   await offerItems(services, items)
   name(items, faults, 'internal')
@@ -71,6 +71,10 @@ function faultOf(error: Error, badInputMeans: LaneFault): LaneFault {
       return 'not_taken'
     case 'OUTCOME_UNKNOWN':
       return 'outcome_unknown'
+    case 'NOT_DECIDED':
+      return 'not_decided'
+    case 'ID_IN_FUTURE':
+      return 'id_in_future'
     default:
       return 'internal'
   }
