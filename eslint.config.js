@@ -35,7 +35,7 @@ const simulated = [
   'eventlog/file/{appender,group-commit,log-server,mark,places,recovery,reader,seal,segments,slabs,units,file-event-log}.ts',
   'eventlog/file/memory-disk.ts',
   'eventlog/kafka/shared-appender.ts',
-  'gateway/{settle-repeat,outcomes}.ts',
+  'gateway/{settle-repeat,same-reversal,outcomes}.ts',
   'test/simulation/**/*.ts',
 ]
 

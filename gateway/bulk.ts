@@ -56,7 +56,7 @@ export async function runCommands(
   const items = raws.map((raw: unknown, index) => readItem(services, raw, index, raws.length))
   failLinksWithAccounts(items)
   await placeItems(services, items)
-  failGroups(services, items)
+  failGroups(items)
   await offerItems(services, items, waits)
   return answerOf(items)
 }

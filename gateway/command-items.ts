@@ -4,6 +4,7 @@
  */
 import type { Command } from '../schemas/commands.ts'
 import { OutageError } from '../projectors/view-store.ts'
+import { crossPartition } from './command-homes.ts'
 import { badInput, codeOf, fault, isRetryable, type Fault } from './errors.ts'
 import type { Outcome } from './outcomes.ts'
 import { prepareReversal } from './reversals.ts'
@@ -30,12 +31,10 @@ async function placeItem(services: Services, item: CommandItem, path: string): P
   try {
     if (command.kind !== 'ReverseTransfer') {
       await services.scales.check(command, path)
-      item.partition = await services.submitter.partitionOf(command, path)
+      item.partition = await services.submitter.homes.of(command, path)
       return
     }
-    const prepared = await prepareReversal(services, command, path)
-    if ('refused' in prepared) item.settled = prepared.refused
-    else Object.assign(item, prepared)
+    Object.assign(item, await prepareReversal(services, command, path))
   } catch (error) {
     if (error instanceof OutageError)
       item.settled = fault('VIEWS_UNAVAILABLE', 'The views cannot be read just now. Nothing happened.')
@@ -45,11 +44,11 @@ async function placeItem(services: Services, item: CommandItem, path: string): P
 }
 
 /** A linked group of which one cannot be offered, or that lies in several partitions, is not offered at all. */
-export function failGroups(services: Services, items: readonly CommandItem[]): void {
+export function failGroups(items: readonly CommandItem[]): void {
   for (let first = 0; first < items.length;) {
     let last = first
     while (items[last]!.linked && last + 1 < items.length && !isAboutAccount(items[last + 1]!)) last++
-    if (last > first) failGroup(services, items.slice(first, last + 1), first)
+    if (last > first) failGroup(items.slice(first, last + 1), first)
     first = last + 1
   }
 }
@@ -59,13 +58,13 @@ export function isAboutAccount({ command }: CommandItem): boolean {
   return command?.kind.endsWith('Account') === true
 }
 
-function failGroup(services: Services, group: readonly CommandItem[], first: number): void {
+function failGroup(group: readonly CommandItem[], first: number): void {
   const bad = group.findIndex(({ settled }) => settled !== undefined)
   const elsewhere = group.findIndex(({ partition }) => partition !== group[0]!.partition)
   group.forEach((item, index) => {
     if (item.settled !== undefined) return
     if (bad >= 0) item.settled = linkedWith(group[bad]!.settled!, first + bad, first + index)
-    else if (elsewhere >= 0) item.settled = services.submitter.crossPartition(`commands[${first + index}]`)
+    else if (elsewhere >= 0) item.settled = crossPartition(`commands[${first + index}]`)
   })
 }
 

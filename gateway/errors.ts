@@ -28,6 +28,10 @@ const CODES = {
   BUSY: { retryable: true, status: 429 },
   /** The command was taken, and its outcome is not known in time: send it again with the same id. */
   OUTCOME_UNKNOWN: { retryable: true, status: 503 },
+  /** No writer decided the command, and none will: nothing happened. Send it again with the same id. */
+  NOT_DECIDED: { retryable: true, status: 503 },
+  /** The time inside an id lies too far ahead: nothing happened, and the id counts once its time has come. */
+  ID_IN_FUTURE: { retryable: true, status: 409 },
   /** The subscriber read too slowly; `extensions.position` says where to resume. */
   SUBSCRIPTION_LAGGED: { retryable: true, status: 503 },
   SERVICE_DRAINING: { retryable: true, status: 503 },

@@ -124,7 +124,10 @@ class Gateway {
         if (isOwn) tell(index, 'own')
         else earlier(index, rows, byte)
       },
-      onSilent: (index, frame, mayBeOwn) => {
+      onPassedOver: () => {
+        throw new Error('no frame is a mark')
+      },
+      onSilent: (index, { frame, mayBeOwn }) => {
         // As the views tell it, once they include the frame.
         const { id, body, receivedAtNs } = commands[index]!
         const event = this.#world.events.find(({ command }) => command.id === id)!

@@ -72,6 +72,7 @@ describe('pending commands', () => {
             onFound: (index, rows, byte) => settle(index, `event ${rows.isTransfer(byte, ids, index * ID_WORDS)}`),
             onEarlier: (index) => settle(index, 'earlier'),
             onSilent: (index) => settle(index, 'silent'),
+            onPassedOver: (index) => settle(index, 'passed over'),
             onUnknown: (index) => settle(index, 'unknown'),
           }, BigInt(from)) // prettier-ignore
             from = to
@@ -146,6 +147,9 @@ describe('pending commands', () => {
                   expect(first).not.toBe(index)
                   tell('earlier')
                 },
+                onPassedOver: () => {
+                  throw new Error('no frame is a mark')
+                },
                 onSilent: () => {
                   expect(first).not.toBe(index)
                   tell('silent')
@@ -190,7 +194,7 @@ describe('pending commands', () => {
     for (const offset of [0n, 1n])
       offer(pending, {
         count: 1, ids, offeredAtMs: 0,
-        onEvent: () => told.push(`event ${offset}`), onFound: () => told.push('found'), onEarlier: () => told.push(`earlier ${offset}`), onSilent: () => told.push('silent'), onUnknown: () => told.push('unknown'),
+        onEvent: () => told.push(`event ${offset}`), onFound: () => told.push('found'), onEarlier: () => told.push(`earlier ${offset}`), onSilent: () => told.push('silent'), onPassedOver: () => told.push('passed over'), onUnknown: () => told.push('unknown'),
       }, offset) // prettier-ignore
     pending.settle(frameOf([eventOf(idOf(7))], 2n))
     expect(told).toEqual(['event 0', 'earlier 1'])
@@ -202,7 +206,7 @@ describe('pending commands', () => {
     const ids = new Int32Array(ID_WORDS)
     offer(pending, {
       count: 1, ids, offeredAtMs: 5,
-      onEvent: () => told.push('event'), onFound: () => told.push('found'), onEarlier: () => told.push('earlier'), onSilent: () => told.push('silent'), onUnknown: () => told.push('unknown'),
+      onEvent: () => told.push('event'), onFound: () => told.push('found'), onEarlier: () => told.push('earlier'), onSilent: () => told.push('silent'), onPassedOver: () => told.push('passed over'), onUnknown: () => told.push('unknown'),
     }, 0n) // prettier-ignore
     pending.giveUp(5)
     expect(told).toEqual([])
@@ -228,7 +232,7 @@ describe('pending commands', () => {
       }
       const offered = pending.add({
         count: 1, ids, offeredAtMs: 0,
-        onEvent: tell('event'), onFound: tell('event'), onEarlier: tell('earlier'), onSilent: tell('silent'), onUnknown: tell('unknown'),
+        onEvent: tell('event'), onFound: tell('event'), onEarlier: tell('earlier'), onSilent: tell('silent'), onUnknown: tell('unknown'), onPassedOver: tell('passed over'),
       })
       one.at = (place) => pending.place(offered, place)
       return one

@@ -3,7 +3,7 @@
  *
  * Events of a frame stand in the order of the commands, and a frame says up to which place commands are consumed with it.
  * So one walk over the frame and the waiting commands side by side settles them all: a command has its event, or it is
- * consumed without one, which means that its id was known before.
+ * consumed without one, which means that its id was known before, or that a mark says why nobody decided it.
  *
  * Whose event is it, where two commands carry one id? The first one's that the frame consumes: an id makes one event, ever.
  * Walked in their order, the first one finds the row and the second finds none. That holds for as long as every command
@@ -17,9 +17,12 @@
  */
 import type { CommandPlace, OfferPlace } from '../eventlog/ports.ts'
 import { consumedOf, isAtPlace, TopicTrail } from '../eventlog/offer-place.ts'
+import { horizonOf, type SkipReason } from '../schemas/frame-notes.ts'
 import type { Frame } from '../schemas/frames.ts'
+import { PassedOver } from './passed-over.ts'
 import { RecentEvents, type FoundRow } from './recent-events.ts'
 import { NO_ROW, RowMatcher } from './row-matcher.ts'
+import type { Silence } from './settle-repeat.ts'
 import { FrameRows, ID_WORDS } from './rows.ts'
 
 /** Commands of one offer, in order. */
@@ -39,10 +42,11 @@ export interface PendingBatch {
    */
   onFound(index: number, rows: FrameRows, byte: number): void
   /**
-   * The command at `index` was consumed with this frame or before, and no event of its id is known here.
-   * @param mayBeOwn false: it made none itself
+   * The command at `index` was consumed, and no event of its id is known here.
    */
-  onSilent(index: number, frame: Frame, mayBeOwn: boolean): void
+  onSilent(index: number, silence: Silence): void
+  /** The log says that the command at `index` was passed over, and no event of its id is known here: it was not decided. */
+  onPassedOver(index: number, reason: SkipReason): void
   /** The outcomes from `index` on will not be known in time, or never. */
   onUnknown(index: number): void
 }
@@ -92,6 +96,9 @@ export class PendingCommands {
   /** Frames not yet walked through, in order. */
   #walks: Walk[] = []
   #keptBytes = 0
+  /** The latest id horizon of the frames that were walked through. */
+  #horizonMs = -1
+  readonly #passedOver = new PassedOver()
   #isAdvancing = false
   readonly #keptBytesMax: number
   readonly #recent: RecentEvents
@@ -161,6 +168,7 @@ export class PendingCommands {
     const isLost = this.#trail.next(frame)
     if (isLost !== undefined) this.#loseThose(isLost)
     this.#recent.add(frame)
+    this.#passedOver.add(frame)
     this.#walks.push({
       frame, lastOffer: this.#added, matcher: undefined, hasBegun: false, next: undefined, isPassedOver: false,
     }) // prettier-ignore
@@ -234,6 +242,7 @@ export class PendingCommands {
     const { frame } = walk
     if (!walk.hasBegun) {
       walk.hasBegun = true
+      this.#horizonMs = Math.max(this.#horizonMs, horizonOf(frame))
       walk.next = this.#walked === undefined ? undefined : nextPlace(this.#walked)
     }
     for (let at = done; ; at++) {
@@ -277,8 +286,11 @@ export class PendingCommands {
     const found = this.#recent.find(batch.ids, index * ID_WORDS)
     const isPossible = mayBeOwn && !isRepeatWithin(offer, index)
     // What a later frame holds is not the reason why this one holds nothing.
-    if (found === undefined || found.rows.frame.firstSequence > frame.firstSequence)
-      return batch.onSilent(index, frame, isPossible)
+    if (found === undefined || found.rows.frame.firstSequence > frame.firstSequence) {
+      const reason = this.#passedOver.reasonFor(offer.place!, index)
+      if (reason !== undefined) return batch.onPassedOver(index, reason)
+      return batch.onSilent(index, { frame, mayBeOwn: isPossible, horizonMs: this.#horizonMs })
+    }
     if (isPossible) batch.onFound(index, found.rows, found.byte)
     else batch.onEarlier(index, found.rows, found.byte)
   }

@@ -5,6 +5,7 @@ import type { Frame } from '../schemas/frames.ts'
 import type { Id } from '../schemas/ids.ts'
 import { EVENT_ROW_BYTES } from '../schemas/limits.ts'
 
+const RECORDED_AT_BYTE = 8
 const RECEIVED_AT_BYTE = 24
 const TRANSFER_ID_BYTE = 32
 const RELATED_ID_BYTE = 48
@@ -44,6 +45,10 @@ export class FrameRows {
 
   sequence(byte: number): bigint {
     return this.view.getBigUint64(byte, true)
+  }
+
+  recordedAtNs(byte: number): bigint {
+    return this.view.getBigInt64(byte + RECORDED_AT_BYTE, true)
   }
 
   /** True if a door took the command in at this time, given by its low and high 32 bits. */

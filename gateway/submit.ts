@@ -1,30 +1,32 @@
 /** The only code that reaches a writer: offers commands to their partition, and learns their outcomes from the feed. */
+import type { EventRow } from '../projectors/queries/events.ts'
 import { encodeCommands, commandSlots, type Command } from '../schemas/commands.ts'
 import { decodeEvent } from '../schemas/events.ts'
 import { fingerprintOf } from '../schemas/fingerprint.ts'
+import type { SkipReason } from '../schemas/frame-notes.ts'
 import { lastSequence, type Frame } from '../schemas/frames.ts'
-import { formatId, isNilId, NIL_ID, uuidV7TimeMs, type Id } from '../schemas/ids.ts'
+import { formatId, type Id } from '../schemas/ids.ts'
 import { BATCH_COMMANDS_MAX, COMMAND_SLOT_BYTES } from '../schemas/limits.ts'
-import { partitionOf } from '../schemas/partitions.ts'
 import { refusalOf } from '../schemas/refusals.ts'
 import type { Writer } from '../writer/writer.ts'
 import type { GatewayLimits } from './bounds.ts'
+import { CommandHomes } from './command-homes.ts'
 import { fault, type Fault } from './errors.ts'
 import { eventRowOf, idRefusal, type Outcome } from './outcomes.ts'
 import { PendingCommands, type PendingBatch } from './pending.ts'
+import type { FoundRow } from './recent-events.ts'
 import type { FrameRows } from './rows.ts'
-import { ID_WORDS, idWords, putIdWords } from './rows.ts'
-import { settleRepeat } from './settle-repeat.ts'
+import { ID_WORDS, putIdWords } from './rows.ts'
+import { isSameReversal } from './same-reversal.ts'
+import { settleRepeat, type Silence } from './settle-repeat.ts'
 import type { Place } from './tokens.ts'
+import { undecidedFault } from './undecided.ts'
 import type { Views } from './views.ts'
 
 /** A command's outcome, or why it is not known. */
 export type Settled = Outcome | Fault
 
 const GIVE_UP_EVERY_MS = 500
-const ELSEWHERE_CHECK_MS = 10
-/** An id that was made longer ago is in the views, or nowhere. */
-const OF_NOW_MS = 10_000
 /** When to come back to a queue that is full. */
 export const RETRY_AFTER_MS = 100
 
@@ -38,6 +40,8 @@ export class Submitter {
   readonly #reached = new Map<number, bigint>()
   /** When the feed brought something of a partition, by `performance.now()`. */
   readonly #reachedAtMs = new Map<number, number>()
+  /** Which partition decides what. */
+  readonly homes: CommandHomes
   #stopped: string | undefined
   /** Partitions that take nothing any more, and why. */
   readonly #stoppedOnes = new Map<number, string>()
@@ -47,6 +51,13 @@ export class Submitter {
     this.#views = views
     this.#limits = limits
     this.#pending = writers.map(() => new PendingCommands())
+    this.homes = new CommandHomes({
+      partitions: writers.length,
+      views,
+      elsewhereWaitMs: limits.elsewhereWaitMs,
+      find: (ids) => this.#findRecent(ids),
+      reached: () => new Map(this.#reached),
+    })
     this.#sweeper = setInterval(() => {
       const beforeMs = performance.now() - limits.outcomeWaitMs
       for (const pending of this.#pending) pending.giveUp(beforeMs)
@@ -77,58 +88,17 @@ export class Submitter {
     this.#pending[frame.partition]?.settle(frame)
   }
 
-  /**
-   * The partition that decides a command.
-   * @throws Fault CROSS_PARTITION where its accounts live in different ones
-   */
-  async partitionOf(command: Command, path: string): Promise<number> {
-    const partitions = this.#writers.length
-    if (partitions === 1) return 0
-    if (command.debit !== undefined && !isNilId(command.debit)) {
-      const partition = partitionOf(command.debit, partitions)
-      const credit = command.credit ?? NIL_ID
-      if (!isNilId(credit) && partitionOf(credit, partitions) !== partition)
-        throw this.crossPartition(`${path}.creditAccountId`)
-      return partition
+  #findRecent(ids: Int32Array): FoundRow | undefined {
+    for (const pending of this.#pending) {
+      const found = pending.find(ids)
+      if (found !== undefined) return found
     }
-    // A hold is posted and voided where it was placed. One that nobody knows is refused wherever it goes: so the views have
-    // to include all that anybody may have been told of it.
-    const related = command.related ?? NIL_ID
-    const recent = await this.recentPartitionOf(related)
-    if (recent !== undefined) return recent
-    const { points } = this.#views
-    const known = await this.#views.events(points.current(), formatId(related))
-    if (known[0] !== undefined) return known[0].partition
-    const now = await this.#views.events(await points.at(new Map(this.#reached)), formatId(related))
-    return now[0]?.partition ?? partitionOf(related, partitions)
-  }
-
-  /**
-   * The partition among whose last events this id is. Where there are other gateways, an id that was made a moment ago is
-   * waited for: one of them may have told of it before this one heard of it.
-   */
-  async recentPartitionOf(id: Id): Promise<number | undefined> {
-    const words = idWords(id)
-    const find = (): number | undefined => {
-      const found = this.#pending.findIndex((pending) => pending.find(words) !== undefined)
-      return found < 0 ? undefined : found
-    }
-    const untilMs = performance.now() + this.#limits.elsewhereWaitMs
-    for (;;) {
-      const found = find()
-      if (found !== undefined || performance.now() >= untilMs || !isOfNow(id)) return found
-      await new Promise((resolve) => setTimeout(resolve, ELSEWHERE_CHECK_MS))
-    }
-  }
-
-  /** The answer to a command whose accounts do not live together. */
-  crossPartition(field: string): Fault {
-    return fault('CROSS_PARTITION', 'The accounts live in different partitions. Nothing happened.', { field })
+    return undefined
   }
 
   /** The outcome of one command. @throws Fault */
   async one(command: Command, path: string): Promise<Outcome> {
-    const [settled] = await this.all([command], await this.partitionOf(command, path))
+    const [settled] = await this.all([command], await this.homes.of(command, path))
     if (settled instanceof Error) throw settled
     return settled!
   }
@@ -198,11 +168,6 @@ export class Submitter {
     clearInterval(this.#sweeper)
     for (const pending of this.#pending) pending.giveUp(Infinity)
   }
-}
-
-/** True if an id was made a moment ago, by its own time. */
-function isOfNow(id: Id): boolean {
-  return Math.abs(Date.now() - uuidV7TimeMs(id)) < OF_NOW_MS
 }
 
 const BUSY_MESSAGE = 'More commands wait than fit. Nothing was taken: send it again, with the same id.'
@@ -282,10 +247,15 @@ class Batch implements PendingBatch {
     )
   }
 
-  onSilent(index: number, frame: Frame, mayBeOwn: boolean): void {
+  onPassedOver(index: number, reason: SkipReason): void {
+    this.#settle(index, undecidedFault(this.#commands[index]!.id, { undecided: reason }))
+  }
+
+  onSilent(index: number, silence: Silence): void {
     const { outcomeWaitMs } = this.#limits
-    settleRepeat(this.#views, this.#commands[index]!, frame, outcomeWaitMs, Date.now, mayBeOwn).then(
-      (outcome) => this.#settle(index, outcome),
+    const command = this.#commands[index]!
+    settleRepeat(this.#views, command, silence, outcomeWaitMs, Date.now).then(
+      (found) => this.#settle(index, 'undecided' in found ? undecidedFault(command.id, found) : found),
       // A fault of the views leaves the outcome unknown: the same id, sent again, will tell.
       () => this.#settle(index, unknownOutcome(this.#commands[index]!)),
     )
@@ -299,7 +269,9 @@ class Batch implements PendingBatch {
   #isSameBody(index: number, rows: FrameRows, byte: number): boolean {
     const from = this.#slotOf[index]! * COMMAND_SLOT_BYTES
     const end = this.#slotOf[index + 1]! * COMMAND_SLOT_BYTES
-    return rows.fingerprint(byte) === fingerprintOf(this.#slots.subarray(from, end))
+    if (rows.fingerprint(byte) === fingerprintOf(this.#slots.subarray(from, end))) return true
+    const command = this.#commands[index]!
+    return command.kind === 'ReverseTransfer' && isSameReversal(command, eventAt(rows, byte))
   }
 
   #settle(index: number, settled: Settled): void {
@@ -320,6 +292,10 @@ function outcomeAt(id: Id, rows: FrameRows, byte: number, replayed: boolean): Ou
     place: placeAt(rows, byte),
     refusal: refusal === 0 ? undefined : refusalOf(refusal),
     replayed,
-    event: () => eventRowOf(decodeEvent(rows.frame.payload, byte)),
+    event: () => eventAt(rows, byte),
   }
+}
+
+function eventAt(rows: FrameRows, byte: number): EventRow {
+  return eventRowOf(decodeEvent(rows.frame.payload, byte))
 }

@@ -14,6 +14,7 @@ import {
   commandSlots,
 } from './commands.ts'
 import { isUuidV7At } from './ids.ts'
+import { REFUSAL_CODES, REVERSAL_FINDINGS } from './refusals.ts'
 import {
   COMMAND_SLOT_BYTES,
   MEMO_BYTES_MAX,
@@ -45,7 +46,7 @@ export const TEXT_LENGTHS = SLOT.textLengths * 2
 
 /** A field of a command by its name in docs/bulk-lane.md, and `linked`. `rest`: where nothing stands. */
 export type CommandField =
-  'kind' | 'flags' | 'linked' | 'scale' | 'id' | 'debit' | 'credit' | 'related' | 'amount' | 'effectiveAt' | 'timeout' | 'receivedAt' | 'currency' | 'reference' | 'checkedSequence' | 'memo' | 'owner' | 'rest' // prettier-ignore
+  'kind' | 'flags' | 'linked' | 'scale' | 'id' | 'debit' | 'credit' | 'related' | 'amount' | 'effectiveAt' | 'timeout' | 'receivedAt' | 'currency' | 'reference' | 'checkedSequence' | 'finding' | 'memo' | 'owner' | 'rest' // prettier-ignore
 
 /** What is wrong with a field of a command: the end of a sentence that begins with the field. */
 export interface WrongField {
@@ -129,13 +130,26 @@ function wrongHead(words: Int32Array, base: number): WrongField | undefined {
   if (!hasFlag(words, base, FLAG_SCALE)) {
     if (scale !== 0) return wrongOf('scale', 'stands there and is not given by its flag')
   } else if (scale > SCALE_MAX) return wrongOf('scale', `is ${scale}: decimal places are 0 to ${SCALE_MAX}`)
-  return head >>> 24 === 0 ? undefined : wrongOf('flags', 'has something behind it where nothing stands')
+  return head >>> 24 === 0 || kind === ReverseTransfer
+    ? undefined
+    : wrongOf('flags', 'has something behind it where nothing stands')
 }
+
+/** What a door may have found against a reversal, by number; and what leaves it nothing to fill in. */
+const FINDINGS: ReadonlySet<number> = new Set(REVERSAL_FINDINGS.map((name) => REFUSAL_CODES[name]))
+const BARE_FINDINGS: ReadonlySet<number> = new Set([
+  REFUSAL_CODES.transfer_not_found,
+  REFUSAL_CODES.transfer_not_reversible,
+])
 
 function wrongFields(words: Int32Array, base: number, isPrepared: boolean): WrongField | undefined {
   const kind = kindAt(words, base)
-  const asked = kind === ReverseTransfer && !isPrepared
-  const moving = kind === Transfer || kind === PlaceHold || (kind === ReverseTransfer && isPrepared)
+  const finding = words[base]! >>> 24
+  if (finding !== 0 && !(isPrepared && FINDINGS.has(finding)))
+    return wrongOf('finding', 'is given, which only a door may know, or is an unknown one')
+  // Nothing can be filled in of a transfer that there is not.
+  const asked = kind === ReverseTransfer && (!isPrepared || BARE_FINDINGS.has(finding))
+  const moving = kind === Transfer || kind === PlaceHold || (kind === ReverseTransfer && !asked)
   if (!isUuidV7At(words, base + ID)) return wrongOf('id', 'is not a UUID of version 7')
   if (isPrepared && kind === OpenAccount && !hasFlag(words, base, FLAG_SCALE))
     return wrongOf('scale', 'is left to the platform, and no door has filled it in')
@@ -144,7 +158,7 @@ function wrongFields(words: Int32Array, base: number, isPrepared: boolean): Wron
     wrongAmount(words, base, kind, moving) ??
     wrongTimes(words, base) ??
     wrongReference(words, base) ??
-    (isZero(words, base + CHECKED) || (kind === ReverseTransfer && !asked)
+    (isZero(words, base + CHECKED) || (kind === ReverseTransfer && isPrepared)
       ? undefined
       : wrongOf('checkedSequence', 'is given, which only a door may know')) ??
     wrongCurrency(words, base + CURRENCY, kind === OpenAccount || moving)

@@ -80,7 +80,10 @@ const event: fc.Arbitrary<WalletEvent> = fc.record({
 const given = <Value>(value: fc.Arbitrary<Value>): fc.Arbitrary<Value | undefined> =>
   fc.option(value, { nil: undefined })
 const someId = id.filter(({ high, low }) => (high | low) !== 0n)
-const aboveZero = i64.map((value) => (value > 0n ? value : 1n - (value === -(2n ** 63n) ? 0n : value)))
+const aboveZero = i64.map((value) => {
+  const whole = value & (2n ** 63n - 1n)
+  return whole === 0n ? 1n : whole
+})
 /** Commands of every kind whose values are in bounds, whatever fields the kind uses. */
 const command: fc.Arbitrary<Command> = fc
   .record({

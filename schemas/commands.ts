@@ -4,7 +4,7 @@
  * A slot is 160 bytes, little-endian, read in 64-bit words; text follows in the next slot(s), memo first, then owner,
  * zero-padded to whole slots. Layout, by byte offset:
  *
- *   0 kind u8 · 1 flags u8 · 2 scale u8 · 3 zero · 4 code u32
+ *   0 kind u8 · 1 flags u8 · 2 scale u8 · 3 finding u8 (ReverseTransfer, as doors hand it on) · 4 code u32
  *   8 id (high, low) · 24 debit account, or the account of an account command · 40 credit account
  *  56 related id (hold, transfer to reverse) · 72 amount i64 (OpenAccount: overdraft limit)
  *  80 effective_at i64 ns · 88 timeout i64 ns (PlaceHold) · 96 received_at i64 ns
@@ -17,6 +17,7 @@
 import { COMMAND_SLOT_BYTES, MEMO_BYTES_MAX, OWNER_BYTES_MAX } from './limits.ts'
 import { isNilId, NIL_ID, type Id } from './ids.ts'
 import { packCurrency, unpackCurrency } from './money.ts'
+import { REFUSAL_CODES, REVERSAL_FINDINGS, type ReversalFinding } from './refusals.ts'
 import { decodeText } from './text.ts'
 
 /** Kinds by number; stable for ever. `ExpireHold` is the writer's own timer, never a client's. */
@@ -105,6 +106,8 @@ export interface Command {
   readonly reference?: Id | undefined
   /** ReverseTransfer: the sequence up to which a view was seen to hold no earlier reversal. */
   readonly checkedSequence?: bigint | undefined
+  /** ReverseTransfer: what a door found against it, up to the checked sequence. */
+  readonly finding?: ReversalFinding | undefined
   /** All or nothing with the next command. */
   readonly linked?: boolean | undefined
   /** At most 256 bytes of UTF-8. A text of no characters is none. */
@@ -152,6 +155,7 @@ export function encodeCommands(commands: readonly Command[]): Uint8Array<ArrayBu
     view.setUint8(byte, COMMAND_KINDS[command.kind])
     view.setUint8(byte + 1, flagsOf(command))
     view.setUint8(byte + 2, command.scale ?? 0)
+    view.setUint8(byte + 3, command.finding === undefined ? 0 : REFUSAL_CODES[command.finding])
     view.setUint32(byte + 4, command.code ?? 0, true)
     putId(words, word + SLOT.idHigh, command.id)
     putId(words, word + SLOT.debitHigh, command.debit ?? NIL_ID)
@@ -202,6 +206,7 @@ export function decodeCommands(bytes: Uint8Array): Command[] {
     commands.push({
       kind,
       ...givenAt(view, byte, kind),
+      finding: REVERSAL_FINDINGS.find((name) => REFUSAL_CODES[name] === view.getUint8(byte + 3)),
       memo: decodeText(bytes.subarray(text, text + memoBytes)),
       owner: decodeText(bytes.subarray(text + memoBytes, text + memoBytes + ownerBytes)),
     })

@@ -11,7 +11,9 @@ const digests: Digests = {
 }
 const u64 = fc.bigInt(0n, 2n ** 64n - 1n)
 const header: fc.Arbitrary<Omit<FrameHeader, 'payloadBytes'>> = fc.record({
-  schemaVersion: fc.nat(65_535),
+  schemaVersion: fc.nat(255),
+  mark: fc.nat(255),
+  idHorizon: fc.nat(65_535),
   partition: fc.nat(65_535),
   partitions: fc.nat(65_535),
   epoch: u64,
@@ -20,7 +22,7 @@ const header: fc.Arbitrary<Omit<FrameHeader, 'payloadBytes'>> = fc.record({
   durableSequence: u64,
   timeNs: fc.bigInt(-(2n ** 63n), 2n ** 63n - 1n),
   nextCommandOffset: u64,
-  nextCommandIndex: fc.nat(2 ** 32 - 1),
+  nextCommandIndex: fc.nat(65_535),
   commandsTopic: fc.nat(2 ** 32 - 1),
   previousHash: fc.uint8Array({ minLength: 32, maxLength: 32 }),
 })

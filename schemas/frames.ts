@@ -1,14 +1,16 @@
 /**
  * Frames: the events of one group commit behind a header of 136 bytes, little-endian:
  *
- *   0 magic "PRSR" · 4 format version u16 · 6 payload schema version u16 · 8 partition u16 · 10 partitions u16 · 12 count u32
+ *   0 magic "PRSR" · 4 format version u16 · 6 payload schema version u8 · 7 mark u8 · 8 partition u16 · 10 partitions u16
+ *  12 count u32
  *  16 epoch u64 · 24 first sequence u64 · 32 durable sequence u64 · 40 time i64 ns
- *  48 next command offset u64 · 56 next command index u32 · 60 payload length u32 · 64 previous frame's hash, 32 bytes
+ *  48 next command offset u64 · 56 next command index u16 · 58 id horizon u16 · 60 payload length u32
+ *  64 previous frame's hash, 32 bytes
  *  96 CRC-32 u32 (IEEE, of bytes 0 to 95 and the payload) · 100 commands topic u32 (commands-topic.ts)
  * 104 SHA-256, 32 bytes, of bytes 0 to 103 and the payload: the frame's hash
  *
  * The CRC answers "torn?", the hash answers "same history?". An opening frame and an idle mark carry no events: count 0,
- * first sequence = the next one to come.
+ * first sequence = the next one to come. What mark and id horizon mean stands in frame-notes.ts.
  */
 import { FRAME_BYTES_MAX, FRAME_HEADER_BYTES } from './limits.ts'
 
@@ -45,6 +47,10 @@ export interface FrameHeader {
   readonly commandsTopic: number
   readonly payloadBytes: number
   readonly previousHash: Uint8Array
+  /** Why it passes over commands (frame-notes.ts); 0, or left out when a frame is made: it does not. */
+  readonly mark?: number
+  /** How it says up to when ids are expired (frame-notes.ts); 0, or left out when a frame is made: it does not. */
+  readonly idHorizon?: number
 }
 
 /** A whole frame: header, hash and the bytes it was read from. */
@@ -76,7 +82,8 @@ export function sealFrame(bytes: Uint8Array, header: FrameHeader, digests: Diges
   const view = new DataView(bytes.buffer, bytes.byteOffset, FRAME_HEADER_BYTES)
   view.setUint32(0, FRAME_MAGIC, true)
   view.setUint16(4, FRAME_FORMAT_VERSION, true)
-  view.setUint16(6, header.schemaVersion, true)
+  view.setUint8(6, header.schemaVersion)
+  view.setUint8(7, header.mark ?? 0)
   view.setUint16(8, header.partition, true)
   view.setUint16(10, header.partitions, true)
   view.setUint32(12, header.count, true)
@@ -85,7 +92,8 @@ export function sealFrame(bytes: Uint8Array, header: FrameHeader, digests: Diges
   view.setBigUint64(32, header.durableSequence, true)
   view.setBigInt64(40, header.timeNs, true)
   view.setBigUint64(48, header.nextCommandOffset, true)
-  view.setUint32(56, header.nextCommandIndex, true)
+  view.setUint16(56, header.nextCommandIndex, true)
+  view.setUint16(58, header.idHorizon ?? 0, true)
   view.setUint32(60, header.payloadBytes, true)
   bytes.set(header.previousHash, 64)
   const payload = bytes.subarray(FRAME_HEADER_BYTES)
@@ -164,7 +172,8 @@ export function viewFrame(bytes: Uint8Array, at: number, frameBytes: number): Fr
   const whole = bytes.subarray(at, at + frameBytes)
   const payload = whole.subarray(FRAME_HEADER_BYTES)
   return {
-    schemaVersion: view.getUint16(6, true),
+    schemaVersion: view.getUint8(6),
+    mark: view.getUint8(7),
     partition: view.getUint16(8, true),
     partitions: view.getUint16(10, true),
     count: view.getUint32(12, true),
@@ -173,7 +182,8 @@ export function viewFrame(bytes: Uint8Array, at: number, frameBytes: number): Fr
     durableSequence: view.getBigUint64(32, true),
     timeNs: view.getBigInt64(40, true),
     nextCommandOffset: view.getBigUint64(48, true),
-    nextCommandIndex: view.getUint32(56, true),
+    nextCommandIndex: view.getUint16(56, true),
+    idHorizon: view.getUint16(58, true),
     commandsTopic: view.getUint32(COMMANDS_TOPIC_BYTE, true),
     payloadBytes: payload.length,
     previousHash: whole.subarray(64, 64 + HASH_BYTES),

@@ -19,9 +19,9 @@ export const LANE_REPLAYED = 1
 
 /**
  * Codes of results. A refused command carries its refusal: the number of schemas/refusals.ts, or one of these, which are
- * above all that fit an event. Stable for ever.
+ * above all that fit an event. Stable for ever. (258 was an id of the future, which is no refusal: fault 11.)
  */
-export const LANE_ID_REFUSALS = { id_reused: 256, id_expired: 257, id_in_future: 258 } as const
+export const LANE_ID_REFUSALS = { id_reused: 256, id_expired: 257 } as const
 
 /** Why a command was never decided, or its outcome is not known; stable for ever. */
 export const LANE_FAULTS = {
@@ -34,6 +34,8 @@ export const LANE_FAULTS = {
   currency_unknown: 7,
   scale_differs: 8,
   internal: 9,
+  not_decided: 10,
+  id_in_future: 11,
 } as const
 export type LaneFault = keyof typeof LANE_FAULTS
 
@@ -56,6 +58,11 @@ export const LANE_FAULT_MEANINGS: Readonly<
   },
   scale_differs: { retryable: false, message: 'The currency has another scale here.' },
   internal: { retryable: false, message: 'The platform failed at this command; its log says why.' },
+  not_decided: { retryable: true, message: 'No writer decided this command: nothing happened. Send it again, with the same id.' },
+  id_in_future: {
+    retryable: true,
+    message: 'The time inside this id lies too far in the future. Nothing happened: correct the clock that made it. The same id counts once its time has come.',
+  },
 } // prettier-ignore
 
 const refusalNumbers: Readonly<Record<RefusalCode, number>> = { ...REFUSAL_CODES, ...LANE_ID_REFUSALS }

@@ -8,6 +8,8 @@ export const REFUSAL_CODES = {
   linked_failed: 1,
   linked_too_long: 2,
   amount_invalid: 3,
+  transfer_not_found: 4,
+  transfer_not_reversible: 5,
   account_exists: 10,
   accounts_full: 11,
   currency_scale_mismatch: 12,
@@ -36,10 +38,22 @@ export const REFUSAL_CODES = {
 export type Refusal = keyof typeof REFUSAL_CODES
 
 /**
- * Reasons that never make an event, because the id itself is the reason and an event under it would stand beside
- * (or instead of) the id's one outcome.
+ * What a door has found out about the transfer to reverse, where that is a reason to refuse: the core keeps no list of
+ * transfers, so it is told, and makes the event (docs/decisions/0021).
  */
-export type IdRefusal = 'id_reused' | 'id_expired' | 'id_in_future'
+export const REVERSAL_FINDINGS = [
+  'transfer_not_found',
+  'transfer_not_reversible',
+  'already_reversed',
+] as const
+export type ReversalFinding = (typeof REVERSAL_FINDINGS)[number]
+
+/**
+ * Reasons that never make an event, because the id itself is the reason and an event under it would stand beside
+ * (or instead of) the id's one outcome. Each is proven by the log, for ever: by the id's event, or by the id horizon.
+ */
+export const ID_REFUSALS = ['id_reused', 'id_expired'] as const
+export type IdRefusal = (typeof ID_REFUSALS)[number]
 
 /** Every code that an answer can carry, events' and ids'. */
 export type RefusalCode = Refusal | IdRefusal
@@ -60,6 +74,9 @@ export const REFUSAL_MESSAGES: Readonly<Record<RefusalCode, string>> = {
   linked_too_long:
     'The linked group has more transfers than allowed, or does not end within its request. Split it.',
   amount_invalid: 'The amount is not a positive whole number of minor units. Correct it and send a new id.',
+  transfer_not_found: 'There is no transfer with the id given as the one to reverse. Check the id.',
+  transfer_not_reversible:
+    'The id given is not of a transfer that moved money, so there is nothing to reverse. Of a hold, reverse what posted it.',
   account_exists:
     'An account with this id is open or was opened before. Use it, or choose another account id.',
   accounts_full: 'This partition holds as many accounts as it can. Ask the operator for more capacity.',
@@ -93,17 +110,17 @@ export const REFUSAL_MESSAGES: Readonly<Record<RefusalCode, string>> = {
     'As many holds are open as this partition can keep. Try again with a new id when some have ended.',
   id_reused: 'This id was used before for a command with another body. Use a new id.',
   id_expired:
-    'This id is older than what is remembered, and no outcome is known for it. Nothing happened; use a new id.',
-  id_in_future: 'The time inside this id lies too far in the future. Correct the clock and use a new id.',
+    'This id is older than what is remembered, and it has no outcome. Nothing happened under it and nothing ever will; use a new id.',
 }
 
 /** True where the same request, sent again later under a new id, may well succeed. */
 export const REFUSAL_TRANSIENT: Readonly<Record<RefusalCode, boolean>> = {
-  linked_failed: true, linked_too_long: false, amount_invalid: false, account_exists: false, accounts_full: true,
+  linked_failed: true, linked_too_long: false, amount_invalid: false, transfer_not_found: true,
+  transfer_not_reversible: false, account_exists: false, accounts_full: true,
   currency_scale_mismatch: false, account_not_found: true, account_already_closed: false, account_already_frozen: true,
   account_not_frozen: true, account_not_empty: true, hold_not_open: false, same_account: false,
   debit_account_not_found: true, credit_account_not_found: true, debit_account_closed: false,
   credit_account_closed: false, debit_account_frozen: true, credit_account_frozen: true, currency_mismatch: false,
   amount_exceeds_hold: false, already_reversed: false, reversal_unchecked: true, insufficient_funds: true,
-  balance_overflow: true, too_many_holds: true, id_reused: false, id_expired: true, id_in_future: true,
+  balance_overflow: true, too_many_holds: true, id_reused: false, id_expired: true,
 } // prettier-ignore

@@ -11,7 +11,7 @@ import type { ClickHouseConfig } from '../cli/config.ts'
 import { startProjectorRole, type ProjectorRole } from '../cli/roles/projector-role.ts'
 import { startWriterRole, type WriterRole } from '../cli/roles/writer-role.ts'
 import { topicNames, type KafkaSettings } from '../eventlog/kafka/settings.ts'
-import { addPartitions } from '../eventlog/kafka/testing.ts'
+import { addPartitions, asAdmin, deleteRecordsBefore } from '../eventlog/kafka/testing.ts'
 import { startEngine, type Engine } from '../projectors/engine/supervisor.ts'
 import { encodeCommands, type Command } from '../schemas/commands.ts'
 import { parseId } from '../schemas/ids.ts'
@@ -70,6 +70,17 @@ async function balanceOf({ url }: GatewayRole, id: string, after?: string): Prom
   return Number((await graphql<Answer>(url, BALANCE, { id, after })).balance.balance.minor)
 }
 
+/** What an operation that fails says in its `extensions`. */
+async function extensionsOf({ url }: GatewayRole, query: string, input: object): Promise<unknown> {
+  const response = await fetch(`${url}/graphql`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({ query, variables: { input } }),
+  })
+  const { errors } = (await response.json()) as { errors?: readonly { extensions: unknown }[] }
+  return errors?.[0]?.extensions
+}
+
 /** What Emil has once all that was written so far is read: a gateway may not know yet what another one was told. */
 async function settledBalance(gateway: GatewayRole, { cash, anna, emil }: Town): Promise<number> {
   const { position } = await run(gateway, TRANSFER, payment(cash, anna, '1'))
@@ -101,6 +112,13 @@ await withKafka('two gateways', (kafka) => {
         clickhouse,
         host: '127.0.0.1', port: 0, currencies: ISO_CURRENCIES, graphiql: false, log,
       }) // prettier-ignore
+
+    /** Where each partition of a topic ends. */
+    const endsOf = (topic: string): Promise<bigint[]> =>
+      asAdmin(settings, async (admin) => {
+        const offsets = await admin.fetchTopicOffsets(topic)
+        return offsets.sort((a, b) => a.partition - b.partition).map(({ high }) => BigInt(high))
+      })
 
     beforeAll(async () => {
       dir = await mkdtemp(path.join(os.tmpdir(), 'gateways-'))
@@ -245,6 +263,33 @@ await withKafka('two gateways', (kafka) => {
       const answer: unknown = await begun.json()
       expect(answer).toMatchObject({ anchor: 'row 1', baseTimesMs: [expect.any(Number)] })
       expect(await (await fetch(other.url + chunk)).json()).toEqual(answer)
+    })
+
+    it('commands that nobody decided are told so by name and are no refusal: the same ids, sent again, are accepted', async () => {
+      const inputs = towns.map(({ anna, emil }) => payment(anna, emil, '1'))
+      for (const writer of writers.splice(0)) await writer.stop()
+      const before = await endsOf(topicNames(settings).commands)
+      const asked = Promise.all(inputs.map((input) => extensionsOf(one, TRANSFER, input)))
+      const { commands } = topicNames(settings)
+      await expect
+        .poll(async () => {
+          const ends = await endsOf(commands)
+          await deleteRecordsBefore(
+            settings,
+            commands,
+            ends.map((place, partition) => ({ partition, place })),
+          )
+          return ends.every((end, partition) => end > before[partition]!)
+        })
+        .toBe(true)
+      writers = [await startWriter('d')]
+      for (const extensions of await asked)
+        expect(extensions).toMatchObject({ code: 'NOT_DECIDED', retryable: true, reason: 'deleted' })
+      for (const input of inputs)
+        expect(await run(other, TRANSFER, input)).toMatchObject({
+          __typename: 'TransferApplied',
+          replayed: false,
+        })
     })
 
     it('a gateway that starts while Kafka is away waits for it, at its first question and when it takes up the log', async () => {

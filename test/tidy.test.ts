@@ -5,7 +5,13 @@ import { fileURLToPath, pathToFileURL } from 'node:url'
 import { ESLint } from 'eslint'
 import { describe, expect, test } from 'vitest'
 import { OTHER_VARIABLES, SETTINGS, type Role, type Setting } from '../cli/settings.ts'
-import { REFUSAL_CODES, REFUSAL_MESSAGES, REFUSAL_TRANSIENT, type RefusalCode } from '../schemas/refusals.ts'
+import {
+  ID_REFUSALS,
+  REFUSAL_CODES,
+  REFUSAL_MESSAGES,
+  REFUSAL_TRANSIENT,
+  type RefusalCode,
+} from '../schemas/refusals.ts'
 
 const root = path.dirname(path.dirname(fileURLToPath(import.meta.url)))
 const FOLDERS = [
@@ -211,7 +217,7 @@ describe('the documents', () => {
       [number, code, REFUSAL_TRANSIENT[code] ? 'yes' : 'no', REFUSAL_MESSAGES[code]] // prettier-ignore
     expect(rows).toEqual([
       ...Object.entries(REFUSAL_CODES).map(([code, number]) => row(String(number), code as RefusalCode)),
-      ...(['id_reused', 'id_expired', 'id_in_future'] as const).map((code) => row('', code)),
+      ...ID_REFUSALS.map((code) => row('', code)),
     ])
   })
 

@@ -115,15 +115,18 @@ describe('the loop', () => {
     })
   })
 
-  it('makes a frame without events of a batch without commands, and none of it once it is made', () => {
+  it('makes a frame of its own of a batch without commands, in its turn: a mark between those before it and those behind', () => {
     take([])
     run()
     expect(frames).toMatchObject([{ firstSequence: 1n, count: 0, payloadBytes: 0, nextCommandOffset: 100n }])
     take([])
     take([openAccount('cash', -1n)])
     run()
-    expect(kinds()).toEqual([[], ['AccountOpened']])
-    expect(frames.at(-1)).toMatchObject({ firstSequence: 1n, count: 1, nextCommandOffset: 101n })
+    take([])
+    run()
+    expect(kinds()).toEqual([[], [], ['AccountOpened'], []])
+    expect(frames.map(({ isMark }) => isMark)).toEqual([true, true, undefined, true])
+    expect(frames.map(({ nextCommandOffset }) => nextCommandOffset)).toEqual([100n, 100n, 101n, 101n])
   })
 
   it('decides at most as many commands a frame as one batch may have, and the rest of a batch with it', () => {

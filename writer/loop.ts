@@ -6,6 +6,7 @@
  * before the next is begun: apply runs ahead of durability, outcomes do not, because only the log tells them.
  */
 import { EVENT_SCHEMA_VERSION } from '../schemas/events.ts'
+import { sayHorizon } from '../schemas/frame-notes.ts'
 import { BATCH_COMMANDS_MAX, COMMAND_SLOT_BYTES } from '../schemas/limits.ts'
 import type { FrameToSeal } from '../eventlog/file/log-messages.ts'
 import type { WalletCore } from './core/core.ts'
@@ -51,6 +52,8 @@ interface Filling {
   bytes: number
   events: number
   commands: number
+  /** It answers a batch of no commands, and no other. */
+  isMark: boolean
 }
 
 export class WriterLoop {
@@ -78,13 +81,13 @@ export class WriterLoop {
   open(): boolean {
     const slab = this.ports.claim()
     if (slab === undefined) return false
-    this.close(slab, { payload: slab.payload, bytes: 0, events: 0, commands: 0 })
+    this.close(slab, { payload: slab.payload, bytes: 0, events: 0, commands: 0, isMark: false })
     return true
   }
 
   /**
    * Takes commands in. How many may wait is the queue's business: it answers for what it lets through. A batch of none makes
-   * a frame all the same: by it the log learns how far commands are consumed.
+   * a frame of its own, in its turn: by it the log learns what was passed over behind the commands before it.
    */
   take(batch: CommandBatch): void {
     this.batches.push(batch)
@@ -106,7 +109,7 @@ export class WriterLoop {
     if (!this.isDue(nowNs) && !this.hasCommands()) return 'idle'
     const slab = this.ports.claim()
     if (slab === undefined) return 'blocked'
-    const filling: Filling = { payload: slab.payload, bytes: 0, events: 0, commands: 0 }
+    const filling: Filling = { payload: slab.payload, bytes: 0, events: 0, commands: 0, isMark: false }
     this.expire(filling, nowNs)
     const batches = this.decide(filling, nowNs)
     if (filling.events === 0 && filling.commands === 0 && batches === 0)
@@ -130,8 +133,8 @@ export class WriterLoop {
   }
 
   /**
-   * Decides batch after batch until none waits, the frame is full, or it holds as many commands as one batch may. Returns
-   * how many came to their end.
+   * Decides batch after batch until none waits, the frame is full, or it holds as many commands as one batch may. A batch of
+   * no commands shares a frame with no other. Returns how many came to their end.
    */
   private decide(filling: Filling, nowNs: bigint): number {
     const { payload } = filling
@@ -139,6 +142,12 @@ export class WriterLoop {
     let batches = 0
     while (batches < this.batches.length && filling.commands < BATCH_COMMANDS_MAX && !this.isDue(nowNs)) {
       const batch = this.batches[batches]!
+      if (batch.count === 0) {
+        if (batches > 0 || filling.commands > 0) break
+        filling.isMark = true
+        batches++
+        break
+      }
       const slots = batch.slots.subarray(this.slotsDone * COMMAND_SLOT_BYTES)
       const left = batch.count - this.commandsDone
       const done = this.core.decide(slots, left, nowNs, payload, filling.bytes, payload.length)
@@ -162,6 +171,8 @@ export class WriterLoop {
   private close(slab: Slab, filling: Filling): void {
     const nowNs = this.ports.nowNs()
     const recordedAtNs = this.core.recordedAtNs()
+    const timeNs = nowNs > recordedAtNs ? nowNs : recordedAtNs
+    const idHorizon = sayHorizon(timeNs, this.core.idHorizonMs())
     this.frames++
     this.ports.send({
       kind: 'frame',
@@ -170,10 +181,12 @@ export class WriterLoop {
       epoch: this.epoch,
       firstSequence: this.core.sequence() - BigInt(filling.events) + 1n,
       count: filling.events,
-      timeNs: nowNs > recordedAtNs ? nowNs : recordedAtNs,
+      timeNs,
       nextCommandOffset: this.nextCommandOffset,
       nextCommandIndex: 0,
       payloadBytes: filling.bytes,
+      ...(idHorizon === 0 ? {} : { idHorizon }),
+      ...(filling.isMark ? { isMark: true } : {}),
     })
   }
 }

@@ -124,7 +124,8 @@ function toResult(result: CommandResult | undefined): LaneResult | undefined {
       return { kind: 'refused', code: result.code, replayed: result.replayed }
     case 'fault': {
       const { retryable, message } = LANE_FAULT_MEANINGS[result.code]
-      return retryable ? undefined : { kind: 'wrong', message }
+      // Whose clock runs ahead would have to wait for too long.
+      return retryable && result.code !== 'id_in_future' ? undefined : { kind: 'wrong', message }
     }
     case undefined:
       return { kind: 'refused', code: 'unknown', replayed: false }

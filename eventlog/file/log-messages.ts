@@ -57,6 +57,10 @@ export interface FrameToSeal {
   readonly nextCommandIndex: number
   /** 0 to FRAME_BYTES_MAX − FRAME_HEADER_BYTES. */
   readonly payloadBytes: number
+  /** How it says up to when ids are expired (schemas/frame-notes.ts). Default: it does not. */
+  readonly idHorizon?: number
+  /** It answers a batch of no commands, and consumes no command: on Kafka it says what was passed over. */
+  readonly isMark?: boolean
 }
 
 /** Core thread → log thread. `stop`: write and sync what came before, add the closing mark, close, answer main `stopped`. */

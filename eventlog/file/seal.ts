@@ -85,7 +85,7 @@ export function sealFromSlab(
   durableSequence: bigint,
   take: TakeFrameMemory,
 ): SealedSlab {
-  const { kind: _kind, slab, payloadBytes, ...described } = message
+  const { kind: _kind, slab, payloadBytes, isMark: _isMark, ...described } = message
   if (payloadBytes < 0 || payloadBytes > FRAME_BYTES_MAX - FRAME_HEADER_BYTES)
     throw new LogError('log_broken', `A frame of ${payloadBytes} bytes of events does not fit a slab.`)
   const frameBytes = FRAME_HEADER_BYTES + payloadBytes

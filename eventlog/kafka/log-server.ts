@@ -5,6 +5,7 @@
  * answered. The writer is over for good when it has been replaced, or when Kafka is out of reach.
  */
 import type { MessagePort } from 'node:worker_threads'
+import { SKIP_REASONS, type SkipReason } from '../../schemas/frame-notes.ts'
 import { lastSequence, type Frame } from '../../schemas/frames.ts'
 import { LogError } from '../errors.ts'
 import type { CoreToLog, FrameReceipt, FrameToSeal, LogToCore } from '../file/log-messages.ts'
@@ -41,6 +42,11 @@ export interface KafkaLogServerOptions {
   readonly commandsTopic?: number
   /** The place in the command queue behind so many commands that the core has consumed. */
   readonly placeOfCount: (count: bigint) => CommandPlace
+  /**
+   * The place behind what was passed over next, behind so many commands: where a frame of the core stands that is a mark. Why
+   * it was passed over, unless nothing was. Default: nothing ever is.
+   */
+  readonly placeOfMark?: (count: bigint) => { readonly place: CommandPlace; readonly reason?: SkipReason }
   /** Told once if the writer is over: `log_replaced`, `kafka_unreachable` and others. The core has been told too. */
   readonly onFailure: (failure: LogError) => void
   /** Told of each frame of this writer that was read back as accepted. */
@@ -139,15 +145,22 @@ class Server {
   }
 
   private append(message: FrameToSeal): void {
-    const { offset, index } = this.options.placeOfCount(message.nextCommandOffset)
-    const { partitions = 0 } = this.options.log
-    const { commandsTopic = 0 } = this.options
+    const { log, placeOfCount, placeOfMark, commandsTopic = 0 } = this.options
+    const count = message.nextCommandOffset
+    const { place, reason } =
+      message.isMark === true && placeOfMark !== undefined
+        ? placeOfMark(count)
+        : { place: placeOfCount(count) }
+    const { partitions = 0 } = log
+    const { offset: nextCommandOffset, index: nextCommandIndex } = place
+    const mark = reason === undefined ? {} : { mark: SKIP_REASONS[reason] }
     const placed = {
       ...message,
       partitions,
       commandsTopic,
-      nextCommandOffset: offset,
-      nextCommandIndex: index,
+      nextCommandOffset,
+      nextCommandIndex,
+      ...mark,
     }
     this.appender.append((chain, durable) => {
       const sealed = sealFromSlab(this.slabs, placed, chain, durable, this.takeMemory)

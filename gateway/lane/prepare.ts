@@ -32,7 +32,7 @@ export async function settlePrepared(
   })
   await placeItems(services, items)
   name(items, faults, 'not_reversible')
-  failGroups(services, items)
+  failGroups(items)
   name(items, faults, 'linked_with_fault')
   await offerItems(services, items, waits)
   name(items, faults, 'internal')
@@ -76,6 +76,10 @@ function faultOf(error: Error, badInputMeans: LaneFault): LaneFault {
       return 'not_taken'
     case 'OUTCOME_UNKNOWN':
       return 'outcome_unknown'
+    case 'NOT_DECIDED':
+      return 'not_decided'
+    case 'ID_IN_FUTURE':
+      return 'id_in_future'
     default:
       return 'internal'
   }

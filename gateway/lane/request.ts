@@ -1,7 +1,15 @@
 /** One request of the lane, from its header to its answer: a batch that waits for its outcomes, a cell of 16 bytes for each. */
-import { commandSlots, decodeCommands, SLOT, SLOT_WORDS, type Command } from '../../schemas/commands.ts'
+import {
+  COMMAND_KINDS,
+  commandSlots,
+  decodeCommands,
+  SLOT,
+  SLOT_WORDS,
+  type Command,
+} from '../../schemas/commands.ts'
 import { fingerprintOf } from '../../schemas/fingerprint.ts'
-import type { Frame } from '../../schemas/frames.ts'
+import type { SkipReason } from '../../schemas/frame-notes.ts'
+import { decodeEvent } from '../../schemas/events.ts'
 import {
   LANE_FAULTS,
   LANE_ID_REFUSALS,
@@ -14,10 +22,12 @@ import {
 } from '../../schemas/lane-results.ts'
 import { LANE_HEADER_BYTES, writeLaneHeader, type LaneHeader } from '../../schemas/lane.ts'
 import { COMMAND_SLOT_BYTES } from '../../schemas/limits.ts'
-import type { Outcome } from '../outcomes.ts'
+import { eventRowOf, type Outcome } from '../outcomes.ts'
 import type { PendingBatch } from '../pending.ts'
 import type { FrameRows } from '../rows.ts'
-import { settleRepeat } from '../settle-repeat.ts'
+import { isSameReversal } from '../same-reversal.ts'
+import { settleRepeat, type Silence } from '../settle-repeat.ts'
+import { undecidedLaneFault } from '../undecided.ts'
 import type { Views } from '../views.ts'
 import type { RequestMemory } from './memory.ts'
 
@@ -90,11 +100,18 @@ export class LaneRequest implements PendingBatch {
     this.#putPlace(index, this.#isSameBody(index, rows, byte) ? first : REUSED, rows, byte)
   }
 
-  onSilent(index: number, frame: Frame, mayBeOwn: boolean): void {
+  onPassedOver(index: number, reason: SkipReason): void {
+    this.fail(index, undecidedLaneFault({ undecided: reason }))
+  }
+
+  onSilent(index: number, silence: Silence): void {
     const { views, outcomeWaitMs } = this.#context
     const [command] = decodeCommands(this.#slotsOf(index))
-    settleRepeat(views, command!, frame, outcomeWaitMs, Date.now, mayBeOwn).then(
-      (outcome) => this.settle(index, outcome),
+    settleRepeat(views, command!, silence, outcomeWaitMs, Date.now).then(
+      (found) => {
+        if ('undecided' in found) this.fail(index, undecidedLaneFault(found))
+        else this.settle(index, found)
+      },
       // A fault of the views leaves the outcome unknown: the same id, sent again, will tell.
       () => this.fail(index, 'outcome_unknown'),
     )
@@ -125,7 +142,10 @@ export class LaneRequest implements PendingBatch {
   }
 
   #isSameBody(index: number, rows: FrameRows, byte: number): boolean {
-    return rows.fingerprint(byte) === fingerprintOf(this.#slotsOf(index))
+    const slots = this.#slotsOf(index)
+    if (rows.fingerprint(byte) === fingerprintOf(slots)) return true
+    if (slots[0] !== COMMAND_KINDS.ReverseTransfer) return false
+    return isSameReversal(decodeCommands(slots)[0]!, eventRowOf(decodeEvent(rows.frame.payload, byte)))
   }
 
   /** True if the event is of a command that was taken in when this one was. */

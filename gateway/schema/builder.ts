@@ -6,7 +6,7 @@ import { formatId } from '../../schemas/ids.ts'
 import { EVENT_KINDS, type EventKind } from '../../schemas/events.ts'
 import { COMMAND_KINDS, type CommandKind } from '../../schemas/commands.ts'
 import type { Position } from '../../schemas/positions.ts'
-import { REFUSAL_CODES, type RefusalCode } from '../../schemas/refusals.ts'
+import { ID_REFUSALS, REFUSAL_CODES, type RefusalCode } from '../../schemas/refusals.ts'
 import { badInput } from '../errors.ts'
 import type { RequestContext } from '../services.ts'
 import { formatTime } from '../times.ts'
@@ -122,7 +122,7 @@ export const CommandKindEnum = builder.enumType('CommandKind', {
 
 export const RefusalCodeEnum = builder.enumType('RefusalCode', {
   description: 'Why a command is refused: a closed list, in the order in which the reasons are checked.',
-  values: [...Object.keys(REFUSAL_CODES), 'id_reused', 'id_expired', 'id_in_future'] as RefusalCode[],
+  values: [...Object.keys(REFUSAL_CODES), ...ID_REFUSALS] as RefusalCode[],
 })
 
 export const DirectionEnum = builder.enumType('Direction', {

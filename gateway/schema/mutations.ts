@@ -4,6 +4,7 @@ import type { EventRow } from '../../projectors/queries/events.ts'
 import type { Command } from '../../schemas/commands.ts'
 import { formatId } from '../../schemas/ids.ts'
 import type { Position } from '../../schemas/positions.ts'
+import { crossPartition } from '../command-homes.ts'
 import { toCommand, type InputValues } from '../commands.ts'
 import { checkCurrency } from '../currency-check.ts'
 import { badInput } from '../errors.ts'
@@ -238,7 +239,6 @@ builder.mutationField('reverseTransfer', (t) =>
     resolve: async (_root, { input }, { services }) => {
       const asked = toCommand('reverseTransfer', input, 'input', services.commands)
       const prepared = await prepareReversal(services, asked, 'input')
-      if ('refused' in prepared) return refusedModel(prepared.refused, 'already_reversed')
       const [settled] = await services.submitter.all([prepared.command], prepared.partition)
       if (settled instanceof Error) throw settled
       return transferResult(services, prepared.command, settled!)
@@ -285,10 +285,10 @@ async function linkedResult(
     commands.map((command, index) => checkCurrency(services, command, `input.transfers[${index}]`)),
   )
   const partitions = await Promise.all(
-    commands.map((command, index) => services.submitter.partitionOf(command, `input.transfers[${index}]`)),
+    commands.map((command, index) => services.submitter.homes.of(command, `input.transfers[${index}]`)),
   )
   const elsewhere = partitions.findIndex((partition) => partition !== partitions[0])
-  if (elsewhere >= 0) throw services.submitter.crossPartition(`input.transfers[${elsewhere}]`)
+  if (elsewhere >= 0) throw crossPartition(`input.transfers[${elsewhere}]`)
   const settled = await services.submitter.all(commands, partitions[0]!)
   const outcomes = settled.map((one) => {
     if (one instanceof Error) throw one

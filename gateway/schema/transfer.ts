@@ -282,7 +282,9 @@ export function refusedModel(outcome: Outcome, code: RefusalCode, index?: number
 }
 
 export const Refused = builder.objectRef<RefusedModel>('Refused').implement({
-  description: 'The command was refused. Nothing moved, and its id stays refused.',
+  description:
+    'The command was refused, for ever: an event says so, or its id is reason enough. Nothing moved by it. What no writer ' +
+    'decided is an error instead, and may be sent again with the same id.',
   isTypeOf: (value) => (value as Partial<RefusedModel>).type === 'Refused',
   fields: (t) => ({
     id: t.field({

@@ -190,6 +190,7 @@ export class Load {
   private reversal(): Command {
     const { random, model } = this
     const transfer = random.pick(this.transfers)
+    if (random.chance(0.1)) return this.bareReversal()
     const head = model.wallet.sequence
     const viewed = random.chance(0.8) ? head : random.bigBelow(head + 1n)
     const reversedAt = model.used.reversed.get(keyOf(transfer.id))
@@ -202,6 +203,24 @@ export class Load {
       credit: transfer.debit!,
       amount: random.chance(0.9) ? transfer.amount! : this.amount(),
       checkedSequence,
+      ...(reversedAt !== undefined && random.chance(0.5) ? { finding: 'already_reversed' as const } : {}),
+    }
+  }
+
+  /** The reversal of what the views do not hold as a transfer that moved money: of an id that nobody used, or of a hold. */
+  private bareReversal(): Command {
+    const { random, model } = this
+    const isHold = this.holds.length > 0 && random.chance(0.4)
+    return {
+      kind: 'ReverseTransfer',
+      id: this.newId(),
+      related: isHold
+        ? random.pick(this.holds)
+        : random.chance(0.8)
+          ? this.newId()
+          : random.pick(this.transfers).id,
+      checkedSequence: random.bigBelow(model.wallet.sequence + 1n),
+      finding: isHold ? 'transfer_not_reversible' : 'transfer_not_found',
     }
   }
 

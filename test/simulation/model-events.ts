@@ -5,7 +5,7 @@ import { fingerprintOf } from '../../schemas/fingerprint.ts'
 import { formatId, sameId, type Id } from '../../schemas/ids.ts'
 import type { Refusal } from '../../schemas/refusals.ts'
 import { insist } from './insist.ts'
-import { isAboutAccount, isEnding } from './model-rules.ts'
+import { isAboutAccount, isBare, isEnding } from './model-rules.ts'
 import { keyOf, type ModelAccount } from './model-state.ts'
 
 const NIL: Id = { high: 0n, low: 0n }
@@ -28,7 +28,7 @@ export function checkAsked(
   const withText = refusal !== 'linked_too_long'
   insist(event.memo === (withText ? (command.memo ?? '') : ''), `${what} with its memo`, event.memo)
   insist(event.owner === (withText ? (command.owner ?? '') : ''), `${what} with its owner`, event.owner)
-  const isMove = !isAboutAccount(command.kind) && !isEnding(command.kind)
+  const isMove = !isAboutAccount(command.kind) && !isEnding(command.kind) && !isBare(command)
   const named = isMove && withText && refusal !== undefined
       ? [command.debit!, command.credit!].map((id) => (accounts.has(keyOf(id)) ? '' : formatId(id))).join(',')
       : '' // prettier-ignore
@@ -51,8 +51,29 @@ export function checkSide(event: WalletEvent, side: Side, account: ModelAccount 
   insist(event.refusal !== undefined || event.scale === account.scale, `event ${event.sequence} of scale ${account.scale}`, event.scale) // prettier-ignore
 }
 
-/** What the caller asked: all but the id, the time of receipt and what a reversal was checked against. */
-export function bodyOf(command: Command): string {
+/** What a door fills in of a reversal; and its place in a group, which an event that happens to stand alone does not show. */
+const OF_THE_DOOR: ReadonlySet<string> = new Set([
+  'debit',
+  'credit',
+  'amount',
+  'currency',
+  'finding',
+  'linked',
+])
+
+/** True if the command asks for what the one that made the event asked for. */
+export function isSameBody(
+  command: Command,
+  first: { readonly command: Command; readonly event: WalletEvent },
+): boolean {
+  // The refusal of a group that is too long carries no text, and a reversal is told by what its event carries.
+  const isWithout = command.kind === 'ReverseTransfer' && first.event.refusal === 'linked_too_long'
+  const of = (one: Command): string => bodyOf(isWithout ? { ...one, memo: '' } : one)
+  return of(command) === of(first.command)
+}
+
+/** What the caller asked: all but the id, the time of receipt and what the door found out. */
+function bodyOf(command: Command): string {
   const { id: _id, receivedAtNs: _received, checkedSequence: _checked, ...body } = command
   const entries = Object.entries(body).filter(
     ([name, value]) =>
@@ -60,7 +81,8 @@ export function bodyOf(command: Command): string {
       value !== '' &&
       (value !== 0n || name === 'effectiveAtNs') &&
       value !== 0 &&
-      value !== false,
+      value !== false &&
+      !(command.kind === 'ReverseTransfer' && OF_THE_DOOR.has(name)),
   )
   return entries
     .map(([name, value]) => `${name}=${typeof value === 'object' ? keyOf(value) : String(value)}`)

@@ -70,9 +70,9 @@ export function judge(command: Command, judging: Judging): Verdict {
     const amount = refusal === undefined && isWhole ? hold!.amount : asked
     return verdict(command, refusal, hold?.debit, hold?.credit, amount, 0n)
   }
-  const debit = keyOf(command.debit!)
-  const credit = keyOf(command.credit!)
-  const refusal = refuseMove(command, judging)
+  const debit = isBare(command) ? undefined : keyOf(command.debit!)
+  const credit = isBare(command) ? undefined : keyOf(command.credit!)
+  const refusal = refuseAbsence(command, judging) ?? refuseMove(command, judging)
   const { timeoutNs } = command
   const expires = command.kind === 'PlaceHold' && refusal === undefined && timeoutNs !== undefined
   const deadline = atNs + (timeoutNs ?? 0n)
@@ -84,8 +84,9 @@ export function judge(command: Command, judging: Judging): Verdict {
 export function refused(command: Command, judging: Judging, refusal: Refusal): Verdict {
   const { kind } = command
   const hold = isEnding(kind) ? judging.wallet.holds.get(keyOf(command.related!)) : undefined
-  const debit = isEnding(kind) ? hold?.debit : keyOf(command.debit!)
-  const credit = isEnding(kind) ? hold?.credit : keyOf(command.credit!)
+  const isNamed = !isEnding(kind) && !isBare(command)
+  const debit = isNamed ? keyOf(command.debit!) : hold?.debit
+  const credit = isNamed ? keyOf(command.credit!) : hold?.credit
   return verdict(command, refusal, debit, credit, amountAsked(command), 0n)
 }
 
@@ -163,6 +164,7 @@ function refuseMove(command: Command, judging: Judging): Refusal | undefined {
   if (debit.currency !== credit.currency) return 'currency_mismatch'
   if (command.currency !== undefined && command.currency !== debit.currency) return 'currency_mismatch'
   if (command.kind === 'ReverseTransfer') {
+    if (command.finding === 'already_reversed') return command.finding
     const reversal = refuseReversal(command.related!, command.checkedSequence ?? 0n, judging)
     if (reversal !== undefined) return reversal
   }
@@ -171,6 +173,22 @@ function refuseMove(command: Command, judging: Judging): Refusal | undefined {
   if (credit.creditsPosted + credit.creditsPending + amount > AMOUNT_MAX) return 'balance_overflow'
   if (command.kind === 'PlaceHold' && wallet.holds.size >= bounds.holdsMax) return 'too_many_holds'
   return undefined
+}
+
+/** True for a reversal of what the door found not to be there: nothing is filled in. */
+export function isBare({ finding }: Command): boolean {
+  return finding === 'transfer_not_found' || finding === 'transfer_not_reversible'
+}
+
+/** What a door found to be no transfer is none; unless it may have been made behind what the door saw. */
+function refuseAbsence(command: Command, { used, seen }: Judging): Refusal | undefined {
+  if (!isBare(command)) return undefined
+  const { finding, checkedSequence = 0n } = command
+  if (finding === 'transfer_not_reversible') return finding
+  const isKnown = used.first.has(keyOf(command.related!))
+  const forgotten = used.forgottenSequence()
+  if (isKnown && forgotten === 0n) return 'reversal_unchecked'
+  return (isKnown || checkedSequence < forgotten) && seen === 'reversal_unchecked' ? seen : finding
 }
 
 /** A transfer is reversed once. Whoever asks has looked into a view up to `checked`, and found no reversal there. */

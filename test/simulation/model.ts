@@ -5,7 +5,7 @@
 import type { Command } from '../../schemas/commands.ts'
 import { decodeEvents, type WalletEvent } from '../../schemas/events.ts'
 import { insist } from './insist.ts'
-import { bodyOf, checkAsked, checkSide } from './model-events.ts'
+import { isSameBody, checkAsked, checkSide } from './model-events.ts'
 import type { Frame } from '../../schemas/frames.ts'
 import { formatId, isUuidV7, sameId, uuidV7TimeMs, type Id } from '../../schemas/ids.ts'
 import { ID_AHEAD_MS_MAX, LINKED_TRANSFERS_MAX } from '../../schemas/limits.ts'
@@ -18,7 +18,7 @@ export type ModelOutcome =
   | { readonly kind: 'event'; readonly event: WalletEvent }
   /** No event: it is a repeat of what made this event, or its id is refused. */
   | { readonly kind: 'repeat'; readonly event: WalletEvent }
-  | { readonly kind: 'id'; readonly refusal: IdRefusal }
+  | { readonly kind: 'id'; readonly refusal: IdRefusal | 'id_in_future' }
 
 export class Model {
   readonly bounds: ModelBounds
@@ -205,7 +205,7 @@ export class Model {
   private withoutEvent(command: Command, nowNs: bigint): ModelOutcome {
     const first = this.used.first.get(keyOf(command.id))
     if (first !== undefined) {
-      const isSame = bodyOf(command) === bodyOf(first.command)
+      const isSame = isSameBody(command, first)
       this.cover(isSame ? 'repeated id' : 'id_reused')
       return isSame ? { kind: 'repeat', event: first.event } : { kind: 'id', refusal: 'id_reused' }
     }

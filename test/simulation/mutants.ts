@@ -139,8 +139,8 @@ export const MUTANTS: readonly Mutant[] = [
   one(
     'the same id with another body taken for a repeat',
     'gateway/settle-repeat.ts',
-    'const isSameBody = first.fingerprint === fingerprintOf(encodeCommands([command]))',
-    'const isSameBody = fingerprintOf(encodeCommands([command])) !== undefined',
+    'first.fingerprint === fingerprintOf(encodeCommands([command])) || isSameReversal(command, first)',
+    'fingerprintOf(encodeCommands([command])) !== undefined || isSameReversal(command, first)',
   ),
   one(
     'a fingerprint without the amount',

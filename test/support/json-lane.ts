@@ -79,7 +79,8 @@ function toResult(result: Answered): LaneResult | undefined {
     case 'refused':
       return { kind: 'refused', code: result.code ?? 'unknown' }
     case 'error':
-      return result.retryable === true ? undefined : { kind: 'wrong', message: result.message ?? 'refused by the platform' }
+      // Whose clock runs ahead would have to wait for too long.
+      return result.retryable === true && result.code !== 'ID_IN_FUTURE' ? undefined : { kind: 'wrong', message: result.message ?? 'refused by the platform' }
   }
 } // prettier-ignore
 

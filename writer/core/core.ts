@@ -81,6 +81,8 @@ export interface WalletCore {
   sequence(): bigint
   /** Time of the last event. */
   recordedAtNs(): bigint
+  /** Time up to which ids that were never used are refused for ever, milliseconds since 1970; −1: none was ever forgotten. */
+  idHorizonMs(): number
   /** Accounts ever opened. */
   accounts(): number
   holdsOpen(): number
@@ -238,6 +240,10 @@ class Core implements WalletCore {
 
   recordedAtNs(): bigint {
     return this.state.clock[CLOCK.recordedAt]!
+  }
+
+  idHorizonMs(): number {
+    return this.state.remembered.horizonMs
   }
 
   accounts(): number {

@@ -7,7 +7,7 @@ import { EVENT_KINDS, ROW } from '../../schemas/events.ts'
 import { REFUSAL_CODES } from '../../schemas/refusals.ts'
 import { LINE, LINE_WORDS, STATUS_CLOSED, STATUS_FROZEN } from './account-lines.ts'
 import type { Desk } from './desk.ts'
-import { sameIdAt } from './hash-id.ts'
+import { hashId, sameIdAt } from './hash-id.ts'
 import { isUuidV7At } from './remembered-ids.ts'
 import { addTo, advance, refusedKind, writeRow, commandKindAt } from './row-writer.ts'
 import { hasFunds, overflows } from './totals.ts'
@@ -30,7 +30,8 @@ export function decideTransfer(
 }
 
 /**
- * Decides a ReverseTransfer: a transfer like any other, once for the transfer it names.
+ * Decides a ReverseTransfer: a transfer like any other, once for the transfer it names. What a door found against it stands in
+ * the command, because only views know every transfer; the event is made here, so that the id stays refused.
  * @param reversedInGroup true if an earlier member of the same linked group reverses that transfer
  */
 export function decideReversal(
@@ -43,6 +44,8 @@ export function decideReversal(
   linkIndex: number,
   reversedInGroup: boolean,
 ): number {
+  const absence = absenceRefusal(state, desk, slot)
+  if (absence !== 0) return refuse(state, desk, slot, rowByte, absence, 0, 0, linkIndex)
   let refusal = movementRefusal(state, desk, slot, debit, credit)
   if (refusal === 0) refusal = reversalRefusal(state, desk, slot, reversedInGroup)
   if (refusal === 0) refusal = totalsRefusal(state, desk, slot, debit, credit)
@@ -115,15 +118,41 @@ export function totalsRefusal(
   return 0
 }
 
+/** What a door has found against the reversal: the number of a refusal, 0 for nothing. */
+function findingAt(desk: Desk, slot: number): number {
+  return desk.slots32[slot * SLOT_WORDS * 2]! >>> 24
+}
+
+/** There is nothing to reverse, by what a door found. 0: there is. */
+function absenceRefusal(state: CoreState, desk: Desk, slot: number): number {
+  const finding = findingAt(desk, slot)
+  if (finding === REFUSAL_CODES.transfer_not_reversible) return finding
+  if (finding !== REFUSAL_CODES.transfer_not_found) return 0
+  const { slots32 } = desk
+  const related = (slot * SLOT_WORDS + SLOT.relatedHigh) * 2
+  // It may have been made behind what the door has seen: then it is remembered, or so much came in that it may be forgotten.
+  const isUnchecked =
+    state.remembered.has(hashId(slots32, related), slots32, related) || isCheckTooOld(state, desk, slot)
+  return isUnchecked ? REFUSAL_CODES.reversal_unchecked : finding
+}
+
+/** True if more may have come in since the door's check than is remembered. */
+function isCheckTooOld(state: CoreState, desk: Desk, slot: number): boolean {
+  const { slots32 } = desk
+  const checked = (slot * SLOT_WORDS + SLOT.checkedSequence) * 2
+  const checkedSequence = (slots32[checked + 1]! >>> 0) * 4_294_967_296 + (slots32[checked]! >>> 0)
+  return checkedSequence < state.remembered.oldestBeganSequence()
+}
+
 function reversalRefusal(state: CoreState, desk: Desk, slot: number, reversedInGroup: boolean): number {
   const { slots32 } = desk
   const related = (slot * SLOT_WORDS + SLOT.relatedHigh) * 2
   // No transfer has such an id, so no view can have been asked about it.
   if (!isUuidV7At(slots32, related)) return REFUSAL_CODES.reversal_unchecked
-  if (reversedInGroup || state.remembered.hasReversed(slots32, related)) return REFUSAL_CODES.already_reversed
-  const checked = (slot * SLOT_WORDS + SLOT.checkedSequence) * 2
-  const checkedSequence = (slots32[checked + 1]! >>> 0) * 4_294_967_296 + (slots32[checked]! >>> 0)
-  return checkedSequence < state.remembered.oldestBeganSequence() ? REFUSAL_CODES.reversal_unchecked : 0
+  const isFound = findingAt(desk, slot) === REFUSAL_CODES.already_reversed
+  if (isFound || reversedInGroup || state.remembered.hasReversed(slots32, related))
+    return REFUSAL_CODES.already_reversed
+  return isCheckTooOld(state, desk, slot) ? REFUSAL_CODES.reversal_unchecked : 0
 }
 
 /** Writes the row of a posted movement: debits_posted of one side, credits_posted of the other. */

@@ -43,6 +43,24 @@ const fateOf = (harness: Harness, command: Command): string | undefined => {
 }
 
 describe('an id', () => {
+  it('at or below the horizon that the core says never takes effect, and one above it does; the horizon never falls', () => {
+    const harness = opened()
+    expect(harness.core.idHorizonMs()).toBe(-1)
+    let before = -1
+    for (let number = 0; number < 10 * IDS_PER_GENERATION; number++) {
+      expect(fateOf(harness, transfer(1_000 + number, NOW_MS + number * 3))).toBe('TransferPosted')
+      const horizonMs = harness.core.idHorizonMs()
+      expect(horizonMs).toBeGreaterThanOrEqual(before)
+      before = horizonMs
+      if (horizonMs < 0) continue
+      expect(fateOf(harness, transfer(5_000 + number, horizonMs))).toBe(undefined)
+      expect(fateOf(harness, transfer(6_000 + number, horizonMs - 1))).toBe(undefined)
+    }
+    expect(before).toBeGreaterThan(NOW_MS)
+    const horizonMs = harness.core.idHorizonMs()
+    expect(fateOf(harness, transfer(9_000, horizonMs + 1))).toBe('TransferPosted')
+  })
+
   it('that is forgotten never takes effect again, and neither does any as old', () => {
     const harness = opened()
     const first = transfer(100, NOW_MS)

@@ -3,11 +3,12 @@ import { describe, expect, it } from 'vitest'
 import type { Command, CommandKind } from '../../schemas/commands.ts'
 import type { WalletEvent } from '../../schemas/events.ts'
 import { NIL_ID, formatId, type Id } from '../../schemas/ids.ts'
+import { REVERSAL_FINDINGS } from '../../schemas/refusals.ts'
 import { createCore, loadCore } from './core.ts'
 import { Harness, NOW_MS, NOW_NS, accountIdOf, differingSections, idOf } from './harness.testing.ts'
 import { Model, type Outcome } from './model.testing.ts'
 
-const OPTIONS = { partition: 7, accountsMax: 6, holdsMax: 3, idsPerGeneration: 12 }
+const OPTIONS = { partition: 7, accountsMax: 5, holdsMax: 3, idsPerGeneration: 12 }
 
 /** Few accounts, few ids, few amounts: so that commands meet. */
 const accountId = fc
@@ -69,6 +70,7 @@ const moving = fc.record(
     currency: fc.constantFrom('CZK', 'CZK', 'CZK', 'EUR', 'XYZ'),
     timeoutNs: fc.constantFrom(undefined, 1n, 500n, 2_000n, 2n ** 63n - 1n),
     checkedSequence: fc.constantFrom(0n, 1_000n),
+    finding: fc.constantFrom(...REVERSAL_FINDINGS),
     linked,
     memo: fc.constantFrom('', 'for the rent, and the rest of it'),
   },
@@ -90,7 +92,14 @@ const command: fc.Arbitrary<Command> = fc
   )
   .map((made) => {
     const timeout = made.kind === 'PlaceHold' ? made : { ...made, timeoutNs: undefined }
-    return made.kind === 'Transfer' ? { ...timeout, related: NIL_ID } : timeout
+    const { finding, ...unfound } = timeout as Command
+    if (made.kind === 'Transfer') return { ...unfound, related: NIL_ID }
+    if (made.kind !== 'ReverseTransfer' || finding === undefined) return unfound
+    // As the doors hand it on.
+    const isBare = finding !== 'already_reversed'
+    return isBare
+      ? { ...unfound, finding, debit: NIL_ID, credit: NIL_ID, amount: undefined, currency: undefined }
+      : timeout
   })
 const step = fc.record({
   commands: fc.array(command, { minLength: 1, maxLength: 14 }),
@@ -197,7 +206,7 @@ describe('the core and a plain model of the rules', () => {
       'account_already_frozen', 'account_not_frozen', 'account_not_empty', 'hold_not_open', 'same_account',
       'debit_account_not_found', 'credit_account_not_found', 'debit_account_closed', 'credit_account_closed',
       'debit_account_frozen', 'credit_account_frozen', 'currency_mismatch', 'amount_exceeds_hold',
-      'already_reversed', 'reversal_unchecked', 'insufficient_funds', 'balance_overflow', 'too_many_holds',
+      'transfer_not_found', 'transfer_not_reversible', 'already_reversed', 'reversal_unchecked', 'insufficient_funds', 'balance_overflow', 'too_many_holds',
     ].filter((outcome) => !reached.has(outcome)) // prettier-ignore
     expect(missing).toEqual([])
   })

@@ -267,7 +267,17 @@ export class Model {
     this.wallet.holds.delete(id)
   }
 
+  private isCheckTooOld({ checkedSequence = 0n }: Command): boolean {
+    return checkedSequence < this.generations[0]!.began
+  }
+
   private performMove(command: Command, nowNs: bigint, reversed: Set<string>): Outcome {
+    const { finding } = command
+    if (finding === 'transfer_not_reversible') return finding
+    if (finding === 'transfer_not_found') {
+      const isKnown = this.generations.some(({ keys }) => keys.has(formatId(command.related!)))
+      return isKnown || this.isCheckTooOld(command) ? 'reversal_unchecked' : finding
+    }
     const debitId = formatId(command.debit!)
     const creditId = formatId(command.credit!)
     const debit = this.wallet.accounts.get(debitId)
@@ -286,9 +296,10 @@ export class Model {
     if (command.kind === 'ReverseTransfer') {
       const key = formatId(command.related!)
       if (!isUuidV7(command.related!)) return 'reversal_unchecked'
+      if (finding === 'already_reversed') return finding
       if (reversed.has(key) || this.generations.some(({ keys }) => keys.has(`reversed ${key}`)))
         return 'already_reversed'
-      if ((command.checkedSequence ?? 0n) < this.generations[0]!.began) return 'reversal_unchecked'
+      if (this.isCheckTooOld(command)) return 'reversal_unchecked'
     }
     const available = debit.creditsPosted - debit.debitsPosted - debit.debitsPending + debit.overdraft
     if (debit.overdraft !== -1n && amount > available) return 'insufficient_funds'

@@ -176,10 +176,11 @@ function writeTexts(
   return writeRowTexts(desk.out8, rowByte + ROW_TEXT_BYTE, memo, owner, named) - rowByte
 }
 
-/** `debit,credit` ids in text, each empty where the account has a number. */
+/** `debit,credit` ids in text, each empty where the account has a number. None where the command names none. */
 function namedAccounts(desk: Desk, slot: number, debit: number, credit: number): Uint8Array {
   if (debit !== 0 && credit !== 0) return NO_TEXT
   const from = slot * SLOT_WORDS
+  if ((desk.slots[from + SLOT.debitHigh]! | desk.slots[from + SLOT.debitLow]!) === 0n) return NO_TEXT
   const id = (word: number): string =>
     formatId({ high: desk.slots[from + word]!, low: desk.slots[from + word + 1]! })
   const text = `${debit === 0 ? id(SLOT.debitHigh) : ''},${credit === 0 ? id(SLOT.creditHigh) : ''}`

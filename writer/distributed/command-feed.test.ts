@@ -6,8 +6,8 @@ import type { TopicRecord } from '../../eventlog/kafka/topic-reader.ts'
 import { decodeCommands, encodeCommands, type Command } from '../../schemas/commands.ts'
 import { formatId } from '../../schemas/ids.ts'
 import { openAccount, transfer } from '../testing.ts'
-import { CommandFeed } from './command-feed.ts'
-import { CommandPlaces } from './command-places.ts'
+import { CommandFeed, stretchesWithin } from './command-feed.ts'
+import { CommandPlaces, type Marked } from './command-places.ts'
 
 const POISON = Buffer.from('nobody made commands of this')
 
@@ -32,11 +32,15 @@ function sink(
   answers: Iterable<readonly TopicRecord[]>,
   start: { offset: bigint; index: number },
   first = start.offset,
+  markAfterMs = 3_600_000,
 ) {
   const sent: Command[][] = []
   const lines: string[] = []
   const places = new CommandPlaces(start)
+  /** What frames of the core would say: a place behind each batch, with its reason behind a mark. */
+  const marked: Marked[] = []
   let asked = 0
+  let handed = 0
   const feed = new CommandFeed(start, {
     reader: {
       async *read(offset, { signal } = {}) {
@@ -56,11 +60,16 @@ function sink(
       const commands = decodeCommands(slots)
       expect(commands).toHaveLength(count)
       sent.push(commands)
+      handed += count
+      marked.push(
+        count === 0 ? places.placeOfMark(BigInt(handed)) : { place: places.placeOf(BigInt(handed)) },
+      )
     },
     notice: (line) => lines.push(line),
     nowMs: () => 0,
+    markAfterMs,
   })
-  return { feed, sent, lines, places, asked: () => asked }
+  return { feed, sent, marked, lines, places, asked: () => asked }
 }
 
 const tick = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
@@ -83,7 +92,7 @@ describe('the feed of commands', () => {
           const records = topic.flat()
           const firstIndex = Math.min(index, Math.max(0, (records[0]?.commands.length ?? 0) - 1))
           const start = { offset: 100n, index: firstIndex }
-          const { feed, sent, lines, places } = sink(
+          const { feed, sent, marked, lines } = sink(
             topic.map((answer) => answer.map((one) => record(one.offset, one.commands))),
             start,
           )
@@ -104,8 +113,15 @@ describe('the feed of commands', () => {
           expect(lines.length).toBe(poison === 0 ? 0 : 1)
           if (poison > 0) expect(lines[0]).toContain(' of partition 0 of purser.commands holds no commands')
           // All consumed: the place is behind everything, poison at the end included.
-          expect(places.placeOf(BigInt(expected.length))).toEqual(
+          feed.wanted()
+          feed.mark()
+          feed.stop()
+          expect((marked.at(-1) ?? { place: start }).place).toEqual(
             records.length === 0 ? start : { offset, index: 0 },
+          )
+          // Whatever a frame consumes beside its commands, it says why, and nobody else's commands are among it.
+          sent.forEach((batch, at) =>
+            expect(marked[at]!.reason).toBe(batch.length === 0 ? 'unreadable' : undefined),
           )
         },
       ),
@@ -139,23 +155,28 @@ describe('the feed of commands', () => {
           const goods = records.map(isGood)
           // A writer begins behind a whole group, never within one.
           const firstIndex = goods[0]![index] === true && (index === 0 || records[0]![index - 1]!.linked !== true) ? index : 0
-          const { feed, sent, lines, places } = sink([records.map((one, at) => record(BigInt(at), one))], { offset: 0n, index: firstIndex })
-          const running = feed.run()
-          for (let wishes = 0; wishes <= records.length; wishes++) {
+          const { feed, sent, marked, lines } = sink([records.map((one, at) => record(BigInt(at), one))], { offset: 0n, index: firstIndex })
+          let isOver = false
+          const running = feed.run().finally(() => (isOver = true))
+          while (!isOver) {
             feed.wanted()
             await tick()
           }
           await running
-          const expected = records.flatMap((one, at) =>
-            one.map((command, within) => ({ command, place: { offset: BigInt(at), index: within } })).filter(({ place }) => goods[at]![place.index]! && (at > 0 || place.index >= firstIndex)))
-          expect(ids(sent.flat())).toEqual(ids(expected.map(({ command }) => command)))
-          // Wherever a frame ends, the next writer begins with a command that is good, or behind everything.
-          for (let count = 0; count <= expected.length; count++)
-            expect(places.placeOf(BigInt(count))).toEqual(expected[count]?.place ?? { offset: BigInt(records.length), index: 0 })
-          const lost = goods.flatMap((one, at) => one.filter((good, within) => !good && (at > 0 || within >= firstIndex))).length
-          const skipped = goods.filter((one, at) => one.every((good, within) => !good || (at === 0 && within < firstIndex)))
-          expect(feed.skipped).toBe(skipped.length)
-          expect(feed.passedOver).toBe(lost - skipped.flat().filter((good) => !good).length)
+          feed.wanted()
+          feed.mark()
+          feed.stop()
+          const all = records.flatMap((one, at) => one.map((command, index) => ({ command, offset: BigInt(at), index, isGood: goods[at]![index]! })))
+          const ahead = all.filter(({ offset, index }) => offset > 0n || index >= firstIndex)
+          expect(ids(sent.flat())).toEqual(ids(ahead.filter(({ isGood }) => isGood).map(({ command }) => command)))
+          // Every command is consumed by one frame, and that is a mark for those that are wrong and for no others.
+          for (const { offset, index, isGood } of ahead) {
+            const by = marked.find(({ place }) => place.offset > offset || (place.offset === offset && place.index > index))
+            expect(by!.reason).toBe(isGood ? undefined : 'malformed')
+          }
+          const lost = ahead.filter(({ isGood }) => !isGood).length
+          expect(feed.skipped).toBe(0)
+          expect(feed.passedOver).toBe(lost)
           expect(lines.length).toBe(lost === 0 ? 0 : 1)
         },
       ),
@@ -187,21 +208,26 @@ describe('the feed of commands', () => {
   test('a batch that cannot be read is skipped with all of its offsets', async () => {
     const unreadable = { end: 8n, reason: 'its batch cannot be read (zstd: torn)' }
     const batch = { offset: 3n, value: Buffer.alloc(0), unreadable }
-    const { feed, sent, lines, places } = sink([[batch, record(8n, [command(1)])]], { offset: 3n, index: 0 })
+    const { feed, sent, marked, lines } = sink([[batch, record(8n, [command(1)])]], { offset: 3n, index: 0 })
     const running = feed.run()
+    feed.wanted()
     feed.wanted()
     await running
     expect(sent.flat()).toHaveLength(1)
     expect(feed.skipped).toBe(5)
     expect(lines).toEqual([expect.stringContaining('offset 3 of partition 0 of purser.commands holds no')])
     expect(lines[0]).toContain('cannot be read (zstd: torn)')
-    expect(places.placeOf(1n)).toEqual({ offset: 9n, index: 0 })
+    expect(marked).toEqual([
+      { place: { offset: 8n, index: 0 }, reason: 'unreadable' },
+      { place: { offset: 9n, index: 0 } },
+    ])
   })
 
   test('records that were deleted before they were taken are passed over, counted and told, the rest of one included', async () => {
     const topic = [[record(9n, [command(1), command(2)])]]
-    const { feed, sent, lines, places } = sink(topic, { offset: 4n, index: 7 }, 9n)
+    const { feed, sent, marked, lines } = sink(topic, { offset: 4n, index: 7 }, 9n)
     const running = feed.run()
+    feed.wanted()
     feed.wanted()
     await running
     expect(sent.flat()).toHaveLength(2)
@@ -210,7 +236,10 @@ describe('the feed of commands', () => {
     expect(lines).toEqual([
       expect.stringContaining('offsets 4 to 8 of partition 0 of purser.commands were deleted'),
     ])
-    expect(places.placeOf(2n)).toEqual({ offset: 10n, index: 0 })
+    expect(marked).toEqual([
+      { place: { offset: 9n, index: 0 }, reason: 'deleted' },
+      { place: { offset: 10n, index: 0 } },
+    ])
   })
 
   test('what the reader throws for another reason ends it', async () => {
@@ -254,8 +283,8 @@ describe('the feed of commands', () => {
     }
   })
 
-  test('what is skipped is marked once by a batch of no commands, unless a frame of commands says it', async () => {
-    const { feed, sent, places } = sink([[record(0n, []), record(1n, [])]], { offset: 0n, index: 0 })
+  test('what is skipped is marked once, by a batch of no commands, when the core wants one', async () => {
+    const { feed, sent, marked } = sink([[record(0n, []), record(1n, [])]], { offset: 0n, index: 0 })
     const running = feed.run()
     feed.mark()
     expect(sent).toEqual([])
@@ -263,27 +292,71 @@ describe('the feed of commands', () => {
     await running
     feed.mark()
     feed.mark()
-    expect(sent).toEqual([[]])
-    expect(places.placeOf(0n)).toEqual({ offset: 2n, index: 0 })
-    feed.consumed({ offset: 2n, index: 0 })
     feed.wanted()
     feed.mark()
     expect(sent).toEqual([[]])
+    expect(marked).toEqual([{ place: { offset: 2n, index: 0 }, reason: 'unreadable' }])
     feed.stop()
   })
 
-  test('what was skipped behind commands is marked when their frame did not say it', async () => {
-    const { feed, sent } = sink([[record(0n, [command(1)])], [record(1n, [])]], { offset: 0n, index: 0 })
+  test('what is skipped between commands is marked between them, in its turn', async () => {
+    const answers = [[record(0n, [command(1)])], [record(1n, []), record(2n, [command(2)])]]
+    const { feed, sent, marked } = sink(answers, { offset: 0n, index: 0 })
+    const running = feed.run()
+    for (let wishes = 0; wishes < 3; wishes++) feed.wanted()
+    await running
+    expect(sent.map((batch) => batch.length)).toEqual([1, 0, 1])
+    expect(marked.map(({ place, reason }) => [place.offset, reason])).toEqual([
+      [1n, undefined],
+      [2n, 'unreadable'],
+      [3n, undefined],
+    ])
+    feed.stop()
+  })
+
+  test('if no command follows, what is skipped is marked after a while', async () => {
+    const { feed, sent } = sink([[record(0n, [])]], { offset: 0n, index: 0 }, 0n, 1)
     const running = feed.run()
     feed.wanted()
-    feed.wanted()
     await running
-    feed.mark()
-    expect(sent.map((batch) => batch.length)).toEqual([1])
-    feed.consumed({ offset: 1n, index: 0 })
-    feed.mark()
-    expect(sent.map((batch) => batch.length)).toEqual([1, 0])
+    await expect.poll(() => sent).toEqual([[]])
     feed.stop()
+  })
+
+  test('commands of a record that nobody can take are stretches of their own: the others keep their places', () => {
+    fc.assert(
+      fc.property(fc.array(fc.boolean(), { minLength: 1, maxLength: 12 }), fc.nat(11), (areGood, from) => {
+        const commands = areGood.map((_, index) => command(index))
+        const firstIndex = from % commands.length
+        const passedOver = areGood.flatMap((isGood, index) =>
+          isGood ? [] : [{ first: index, end: index + 1, why: 'odd' }],
+        )
+        const stretches = stretchesWithin(
+          7n,
+          firstIndex,
+          encodeCommands(commands),
+          commands.length,
+          passedOver,
+        )
+        let next = { offset: 7n, index: firstIndex }
+        for (const stretch of stretches) {
+          if (stretch.kind === 'nothing') {
+            expect(stretch.reason).toBe('malformed')
+            expect(areGood[next.index]).toBe(false)
+            next = stretch.next
+            continue
+          }
+          expect(stretch).toMatchObject({ offset: 7n, firstIndex: next.index })
+          const found = decodeCommands(stretch.slots)
+          expect(ids(found)).toEqual(ids(commands.slice(next.index, next.index + stretch.count)))
+          for (let at = 0; at < stretch.count; at++) expect(areGood[next.index + at]).toBe(true)
+          const index = next.index + stretch.count
+          expect(stretch.isLast).toBe(index === commands.length)
+          next = stretch.isLast ? { offset: 8n, index: 0 } : { offset: 7n, index }
+        }
+        expect(next).toEqual({ offset: 8n, index: 0 })
+      }),
+    )
   })
 
   test('a flood of what is no command leaves nothing behind but its count', async () => {
@@ -297,11 +370,12 @@ describe('the feed of commands', () => {
     const { feed, sent, lines, places } = sink(flood(), { offset: 0n, index: 0 })
     const running = feed.run()
     feed.wanted()
+    feed.wanted()
     await running
     expect(feed.skipped).toBe(answers * records)
     expect(lines).toHaveLength(1)
-    expect(places.open()).toBe(1)
-    expect(sent.flat()).toHaveLength(1)
+    expect(places.openRuns()).toBe(0)
+    expect(sent.map((batch) => batch.length)).toEqual([0, 1])
     feed.stop()
   })
 

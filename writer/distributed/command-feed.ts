@@ -1,24 +1,25 @@
 /**
  * Takes a partition's commands from its topic to the core, in order: as many records at a time as came together and fit one
  * batch, and only when the core wants a batch. So no more is in memory than the reader fetches ahead, whatever waits on the
- * topic. A record that holds no commands (some other program wrote it) is skipped, counted and told: it consumes its offset
- * and makes no event. A command that no door lets through is passed over alone, or with what it is linked with: the others
- * of its record are decided. If no commands follow, a frame without events says so after a while: a successor does not find it again,
- * nor its place deleted from the topic. Records that were deleted before they were taken are passed over, loudly.
+ * topic. A record that holds no commands (some other program wrote it) is passed over, counted and told, and so is a stretch
+ * of commands that nobody can take within one that does; records that were deleted before they were taken likewise, loudly.
+ *
+ * What is passed over is consumed by a frame of its own, a mark (schemas/frame-notes.ts), before any command behind it is: so
+ * gateways know by the log which of their commands nobody has decided, and a successor does not find it again.
  */
 import { BatchMemory } from '../../eventlog/batch-memory.ts'
 import { decodeCommandRecord } from '../../eventlog/kafka/command-record.ts'
 import { BatchDamagedError, KafkaOffsetError, TopicReplacedError } from '../../eventlog/kafka/errors.ts'
 import type { TopicReader, TopicRecord } from '../../eventlog/kafka/topic-reader.ts'
 import type { CommandPlace } from '../../eventlog/ports.ts'
-import type { PassedOver } from '../../schemas/check-commands.ts'
 import { byteOfCommand } from '../../schemas/commands.ts'
+import type { SkipReason } from '../../schemas/frame-notes.ts'
 import { BATCH_COMMANDS_MAX } from '../../schemas/limits.ts'
 import type { CommandPlaces } from './command-places.ts'
 
 /** Records that cannot be read are told once in a while: a stranger may write a million of them. */
 const TOLD_EVERY_MS = 10_000
-const MARK_AFTER_MS_DEFAULT = 10_000
+const MARK_AFTER_MS_DEFAULT = 250
 
 export interface CommandFeedPorts {
   readonly reader: Pick<TopicReader, 'read'>
@@ -27,36 +28,40 @@ export interface CommandFeedPorts {
   readonly places: CommandPlaces
   /**
    * Takes a batch to the core, in shared memory that stays as it is until `consumed` says that it may change. A batch of no
-   * commands makes a frame without events.
+   * commands makes a mark.
    */
   send(slots: Uint8Array<SharedArrayBuffer>, count: number): void
   /** Takes a line for the operator. */
   notice(line: string): void
   nowMs(): number
-  /** After so many ms what was passed over stands in a frame, if no command came. Default: 10 seconds. */
+  /** After so many ms what was passed over is marked, if no command came. Default: a quarter of a second. */
   readonly markAfterMs?: number
 }
 
-/** Commands of a record that stand one behind the other. */
-interface Run {
-  readonly firstIndex: number
-  readonly slots: Uint8Array
-  readonly count: number
-}
-
-/** Commands of one record, from the one to begin with. */
+/** Commands of one record, one right behind the other. */
 interface Wanted {
   readonly kind: 'wanted'
   readonly offset: bigint
-  readonly runs: readonly Run[]
-  /** Of all runs. */
+  readonly firstIndex: number
+  readonly slots: Uint8Array
   readonly count: number
-  readonly bytes: number
-  /** What stands between the runs. */
-  readonly passedOver: readonly PassedOver[]
+  /** False: more of the same record follows. */
+  readonly isLast: boolean
 }
 
-type Found = Wanted | { readonly kind: 'nothing'; readonly reason: string }
+/** What holds nothing for the core, up to a place. */
+interface Nothing {
+  readonly kind: 'nothing'
+  readonly next: CommandPlace
+  readonly reason: SkipReason
+  /** In words, for the operator. */
+  readonly why: string
+  /** Commands among it; 0: whole records that hold none. */
+  readonly commands: number
+}
+
+/** A record is one stretch, unless some of its commands cannot be taken. */
+type Stretch = Wanted | Nothing
 
 export class CommandFeed {
   /** Records skipped because they hold no commands. */
@@ -79,12 +84,12 @@ export class CommandFeed {
     []
   private readonly over = new AbortController()
   private toldAtMs = -Infinity
-  /** The offset behind what was passed over last, and the one that a durable frame says is consumed. */
+  /** The offset behind what was passed over last. */
   private passedTo: bigint
-  private recordedTo: bigint
   private markTimer: NodeJS.Timeout | undefined
-  /** The record looked at last: one that did not fit a batch is not decoded again for the next. */
-  private looked: { readonly record: TopicRecord; readonly found: Found } | undefined
+  /** The record looked at last, and which of its stretches comes next: what did not fit a batch is not decoded again. */
+  private looked:
+    { readonly record: TopicRecord; readonly stretches: readonly Stretch[]; next: number } | undefined
 
   /** @param start the first command to be given */
   constructor(start: CommandPlace, ports: CommandFeedPorts) {
@@ -92,7 +97,6 @@ export class CommandFeed {
     this.ports = ports
     this.readTo = start.offset
     this.passedTo = start.offset
-    this.recordedTo = start.offset
   }
 
   /** The core wants one more batch. */
@@ -103,18 +107,18 @@ export class CommandFeed {
 
   /** Commands before this place are durable: their memory may be used again. */
   consumed({ offset }: CommandPlace): void {
-    this.recordedTo = offset
     while (this.sent.length > 0 && this.sent[0]!.lastOffset < offset)
       this.memory.give(this.sent.shift()!.memory)
     this.onConsumed()
   }
 
-  /** Has a frame say what was passed over, unless one does, or one that is on its way will. */
+  /** Has a frame say what was passed over, unless one that is on its way will, or the core wants no batch. */
   mark(): void {
-    if (this.recordedTo >= this.passedTo || this.sent.length > 0 || this.wantedBatches === 0) return
+    if (!this.ports.places.hasUnmarked() || this.wantedBatches === 0) return
     const memory = this.memory.take(0)
     this.sent.push({ lastOffset: this.passedTo - 1n, memory })
     this.wantedBatches--
+    this.ports.places.sendMark()
     this.ports.send(memory.subarray(0, 0), 0)
   }
 
@@ -174,104 +178,99 @@ export class CommandFeed {
       })
   }
 
-  /** Sends one batch of the records from `at` on. Returns the record to go on with. */
+  /** Sends one batch of the records from `at` on, or a mark. Returns the record to go on with. */
   private sendFrom(records: readonly TopicRecord[], at: number): number {
     const batch: Wanted[] = []
-    let count = 0
-    let bytes = 0
+    let commands = 0
     let next = at
-    for (; next < records.length; next++) {
-      const found = this.look(records[next]!)
-      if (found.kind === 'nothing') {
-        // Its place is behind those of the batch at hand.
-        if (batch.length > 0) break
-        this.skip(records[next]!, found.reason)
-        continue
+    let isFull = false
+    while (next < records.length && !isFull) {
+      const looked = this.look(records[next]!)
+      for (; looked.next < looked.stretches.length && !isFull; looked.next += isFull ? 0 : 1) {
+        const stretch = looked.stretches[looked.next]!
+        // Its place is behind those of the batch at hand, and what is behind it waits for its mark.
+        if (stretch.kind === 'nothing') {
+          isFull = batch.length > 0
+          if (!isFull) this.skip(records[next]!, stretch)
+          continue
+        }
+        isFull = commands + stretch.count > BATCH_COMMANDS_MAX || this.ports.places.hasUnmarked()
+        if (isFull) continue
+        batch.push(stretch)
+        commands += stretch.count
       }
-      if (count + found.count > BATCH_COMMANDS_MAX) break
-      batch.push(found)
-      count += found.count
-      bytes += found.bytes
+      if (!isFull) next++
     }
-    const last = batch.at(-1)
-    if (last === undefined) return next
-    const memory = this.memory.take(bytes)
-    let byte = 0
-    for (const record of batch) byte = this.handOver(record, memory, byte)
-    this.sent.push({ lastOffset: last.offset, memory })
-    this.wantedBatches--
-    this.ports.send(memory.subarray(0, bytes), count)
+    if (batch.length > 0) this.send(batch, commands)
+    else if (isFull) this.mark()
     return next
   }
 
-  /** Puts a record's commands into the memory from `byte` on, and notes their places. Returns the byte behind them. */
-  private handOver(record: Wanted, memory: Uint8Array, byte: number): number {
-    const { offset, runs, passedOver } = record
-    const { places } = this.ports
-    let end = byte
-    for (const { firstIndex, slots, count } of runs) {
-      memory.set(slots, end)
-      end += slots.length
-      if (firstIndex > 0) places.pass(offset, firstIndex)
-      places.add(offset, firstIndex, count, { offset, index: firstIndex + count })
+  private send(batch: readonly Wanted[], commands: number): void {
+    const memory = this.memory.take(batch.reduce((bytes, { slots }) => bytes + slots.length, 0))
+    let byte = 0
+    for (const { offset, firstIndex, slots, count, isLast } of batch) {
+      memory.set(slots, byte)
+      byte += slots.length
+      this.ports.places.add(offset, firstIndex, count, isLast)
     }
-    places.pass(offset + 1n)
-    for (const passed of passedOver) this.tellPassedOver(offset, passed)
-    return end
+    this.sent.push({ lastOffset: batch.at(-1)!.offset, memory })
+    this.wantedBatches--
+    this.ports.send(memory.subarray(0, byte), commands)
   }
 
-  /** The commands of a record, as far as they are not consumed. */
-  private look(record: TopicRecord): Found {
-    if (this.looked?.record === record) return this.looked.found
-    const found = this.decode(record)
-    this.looked = { record, found }
-    return found
+  /** The stretches of a record, as far as they are not consumed, and which comes next. */
+  private look(record: TopicRecord): NonNullable<CommandFeed['looked']> {
+    if (this.looked?.record !== record) this.looked = { record, stretches: this.stretchesOf(record), next: 0 }
+    return this.looked
   }
 
-  private decode({ offset, value, unreadable }: TopicRecord): Found {
-    if (unreadable !== undefined) return { kind: 'nothing', reason: unreadable.reason }
+  private stretchesOf({ offset, value, unreadable }: TopicRecord): readonly Stretch[] {
+    const nothing = (why: string): Stretch[] => [
+      {
+        kind: 'nothing',
+        next: { offset: unreadable?.end ?? offset + 1n, index: 0 },
+        reason: 'unreadable',
+        why,
+        commands: 0,
+      },
+    ]
+    if (unreadable !== undefined) return nothing(unreadable.reason)
     const record = decodeCommandRecord(value)
-    if (record.kind === 'bad') return { kind: 'nothing', reason: record.reason }
-    const { slots, count } = record
+    if (record.kind === 'bad') return nothing(record.reason)
     const firstIndex = offset === this.start.offset ? this.start.index : 0
-    if (firstIndex >= count) return { kind: 'nothing', reason: 'all of its commands are consumed' }
-    const passedOver = record.passedOver.filter(({ end }) => end > firstIndex)
-    const runs = runsBetween(passedOver, slots, firstIndex, count)
-    const [wrong] = passedOver
-    if (runs.length === 0)
-      return { kind: 'nothing', reason: `command ${wrong!.index}: ${wrong!.field} ${wrong!.why}` }
-    const commands = runs.reduce((sum, run) => sum + run.count, 0)
-    const bytes = runs.reduce((sum, run) => sum + run.slots.length, 0)
-    return { kind: 'wanted', offset, runs, count: commands, bytes, passedOver }
+    if (firstIndex >= record.count) return nothing('all of its commands are consumed')
+    const passedOver = record.passedOver.map(({ first, end, index, field, why }) => ({
+      first,
+      end,
+      why: `command ${index}: ${field} ${why}`,
+    }))
+    return stretchesWithin(offset, firstIndex, record.slots, record.count, passedOver)
   }
 
-  private tellPassedOver(offset: bigint, { first, end, index, field, why }: PassedOver): void {
-    this.passedOver += end - first
+  private skip({ offset }: TopicRecord, { next, reason, why, commands }: Nothing): void {
+    this.pass(next, reason)
+    if (commands === 0) this.skipped += Number(next.offset - offset)
+    this.passedOver += commands
     const nowMs = this.ports.nowMs()
     if (nowMs - this.toldAtMs < TOLD_EVERY_MS) return
     this.toldAtMs = nowMs
+    if (commands > 0) {
+      this.ports.notice(
+        `The record at offset ${offset} of ${this.ports.source} holds a command that no gateway lets through: ${why}. ` +
+          `It is passed over, with what it is linked with (${this.passedOver} so far); the others of the record are decided. ` +
+          'Gateways of an older version may have written it.',
+      )
+      return
+    }
     this.ports.notice(
-      `Command ${index} of the record at offset ${offset} of ${this.ports.source} is none that a gateway lets through: ` +
-        `${field} ${why}. ${end - first === 1 ? 'It is' : `The ${end - first} commands that it is linked with are`} passed over, ` +
-        `the others of the record are decided (${this.passedOver} so far). Gateways of an older version may have written it.`,
-    )
-  }
-
-  private skip({ offset, unreadable }: TopicRecord, reason: string): void {
-    const end = unreadable?.end ?? offset + 1n
-    this.pass(end)
-    this.skipped += Number(end - offset)
-    const nowMs = this.ports.nowMs()
-    if (nowMs - this.toldAtMs < TOLD_EVERY_MS) return
-    this.toldAtMs = nowMs
-    this.ports.notice(
-      `The record at offset ${offset} of ${this.ports.source} holds no commands: ${reason}. It is skipped (${this.skipped} so far). ` +
+      `The record at offset ${offset} of ${this.ports.source} holds no commands: ${why}. It is skipped (${this.skipped} so far). ` +
         'Only gateways should be able to write to this topic.',
     )
   }
 
   private passDeleted(offset: bigint, first: bigint): void {
-    this.pass(first)
+    this.pass({ offset: first, index: 0 }, 'deleted')
     this.deleted += Number(first - offset)
     this.ports.notice(
       `The records at offsets ${offset} to ${first - 1n} of ${this.ports.source} were deleted before a writer took them ` +
@@ -280,10 +279,10 @@ export class CommandFeed {
     )
   }
 
-  /** Nothing for the core stands before this offset. */
-  private pass(next: bigint): void {
-    this.ports.places.pass(next)
-    this.passedTo = next
+  /** Nothing for the core stands before this place. */
+  private pass(next: CommandPlace, reason: SkipReason): void {
+    this.ports.places.pass(next, reason)
+    this.passedTo = next.index === 0 ? next.offset : next.offset + 1n
     this.markLater()
   }
 
@@ -291,28 +290,59 @@ export class CommandFeed {
     if (this.over.signal.aborted) return
     this.markTimer ??= setTimeout(() => {
       this.markTimer = undefined
-      if (this.recordedTo >= this.passedTo) return
+      if (!this.ports.places.hasUnmarked()) return
       this.mark()
       this.markLater()
     }, this.ports.markAfterMs ?? MARK_AFTER_MS_DEFAULT).unref()
   }
 }
 
-/** The commands from `firstIndex` on that are not passed over. */
-function runsBetween(
-  passedOver: readonly PassedOver[],
-  slots: Uint8Array,
+/** Commands of a record that nobody can take: from `first` to the one before `end`. */
+export interface PassedOver {
+  readonly first: number
+  readonly end: number
+  readonly why: string
+}
+
+/**
+ * A record's commands from `firstIndex` on: what goes to the core, and what is passed over, each in its place.
+ * @param slots all of its commands
+ * @param passedOver in order
+ */
+export function stretchesWithin(
+  offset: bigint,
   firstIndex: number,
+  slots: Uint8Array,
   count: number,
-): Run[] {
-  const runs: Run[] = []
-  let from = firstIndex
-  for (const { first, end } of [...passedOver, { first: count, end: count }]) {
-    if (first > from) {
-      const run = slots.subarray(byteOfCommand(slots, from), byteOfCommand(slots, first))
-      runs.push({ firstIndex: from, slots: run, count: first - from })
-    }
-    from = Math.max(from, end)
+  passedOver: readonly PassedOver[],
+): Stretch[] {
+  const stretches: Stretch[] = []
+  let index = firstIndex
+  let byte = byteOfCommand(slots, firstIndex)
+  const take = (end: number): void => {
+    if (end <= index) return
+    const rest = slots.subarray(byte)
+    const bytes = byteOfCommand(rest, end - index)
+    const isLast = end === count
+    stretches.push({
+      kind: 'wanted',
+      offset,
+      firstIndex: index,
+      slots: rest.subarray(0, bytes),
+      count: end - index,
+      isLast,
+    })
+    index = end
+    byte += bytes
   }
-  return runs
+  for (const { first, end, why } of passedOver) {
+    if (end <= index) continue
+    take(first)
+    const next = end === count ? { offset: offset + 1n, index: 0 } : { offset, index: end }
+    stretches.push({ kind: 'nothing', next, reason: 'malformed', why, commands: end - index })
+    byte += byteOfCommand(slots.subarray(byte), end - index)
+    index = end
+  }
+  take(count)
+  return stretches
 }

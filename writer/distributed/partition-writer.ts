@@ -374,6 +374,7 @@ export class PartitionWriter {
       head,
       commandsTopic,
       placeOfCount: (count) => places.placeOf(count),
+      placeOfMark: (count) => places.placeOfMark(count),
       onFailure: (error) => this.fail(error),
       onDurable: (frame) => onDurable?.(frame),
       notice: log,

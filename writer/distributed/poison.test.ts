@@ -4,6 +4,7 @@ import { UNPACKED_BYTES_MAX } from '../../eventlog/kafka/batch-codecs.ts'
 import { topicNames, type KafkaSettings } from '../../eventlog/kafka/settings.ts'
 import { deleteRecordsBefore, sendGzipped, setTopicProperty } from '../../eventlog/kafka/testing.ts'
 import { sendWithOffsetDeltas } from '../../eventlog/kafka/testing-batches.ts'
+import { SKIP_REASONS } from '../../schemas/frame-notes.ts'
 import { formatId } from '../../schemas/ids.ts'
 import { TIME_NS_MIN } from '../../schemas/limits.ts'
 import { withKafka } from '../../test/support/kafka.ts'
@@ -47,6 +48,34 @@ await withKafka('a commands topic that others wrote to', (kafka) => {
       // Two open an epoch. One more says what was skipped, or two, if the first one was quick.
       const empty = frames.filter(({ count }) => count === 0).length
       expect([3, 4]).toContain(empty)
+      expect(frames.filter(({ mark }) => mark === SKIP_REASONS.unreadable)).toHaveLength(empty - 2)
+    })
+
+    it('what is passed over is a mark of its own in the log: it consumes nothing but that, and a takeover does not undo it', async () => {
+      const place = await newPlace()
+      const first = await machines.start(place, NEVER)
+      await untilConsumed(first, await place.source.send([openAccount('a')]))
+      await first.abandon()
+      const lost = await place.source.send([openAccount('lost')])
+      const poison = await place.source.poison()
+      const kept = await place.source.send([openAccount('b')])
+      const late = await place.source.poison()
+      const last = await place.source.send([openAccount('c')])
+      await deleteCommandsBefore(place.settings, lost + 1n)
+      const second = await machines.start(place, NEVER)
+      await untilConsumed(second, last)
+      await second.abandon()
+      const { frames } = await readLog(place.settings)
+      const told = frames.map(({ mark, count, nextCommandOffset }) => [mark, count, nextCommandOffset])
+      const { deleted, unreadable } = SKIP_REASONS
+      // Behind the two opening frames; "a" stands between them.
+      expect(told.slice(3)).toEqual([
+        [deleted, 0, poison],
+        [unreadable, 0, kept],
+        [0, 1, late],
+        [unreadable, 0, last],
+        [0, 1, last + 1n],
+      ])
     })
 
     it('an orderly stop leaves no poison to be found again', async () => {

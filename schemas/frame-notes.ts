@@ -1,0 +1,63 @@
+/**
+ * What a frame says beside its events, in two places of its header that were zero before:
+ *
+ *   7   u8   a mark: why the commands from the place that the frame before names, up to this frame's own place, were
+ *            consumed without being decided (SKIP_REASONS; 0: it is no mark). Events that a mark may hold are the writer's
+ *            own timers
+ *  58   u16  the id horizon: every id that was made at this time or before, and that has no event in this partition up to this
+ *            frame, never gets one. 0: nothing is said. Else one more than its age before the frame's own time: 5 bits
+ *            exponent, 11 bits mantissa, in milliseconds, rounded up
+ *
+ * Both are facts of the log, the same for every gateway that reads it and for every writer that comes after. A refusal
+ * `id_expired` rests on the horizon and on nothing else (docs/decisions/0021). What is said is never later than the true
+ * horizon; as the age is rounded differently in each frame, the latest that any frame has said is soon the true one.
+ */
+
+/** Why commands were passed over; numbers are stable for ever. */
+export const SKIP_REASONS = {
+  /** Nothing that can be read as commands: some other program wrote it, or it was damaged. */
+  unreadable: 1,
+  /** A command that no door lets through, or that is linked with one. */
+  malformed: 2,
+  /** Deleted from the topic before a writer took it. */
+  deleted: 3,
+} as const
+export type SkipReason = keyof typeof SKIP_REASONS
+
+const reasonNames = new Map<number, SkipReason>(
+  Object.entries(SKIP_REASONS).map(([name, number]) => [number, name as SkipReason]),
+)
+
+const MANTISSA_BITS = 11
+const MANTISSAS = 2 ** MANTISSA_BITS
+const SAID_MAX = 0xffff
+const NS_PER_MS = 1_000_000n
+
+/** Why a frame passes over commands, by the number in its header; undefined: it does not. */
+export function skipReasonOf(mark: number | undefined): SkipReason | undefined {
+  // A reason of a later version is none that this one could explain.
+  return mark === undefined || mark === 0 ? undefined : (reasonNames.get(mark) ?? 'unreadable')
+}
+
+/**
+ * The 16 bits that say an id horizon.
+ * @param timeNs the frame's time, nanoseconds since 1970
+ * @param horizonMs milliseconds since 1970; below 0: no id was ever forgotten, so nothing is said
+ */
+export function sayHorizon(timeNs: bigint, horizonMs: number): number {
+  if (horizonMs < 0) return 0
+  // It may lie ahead of a frame whose clock was set back: an earlier one is true as well.
+  let mantissa = Math.max(0, Number(timeNs / NS_PER_MS) - horizonMs)
+  let exponent = 0
+  for (; mantissa >= MANTISSAS; exponent++) mantissa = Math.ceil(mantissa / 2)
+  const said = exponent * MANTISSAS + mantissa + 1
+  return said > SAID_MAX ? 0 : said
+}
+
+/** The id horizon that a frame says, milliseconds since 1970; −1: it says none. */
+export function horizonOf(frame: { readonly timeNs: bigint; readonly idHorizon?: number }): number {
+  const { timeNs, idHorizon = 0 } = frame
+  if (idHorizon === 0) return -1
+  const said = idHorizon - 1
+  return Number(timeNs / NS_PER_MS) - (said % MANTISSAS) * 2 ** Math.floor(said / MANTISSAS)
+}
