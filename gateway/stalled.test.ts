@@ -178,10 +178,10 @@ describe('twenty sockets that do not read', () => {
     readonly socket: WebSocket
     /** The TCP socket within. */
     readonly inside: net.Socket
-    versions(): number[]
-    position(): string | undefined
-    lagged(): Record<string, unknown> | undefined
-    ended(): boolean
+    readonly versions: () => number[]
+    readonly position: () => string | undefined
+    readonly lagged: () => Record<string, unknown> | undefined
+    readonly ended: () => boolean
   }
 
   async function subscribed(account: string): Promise<Subscribed> {

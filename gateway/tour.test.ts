@@ -1,5 +1,5 @@
 import { createClient } from 'graphql-ws'
-import { parse, validate } from 'graphql'
+import { Kind, parse, validate } from 'graphql'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import WebSocket from 'ws'
 import { schema } from './schema/schema.ts'
@@ -27,9 +27,11 @@ test('every document of it is valid, says what it is for, and has the variables 
     expect(validate(schema, document)).toEqual([])
     expect(query).toMatch(/^# \d of 5 · /)
     const names = new Set(Object.keys(JSON.parse(variables) as object))
-    const [operation] = document.definitions.filter((definition) => definition.kind === 'OperationDefinition')
+    const [operation] = document.definitions.filter(
+      (definition) => definition.kind === Kind.OPERATION_DEFINITION,
+    )
     const asked = operation!.variableDefinitions ?? []
-    const required = asked.filter(({ type }) => type.kind === 'NonNullType').map(({ variable }) => variable.name.value) // prettier-ignore
+    const required = asked.filter(({ type }) => type.kind === Kind.NON_NULL_TYPE).map(({ variable }) => variable.name.value) // prettier-ignore
     expect(new Set(required)).toEqual(names)
     return operation!.operation
   })
