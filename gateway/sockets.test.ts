@@ -1,6 +1,7 @@
 import { createClient } from 'graphql-ws'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import WebSocket from 'ws'
+import { rawRequest, requestText } from './raw.testing.ts'
 import { gatewayUnderTest, openAccounts, uuid, type GatewayUnderTest } from './testing.ts'
 
 const SOON = { timeout: 15_000 }
@@ -100,6 +101,20 @@ describe('a message that is wrong', () => {
     }
   })
 })
+
+test.each([
+  ['another protocol', ['Upgrade: h2c']],
+  ['no key', ['Upgrade: websocket', 'Sec-WebSocket-Version: 13']],
+  ['another version', ['Upgrade: websocket', 'Sec-WebSocket-Version: 7', 'Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==']],
+  ['a list of protocols that is none', ['Upgrade: websocket', 'Sec-WebSocket-Version: 13', 'Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==', 'Sec-WebSocket-Protocol: ,']],
+])('an upgrade to %s is 400, in the shape of the path', async (_what, lines) => {
+  for (const method of ['GET', 'POST']) {
+    const text = requestText([`${method} /graphql HTTP/1.1`, 'Host: localhost', 'Connection: Upgrade', ...lines])
+    const answer = await rawRequest(under.gateway.port, text)
+    expect(answer.status).toBe(400)
+    expect(answer.json()).toMatchObject({ errors: [{ extensions: { code: 'BAD_REQUEST', retryable: false } }] })
+  }
+}) // prettier-ignore
 
 describe('an operation that is wrong', () => {
   test.each<[string, unknown, string, string | undefined]>([

@@ -67,6 +67,18 @@ export function openSockets(
     connections.set(socket, connection)
     socket.once('close', () => connections.delete(socket))
   })
+  webSockets.on('wsClientError', (error: Error, socket: Duplex) =>
+    refuseUpgrade(
+      socket,
+      fault(
+        'BAD_REQUEST',
+        `This is no upgrade to a WebSocket of version 13 (${error.message}). Ask without an upgrade, in HTTP/1.1.`,
+      ),
+      undefined,
+      {},
+      'graphql',
+    ),
+  )
   const sweeper = setInterval(() => {
     const nowMs = performance.now()
     for (const connection of connections.values()) connection.check(nowMs, limits.socketSendMs)
