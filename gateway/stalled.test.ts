@@ -12,7 +12,7 @@ import { gatewayUnderTest, openAccounts, uuid, type GatewayUnderTest } from './t
 
 const SOON = { timeout: 20_000 }
 const MIB = 2 ** 20
-const BYTES_MAX = 1 * MIB
+const BYTES_MAX = 4 * MIB
 
 describe('the memory of all subscribers', () => {
   test('is never above its bound, and never below what waits; the largest lets go first', () => {
@@ -104,8 +104,9 @@ describe('twenty sockets that do not read', () => {
     const reader = await subscribed(from)
     await expect.poll(() => under.gateway.figures().subscriptions, SOON).toBe(21)
     let most = 0
-    for (let round = 0; round < 20; round++) {
-      await pay(from, to, 500)
+    for (let round = 0; round < 100; round++) {
+      // So few at a time that one frame of them is no burst that fills the bound by itself.
+      await pay(from, to, 100)
       most = Math.max(most, under.gateway.figures().subscriberBytes)
     }
     expect(most).toBeLessThanOrEqual(BYTES_MAX)
