@@ -21,6 +21,14 @@ test('without flags and variables, the documented defaults hold', () => {
   expect(config.currencies.get('EUR')).toEqual({ code: 'EUR', scale: 2 })
 })
 
+test('hosts are names and addresses without ports; all that are wrong are told', () => {
+  const allowHosts = ['purser.example', '192.0.2.7', '2001:db8::7', 'gateway_1', 'x']
+  expect(readConfig({ allowHost: allowHosts }, {}).allowHosts).toEqual(allowHosts)
+  expect(readConfig({}, { PURSER_ALLOW_HOSTS: 'door, gateway-1,' }).allowHosts).toEqual(['door', 'gateway-1'])
+  for (const wrong of ['purser.example:4000', 'http://purser.example', '*', '*.example', 'a b', '[::1]:1', 'user@host', '-x'])
+    expect(problemsOf(() => readConfig({ allowHost: [wrong] }, {})), wrong).toEqual(['--allow-host'])
+}) // prettier-ignore
+
 test('a flag wins over a variable, and a variable over the default', () => {
   const environment = { PURSER_PORT: '5000', PURSER_DATA: '/tmp/from-variable' }
   expect(readConfig({ port: '6000' }, environment)).toMatchObject({

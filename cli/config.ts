@@ -15,6 +15,8 @@ import { settingsOf, type Role, type SettingOf } from './settings.ts'
 export interface Config {
   readonly port: number
   readonly host: string
+  /** Names beside those of loopback and `host` by which clients may call it. */
+  readonly allowHosts: readonly string[]
   readonly dataDir: string
   /** Undefined: as the data folder is, and 1 for a new one. */
   readonly partitions: number | undefined
@@ -77,7 +79,7 @@ export interface ProjectorConfig {
 
 export interface GatewayConfig extends Pick<
   Config,
-  'host' | 'port' | 'currencies' | 'graphiql' | 'viewsLagSecondsMax'
+  'host' | 'allowHosts' | 'port' | 'currencies' | 'graphiql' | 'viewsLagSecondsMax'
 > {
   readonly kafka: KafkaConfig
   readonly clickhouse: ClickHouseConfig
@@ -108,7 +110,7 @@ export interface UsersConfig {
  * @throws CommandFailure `usage` that lists every fault; so do all readers below
  */
 export function readConfig(flags: Flags, environment: Environment = process.env): Config {
-  const { port, host, data, partitions, currency, graphiql, engineMemory, viewsLagMax } = textsOf(
+  const { port, host, allowHost, data, partitions, currency, graphiql, engineMemory, viewsLagMax } = textsOf(
     'platform',
     flags,
     environment,
@@ -116,6 +118,7 @@ export function readConfig(flags: Flags, environment: Environment = process.env)
   return {
     port,
     host,
+    allowHosts: allowHost,
     dataDir: data,
     partitions,
     currencies: currency,
@@ -161,9 +164,10 @@ export function readGatewayConfig(flags: Flags, environment: Environment = proce
   const texts = textsOf('gateway', flags, environment)
   checkKafka(texts)
   const values = texts.values()
-  const { host, port, currency, graphiql, viewsLagMax } = values
+  const { host, allowHost, port, currency, graphiql, viewsLagMax } = values
   return {
     host,
+    allowHosts: allowHost,
     port,
     currencies: currency,
     graphiql,

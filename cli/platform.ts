@@ -24,6 +24,8 @@ import { readViewsReach } from './views-position.ts'
 export interface PlatformOptions {
   readonly dataDir: string
   readonly host: string
+  /** Names beside those of loopback and `host` by which clients may call it. Default: none. */
+  readonly allowHosts?: readonly string[]
   /** 0 takes a free one. */
   readonly port: number
   readonly currencies: ReadonlyMap<string, Currency>
@@ -132,6 +134,7 @@ async function assemble(options: PlatformOptions, parts: PlatformParts): Promise
     projections,
     currencies: options.currencies,
     host: options.host,
+    allowHosts: options.allowHosts ?? [],
     port: options.port,
     graphiql: options.graphiql,
     imports: createFileImportRegistry(path.join(dataDir, 'imports')),

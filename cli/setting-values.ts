@@ -1,4 +1,5 @@
 /** What each setting's text may be, and what it becomes. Every fault is a phrase that goes on behind the setting's name. */
+import { isIPv6 } from 'node:net'
 import os from 'node:os'
 import { z } from 'zod'
 import { PARTITIONS_MAX } from '../schemas/limits.ts'
@@ -8,6 +9,7 @@ import type { SettingName } from './settings.ts'
 
 const MIB = 1024 * 1024
 const HOST = /^[A-Za-z0-9.:_-]{1,255}$/
+const HOST_NAME = /^[A-Za-z0-9_](?:[A-Za-z0-9._-]{0,253}[A-Za-z0-9_.])?$/
 const ADDRESS = /^(\[[0-9A-Fa-f:.]{2,45}\]|[A-Za-z0-9._-]{1,255}):(\d{1,5})$/
 /** Kafka's own rule for topic names, with room for what is put behind. */
 const TOPIC_PREFIX = /^[A-Za-z0-9_][A-Za-z0-9._-]{0,199}$/
@@ -54,6 +56,13 @@ const currencies = z.array(z.string()).transform((texts, context) => {
   return all
 }) // prettier-ignore
 
+const hostNames = z.array(z.string()).transform((names, context) => {
+  for (const name of names)
+    if (!HOST_NAME.test(name) && !isIPv6(name))
+      context.addIssue(`expected a host name or an IP address without a port, such as purser.example, got "${name}"`)
+  return names
+}) // prettier-ignore
+
 const brokers = z.array(z.string()).transform((addresses, context) => {
   if (addresses.length === 0)
     context.addIssue('is required: the brokers of Kafka, such as kafka-1:9092,kafka-2:9092')
@@ -79,6 +88,7 @@ const snapshots = z.string().transform((text, context): SnapshotPlace => {
 export const SETTING_VALUES = {
   port,
   host: z.string().regex(HOST, 'expected a host name or an IP address'),
+  allowHost: hostNames,
   data: path,
   currency: currencies,
   graphiql: boolean,

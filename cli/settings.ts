@@ -30,6 +30,7 @@ const VIEWS = ['projector', 'gateway', 'users', 'audit'] as const
 export const SETTINGS = {
   port: { flag: '--port', variable: 'PURSER_PORT', value: 'N', fallback: '4000', roles: ['platform', 'gateway'], meaning: 'Port that serves everything; 0 takes a free one.' },
   host: { flag: '--host', variable: 'PURSER_HOST', value: 'HOST', fallback: '127.0.0.1', roles: ['platform', 'writer', 'projector', 'gateway'], meaning: 'Address to listen on. Loopback unless you say otherwise: identity comes in a later version.' },
+  allowHost: { flag: '--allow-host', variable: 'PURSER_ALLOW_HOSTS', value: 'NAME', fallback: '', kind: 'list', roles: ['platform', 'gateway'], meaning: 'Host names and addresses by which clients may call it, beside those of loopback and `--host`; without ports. Any other `Host` is answered 421. The flag may be repeated, the variable is a comma-separated list.' },
   data: { flag: '--data', variable: 'PURSER_DATA', value: 'DIR', fallback: './data', roles: ['platform'], meaning: 'Folder that holds log, snapshots and views.' },
   currency: { flag: '--currency', variable: 'PURSER_CURRENCIES', value: 'CODE:SCALE', fallback: '', kind: 'list', roles: ['platform', 'gateway'], meaning: 'Currencies beside those of ISO 4217, as `CODE:SCALE`; the flag may be repeated, the variable is a comma-separated list.' },
   graphiql: { flag: '--graphiql', variable: 'PURSER_GRAPHIQL', value: 'BOOLEAN', fallback: 'true', roles: ['platform', 'gateway'], meaning: 'Serve GraphiQL, the console for trying queries: `true` or `false`.' },

@@ -74,6 +74,7 @@ describe('what is no platform of this version', () => {
     ['another version', Buffer.concat([Buffer.from(UPGRADED), encodeHello({ ...HELLO, version: 1 })]), 'version'],
     ['another protocol', UPGRADED.replace('purser-bulk/2', 'purser-bulk/9'), 'version'],
     ['an upgrade that is wanted otherwise', 'HTTP/1.1 426 Upgrade Required\r\nContent-Length: 0\r\n\r\n', 'version'],
+    ['a name by which it does not go', 'HTTP/1.1 421 Misdirected Request\r\nContent-Length: 0\r\n\r\n', 'protocol'],
     ['a full house', 'HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n', 'unreachable'],
     ['no HTTP', 'SSH-2.0-nobody\r\n\r\n', 'unreachable'],
     ['silence', UPGRADED, 'unreachable'],

@@ -129,6 +129,8 @@ function unreachable(url: URL, why: string): ConnectionError {
 function refusedUpgrade(url: URL, response: IncomingMessage): BulkError {
   const { statusCode } = response
   if (statusCode === 426) return new ProtocolError('version', `${url.origin} does not upgrade: ${SAME_VERSION}.`)
+  if (statusCode === 421)
+    return new ProtocolError('protocol', `The platform does not go by the name ${url.host}: its operator names it with --allow-host.`)
   return unreachable(url, `it answers the upgrade with ${statusCode}${statusCode === 503 ? ', which passes' : ''}`)
 } // prettier-ignore
 

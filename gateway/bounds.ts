@@ -25,6 +25,8 @@ export interface GatewayLimits {
   readonly subscriptionsMax: number
   /** Items that wait for one slow subscriber before it is told that it lags. */
   readonly subscriberQueueMax: number
+  /** Bytes that wait for all subscribers together; beyond them the one with the most is told that it lags. */
+  readonly subscriberBytesMax: number
   /** How long a read waits for a position, in ms. */
   readonly readWaitMs: number
   /** How long the views may lack an event that this gateway has seen before reads are refused, in ms. */
@@ -61,6 +63,7 @@ export const DEFAULT_LIMITS: GatewayLimits = {
   subscriptionsPerSocketMax: 100,
   subscriptionsMax: 20_000,
   subscriberQueueMax: 1_024,
+  subscriberBytesMax: 64 * 1024 * 1024,
   readWaitMs: 5_000,
   viewsLagMsMax: 300_000,
   outcomeWaitMs: 30_000,

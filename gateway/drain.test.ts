@@ -39,7 +39,7 @@ test('a gateway that stops closes sockets so that clients come back, finishes wh
     // Whoever was cut lets go of the hub as soon as the stream notices.
     await expect
       .poll(() => under.gateway.figures(), { timeout: 15_000 })
-      .toEqual({ sockets: 0, laneConnections: 0, subscriptions: 0, operations: 0, pendingCommands: 0 })
+      .toEqual({ sockets: 0, laneConnections: 0, subscriptions: 0, subscriberBytes: 0, operations: 0, pendingCommands: 0 }) // prettier-ignore
     await expect(fetch(`${under.url}/livez`)).rejects.toThrow()
     await client.dispose()
   } finally {

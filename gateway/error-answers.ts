@@ -1,8 +1,15 @@
 /** What a caller is told when something goes wrong in GraphQL: a code, the field where there is one, and never our insides. */
 import { randomUUID } from 'node:crypto'
-import { GraphQLError, Kind, visit, type ASTNode, type DocumentNode } from 'graphql'
+import {
+  GraphQLError,
+  Kind,
+  visit,
+  type ASTNode,
+  type DocumentNode,
+  type GraphQLFormattedError,
+} from 'graphql'
 import { OutageError } from '../projectors/view-store.ts'
-import { badInput, codeOf, fault, type Fault } from './errors.ts'
+import { badInput, codeOf, fault, isRetryable, type Fault } from './errors.ts'
 
 /** `Variable "$input" got invalid value "x" at "input.transfers[3].amount"; …` (graphql-js, execution/values). */
 const VARIABLE = /^Variable "\$(\w+)"(?:.* at "([^"]+)")?/s
@@ -30,10 +37,24 @@ export function answerOf(error: unknown, log: (line: string) => void): Error {
   if (field !== undefined) return badInput(field, sentence(error.message))
   if (error.message.startsWith('Syntax Error'))
     return fault('GRAPHQL_PARSE_FAILED', error.message, {}, placeOf(error))
-  return new GraphQLError(error.message, {
-    ...placeOf(error),
-    extensions: { code: 'BAD_REQUEST', retryable: false, ...error.extensions },
-  })
+  return fault('BAD_REQUEST', error.message, {}, placeOf(error))
+}
+
+/**
+ * An error as every transport sends it: with `code` and `retryable`, without what the pipeline notes for itself (statuses,
+ * causes). Validation and parsing know of no `retryable`; the list of codes does.
+ */
+export function publicError(error: unknown, log: (line: string) => void): GraphQLFormattedError {
+  const known = answerOf(error, log) as GraphQLError
+  const { message, locations, path, extensions = {} } = known.toJSON()
+  const code = codeOf(known) ?? 'BAD_REQUEST'
+  const { http: _http, unexpected: _unexpected, originalError: _cause, ...told } = extensions
+  return {
+    message,
+    ...(locations === undefined ? {} : { locations }),
+    ...(path === undefined ? {} : { path }),
+    extensions: { ...told, code, retryable: isRetryable(code) },
+  }
 }
 
 /** Names the field of errors about literals in the query: the arguments and input fields around the value. */

@@ -18,8 +18,14 @@ const CODES = {
   FORBIDDEN: { retryable: false, status: 403 },
   NOT_FOUND: { retryable: false, status: 404 },
   METHOD_NOT_ALLOWED: { retryable: false, status: 405 },
+  /** None of the media types that `Accept` names is one that this door answers with. */
+  NOT_ACCEPTABLE: { retryable: false, status: 406 },
   REQUEST_TOO_LARGE: { retryable: false, status: 413 },
+  /** `Expect` wants something that no server here does. */
+  EXPECTATION_FAILED: { retryable: false, status: 417 },
   UNSUPPORTED_MEDIA_TYPE: { retryable: false, status: 415 },
+  /** `Host` names a server that this one is not: see hosts.ts. */
+  MISDIRECTED_REQUEST: { retryable: false, status: 421 },
   /** The accounts live in different partitions; nothing happened. */
   CROSS_PARTITION: { retryable: false, status: 409 },
   /** The views do not include the wanted position yet; nothing happened. */

@@ -11,6 +11,7 @@ import { CurrencyScales } from './currency-scales.ts'
 import { startFeed } from './feed.ts'
 import { createPipeline } from './graphql.ts'
 import { HotTotals } from './hot-totals.ts'
+import { AllowedHosts } from './hosts.ts'
 import { Hub } from './hub.ts'
 import type { ImportRegistry } from './import-registry.ts'
 import { openLane } from './lane/lane.ts'
@@ -18,6 +19,7 @@ import { ReadPoints } from './read-points.ts'
 import { createReadiness } from './readiness.ts'
 import { openServer } from './server.ts'
 import type { Services } from './services.ts'
+import { SubscriberMemory } from './subscriber-memory.ts'
 import { Submitter } from './submit.ts'
 import { systemClock } from './times.ts'
 import { Views } from './views.ts'
@@ -33,6 +35,8 @@ export interface GatewayOptions {
   readonly currencies: ReadonlyMap<string, Currency>
   readonly imports: ImportRegistry
   readonly host: string
+  /** Names and addresses beside loopback's and `host` by which clients may call it. Default: none. */
+  readonly allowHosts?: readonly string[]
   /** 0 takes a free one. */
   readonly port: number
   /** Serves GraphiQL to browsers at `/graphql`. */
@@ -62,6 +66,8 @@ export interface GatewayFigures {
   /** Connections of the binary bulk lane. */
   readonly laneConnections: number
   readonly subscriptions: number
+  /** Bytes that wait for subscribers that do not read. */
+  readonly subscriberBytes: number
   readonly operations: number
   readonly pendingCommands: number
 }
@@ -90,6 +96,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const views = new Views(store, points)
   const submitter = new Submitter(writers, views, limits)
   const hub = new Hub()
+  const memory = new SubscriberMemory(limits.subscriberBytesMax)
   const hot = new HotTotals(views, limits.hotAccountsMax)
   // Memory first, so that whoever hears of an outcome reads a balance that includes it.
   const feed = startFeed(
@@ -107,6 +114,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     projections,
     submitter,
     hub,
+    memory,
     feed,
     hot,
     commands,
@@ -120,8 +128,8 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     () => submitter.waiting,
     options.onAdmitted,
   )
-  const pipeline = createPipeline(services, admission, options)
-  const sockets = openSockets(pipeline, limits, log)
+  const pipeline = createPipeline(services, admission)
+  const sockets = openSockets(pipeline, limits, memory, log)
   const lane = openLane(services, admission)
   const readiness = createReadiness({
     writers,
@@ -145,7 +153,17 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     // So that the first probe knows whether the store answers.
     await watch.settled()
     const server = await openServer(
-      { services, admission, pipeline, sockets, lane, imports: options.imports, readiness, limits },
+      {
+        services,
+        admission,
+        graphql: { pipeline, limits, memory, graphiql: options.graphiql, log },
+        hosts: new AllowedHosts([options.host, ...(options.allowHosts ?? [])]),
+        sockets,
+        lane,
+        imports: options.imports,
+        readiness,
+        limits,
+      },
       options.host,
       options.port,
     )
@@ -167,6 +185,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
         sockets: sockets.count(),
         laneConnections: lane.count(),
         subscriptions: hub.listeners,
+        subscriberBytes: memory.bytes,
         operations: admission.running,
         pendingCommands: submitter.pending,
       }),

@@ -1,11 +1,22 @@
 /** The GraphQL pipeline that all transports share: parse, validate, admit, execute, mask. */
-import { renderGraphiQL } from '@graphql-yoga/render-graphiql'
-import { parse, type DocumentNode, type GraphQLError, type ParseOptions, type Source } from 'graphql'
+import {
+  execute,
+  parse,
+  subscribe,
+  type DocumentNode,
+  type ExecutionArgs,
+  type ExecutionResult,
+  type GraphQLError,
+  type GraphQLSchema,
+  type ParseOptions,
+  type Source,
+} from 'graphql'
 import { createYoga, type Plugin, type YogaServerInstance } from 'graphql-yoga'
 import { useAdmission, type Admission } from './admission.ts'
 import { QUERY_TOKENS_MAX } from './bounds.ts'
 import { answerOf, withLiteralField } from './error-answers.ts'
 import { fault } from './errors.ts'
+import type { GraphqlParams } from './graphql-request.ts'
 import { RequestPoint } from './read-points.ts'
 import { boundedOperation } from './rules.ts'
 import { schema } from './schema/schema.ts'
@@ -33,25 +44,16 @@ function nestingOf(text: string): number {
   return deepest
 }
 
-/** Makes the pipeline. Its HTTP half takes requests whose body is known to be within bounds. */
-export function createPipeline(
-  services: Services,
-  admission: Admission,
-  options: { readonly graphiql: boolean },
-): GraphqlPipeline {
+/**
+ * Makes the pipeline: plugins, remembered documents, masked errors. HTTP and sockets are doors of our own (graphql-http.ts,
+ * websocket.ts), so that what a stranger may send is decided here and not by a framework's defaults.
+ */
+export function createPipeline(services: Services, admission: Admission): GraphqlPipeline {
   return createYoga<{ transport: Transport }, RequestContext>({
     schema,
     graphqlEndpoint: '/graphql',
     logging: false,
-    // The front has counted the body already; a second count costs more than the rest (references: 2.6 ×).
-    maxRequestBodySize: false,
-    cors: false,
-    multipart: false,
-    batching: false,
-    landingPage: false,
-    // The console's own files, so that it opens without the internet.
-    renderGraphiQL,
-    graphiql: options.graphiql ? { title: 'Purser' } : false,
+    graphiql: false,
     maskedErrors: { errorMessage: '', maskError: (error) => answerOf(error, services.log) },
     context: ({ transport }) => ({
       services,
@@ -59,8 +61,69 @@ export function createPipeline(
       point: new RequestPoint(services.views.points),
       onlyBalances: false,
     }),
-    plugins: [useBounds(), useAdmission(admission)],
+    plugins: [useBounds(), useReferenceExecutor(), useAdmission(admission)],
   })
+}
+
+/** One operation on its way through the pipeline: parsed and valid, not yet let in. */
+export interface Prepared {
+  readonly document: DocumentNode
+  /** What to execute it with. */
+  args(): Promise<ExecutionArgs>
+  execute(args: ExecutionArgs): Outcome
+  subscribe(args: ExecutionArgs): Outcome
+}
+
+export type Outcome = MaybePromise<ExecutionResult | AsyncIterable<ExecutionResult>>
+type MaybePromise<Value> = Value | Promise<Value>
+
+/** The pipeline for one operation; its own types leave open what it works on. */
+interface Enveloped {
+  readonly schema: GraphQLSchema
+  parse(query: string): DocumentNode
+  validate(schema: GraphQLSchema, document: DocumentNode): readonly GraphQLError[]
+  contextFactory(): MaybePromise<RequestContext>
+  execute(args: ExecutionArgs): Outcome
+  subscribe(args: ExecutionArgs): Outcome
+}
+
+/**
+ * Parses and validates an operation: the one way in for all transports.
+ * @returns the operation, or what is wrong with its text
+ * @throws GraphQLError where it cannot be parsed or is beyond a bound
+ */
+export function prepareOperation(
+  pipeline: GraphqlPipeline,
+  transport: Transport,
+  params: GraphqlParams,
+): Prepared | readonly GraphQLError[] {
+  const enveloped = pipeline.getEnveloped({ transport, params }) as unknown as Enveloped
+  const document = enveloped.parse(params.query)
+  const errors = enveloped.validate(enveloped.schema, document)
+  if (errors.length > 0) return errors
+  return {
+    document,
+    args: async () => ({
+      schema: enveloped.schema,
+      document,
+      ...(params.operationName === undefined ? {} : { operationName: params.operationName }),
+      ...(params.variables === undefined ? {} : { variableValues: params.variables }),
+      contextValue: await enveloped.contextFactory(),
+    }),
+    execute: (args) => enveloped.execute(args),
+    subscribe: (args) => enveloped.subscribe(args),
+  }
+}
+
+/**
+ * Executes by graphql-js itself. The executor that yoga brings puts fields into an answer in the order in which they are
+ * resolved; the specification wants that of the query (section 7.2.2).
+ */
+function useReferenceExecutor(): Plugin {
+  return {
+    onExecute: ({ setExecuteFn }) => setExecuteFn(execute),
+    onSubscribe: ({ setSubscribeFn }) => setSubscribeFn(subscribe),
+  }
 }
 
 /** Bounds text and shape before anything is executed, and names fields in what validation finds. */

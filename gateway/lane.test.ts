@@ -103,6 +103,8 @@ class Peer {
       this.answer = this.bytes.subarray(0, end).toString()
       this.bytes = this.bytes.subarray(end + 4)
     }
+    // Behind a refusal comes JSON.
+    if (!this.answer.startsWith('HTTP/1.1 101 ')) return
     while (this.bytes.length >= LANE_HEADER_BYTES) {
       const header = readLaneHeader(this.bytes, 0)
       if (header.kind === 'bad') throw new Error(header.reason)
@@ -114,7 +116,7 @@ class Peer {
 }
 
 function upgradeFor(protocol: string, method = 'GET'): string {
-  return `${method} ${LANE_PATH} HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: ${protocol}\r\n\r\n`
+  return `${method} ${LANE_PATH} HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: ${protocol}\r\n\r\n`
 }
 
 async function until(isSo: () => boolean): Promise<void> {

@@ -22,6 +22,8 @@ export class FrameRows {
   /** The payload by words of 32 bits. */
   readonly words: Int32Array
   readonly view: DataView
+  #copied = -1
+  #copy: Uint8Array | undefined
 
   constructor(frame: Frame) {
     const { payload } = frame
@@ -41,6 +43,19 @@ export class FrameRows {
 
   get end(): number {
     return this.frame.payload.length
+  }
+
+  /**
+   * The row alone, for whoever keeps it: a part of the payload would keep the whole frame in memory. All who ask for one
+   * row, one after the other, get the same copy.
+   */
+  copy(byte: number): Uint8Array {
+    if (this.#copied !== byte || this.#copy === undefined) {
+      // Of a Buffer, `slice` would be the part itself.
+      this.#copy = new Uint8Array(this.frame.payload.subarray(byte, this.after(byte)))
+      this.#copied = byte
+    }
+    return this.#copy
   }
 
   sequence(byte: number): bigint {

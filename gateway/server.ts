@@ -7,16 +7,17 @@ import type { Admission, Operation } from './admission.ts'
 import type { GatewayLimits } from './bounds.ts'
 import { runCommands } from './bulk.ts'
 import { answerOf } from './error-answers.ts'
-import { fault, type Fault } from './errors.ts'
-import type { GraphqlPipeline } from './graphql.ts'
-import { checkJson, checkLength, parseObject, readBody, sendError, sendJson } from './http.ts'
+import { codeOf, fault, type Fault } from './errors.ts'
+import { answerGraphql, wantsEvents, type GraphqlDoor } from './graphql-http.ts'
+import { checkOrigin, type AllowedHosts } from './hosts.ts'
+import { allow, checkJson, parseObject, readBody, sendError, sendJson, type ErrorShape } from './http.ts'
 import type { ImportRegistry } from './import-registry.ts'
 import { beginTime, importPathOf, IMPORT_BODY_BYTES_MAX, listKnown, listTimes } from './imports.ts'
 import type { Lane } from './lane/lane.ts'
 import { PartitionShares } from './partition-shares.ts'
 import { purposesOf, type Purpose, type Readiness } from './readiness.ts'
 import { refuseUpgrade } from './refuse-upgrade.ts'
-import type { Services, Transport } from './services.ts'
+import type { Services } from './services.ts'
 import type { Sockets } from './websocket.ts'
 
 /** A client that dawdles over its headers or its body is cut. Answers (SSE among them) may take as long as they like. */
@@ -29,7 +30,8 @@ const NS_PER_MS = 1_000_000n
 export interface Doors {
   readonly services: Services
   readonly admission: Admission
-  readonly pipeline: GraphqlPipeline
+  readonly graphql: GraphqlDoor
+  readonly hosts: AllowedHosts
   readonly sockets: Sockets
   readonly lane: Lane
   readonly imports: ImportRegistry
@@ -54,25 +56,31 @@ export async function openServer(doors: Doors, host: string, port: number): Prom
     requestTimeout: REQUEST_MS_MAX,
     keepAliveTimeout: KEEP_ALIVE_MS,
     connectionsCheckingInterval: 2_000,
-    requireHostHeader: true,
+    // Checked by hosts.ts, which answers in JSON.
+    requireHostHeader: false,
   })
   server.maxHeadersCount = HEADERS_MAX
   server.maxConnections = doors.limits.connectionsMax
   let answering = 0
   server.on('request', (request: IncomingMessage, response: ServerResponse) => {
-    if (!wantsStream(request)) {
+    if (!wantsEvents(request)) {
       answering++
       response.once('close', () => answering--)
     }
     handle(doors, request, response).catch((error: unknown) => fail(doors, request, response, error))
   })
-  server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
+  // The server is one of TCP: what it hands over is its sockets.
+  server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) =>
+    upgrade(doors, request, socket as Socket, head),
+  )
+  server.on('connect', (_request: IncomingMessage, socket: Duplex) => {
     socket.on('error', () => undefined)
-    if (pathOf(request) === '/graphql' && !doors.admission.draining)
-      return doors.sockets.upgrade(request, socket, head)
-    // The server is one of TCP: what it hands over is its sockets.
-    if (pathOf(request) === LANE_PATH) return doors.lane.upgrade(request, socket as Socket, head)
-    refuseUpgrade(socket, '404 Not Found')
+    refuseUpgrade(socket, fault('METHOD_NOT_ALLOWED', 'This server is no proxy.'))
+  })
+  // Whoever asks first whether to send a body is answered for what it is already known to be.
+  server.on('checkExpectation', (request: IncomingMessage, response: ServerResponse) => {
+    request.headers.expect = undefined
+    fail(doors, request, response, fault('EXPECTATION_FAILED', 'Only "100-continue" can be expected here.'))
   })
   server.on('clientError', answerBrokenRequest)
   await listen(server, host, port)
@@ -94,8 +102,25 @@ export async function openServer(doors: Doors, host: string, port: number): Prom
   }
 }
 
-function wantsStream(request: IncomingMessage): boolean {
-  return request.headers.accept?.includes('text/event-stream') === true
+/** Gives a connection to the door at its path, if its host, its origin and the door let it in. */
+function upgrade(doors: Doors, request: IncomingMessage, socket: Socket, head: Buffer): void {
+  socket.on('error', () => undefined)
+  try {
+    doors.hosts.check(request)
+    checkOrigin(request)
+    switch (pathOf(request)) {
+      case '/graphql':
+        if (doors.admission.draining)
+          throw fault('SERVICE_DRAINING', 'This server is going down. Connect again, to the next one.')
+        return doors.sockets.upgrade(request, socket, head)
+      case LANE_PATH:
+        return doors.lane.upgrade(request, socket, head)
+      default:
+        throw fault('NOT_FOUND', 'There is nothing to upgrade at this path. GraphQL is at /graphql.')
+    }
+  } catch (error) {
+    refuseUpgrade(socket, visible(doors, error), undefined, {}, shapeOf(request))
+  }
 }
 
 function listen(server: Server, host: string, port: number): Promise<void> {
@@ -113,35 +138,25 @@ function pathOf(request: IncomingMessage): string {
 }
 
 async function handle(doors: Doors, request: IncomingMessage, response: ServerResponse): Promise<void> {
+  doors.hosts.check(request)
+  checkOrigin(request)
   const path = pathOf(request)
   switch (path) {
     case '/graphql':
-      return graphql(doors, request, response)
+      return answerGraphql(doors.graphql, request, response)
     case LANE_PATH:
       return commands(doors, request, response)
     case '/livez':
+      allow(request, ['GET', 'HEAD'])
       return sendJson(response, 200, { status: 'live' })
     case '/readyz': {
+      allow(request, ['GET', 'HEAD'])
       const readiness = doors.readiness(purposesOf(request.url))
       return sendJson(response, readiness.ready ? 200 : 503, readiness)
     }
     default:
       return elsewhere(doors, path, request, response)
   }
-}
-
-async function graphql(doors: Doors, request: IncomingMessage, response: ServerResponse): Promise<void> {
-  if (request.method === 'POST') {
-    checkJson(request)
-    checkLength(request, doors.limits.graphqlBodyBytesMax)
-    // A body that does not say how long it is, is counted here; one that does, is held to it by Node.
-    if (request.headers['content-length'] === undefined) {
-      const body = await readBody(request, doors.limits.graphqlBodyBytesMax)
-      Object.assign(request, { body: body.toString('utf8') })
-    }
-  }
-  const transport: Transport = wantsStream(request) ? 'sse' : 'http'
-  await doors.pipeline.handle(request, response, { transport })
 }
 
 async function commands(doors: Doors, request: IncomingMessage, response: ServerResponse): Promise<void> {
@@ -206,16 +221,19 @@ async function admitted(doors: Doors, operation: Operation, run: () => Promise<v
   }
 }
 
-/** @throws Fault METHOD_NOT_ALLOWED */
-function allow(request: IncomingMessage, methods: readonly string[]): void {
-  if (!methods.includes(request.method ?? ''))
-    throw fault('METHOD_NOT_ALLOWED', `Use ${methods.join(' or ')} here.`, { allow: methods.join(', ') })
-}
-
 function fail(doors: Doors, request: IncomingMessage, response: ServerResponse, error: unknown): void {
   // The client went away in the middle of its request: there is nobody to answer.
   if (request.destroyed && !request.complete) return
-  sendError(request, response, error, (hidden) => answerOf(hidden, doors.services.log) as Fault)
+  sendError(request, response, visible(doors, error), shapeOf(request))
+}
+
+/** What a caller may see of an error; the rest goes to the log. */
+function visible(doors: Doors, error: unknown): Fault {
+  return codeOf(error) === undefined ? (answerOf(error, doors.services.log) as Fault) : (error as Fault)
+}
+
+function shapeOf(request: IncomingMessage): ErrorShape {
+  return pathOf(request) === '/graphql' ? 'graphql' : 'plain'
 }
 
 /** A request that is no HTTP, too long in its headers, or too slow: answered in a line, where anyone still listens. */

@@ -7,6 +7,7 @@ import type { Feed } from './feed.ts'
 import type { HotTotals } from './hot-totals.ts'
 import type { Hub } from './hub.ts'
 import type { RequestPoint } from './read-points.ts'
+import type { SubscriberMemory } from './subscriber-memory.ts'
 import type { Submitter } from './submit.ts'
 import type { Views } from './views.ts'
 
@@ -15,6 +16,8 @@ export interface Services {
   readonly projections: Projections
   readonly submitter: Submitter
   readonly hub: Hub
+  /** What waits for all subscribers together. */
+  readonly memory: SubscriberMemory
   readonly feed: Feed
   readonly hot: HotTotals
   readonly commands: CommandContext

@@ -1,23 +1,50 @@
 /** The two parts of a subscription: a bounded queue that the hub fills, and an iterator that lets go at once. */
+import type { Share, SubscriberMemory } from './subscriber-memory.ts'
 
 /** What a queue hands out: an item, word that it ran over (once, after what was queued before), or its end. */
 export type Taken<Item> =
   { readonly kind: 'item'; readonly item: Item } | { readonly kind: 'lagged' } | { readonly kind: 'closed' }
 
-/** A queue with one reader. At its bound it takes nothing more, hands out what it has, and then says `lagged`. */
+/** What a queue's items count in the memory that all subscribers share. */
+export interface QueueMemory<Item> {
+  readonly memory: SubscriberMemory
+  readonly bytesOf: (item: Item) => number
+}
+
+/**
+ * A queue with one reader. At its own bound it takes nothing more, hands out what it has, and then says `lagged`. At the
+ * bound of all subscribers it may have to drop what it has: it is `shed`, and says `lagged` at once.
+ */
 export class BoundedQueue<Item> {
   readonly #itemsMax: number
+  readonly #share: Share | undefined
+  readonly #bytesOf: (item: Item) => number
   #items: Item[] = []
+  /** Bytes that the reader keeps beside the queue. */
+  #beside = 0
   #lagged = false
+  #shed = false
   #closed = false
   #waiting: ((taken: Taken<Item>) => void) | undefined
 
-  constructor(itemsMax: number) {
+  /** @param counted without it, only the number of items is bounded */
+  constructor(itemsMax: number, counted?: QueueMemory<Item>) {
     this.#itemsMax = itemsMax
+    this.#bytesOf = counted?.bytesOf ?? (() => 0)
+    this.#share = counted?.memory.join(() => {
+      this.#items = []
+      this.#beside = 0
+      this.#lagged = this.#shed = true
+    })
   }
 
   get lagged(): boolean {
     return this.#lagged
+  }
+
+  /** True once it had to drop what it had: its reader is behind for good. */
+  get shed(): boolean {
+    return this.#shed
   }
 
   get size(): number {
@@ -26,15 +53,27 @@ export class BoundedQueue<Item> {
 
   push(item: Item): void {
     if (this.#closed || this.#lagged) return
-    if (this.#waiting !== undefined) this.#answer({ kind: 'item', item })
-    else if (this.#items.length < this.#itemsMax) this.#items.push(item)
-    else this.#lagged = true
+    if (this.#waiting !== undefined) return this.#answer({ kind: 'item', item })
+    if (this.#items.length >= this.#itemsMax) return void (this.#lagged = true)
+    this.#items.push(item)
+    this.#share?.add(this.#bytesOf(item))
+  }
+
+  /** Counts what the reader keeps beside the queue, in place of what it kept there before. */
+  keepBeside(bytes: number): void {
+    if (this.#shed || this.#closed) return
+    this.#share?.remove(this.#beside)
+    this.#beside = bytes
+    this.#share?.add(bytes)
   }
 
   /** The next item, waited for. One call at a time. */
   take(): Promise<Taken<Item>> {
     const item = this.#closed ? undefined : this.#items.shift()
-    if (item !== undefined) return Promise.resolve({ kind: 'item', item })
+    if (item !== undefined) {
+      this.#share?.remove(this.#bytesOf(item))
+      return Promise.resolve({ kind: 'item', item })
+    }
     if (this.#closed) return Promise.resolve({ kind: 'closed' })
     if (this.#lagged) return Promise.resolve({ kind: 'lagged' })
     return new Promise((resolve) => (this.#waiting = resolve))
@@ -42,14 +81,21 @@ export class BoundedQueue<Item> {
 
   /** Empties it and starts again: for a reader that has another way to what it missed. */
   restart(): void {
-    this.#items = []
+    if (this.#shed) return
+    this.#drop()
     this.#lagged = false
   }
 
   close(): void {
     this.#closed = true
-    this.#items = []
+    this.#drop()
+    this.#share?.close()
     if (this.#waiting !== undefined) this.#answer({ kind: 'closed' })
+  }
+
+  #drop(): void {
+    for (const item of this.#items) this.#share?.remove(this.#bytesOf(item))
+    this.#items = []
   }
 
   #answer(taken: Taken<Item>): void {

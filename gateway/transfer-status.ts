@@ -6,6 +6,7 @@ import type { EventRow } from '../projectors/queries/events.ts'
 import { decodeEvent } from '../schemas/events.ts'
 import { parseId } from '../schemas/ids.ts'
 import type { Position } from '../schemas/positions.ts'
+import { fault, type Fault } from './errors.ts'
 import { eventRowOf } from './outcomes.ts'
 import {
   isTerminal,
@@ -16,6 +17,7 @@ import {
 } from './schema/transfer-state.ts'
 import type { Services } from './services.ts'
 import { BoundedQueue, END, pullStream } from './streams.ts'
+import { encodePosition, placePosition } from './tokens.ts'
 
 export interface StatusItem {
   readonly state: TransferState
@@ -25,6 +27,8 @@ export interface StatusItem {
 
 /** A transfer has three events at most: placed, ended, and reversed. */
 const EVENTS_MAX = 16
+/** What one of them takes while it waits, decoded. */
+const EVENT_BYTES = 2_048
 
 /**
  * Streams the states of a transfer. Attached to the feed when it returns; what happened before is read from the views once
@@ -35,8 +39,8 @@ export function transferStatus(
   id: string,
   after: Position | undefined,
 ): AsyncGenerator<StatusItem, undefined, undefined> {
-  const { hub, feed, views } = services
-  const queue = new BoundedQueue<EventRow | 'read'>(EVENTS_MAX)
+  const { hub, feed, views, memory } = services
+  const queue = new BoundedQueue<EventRow | 'read'>(EVENTS_MAX, { memory, bytesOf: () => EVENT_BYTES })
   const detach = hub.onTransfer(parseId(id)!, (rows, byte) =>
     queue.push(eventRowOf(decodeEvent(rows.frame.payload, byte))),
   )
@@ -75,7 +79,8 @@ export function transferStatus(
     for (;;) {
       if (over) return END
       const taken = await queue.take()
-      if (taken.kind !== 'item') return END
+      if (taken.kind === 'closed') return END
+      if (taken.kind === 'lagged') throw lagged(last)
       let item: StatusItem | undefined
       if (taken.item !== 'read') item = told(taken.item, stateAfter(id, taken.item))
       else if (failure !== undefined) throw failure
@@ -98,4 +103,10 @@ export function transferStatus(
     detach()
     queue.close()
   })
+}
+
+/** Told to a subscriber whose events had to be dropped. What it has not seen, it is told when it comes back. */
+function lagged(last: EventRow | undefined): Fault {
+  const place = last === undefined ? {} : { position: encodePosition(placePosition(last)) }
+  return fault('SUBSCRIPTION_LAGGED', 'More happened than was read. Subscribe again.', place)
 }

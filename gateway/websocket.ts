@@ -1,7 +1,7 @@
 /** GraphQL over WebSocket (graphql-transport-ws), on the pipeline that HTTP uses, with the bounds that nothing sets for us. */
 import type { IncomingMessage } from 'node:http'
 import type { Duplex } from 'node:stream'
-import type { DocumentNode, ExecutionArgs, GraphQLError, GraphQLSchema } from 'graphql'
+import type { ExecutionArgs, GraphQLError } from 'graphql'
 import {
   CloseCode,
   handleProtocols,
@@ -12,11 +12,14 @@ import {
 } from 'graphql-ws'
 import { WebSocketServer, type WebSocket } from 'ws'
 import type { GatewayLimits } from './bounds.ts'
-import { answerOf } from './error-answers.ts'
+import { jsonFaultSentence, readStrictJson, type JsonFault } from '../schemas/strict-json.ts'
+import { publicError, answerOf } from './error-answers.ts'
 import { fault } from './errors.ts'
-import type { GraphqlPipeline } from './graphql.ts'
+import { checkParams } from './graphql-request.ts'
+import { prepareOperation, type GraphqlPipeline, type Prepared } from './graphql.ts'
+import { jsonFault } from './http.ts'
 import { refuseUpgrade } from './refuse-upgrade.ts'
-import type { RequestContext } from './services.ts'
+import type { Share, SubscriberMemory } from './subscriber-memory.ts'
 
 export interface Sockets {
   /** Sockets open now. */
@@ -31,7 +34,7 @@ export interface Sockets {
 
 /** What an open socket is to us, beside what graphql-ws keeps. */
 interface Extra {
-  readonly socket: WebSocket
+  readonly connection: Connection
 }
 
 /** Bytes that may wait for a slow reader, whoever queued them. */
@@ -40,10 +43,14 @@ const PING_EVERY_MS = 12_000
 const SWEEP_EVERY_MS = 1_000
 const DRAIN_STEP_MS = 50
 const RESTART = 1012
+const UNSUPPORTED_DATA = 1003
+/** A close frame has 123 bytes for its reason. */
+const REASON_MAX = 60
 
 export function openSockets(
   pipeline: GraphqlPipeline,
   limits: GatewayLimits,
+  memory: SubscriberMemory,
   log: (line: string) => void,
 ): Sockets {
   const webSockets = new WebSocketServer({
@@ -56,10 +63,22 @@ export function openSockets(
   const protocol = protocolServer(pipeline, limits, log)
   const connections = new Map<WebSocket, Connection>()
   webSockets.on('connection', (socket: WebSocket) => {
-    const connection = new Connection(socket, protocol, log)
+    const connection = new Connection(socket, protocol, memory, log)
     connections.set(socket, connection)
     socket.once('close', () => connections.delete(socket))
   })
+  webSockets.on('wsClientError', (error: Error, socket: Duplex) =>
+    refuseUpgrade(
+      socket,
+      fault(
+        'BAD_REQUEST',
+        `This is no upgrade to a WebSocket of version 13 (${error.message}). Ask without an upgrade, in HTTP/1.1.`,
+      ),
+      undefined,
+      {},
+      'graphql',
+    ),
+  )
   const sweeper = setInterval(() => {
     const nowMs = performance.now()
     for (const connection of connections.values()) connection.check(nowMs, limits.socketSendMs)
@@ -69,8 +88,7 @@ export function openSockets(
     count: () => webSockets.clients.size,
     upgrade: (request, socket, head) => {
       if (webSockets.clients.size >= limits.socketsMax)
-        return refuseUpgrade(socket, '503 Service Unavailable')
-      if (!isSameOrigin(request)) return refuseUpgrade(socket, '403 Forbidden')
+        return refuseUpgrade(socket, fault('BUSY', 'As many sockets are open as fit.'), 503, {}, 'graphql')
       webSockets.handleUpgrade(request, socket, head, (opened) =>
         webSockets.emit('connection', opened, request),
       )
@@ -92,22 +110,25 @@ export function openSockets(
   }
 }
 
-/** A browser says where a page comes from; one of another site may not open a socket in its visitor's name. */
-function isSameOrigin(request: IncomingMessage): boolean {
-  const { origin, host } = request.headers
-  if (origin === undefined) return true
-  return URL.canParse(origin) && new URL(origin).host === host
-}
-
 function protocolServer(
   pipeline: GraphqlPipeline,
   limits: GatewayLimits,
   log: (line: string) => void,
 ): Server<Extra> {
   return makeServer<Record<string, unknown>, Extra>({
-    execute: (args) => (args.rootValue as Enveloped).execute(args),
-    subscribe: (args) => (args.rootValue as Enveloped).subscribe(args),
+    execute: (args) => (args as SocketArgs).prepared.execute(args) as OperationResult,
+    subscribe: (args) => (args as SocketArgs).prepared.subscribe(args) as OperationResult,
+    onNext: (_context, _id, _payload, _args, { errors, data }) =>
+      errors === undefined
+        ? undefined
+        : {
+            errors: errors.map((error) => publicError(error, log)),
+            ...(data === undefined ? {} : { data }),
+          },
+    onError: (_context, _id, _payload, errors) => errors.map((error) => publicError(error, log)),
     onSubscribe: async (context, _id, payload) => {
+      // Taken before anything is waited for: the message that it is about is the one being handled.
+      const { fault: found } = context.extra.connection
       // The one that is being opened is counted already.
       if (Object.keys(context.subscriptions).length > limits.subscriptionsPerSocketMax)
         return [
@@ -117,6 +138,7 @@ function protocolServer(
           ),
         ]
       try {
+        if (found !== undefined) throw jsonFault(found, 'The message')
         return await argumentsOf(pipeline, payload)
       } catch (error) {
         // Thrown, it would close the socket with all its other subscriptions.
@@ -126,33 +148,22 @@ function protocolServer(
   })
 }
 
-/** The pipeline for one operation; its own types leave open what it works on. */
-interface Enveloped {
-  readonly schema: GraphQLSchema
-  parse(query: string): DocumentNode
-  validate(schema: GraphQLSchema, document: DocumentNode): readonly GraphQLError[]
-  contextFactory(): Promise<RequestContext> | RequestContext
-  execute(args: ExecutionArgs): OperationResult
-  subscribe(args: ExecutionArgs): OperationResult
+/** What graphql-ws hands back to be executed. */
+interface SocketArgs extends ExecutionArgs {
+  readonly prepared: Prepared
 }
 
-/** Parses and validates what came, by the shared pipeline. The upgrade request stays out of it: yoga would see a GET. */
+/** Parses and validates what came, by the shared pipeline. */
 async function argumentsOf(
   pipeline: GraphqlPipeline,
   payload: SubscribePayload,
-): Promise<ExecutionArgs | readonly GraphQLError[]> {
-  const enveloped = pipeline.getEnveloped({ transport: 'ws', params: payload }) as unknown as Enveloped
-  const document = enveloped.parse(payload.query)
-  const errors = enveloped.validate(enveloped.schema, document)
-  if (errors.length > 0) return errors
-  return {
-    schema: enveloped.schema,
-    document,
-    operationName: payload.operationName,
-    variableValues: payload.variables,
-    contextValue: await enveloped.contextFactory(),
-    rootValue: enveloped,
-  }
+): Promise<SocketArgs | readonly GraphQLError[]> {
+  const prepared = prepareOperation(
+    pipeline,
+    'ws',
+    checkParams(payload as unknown as Record<string, unknown>),
+  )
+  return 'document' in prepared ? { ...(await prepared.args()), prepared } : prepared
 }
 
 /** One socket: hands its messages to the protocol, and watches that it is alive and read. */
@@ -163,28 +174,53 @@ class Connection {
   #unsentSinceMs = 0
   #pingedAtMs = performance.now()
   #isAlive = true
+  readonly #share: Share
+  #fault: JsonFault | undefined
 
-  constructor(socket: WebSocket, protocol: Server<Extra>, log: (line: string) => void) {
+  constructor(
+    socket: WebSocket,
+    protocol: Server<Extra>,
+    memory: SubscriberMemory,
+    log: (line: string) => void,
+  ) {
     this.#socket = socket
+    this.#share = memory.join(() => socket.terminate())
     const closed = protocol.opened(
       {
         protocol: socket.protocol,
         send: (data) => this.#send(data),
         close: (code, reason) => socket.close(code, reason),
         onMessage: (handle) =>
-          socket.on('message', (data: Buffer) => {
-            handle(data.toString('utf8')).catch((error: unknown) => {
+          socket.on('message', (data: Buffer, isBinary: boolean) => {
+            // Text is known to be UTF-8 (the library checks it); bytes could be anything.
+            if (isBinary) return socket.close(UNSUPPORTED_DATA, 'Messages are text')
+            const text = data.toString('utf8')
+            const reading = readStrictJson(text)
+            this.#fault = 'fault' in reading ? reading.fault : undefined
+            // A message that could mean two things is not handled, unless its operation can be told so.
+            if (this.#fault !== undefined && !isInVariables(this.#fault))
+              return socket.close(CloseCode.BadRequest, jsonFaultSentence(this.#fault).slice(0, REASON_MAX))
+            handle(text).catch((error: unknown) => {
               log(`gateway: socket closed: ${error instanceof Error ? error.message : String(error)}`)
               socket.close(CloseCode.InternalServerError, 'Internal server error')
             })
+            this.#fault = undefined
           }),
       },
-      { socket },
+      { connection: this },
     )
     socket.on('pong', () => (this.#isAlive = true))
     // A frame that is too long, or a peer that is gone: `close` follows.
     socket.on('error', () => undefined)
-    socket.once('close', (code, reason) => void closed(code, String(reason)))
+    socket.once('close', (code, reason) => {
+      this.#share.close()
+      void closed(code, String(reason))
+    })
+  }
+
+  /** What is wrong with the JSON of the message that is being handled. */
+  get fault(): JsonFault | undefined {
+    return this.#fault
   }
 
   /** Cuts a socket whose peer neither answers pings nor reads. */
@@ -205,8 +241,11 @@ class Connection {
       return Promise.resolve()
     }
     if (this.#unsent++ === 0) this.#unsentSinceMs = performance.now()
+    const bytes = Buffer.byteLength(data)
+    this.#share.add(bytes)
     return new Promise((resolve) => {
       socket.send(data, () => {
+        this.#share.remove(bytes)
         this.#unsent--
         this.#unsentSinceMs = performance.now()
         // An error means that the socket is closing: `close` lets go of everything.
@@ -214,4 +253,8 @@ class Connection {
       })
     })
   }
+}
+
+function isInVariables({ path }: JsonFault): boolean {
+  return path.startsWith('payload.variables.')
 }

@@ -22,6 +22,41 @@ describe('JSON from strangers', () => {
     expect(readStrictJson(text)).toMatchObject({ fault: { kind: 'duplicate', path } })
   })
 
+  test('it is refused wherever it stands, and no other text is', () => {
+    /** Keys and texts with everything that means something to a reader of JSON. */
+    const word = fc.constantFrom('', 'a', 'b', ':', '"', '\\', '\\"', '{"a":1', 'e', '-1', '[', '\u0000', 'ž')
+    const written = (text: string): string => JSON.stringify(text).replaceAll('a', '\\u0061')
+    interface Text {
+      readonly text: string
+      readonly twice: boolean
+    }
+    const leaf = fc.oneof(word.map((text) => written(text)), fc.constantFrom('true', 'false', 'null', '1e3', '-0.5', '12')) // prettier-ignore
+    const { tree } = fc.letrec<{ tree: Text }>((tie) => ({
+      tree: fc.oneof(
+        { maxDepth: 5 },
+        leaf.map((text) => ({ text, twice: false })),
+        fc.array(tie('tree'), { maxLength: 4 }).map((items) => ({
+          text: `[${items.map(({ text }) => text).join(' , ')}]`,
+          twice: items.some(({ twice }) => twice),
+        })),
+        fc.array(fc.tuple(word, fc.boolean(), tie('tree')), { maxLength: 4 }).map((fields) => ({
+          text: `{${fields.map(([key, escaped, { text }]) => `${escaped ? written(key) : JSON.stringify(key)} : ${text}`).join(',')}}`,
+          twice:
+            fields.some(([, , { twice }]) => twice) ||
+            new Set(fields.map(([key]) => key)).size < fields.length,
+        })),
+      ),
+    }))
+    fc.assert(
+      fc.property(tree, ({ text, twice }) => {
+        const reading = readStrictJson(text)
+        if (twice) expect(reading).toMatchObject({ fault: { kind: 'duplicate' } })
+        else expect(reading).toEqual({ value: JSON.parse(text) as unknown })
+      }),
+      { numRuns: 1_000 },
+    )
+  })
+
   test('one key may stand in several objects', () => {
     expect(readStrictJson('[{"a":{"a":1}},{"a":2}]')).toEqual({ value: [{ a: { a: 1 } }, { a: 2 }] })
   })

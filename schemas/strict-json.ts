@@ -42,6 +42,7 @@ export function readStrictJson(text: string): JsonReading {
   } catch {
     return { fault: { kind: 'syntax', path: '', shown: '' } }
   }
+  if (isPlain(text, value)) return { value }
   try {
     walk(text)
   } catch (error) {
@@ -63,6 +64,61 @@ export function jsonFaultSentence({ kind, path, shown }: JsonFault): string {
     case 'deep':
       return `Objects and lists are nested more than ${JSON_DEPTH_MAX} deep.`
   }
+}
+
+const QUOTE = 0x22
+const COLON = 0x3a
+const BACKSLASH = 0x5c
+
+/**
+ * True if the walk would find nothing in a text that `JSON.parse` took: nearly all texts, at a third of the walk's price. A
+ * key that stands twice is one key in the value and two colons in the text.
+ */
+function isPlain(text: string, value: unknown): boolean {
+  let colons = 0
+  let depth = 0
+  for (let at = 0; at < text.length; at++) {
+    const character = text.charCodeAt(at)
+    if (character === QUOTE) at = endOfString(text, at)
+    else if (character === COLON) colons++
+    else if (character === 0x7b || character === 0x5b) {
+      if (++depth > JSON_DEPTH_MAX) return false
+    } else if (character === 0x7d || character === 0x5d) depth--
+    else if (beginsNumber(character)) {
+      const from = at
+      while (at + 1 < text.length && goesOnNumber(text.charCodeAt(at + 1))) at++
+      if (!isExact(text.slice(from, at + 1))) return false
+    }
+  }
+  return colons === keysIn(value)
+}
+
+/** Where the string ends that begins at a quote. */
+function endOfString(text: string, from: number): number {
+  for (let at = text.indexOf('"', from + 1); ; at = text.indexOf('"', at + 1)) {
+    let before = at - 1
+    while (text.charCodeAt(before) === BACKSLASH) before--
+    if ((at - before) % 2 === 1) return at
+  }
+}
+
+function beginsNumber(character: number): boolean {
+  return (character >= 0x30 && character <= 0x39) || character === 0x2d
+}
+
+/** Digits, signs, the point, and an `e` of either case. */
+function goesOnNumber(character: number): boolean {
+  return beginsNumber(character) || character === 0x2e || character === 0x2b || (character | 0x20) === 0x65
+}
+
+/** Keys of all objects in a value that is known not to be deep. */
+function keysIn(value: unknown): number {
+  if (typeof value !== 'object' || value === null) return 0
+  if (Array.isArray(value)) return value.reduce<number>((sum, item) => sum + keysIn(item), 0)
+  const values = Object.values(value)
+  let keys = values.length
+  for (const item of values) if (typeof item === 'object' && item !== null) keys += keysIn(item)
+  return keys
 }
 
 /** Looks at a text that `JSON.parse` took. Throws Found at its first fault. */

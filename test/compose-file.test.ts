@@ -23,6 +23,13 @@ test('the brokers take records as large as the topics do', () => {
     expect(source).toContain(`${name}: '${RECORD_BATCH_BYTES_MAX}'`)
 })
 
+test('gateways go by every name by which the network calls them', () => {
+  const named = /PURSER_ALLOW_HOSTS: (\S+)/.exec(source)![1]!.split(',')
+  const gateways = [...source.matchAll(/^ {2}((?:gateway-\d+|door)):$/gm)].map((match) => match[1]!)
+  expect(gateways).toHaveLength(3)
+  expect(named).toEqual(expect.arrayContaining(gateways))
+})
+
 test('every variable of ours that it sets is one that some role reads', () => {
   const known = (Object.values(SETTINGS) as readonly Setting[]).flatMap(({ variable, secretVariable }) => [variable, secretVariable]) // prettier-ignore
   const own = ['PURSER_VIEWS_ADMIN_PASSWORD']

@@ -14,6 +14,7 @@ export const addStart: AddCommand = (program, run) => {
   addSettings(command, [
     'port',
     'host',
+    'allowHost',
     'data',
     'partitions',
     'currency',

@@ -32,7 +32,9 @@ import type { OutageBounds } from './outage-bounds.ts'
 import type { RunningRole } from './run.ts'
 
 export interface GatewayRoleOptions
-  extends Pick<GatewayOptions, 'host' | 'port' | 'currencies' | 'graphiql' | 'limits'>, OutageBounds {
+  extends
+    Pick<GatewayOptions, 'host' | 'allowHosts' | 'port' | 'currencies' | 'graphiql' | 'limits'>,
+    OutageBounds {
   readonly kafka: KafkaSettings
   readonly clickhouse: ClickHouseConfig
   /** How long the views may lack an event before reads are refused, in seconds. Default: as gateway/bounds.ts says. */
@@ -88,7 +90,18 @@ class GatewayParts extends Parts {
 }
 
 async function assemble(options: GatewayRoleOptions, parts: GatewayParts): Promise<GatewayRole> {
-  const { kafka, clickhouse, log, signal, limits = {}, host, port, currencies, graphiql } = options
+  const {
+    kafka,
+    clickhouse,
+    log,
+    signal,
+    limits = {},
+    host,
+    allowHosts = [],
+    port,
+    currencies,
+    graphiql,
+  } = options
   const { outageMsMax = OUTAGE_MS_MAX_DEFAULT } = options
   const store = (parts.store = createViewStore(clickhouse))
   const partitions = await settledPartitions(kafka, log, { outageMsMax, signal })
@@ -107,6 +120,7 @@ async function assemble(options: GatewayRoleOptions, parts: GatewayParts): Promi
   }
   const gateway = (parts.gateway = await startGateway({
     host,
+    allowHosts,
     port,
     currencies,
     graphiql,

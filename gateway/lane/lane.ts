@@ -68,9 +68,18 @@ export function openLane(services: Services, admission: Admission): Lane {
     unanswered: () => [...connections].filter((connection) => connection.isAwaited).length,
     upgrade: (request, socket, head) => {
       if (request.method !== 'GET' || request.headers.upgrade?.toLowerCase() !== LANE_PROTOCOL)
-        return refuseUpgrade(socket, '426 Upgrade Required', `Upgrade: ${LANE_PROTOCOL}\r\n`)
+        return refuseUpgrade(
+          socket,
+          fault('BAD_REQUEST', `What is spoken here is the upgrade to ${LANE_PROTOCOL}.`),
+          426,
+          { Upgrade: LANE_PROTOCOL },
+        )
       if (admission.draining || connections.size >= limits.laneConnectionsMax)
-        return refuseUpgrade(socket, '503 Service Unavailable')
+        return refuseUpgrade(
+          socket,
+          fault('BUSY', 'It is going down, or has as many connections as it may.'),
+          503,
+        )
       socket.write(
         `HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: ${LANE_PROTOCOL}\r\n\r\n`,
       )
