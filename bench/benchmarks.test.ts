@@ -75,7 +75,10 @@ const ROLES: Readonly<Record<string, readonly string[]>> = {
   commit: ['core', 'log', 'main', 'other'],
   restart: ['core', 'log', 'main', 'other'],
   kafka: ['core', 'main', 'other', 'client'],
+  takeover: [],
 }
+/** Those that start a Kafka of their own. */
+const ON_KAFKA = ['kafka', 'takeover']
 
 interface Said {
   readonly stdout: string
@@ -87,11 +90,13 @@ function bench(...args: string[]): Promise<Said> {
   return benchIn({}, ...args)
 }
 
+const TAKEOVER_MS_MAX = 300_000
+
 async function benchIn(environment: Readonly<Record<string, string>>, ...args: string[]): Promise<Said> {
   try {
     const done = await promisify(execFile)(process.execPath, ['bin/run.js', 'bench/main.ts', ...args], {
       cwd: root,
-      timeout: 55_000,
+      timeout: args[0] === 'takeover' ? TAKEOVER_MS_MAX : 55_000,
       env: { ...process.env, ...environment },
     })
     return { ...done, code: 0 }
@@ -134,10 +139,27 @@ await withKafka(NEEDS_JAVA, async (kafka) => {
     const [one] = runs.filter(({ workload }) => workload.name.endsWith('frames of 1'))
     expect(one!.further['eventsPerFrame']).toBe(1)
   })
+
+  test(
+    'takeover kills and freezes what it says, loses and doubles nothing, and counts what each cost',
+    async () => {
+      const { runs, ...first } = await reports('takeover')
+      const all = [first, ...runs]
+      expect(all.map(({ workload }) => workload.name)).toEqual([
+        'kill -9 of a writer',
+        'a writer that stands still',
+        'kill -9 of a leading broker',
+        'full load, nobody killed',
+      ])
+      for (const { further } of all.slice(0, 2)) expect(further).toHaveProperty('servedMsMax')
+      expect(all[2]!.further).toHaveProperty('ledMsMax')
+    },
+    TAKEOVER_MS_MAX,
+  )
 })
 
 describe('npm run bench', () => {
-  test.each(BENCHMARKS.map(({ name }) => name).filter((name) => name !== 'kafka'))(
+  test.each(BENCHMARKS.map(({ name }) => name).filter((name) => !ON_KAFKA.includes(name)))(
     '%s reports what it measured, as one JSON object, and all of it adds up',
     async (name) => {
       await reports(name)

@@ -22,6 +22,10 @@ export interface BenchOptions {
   readonly events: number | undefined
   /** Commit and kafka, full load: messages under way on the connection. */
   readonly inFlight: number | undefined
+  /** Takeover: kills of each kind. */
+  readonly kills: number | undefined
+  /** Takeover: minutes of full load in which nobody may be replaced. */
+  readonly minutes: number | undefined
   readonly seed: number
   /** Where data folders are made. Default: the system's folder for temporary files. */
   readonly dir: string | undefined
@@ -39,6 +43,8 @@ export const OPTIONS_HELP = `Options:
   --seconds S        least time measured, for each run
   --events N         least number of commands (core; commit and kafka under full load), or of transfers in the log (restart)
   --in-flight N      commit and kafka under full load: batches sent and not yet answered (default 4)
+  --kills N          takeover: kills of each kind (default 10)
+  --minutes M        takeover: minutes of full load in which nobody may be replaced (default 10)
   --unlimited        accounts without limits: no balance check can refuse
   --seed N           another order of the same kind of commands (default 1)
   --dir FOLDER       where data folders are made (default: the system's for temporary files)
@@ -56,6 +62,9 @@ export function parseOptions(args: readonly string[]): { names: readonly string[
   const seconds = values.seconds === undefined ? undefined : Number(values.seconds)
   if (seconds !== undefined && !(seconds > 0 && seconds <= 3_600))
     throw new UsageError(`--seconds ${values.seconds}: between 0 and 3600`)
+  const minutes = values.minutes === undefined ? undefined : Number(values.minutes)
+  if (minutes !== undefined && !(minutes > 0 && minutes <= 1_440))
+    throw new UsageError(`--minutes ${values.minutes}: between 0 and 1440`)
   return {
     names: positionals,
     options: {
@@ -71,6 +80,8 @@ export function parseOptions(args: readonly string[]): { names: readonly string[
       seconds,
       events: wholeNumber('events', values.events, 1),
       inFlight: wholeNumber('in-flight', values['in-flight'], 1),
+      kills: wholeNumber('kills', values.kills, 1),
+      minutes,
       seed: wholeNumber('seed', values.seed, 0) ?? 1,
       dir: values.dir,
     },
@@ -97,6 +108,8 @@ function parse(args: readonly string[]) {
         seconds: text,
         events: text,
         'in-flight': text,
+        kills: text,
+        minutes: text,
         seed: text,
         dir: text,
       },

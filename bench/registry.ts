@@ -4,10 +4,12 @@ import { commitBenchmark } from './commit.ts'
 import { coreBenchmark } from './core.ts'
 import { kafkaBenchmark } from './kafka.ts'
 import { restartBenchmark } from './restart.ts'
+import { takeoverBenchmark } from './takeover.ts'
 
 export const BENCHMARKS: readonly Benchmark[] = [
   coreBenchmark,
   commitBenchmark,
   restartBenchmark,
   kafkaBenchmark,
+  takeoverBenchmark,
 ]

@@ -41,8 +41,8 @@ export class LogVerifier {
   private accountsOpened = 0
   private refused = 0
 
-  constructor(accounts: number) {
-    this.core = createCore({ partition: PARTITION, accountsInitial: accounts })
+  constructor(accounts: number, partition = PARTITION) {
+    this.core = createCore({ partition, accountsInitial: accounts })
   }
 
   /** @throws Error if a command stands in the log twice */

@@ -32,7 +32,7 @@ const folders = [
   'examples',
   'test/simulation',
   'test/compose',
-  'test/support/kafka',
+  'test/support',
 ]
 /** What is read beside the built files, and needs no building. */
 const assets = ['test/support/kafka/pom.xml']

@@ -91,6 +91,7 @@ class Role implements WriterRole {
       groupId: `${kafka.topicPrefix}.writers`,
       topic: topicNames(kafka).commands,
       partitions: this.partitions,
+      signsOfLife: { standbyTopic: topicNames(kafka).events, partitions: this.partitions },
       onAssigned: (partitions) => this.assign(partitions),
       onFailure: (error) => this.fail(error),
       log,

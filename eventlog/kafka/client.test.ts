@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs'
 import { describe, expect, it, vi } from 'vitest'
 import { withKafka } from '../../test/support/kafka.ts'
 import { connectToLeader, createKafka, createProducer } from './client.ts'
-import { createLogCreator } from './log-lines.ts'
+import { createLogCreator, logCreatorFor } from './log-lines.ts'
 import { topicNames } from './settings.ts'
 
 const require = createRequire(import.meta.url)
@@ -105,5 +105,18 @@ describe('what is changed in kafkajs', () => {
     expect(lines).toEqual(
       Array.from({ length: 2 }, () => 'kafka: Connection error: connect ECONNREFUSED 127.0.0.1:1 (a:1)'),
     )
+  })
+
+  it('what it says to one operator, however many connections say it, comes once', () => {
+    const lines: string[] = []
+    const log = (line: string): void => void lines.push(line)
+    for (let connection = 0; connection < 3; connection++)
+      logCreatorFor(log)(1)({
+        namespace: 'Connection',
+        level: 1,
+        label: 'ERROR',
+        log: { timestamp: '', message: 'Connection error: connect ECONNREFUSED 127.0.0.1:1' },
+      })
+    expect(lines).toHaveLength(1)
   })
 })

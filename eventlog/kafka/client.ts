@@ -25,7 +25,8 @@ import {
   type ProduceRequest,
 } from './produce-request.ts'
 import { decodeFetchResponse, type FetchResponse } from './fetch-response.ts'
-import { createLogCreator, type Log } from './log-lines.ts'
+import { logCreatorFor, type Log } from './log-lines.ts'
+import type { BrokerOfKafkajs, Cluster, ResponseOfKafkajs } from './kafkajs-parts.ts'
 import type { KafkaSettings } from './settings.ts'
 import {
   decodeIdentityAnswer,
@@ -108,35 +109,6 @@ export interface FetchRequest {
   readonly waitMs: number
   /** A batch that is longer comes whole all the same, if it is the first one. */
   readonly bytesMax: number
-}
-
-/** kafkajs's own view of a cluster: metadata and connections, which its producers and consumers are built on. */
-interface Cluster {
-  connect(): Promise<void>
-  addTargetTopic(topic: string): Promise<void>
-  findLeaderForPartitions(
-    topic: string,
-    partitions: readonly number[],
-  ): Readonly<Record<string, readonly number[]>>
-  findTopicPartitionMetadata(topic: string): readonly { readonly leader: number }[]
-  findBroker(which: { readonly nodeId: string }): Promise<BrokerOfKafkajs>
-}
-
-type BrokerOfKafkajs = Pick<Broker, 'listOffsets'> & {
-  /** What it takes, by the numbers of Kafka's requests. */
-  readonly versions: Readonly<Record<number, { readonly maxVersion: number } | undefined>> | null
-  readonly connectionPool: {
-    send<Answer>(call: {
-      readonly request: object
-      readonly response: ResponseOfKafkajs<Answer>
-    }): Promise<Answer>
-  }
-}
-
-/** How an answer's bytes are read, and then looked at for errors. */
-interface ResponseOfKafkajs<Answer> {
-  decode(bytes: Buffer): Promise<Answer>
-  parse(answer: Answer): Promise<Answer>
 }
 
 interface ProduceAnswer {
@@ -226,21 +198,24 @@ const { createLogger, LEVELS } = require('kafkajs/src/loggers') as {
   LEVELS: { readonly WARN: number }
 }
 
-/** Connections of one's own to the broker that leads a partition. */
-export interface LeaderConnection {
-  readonly broker: Broker
-  /** Of the topic as it was when the connection was made; undefined: its broker gives none. */
-  readonly topicId: Uint8Array | undefined
+/** A view of the cluster over connections of one's own, which tries nothing twice. */
+export interface OwnCluster {
+  readonly cluster: Cluster
   /** Cuts every socket at once; requests under way reject. */
   readonly destroy: () => void
 }
 
-/** A cluster as kafkajs sees it from these addresses on, trying nothing twice, and how to cut all its sockets at once. */
-function clusterFrom(
+/**
+ * Connects to nobody yet.
+ * @param addresses of brokers, in the order in which they are tried
+ * @param requestMsMax longest wait for an answer
+ */
+export function openCluster(
   settings: KafkaSettings,
   addresses: readonly string[],
   log: Log,
-): { readonly cluster: Cluster; readonly destroy: () => void } {
+  requestMsMax = REQUEST_MS_MAX,
+): OwnCluster {
   const sockets = new Set<net.Socket>()
   let isDestroyed = false
   const destroy = (): void => {
@@ -260,7 +235,7 @@ function clusterFrom(
       return socket
     },
     connectionTimeout: CONNECT_MS_MAX,
-    requestTimeout: REQUEST_MS_MAX,
+    requestTimeout: requestMsMax,
     enforceRequestTimeout: true,
     metadataMaxAge: 300_000,
     allowAutoTopicCreation: false,
@@ -279,7 +254,7 @@ export async function knowsLeaders(
   topics: readonly string[],
   log: Log,
 ): Promise<boolean> {
-  const { cluster, destroy } = clusterFrom(settings, [address], log)
+  const { cluster, destroy } = openCluster(settings, [address], log)
   try {
     await cluster.connect()
     for (const topic of topics) await cluster.addTargetTopic(topic)
@@ -292,10 +267,26 @@ export async function knowsLeaders(
   }
 }
 
+/** The brokers that are configured, each attempt beginning with another one. */
+export function brokersInTurn({ brokers }: KafkaSettings, attempt: number): readonly string[] {
+  const first = attempt % brokers.length
+  return [...brokers.slice(first), ...brokers.slice(0, first)]
+}
+
+/** Connections of one's own to the broker that leads a partition. */
+export interface LeaderConnection {
+  readonly broker: Broker
+  /** Of the topic as it was when the connection was made; undefined: its broker gives none. */
+  readonly topicId: Uint8Array | undefined
+  /** Cuts every socket at once; requests under way reject. */
+  readonly destroy: () => void
+}
+
 /**
  * Finds and connects to the leader of a partition, trying nothing twice. Whatever fails on the connection later: destroy
  * it, and connect anew.
  * @param attempt counts attempts: each begins with another of the brokers that are configured
+ * @param onLeader told of the leader's node, as soon as it is known
  */
 export async function connectToLeader(
   settings: KafkaSettings,
@@ -303,22 +294,49 @@ export async function connectToLeader(
   partition: number,
   log: Log,
   attempt: number,
+  onLeader: (nodeId: string) => void = () => undefined,
 ): Promise<LeaderConnection> {
-  const { brokers } = settings
-  const first = attempt % brokers.length
-  const inOrder = [...brokers.slice(first), ...brokers.slice(0, first)]
-  const { cluster, destroy } = clusterFrom(settings, inOrder, log)
+  const { cluster, destroy } = openCluster(settings, brokersInTurn(settings, attempt), log)
   try {
-    await cluster.connect()
-    await cluster.addTargetTopic(topic)
-    const leader = Object.keys(cluster.findLeaderForPartitions(topic, [partition]))[0]
-    if (leader === undefined) throw new PartitionMissingError(topic, partition)
+    const leader = await leaderIn(cluster, topic, partition)
+    onLeader(leader)
     const broker = brokerOver(await cluster.findBroker({ nodeId: leader }))
     return { broker, topicId: await broker.topicId(topic), destroy }
   } catch (error) {
     destroy()
     throw error
   }
+}
+
+/**
+ * The node that leads a partition, as a broker says that is asked for nothing else.
+ * @param attempt as of `connectToLeader`
+ */
+export async function askForLeader(
+  settings: KafkaSettings,
+  topic: string,
+  partition: number,
+  attempt: number,
+): Promise<string> {
+  const { cluster, destroy } = openCluster(
+    settings,
+    brokersInTurn(settings, attempt),
+    () => undefined,
+    CONNECT_MS_MAX,
+  )
+  try {
+    return await leaderIn(cluster, topic, partition)
+  } finally {
+    destroy()
+  }
+}
+
+async function leaderIn(cluster: Cluster, topic: string, partition: number): Promise<string> {
+  await cluster.connect()
+  await cluster.addTargetTopic(topic)
+  const leader = Object.keys(cluster.findLeaderForPartitions(topic, [partition]))[0]
+  if (leader === undefined) throw new PartitionMissingError(topic, partition)
+  return leader
 }
 
 /** The topic is there, but has fewer partitions. */
@@ -353,7 +371,7 @@ function connectionOptions(settings: KafkaSettings) {
 
 function logOptions(log: Log) {
   // Under both names: a client and a bare logger each look for their own.
-  return { level: LEVELS.WARN, logLevel: LEVELS.WARN, logCreator: createLogCreator(log) }
+  return { level: LEVELS.WARN, logLevel: LEVELS.WARN, logCreator: logCreatorFor(log) }
 }
 
 /** Before anything of kafkajs is loaded: its files take the function when they are. */

@@ -19,6 +19,18 @@ const REPEAT_MS = 30_000
 /** Lines remembered for that. */
 const LINES_MAX = 100
 
+/** One memory for all clients and connections that tell the same operator: each would tell the same line once. */
+const creators = new WeakMap<Log, logCreator>()
+
+/** Warnings and errors of kafkajs as lines for whoever takes them. */
+export function logCreatorFor(log: Log): logCreator {
+  const known = creators.get(log)
+  if (known !== undefined) return known
+  const made = createLogCreator(log)
+  creators.set(log, made)
+  return made
+}
+
 /**
  * Warnings and errors of kafkajs as lines, without those that tell an operator nothing.
  * @param nowMs milliseconds that only go forward

@@ -11,8 +11,9 @@ import { unlessAborted } from '../abort.ts'
 import { LogError } from '../errors.ts'
 import { AssignerProtocol, createKafka, type Log } from './client.ts'
 import { userOf } from './errors.ts'
+import { watchLives, type LifeWatch, type OwnLife } from './life-watch.ts'
 import type { KafkaSettings } from './settings.ts'
-import { assignSticky, decodeHeld, encodeHeld } from './sticky-assigner.ts'
+import { assignSticky, decodeClaim, encodeClaim } from './sticky-assigner.ts'
 import { isLasting, troubleOf, type Trouble } from './trouble.ts'
 
 const { MemberAssignment, MemberMetadata } = AssignerProtocol
@@ -28,8 +29,14 @@ export interface MembershipOptions {
   /** Called once, if the membership cannot be kept up. */
   readonly onFailure: (error: Error) => void
   readonly log: Log
-  /** A member that is silent for so long is replaced. Within the broker's own bounds. Default: 10 seconds. */
+  /** A member that is silent for so long is replaced by the group. Within the broker's own bounds. Default: 10 seconds. */
   readonly sessionTimeoutMs?: number
+  /**
+   * Members show each other that they live, and have the group replace one that does not, without waiting for its session to
+   * end (life-watch.ts). `standbyTopic`: a topic that is not shared out, where members without a share have theirs; this one
+   * has to be let read both. Default: they do not.
+   */
+  readonly signsOfLife?: { readonly standbyTopic: string; readonly partitions: number } | undefined
   /** How long it is tried to join anew, before it is a failure. Default: 60 seconds. */
   readonly rejoinForMs?: number
   /** Ends the first joining, and leaves what was joined by then. A membership that is there stays. */
@@ -50,8 +57,14 @@ export interface Membership {
 const SESSION_TIMEOUT_MS_DEFAULT = 10_000
 const REJOIN_FOR_MS_DEFAULT = 60_000
 /** Pause of the paused consumer's loop, behind which it looks whether a heartbeat is due. */
-const LOOP_MS = 200
-const HEARTBEATS_PER_SESSION = 4
+const LOOP_MS = 100
+/** With a heartbeat a member hears that the group shares out anew, so it is often, and many to a session. */
+const HEARTBEAT_MS = 200
+/**
+ * How long the group waits, when it shares out anew, for members to hear of it. One that does not by then has to join again;
+ * one that is dead and was not missed yet keeps the others waiting for so long.
+ */
+const REBALANCE_MS = 3_000
 /** Session timeouts without any sign of life until a consumer is taken for dead: the watch itself may have stood still. */
 const SILENT_SESSIONS_MAX = 3
 const PAUSE_MS_MIN = 200
@@ -84,6 +97,7 @@ class Member implements Membership {
   private onFirstJoin: () => void = () => undefined
   private onNoJoin: (error: Error) => void = () => undefined
   private readonly kafka: Kafka
+  private readonly settings: KafkaSettings
   private readonly user: string
   private readonly options: MembershipOptions
   private readonly sessionMs: number
@@ -100,6 +114,13 @@ class Member implements Membership {
   /** Who waits for the group's next answer. */
   private waiters: (() => void)[] = []
   private retryTimer: NodeJS.Timeout | undefined
+  private readonly lives: LifeWatch | undefined
+  /** Who the group takes this one for; undefined: it is no member. */
+  private memberId: string | undefined
+  /** Which sharing out `held` comes from: the group says so with the first heartbeat behind it. */
+  private generation: number | undefined
+  /** The newest that the group has told. */
+  private lastGeneration = 0
   private pauseMs = PAUSE_MS_MIN
   private toldReason: string | undefined
   /** Monotonic time at which trying to join ends. */
@@ -107,6 +128,7 @@ class Member implements Membership {
 
   constructor(settings: KafkaSettings, options: MembershipOptions) {
     this.kafka = createKafka(settings, options.log)
+    this.settings = settings
     this.user = userOf(settings.sasl)
     this.options = options
     this.sessionMs = options.sessionTimeoutMs ?? SESSION_TIMEOUT_MS_DEFAULT
@@ -118,6 +140,7 @@ class Member implements Membership {
     this.watch = setInterval(() => {
       this.look()
     }, this.sessionMs)
+    this.lives = this.watchLives()
     this.start()
   }
 
@@ -151,8 +174,8 @@ class Member implements Membership {
     const consumer = this.kafka.consumer({
       groupId,
       sessionTimeout: this.sessionMs,
-      rebalanceTimeout: this.sessionMs,
-      heartbeatInterval: Math.floor(this.sessionMs / HEARTBEATS_PER_SESSION),
+      rebalanceTimeout: Math.min(REBALANCE_MS, this.sessionMs),
+      heartbeatInterval: HEARTBEAT_MS,
       maxWaitTimeInMs: LOOP_MS,
       partitionAssigners: [({ cluster }) => this.assigner(cluster)],
       allowAutoTopicCreation: false,
@@ -165,10 +188,15 @@ class Member implements Membership {
       if (!isCurrent()) return
       // Before its loop looks for the first time: from here on it fetches nothing.
       consumer.pause([{ topic }])
+      this.memberId = payload.memberId
+      this.generation = undefined
       this.joined(new Set(payload.memberAssignment[topic] ?? []))
     })
-    consumer.on(consumer.events.HEARTBEAT, () => {
-      if (isCurrent()) this.sign()
+    consumer.on(consumer.events.HEARTBEAT, ({ payload }) => {
+      if (!isCurrent()) return
+      this.memberId = payload.memberId
+      this.generation = this.lastGeneration = payload.groupGenerationId
+      this.sign()
     })
     consumer.on(consumer.events.CRASH, ({ payload }) => {
       if (isCurrent()) this.restart(payload.error)
@@ -181,6 +209,37 @@ class Member implements Membership {
     run().catch((error: unknown) => {
       if (isCurrent()) this.restart(error)
     })
+  }
+
+  private watchLives(): LifeWatch | undefined {
+    const { signsOfLife, groupId, topic, log } = this.options
+    if (signsOfLife === undefined) return undefined
+    const { settings } = this
+    return watchLives({
+      ...signsOfLife,
+      settings,
+      groupId,
+      topic,
+      log,
+      own: () => this.ownLife(),
+      // An answer of the group as well, and over a connection that does not wait for a broker that is gone.
+      onStored: () => {
+        this.lastSignMs = performance.now()
+      },
+    })
+  }
+
+  /** One whom the group does not answer has nothing to say: whoever hears its signs would not know that it cannot be told anything. */
+  private ownLife(): OwnLife | undefined {
+    const { memberId, held: partitions } = this
+    const generation = this.generation ?? this.lastGeneration
+    if (memberId === undefined || !this.isFresh()) return undefined
+    return { memberId, generation, partitions }
+  }
+
+  /** The group has answered within a session. */
+  private isFresh(): boolean {
+    return performance.now() - this.lastSignMs < this.sessionMs
   }
 
   /** The group has answered. */
@@ -257,6 +316,7 @@ class Member implements Membership {
 
   private end(): void {
     this.isOver = true
+    this.lives?.close()
     clearInterval(this.watch)
     clearTimeout(this.retryTimer)
   }
@@ -265,6 +325,7 @@ class Member implements Membership {
   private async drop(): Promise<void> {
     const { consumer } = this
     this.consumer = undefined
+    this.memberId = undefined
     if (consumer === undefined) return
     let timer: NodeJS.Timeout | undefined
     const bound = new Promise<void>((resolve) => {
@@ -282,7 +343,7 @@ class Member implements Membership {
       assign: async ({ members }) => {
         const claimants = members.map(({ memberId, memberMetadata }) => ({
           memberId,
-          held: decodeHeld(MemberMetadata.decode(memberMetadata)?.userData ?? new Uint8Array(0)),
+          ...decodeClaim(MemberMetadata.decode(memberMetadata)?.userData ?? new Uint8Array(0)),
         }))
         const { partitions = cluster.findTopicPartitionMetadata(topic).length } = this.options
         return [...assignSticky(claimants, partitions)].map(([memberId, assigned]) => ({
@@ -296,8 +357,10 @@ class Member implements Membership {
       },
       protocol: ({ topics }) => {
         // One that was silent for longer than a session has been replaced: what it held is others' by now.
-        const isFresh = performance.now() - this.lastSignMs < this.sessionMs
-        const userData = encodeHeld(isFresh ? [...this.held] : [])
+        const held = this.isFresh() ? [...this.held] : []
+        // It has taken part in a sharing out that it was not told the number of yet.
+        const generation = this.generation ?? this.lastGeneration + 1
+        const userData = encodeClaim({ held, generation })
         return { name: 'purser-sticky', metadata: MemberMetadata.encode({ version: 1, topics, userData }) }
       },
     }

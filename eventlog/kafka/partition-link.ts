@@ -6,7 +6,7 @@
 import { eitherOf, unlessAborted } from '../abort.ts'
 import { sameBytes } from '../../schemas/frames.ts'
 import { LogError } from '../errors.ts'
-import { connectToLeader, type Broker, type LeaderConnection, type Log } from './client.ts'
+import { askForLeader, connectToLeader, type Broker, type LeaderConnection, type Log } from './client.ts'
 import {
   isOffsetOutOfRange,
   isRefusal,
@@ -15,12 +15,17 @@ import {
   TopicReplacedError,
   type TopicPartition,
 } from './errors.ts'
+import { unlessLeaderMoves } from './leader-watch.ts'
 import { OutageWatch, type WatchedLink } from './outage-watch.ts'
 import type { KafkaSettings } from './settings.ts'
 
 /** How long nobody may answer for a partition, unless said otherwise. */
 export const OUTAGE_MS_MAX_DEFAULT = 60_000
 const PAUSE_MS_MIN = 50
+/** While brokers find a new leader: it is to be found soon. */
+const PAUSE_MS_SOON = 250
+/** So long that takes at the most; then the pauses grow further. */
+const SOON_MS = 15_000
 /** So long nobody can have deleted a topic, made it anew and filled it beyond what was known of it. */
 const UNSEEN_MS_MAX = 100
 const PAUSE_MS_MAX = 1_000
@@ -59,6 +64,8 @@ export function openPartitionLink(options: PartitionLinkOptions): PartitionLink 
   const watched = (options.outages ?? new OutageWatch()).add(options)
   const closing = new AbortController()
   let connection: Promise<LeaderConnection> | undefined
+  /** Whom the connection at hand leads to. */
+  let leader: string | undefined
   let topicId: Uint8Array | undefined
   /** By connection: what its broker said last, and when it last answered. */
   const seen = new WeakMap<LeaderConnection, Uint8Array>()
@@ -77,7 +84,18 @@ export function openPartitionLink(options: PartitionLinkOptions): PartitionLink 
   }
 
   function connected(): Promise<LeaderConnection> {
-    return (connection ??= connectToLeader(settings, topic, partition, log, attempts++))
+    if (connection === undefined) {
+      leader = undefined
+      connection = connectToLeader(settings, topic, partition, log, attempts++, (nodeId) => {
+        leader = nodeId
+      })
+    }
+    return connection
+  }
+
+  const watch = {
+    leader: () => leader,
+    askForLeader: () => askForLeader(settings, topic, partition, attempts++),
   }
 
   /** A topic that is deleted cuts off whoever waits for an answer. Who has not asked for a while looks what stands there now. */
@@ -108,7 +126,9 @@ export function openPartitionLink(options: PartitionLinkOptions): PartitionLink 
       over.throwIfAborted()
       const made = connected()
       try {
-        return await unlessAborted(over, async () => workWith(await made, work))
+        return await unlessAborted(over, () =>
+          unlessLeaderMoves(watch, async () => workWith(await made, work)),
+        )
       } catch (error) {
         if (isOffsetOutOfRange(error) || error instanceof TopicReplacedError) throw error
         cut(made)
@@ -117,7 +137,8 @@ export function openPartitionLink(options: PartitionLinkOptions): PartitionLink 
         if (isRefusal(error)) throw new KafkaRefusedError(options, settings, error)
         const outageMs = performance.now() - startedMs
         if (outageMs > outageMsMax) throw new KafkaUnreachableError(options, outageMs, error)
-        await pause(Math.min(PAUSE_MS_MAX, PAUSE_MS_MIN * 2 ** failures), over)
+        const pauseMsMax = outageMs < SOON_MS ? PAUSE_MS_SOON : PAUSE_MS_MAX
+        await pause(Math.min(pauseMsMax, PAUSE_MS_MIN * 2 ** failures), over)
       }
     }
   }

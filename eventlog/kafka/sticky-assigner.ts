@@ -4,24 +4,30 @@
  * same answer.
  */
 
-export interface Claimant {
-  readonly memberId: string
+/** What a member says that it has. */
+export interface Claim {
   /** Partitions that it holds now, or has held when it was last told. What is not a partition, or is claimed twice, does not count. */
   readonly held: readonly number[]
+  /** Which sharing out that was, as the group counts them: 32 bits. */
+  readonly generation: number
+}
+
+export interface Claimant extends Claim {
+  readonly memberId: string
 }
 
 /**
- * Assigns partitions 0 to `partitions` − 1. If two claim the same one (a member that was away comes back with an old
- * claim), the one whose id comes first keeps it.
+ * Assigns partitions 0 to `partitions` − 1. If two claim the same one, a member was away and comes back with an old claim:
+ * the newer claim counts; of two that are equally old, the one whose id comes first.
  * @returns for each member, its partitions in order; none for a member beyond the number of partitions
  */
 export function assignSticky(
   claimants: readonly Claimant[],
   partitions: number,
 ): ReadonlyMap<string, readonly number[]> {
-  const byId = [...claimants].sort((a, b) => compare(a.memberId, b.memberId))
+  const byAge = [...claimants].sort((a, b) => b.generation - a.generation || compare(a.memberId, b.memberId))
   const free = new Set(Array.from({ length: partitions }, (_, index) => index))
-  const members = byId.map(({ memberId, held }) => {
+  const members = byAge.map(({ memberId, held }) => {
     const claimed = [...new Set(held)].filter((partition) => free.delete(partition)).sort((a, b) => a - b)
     return { memberId, claimed, assigned: [] as number[], quota: 0 }
   })
@@ -43,24 +49,26 @@ function compare(a: string, b: string): number {
   return a < b ? -1 : a > b ? 1 : 0
 }
 
-const VERSION = 1
-const HEADER_BYTES = 1
+const VERSION = 2
+const HEADER_BYTES = 5
+const GENERATION_AT = 1
 const ENTRY_BYTES = 4
 
-/** Partitions held, as a member tells its group: version u8, then each as u32, little-endian. */
-export function encodeHeld(held: readonly number[]): Buffer {
+/** A claim, as a member tells its group: version u8, generation u32, then each partition as u32, little-endian. */
+export function encodeClaim({ held, generation }: Claim): Buffer {
   const bytes = Buffer.alloc(HEADER_BYTES + held.length * ENTRY_BYTES)
   bytes.writeUInt8(VERSION, 0)
+  bytes.writeUInt32LE(generation, GENERATION_AT)
   held.forEach((partition, index) => bytes.writeUInt32LE(partition, HEADER_BYTES + index * ENTRY_BYTES))
   return bytes
 }
 
 /** What another member claims. Bytes that are nothing of the kind claim nothing. */
-export function decodeHeld(bytes: Uint8Array): number[] {
-  if (bytes.length < HEADER_BYTES || bytes[0] !== VERSION) return []
+export function decodeClaim(bytes: Uint8Array): Claim {
+  if (bytes.length < HEADER_BYTES || bytes[0] !== VERSION) return { held: [], generation: 0 }
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
   const held: number[] = []
   for (let at = HEADER_BYTES; at + ENTRY_BYTES <= bytes.length; at += ENTRY_BYTES)
     held.push(view.getUint32(at, true))
-  return held
+  return { held, generation: view.getUint32(GENERATION_AT, true) }
 }

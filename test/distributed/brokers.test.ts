@@ -61,6 +61,20 @@ await withKafkaCluster('brokers under faults', { brokers: 3 }, (cluster, kafka) 
     })
 
     round(
+      'a broker that leads a partition stands still, its connections open: the others go on, and it comes back',
+      async () => {
+        const leader = await leaderOf(deployment.kafka, cluster.brokers)
+        leader.pause()
+        try {
+          const before = load.count(0)
+          await deployment.until('transfers go on without it', () => load.count(0) > before + 100)
+        } finally {
+          leader.resume()
+        }
+      },
+    )
+
+    round(
       'with one broker left nothing is acknowledged, and all goes on when the others are back',
       async () => {
         const [first, second] = cluster.brokers as [TestBroker, TestBroker]

@@ -35,6 +35,12 @@ interface Taken {
   readonly epochs: readonly bigint[]
 }
 
+/** Once by who was left, and once when the share is given back: nobody takes anything from each other in turn. */
+function expectNoPingPong(before: Taken, after: Taken): void {
+  const sum = ({ epochs }: Taken): bigint => epochs.reduce((total, epoch) => total + epoch, 0n)
+  expect(sum(after) - sum(before)).toBe(2n)
+}
+
 const taken = (chains: readonly ChainSeen[]): Taken => ({
   voids: chains.reduce((sum, { voids }) => sum + voids, 0),
   epochs: chains.map(({ epoch }) => epoch),
@@ -88,21 +94,27 @@ await withKafkaCluster('writers under faults', { proxied: true }, (cluster, kafk
         compare(before, seen)
       })
 
-    round('kill -9 of a writer: another takes its partition over', async () => {
-      await direct.kill()
-      await deployment.untilServed([proxied])
-      await direct.start()
-      await untilShared()
-    })
+    round(
+      'kill -9 of a writer: another misses its sign of life and takes its partition over',
+      async () => {
+        await direct.kill()
+        await deployment.untilServed([proxied])
+        expect(proxied.log()).toContain('has given no sign of life')
+        await direct.start()
+        await untilShared()
+      },
+      expectNoPingPong,
+    )
 
     round(
-      'a writer that stands still past its session is replaced, and finds that out when it goes on',
+      'a writer that stands still is replaced, and finds that out when it goes on',
       async () => {
         direct.pause()
         await deployment.untilServed([proxied])
         direct.resume()
         await untilShared()
       },
+      expectNoPingPong,
     )
 
     round(

@@ -4,6 +4,7 @@
  * and to another gateway, until they know; careless ones never ask again.
  */
 import { randomBytes } from 'node:crypto'
+import { setTimeout as pause } from 'node:timers/promises'
 import { connectBulk, type BulkClient } from '../../client/client.ts'
 import { BulkError } from '../../client/errors.ts'
 import { graphql } from '../../cli/graphql-client.ts'
@@ -12,7 +13,6 @@ import { encodeCommands, type Command } from '../../schemas/commands.ts'
 import { formatId, makeUuidV7, parseId, type Id } from '../../schemas/ids.ts'
 import { partitionOf } from '../../schemas/partitions.ts'
 import { sendCommands } from './json-lane.ts'
-import { pause } from './load.ts'
 
 /** A bank and a customer in one partition: the customer has as much as transfers have happened. */
 export interface Pair {

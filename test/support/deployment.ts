@@ -5,6 +5,7 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import os from 'node:os'
 import path from 'node:path'
+import { setTimeout as pause } from 'node:timers/promises'
 import { nodeDisk } from '../../eventlog/file/disk.ts'
 import { asAdmin } from '../../eventlog/kafka/testing.ts'
 import type { OutageBounds } from '../../cli/roles/outage-bounds.ts'
@@ -17,7 +18,6 @@ import type { ViewStore } from '../../projectors/view-store.ts'
 import { formatPosition } from '../../schemas/positions.ts'
 import { loadState } from '../../writer/recovery.ts'
 import { digestSections } from '../../writer/state-digest.ts'
-import { pause } from './load.ts'
 import { startSwitchedProxy, type SwitchedProxy } from './kafka/switched-proxy.ts'
 import { RoleProcess, type ReadyAnswer } from './role-process.ts'
 
@@ -29,6 +29,8 @@ export interface DeploymentOptions {
   readonly projectors?: number
   /** Brokers that the first writer, projector and gateway begin with; default: those of all. */
   readonly firstBrokers?: readonly string[]
+  /** How long a role may run before it is killed, in ms. Default: as long as any suite takes. */
+  readonly lifeMsMax?: number
 }
 
 const WRITERS = 2
@@ -40,6 +42,8 @@ const LOOK_EVERY_MS = 100
 export interface PartitionShown {
   readonly partition: number
   readonly state: string
+  /** Of a writer that serves, as text. */
+  readonly epoch?: string
   readonly recordsSkipped: number
 }
 
@@ -60,7 +64,9 @@ export class Deployment {
 
   /** Use `startDeployment`. */
   constructor(options: DeploymentOptions, folder: string, engine: Engine, engineProxy: SwitchedProxy) {
-    const { kafka, partitions, projectors = 1 } = options
+    const { kafka, partitions, projectors = 1, lifeMsMax } = options
+    const roles = (kind: string, count: number, args: (number: number) => readonly string[]): RoleProcess[] =>
+      rolesOf(kind, count, args, lifeMsMax)
     this.kafka = kafka
     this.firstBrokers = options.firstBrokers ?? kafka.brokers
     this.partitions = partitions
@@ -235,10 +241,15 @@ export class Deployment {
 const DATABASE = 'purser'
 const PASSWORD_FILE = 'views-password'
 
-function roles(kind: string, count: number, args: (number: number) => readonly string[]): RoleProcess[] {
+function rolesOf(
+  kind: string,
+  count: number,
+  args: (number: number) => readonly string[],
+  lifeMsMax: number | undefined,
+): RoleProcess[] {
   return Array.from(
     { length: count },
-    (_, index) => new RoleProcess(`${kind}-${index + 1}`, [kind, ...args(index + 1)]),
+    (_, index) => new RoleProcess(`${kind}-${index + 1}`, [kind, ...args(index + 1)], lifeMsMax),
   )
 }
 

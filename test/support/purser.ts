@@ -1,12 +1,13 @@
 /** The real program in child processes, as a user runs it. */
 import { spawn, type ChildProcess } from 'node:child_process'
+import { existsSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import os from 'node:os'
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { OutageBounds } from '../../cli/roles/outage-bounds.ts'
 
-const root = path.dirname(path.dirname(path.dirname(fileURLToPath(import.meta.url))))
+const root = rootAbove(path.dirname(fileURLToPath(import.meta.url)))
 const RUN_MS_MAX = 55_000
 
 export interface Finished {
@@ -29,6 +30,11 @@ export interface Running {
   readonly finished: Promise<Finished>
   stdout(): string
   stderr(): string
+}
+
+/** Where the program stands: above this file, built or not. */
+function rootAbove(folder: string): string {
+  return existsSync(path.join(folder, 'package.json')) ? folder : rootAbove(path.dirname(folder))
 }
 
 /** Starts `purser ARGS`; it is killed if it outlives its test by far. */

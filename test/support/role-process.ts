@@ -16,14 +16,16 @@ export class RoleProcess {
   /** `writer-1`. */
   readonly name: string
   private readonly args: readonly string[]
+  private readonly lifeMsMax: number
   private running: Running | undefined
   private isPaused = false
   private said = ''
   private where = ''
 
-  constructor(name: string, args: readonly string[]) {
+  constructor(name: string, args: readonly string[], lifeMsMax = LIFE_MS_MAX) {
     this.name = name
     this.args = args
+    this.lifeMsMax = lifeMsMax
   }
 
   /** Where it answers: a gateway its clients, others `/readyz`. It changes with each start. */
@@ -46,7 +48,7 @@ export class RoleProcess {
    */
   async start(bounds?: OutageBounds): Promise<void> {
     if (this.running !== undefined) throw new Error(`${this.name} runs already`)
-    const around = { runMsMax: LIFE_MS_MAX }
+    const around = { runMsMax: this.lifeMsMax }
     const running =
       bounds === undefined ? spawnPurser(this.args, around) : spawnImpatient(bounds, this.args, around)
     this.running = running
