@@ -2,7 +2,7 @@
 import type { Projections } from '../projectors/status.ts'
 import { includesPosition, type Position } from '../schemas/positions.ts'
 import { fault } from './errors.ts'
-import { encodePosition, placePosition, type Place } from './tokens.ts'
+import { placePosition, type Place } from './tokens.ts'
 
 /** A position at which everything of a request is read. One object per position, so that reads at it can be shared. */
 export interface ReadPoint {
@@ -22,13 +22,21 @@ interface Advance {
 export class ReadPoints {
   readonly #projections: Projections
   readonly #waitMs: number
+  readonly #tokenOf: (position: Position) => string
   readonly #stopListening: () => void
   readonly #advances: Advance[] = []
   #current: ReadPoint | undefined
 
-  constructor(projections: Projections, clock: () => bigint, waitMs: number) {
+  /** @param tokenOf writes a position for the caller */
+  constructor(
+    projections: Projections,
+    clock: () => bigint,
+    waitMs: number,
+    tokenOf: (position: Position) => string,
+  ) {
     this.#projections = projections
     this.#waitMs = waitMs
+    this.#tokenOf = tokenOf
     this.#stopListening = projections.onAdvance(() => {
       this.#current = undefined
       this.#advances.push({ upTo: projections.position(), atNs: clock() })
@@ -44,13 +52,19 @@ export class ReadPoints {
     })
   }
 
+  /** The newest point, if it includes `after`. */
+  now(after: Position | undefined): ReadPoint | undefined {
+    const now = this.current()
+    return after === undefined || includesPosition(now.upTo, after) ? now : undefined
+  }
+
   /**
    * A point that includes `after`, waited for within the bound.
    * @throws Fault NOT_YET
    */
   async at(after: Position | undefined, waitMs = this.#waitMs): Promise<ReadPoint> {
-    const now = this.current()
-    if (after === undefined || includesPosition(now.upTo, after)) return now
+    const now = this.now(after)
+    if (now !== undefined || after === undefined) return now ?? this.current()
     const reached = await this.#projections.waitFor(after, waitMs)
     // The listener may come after the waiter: then what is kept is from before.
     if (!includesPosition(this.current().upTo, after)) this.#current = undefined
@@ -60,7 +74,7 @@ export class ReadPoints {
       'NOT_YET',
       'The views do not include this position yet. Ask again in a moment, or without "after".',
       {
-        position: encodePosition(point.upTo),
+        position: this.#tokenOf(point.upTo),
         lagSeconds: this.lagSeconds(),
       },
     )
@@ -94,14 +108,35 @@ export class ReadPoints {
  */
 export class RequestPoint {
   readonly #points: ReadPoints
+  readonly #place: WaitingPlace
   #wanted = new Map<number, bigint>()
   #gathering: Promise<ReadPoint> | undefined
   #point: ReadPoint | undefined
 
   constructor(points: ReadPoints) {
     this.#points = points
+    this.#place = new WaitingPlace()
   }
 
+  /** Says how the request, which was let in, steps aside while it waits. */
+  hasPlace(stepAside: StepAside): void {
+    this.#place.stepAside = stepAside
+  }
+
+  /**
+   * Waits for something without a place among the operations under way.
+   * @throws Fault BUSY if as many wait as may
+   */
+  aside<Result>(wait: () => Promise<Result>): Promise<Result> {
+    return this.#place.aside(wait)
+  }
+
+  /** A point of its own for what comes later in the request, because only then it is known to be needed. @throws Fault NOT_YET, BUSY */
+  async later(after: Position): Promise<ReadPoint> {
+    return this.#points.now(after) ?? this.aside(() => this.#points.at(after))
+  }
+
+  /** @throws Fault NOT_YET, BUSY */
   async at(after: Position | undefined | null): Promise<ReadPoint> {
     if (this.#point !== undefined && (!after || includesPosition(this.#point.upTo, after))) return this.#point
     for (const [partition, sequence] of after ?? [])
@@ -115,6 +150,28 @@ export class RequestPoint {
     const wanted = this.#wanted
     this.#wanted = new Map()
     this.#gathering = undefined
-    return (this.#point = await this.#points.at(wanted.size === 0 ? undefined : wanted))
+    return (this.#point = await this.later(wanted))
+  }
+}
+
+/** Leaves an operation's place to others and takes one among those that wait. Returns the way back. @throws Fault BUSY */
+export type StepAside = () => () => void
+
+/** One operation's place. Its fields wait side by side; it has left its place while any of them does. */
+class WaitingPlace {
+  /** Undefined: it has none to leave. */
+  stepAside: StepAside | undefined
+  #waiting = 0
+  #stepBack: () => void = () => undefined
+
+  async aside<Result>(wait: () => Promise<Result>): Promise<Result> {
+    if (this.stepAside === undefined) return wait()
+    if (this.#waiting === 0) this.#stepBack = this.stepAside()
+    this.#waiting++
+    try {
+      return await wait()
+    } finally {
+      if (--this.#waiting === 0) this.#stepBack()
+    }
   }
 }

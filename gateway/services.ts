@@ -6,6 +6,8 @@ import type { CurrencyScales } from './currency-scales.ts'
 import type { Feed } from './feed.ts'
 import type { HotTotals } from './hot-totals.ts'
 import type { Hub } from './hub.ts'
+import type { LogHeads } from './log-heads.ts'
+import type { PlaceTokens } from './place-tokens.ts'
 import type { RequestPoint } from './read-points.ts'
 import type { Submitter } from './submit.ts'
 import type { Views } from './views.ts'
@@ -16,6 +18,8 @@ export interface Services {
   readonly submitter: Submitter
   readonly hub: Hub
   readonly feed: Feed
+  readonly heads: LogHeads
+  readonly tokens: PlaceTokens
   readonly hot: HotTotals
   readonly commands: CommandContext
   readonly scales: CurrencyScales

@@ -1,0 +1,105 @@
+/** Tokens of this deployment: made here, and taken back only where they fit. The one place that decides it, for all doors. */
+import { createHash } from 'node:crypto'
+import type { Position } from '../schemas/positions.ts'
+import { badInput } from './errors.ts'
+import {
+  encodeCursor,
+  encodePosition,
+  OWNER_TAG_BYTES,
+  type AccountsPlace,
+  type CursorToken,
+  type HistoryPlace,
+  type ListPlace,
+  type PositionToken,
+} from './tokens.ts'
+
+export class PlaceTokens {
+  readonly #deployment: () => string | undefined
+  readonly #partitions: number
+
+  /**
+   * @param deployment undefined: not known, so that nothing can be said against tokens that name one
+   * @param partitions how many there are
+   */
+  constructor(deployment: () => string | undefined, partitions: number) {
+    this.#deployment = deployment
+    this.#partitions = partitions
+  }
+
+  position(position: Position): string {
+    return encodePosition(position, this.#deployment())
+  }
+
+  cursor(place: ListPlace): string {
+    return encodeCursor(place, this.#deployment())
+  }
+
+  /**
+   * The position that a token stands for here.
+   * @param field that it came in, for the caller
+   * @throws Fault BAD_USER_INPUT if it is of another deployment, or of a partition that is not here
+   */
+  positionIn({ position, deployment }: PositionToken, field: string): Position {
+    this.#check(deployment, 'position', field)
+    for (const partition of position.keys()) this.#checkPartition(partition, 'position', field)
+    return position
+  }
+
+  /** As `positionIn`, for a cursor. */
+  placeIn({ place, deployment }: CursorToken, field: string): ListPlace {
+    this.#check(deployment, 'cursor', field)
+    this.#checkPartition(place.partition, 'cursor', field)
+    return place
+  }
+
+  #check(deployment: string | undefined, what: string, field: string): void {
+    const own = this.#deployment()
+    if (deployment === undefined || own === undefined || deployment === own) return
+    throw badInput(
+      field,
+      `This ${what} is of another deployment. Give one that this deployment has answered, or leave it out.`,
+    )
+  }
+
+  #checkPartition(partition: number, what: string, field: string): void {
+    if (partition < this.#partitions) return
+    throw badInput(
+      field,
+      `This ${what} names partition ${partition}; this deployment has ${this.#partitions}, counted from 0. ` +
+        'Give one that this deployment has answered, or leave it out.',
+    )
+  }
+}
+
+/**
+ * A cursor's place in the history of an account.
+ * @throws Fault BAD_USER_INPUT if it is of another list
+ */
+export function inHistory(
+  place: ListPlace,
+  account: { readonly partition: number; readonly account: number },
+  field: string,
+): HistoryPlace {
+  if (place.list !== 'history')
+    throw badInput(field, 'This cursor is of a list of accounts, not of a history.')
+  if (place.partition !== account.partition || place.account !== account.account)
+    throw badInput(field, 'This cursor is of the history of another account.')
+  return place
+}
+
+/**
+ * A cursor's place in the accounts of an owner.
+ * @throws Fault BAD_USER_INPUT if it is of another list
+ */
+export function inAccountsOf(place: ListPlace, owner: string, field: string): AccountsPlace {
+  if (place.list !== 'accounts')
+    throw badInput(field, 'This cursor is of a history, not of a list of accounts.')
+  if (place.owner !== ownerTag(owner))
+    throw badInput(field, 'This cursor is of the accounts of another owner.')
+  return place
+}
+
+/** What a cursor carries of an owner: enough to tell one from another, and nothing of a name. */
+export function ownerTag(owner: string): string {
+  return createHash('sha256').update(owner).digest().subarray(0, OWNER_TAG_BYTES).toString('hex')
+}
