@@ -99,6 +99,20 @@ export function inAccountsOf(place: ListPlace, owner: string, field: string): Ac
   return place
 }
 
+/**
+ * Behind which entry of its partition an account's activity goes on.
+ * @throws Fault BAD_USER_INPUT for a position of other partitions only: it would begin at the account's first entry
+ */
+export function entryBehind(after: Position, partition: number, field: string): bigint {
+  const sequence = after.get(partition)
+  // Nothing of any partition is where a log without events is.
+  if (sequence !== undefined || [...after.values()].every((one) => one === 0n)) return sequence ?? 0n
+  throw badInput(
+    field,
+    'This position is of other partitions than the account is in. Give that of an entry or of a balance of the account.',
+  )
+}
+
 /** What a cursor carries of an owner: enough to tell one from another, and nothing of a name. */
 export function ownerTag(owner: string): string {
   return createHash('sha256').update(owner).digest().subarray(0, OWNER_TAG_BYTES).toString('hex')

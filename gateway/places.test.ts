@@ -3,7 +3,7 @@ import { isInputObjectType, getNamedType, type GraphQLArgument } from 'graphql'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { schema } from './schema/schema.ts'
 import { gatewayUnderTest, openAccounts, uuid, type GatewayUnderTest } from './testing.ts'
-import { encodeCursor, encodePosition, readPosition } from './tokens.ts'
+import { encodeCursor, encodePosition, readCursor, readPosition, type CursorToken } from './tokens.ts'
 
 /** Operations and waits so few that a test can take them all. */
 const OPERATIONS_MAX = 4
@@ -131,6 +131,26 @@ interface Page {
   nodes: { cursor: string }[]
 }
 
+/** The account's number in a cursor of its history. */
+function numberIn(cursor: string): number {
+  const token = readCursor(cursor) as { value: CursorToken }
+  return token.value.place.account
+}
+
+/** Moves a cent, whatever the views do. Answers with its position. */
+async function pay(): Promise<string> {
+  const [debitAccountId, creditAccountId] = accounts
+  const command = {
+    kind: 'transfer',
+    id: uuid(),
+    debitAccountId,
+    creditAccountId,
+    amount: '1',
+    currency: 'EUR',
+  }
+  return (await under.post('/commands', { commands: [command] })).body['position'] as string
+}
+
 describe('cursors', () => {
   const pageOf = async (what: 'history' | 'accounts', args: string) =>
     (await under.data<Record<string, Page>>(`{ ${what}(${args}) { ${what === 'history' ? 'nodes { cursor }' : 'edges { cursor }'} } }`))[what]! // prettier-ignore
@@ -170,9 +190,7 @@ describe('cursors', () => {
     const account = await under.data<{ history: Page }>(
       `{ history(accountId: "${accounts[0]}") { nodes { cursor } } }`,
     )
-    const number = Number(
-      /:(\d+):/.exec(Buffer.from(account.history.nodes[0]!.cursor.slice(3), 'base64url').toString())![1],
-    )
+    const number = numberIn(account.history.nodes[0]!.cursor)
     const cursor = encodeCursor({ list: 'history', partition: 0, account: number, sequence }, own())
     for (const args of [`after: "${cursor}"`, `last: 5, before: "${cursor}"`])
       expect(await errorsAt(`{ history(accountId: "${accounts[0]}", ${args}) { position } }`)).toMatchObject({
@@ -181,6 +199,22 @@ describe('cursors', () => {
       })
   })
 })
+
+test('a cursor newer than the views is waited for, as a position is', async () => {
+  const nodes = `{ history(accountId: "${accounts[0]}") { nodes { cursor } } }`
+  const { history } = await under.data<{ history: Page }>(nodes)
+  const number = numberIn(history.nodes[0]!.cursor)
+  await under.projections.pause()
+  await pay()
+  const sequence = under.writer.log.head().sequence
+  const cursor = encodeCursor({ list: 'history', partition: 0, account: number, sequence }, own())
+  const page = under.graphql<{ history: { nodes: unknown[] } }>(
+    `{ history(accountId: "${accounts[0]}", last: 1, before: "${cursor}") { nodes { version } } }`,
+  )
+  await expect.poll(() => under.gateway.figures().operations, { timeout: 15_000 }).toBe(1)
+  under.projections.resume()
+  expect((await page).data?.history.nodes).toHaveLength(1)
+}, 60_000)
 
 test('a position from before there were tokens of a deployment is taken; what is answered names it', async () => {
   const unsaid = encodePosition(new Map([[0, 1n]]))
@@ -192,19 +226,7 @@ test('a position from before there were tokens of a deployment is taken; what is
 
 test('reads that wait for a position take no place from others; beyond their own bound they alone are told BUSY', async () => {
   await under.projections.pause()
-  const { body } = await under.post('/commands', {
-    commands: [
-      {
-        kind: 'transfer',
-        id: uuid(),
-        debitAccountId: accounts[0],
-        creditAccountId: accounts[1],
-        amount: '1',
-        currency: 'EUR',
-      },
-    ],
-  })
-  const after = body['position'] as string
+  const after = await pay()
   // Several fields of one request wait side by side, and are one that waits.
   const wait = `{ one: transfer(id: "${uuid()}", after: "${after}") { id } two: account(id: "${accounts[0]}", after: "${after}") { id } }`
   const waiting = Array.from({ length: WAITING_MAX }, () => under.graphql(wait))

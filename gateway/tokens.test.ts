@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { inAccountsOf, inHistory, ownerTag, PlaceTokens } from './place-tokens.ts'
+import { entryBehind, inAccountsOf, inHistory, ownerTag, PlaceTokens } from './place-tokens.ts'
 import {
   encodeCursor,
   encodePosition,
@@ -129,6 +129,16 @@ test.each([
   expect(refusal()).toMatchObject({
     extensions: { code: 'BAD_USER_INPUT', retryable: false, field: 'here' },
   })
+})
+
+test('activity goes on behind a position of its partition only: one of others would begin at the first entry', () => {
+  const vector = new Map([
+    [0, 4n],
+    [1, 9n],
+  ])
+  expect([entryBehind(vector, 0, 'after'), entryBehind(vector, 1, 'after')]).toEqual([4n, 9n])
+  expect(entryBehind(new Map([[0, 0n]]), 1, 'after')).toBe(0n)
+  expect(() => entryBehind(new Map([[0, 4n]]), 1, 'after')).toThrow('other partitions')
 })
 
 test('what fits is taken; so is what does not say whose it is, and anything where nobody knows whose is whose', () => {

@@ -2,8 +2,8 @@
 import { formatId } from '../../schemas/ids.ts'
 import { accountActivity, type ActivityItem } from '../activity.ts'
 import { badInput, fault } from '../errors.ts'
+import { entryBehind } from '../place-tokens.ts'
 import type { Services } from '../services.ts'
-import type { Position } from '../../schemas/positions.ts'
 import { placePosition } from '../tokens.ts'
 import { transferStatus, type StatusItem } from '../transfer-status.ts'
 import type { AccountIdentity } from '../views.ts'
@@ -80,7 +80,7 @@ builder.subscriptionField('accountActivity', (t) =>
     },
     subscribe: async (_root, { accountId, after }, { services }) => {
       const identity = await findAccount(services, formatId(accountId))
-      const sequence = after ? sequenceIn(after, identity) : undefined
+      const sequence = after ? entryBehind(after, identity.partition, 'after') : undefined
       return withIdentity(accountActivity(services, identity, sequence), identity)
     },
     resolve: ({ item, identity }: ActivityModel, _args, { services }) => {
@@ -97,20 +97,6 @@ builder.subscriptionField('accountActivity', (t) =>
     },
   }),
 )
-
-/**
- * Behind which entry an account's activity goes on.
- * @throws Fault BAD_USER_INPUT for a position that says nothing of the account's partition: it would begin at the first entry
- */
-function sequenceIn(after: Position, { partition }: AccountIdentity): bigint {
-  const sequence = after.get(partition)
-  // Nothing of any partition: what a log without events is at.
-  if (sequence !== undefined || [...after.values()].every((one) => one === 0n)) return sequence ?? 0n
-  throw badInput(
-    'after',
-    'This position says nothing of the partition that the account is in. Give that of an entry or a balance of this account.',
-  )
-}
 
 /** The account, also if it was opened a moment ago. */
 async function findAccount(services: Services, id: string): Promise<AccountIdentity> {
