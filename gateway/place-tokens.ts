@@ -100,16 +100,18 @@ export function inAccountsOf(place: ListPlace, owner: string, field: string): Ac
 }
 
 /**
- * Behind which entry of its partition an account's activity goes on.
- * @throws Fault BAD_USER_INPUT for a position of other partitions only: it would begin at the account's first entry
+ * Where a position stands in one partition.
+ * @throws Fault BAD_USER_INPUT for a position of other partitions only, such as that of another account's transfer: taken for
+ *   0 it would mean the beginning, which nobody asked for
  */
-export function entryBehind(after: Position, partition: number, field: string): bigint {
-  const sequence = after.get(partition)
+export function sequenceOf(position: Position, partition: number, field: string): bigint {
+  const sequence = position.get(partition)
   // Nothing of any partition is where a log without events is.
-  if (sequence !== undefined || [...after.values()].every((one) => one === 0n)) return sequence ?? 0n
+  if (sequence !== undefined || [...position.values()].every((one) => one === 0n)) return sequence ?? 0n
   throw badInput(
     field,
-    'This position is of other partitions than the account is in. Give that of an entry or of a balance of the account.',
+    `This position is of other partitions, and says nothing of partition ${partition}. ` +
+      'Give that of an entry or a balance of the account, or of any answer about all accounts.',
   )
 }
 

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { entryBehind, inAccountsOf, inHistory, ownerTag, PlaceTokens } from './place-tokens.ts'
+import { sequenceOf, inAccountsOf, inHistory, ownerTag, PlaceTokens } from './place-tokens.ts'
 import {
   encodeCursor,
   encodePosition,
@@ -136,9 +136,9 @@ test('activity goes on behind a position of its partition only: one of others wo
     [0, 4n],
     [1, 9n],
   ])
-  expect([entryBehind(vector, 0, 'after'), entryBehind(vector, 1, 'after')]).toEqual([4n, 9n])
-  expect(entryBehind(new Map([[0, 0n]]), 1, 'after')).toBe(0n)
-  expect(() => entryBehind(new Map([[0, 4n]]), 1, 'after')).toThrow('other partitions')
+  expect([sequenceOf(vector, 0, 'after'), sequenceOf(vector, 1, 'after')]).toEqual([4n, 9n])
+  expect(sequenceOf(new Map([[0, 0n]]), 1, 'after')).toBe(0n)
+  expect(() => sequenceOf(new Map([[0, 4n]]), 1, 'after')).toThrow('other partitions')
 })
 
 test('what fits is taken; so is what does not say whose it is, and anything where nobody knows whose is whose', () => {

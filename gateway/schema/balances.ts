@@ -4,6 +4,7 @@ import { earlier } from '../../projectors/queries/balances.ts'
 import type { Totals } from '../../schemas/events.ts'
 import { includesPosition, type Position } from '../../schemas/positions.ts'
 import { badInput } from '../errors.ts'
+import { sequenceOf } from '../place-tokens.ts'
 import type { ReadPoint } from '../read-points.ts'
 import type { RequestContext, Services } from '../services.ts'
 import type { AccountIdentity } from '../views.ts'
@@ -36,10 +37,33 @@ export function neededFor(
 ): Position | undefined {
   if (moment?.kind === 'position') return moment.position
   if (moment?.kind !== 'recorded') return undefined
-  if (moment.atNs > services.commands.clock()) throw badInput(field, 'This time is still to come.')
-  // Up to the newest event in the views a time is settled; behind it, what the log has by now decides.
-  const point = services.views.points.current()
-  return moment.atNs <= point.recordedAtNs ? undefined : services.feed.position()
+  const nowNs = services.commands.clock()
+  if (moment.atNs > nowNs) throw badInput(field, 'This time is still to come.')
+  return isSettled(moment.atNs, nowNs, services) ? undefined : services.feed.position()
+}
+
+/** How long an event may be on its way from the stamp of its time into the log, where partitions have a clock each. */
+const ON_ITS_WAY_NS = 2_000_000_000n
+
+/**
+ * True if the views hold everything recorded up to a time; if not, what the log has by now decides. Within one partition
+ * recorded time only rises, so the newest event in the views tells. Of several, each may be behind with events older than
+ * another's newest: then the age of the oldest that the views lack does.
+ */
+function isSettled(atNs: bigint, nowNs: bigint, { heads, views: { points } }: Services): boolean {
+  if (heads.partitions === 1) return atNs <= points.current().recordedAtNs
+  return atNs < nowNs - BigInt(Math.ceil(points.lagSeconds() * 1e9)) - ON_ITS_WAY_NS
+}
+
+/**
+ * Checks that a position as a moment says where the partitions stood that it is asked of: of one that it does not name,
+ * it would tell of a past in which there was nothing.
+ * @param partitions numbers of those that are asked of
+ * @throws Fault BAD_USER_INPUT
+ */
+export function checkMoment(moment: Moment | undefined, partitions: Iterable<number>): void {
+  if (moment?.kind !== 'position') return
+  for (const partition of partitions) sequenceOf(moment.position, partition, 'at.position')
 }
 
 /** The position of an answer as of a moment: the moment itself where it is one, else what was read. */
@@ -47,13 +71,17 @@ export function positionOf(point: ReadPoint, moment: Moment | undefined): Positi
   return moment?.kind === 'position' ? earlier(point.upTo, moment.position) : point.upTo
 }
 
-/** An account's balance at the point, or as of a moment before it. An account not yet open by then has nothing. */
+/**
+ * An account's balance at the point, or as of a moment before it. An account not yet open by then has nothing.
+ * @throws Fault BAD_USER_INPUT for a position that does not name the account's partition
+ */
 export async function readBalance(
   services: Services,
   identity: AccountIdentity,
   point: ReadPoint,
   moment: Moment | undefined,
 ): Promise<BalanceModel> {
+  checkMoment(moment, [identity.partition])
   const row =
     moment === undefined
       ? await services.views.balance(point, identity)

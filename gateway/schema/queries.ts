@@ -13,7 +13,7 @@ import { inAccountsOf } from '../place-tokens.ts'
 import { placePosition } from '../tokens.ts'
 import type { AccountIdentity } from '../views.ts'
 import { Account, AccountConnection, accountModel, placeOfAccount, type AccountModel } from './account.ts'
-import { momentOf, neededFor, positionOf, readBalance, readHotBalance } from './balances.ts'
+import { checkMoment, momentOf, neededFor, positionOf, readBalance, readHotBalance } from './balances.ts'
 import { AsOfInput, builder } from './builder.ts'
 import { historyArguments, HistoryConnection, readHistory } from './history.ts'
 import { Balance, lagOf, Money } from './money.ts'
@@ -266,6 +266,7 @@ builder.queryField('trialBalance', (t) =>
     resolve: async (_root, { currency, at, after }, context) => {
       const moment = momentOf(at)
       const needed = neededFor(moment, context.services, 'at.time')
+      checkMoment(moment, context.services.heads.position().keys())
       const point = await context.point.at(joined(after ?? undefined, needed))
       const rows = await trialBalance(context.services.views.store, point.upTo, moment)
       return rows

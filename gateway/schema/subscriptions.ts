@@ -2,7 +2,7 @@
 import { formatId } from '../../schemas/ids.ts'
 import { accountActivity, type ActivityItem } from '../activity.ts'
 import { badInput, fault } from '../errors.ts'
-import { entryBehind } from '../place-tokens.ts'
+import { sequenceOf } from '../place-tokens.ts'
 import type { Services } from '../services.ts'
 import { placePosition } from '../tokens.ts'
 import { transferStatus, type StatusItem } from '../transfer-status.ts'
@@ -80,7 +80,7 @@ builder.subscriptionField('accountActivity', (t) =>
     },
     subscribe: async (_root, { accountId, after }, { services }) => {
       const identity = await findAccount(services, formatId(accountId))
-      const sequence = after ? entryBehind(after, identity.partition, 'after') : undefined
+      const sequence = after ? sequenceOf(after, identity.partition, 'after') : undefined
       return withIdentity(accountActivity(services, identity, sequence), identity)
     },
     resolve: ({ item, identity }: ActivityModel, _args, { services }) => {
