@@ -12,7 +12,7 @@ interface Story {
   readonly copy: string
   readonly known: Known
   readonly knownThen: readonly string[]
-  /** Where the views were, as a client holds it: then and by now. */
+  /** Where the log ended, as a client holds it: then and by now. */
   readonly positions: readonly [then: string, now: string]
 }
 
@@ -40,8 +40,8 @@ async function run(data: string, known: Known): Promise<string> {
 }
 
 async function newestPosition(url: string): Promise<string> {
-  const { audit } = await graphql<{ audit: { position: string } }>(url, '{ audit { position } }', {})
-  return audit.position
+  const { projections } = await graphql<{ projections: { head: string }[] }>(url, '{ projections { head } }')
+  return projections[0]!.head
 }
 
 /** The code with which a read "after" a position fails; undefined: it does not. */
