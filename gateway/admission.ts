@@ -26,7 +26,7 @@ export class Admission {
   readonly #waiting: () => number
   readonly #listener: AdmissionListener | undefined
   #running = 0
-  #waiting = 0
+  #aside = 0
   #draining = false
 
   /**
@@ -48,7 +48,7 @@ export class Admission {
 
   /** Operations under way, those that wait for a position among them; open subscriptions do not count. */
   get running(): number {
-    return this.#running + this.#waiting
+    return this.#running + this.#aside
   }
 
   get draining(): boolean {
@@ -84,14 +84,14 @@ export class Admission {
    * @throws Fault BUSY
    */
   stepAside(places: 0 | 1): () => void {
-    if (this.#waiting >= this.#limits.waitingReadsMax)
+    if (this.#aside >= this.#limits.waitingReadsMax)
       throw fault('BUSY', 'As many reads wait for their position as fit. Ask without one, or in a moment.', {
         retryAfterMs: RETRY_AFTER_MS,
       })
-    this.#waiting++
+    this.#aside++
     this.#running -= places
     return () => {
-      this.#waiting--
+      this.#aside--
       this.#running += places
     }
   }
