@@ -26,6 +26,7 @@ export class Admission {
   readonly #waiting: () => number
   readonly #listener: AdmissionListener | undefined
   #running = 0
+  #aside = 0
   #draining = false
 
   /**
@@ -45,9 +46,9 @@ export class Admission {
     this.#listener = listener
   }
 
-  /** Operations under way; open subscriptions do not count. */
+  /** Operations under way, those that wait for a position among them; open subscriptions do not count. */
   get running(): number {
-    return this.#running
+    return this.#running + this.#aside
   }
 
   get draining(): boolean {
@@ -75,6 +76,25 @@ export class Admission {
     this.#running++
     return () => void this.#running--
   }
+
+  /**
+   * Leaves the place of an operation that was let in to others, while it waits for a position. A subscription has none to
+   * leave, and counts among those that wait all the same.
+   * @returns how it comes back: at once, since those that waited are no more than fit beside the others
+   * @throws Fault BUSY
+   */
+  stepAside(places: 0 | 1): () => void {
+    if (this.#aside >= this.#limits.waitingReadsMax)
+      throw fault('BUSY', 'As many reads wait for their position as fit. Ask without one, or in a moment.', {
+        retryAfterMs: RETRY_AFTER_MS,
+      })
+    this.#aside++
+    this.#running -= places
+    return () => {
+      this.#aside--
+      this.#running += places
+    }
+  }
 }
 
 /** Puts the door in front of every GraphQL operation: in the pipeline that all transports share, not in one of them. */
@@ -85,6 +105,7 @@ export function useAdmission(admission: Admission): Plugin {
       const operation = getOperationAST(document, operationName)
       try {
         const release = admission.admit(operationOf(operation), context.transport)
+        context.point.hasPlace(() => admission.stepAside(1))
         Object.assign(context, { onlyBalances: asksOnlyForBalances(document, operation) })
         return { onExecuteDone: release }
       } catch (error) {
@@ -96,6 +117,7 @@ export function useAdmission(admission: Admission): Plugin {
       const { document, operationName, context } = executionOf(args)
       try {
         admission.admit(operationOf(getOperationAST(document, operationName)), context.transport)
+        context.point.hasPlace(() => admission.stepAside(0))
       } catch (error) {
         setResultAndStopExecution({ errors: [error as ReturnType<typeof fault>] })
       }

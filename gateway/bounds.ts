@@ -17,6 +17,8 @@ export interface GatewayLimits {
   readonly laneBytesMax: number
   /** Operations that are worked on at a time, over all transports, and offers that wait for each partition's writer; subscriptions are counted apart. */
   readonly operationsMax: number
+  /** Reads that wait for a position at a time: they leave their place among the operations to others. */
+  readonly waitingReadsMax: number
   readonly connectionsMax: number
   readonly socketsMax: number
   readonly socketMessageBytesMax: number
@@ -57,6 +59,7 @@ export const DEFAULT_LIMITS: GatewayLimits = {
   laneRequestMs: 60_000,
   laneBytesMax: 96 * 1024 * 1024,
   operationsMax: 2_048,
+  waitingReadsMax: 2_048,
   connectionsMax: 8_192,
   socketsMax: 4_096,
   socketMessageBytesMax: 64 * 1024,

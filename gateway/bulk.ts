@@ -17,7 +17,8 @@ import { readInput, toCommand } from './commands.ts'
 import { badInput, codeOf, type Fault } from './errors.ts'
 import { CLIENT_KINDS, isLinkable, type ClientKind } from './inputs.ts'
 import type { Services } from './services.ts'
-import { encodePosition, placePosition } from './tokens.ts'
+import type { PlaceTokens } from './place-tokens.ts'
+import { placePosition } from './tokens.ts'
 
 /** What became of one command. */
 export interface BulkResult {
@@ -58,7 +59,7 @@ export async function runCommands(
   await placeItems(services, items)
   failGroups(items)
   await offerItems(services, items, waits)
-  return answerOf(items)
+  return answerOf(items, services.tokens)
 }
 
 function readItem(services: Services, raw: unknown, index: number, count: number): CommandItem {
@@ -107,19 +108,19 @@ function failLinksWithAccounts(items: readonly CommandItem[]): void {
   })
 }
 
-function answerOf(items: readonly CommandItem[]): BulkAnswer {
+function answerOf(items: readonly CommandItem[], tokens: PlaceTokens): BulkAnswer {
   const reached = new Map<number, bigint>()
   const results = items.map(({ command, settled }): BulkResult => {
     const id = command === undefined ? {} : { id: formatId(command.id) }
     if (settled instanceof Error) return { ...id, ...errorResult(settled) }
     const { place, refusal, replayed } = settled!
     if (place.sequence > (reached.get(place.partition) ?? 0n)) reached.set(place.partition, place.sequence)
-    const told = { ...id, replayed, position: encodePosition(placePosition(place)) }
+    const told = { ...id, replayed, position: tokens.position(placePosition(place)) }
     return refusal === undefined
       ? { ...told, status: 'accepted' }
       : { ...told, status: 'refused', code: refusal, message: REFUSAL_MESSAGES[refusal] }
   })
-  return { results, position: encodePosition(reached satisfies Position) }
+  return { results, position: tokens.position(reached satisfies Position) }
 }
 
 function errorResult({ message, extensions }: Fault): BulkResult {

@@ -164,7 +164,7 @@ describe('SSE', () => {
     await under.data(TRANSFER, { input })
     const text = await stream.text()
     expect(text).toMatch(
-      /event: next\ndata: \{"data":\{"transferStatus":\{"state":"POSTED","position":"p1_\w+"\}\}\}/,
+      /event: next\ndata: \{"data":\{"transferStatus":\{"state":"POSTED","position":"p2_[\w-]+"\}\}\}/,
     )
     expect(text).toContain('event: complete')
     expect(under.gateway.figures().subscriptions).toBe(0)
@@ -284,7 +284,7 @@ describe('inputs nobody should send', () => {
     const late = await under.graphql(
       `{ transferFirst: transfer(id: "${uuid()}", after: "${future}") { id } }`,
     )
-    expect(late.errors?.[0]?.extensions).toMatchObject({ code: 'NOT_YET', retryable: true })
+    expect(late.errors?.[0]?.extensions).toMatchObject({ code: 'POSITION_AHEAD', retryable: false })
     const tomorrow = new Date(Date.now() + 86_400_000).toISOString()
     expect(
       (await under.graphql(`{ balance(accountId: "${account}", at: { time: "${tomorrow}" }) { version } }`))

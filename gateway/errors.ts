@@ -28,6 +28,8 @@ const CODES = {
   MISDIRECTED_REQUEST: { retryable: false, status: 421 },
   /** The accounts live in different partitions; nothing happened. */
   CROSS_PARTITION: { retryable: false, status: 409 },
+  /** The log has nothing at this place; `extensions.position` says how much of it there is. */
+  POSITION_AHEAD: { retryable: false, status: 409 },
   /** The views do not include the wanted position yet; nothing happened. */
   NOT_YET: { retryable: true, status: 503 },
   /** The command queue (or another bound) is full; nothing happened. */

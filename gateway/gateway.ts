@@ -1,5 +1,6 @@
 /** The gateway, wired by hand: feed, views, submission, and the doors over them. */
 import { randomBytes } from 'node:crypto'
+import type { EventLog } from '../eventlog/ports.ts'
 import type { Projections } from '../projectors/status.ts'
 import { seenWithStore, StoreWatch } from '../projectors/store-watch.ts'
 import type { ViewStore } from '../projectors/view-store.ts'
@@ -8,6 +9,7 @@ import type { Writer } from '../writer/writer.ts'
 import { Admission, type AdmissionListener } from './admission.ts'
 import { DEFAULT_LIMITS, type GatewayLimits } from './bounds.ts'
 import { CurrencyScales } from './currency-scales.ts'
+import { Deployment } from './deployment.ts'
 import { startFeed } from './feed.ts'
 import { createPipeline } from './graphql.ts'
 import { HotTotals } from './hot-totals.ts'
@@ -15,6 +17,8 @@ import { AllowedHosts } from './hosts.ts'
 import { Hub } from './hub.ts'
 import type { ImportRegistry } from './import-registry.ts'
 import { openLane } from './lane/lane.ts'
+import { LogHeads } from './log-heads.ts'
+import { PlaceTokens } from './place-tokens.ts'
 import { ReadPoints } from './read-points.ts'
 import { createReadiness } from './readiness.ts'
 import { openServer } from './server.ts'
@@ -92,7 +96,14 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     watch,
     lagMsMax: limits.viewsLagMsMax,
   })
-  const points = new ReadPoints(projections, clock, limits.readWaitMs, gate)
+  const logs = writers.map((writer) => writer.log)
+  // There is at least one partition.
+  const [firstLog] = logs as [EventLog]
+  const deployment = new Deployment(firstLog, log)
+  const tokens = new PlaceTokens(() => deployment.id, writers.length)
+  const points = new ReadPoints(projections, clock, limits.readWaitMs, gate, (position) =>
+    tokens.position(position),
+  )
   const views = new Views(store, points)
   const submitter = new Submitter(writers, views, limits)
   const hub = new Hub()
@@ -100,7 +111,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const hot = new HotTotals(views, limits.hotAccountsMax)
   // Memory first, so that whoever hears of an outcome reads a balance that includes it.
   const feed = startFeed(
-    writers.map((writer) => writer.log),
+    logs,
     [(frame) => hot.apply(frame), (frame) => hub.publish(frame), (frame) => submitter.settle(frame)],
     (partition, reason) => {
       log(`gateway: ${reason}`)
@@ -116,6 +127,8 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     hub,
     memory,
     feed,
+    heads: new LogHeads(logs),
+    tokens,
     hot,
     commands,
     scales: new CurrencyScales(submitter, views, commands),
@@ -147,9 +160,11 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     gate.stop()
     watch.stop()
     points.stop()
+    await deployment.stop()
     await feed.stop()
   }
   try {
+    await deployment.settled(firstLog)
     // So that the first probe knows whether the store answers.
     await watch.settled()
     const server = await openServer(

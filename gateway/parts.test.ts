@@ -3,7 +3,6 @@ import { describe, expect, test } from 'vitest'
 import { SharedReads } from './read-sharing.ts'
 import { BoundedQueue, END, pullStream } from './streams.ts'
 import { formatTime, parseTime } from './times.ts'
-import { decodeCursor, decodePosition, encodeCursor, encodePosition } from './tokens.ts'
 import { READERS, type ValueType } from './values.ts'
 
 describe('streams', () => {
@@ -127,22 +126,6 @@ describe('values', () => {
       '2026-01-01T00:00:00.1234567890Z',
     ])
       expect(parseTime(bad)).toBeUndefined()
-  })
-
-  test('positions and cursors come back as they were; nothing else is one', () => {
-    const position = new Map([
-      [0, 42n],
-      [3, 7n],
-    ])
-    expect(decodePosition(encodePosition(position))).toEqual(position)
-    expect(decodeCursor(encodeCursor({ partition: 2, sequence: 9n }))).toEqual({ partition: 2, sequence: 9n })
-    expect(decodeCursor(encodePosition(position))).toBeUndefined()
-    fc.assert(
-      fc.property(
-        fc.string(),
-        (text) => decodePosition(text) === undefined && decodeCursor(text) === undefined,
-      ),
-    )
   })
 
   test('no reader throws, whatever it gets, and a wrong value is told in one short line', () => {

@@ -2,7 +2,7 @@
 import type { Projections } from '../projectors/status.ts'
 import { includesPosition, type Position } from '../schemas/positions.ts'
 import { fault } from './errors.ts'
-import { encodePosition, placePosition, type Place } from './tokens.ts'
+import { placePosition, type Place } from './tokens.ts'
 import type { ViewsGate } from './views-gate.ts'
 
 /** A position at which everything of a request is read. One object per position, so that reads at it can be shared. */
@@ -24,19 +24,23 @@ export class ReadPoints {
   readonly #projections: Projections
   readonly #waitMs: number
   readonly #gate: Pick<ViewsGate, 'opened' | 'closed' | 'requireStore'>
+  readonly #tokenOf: (position: Position) => string
   readonly #stopListening: () => void
   readonly #advances: Advance[] = []
   #current: ReadPoint | undefined
 
+  /** @param tokenOf writes a position for the caller */
   constructor(
     projections: Projections,
     clock: () => bigint,
     waitMs: number,
     gate: Pick<ViewsGate, 'opened' | 'closed' | 'requireStore'>,
+    tokenOf: (position: Position) => string,
   ) {
     this.#gate = gate
     this.#projections = projections
     this.#waitMs = waitMs
+    this.#tokenOf = tokenOf
     this.#stopListening = projections.onAdvance(() => {
       this.#current = undefined
       this.#advances.push({ upTo: projections.position(), atNs: clock() })
@@ -58,6 +62,16 @@ export class ReadPoints {
   }
 
   /**
+   * The newest point, if it includes `after`.
+   * @throws Fault VIEWS_UNAVAILABLE while the store does not answer
+   */
+  now(after: Position | undefined): ReadPoint | undefined {
+    this.#gate.requireStore()
+    const now = this.current()
+    return after === undefined || includesPosition(now.upTo, after) ? now : undefined
+  }
+
+  /**
    * A point of views that may speak for the log, and that includes `after`, waited for within the bound: for whoever asks
    * how things stand.
    * @throws Fault NOT_YET, VIEWS_UNAVAILABLE
@@ -72,9 +86,8 @@ export class ReadPoints {
    * @throws Fault NOT_YET; VIEWS_UNAVAILABLE at once while the store does not answer
    */
   async at(after: Position | undefined, waitMs = this.#waitMs): Promise<ReadPoint> {
-    this.#gate.requireStore()
-    const now = this.current()
-    if (after === undefined || includesPosition(now.upTo, after)) return now
+    const now = this.now(after)
+    if (now !== undefined || after === undefined) return now ?? this.current()
     const reached = await this.#projections.waitFor(after, waitMs)
     // The listener may come after the waiter: then what is kept is from before.
     if (!includesPosition(this.current().upTo, after)) this.#current = undefined
@@ -84,7 +97,7 @@ export class ReadPoints {
       'NOT_YET',
       'The views do not include this position yet. Ask again in a moment, or without "after".',
       {
-        position: encodePosition(point.upTo),
+        position: this.#tokenOf(point.upTo),
         lagSeconds: this.lagSeconds(),
       },
     )
@@ -118,14 +131,35 @@ export class ReadPoints {
  */
 export class RequestPoint {
   readonly #points: ReadPoints
+  readonly #place: WaitingPlace
   #wanted = new Map<number, bigint>()
   #gathering: Promise<ReadPoint> | undefined
   #point: ReadPoint | undefined
 
   constructor(points: ReadPoints) {
     this.#points = points
+    this.#place = new WaitingPlace()
   }
 
+  /** Says how the request, which was let in, steps aside while it waits. */
+  hasPlace(stepAside: StepAside): void {
+    this.#place.stepAside = stepAside
+  }
+
+  /**
+   * Waits for something without a place among the operations under way.
+   * @throws Fault BUSY if as many wait as may
+   */
+  aside<Result>(wait: () => Promise<Result>): Promise<Result> {
+    return this.#place.aside(wait)
+  }
+
+  /** A point of its own for what comes later in the request, because only then it is known to be needed. @throws Fault NOT_YET, BUSY */
+  async later(after: Position): Promise<ReadPoint> {
+    return this.#points.now(after) ?? this.aside(() => this.#points.at(after))
+  }
+
+  /** @throws Fault NOT_YET, BUSY */
   async at(after: Position | undefined | null): Promise<ReadPoint> {
     if (
       this.#point !== undefined &&
@@ -144,7 +178,7 @@ export class RequestPoint {
    * until they may speak for all of the log.
    */
   async pinned(position: Position): Promise<ReadPoint> {
-    return this.#points.isOpen ? this.at(position) : this.#points.at(position)
+    return this.#points.isOpen ? this.at(position) : this.later(position)
   }
 
   async #gather(): Promise<ReadPoint> {
@@ -152,6 +186,30 @@ export class RequestPoint {
     const wanted = this.#wanted
     this.#wanted = new Map()
     this.#gathering = undefined
-    return (this.#point = await this.#points.whole(wanted.size === 0 ? undefined : wanted))
+    const { isOpen } = this.#points
+    this.#point = isOpen ? await this.later(wanted) : await this.aside(() => this.#points.whole(wanted))
+    return this.#point
+  }
+}
+
+/** Leaves an operation's place to others and takes one among those that wait. Returns the way back. @throws Fault BUSY */
+export type StepAside = () => () => void
+
+/** One operation's place. Its fields wait side by side; it has left its place while any of them does. */
+class WaitingPlace {
+  /** Undefined: it has none to leave. */
+  stepAside: StepAside | undefined
+  #waiting = 0
+  #stepBack: () => void = () => undefined
+
+  async aside<Result>(wait: () => Promise<Result>): Promise<Result> {
+    if (this.stepAside === undefined) return wait()
+    if (this.#waiting === 0) this.#stepBack = this.stepAside()
+    this.#waiting++
+    try {
+      return await wait()
+    } finally {
+      if (--this.#waiting === 0) this.#stepBack()
+    }
   }
 }

@@ -6,6 +6,8 @@ import type { CurrencyScales } from './currency-scales.ts'
 import type { Feed } from './feed.ts'
 import type { HotTotals } from './hot-totals.ts'
 import type { Hub } from './hub.ts'
+import type { LogHeads } from './log-heads.ts'
+import type { PlaceTokens } from './place-tokens.ts'
 import type { RequestPoint } from './read-points.ts'
 import type { SubscriberMemory } from './subscriber-memory.ts'
 import type { Submitter } from './submit.ts'
@@ -19,6 +21,8 @@ export interface Services {
   /** What waits for all subscribers together. */
   readonly memory: SubscriberMemory
   readonly feed: Feed
+  readonly heads: LogHeads
+  readonly tokens: PlaceTokens
   readonly hot: HotTotals
   readonly commands: CommandContext
   readonly scales: CurrencyScales

@@ -1,9 +1,14 @@
 /** The values that strangers send, read from JSON: one reader per type, used by the GraphQL scalars and the bulk lane alike. */
 import { parseId, type Id } from '../schemas/ids.ts'
 import { parseMinor } from '../schemas/money.ts'
-import type { Position } from '../schemas/positions.ts'
 import { readTime } from './times.ts'
-import { decodeCursor, decodePosition, type Place } from './tokens.ts'
+import {
+  readCursor,
+  readPosition,
+  type CursorToken,
+  type PositionToken,
+  type TokenReading,
+} from './tokens.ts'
 
 /** What a reader answers: the value, or what is wrong with it, for people. */
 export type Reading<Value> = { readonly value: Value } | { readonly wrong: string }
@@ -12,8 +17,8 @@ export interface ValueTypes {
   readonly UUID: Id
   readonly MinorUnits: bigint
   readonly DateTime: bigint
-  readonly Position: Position
-  readonly Cursor: Place
+  readonly Position: PositionToken
+  readonly Cursor: CursorToken
   readonly String: string
   readonly Int: number
   readonly UInt32: number
@@ -40,8 +45,8 @@ export const READERS: { readonly [Type in ValueType]: (raw: unknown) => Reading<
     const reading = readTime(raw)
     return 'ns' in reading ? { value: reading.ns } : { wrong: `The time ${show(raw)} ${reading.wrong}.` }
   },
-  Position: text('a position as an earlier answer gave it', decodePosition),
-  Cursor: text('a cursor as an earlier page gave it', decodeCursor),
+  Position: token('a position', readPosition),
+  Cursor: token('a cursor', readCursor),
   // A lone surrogate has no UTF-8: it would be stored as another character than was sent.
   String: text('a string of well-formed Unicode without NUL', (raw) =>
     LONE_SURROGATE.test(raw) || raw.includes('\0') ? undefined : raw,
@@ -60,6 +65,14 @@ function text<Value>(
     const value = typeof raw === 'string' ? parse(raw) : undefined
     return value === undefined ? { wrong: `Expected ${what}, got ${show(raw)}.` } : { value }
   }
+}
+
+function token<Token>(
+  what: string,
+  read: (token: string) => TokenReading<Token>,
+): (raw: unknown) => Reading<Token> {
+  return (raw) =>
+    typeof raw === 'string' ? read(raw) : { wrong: `Expected ${what}, which is a string, got ${show(raw)}.` }
 }
 
 function integer(raw: unknown, min: number, max: number): Reading<number> {

@@ -139,8 +139,9 @@ class RemoteProjections implements Projections {
     })
   }
 
+  /** Of every partition: where the views hold nothing of one, at 0. */
   position(): Position {
-    return positionOf(this.#held)
+    return new Map(this.#logs.map(({ partition }) => [partition, this.#held.get(partition)?.sequence ?? 0n]))
   }
 
   absent(): string | undefined {

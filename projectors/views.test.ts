@@ -100,10 +100,17 @@ const TOTALS = ['debitsPosted', 'debitsPending', 'creditsPosted', 'creditsPendin
 
 function balanceThen(events: readonly WalletEvent[], account: number, moment: Moment | undefined) {
   const all = entries(events, account)
+  const countsAtNs = (entry: (typeof all)[number]): bigint => {
+    const hold = events.find(
+      (event) => event.kind === 'HoldPlaced' && ids(event.transferId) === entry.relatedId,
+    )
+    const isEnd = /^Hold(Posted|Voided|Expired)$/.test(entry.kind)
+    return isEnd && hold!.effectiveAtNs > entry.effectiveAtNs ? hold!.effectiveAtNs : entry.effectiveAtNs
+  }
   const counting = all.filter((entry) => {
     if (moment === undefined) return true
     if (moment.kind === 'position') return entry.sequence <= (moment.position.get(entry.partition) ?? 0n)
-    return (moment.kind === 'recorded' ? entry.recordedAtNs : entry.effectiveAtNs) <= moment.atNs
+    return (moment.kind === 'recorded' ? entry.recordedAtNs : countsAtNs(entry)) <= moment.atNs
   })
   const last = counting.at(-1)
   if (last === undefined) return []

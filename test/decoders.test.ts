@@ -17,7 +17,7 @@ import { appendGroup, appendIdleMark, nextFrame } from '../eventlog/testing.ts'
 import { toCommand, readInput } from '../gateway/commands.ts'
 import { codeOf } from '../gateway/errors.ts'
 import { CLIENT_KINDS, type ClientKind } from '../gateway/inputs.ts'
-import { decodeCursor, decodePosition, encodeCursor, encodePosition } from '../gateway/tokens.ts'
+import { encodeCursor, encodePosition, readCursor, readPosition } from '../gateway/tokens.ts'
 import { READERS } from '../gateway/values.ts'
 import { QueryError } from '../projectors/engine/errors.ts'
 import { substituteParameters } from '../projectors/engine/parameters.ts'
@@ -362,11 +362,14 @@ const DECODERS: readonly Decoder[] = [
   },
   {
     name: 'cursors and positions of clients (gateway/tokens.ts)',
-    examples: bytesOf(encodeCursor({ partition: 0, sequence: 77n }), encodePosition(new Map([[0, 5n], [3, 9n]]))), // prettier-ignore
+    examples: bytesOf(encodeCursor({ list: 'history', partition: 0, account: 4, sequence: 77n }, 'a1b2c3d4e5f6'), encodePosition(new Map([[0, 5n], [3, 9n]])), encodePosition(new Map([[0, 5n]]), 'a1b2c3d4e5f6')), // prettier-ignore
     decode(bytes) {
-      const place = decodeCursor(text(bytes))
-      if (place !== undefined) expect(decodeCursor(encodeCursor(place))).toEqual(place)
-      decodePosition(text(bytes))
+      const cursor = readCursor(text(bytes))
+      if ('value' in cursor)
+        expect(encodeCursor(cursor.value.place, cursor.value.deployment)).toBe(text(bytes))
+      const reading = readPosition(text(bytes))
+      if ('value' in reading)
+        expect(encodePosition(reading.value.position, reading.value.deployment)).toBe(text(bytes))
     },
     failures: [],
   },

@@ -13,6 +13,7 @@ import { startWriterRole, type WriterRole } from '../cli/roles/writer-role.ts'
 import { topicNames, type KafkaSettings } from '../eventlog/kafka/settings.ts'
 import { addPartitions, asAdmin, deleteRecordsBefore } from '../eventlog/kafka/testing.ts'
 import { startEngine, type Engine } from '../projectors/engine/supervisor.ts'
+import { encodePosition, readPosition, type PositionToken } from '../gateway/tokens.ts'
 import { encodeCommands, type Command } from '../schemas/commands.ts'
 import { parseId } from '../schemas/ids.ts'
 import { ISO_CURRENCIES } from '../schemas/money.ts'
@@ -79,6 +80,16 @@ async function extensionsOf({ url }: GatewayRole, query: string, input: object):
   })
   const { errors } = (await response.json()) as { errors?: readonly { extensions: unknown }[] }
   return errors?.[0]?.extensions
+}
+
+/** What is wrong with a trial balance after a position; undefined: nothing. */
+async function errorAfter({ url }: GatewayRole, after: string): Promise<unknown> {
+  const response = await fetch(`${url}/graphql`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({ query: TRIAL, variables: { after } }),
+  })
+  return ((await response.json()) as { errors?: { extensions: unknown }[] }).errors?.[0]?.extensions
 }
 
 /** What Emil has once all that was written so far is read: a gateway may not know yet what another one was told. */
@@ -159,6 +170,24 @@ await withKafka('two gateways', (kafka) => {
         expect(await run(other, TRANSFER, { ...input, amount: '8' })).toMatchObject({ code: 'id_reused' })
       }
     })
+
+    it('a position is of the deployment: every gateway takes it, and none one that is ahead of the log or of another', async () => {
+      const { position } = await run(one, TRANSFER, payment(here.cash, here.anna, '1'))
+      // A gateway that starts later reads the same first frame.
+      const later = await startGateway()
+      const token = (readPosition(position) as { value: PositionToken }).value
+      const ahead = new Map([...token.position].map(([partition, sequence]) => [partition, sequence + 100_000n]))
+      const elsewhere = token.deployment === 'aaaaaaaaaaaa' ? 'bbbbbbbbbbbb' : 'aaaaaaaaaaaa'
+      try {
+        for (const gateway of [one, other, later]) {
+          expect(await errorAfter(gateway, position)).toBeUndefined()
+          expect(await errorAfter(gateway, encodePosition(ahead, token.deployment))).toMatchObject({ code: 'POSITION_AHEAD', field: 'after', retryable: false })
+          expect(await errorAfter(gateway, encodePosition(token.position, elsewhere))).toMatchObject({ code: 'BAD_USER_INPUT', field: 'after' })
+        }
+      } finally {
+        await later.stop()
+      }
+    }, 60_000) // prettier-ignore
 
     it('one id sent to both at the same time takes effect once, and exactly one of them is told that it was the first', async () => {
       const before = await settledBalance(one, here)

@@ -158,6 +158,8 @@ test('every door works over three partitions, and nothing crosses from one to an
     await run(url, TRANSFER, input(here.anna, here.emil, '1'))
     await run(url, TRANSFER, input(there.anna, there.emil, '1'))
     expect((await activity.arrived(2)).map(({ kind }) => kind)).toEqual(['TransferPosted', 'TransferPosted'])
+    const misplaced = subscribe(apps, ACTIVITY, { id: here.anna, after: (await run(url, TRANSFER, input(there.anna, there.emil, '1'))).position }, 'accountActivity') // prettier-ignore
+    await expect(misplaced.arrived(1)).rejects.toThrow('other partitions')
     await apps.dispose()
 
     await expectNothingCrosses(url, client, folder)

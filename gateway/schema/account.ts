@@ -2,7 +2,8 @@
 import type { AccountStatus } from '../../projectors/queries/accounts.ts'
 import { OVERDRAFT_UNLIMITED } from '../../schemas/money.ts'
 import type { ReadPoint } from '../read-points.ts'
-import type { Place } from '../tokens.ts'
+import { ownerTag } from '../place-tokens.ts'
+import type { AccountsPlace } from '../tokens.ts'
 import type { AccountIdentity } from '../views.ts'
 import { AsOfInput, builder } from './builder.ts'
 import { momentOf, neededFor, readBalance } from './balances.ts'
@@ -65,14 +66,14 @@ export const Account = builder.objectRef<AccountModel>('Account').implement({
       type: Balance,
       description: 'What it has, now or as of a moment that has gone by.',
       args: { at: t.arg({ type: AsOfInput }) },
-      resolve: async ({ identity, point }, { at }, { services }) => {
+      resolve: async ({ identity, point }, { at }, { services, point: request }) => {
         const moment = momentOf(at)
         const needed = neededFor(moment, services, 'at.time')
         const own = await point()
         return readBalance(
           services,
           identity,
-          needed === undefined ? own : await services.views.points.at(needed),
+          needed === undefined ? own : await request.later(needed),
           moment,
         )
       },
@@ -96,8 +97,9 @@ export const Account = builder.objectRef<AccountModel>('Account').implement({
   }),
 })
 
-export function placeOfAccount({ identity }: AccountModel): Place {
-  return { partition: identity.partition, sequence: BigInt(identity.account) }
+export function placeOfAccount({ identity }: AccountModel): AccountsPlace {
+  const { partition, account, openedSequence, owner } = identity
+  return { list: 'accounts', partition, account, sequence: openedSequence, owner: ownerTag(owner) }
 }
 
 const AccountEdge = builder.objectRef<AccountModel>('AccountEdge').implement({

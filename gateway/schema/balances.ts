@@ -4,6 +4,7 @@ import { earlier } from '../../projectors/queries/balances.ts'
 import type { Totals } from '../../schemas/events.ts'
 import { includesPosition, type Position } from '../../schemas/positions.ts'
 import { badInput } from '../errors.ts'
+import { sequenceOf } from '../place-tokens.ts'
 import type { ReadPoint } from '../read-points.ts'
 import type { RequestContext, Services } from '../services.ts'
 import type { AccountIdentity } from '../views.ts'
@@ -42,18 +43,33 @@ export function neededFor(
   return moment.atNs <= point.settledNs ? undefined : services.feed.position()
 }
 
+/**
+ * Checks that a position as a moment says where the partitions stood that it is asked of: of one that it does not name,
+ * it would tell of a past in which there was nothing.
+ * @param partitions numbers of those that are asked of
+ * @throws Fault BAD_USER_INPUT
+ */
+export function checkMoment(moment: Moment | undefined, partitions: Iterable<number>): void {
+  if (moment?.kind !== 'position') return
+  for (const partition of partitions) sequenceOf(moment.position, partition, 'at.position')
+}
+
 /** The position of an answer as of a moment: the moment itself where it is one, else what was read. */
 export function positionOf(point: ReadPoint, moment: Moment | undefined): Position {
   return moment?.kind === 'position' ? earlier(point.upTo, moment.position) : point.upTo
 }
 
-/** An account's balance at the point, or as of a moment before it. An account not yet open by then has nothing. */
+/**
+ * An account's balance at the point, or as of a moment before it. An account not yet open by then has nothing.
+ * @throws Fault BAD_USER_INPUT for a position that does not name the account's partition
+ */
 export async function readBalance(
   services: Services,
   identity: AccountIdentity,
   point: ReadPoint,
   moment: Moment | undefined,
 ): Promise<BalanceModel> {
+  checkMoment(moment, [identity.partition])
   const row =
     moment === undefined
       ? await services.views.balance(point, identity)

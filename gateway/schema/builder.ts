@@ -10,7 +10,7 @@ import { ID_REFUSALS, REFUSAL_CODES, type RefusalCode } from '../../schemas/refu
 import { badInput } from '../errors.ts'
 import type { RequestContext } from '../services.ts'
 import { formatTime } from '../times.ts'
-import { encodeCursor, encodePosition, type Place } from '../tokens.ts'
+import type { ListPlace } from '../tokens.ts'
 import { Literal, READERS, type ValueType } from '../values.ts'
 
 export const builder = new SchemaBuilder<{
@@ -21,7 +21,7 @@ export const builder = new SchemaBuilder<{
     UUID: { Input: Id; Output: Id | string }
     MinorUnits: { Input: bigint; Output: bigint }
     Position: { Input: Position; Output: Position }
-    Cursor: { Input: Place; Output: Place }
+    Cursor: { Input: ListPlace; Output: ListPlace }
     DateTime: { Input: bigint; Output: bigint }
     UInt32: { Input: number; Output: number }
     UInt64: { Input: never; Output: bigint }
@@ -93,13 +93,16 @@ scalar(
   'A whole number of minor units of a currency, as a string of decimal digits: "1250". Never a JSON number.',
   (minor: bigint) => minor.toString(),
 )
+// Both go through places.ts, which makes text of what is given, and of the text what it stands for here.
 scalar(
   'Position',
-  'How far something is in the log. Opaque: hand it back, compare it for equality, nothing else.',
-  (position: Position) => encodePosition(position),
+  'How far something is in the log. Opaque: hand it back, compare it for equality, nothing else. It belongs to the deployment that gave it.',
+  (token: string) => token,
 )
-scalar('Cursor', 'A place in a list, which is a place in the log. Opaque.', (place: Place) =>
-  encodeCursor(place),
+scalar(
+  'Cursor',
+  'A place in a list, which is a place in the log. Opaque. It belongs to the list that it was given in.',
+  (token: string) => token,
 )
 scalar('DateTime', 'A point in time, RFC 3339, in UTC, with up to nine decimals.', (ns: bigint) =>
   formatTime(ns),
@@ -137,7 +140,11 @@ export const AsOfInput = builder.inputType('AsOf', {
   fields: (t) => ({
     position: t.field({ type: 'Position', description: 'As of this position in the log.' }),
     time: t.field({ type: 'DateTime', description: 'As of this time, by when things were recorded.' }),
-    effectiveTime: t.field({ type: 'DateTime', description: 'As of this time, by when things took effect.' }),
+    effectiveTime: t.field({
+      type: 'DateTime',
+      description:
+        'As of this time, by when things took effect. What ends a hold takes effect no earlier than the hold.',
+    }),
   }),
 })
 

@@ -2,12 +2,12 @@
 import { historyPage, type HistoryFilter, type HistoryRow } from '../../projectors/queries/history.ts'
 import type { EventKind } from '../../schemas/events.ts'
 import { formatId, type Id } from '../../schemas/ids.ts'
-import type { Position } from '../../schemas/positions.ts'
+import { includesPosition, type Position } from '../../schemas/positions.ts'
 import { PAGE_ITEMS_DEFAULT, PAGE_ITEMS_MAX } from '../bounds.ts'
-import { badInput } from '../errors.ts'
 import type { ReadPoint } from '../read-points.ts'
 import type { RequestContext } from '../services.ts'
-import { placePosition, type Place } from '../tokens.ts'
+import { inHistory } from '../place-tokens.ts'
+import { placePosition, type HistoryPlace } from '../tokens.ts'
 import type { AccountIdentity } from '../views.ts'
 import { builder, DirectionEnum, EventKindEnum } from './builder.ts'
 import { Balance, lagOf, Money } from './money.ts'
@@ -20,8 +20,9 @@ export interface EntryModel {
   readonly row: HistoryRow
 }
 
-export function placeOfEntry({ row }: EntryModel): Place {
-  return { partition: row.partition, sequence: row.sequence }
+export function placeOfEntry({ row }: EntryModel): HistoryPlace {
+  const { partition, account, sequence } = row
+  return { list: 'history', partition, account, sequence }
 }
 
 export const HistoryEntry = builder.objectRef<EntryModel>('HistoryEntry').implement({
@@ -177,17 +178,21 @@ export interface HistoryArguments extends PageArguments {
 
 /** One page of an account's history at a point. */
 export async function readHistory(
-  { services }: RequestContext,
+  { services, point: request }: RequestContext,
   identity: AccountIdentity,
   args: HistoryArguments,
-  point: ReadPoint,
+  at: ReadPoint,
 ): Promise<HistoryModel> {
   const size = pageSize(args, '')
-  for (const name of ['after', 'before'] as const) {
-    const cursor = args[name]
-    if (cursor && cursor.partition !== identity.partition)
-      throw badInput(name, 'This cursor is not of this account.')
-  }
+  const after = args.after ? inHistory(args.after, identity, 'after') : undefined
+  const before = args.before ? inHistory(args.before, identity, 'before') : undefined
+  // A cursor may be newer than the views: of an entry that a subscription told of, or of views that are made anew.
+  const place = [after, before].reduce(
+    (last, one) => (one && one.sequence > (last?.sequence ?? 0n) ? one : last),
+    undefined,
+  )
+  const isHeld = place === undefined || includesPosition(at.upTo, placePosition(place))
+  const point = isHeld ? at : await request.later(placePosition(place))
   const filter = await filterOf(args.filter, services.views, point, identity)
   const rows =
     filter === 'nothing'
@@ -198,8 +203,8 @@ export async function readHistory(
           {
             limit: size.items + 1,
             order: size.backward ? 'newest first' : 'oldest first',
-            ...(args.after ? { afterSequence: args.after.sequence } : {}),
-            ...(args.before ? { beforeSequence: args.before.sequence } : {}),
+            ...(after ? { afterSequence: after.sequence } : {}),
+            ...(before ? { beforeSequence: before.sequence } : {}),
             filter,
           },
           point.upTo,

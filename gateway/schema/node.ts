@@ -1,6 +1,6 @@
 /** The Node interface and page information of the Relay specification (relay.dev/graphql). */
 import { builder } from './builder.ts'
-import type { Place } from '../tokens.ts'
+import type { ListPlace } from '../tokens.ts'
 
 /** What every node is known by: its own UUID. Accounts and transfers are told apart by who has it. */
 export interface NodeModel {
@@ -15,8 +15,8 @@ export const Node = builder.interfaceRef<NodeModel>('Node').implement({
 export interface PageInfoModel {
   readonly hasNextPage: boolean
   readonly hasPreviousPage: boolean
-  readonly startCursor: Place | undefined
-  readonly endCursor: Place | undefined
+  readonly startCursor: ListPlace | undefined
+  readonly endCursor: ListPlace | undefined
 }
 
 export const PageInfo = builder.objectRef<PageInfoModel>('PageInfo').implement({

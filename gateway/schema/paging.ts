@@ -1,14 +1,14 @@
 /** Pages: which rows a connection asks for, and what it says about the rest. */
 import { PAGE_ITEMS_DEFAULT, PAGE_ITEMS_MAX } from '../bounds.ts'
 import { badInput } from '../errors.ts'
-import type { Place } from '../tokens.ts'
+import type { ListPlace } from '../tokens.ts'
 import type { PageInfoModel } from './node.ts'
 
 export interface PageArguments {
   readonly first?: number | null | undefined
-  readonly after?: Place | null | undefined
+  readonly after?: ListPlace | null | undefined
   readonly last?: number | null | undefined
-  readonly before?: Place | null | undefined
+  readonly before?: ListPlace | null | undefined
 }
 
 /** How many items, and from which end of the list. */
@@ -42,7 +42,7 @@ export function cutPage<Row>(
   rows: readonly Row[],
   { items, backward }: PageSize,
   { after, before }: PageArguments,
-  placeOf: (row: Row) => Place,
+  placeOf: (row: Row) => ListPlace,
 ): { readonly rows: readonly Row[]; readonly pageInfo: PageInfoModel } {
   const more = rows.length > items
   const page = rows.slice(0, items)

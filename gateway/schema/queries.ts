@@ -1,7 +1,6 @@
 /** Queries. Root fields of one request are answered at one position. */
 import { accountsByOwner } from '../../projectors/queries/accounts.ts'
 import type { Moment } from '../../projectors/queries/balances.ts'
-import type { AccountKey } from '../../projectors/queries/bounds.ts'
 import { trialBalance, type TrialBalanceRow } from '../../projectors/queries/trial-balance.ts'
 import type { ProjectionStatus } from '../../projectors/status.ts'
 import { formatId } from '../../schemas/ids.ts'
@@ -11,10 +10,11 @@ import { PAGE_ITEMS_DEFAULT } from '../bounds.ts'
 import { badInput } from '../errors.ts'
 import type { ReadPoint } from '../read-points.ts'
 import type { RequestContext } from '../services.ts'
-import type { Place } from '../tokens.ts'
+import { inAccountsOf } from '../place-tokens.ts'
+import { placePosition } from '../tokens.ts'
 import type { AccountIdentity } from '../views.ts'
 import { Account, AccountConnection, accountModel, placeOfAccount, type AccountModel } from './account.ts'
-import { momentOf, neededFor, positionOf, readBalance, readHotBalance } from './balances.ts'
+import { checkMoment, momentOf, neededFor, positionOf, readBalance, readHotBalance } from './balances.ts'
 import { AsOfInput, builder } from './builder.ts'
 import { historyArguments, HistoryConnection, readHistory } from './history.ts'
 import { Balance, lagOf, Money } from './money.ts'
@@ -51,13 +51,13 @@ async function readTransferAt(
  * @throws Fault NOT_YET
  */
 async function findAt<Found>(
-  { services: { views, feed } }: RequestContext,
+  { services: { feed }, point: request }: RequestContext,
   point: ReadPoint,
   find: (point: ReadPoint) => Promise<Found | undefined>,
 ): Promise<{ readonly found: Found; readonly point: ReadPoint } | undefined> {
   const now = await find(point)
   if (now !== undefined) return { found: now, point }
-  const later = await views.points.at(feed.position())
+  const later = await request.later(feed.position())
   if (later === point) return undefined
   const found = await find(later)
   return found === undefined ? undefined : { found, point: later }
@@ -130,11 +130,13 @@ builder.queryField('accounts', (t) =>
       if (Buffer.byteLength(owner) > OWNER_BYTES_MAX)
         throw badInput('owner', `Longer than ${OWNER_BYTES_MAX} bytes of UTF-8.`)
       const items = itemsOf(first ?? PAGE_ITEMS_DEFAULT, 'first')
-      const point = await context.point.at(afterPosition)
+      const behind = after ? inAccountsOf(after, owner, 'after') : undefined
+      const place = behind && placePosition(behind)
+      const point = await context.point.at(joined(afterPosition ?? undefined, place))
       const rows = await accountsByOwner(
         context.services.views.store,
         owner,
-        { limit: items + 1, ...(after ? { after: keyOf(after) } : {}) },
+        { limit: items + 1, ...(behind && { after: behind }) },
         point.upTo,
       )
       const page = cutPage(
@@ -147,11 +149,6 @@ builder.queryField('accounts', (t) =>
     },
   }),
 )
-
-function keyOf({ partition, sequence }: Place): AccountKey {
-  if (sequence > 0xffff_ffffn) throw badInput('after', 'This cursor is not of a list of accounts.')
-  return { partition, account: Number(sequence) }
-}
 
 builder.queryField('balance', (t) =>
   t.field({
@@ -281,6 +278,7 @@ builder.queryField('trialBalance', (t) =>
     resolve: async (_root, { currency, at, after }, context) => {
       const moment = momentOf(at)
       const needed = neededFor(moment, context.services, 'at.time')
+      checkMoment(moment, context.services.heads.position().keys())
       const point = await pointFor(context, moment, joined(after ?? undefined, needed))
       const rows = await trialBalance(context.services.views.store, point.upTo, moment)
       return rows

@@ -2,8 +2,9 @@
 import { formatId } from '../../schemas/ids.ts'
 import { accountActivity, type ActivityItem } from '../activity.ts'
 import { badInput, fault } from '../errors.ts'
+import { sequenceOf } from '../place-tokens.ts'
 import type { Services } from '../services.ts'
-import { encodePosition, placePosition } from '../tokens.ts'
+import { placePosition } from '../tokens.ts'
 import { transferStatus, type StatusItem } from '../transfer-status.ts'
 import type { AccountIdentity } from '../views.ts'
 import { builder } from './builder.ts'
@@ -79,16 +80,18 @@ builder.subscriptionField('accountActivity', (t) =>
     },
     subscribe: async (_root, { accountId, after }, { services }) => {
       const identity = await findAccount(services, formatId(accountId))
-      const sequence = after ? (after.get(identity.partition) ?? 0n) : undefined
+      const sequence = after ? sequenceOf(after, identity.partition, 'after') : undefined
       return withIdentity(accountActivity(services, identity, sequence), identity)
     },
-    resolve: ({ item, identity }: ActivityModel) => {
+    resolve: ({ item, identity }: ActivityModel, _args, { services }) => {
       if (item.kind === 'entry') return { identity, row: item.row }
       throw fault(
         'SUBSCRIPTION_LAGGED',
         'More happened than was read. Subscribe again "after" this position.',
         {
-          position: encodePosition(placePosition({ partition: identity.partition, sequence: item.sequence })),
+          position: services.tokens.position(
+            placePosition({ partition: identity.partition, sequence: item.sequence }),
+          ),
         },
       )
     },

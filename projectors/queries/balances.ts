@@ -2,7 +2,7 @@
  * Balances at a position, and as of an earlier moment.
  *
  * By position or recorded time an account has what its last entry up to then says. By effective time it has what the
- * entries say whose effective time is not later, in whatever order they were recorded: the sum of what each of them changed.
+ * entries say that count by then (effective.ts), in whatever order they were recorded: the sum of what each of them changed.
  */
 import type { Position } from '../../schemas/positions.ts'
 import { TABLES } from '../tables.ts'
@@ -16,6 +16,7 @@ import {
   within,
   type AccountKey,
 } from './bounds.ts'
+import { countsAt } from './effective.ts'
 import { balanceOf, TOTALS_COLUMNS, type BalanceRow, type StoredBalance } from './totals.ts'
 
 /** The moment as of which to answer; nothing recorded after `upTo` counts in any case. */
@@ -112,12 +113,13 @@ async function balancesByEffectiveTime(
   upTo: Position,
   atNs: bigint,
 ): Promise<BalanceRow[]> {
+  const among = `${amongAccounts(keys)} AND ${within(upTo)}`
   return readBalances(
     store,
     `SELECT partition, account, max(version) AS version, max(sequence) AS sequence,
        ${nanoseconds('max(recorded_at)', 'recorded_at')}, ${changeSums()}
-     FROM (${changes(`${amongAccounts(keys)} AND ${within(upTo)}`)})
-     WHERE effective_at <= ${timeParameter('at')}
+     FROM (${changes(among)})
+     WHERE ${countsAt(timeParameter('at'), among)}
      GROUP BY partition, account ORDER BY partition, account`,
     { at: String(atNs) },
   )
@@ -125,12 +127,12 @@ async function balancesByEffectiveTime(
 
 const TOTALS = ['debits_posted', 'debits_pending', 'credits_posted', 'credits_pending'] as const
 
-/** Entries with what each changed, in columns `…_change`. */
+/** Entries with what each changed, in columns `…_change`, beside the columns that `countsAt` goes by. */
 export function changes(condition: string): string {
   const lags = TOTALS.map(
     (column) => `${column} - lagInFrame(${column}, 1, toInt64(0)) OVER entries AS ${column}_change`,
   )
-  return `SELECT partition, account, version, sequence, recorded_at, effective_at, ${lags.join(', ')}
+  return `SELECT partition, account, version, sequence, recorded_at, effective_at, kind, related_id, ${lags.join(', ')}
     FROM ${TABLES.history} WHERE ${condition}
     WINDOW entries AS (PARTITION BY partition, account ORDER BY version ROWS BETWEEN 1 PRECEDING AND CURRENT ROW)`
 }

@@ -8,6 +8,7 @@ import { TABLES } from '../tables.ts'
 import type { QueryParameters, ViewStore } from '../view-store.ts'
 import { changes, changeSums, earlier, type Moment } from './balances.ts'
 import { timeParameter, whole, within } from './bounds.ts'
+import { countsAt } from './effective.ts'
 import { TOTALS_COLUMNS } from './totals.ts'
 
 /** Sums over all accounts of one currency, minor units; they may exceed 64 bits. */
@@ -76,7 +77,7 @@ function lastEntries(condition: string): string {
 
 function changedBy(condition: string): string {
   return `SELECT partition, account, max(sequence) AS newest_sequence, ${changeSums()} FROM (${changes(condition)})
-    WHERE effective_at <= ${timeParameter('at')} GROUP BY partition, account`
+    WHERE ${countsAt(timeParameter('at'), condition)} GROUP BY partition, account`
 }
 
 async function sums(store: ViewStore, balances: string, parameters?: QueryParameters): Promise<StoredSums[]> {

@@ -2,6 +2,7 @@
 import { cpSync, existsSync, rmSync } from 'node:fs'
 import path from 'node:path'
 import { expect, test } from 'vitest'
+import { graphql } from '../../cli/graphql-client.ts'
 import { expectOnce, knowNothing, openAccounts, resend, startLoad, type Known } from '../support/load.ts'
 import { onlyJson, purser, startServer, withFolder } from '../support/purser.ts'
 
@@ -11,27 +12,47 @@ interface Story {
   readonly copy: string
   readonly known: Known
   readonly knownThen: readonly string[]
+  /** Where the log ended, as a client holds it: then and by now. */
+  readonly positions: readonly [then: string, now: string]
 }
 
 async function withStory(work: (story: Story) => Promise<void>): Promise<void> {
   await withFolder(async (folder) => {
     const [data, copy] = [path.join(folder, 'data'), path.join(folder, 'copy')]
     const known = knowNothing()
-    await run(data, known)
+    const then = await run(data, known)
     cpSync(data, copy, { recursive: true })
     const knownThen = [...known.acknowledged]
-    await run(data, known)
-    await work({ data, copy, known, knownThen })
+    const now = await run(data, known)
+    await work({ data, copy, known, knownThen, positions: [then, now] })
   })
 }
 
-async function run(data: string, known: Known): Promise<void> {
+async function run(data: string, known: Known): Promise<string> {
   const server = await startServer(data)
   await openAccounts(server.url)
   const load = startLoad(server.url, known)
   await load.acknowledged(100)
   await load.end()
+  const position = await newestPosition(server.url)
   await server.stop()
+  return position
+}
+
+async function newestPosition(url: string): Promise<string> {
+  const { projections } = await graphql<{ projections: { head: string }[] }>(url, '{ projections { head } }')
+  return projections[0]!.head
+}
+
+/** The code with which a read "after" a position fails; undefined: it does not. */
+async function codeAfter(url: string, position: string): Promise<unknown> {
+  const response = await fetch(`${url}/graphql`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({ query: `{ audit(after: "${position}") { hasMore } }` }),
+  })
+  const { errors } = (await response.json()) as { errors?: { extensions: { code: unknown } }[] }
+  return errors?.[0]?.extensions.code
 }
 
 /** Puts the older copy of some parts of the data folder back. */
@@ -70,7 +91,10 @@ test('an older copy of the whole data folder cannot be told from the newest: wha
   withStory(async (story) => {
     putBack(story, ['log', 'snapshots', 'views', 'lock'])
     const server = await startServer(story.data)
-    const { known, knownThen } = story
+    const { known, knownThen, positions } = story
+    // The same deployment by its tokens, of which only those from the time lost are not in this log.
+    expect(await codeAfter(server.url, positions[0])).toBeUndefined()
+    expect(await codeAfter(server.url, positions[1])).toBe('POSITION_AHEAD')
     const lost = known.acknowledged.splice(knownThen.length)
     await expectOnce(server.url, known)
     for (const id of lost) known.open.add(id)
