@@ -31,6 +31,9 @@ function whyNot(url: string, error: unknown): string {
   if (error instanceof DOMException && error.name === 'TimeoutError')
     return `${url} takes connections and does not answer within ${ANSWER_MS_MAX / 1_000} s.`
   const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error
+  // The fetch standard forbids ports of other services, such as 25 and 6667.
+  if (cause instanceof Error && cause.message === 'bad port')
+    return `No platform is reached at ${url}: this port is kept for another service.`
   return `No platform answers at ${url}: ${cause instanceof Error ? cause.message : String(cause)}.`
 }
 

@@ -187,7 +187,7 @@ test('every transport goes through the one door', async () => {
     })
   ).text()
   await under.post('/commands', { commands: [] })
-  await fetch(`${under.url}/imports/x/chunks/0`)
+  await fetch(`${under.url}/imports/x`)
   await socket.dispose()
   const seen = under.admitted
     .slice(before)

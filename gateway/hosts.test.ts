@@ -54,7 +54,7 @@ describe('the host that a request names', () => {
     const before = under.admitted.length
     const answers = [
       ...(await Promise.all(
-        ['/', '/livez', '/readyz', '/graphql?query=%7B__typename%7D', '/commands', '/imports/x/chunks/0', '/nowhere'].map(
+        ['/', '/livez', '/readyz', '/graphql?query=%7B__typename%7D', '/commands', '/imports/x/times', '/nowhere'].map(
           (path) => ask([evil], `GET ${path} HTTP/1.1`),
         ),
       )),
@@ -163,7 +163,7 @@ describe('the origin of a page', () => {
     const before = under.admitted.length
     const answers = [
       await ask([...foreign, ...POSTED], JSON_POST('/commands'), QUERY),
-      await ask([...foreign, ...POSTED], JSON_POST('/imports/x/chunks/0'), QUERY),
+      await ask([...foreign, ...POSTED], JSON_POST('/imports/x/times'), QUERY),
       await ask(foreign, 'GET /graphql?query=%7B__typename%7D HTTP/1.1'),
       await rawRequest(under.gateway.port, requestText(['GET /graphql HTTP/1.1', ...foreign, 'Connection: Upgrade', ...SOCKET])),
       await rawRequest(under.gateway.port, requestText(['GET /commands HTTP/1.1', ...foreign, 'Connection: Upgrade', ...LANE])),
@@ -175,7 +175,7 @@ describe('the origin of a page', () => {
   test.each(['text/plain', 'application/x-www-form-urlencoded', 'multipart/form-data; boundary=x', ''])(
     'a form of another site cannot send anything: type %j is 415 at every door',
     async (type) => {
-      for (const path of ['/graphql', '/commands', '/imports/x/chunks/0']) {
+      for (const path of ['/graphql', '/commands', '/imports/x/times']) {
         const lines = ['Host: localhost', ...(type === '' ? [] : [`Content-Type: ${type}`]), `Content-Length: ${QUERY.length}`] // prettier-ignore
         const answer = await ask(lines, JSON_POST(path), QUERY)
         expect(answer.status, path).toBe(415)

@@ -211,7 +211,7 @@ test('views that lack an event for longer than the operator allows say nothing e
   await expect.poll(() => probe('reads'), { timeout: 30_000 }).toEqual({ status: 200, reasons: '' })
   await projections.pause()
   await load(BATCHES, BATCHES + 1)
-  await expect.poll(async () => (await probe('reads')).reasons).toMatch(/^The views are \d s behind the log, by 1,000 events, and may be 1 s at most\./)
+  await expect.poll(async () => (await probe('reads')).reasons, { timeout: 30_000 }).toMatch(/^The views are \d s behind the log, by 1,000 events, and may be 1 s at most\./)
   expect((await probe('commands')).status).toBe(200)
   const { errors } = await ask(`{ ${READS.trialBalance} }`)
   expect(errors?.[0]?.extensions).toMatchObject({ code: 'NOT_YET', retryable: true })

@@ -162,7 +162,7 @@ it.each([
   onTestFinished(() => projections.stop())
   expect(projections.absent()).toContain('nobody answers')
   expect(projections.absent()).toMatch(/\.$/)
-  expect(projections.position()).toEqual(new Map())
+  expect(projections.position()).toEqual(new Map([[0, 0n]]))
   expect(projections.status()[0]!.state).toBe('retrying')
   isAway = false
   await expect.poll(() => projections.absent(), { timeout: 10_000 }).toBeUndefined()

@@ -283,15 +283,15 @@ await withKafka('two gateways', (kafka) => {
     it('is ready, says so, and keeps base times of imports for every gateway', async () => {
       for (const { url } of [one, other]) expect((await fetch(`${url}/readyz`)).status).toBe(200)
       expect(one.status()).toEqual({ ready: true, reasons: [] })
-      const chunk = '/imports/bank/chunks/4'
-      const begun = await fetch(one.url + chunk, {
+      const path = '/imports/bank'
+      const begun = await fetch(`${one.url}${path}/times`, {
         method: 'POST',
         headers: { 'content-type': 'application/json' },
-        body: '{"anchor":"row 1"}',
+        body: '{"partition":0,"beyond":null}',
       })
       const answer: unknown = await begun.json()
-      expect(answer).toMatchObject({ anchor: 'row 1', baseTimesMs: [expect.any(Number)] })
-      expect(await (await fetch(other.url + chunk)).json()).toEqual(answer)
+      expect(answer).toMatchObject({ partitions: [{ partition: 0, baseTimesMs: [expect.any(Number)] }] })
+      expect(await (await fetch(other.url + path)).json()).toEqual(answer)
     })
 
     it('commands that nobody decided are told so by name and are no refusal: the same ids, sent again, are accepted', async () => {

@@ -333,7 +333,7 @@ describe('a file that is not what it seems', () => {
 })
 
 describe('ordinary mistakes', () => {
-  const DEAD = ['--url', 'http://127.0.0.1:9']
+  const DEAD = ['--url', 'http://127.0.0.1:2']
   test.each([
     ['a port where nobody listens', ['FILE', ...DEAD], 'platform_unavailable', /ECONNREFUSED.*Check --url/],
     ['a host that is none', ['FILE', '--url', 'http://nope.invalid'], 'platform_unavailable', /nope\.invalid.*Check --url/],

@@ -9,7 +9,7 @@ import { openKafkaEventLog } from '../../eventlog/kafka/kafka-event-log.ts'
 import { topicNames } from '../../eventlog/kafka/settings.ts'
 import { deleteRecordsBefore, sendRecords } from '../../eventlog/kafka/testing.ts'
 import { partitionOf } from '../../schemas/partitions.ts'
-import { encodePosition } from '../../gateway/tokens.ts'
+import { decodePosition } from '../../gateway/tokens.ts'
 import { parsePosition } from '../../schemas/positions.ts'
 import type { Frame } from '../../schemas/frames.ts'
 import { startDeployment, type Deployment } from '../support/deployment.ts'
@@ -129,15 +129,18 @@ await withKafka('the operator’s commands on a deployment', (kafka) => {
     law('a gateway says that it is ready, and nothing of snapshots, which are its writers’ own', async () => {
       const { exitCode, stdout, stderr } = await purser('status', '--url', url)
       expect({ exitCode, stderr }).toEqual({ exitCode: 0, stderr: '' })
-      expect(stdout).toBe(`ready at ${url}\npartition 0  ready\npartition 1  ready\n`)
+      expect(stdout).toMatch(new RegExp(`^ready at ${url}\\ncommands   ready\\nreads      ready\\npartition 0  ready\\npartition 1  ready\\n(\\w+ +LIVE +.* behind\\n){3}$`))
     })
 
     law('a gateway says how far the views are', async () => {
       const { position } = await viewsFollow()
       const at = (): Promise<unknown> =>
-        purser('projections', '--url', url, '--json').then(({ exitCode, stdout }) => ({ exitCode, ...onlyJson(stdout) })) // prettier-ignore
-      const token = encodePosition(parsePosition(position)!)
-      const caughtUp = { state: 'LIVE', lagEvents: '0', position: token, failure: null }
+        purser('projections', '--url', url, '--json').then(({ exitCode, stdout }) => {
+          const { ok, projections } = onlyJson(stdout) as { ok: boolean; projections: { position: string }[] }
+          const read = projections.map((one) => ({ ...one, position: decodePosition(one.position) }))
+          return { exitCode, ok, projections: read }
+        })
+      const caughtUp = { state: 'LIVE', lagEvents: '0', position: parsePosition(position), failure: null }
       await expect
         .poll(at, { timeout: 20_000 })
         .toMatchObject({ exitCode: 0, ok: true, projections: [caughtUp, caughtUp, caughtUp] })
@@ -177,12 +180,15 @@ await withKafka('the operator’s commands on a deployment', (kafka) => {
     }) // prettier-ignore
 
     law('a server of views that refuses is told as such', async () => {
-      for (const wrong of [['--clickhouse-database', 'nowhere'], ['--clickhouse-user', 'nobody']]) {
+      for (const [wrong, sentence] of [
+        [['--clickhouse-database', 'nowhere'], /^There is no database nowhere in ClickHouse\. Run purser users first/],
+        [['--clickhouse-user', 'nobody'], /^ClickHouse refused: .* Check the database/],
+      ] as const) {
         const { exitCode, stdout } = await runAudit(...wrong)
         expect(exitCode).toBe(1)
         const { error } = onlyJson(stdout) as { error: { code: string; message: string } }
         expect(error.code).toBe('views_failed')
-        expect(error.message).toMatch(/^ClickHouse refused: .* Check the database/)
+        expect(error.message).toMatch(sentence)
       }
     }) // prettier-ignore
 
