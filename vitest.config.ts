@@ -12,6 +12,8 @@ export default defineConfig({
     globalSetup: ['test/global-setup.ts'],
     testTimeout: 60_000,
     hookTimeout: 60_000,
+    // A second, the default, is short for a machine that runs brokers beside the tests.
+    expect: { poll: { timeout: 10_000 } },
     // kafkajs cannot be told to end its retries: a process that has met an outage lingers.
     teardownTimeout: 60_000,
     // Child processes and worker threads are part of what is tested: two cores carry two files at a time.

@@ -129,7 +129,11 @@ await withKafka('the operator’s commands on a deployment', (kafka) => {
     law('a gateway says that it is ready, and nothing of snapshots, which are its writers’ own', async () => {
       const { exitCode, stdout, stderr } = await purser('status', '--url', url)
       expect({ exitCode, stderr }).toEqual({ exitCode: 0, stderr: '' })
-      expect(stdout).toMatch(new RegExp(`^ready at ${url}\\ncommands   ready\\nreads      ready\\npartition 0  ready\\npartition 1  ready\\n(\\w+ +LIVE +.* behind\\n){3}$`))
+      expect(stdout).toMatch(
+        new RegExp(
+          `^ready at ${url}\\ncommands   ready\\nreads      ready\\npartition 0  ready\\npartition 1  ready\\n(\\w+ +LIVE +.* behind\\n){3}$`,
+        ),
+      )
     })
 
     law('a gateway says how far the views are', async () => {
