@@ -1,6 +1,7 @@
 /** Marks of the log, as a gateway reads them: which of its commands nobody has decided. */
 import { describe, expect, test } from 'vitest'
 import { withinRecord } from '../eventlog/offer-place.ts'
+import { adoptedTopic, sameTopic } from '../schemas/commands-topic.ts'
 import { SKIP_REASONS } from '../schemas/frame-notes.ts'
 import type { Frame } from '../schemas/frames.ts'
 import { makeUuidV7 } from '../schemas/ids.ts'
@@ -8,12 +9,12 @@ import { PassedOver } from './passed-over.ts'
 import { PendingCommands } from './pending.ts'
 import { ID_WORDS, putIdWords } from './rows.ts'
 
-function frame(nextCommandOffset: bigint, nextCommandIndex: number, mark = 0): Frame {
+function frame(nextCommandOffset: bigint, nextCommandIndex: number, mark = 0, commandsTopic = 0): Frame {
   const none = new Uint8Array(0)
   const zeros = new Uint8Array(32)
   return {
     schemaVersion: 1, partition: 0, partitions: 1, epoch: 1n, firstSequence: 1n, count: 0, durableSequence: 0n, timeNs: 1n,
-    payloadBytes: 0, previousHash: zeros, hash: zeros, bytes: none, payload: none, nextCommandOffset, nextCommandIndex, mark, commandsTopic: 0,
+    payloadBytes: 0, previousHash: zeros, hash: zeros, bytes: none, payload: none, nextCommandOffset, nextCommandIndex, mark, commandsTopic,
   } // prettier-ignore
 }
 
@@ -40,6 +41,20 @@ describe('what marks of the log say', () => {
     const passedOver = new PassedOver()
     passedOver.add(frame(9n, 0, SKIP_REASONS.deleted))
     expect(passedOver.reasonFor(record(8n, 0, 1, 1), 0)).toBeUndefined()
+  })
+
+  test.each([
+    ['another topic', sameTopic(0, 7), adoptedTopic(sameTopic(0, 7), 8)],
+    ['the same one that lost its end', sameTopic(0, 7), adoptedTopic(sameTopic(0, 7), 7)],
+    ['one whose id is not known', 0, adoptedTopic(0, 0)],
+  ])('marks of a topic say nothing of the same offsets in %s, taken up since', (_, before, after) => {
+    const passedOver = new PassedOver()
+    passedOver.add(frame(0n, 0, 0, before))
+    passedOver.add(frame(9n, 0, SKIP_REASONS.deleted, before))
+    passedOver.add(frame(2n, 0, 0, after))
+    passedOver.add(frame(4n, 0, SKIP_REASONS.unreadable, after))
+    const reasons = [1n, 2n, 3n, 4n].map((offset) => passedOver.reasonFor(record(offset, 0, 1, 1), 0))
+    expect(reasons).toEqual([undefined, 'unreadable', 'unreadable', undefined])
   })
 
   test.each(['before', 'after'] as const)(
