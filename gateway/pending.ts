@@ -17,7 +17,7 @@
  */
 import type { CommandPlace, OfferPlace } from '../eventlog/ports.ts'
 import { consumedOf, isAtPlace, TopicTrail } from '../eventlog/offer-place.ts'
-import { horizonOf, type SkipReason } from '../schemas/frame-notes.ts'
+import { horizonBehind, type SkipReason } from '../schemas/frame-notes.ts'
 import type { Frame } from '../schemas/frames.ts'
 import { PassedOver } from './passed-over.ts'
 import { RecentEvents, type FoundRow } from './recent-events.ts'
@@ -242,7 +242,7 @@ export class PendingCommands {
     const { frame } = walk
     if (!walk.hasBegun) {
       walk.hasBegun = true
-      this.#horizonMs = Math.max(this.#horizonMs, horizonOf(frame))
+      this.#horizonMs = horizonBehind(this.#horizonMs, frame)
       walk.next = this.#walked === undefined ? undefined : nextPlace(this.#walked)
     }
     for (let at = done; ; at++) {

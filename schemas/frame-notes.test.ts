@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { horizonOf, sayHorizon, SKIP_REASONS, skipReasonOf } from './frame-notes.ts'
+import { horizonBehind, sayHorizon, sayHorizonRest, SKIP_REASONS, skipReasonOf } from './frame-notes.ts'
 
 const timeMs = fc.integer({ min: 0, max: 4_000_000_000_000 })
 
@@ -8,9 +8,10 @@ test('a horizon that a frame says is never later than the true one, and earlier 
   fc.assert(
     fc.property(timeMs, timeMs, fc.bigInt(0n, 999_999n), (nowMs, horizonMs, restNs) => {
       const timeNs = BigInt(nowMs) * 1_000_000n + restNs
-      const said = horizonOf({ timeNs, idHorizon: sayHorizon(timeNs, horizonMs) })
+      const said = horizonBehind(-1, { timeNs, idHorizon: sayHorizon(timeNs, horizonMs) })
       const ageMs = nowMs - horizonMs
       if (ageMs < 0) expect(said).toBe(nowMs)
+      else if (ageMs > 2_047 * 2 ** 27) expect(said).toBe(-1)
       else {
         expect(said).toBeLessThanOrEqual(horizonMs)
         expect(horizonMs - said).toBeLessThanOrEqual(ageMs / 1_000)
@@ -20,20 +21,60 @@ test('a horizon that a frame says is never later than the true one, and earlier 
   )
 })
 
-test('the latest horizon that frames say comes to be the true one, as they are of different times', () => {
+/** What a reader knows behind frames of these times and horizons, age and rest in turn, and before each of them what is true. */
+function readAll(frames: readonly { timeMs: number; horizonMs: number }[], hasRestFirst: boolean): number[] {
+  let known = -1
+  return frames.map(({ timeMs, horizonMs }, index) => {
+    const timeNs = BigInt(timeMs) * 1_000_000n
+    const isRest = index % 2 === (hasRestFirst ? 0 : 1)
+    const idHorizon = isRest ? sayHorizonRest(horizonMs) : sayHorizon(timeNs, horizonMs)
+    expect(idHorizon).toBeLessThanOrEqual(0xffff)
+    return (known = horizonBehind(known, { timeNs, idHorizon }))
+  })
+}
+
+test('whatever frames a reader begins with, and however the horizon rises between them, what it knows is never later', () => {
+  const steps = fc.array(fc.tuple(fc.nat(5_000), fc.oneof(fc.constant(0), fc.nat(10_000_000))), { minLength: 1, maxLength: 30 })
+  fc.assert(
+    fc.property(timeMs, timeMs, steps, fc.boolean(), (nowMs, firstMs, rises, hasRestFirst) => {
+      let [atMs, horizonMs] = [nowMs, firstMs]
+      const frames = rises.map(([later, rise]) => ({ timeMs: (atMs += later), horizonMs: (horizonMs += rise) }))
+      readAll(frames, hasRestFirst).forEach((known, index) => expect(known).toBeLessThanOrEqual(frames[index]!.horizonMs))
+    }),
+    { numRuns: 2_000 },
+  )
+}) // prettier-ignore
+
+test('a horizon of the last four hours is known to the millisecond behind three frames, so the rows of an import that carry that very time are told', () => {
+  fc.assert(
+    fc.property(fc.nat(4 * 3_600_000), fc.array(fc.nat(900), { minLength: 3, maxLength: 3 }), fc.boolean(), (ageMs, gaps, hasRestFirst) => {
+      const horizonMs = 1_790_000_000_000
+      let timeMs = horizonMs + ageMs
+      const frames = gaps.map((gap) => ({ timeMs: (timeMs += gap), horizonMs }))
+      expect(readAll(frames, hasRestFirst).at(-1)).toBe(horizonMs)
+    }),
+    { numRuns: 2_000 },
+  )
+}) // prettier-ignore
+
+test('an older one soon is, as frames are of different times', () => {
   const horizonMs = 1_790_000_000_000
-  let latest = -1
-  for (let frame = 0; frame < 5_000; frame++) {
-    const timeNs = BigInt(horizonMs + 86_400_000 + frame * 29) * 1_000_000n
-    latest = Math.max(latest, horizonOf({ timeNs, idHorizon: sayHorizon(timeNs, horizonMs) }))
+  for (const days of [1, 30, 365]) {
+    const frames = Array.from({ length: 6_000 }, (_, frame) => ({
+      timeMs: horizonMs + days * 86_400_000 + frame * 3_907,
+      horizonMs,
+    }))
+    expect(readAll(frames, false).at(-1)).toBe(horizonMs)
   }
-  expect(horizonMs - latest).toBeLessThan(29)
 })
 
 test('where no id was ever forgotten, and in frames of earlier versions, no horizon is said', () => {
   expect(sayHorizon(1n, -1)).toBe(0)
-  expect(horizonOf({ timeNs: 10n ** 18n, idHorizon: 0 })).toBe(-1)
-  expect(horizonOf({ timeNs: 10n ** 18n })).toBe(-1)
+  expect(sayHorizonRest(-1)).toBe(0)
+  for (const known of [-1, 7]) {
+    expect(horizonBehind(known, { timeNs: 10n ** 18n, idHorizon: 0 })).toBe(known)
+    expect(horizonBehind(known, { timeNs: 10n ** 18n })).toBe(known)
+  }
 })
 
 test('a mark says why; one of a later version is no reason to take commands for decided', () => {

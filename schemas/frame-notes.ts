@@ -5,12 +5,15 @@
  *            consumed without being decided (SKIP_REASONS; 0: it is no mark). Events that a mark may hold are the writer's
  *            own timers
  *  58   u16  the id horizon: every id that was made at this time or before, and that has no event in this partition up to this
- *            frame, never gets one. 0: nothing is said. Else one more than its age before the frame's own time: 5 bits
- *            exponent, 11 bits mantissa, in milliseconds, rounded up
+ *            frame, never gets one. 0: nothing is said. Up to 57,344, one more than its age before the frame's own time: 5 bits
+ *            exponent, 11 bits mantissa, in milliseconds, rounded up. Above that, 57,345 more than the rest of its
+ *            milliseconds since 1970 by 8,191. A writer's frames say the one and the other in turn
  *
  * Both are facts of the log, the same for every gateway that reads it and for every writer that comes after. A refusal
  * `id_expired` rests on the horizon and on nothing else (docs/decisions/0021). What is said is never later than the true
- * horizon; as the age is rounded differently in each frame, the latest that any frame has said is soon the true one.
+ * horizon, and that it never goes back makes two frames one statement: the age says it to a thousandth, and of the times from
+ * there on, the first with the rest that is said is not later either, and is soon the true one, to the millisecond. It has to
+ * be: all rows of an import carry one time, and when some of them are forgotten, that very time is the horizon.
  */
 
 /** Why commands were passed over; numbers are stable for ever. */
@@ -30,7 +33,10 @@ const reasonNames = new Map<number, SkipReason>(
 
 const MANTISSA_BITS = 11
 const MANTISSAS = 2 ** MANTISSA_BITS
-const SAID_MAX = 0xffff
+/** Larger ones, of ages above eight years, leave room for the rest. */
+const EXPONENTS = 28
+const FIRST_REST = EXPONENTS * MANTISSAS + 1
+const RESTS = 0xffff - FIRST_REST + 1
 const NS_PER_MS = 1_000_000n
 
 /** Why a frame passes over commands, by the number in its header; undefined: it does not. */
@@ -40,9 +46,10 @@ export function skipReasonOf(mark: number | undefined): SkipReason | undefined {
 }
 
 /**
- * The 16 bits that say an id horizon.
+ * The 16 bits that say an id horizon by its age.
  * @param timeNs the frame's time, nanoseconds since 1970
- * @param horizonMs milliseconds since 1970; below 0: no id was ever forgotten, so nothing is said
+ * @param horizonMs milliseconds since 1970; below 0: no id was ever forgotten, so nothing is said; nor is an age of more than
+ *   eight years
  */
 export function sayHorizon(timeNs: bigint, horizonMs: number): number {
   if (horizonMs < 0) return 0
@@ -51,13 +58,30 @@ export function sayHorizon(timeNs: bigint, horizonMs: number): number {
   let exponent = 0
   for (; mantissa >= MANTISSAS; exponent++) mantissa = Math.ceil(mantissa / 2)
   const said = exponent * MANTISSAS + mantissa + 1
-  return said > SAID_MAX ? 0 : said
+  return said < FIRST_REST ? said : 0
 }
 
-/** The id horizon that a frame says, milliseconds since 1970; −1: it says none. */
-export function horizonOf(frame: { readonly timeNs: bigint; readonly idHorizon?: number }): number {
+/** The 16 bits that say an id horizon by its rest, for whoever knows it roughly. @param horizonMs as `sayHorizon` */
+export function sayHorizonRest(horizonMs: number): number {
+  return horizonMs < 0 ? 0 : FIRST_REST + (horizonMs % RESTS)
+}
+
+/**
+ * The latest id horizon that is known behind a frame, milliseconds since 1970; −1: none is.
+ * @param knownMs the latest that was known before it
+ */
+export function horizonBehind(
+  knownMs: number,
+  frame: { readonly timeNs: bigint; readonly idHorizon?: number },
+): number {
   const { timeNs, idHorizon = 0 } = frame
-  if (idHorizon === 0) return -1
+  if (idHorizon === 0) return knownMs
+  if (idHorizon >= FIRST_REST) {
+    if (knownMs < 0) return knownMs
+    const rest = idHorizon - FIRST_REST
+    return knownMs + ((rest - (knownMs % RESTS) + RESTS) % RESTS)
+  }
   const said = idHorizon - 1
-  return Number(timeNs / NS_PER_MS) - (said % MANTISSAS) * 2 ** Math.floor(said / MANTISSAS)
+  const saidMs = Number(timeNs / NS_PER_MS) - (said % MANTISSAS) * 2 ** Math.floor(said / MANTISSAS)
+  return Math.max(knownMs, saidMs)
 }

@@ -1,6 +1,7 @@
 /** `purser import` on the real thing: again, in another order, cut off, at once, and from files that are not what they seem. */
 import { execFileSync, spawn } from 'node:child_process'
-import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { createHash } from 'node:crypto'
+import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { gzipSync } from 'node:zlib'
@@ -219,6 +220,21 @@ test('rows of a name that has needed many base times are known under each, in wh
     expect(await load(platform, 'parts', [...all].reverse())).toMatchObject({ accepted: 0, replayed: all.length, refused: {} })
   })) // prettier-ignore
 
+test('rows whose own ids have been forgotten get younger ones, also when the import began an hour ago', () => {
+  const began = (folder: string): void => {
+    const entry = { import: 'long', partition: 0, baseMs: Date.now() - 3_600_000, after: '0' }
+    const file = `${createHash('sha256').update('long').digest('hex')}.ndjson`
+    mkdirSync(path.join(folder, 'imports'))
+    writeFileSync(path.join(folder, 'imports', file), `${JSON.stringify(entry)}\n`)
+  }
+  return withPlatform({ core: { idsPerGeneration: 64 }, before: began }, async (platform) => {
+    const all = rows(300)
+    for (const part of [all.slice(0, 200), all.slice(200)])
+      expect(await load(platform, 'long', part)).toMatchObject({ accepted: part.length })
+    expect((await BaseTimes.open(platform.url, 'long', () => undefined)).count(0)).toBeGreaterThan(1)
+  })
+}) // prettier-ignore
+
 test('what an earlier version loaded, by places in the file, is known and happens once', () =>
   withFolder(async (folder) => {
     const all = rows(30)
@@ -374,10 +390,16 @@ function shell(line: string, file: string): Promise<Finished> {
 
 /** A platform within this process, for what no option sets. */
 function withPlatform(
-  { core, partitions = '1' }: { readonly core?: { readonly idsPerGeneration: number }; readonly partitions?: string },
+  { core, partitions = '1', before }: {
+    readonly core?: { readonly idsPerGeneration: number }
+    readonly partitions?: string
+    /** Told of the data folder before there is anything in it. */
+    readonly before?: (folder: string) => void
+  },
   work: (platform: Platform) => Promise<void>,
 ): Promise<void> {
   return withFolder(async (folder) => {
+    before?.(folder)
     const config = readConfig({ data: folder, port: '0', graphiql: 'false', engineMemory: '512', partitions }, {})
     const platform = await startPlatform({ ...config, ...(core === undefined ? {} : { core }), log: () => undefined })
     try {

@@ -2,6 +2,7 @@ import { beforeEach, describe, expect, it } from 'vitest'
 import type { FrameToSeal } from '../eventlog/file/log-messages.ts'
 import { encodeCommands, type Command } from '../schemas/commands.ts'
 import { decodeEvents } from '../schemas/events.ts'
+import { horizonBehind } from '../schemas/frame-notes.ts'
 import { BATCH_COMMANDS_MAX, EVENT_ROW_BYTES } from '../schemas/limits.ts'
 import { createCore, type WalletCore } from './core/core.ts'
 import { WriterLoop, type Slab } from './loop.ts'
@@ -19,8 +20,8 @@ let payloads: Uint8Array[]
 let nowNs: bigint
 let loop: WriterLoop
 
-function build(slabBytes = SLAB_BYTES): void {
-  core = createCore({ partition: 0 })
+function build(slabBytes = SLAB_BYTES, idsPerGeneration?: number): void {
+  core = createCore({ partition: 0, ...(idsPerGeneration === undefined ? {} : { idsPerGeneration }) })
   const slabs = [0, 1].map((index) => ({ index, payload: new Uint8Array(slabBytes) }))
   free = [...slabs]
   frames = []
@@ -62,6 +63,24 @@ const kinds = (): string[][] =>
   payloads.map((payload) => decodeEvents(payload).map(({ kind, refusal }) => refusal ?? kind))
 
 describe('the loop', () => {
+  it('says in three frames, one behind the other, up to which millisecond ids are expired', () => {
+    build(SLAB_BYTES, 2)
+    take([openAccount('cash', -1n), ...['a', 'b', 'c', 'd', 'e'].map((name) => openAccount(name))])
+    run()
+    expect(core.idHorizonMs()).toBeGreaterThan(0)
+    // The same command again makes no event.
+    const again = openAccount('f')
+    for (let hours = 1n; hours <= 4n; hours++) {
+      nowNs = START_NS + hours * 3_600_000_000_000n + 1_234_567n
+      const before = frames.length
+      for (let frame = 0; frame < 3; frame++) {
+        take([again])
+        run()
+      }
+      expect(frames.slice(before).reduce(horizonBehind, -1)).toBe(core.idHorizonMs())
+    }
+  })
+
   it('opens its epoch with a frame without events that consumes nothing', () => {
     expect(loop.open()).toBe(true)
     expect(frames).toMatchObject([

@@ -6,7 +6,7 @@
  * before the next is begun: apply runs ahead of durability, outcomes do not, because only the log tells them.
  */
 import { EVENT_SCHEMA_VERSION } from '../schemas/events.ts'
-import { sayHorizon } from '../schemas/frame-notes.ts'
+import { sayHorizon, sayHorizonRest } from '../schemas/frame-notes.ts'
 import { BATCH_COMMANDS_MAX, COMMAND_SLOT_BYTES } from '../schemas/limits.ts'
 import type { FrameToSeal } from '../eventlog/file/log-messages.ts'
 import type { WalletCore } from './core/core.ts'
@@ -172,7 +172,8 @@ export class WriterLoop {
     const nowNs = this.ports.nowNs()
     const recordedAtNs = this.core.recordedAtNs()
     const timeNs = nowNs > recordedAtNs ? nowNs : recordedAtNs
-    const idHorizon = sayHorizon(timeNs, this.core.idHorizonMs())
+    const horizonMs = this.core.idHorizonMs()
+    const idHorizon = this.frames % 2 === 0 ? sayHorizon(timeNs, horizonMs) : sayHorizonRest(horizonMs)
     this.frames++
     this.ports.send({
       kind: 'frame',

@@ -3,7 +3,7 @@
  * at the door, and unknown, because the writer fell before it answered. What is unknown they send again, mostly.
  */
 import { encodeCommands, type Command } from '../../schemas/commands.ts'
-import { horizonOf } from '../../schemas/frame-notes.ts'
+import { horizonBehind } from '../../schemas/frame-notes.ts'
 import type { Frame } from '../../schemas/frames.ts'
 import { formatId, uuidV7TimeMs } from '../../schemas/ids.ts'
 import type { Offer, OfferPlace, Placed } from '../../eventlog/ports.ts'
@@ -43,6 +43,8 @@ export class Clients {
   /** Commands whose answer never came. */
   private unknown: (readonly Command[])[] = []
   private hasOpened = false
+  /** The latest id horizon that acknowledged frames have said. */
+  private horizonMs = -1
   /** Ids that made an event and were acknowledged. */
   private readonly acknowledged = new Set<string>()
 
@@ -87,6 +89,7 @@ export class Clients {
 
   /** A writer acknowledged a frame: it is accepted and durable. */
   acknowledge(frame: Frame): void {
+    this.horizonMs = horizonBehind(this.horizonMs, frame)
     const answered = this.pending.filter(
       (request) => request.epoch === frame.epoch && request.endOffset <= frame.nextCommandOffset,
     )
@@ -152,14 +155,14 @@ export class Clients {
       return
     }
     // The answer that the gateway would give, from a view that holds the frame.
-    const horizonMs = horizonOf(frame)
+    const { horizonMs } = this
     const silence = { frame, mayBeOwn: false, horizonMs }
     settleRepeat(this.viewsFor(command), command, silence, 0, () => this.nowMs()).then(
       (answer) => {
         try {
           const expected = outcome.kind === 'id' ? outcome.refusal : outcome.event.refusal
           if ('undecided' in answer) {
-            // The id counts once its time has come; or one frame's horizon, rounded down, does not prove that it never will.
+            // The id counts once its time has come; or the frames so far do not prove that it never will.
             const isExpired = expected === 'id_expired' && uuidV7TimeMs(command.id) > horizonMs
             insist(
               isExpired || expected === 'id_in_future',
