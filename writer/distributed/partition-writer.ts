@@ -395,12 +395,8 @@ export class PartitionWriter {
       if (kind === 'accepted') feed.consumed({ offset, index })
     })
     // The core counts commands from 0; `placeOfCount` says where they stand.
-    const recovering = core.recover(
-      { ...head, nextCommandOffset: 0n, nextCommandIndex: 0 },
-      slabs,
-      corePort,
-      'fed',
-    )
+    const from = { ...head, nextCommandOffset: 0n, nextCommandIndex: 0 }
+    const recovering = core.recover(from, slabs, corePort, 'fed')
     const serving = await Promise.race([recovering, this.ended.then(() => undefined)])
     if (serving === undefined) this.throwIfEnded()
     feed.run().catch((error: unknown) => this.fail(error))
