@@ -70,7 +70,7 @@ describe('the loop', () => {
     expect(core.idHorizonMs()).toBeGreaterThan(0)
     // The same command again makes no event.
     const again = openAccount('f')
-    for (let hours = 1n; hours <= 4n; hours++) {
+    for (let hours = 1n; hours <= 2n; hours++) {
       nowNs = START_NS + hours * 3_600_000_000_000n + 1_234_567n
       const before = frames.length
       for (let frame = 0; frame < 3; frame++) {
