@@ -3,7 +3,7 @@
  *
  * - Account: a UUID is taken as it is. Any other name becomes the UUIDv8 of SHA-256("purser:account:" + name).
  * - Reference: likewise, with "purser:reference:".
- * - Row of an import: the UUIDv7 whose time is the chunk's base time and whose other bits come from
+ * - Row of an import: the UUIDv7 whose time is a base time of the import and whose other bits come from
  *   SHA-256("purser:row:" + import name + "\0" + kind + "\0" + row id). Hashes are over UTF-8.
  */
 import { hash } from 'node:crypto'
@@ -53,7 +53,7 @@ function named(kind: 'account' | 'reference', name: string): Id {
   return parseId(name) ?? makeUuidV8(sha256(`purser:${kind}:${name}`))
 }
 
-/** The bits that an import's row has for ever, whatever the base time of its chunk: 32 bytes. */
+/** The bits that an import's row has for ever, whatever its base time: 32 bytes. */
 export function rowDigest(importName: string, kind: 'account' | 'transfer', rowId: string): Buffer {
   return sha256(`purser:row:${importName}\0${kind}\0${rowId}`)
 }

@@ -63,9 +63,13 @@ export const IMPORT_NAME_BYTES_MAX = 128
 export const BASE_TIMES_MAX = 1_024
 export const IMPORTS_MAX = 10_000
 const IMPORTS_CACHED_MAX = 64
+const STEP = /^\.\.?$/
 const CONTROL = /[\u0000-\u001f\u007f]/
 
-/** True if an import may be called so: 1 to 128 bytes of UTF-8, no control characters, none that was lost in reading. */
+/**
+ * True if an import may be called so: 1 to 128 bytes of UTF-8, no control characters, none that was lost in reading, and not
+ * `.` or `..`, which a URL takes for steps in its path however they are written.
+ */
 export function isImportName(name: string): boolean {
   const bytes = Buffer.byteLength(name)
   return (
@@ -73,12 +77,13 @@ export function isImportName(name: string): boolean {
     bytes <= IMPORT_NAME_BYTES_MAX &&
     name.isWellFormed() &&
     !CONTROL.test(name) &&
+    !STEP.test(name) &&
     !name.includes('\uFFFD')
   )
 }
 
 /** What an import's name has to be, for sentences. */
-export const IMPORT_NAME_WANTED = `1 to ${IMPORT_NAME_BYTES_MAX} bytes of UTF-8 without control characters`
+export const IMPORT_NAME_WANTED = `1 to ${IMPORT_NAME_BYTES_MAX} bytes of UTF-8 without control characters, and is neither one dot nor two`
 
 /** The newest base time of a partition. */
 export function newestOf({ byPartition }: ImportTimes, partition: number): number | undefined {

@@ -323,7 +323,7 @@ describe('a file that is not what it seems', () => {
       await server.stop()
     })) // prettier-ignore
 
-  test('what comes through a pipe is read, packed or not, under the name that it is given', () =>
+  test('what comes through a pipe is read, packed or not, under the name that it is given; a bad line ends it though the pipe goes on', () =>
     withFolder((folder) =>
       withPlatform({}, async ({ url }) => {
         const all = rows(50)
@@ -341,6 +341,10 @@ describe('a file that is not what it seems', () => {
         ends.forEach(({ stdout, stderr }, index) =>
           expect(onlyJson(stdout), stderr).toMatchObject({ ok: true, lines: all.length, [index === 0 ? 'accepted' : 'replayed']: all.length }),
         )
+        const silent = `${purserOf('<(exec 2>/dev/null; seq 4200; exec sleep 600)')} --name silent; code=$?; kill $!; exit $code`
+        const ended = await shell(silent, file)
+        expect(ended.exitCode).toBe(1)
+        expect(onlyJson(ended.stdout)).toMatchObject({ error: { code: 'bad_line' } })
         const nameless = await shell(`${purserOf('-')} < "$FILE"`, file)
         expect(nameless.exitCode).toBe(2)
         expect(onlyJson(nameless.stdout)).toMatchObject({ error: { code: 'usage', message: expect.stringContaining('--name') as string } })
@@ -360,6 +364,8 @@ describe('ordinary mistakes', () => {
     ['an empty name', ['FILE', ...DEAD, '--name', ''], 'usage', /name of an import/],
     ['a name too long', ['FILE', ...DEAD, '--name', 'x'.repeat(129)], 'usage', /name of an import/],
     ['a name with a lost character', ['FILE', ...DEAD, '--name', 'M\ufffdller'], 'usage', /name of an import/],
+    ['a name that is a step in a path', ['FILE', ...DEAD, '--name', '..'], 'usage', /name of an import/],
+    ['no path at all', ['', ...DEAD], 'usage', /^FILE: expected a path/],
     ['a format that is none', ['FILE', ...DEAD, '--format', 'xml'], 'usage', /xml/],
   ])('%s: one sentence and a code, once, within five seconds', (_what, args, code, message) =>
     withFolder(async (folder) => {

@@ -34,6 +34,7 @@ export const addImport: AddCommand = (program, run) => {
 } // prettier-ignore
 
 async function importFile(file: string, options: ImportFlags, output: Output): Promise<void> {
+  if (file === '') throw new CommandFailure('usage', 'FILE: expected a path, or - for standard input.')
   const source = await findSource(file)
   const name = nameOf(file, source, options)
   const target = await openTarget(options, output)
@@ -43,6 +44,7 @@ async function importFile(file: string, options: ImportFlags, output: Output): P
       url: target.url,
       name,
       lines: importLinesOf(source, file, options.format),
+      leave: () => source.leave(),
       ...(options.onError === 'stop' ? { findFault: () => findEncodingFault(source) } : {}),
       onError: options.onError,
       onProgress: (lines) => bar.update(source.bytesRead(), lines),

@@ -18,6 +18,8 @@ export interface ImportOptions {
   /** Under which the platform keeps what a second run needs: the same rows, the same name. At most 128 bytes. */
   readonly name: string
   readonly lines: AsyncIterable<ImportLine>
+  /** Lets go of what the lines are read from: a pipe that is waited for may never say more. */
+  readonly leave?: () => void
   /** Looks over all lines, before anything is loaded, for one that ends the import. */
   readonly findFault?: () => Promise<BadLine | undefined>
   /** What a bad line does: ends the import before anything of its request is sent, or is skipped and counted. */
@@ -83,6 +85,7 @@ async function loadAll(run: Run, chunks: AsyncGenerator<Prepared, undefined>): P
       run.options.onProgress?.(linesDone)
     }
   } finally {
+    run.options.leave?.()
     await chunks.return(undefined)
   }
 }
@@ -136,11 +139,12 @@ function count(item: Item, result: Exclude<LaneResult, { kind: 'expired' }>, run
       tally.accepted(result.replayed)
       break
     case 'refused':
-      // The platform's clock gave the time: then two of its clocks differ, and the row was not decided.
-      if (result.code === 'id_in_future') throw clockFailure(run)
       if (result.code === 'id_reused') tally.reused(item.line, reusedFault(item.row))
       else tally.refused(result.code, result.replayed)
       break
+    case 'ahead':
+      // The platform's clock gave the time: then two of its clocks differ, and the row was not decided.
+      throw clockFailure(run)
     case 'wrong':
       if (options.onError === 'stop') throw badLine({ line: item.line, fault: result.message }, tally)
       tally.bad(item.line, result.message)

@@ -16,11 +16,11 @@ export type LaneResult =
   | { readonly kind: 'refused'; readonly code: string; readonly replayed: boolean }
   /** Its id is older than all that the core remembers, and nothing has happened under it up to `at`. */
   | { readonly kind: 'expired'; readonly at: bigint }
+  /** Its id lies ahead of the clock that looks at it: nobody decided it. */
+  | { readonly kind: 'ahead' }
   /** The command is wrong as it stands: never an event. */
   | { readonly kind: 'wrong'; readonly message: string }
 
-/** Times that a request is repeated because outcomes in it are not known yet. */
-const UNKNOWN_REPEATS_MAX = 20
 const PAUSE_MS = 250
 /** Until it is known that a platform answers at the address, in ms: who mistyped it should not have to wait. */
 const FIRST_CONNECT_MS = 4_000
@@ -62,7 +62,7 @@ export class ImportLane {
 
   /**
    * Sends the commands of a chunk in order and returns what became of each. Waits while the platform is busy or away; repeats
-   * the request where an outcome is not known, with the same ids.
+   * the request where an outcome is not known, or nothing was decided, with the same ids.
    * @param reached gets the last place of the log that an outcome speaks of, for each answer and partition
    * @throws CommandFailure `platform_unavailable`
    */
@@ -72,19 +72,21 @@ export class ImportLane {
   ): Promise<LaneResult[]> {
     const slots = encodeCommands(commands)
     const settled = new Array<LaneResult | undefined>(commands.length).fill(undefined)
-    for (let repeat = 0; repeat < UNKNOWN_REPEATS_MAX; repeat++) {
+    const waiting = new Waiting(this.#url, this.#log)
+    for (;;) {
       const results = await this.#submit(slots, commands.length)
       let open = 0
       for (let index = 0; index < settled.length; index++) {
         // What an earlier answer said stands: by now the same command would only be called a repeat.
-        settled[index] ??= toResult(results.at(index))
+        settled[index] ??= this.#toResult(results.at(index))
         if (settled[index] === undefined) open++
       }
       tellReached(results, reached)
       if (open === 0) return settled as LaneResult[]
+      const reason = `does not say what became of ${open} commands`
+      if (waiting.isOver(reason)) throw this.#unavailable(reason)
       await delay(PAUSE_MS)
     }
-    throw this.#unavailable('does not say what became of some commands')
   }
 
   async close(): Promise<void> {
@@ -106,29 +108,34 @@ export class ImportLane {
     }
   }
 
+  /**
+   * Undefined where the outcome is not known yet.
+   * @throws CommandFailure where the platform is at fault: no line is bad because of that
+   */
+  #toResult(result: CommandResult | undefined): LaneResult | undefined {
+    switch (result?.status) {
+      case 'accepted':
+        return { kind: 'accepted', replayed: result.replayed }
+      case 'refused':
+        if (result.code === 'id_expired') return { kind: 'expired', at: result.sequence }
+        return { kind: 'refused', code: result.code, replayed: result.replayed }
+      case 'fault': {
+        const { retryable, message } = LANE_FAULT_MEANINGS[result.code]
+        // Whose clock runs ahead would have to wait for too long.
+        if (result.code === 'id_in_future') return { kind: 'ahead' }
+        if (result.code === 'internal') throw this.#unavailable('failed at a command; its log says why')
+        return retryable ? undefined : { kind: 'wrong', message }
+      }
+      case undefined:
+        throw this.#unavailable('answers in words of another version')
+    }
+  }
+
   #unavailable(reason: string): CommandFailure {
     return new CommandFailure(
       'platform_unavailable',
       `The platform at ${this.#url} ${reason}. Run the same import again when it is well: it goes on where it was.`,
     )
-  }
-}
-
-/** Undefined where the outcome is not known yet. */
-function toResult(result: CommandResult | undefined): LaneResult | undefined {
-  switch (result?.status) {
-    case 'accepted':
-      return { kind: 'accepted', replayed: result.replayed }
-    case 'refused':
-      if (result.code === 'id_expired') return { kind: 'expired', at: result.sequence }
-      return { kind: 'refused', code: result.code, replayed: result.replayed }
-    case 'fault': {
-      const { retryable, message } = LANE_FAULT_MEANINGS[result.code]
-      // Whose clock runs ahead would have to wait for too long.
-      return retryable && result.code !== 'id_in_future' ? undefined : { kind: 'wrong', message }
-    }
-    case undefined:
-      return { kind: 'refused', code: 'unknown', replayed: false }
   }
 }
 

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest'
 import type { BaseTimes, KnownRow } from './base-times.ts'
+import { CHUNK_LINES } from './chunks.ts'
 import { CommandMaker } from './commands-of.ts'
 import { prepare, type Prepared } from './prepare.ts'
 import type { ImportLine, TransferRow } from './rows.ts'
@@ -74,3 +75,18 @@ test('a group is known as a whole; new members make it another one, of which not
     items: [], bad: [], known: [{ refusal: undefined }, { refusal: 'linked_failed' }],
   })
 }) // prettier-ignore
+
+test('a request’s worth is ready though what comes behind it is long in coming', async () => {
+  let goOn = (): void => undefined
+  async function* slow(): AsyncGenerator<ImportLine> {
+    for (let line = 1; line <= CHUNK_LINES; line++) yield transfer(line)
+    await new Promise<void>((resolve) => (goOn = resolve))
+    yield transfer(CHUNK_LINES + 1)
+  }
+  const times = { mayKnowRows: false } as unknown as BaseTimes
+  const ready = prepare(slow(), { name: 'n', partitions: 1, times, maker, skipsFaults: true })
+  expect((await ready.next()).value).toMatchObject({ lines: CHUNK_LINES })
+  goOn()
+  expect((await ready.next()).value).toMatchObject({ lines: 1 })
+  expect(await ready.next()).toEqual({ value: undefined, done: true })
+})

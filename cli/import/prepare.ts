@@ -45,28 +45,28 @@ export interface PrepareContext {
 }
 
 /**
- * Reads lines and makes them ready, a request's worth at a time. While one is looked up, the next is read. What was read
- * before the reading fails is handed on first.
+ * Reads lines and makes them ready, a request's worth at a time. While one is looked up, the next is read; none waits for
+ * what comes behind it, which in a pipe may be long in coming.
  */
 export async function* prepare(
   lines: AsyncIterable<ImportLine>,
   context: PrepareContext,
 ): AsyncGenerator<Prepared, undefined> {
   const chunks = intoChunks(withoutRepeats(lines, context.name))
-  let ready: Promise<Prepared> | undefined
+  const read = (): Promise<IteratorResult<Chunk>> => {
+    const reading = chunks.next()
+    // Heard when its turn comes.
+    reading.catch(() => undefined)
+    return reading
+  }
+  let reading = read()
   try {
     for (;;) {
-      const next = await chunks.next().catch((error: unknown) => ({ error }))
-      const before = await ready
-      ready = undefined
-      if ('value' in next && next.value !== undefined) {
-        ready = prepareChunk(next.value as Chunk, context)
-        // Heard when its turn comes.
-        ready.catch(() => undefined)
-      }
-      if (before !== undefined) yield before
-      if ('error' in next) throw next.error
+      const next = await reading
       if (next.done === true) return undefined
+      const ready = prepareChunk(next.value, context)
+      reading = read()
+      yield await ready
     }
   } finally {
     await chunks.return(undefined)

@@ -29,6 +29,8 @@ export interface Source {
    * @throws CommandFailure `file_unreadable`, from the iteration
    */
   read(): Bytes
+  /** Ends all readings, also one that waits for a pipe: whoever reads is told that there is no more, or of a failure. */
+  leave(): void
 }
 
 const NAMELESS = /^(-|\/dev\/(stdin|fd\/\d+)|\/proc\/(self|\d+)\/fd\/\d+)$/
@@ -46,6 +48,7 @@ export async function findSource(path: string): Promise<Source> {
   const isFile = found.isFile() && !isStdin
   let bytesRead = 0
   let readings = 0
+  const open = new Set<Readable>()
   return {
     shown,
     isFile,
@@ -55,8 +58,15 @@ export async function findSource(path: string): Promise<Source> {
     read: () => {
       if (!isFile && readings++ > 0) throw new Error(`${shown} was read before, and is gone`)
       bytesRead = 0
-      const raw = counted(() => openStream(isStdin ? undefined : path, found), (bytes) => (bytesRead += bytes))
+      const raw = counted(async () => {
+        const stream = await openStream(isStdin ? undefined : path, found)
+        open.add(stream)
+        return stream
+      }, (bytes) => (bytesRead += bytes))
       return unpacked(shown, raw)
+    },
+    leave: () => {
+      for (const stream of open) stream.destroy()
     },
   }
 } // prettier-ignore
