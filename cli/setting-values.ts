@@ -99,9 +99,9 @@ export const SETTING_VALUES = {
     .refine((bytes) => bytes >= 256 * MIB, 'expected 256 or more'),
   viewsLagMax: countUpTo(LAG_SECONDS_MAX),
   partitions: z
-    .literal('')
-    .transform(() => undefined)
-    .or(countUpTo(PARTITIONS_MAX)),
+    .string()
+    .transform((text) => (text === '' ? undefined : text))
+    .pipe(countUpTo(PARTITIONS_MAX).optional()),
   brokers,
   topicPrefix: z
     .string()

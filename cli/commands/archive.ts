@@ -2,6 +2,7 @@
 import path from 'node:path'
 import { archiveLog, type ArchiveReport } from '../archive.ts'
 import { readConfig } from '../config.ts'
+import { CommandFailure } from '../failure.ts'
 import { addJson, addSettings, type GivenOptions } from '../options.ts'
 import type { Output } from '../output.ts'
 import { findRunning } from '../target.ts'
@@ -26,6 +27,8 @@ export const addArchive: AddCommand = (program, run) => {
 }
 
 async function archive(options: ArchiveFlags, output: Output): Promise<void> {
+  // An empty path would mean the folder that this runs in, which nobody names so.
+  if (options.to === '') throw new CommandFailure('usage', '--to: expected a path.')
   const config = readConfig(options)
   const folder = path.resolve(options.to)
   const dryRun = options.dryRun === true

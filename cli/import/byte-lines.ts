@@ -12,10 +12,12 @@ export async function* byteLines(input: AsyncIterable<Buffer>): AsyncGenerator<B
   let parts: Buffer[] = []
   let bytes = 0
   const finish = (): Buffer | undefined => {
-    const line = bytes > LINE_BYTES_MAX ? undefined : parts.length === 1 ? parts[0]! : Buffer.concat(parts)
+    const line = parts.length === 1 ? parts[0]! : Buffer.concat(parts)
+    const isWhole = bytes === line.length
     parts = []
     bytes = 0
-    return line?.at(-1) === CR ? line.subarray(0, -1) : line
+    const content = line.at(-1) === CR ? line.subarray(0, -1) : line
+    return isWhole && content.length <= LINE_BYTES_MAX ? content : undefined
   }
   for await (const chunk of input) {
     let from = 0
@@ -23,7 +25,8 @@ export async function* byteLines(input: AsyncIterable<Buffer>): AsyncGenerator<B
       const end = chunk.indexOf(LF, from)
       const part = chunk.subarray(from, end === -1 ? chunk.length : end)
       bytes += part.length
-      if (bytes > LINE_BYTES_MAX) parts = []
+      // One byte more may be the carriage return of its end.
+      if (bytes > LINE_BYTES_MAX + 1) parts = []
       else if (part.length > 0) parts.push(part)
       if (end === -1) break
       yield finish()

@@ -53,6 +53,16 @@ describe('NDJSON', () => {
       expect(await linesOf('b.ndjson', packed)).toEqual(await linesOf('c.ndjson.gz', ndjson))
   })
 
+  test('a line as long as may be is read, whichever way it ends', async () => {
+    const longest = JSON.stringify(row).padEnd(65_536)
+    for (const end of ['\n', '\r\n', ''])
+      expect(await linesOf('k.ndjson', longest + end)).toEqual([{ line: 1, row }])
+    for (const end of ['\n', '\r\n', ''])
+      expect(await linesOf('k.ndjson', `${longest} ${end}`)).toMatchObject([
+        { fault: 'longer than 65536 bytes' },
+      ])
+  })
+
   test('a line beyond the bound is one bad line, and the next one is read', async () => {
     const long = JSON.stringify({ ...row, memo: 'x'.repeat(70_000) })
     expect(await linesOf('d.ndjson', `${long}\n${JSON.stringify(row)}`)).toMatchObject([
@@ -126,6 +136,8 @@ describe('CSV', () => {
     ['type;id;amount\ntransfer;1;5\n', /expected "type", "id"/],
     ['type,id\rtransfer,1\r', /carriage return/],
     ['type,id,\u001b[2J\n', /\\u\{1b\}/],
+    ['\uFEFF\uFEFFtype,id\n', /\\u\{feff\}type/],
+    ['type,id,\u00a0amount\n', /\u00a0amount/],
   ])('%j has a header that is none, which ends the import, skipped or not', async (content, message) => {
     const failure = await failureOf('c.csv', content)
     expect(failure.failureCode).toBe('bad_line')

@@ -140,6 +140,9 @@ function given(values: Readonly<Record<string, string>>): Readonly<Record<string
   return Object.fromEntries(Object.entries(values).filter(([, value]) => value !== ''))
 }
 
+/** Spaces and tabs alone: a byte order mark or a space that does not break a line belongs to a name that is none. */
+const AROUND = /^[ \t]+|[ \t]+$/g
+
 async function* csvRows(
   input: Bytes,
   checkHeader: (columns: readonly string[]) => void,
@@ -149,7 +152,7 @@ async function* csvRows(
     const { line } = record
     if (columns === undefined) {
       if ('fault' in record) throw badHeader(line, record.fault)
-      columns = record.values.map((column) => column.trim())
+      columns = record.values.map((column) => column.replace(AROUND, ''))
       const twice = columns.find((column, index) => columns!.indexOf(column) !== index)
       if (twice !== undefined) throw badHeader(line, `"${printable(twice)}" stands twice`)
       checkHeader(columns)
