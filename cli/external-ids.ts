@@ -7,13 +7,19 @@
  *   SHA-256("purser:row:" + import name + "\0" + kind + "\0" + row id). Hashes are over UTF-8.
  */
 import { hash } from 'node:crypto'
-import { formatId, makeUuidV7, makeUuidV8, parseId, type Id } from '../schemas/ids.ts'
+import { formatId, makeUuidV7, makeUuidV8, NIL_ID, parseId, type Id } from '../schemas/ids.ts'
 
 /** UTF-8 bytes of a name of another system. */
 export const NAME_BYTES_MAX = 128
 
 /** What stands in a text where a character could not be read: names that differed there have become one. */
 const LOST_CHARACTER = '\uFFFD'
+
+/** The nil UUID stands for "none" wherever programs write UUIDs: it names nothing here. */
+const NIL_NAME = formatId(NIL_ID)
+
+/** What a name has to be, for sentences. */
+export const EXTERNAL_NAME_WANTED = `text of 1 to ${NAME_BYTES_MAX} bytes, with no character lost, and not the nil UUID`
 
 /**
  * Whether a text can name something of another system. Names are compared byte for byte: "é" in one piece and "e" with an
@@ -22,6 +28,7 @@ const LOST_CHARACTER = '\uFFFD'
 export function isExternalName(name: string): boolean {
   return (
     name !== '' &&
+    name !== NIL_NAME &&
     Buffer.byteLength(name) <= NAME_BYTES_MAX &&
     name.isWellFormed() &&
     !name.includes('\0') &&

@@ -125,6 +125,8 @@ const MISTAKES: readonly Mistake[] = [
   ['topics --brokers 127.0.0.1:#closed', 'kafka_unreachable', 'No broker answers at 127.0.0.1:#closed: connect ECONNREFUSED 127.0.0.1:#closed. Check the addresses, whether the brokers run, that they can be reached from here, and whether they want TLS.'],
   ['id', 'usage', 'Name a command. See: purser --help.'],
   ['id account', 'usage', "Missing required argument 'NAME'. See: purser --help."],
+  ['id account 00000000-0000-0000-0000-000000000000', 'usage', 'NAME: expected text of 1 to 128 bytes, with no character lost, and not the nil UUID.'],
+  ['id reference M\uFFFDller', 'usage', 'NAME: expected text of 1 to 128 bytes, with no character lost, and not the nil UUID.'],
   ['id other x', 'usage', "Unknown command 'other'. See: purser --help."],
 ] // prettier-ignore
 

@@ -1,7 +1,7 @@
 /** `purser id`: the id that a name of another system has here, or a fresh one. */
 import { randomBytes } from 'node:crypto'
 import { formatId, makeUuidV7 } from '../../schemas/ids.ts'
-import { accountIdOf, isExternalName, NAME_BYTES_MAX, referenceIdOf } from '../external-ids.ts'
+import { accountIdOf, EXTERNAL_NAME_WANTED, isExternalName, referenceIdOf } from '../external-ids.ts'
 import { CommandFailure } from '../failure.ts'
 import { addJson, type GivenOptions } from '../options.ts'
 import type { AddCommand } from './command.ts'
@@ -17,7 +17,7 @@ export const addId: AddCommand = (program, run) => {
     addJson(command).action((name: string, options: GivenOptions) =>
       run(options, async (output) => {
         if (!isExternalName(name))
-          throw new CommandFailure('usage', `NAME: expected text of 1 to ${NAME_BYTES_MAX} bytes.`)
+          throw new CommandFailure('usage', `NAME: expected ${EXTERNAL_NAME_WANTED}.`)
         const id = derive(name)
         output.answer({ ok: true, kind, name, id }, id)
       }),

@@ -4,11 +4,10 @@
  *
  * Nothing that a row can say by accident means "not given": neither zero, nor empty text, nor the nil UUID.
  */
-import { formatId, NIL_ID } from '../../schemas/ids.ts'
 import { MEMO_BYTES_MAX, OWNER_BYTES_MAX, TIME_NS_MAX, TIME_NS_MIN } from '../../schemas/limits.ts'
 import { isCurrencyCode, isScale, parseAmount, parseMinor } from '../../schemas/money.ts'
 import { parseTime } from '../../gateway/times.ts'
-import { NAME_BYTES_MAX, isExternalName } from '../external-ids.ts'
+import { EXTERNAL_NAME_WANTED, isExternalName } from '../external-ids.ts'
 
 export interface AccountRow {
   readonly type: 'account'
@@ -59,7 +58,6 @@ class RowFault extends Error {}
 type Raw = Readonly<Record<string, unknown>>
 type Field<Value> = (value: unknown) => Value | undefined
 
-const NIL_UUID = formatId(NIL_ID)
 const SHOWN_CHARACTERS_MAX = 40
 const UINT32_MAX = 2 ** 32 - 1
 const DAY = /^\d{4}-\d\d-\d\d$/
@@ -97,7 +95,7 @@ function toRow(raw: unknown): ImportRow {
 function toAccount(raw: Raw): AccountRow {
   const row = {
     type: 'account' as const,
-    id: required(raw, 'id', identity, IDENTITY_WANTED),
+    id: required(raw, 'id', identity, EXTERNAL_NAME_WANTED),
     currency: required(raw, 'currency', currency, CURRENCY_WANTED),
     ...optional(raw, 'owner', textOf(OWNER_BYTES_MAX), `text of at most ${OWNER_BYTES_MAX} bytes`),
     ...optional(raw, 'scale', scale, 'a whole number from 0 to 18'),
@@ -113,27 +111,25 @@ function toAccount(raw: Raw): AccountRow {
 function toTransfer(raw: Raw): TransferRow {
   return {
     type: 'transfer' as const,
-    id: required(raw, 'id', identity, IDENTITY_WANTED),
-    debit: required(raw, 'debit', identity, IDENTITY_WANTED),
-    credit: required(raw, 'credit', identity, IDENTITY_WANTED),
+    id: required(raw, 'id', identity, EXTERNAL_NAME_WANTED),
+    debit: required(raw, 'debit', identity, EXTERNAL_NAME_WANTED),
+    credit: required(raw, 'credit', identity, EXTERNAL_NAME_WANTED),
     amount: required(raw, 'amount', amount, 'minor units above zero, as digits, such as "1250"'),
     currency: required(raw, 'currency', currency, CURRENCY_WANTED),
     ...optional(raw, 'effectiveAt', time, TIME_WANTED),
     ...optional(raw, 'code', code, 'a whole number from 0 to 4294967295'),
-    ...optional(raw, 'reference', identity, IDENTITY_WANTED),
+    ...optional(raw, 'reference', identity, EXTERNAL_NAME_WANTED),
     ...optional(raw, 'memo', textOf(MEMO_BYTES_MAX), `text of at most ${MEMO_BYTES_MAX} bytes`),
     ...optional(raw, 'linked', truth, 'true or false'),
   }
 }
 
-const IDENTITY_WANTED = `text of 1 to ${NAME_BYTES_MAX} bytes, with no character lost, and not the nil UUID`
 const CURRENCY_WANTED = 'a currency code: 1 to 8 characters A-Z 0-9'
 const TIME_WANTED =
   'a day such as 1993-01-31, or an RFC 3339 time such as 1993-01-31T08:15:00Z, of the years 1900 to 2261 in UTC'
 
-/** The nil UUID stands for "none" wherever programs write UUIDs: it names nothing here. */
 const identity: Field<string> = (value) =>
-  typeof value === 'string' && value !== NIL_UUID && isExternalName(value) ? value : undefined
+  typeof value === 'string' && isExternalName(value) ? value : undefined
 const currency: Field<string> = (value) =>
   typeof value === 'string' && isCurrencyCode(value) ? value : undefined
 const amount: Field<string> = (value) => minorText(value, (text) => parseAmount(text))
