@@ -104,14 +104,13 @@ await withKafka('reading a topic without a group', (kafka) => {
     it('a topic, a partition or a broker that is not there is an outage with a bound, named when it is over', async () => {
       const settings = await kafka.deployment()
       const nobody = { ...settings, brokers: ['127.0.0.1:1'] }
-      for (const reader of [
-        readerOf({ ...settings, topicPrefix: 'nothing' }, { outageMsMax: 200 }),
-        readerOf(settings, { partition: 5, outageMsMax: 200 }),
-        readerOf(nobody, { outageMsMax: 200 }),
-      ])
-        await expect(collect(reader.read(0n, { upTo: 1n }))).rejects.toMatchObject({
-          code: 'kafka_unreachable',
-        })
+      const missing = [
+        [readerOf({ ...settings, topicPrefix: 'nothing' }, { outageMsMax: 200 }), 'topics_missing'],
+        [readerOf(settings, { partition: 5, outageMsMax: 200 }), 'topics_missing'],
+        [readerOf(nobody, { outageMsMax: 200 }), 'kafka_unreachable'],
+      ] as const
+      for (const [reader, code] of missing)
+        await expect(collect(reader.read(0n, { upTo: 1n }))).rejects.toMatchObject({ code })
     })
   })
 })

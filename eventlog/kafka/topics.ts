@@ -213,10 +213,22 @@ async function untilThere(admin: Admin, names: readonly string[], signal: AbortS
     const existing = await admin.listTopics()
     const missing = names.filter((name) => !existing.includes(name))
     if (missing.length === 0) return
-    if (performance.now() > deadlineMs) throw new LogError('topics_missing', missingSentence(missing))
+    if (performance.now() > deadlineMs) {
+      await refuseHidden(admin, missing)
+      throw new LogError('topics_missing', missingSentence(missing))
+    }
     await new Promise((resolve) => setTimeout(resolve, POLL_MS))
   }
 } // prettier-ignore
+
+/** Brokers list no topic that the user may not see; asked for it by name they say so. @throws kafkajs's own error then */
+async function refuseHidden(admin: Admin, names: readonly string[]): Promise<void> {
+  try {
+    await admin.fetchTopicMetadata({ topics: [...names] })
+  } catch (error) {
+    if (reasonsOf(error).some((reason) => isLasting(troubleOf(reason)))) throw error
+  }
+}
 
 /**
  * Who only looks after topics need not be allowed to read what stands in them, and is told of a missing leader in its place:
