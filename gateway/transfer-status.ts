@@ -17,7 +17,7 @@ import {
 } from './schema/transfer-state.ts'
 import type { Services } from './services.ts'
 import { BoundedQueue, END, pullStream } from './streams.ts'
-import { encodePosition, placePosition } from './tokens.ts'
+import { placePosition } from './tokens.ts'
 
 export interface StatusItem {
   readonly state: TransferState
@@ -80,7 +80,7 @@ export function transferStatus(
       if (over) return END
       const taken = await queue.take()
       if (taken.kind === 'closed') return END
-      if (taken.kind === 'lagged') throw lagged(last)
+      if (taken.kind === 'lagged') throw lagged(services, last)
       let item: StatusItem | undefined
       if (taken.item !== 'read') item = told(taken.item, stateAfter(id, taken.item))
       else if (failure !== undefined) throw failure
@@ -106,7 +106,7 @@ export function transferStatus(
 }
 
 /** Told to a subscriber whose events had to be dropped. What it has not seen, it is told when it comes back. */
-function lagged(last: EventRow | undefined): Fault {
-  const place = last === undefined ? {} : { position: encodePosition(placePosition(last)) }
+function lagged({ tokens }: Services, last: EventRow | undefined): Fault {
+  const place = last === undefined ? {} : { position: tokens.position(placePosition(last)) }
   return fault('SUBSCRIPTION_LAGGED', 'More happened than was read. Subscribe again.', place)
 }
