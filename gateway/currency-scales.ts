@@ -76,7 +76,8 @@ export class CurrencyScales {
   async #settle(code: string, scale: number): Promise<number> {
     const id = decidingAccount(code)
     const { points, store } = this.#views
-    const now = points.current()
+    // Views that are made anew know of no account, and so of no scale.
+    const now = await points.whole(undefined)
     const known = await this.#views.identity(now, formatId(id))
     if (known !== undefined) return this.#scaleOf(known, code)
     // Opened before there was an account that decides.
