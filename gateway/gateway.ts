@@ -18,6 +18,7 @@ import { Hub } from './hub.ts'
 import type { ImportRegistry } from './import-registry.ts'
 import { openLane } from './lane/lane.ts'
 import { LogHeads } from './log-heads.ts'
+import { readingMissing } from './missing-views.ts'
 import { PlaceTokens } from './place-tokens.ts'
 import { ReadPoints } from './read-points.ts'
 import { createReadiness } from './readiness.ts'
@@ -82,7 +83,8 @@ const UNDECIDED_MS_MAX = 15_000
 
 /** Starts the gateway and returns once it listens. */
 export async function startGateway(options: GatewayOptions): Promise<Gateway> {
-  const { writers, store, log } = options
+  const { writers, log } = options
+  const store = readingMissing(options.store)
   writers.forEach(({ queue }, index) => {
     if (queue.partition !== index) throw new RangeError(`writer ${index} is of partition ${queue.partition}`)
   })

@@ -299,6 +299,26 @@ it('paused views stay where they are until resumed; reset makes them anew from t
   await expectViewsOf(log)
 })
 
+it('whoever remembers how far the views are hears that they hold nothing before a reset takes anything away', async () => {
+  const { log } = fresh(40)
+  const projections = await start([log])
+  await projections.waitFor(new Map([[0, log.head().sequence]]), 10_000)
+  const heard: [position: bigint, isThere: Promise<unknown>][] = []
+  const stopListening = projections.onAdvance(() =>
+    heard.push([
+      projections.position().get(0) ?? 0n,
+      store.query('SELECT 1 FROM history_v1 LIMIT 1').then(
+        (rows) => rows.length > 0,
+        () => false,
+      ),
+    ]),
+  )
+  await projections.reset()
+  stopListening()
+  const [position, isThere] = heard[0]!
+  expect([position, await isThere]).toEqual([0n, true])
+})
+
 it('a replay finds a view that was tampered with, and names it; live views that moved on do not disturb it', async () => {
   const { wallet, log } = fresh(80)
   const projections = await start([log])

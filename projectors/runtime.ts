@@ -267,6 +267,8 @@ class Runtime implements RunningProjections {
     try {
       await Promise.all(this.#pumps.map((pump) => pump.stop()))
       this.#pumps = []
+      // Before anything is gone: whoever remembers how far the views are has to hear that they hold nothing.
+      this.#advanced()
       this.#report('projections: reset, filling all views from the beginning of the log')
       await this.#commands(dropStatements(this.#projections, this.#options.layout))
       await this.start()
