@@ -25,7 +25,8 @@ import {
   type ImportRegistry,
   type ImportTimes,
 } from './import-registry.ts'
-import type { Services } from './services.ts'
+import { insist } from './schema/places.ts'
+import type { RequestContext } from './services.ts'
 import type { Place } from './tokens.ts'
 
 export interface ImportPath {
@@ -34,6 +35,9 @@ export interface ImportPath {
 }
 
 type Body = Readonly<Record<string, unknown>>
+
+/** What a request works with, and its place among those under way. */
+export type ImportContext = Pick<RequestContext, 'services' | 'point'>
 
 /** Bytes of a request's body: as many rows as fit one request of the bulk lane. */
 export const IMPORT_BODY_BYTES_MAX = 256 * 1_024
@@ -81,10 +85,12 @@ function answerOf({ byPartition, ofChunks }: ImportTimes): object {
 
 /**
  * Begins a base time where the newest one is the one that is named, and answers them all.
- * @throws Fault BAD_USER_INPUT, FORBIDDEN where there are as many as may be
+ * @throws Fault BAD_USER_INPUT; POSITION_AHEAD, because rows would be told as "not yet" for ever; FORBIDDEN where there are as
+ *   many as may be
  */
-export async function beginTime(services: Services, imports: ImportRegistry, name: string, body: Body, nowMs: number): Promise<object> {
-  const beginning = readBeginning(body, services.submitter.partitions, nowMs)
+export async function beginTime(context: ImportContext, imports: ImportRegistry, name: string, body: Body, nowMs: number): Promise<object> {
+  const beginning = readBeginning(body, context.services.submitter.partitions, nowMs)
+  await insist(context, new Map([[beginning.partition, beginning.after]]), 'after')
   try {
     return answerOf(await imports.begin(name, beginning))
   } catch (error) {
@@ -110,12 +116,13 @@ function readBeginning(body: Body, partitions: number, nowMs: number): Beginning
  * present partitions, all base times are looked at: a row that has changed its accounts is still the same row.
  * @throws Fault BAD_USER_INPUT; NOT_YET where the views do not come to hold what has to be seen
  */
-export async function listKnown(services: Services, imports: ImportRegistry, name: string, body: Body): Promise<object> {
+export async function listKnown({ services, point }: ImportContext, imports: ImportRegistry, name: string, body: Body): Promise<object> {
   const rows = readRows(body)
   const near = readNear(body)
   const kept = await imports.times(name)
   const { views } = services
-  const { upTo } = await views.points.at(placesToSee(kept))
+  // Of views that are made anew, or too far behind, it would be told that rows are new which have long happened.
+  const { upTo } = await point.at(placesToSee(kept))
   const rowOf = new Map<string, number>()
   for (const baseMs of allTimes(kept)) {
     const time = baseMs.toString(16).padStart(12, '0')

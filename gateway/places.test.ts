@@ -245,6 +245,40 @@ test('reads that wait for a position take no place from others; beyond their own
   await expect.poll(() => under.gateway.figures().operations).toBe(0)
 }, 60_000)
 
+test.each<[string, (after: string) => Promise<unknown>]>([
+  ['how the views are', (after) => under.graphql(`{ projections(after: "${after}") { name } }`)],
+  ['what is known of an import', () => under.post('/imports/waiting/known', { rows: [] })],
+])(
+  'who waits to be told %s takes no place from others either',
+  async (_what, wait) => {
+    await under.projections.pause()
+    const after = await pay()
+    const { sequence } = under.writer.log.head()
+    await under.post('/imports/waiting/times', { partition: 0, beyond: null, after: String(sequence) })
+    const times = (await (await fetch(`${under.url}/imports/waiting`)).json()) as {
+      partitions: { baseTimesMs: number[] }[]
+    }
+    const beyond = times.partitions[0]!.baseTimesMs.at(-1)
+    await under.post('/imports/waiting/times', { partition: 0, beyond, after: String(sequence) })
+    const waiting = Array.from({ length: OPERATIONS_MAX }, () => wait(after))
+    await expect.poll(() => under.gateway.figures().operations, { timeout: 15_000 }).toBe(OPERATIONS_MAX)
+    const other = await under.graphql('{ projections { name } }')
+    expect(other.errors).toBeUndefined()
+    under.projections.resume()
+    for (const answer of await Promise.all(waiting)) expect(answer).not.toHaveProperty('errors')
+    await expect.poll(() => under.gateway.figures().operations).toBe(0)
+  },
+  60_000,
+)
+
+test('a base time of an import begins behind no place that the log does not have: its rows would be "not yet" for ever', async () => {
+  const after = String(under.writer.log.head().sequence + 99_999_999n)
+  const begun = await under.post('/imports/ahead/times', { partition: 0, beyond: null, after })
+  expect(begun).toMatchObject({ status: 409, body: { error: { code: 'POSITION_AHEAD', field: 'after' } } })
+  expect(await (await fetch(`${under.url}/imports/ahead`)).json()).toMatchObject({ partitions: [] })
+  expect((await under.post('/imports/ahead/known', { rows: [] })).status).toBe(200)
+})
+
 test('by effective time, a hold dated ahead or posted with an earlier date never takes what nothing had reserved', async () => {
   const [debitAccountId, creditAccountId] = accounts as [string, string]
   const day = (days: number): string => new Date(Date.now() + days * 86_400_000).toISOString()

@@ -16,6 +16,7 @@ import { beginTime, importPathOf, IMPORT_BODY_BYTES_MAX, listKnown, listTimes } 
 import type { Lane } from './lane/lane.ts'
 import { PartitionShares } from './partition-shares.ts'
 import { purposesOf, type Purpose, type Readiness } from './readiness.ts'
+import { RequestPoint } from './read-points.ts'
 import { refuseUpgrade } from './refuse-upgrade.ts'
 import type { Services } from './services.ts'
 import type { Sockets } from './websocket.ts'
@@ -203,12 +204,15 @@ async function elsewhere(
   allow(request, [what === 'all' ? 'GET' : 'POST'])
   const { imports, services } = doors
   await admitted(doors, { kind: 'imports', name: undefined }, async () => {
+    const point = new RequestPoint(services.views.points)
+    point.hasPlace(() => doors.admission.stepAside(1))
     if (what === 'all') return sendJson(response, 200, await listTimes(imports, name))
     checkJson(request)
     const body = parseObject(await readBody(request, IMPORT_BODY_BYTES_MAX))
-    if (what === 'known') return sendJson(response, 200, await listKnown(services, imports, name, body))
+    if (what === 'known')
+      return sendJson(response, 200, await listKnown({ services, point }, imports, name, body))
     const nowMs = Number(services.commands.clock() / NS_PER_MS)
-    return sendJson(response, 200, await beginTime(services, imports, name, body, nowMs))
+    return sendJson(response, 200, await beginTime({ services, point }, imports, name, body, nowMs))
   })
 }
 

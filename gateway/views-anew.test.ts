@@ -156,6 +156,13 @@ test('until the views hold what the log held at the start, reads say "not yet", 
     expect(errors?.[0]?.extensions, name).toMatchObject({ code: 'NOT_YET', retryable: true })
     expect(errors?.[0]?.message, name).toMatch(/being made anew: [\d,]+ of 9,00\d events\. Ask again/)
   }
+  // A row that is told to be new is sent again.
+  const known = await fetch(`${gateway.url}/imports/anew/known`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({ rows: ['0'.repeat(20)] }),
+  })
+  expect([known.status, await known.json()]).toMatchObject([503, { error: { code: 'NOT_YET', retryable: true } }])
   // What they hold for good, they may say.
   expect((await ask(EARLY)).data).toEqual(rightEarly)
   // A subscription that begins in the past is told the same; it may ask again from there.
@@ -219,4 +226,17 @@ test('views that lack an event for longer than the operator allows say nothing e
   projections.resume()
   await expect.poll(() => probe('reads'), { timeout: 30_000 }).toEqual({ status: 200, reasons: '' })
   expect((await ask(`{ ${READS.trialBalance} }`)).errors).toBeUndefined()
+}) // prettier-ignore
+
+test('views whose tables are gone are away, and no fault of ours', { timeout: TEST_MS_MAX }, async () => {
+  await gateway.stop()
+  projections.resume()
+  gateway = await start(20)
+  await expect.poll(() => probe('reads'), { timeout: 30_000 }).toEqual({ status: 200, reasons: '' })
+  await projections.pause()
+  for (const statement of dropStatements(PROJECTIONS)) await store.command(statement)
+  for (const query of [EARLY, `{ ${READS.nobody} }`, `{ ${READS.trialBalance} }`]) {
+    const { errors } = await ask(query)
+    expect(errors?.[0]?.extensions, query).toMatchObject({ code: 'VIEWS_UNAVAILABLE', retryable: true })
+  }
 }) // prettier-ignore

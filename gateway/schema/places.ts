@@ -103,12 +103,17 @@ function taking(resolve: Resolver, paths: readonly TokenPath[]): Resolver {
   }
 }
 
-/** @throws Fault POSITION_AHEAD; NOT_YET where the end of the log cannot be asked for; BUSY */
-async function insist(
-  { services: { heads, limits, tokens }, point }: RequestContext,
+/**
+ * Makes sure that the log holds a position, whichever door it came through.
+ * @param field that it came in, for the caller
+ * @throws Fault POSITION_AHEAD; NOT_YET where the end of the log cannot be asked for; BUSY
+ */
+export async function insist(
+  { services: { heads, limits, tokens }, point }: Pick<RequestContext, 'services' | 'point'>,
   position: Position,
   field: string,
 ): Promise<void> {
+  if (heads.holds(position)) return
   const reach = await point.aside(() => heads.reach(position, limits.readWaitMs))
   if (reach === 'held') return
   throw reach === 'ahead' ? ahead(field, tokens.position(heads.within(position))) : unknown(field)

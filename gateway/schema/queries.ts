@@ -345,7 +345,7 @@ builder.queryField('projections', (t) =>
     args: { after: t.arg({ type: 'Position', description: AFTER_TEXT }) },
     resolve: async (_root, { after }, context) => {
       // Who asks how the views are gets an answer whatever they are like.
-      if (after) await context.services.views.points.at(after)
+      if (after) await context.point.later(after)
       return [...context.services.projections.status()]
     },
   }),
