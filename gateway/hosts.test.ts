@@ -60,6 +60,8 @@ describe('the host that a request names', () => {
       )),
       await ask([evil], 'OPTIONS * HTTP/1.1'),
       await ask([evil], 'HEAD /livez HTTP/1.1'),
+      await ask([evil], 'CONNECT evil.example:443 HTTP/1.1'),
+      await ask([evil, 'Expect: everything', ...POSTED], JSON_POST('/commands'), QUERY),
       await ask([evil, ...POSTED], JSON_POST('/graphql'), QUERY),
       await ask([evil, ...POSTED], JSON_POST('/commands'), QUERY),
       await rawRequest(under.gateway.port, requestText(['GET /graphql HTTP/1.1', evil, 'Connection: Upgrade', ...SOCKET])),

@@ -74,14 +74,16 @@ export async function openServer(doors: Doors, host: string, port: number): Prom
   server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) =>
     upgrade(doors, request, socket as Socket, head),
   )
-  server.on('connect', (_request: IncomingMessage, socket: Duplex) => {
+  server.on('connect', (request: IncomingMessage, socket: Duplex) => {
     socket.on('error', () => undefined)
-    refuseUpgrade(socket, fault('METHOD_NOT_ALLOWED', 'This server is no proxy.'))
+    const noProxy = fault('METHOD_NOT_ALLOWED', 'This server is no proxy.')
+    refuseUpgrade(socket, misdirectedOr(doors, request, noProxy))
   })
   // Whoever asks first whether to send a body is answered for what it is already known to be.
   server.on('checkExpectation', (request: IncomingMessage, response: ServerResponse) => {
     request.headers.expect = undefined
-    fail(doors, request, response, fault('EXPECTATION_FAILED', 'Only "100-continue" can be expected here.'))
+    const strange = fault('EXPECTATION_FAILED', 'Only "100-continue" can be expected here.')
+    fail(doors, request, response, misdirectedOr(doors, request, strange))
   })
   server.on('clientError', answerBrokenRequest)
   await listen(server, host, port)
@@ -100,6 +102,16 @@ export async function openServer(doors: Doors, host: string, port: number): Prom
       server.closeAllConnections()
       await closed
     },
+  }
+}
+
+/** What is wrong with a request is for those alone who may call this server: by another name, that is what is wrong. */
+function misdirectedOr(doors: Doors, request: IncomingMessage, otherwise: Fault): Fault {
+  try {
+    doors.hosts.check(request)
+    return otherwise
+  } catch (error) {
+    return visible(doors, error)
   }
 }
 
