@@ -54,7 +54,7 @@ describe('the host that a request names', () => {
     const before = under.admitted.length
     const answers = [
       ...(await Promise.all(
-        ['/', '/livez', '/readyz', '/graphql?query=%7B__typename%7D', '/commands', '/imports/x/times', '/nowhere'].map(
+        ['/', '/livez', '/readyz', '/graphql?query=%7B__typename%7D', '/commands', '/imports/x', '/imports/x/known', '/nowhere'].map(
           (path) => ask([evil], `GET ${path} HTTP/1.1`),
         ),
       )),
@@ -177,7 +177,7 @@ describe('the origin of a page', () => {
   test.each(['text/plain', 'application/x-www-form-urlencoded', 'multipart/form-data; boundary=x', ''])(
     'a form of another site cannot send anything: type %j is 415 at every door',
     async (type) => {
-      for (const path of ['/graphql', '/commands', '/imports/x/times']) {
+      for (const path of ['/graphql', '/commands', '/imports/x/times', '/imports/x/known']) {
         const lines = ['Host: localhost', ...(type === '' ? [] : [`Content-Type: ${type}`]), `Content-Length: ${QUERY.length}`] // prettier-ignore
         const answer = await ask(lines, JSON_POST(path), QUERY)
         expect(answer.status, path).toBe(415)

@@ -100,7 +100,7 @@ describe('a query string', () => {
 describe('a body', () => {
   const QUERY = '{"query":"{ __typename }"}'
   /** A path, and a body that it takes. */
-  const DOORS = [['/graphql', QUERY], ['/commands', '{"commands":[]}'], ['/imports/x/times', '{"partition":0,"beyond":null}']] as const // prettier-ignore
+  const DOORS = [['/graphql', QUERY], ['/commands', '{"commands":[]}'], ['/imports/x/times', '{"partition":0}'], ['/imports/x/known', '{"rows":[]}']] as const // prettier-ignore
 
   test.each(DOORS)('%s: compressed ones are 415, and nothing of them is echoed', async (path, body) => {
     for (const encoding of ['gzip', 'GZIP', 'br', 'deflate', 'identity, gzip', 'x-unknown']) {
@@ -275,7 +275,7 @@ describe('what is asked otherwise', () => {
 
   test('a method that a path does not have is 405, says which it has, and has a body', async () => {
     for (const method of ['PUT', 'DELETE', 'PATCH', 'OPTIONS', 'TRACE', 'HEAD'])
-      for (const [path, allowed] of [['/graphql', 'GET, POST'], ['/commands', 'POST'], ['/imports/x/times', 'POST'], ['/imports/x', 'GET'], ['/livez', 'GET, HEAD'], ['/readyz', 'GET, HEAD']] as const) {
+      for (const [path, allowed] of [['/graphql', 'GET, POST'], ['/commands', 'POST'], ['/imports/x', 'GET'], ['/imports/x/times', 'POST'], ['/imports/x/known', 'POST'], ['/livez', 'GET, HEAD'], ['/readyz', 'GET, HEAD']] as const) {
         if (allowed.includes(method)) continue
         const answer = await raw([`${method} ${path} HTTP/1.1`])
         expect(answer.status, `${method} ${path}`).toBe(405)
