@@ -9,30 +9,22 @@ const FEED = new Map([
   [1, 4n],
 ])
 
-/** Services of a gateway whose views lag by so many seconds, and whose newest event was recorded just now. */
-function lagging(partitions: number, lagSeconds: number): Services {
+/** Services of a gateway whose views hold all that was recorded up to so many seconds ago, in every partition. */
+function settled(secondsAgo: bigint): Services {
   return {
-    heads: { partitions },
     feed: { position: () => FEED },
     commands: { clock: () => NOW_NS },
-    views: { points: { current: () => ({ recordedAtNs: NOW_NS }), lagSeconds: () => lagSeconds } },
+    views: { points: { current: () => ({ settledNs: NOW_NS - secondsAgo * SECOND_NS }) } },
   } as unknown as Services
 }
 
 const at = (secondsAgo: bigint) => ({ kind: 'recorded', atNs: NOW_NS - secondsAgo * SECOND_NS }) as const
 
-test('of several partitions a past time is settled when the views lack nothing older, not when another partition is past it', () => {
-  // The newest event says nothing of the partition that is 10 s behind.
-  expect(neededFor(at(5n), lagging(2, 10), 'at.time')).toBe(FEED)
-  expect(neededFor(at(11n), lagging(2, 10), 'at.time')).toBe(FEED)
-  expect(neededFor(at(13n), lagging(2, 10), 'at.time')).toBeUndefined()
-  expect(neededFor(at(1n), lagging(2, 0), 'at.time')).toBe(FEED)
-  expect(neededFor(at(3n), lagging(2, 0), 'at.time')).toBeUndefined()
-})
-
-test('of one partition a past time is settled when its newest event in the views is not before it', () => {
-  expect(neededFor(at(0n), lagging(1, 10), 'at.time')).toBeUndefined()
-  expect(() => neededFor(at(-1n), lagging(1, 0), 'at.time')).toThrow('still to come')
+test('a past time is settled when the views hold what was recorded up to then in every partition; if not, the log decides', () => {
+  expect(neededFor(at(11n), settled(10n), 'at.time')).toBeUndefined()
+  expect(neededFor(at(10n), settled(10n), 'at.time')).toBeUndefined()
+  expect(neededFor(at(9n), settled(10n), 'at.time')).toBe(FEED)
+  expect(() => neededFor(at(-1n), settled(0n), 'at.time')).toThrow('still to come')
 })
 
 test('a position as a moment has to name the partitions that are asked of: of no other it tells a past', () => {

@@ -18,10 +18,16 @@ afterEach(async () => {
   for (const proxy of proxies.splice(0)) await proxy.close()
 })
 
+/** A proxy that is closed when its test is over. */
+async function kept(starting: Promise<SwitchedProxy>): Promise<SwitchedProxy> {
+  const proxy = await starting
+  proxies.push(proxy)
+  return proxy
+}
+
 /** As a server that is away: connections to it end at once, and are counted. */
 async function startRefusing(): Promise<SwitchedProxy> {
   const proxy = await startSwitchedProxy(1)
-  proxies.push(proxy)
   proxy.refuse()
   return proxy
 }
@@ -36,6 +42,7 @@ describe('a role that is told to stop while it waits for Kafka', () => {
     ['gateway', () => ['--port', '0', '--clickhouse-url', NOBODY]],
   ]
   test.concurrent.each(commands)('has stopped in order: %s', async (name, args) => {
+    // Not among those of every test: the others run at the same time.
     const broker = await startRefusing()
     await withFolder(async (folder) => {
       const role = spawnPurser([name, '--brokers', broker.address, ...args(folder)])
@@ -44,7 +51,7 @@ describe('a role that is told to stop while it waits for Kafka', () => {
       const { exitCode, stdout, stderr } = await role.finished
       expect(stderr).toContain(`The ${name} has stopped.`)
       expect({ exitCode, stdout }).toEqual({ exitCode: 0, stdout: '' })
-    })
+    }).finally(() => broker.close())
   })
 })
 
@@ -53,7 +60,7 @@ await withKafka('roles that start while the views are away', (kafka) => {
 
   it('a projector that is told to stop does not wait for them', async () => {
     const settings = await kafka.deployment()
-    const views = await startRefusing()
+    const views = await kept(startRefusing())
     const over = new AbortController()
     const options = {
       kafka: settings,
@@ -71,7 +78,7 @@ await withKafka('roles that start while the views are away', (kafka) => {
     'a gateway serves commands where the server %s',
     async (how) => {
       const settings = await kafka.deployment()
-      const views = await startRefusing()
+      const views = await kept(startRefusing())
       if (how === 'keeps silent') {
         views.accept()
         views.hold()
