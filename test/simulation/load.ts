@@ -106,6 +106,8 @@ export class Load {
   private changed(command: Command): Command {
     switch (this.random.below(4)) {
       case 0:
+        // A system account has no limit, so that an amount says nothing of it.
+        if (command.system === true) return { ...command, memo: 'another memo' }
         return { ...command, amount: command.amount === 7n ? 8n : 7n }
       case 1:
         return { ...command, code: (command.code ?? 0) + 1 }
