@@ -224,12 +224,24 @@ describe('the documents', () => {
   test('every invariant names tests that exist', () => {
     const text = documents.find(({ name }) => name === 'docs/invariants.md')!.text
     const rows = text.split('\n').filter((line) => /^\| \d+ /.test(line))
-    expect(rows).toHaveLength(10)
+    expect(rows).toHaveLength(11)
     for (const row of rows) {
       const named = [...row.matchAll(/`([\w/.-]+\.test\.ts)`/g)].map((match) => match[1]!)
       expect(named.length, row).toBeGreaterThan(0)
       for (const name of named) expect(sources.map((source) => source.name)).toContain(name)
     }
+  })
+
+  test('every kind of input names tests that are there, by their titles', () => {
+    const text = documents.find(({ name }) => name === 'docs/inputs.md')!.text
+    const named = text
+      .split('\n')
+      .filter((line) => line.startsWith('|'))
+      .flatMap((line) => titlesIn(line.split(' | ').at(-1)!))
+    expect(named.length).toBeGreaterThan(150)
+    const isThere = ({ file, title }: NamedTest): boolean =>
+      sources.some(({ name, text }) => name === file && text.replaceAll("\\'", "'").includes(title))
+    expect(named.filter((one) => !isThere(one))).toEqual([])
   })
 
   test('dependencies.md names every dependency', () => {
@@ -253,6 +265,21 @@ describe('the documents', () => {
     expect(broken).toEqual([])
   })
 })
+
+interface NamedTest {
+  readonly file: string
+  /** Or a part of it. */
+  readonly title: string
+}
+
+/** The tests that a cell names: files, and behind each the titles in quotes. */
+function titlesIn(cell: string): readonly NamedTest[] {
+  const files = [...cell.matchAll(/[\w/.-]+\.test\.ts/g)]
+  return files.flatMap(({ 0: file, index }, at) => {
+    const behind = cell.slice(index, files[at + 1]?.index)
+    return [...behind.matchAll(/"([^"]+)"/g)].map((match) => ({ file, title: match[1]! }))
+  })
+}
 
 /** The rows of a document's table of settings. */
 function settingRows(text: string): readonly string[] {
