@@ -170,6 +170,17 @@ test.each(['1970-01-01T00:00:00Z', '1969-12-31T23:59:59.999999999Z', '1970-01-01
   },
 ) // prettier-ignore
 
+test('a currency that no account here has is refused by an event, alike at every door, and the id stays refused', async () => {
+  const refused = { code: 'currency_mismatch' }
+  for (const currency of ['QQQ', 'USD']) {
+    const id = newId()
+    const asked = transfer({ id: formatId(id), currency })
+    expect(await mutate('transfer', asked)).toEqual({ __typename: 'Refused', ...refused })
+    expect(await commands([{ kind: 'transfer', ...asked }])).toMatchObject([{ status: 'refused', replayed: true, ...refused }]) // prettier-ignore
+    expect(await client.submit(onLane({ id, currency }))).toMatchObject({ status: 'refused', replayed: true, ...refused }) // prettier-ignore
+  }
+})
+
 test('null is as good as left out, and nothing else is', async () => {
   const nothing = { effectiveAt: null, reference: null, memo: null, code: null }
   expect(await mutate('transfer', transfer(nothing))).toEqual({ __typename: 'TransferApplied' })

@@ -6,7 +6,6 @@ import { formatId } from '../../schemas/ids.ts'
 import type { Position } from '../../schemas/positions.ts'
 import { crossPartition } from '../command-homes.ts'
 import { toCommand, type InputValues } from '../commands.ts'
-import { checkCurrency } from '../currency-check.ts'
 import { badInput } from '../errors.ts'
 import { INPUT_FIELDS, LINKED_TRANSFERS_MAX, type ClientKind } from '../inputs.ts'
 import type { Outcome } from '../outcomes.ts'
@@ -223,7 +222,6 @@ for (const kind of transferKinds) {
       args: { input: t.arg({ type: Input, required: true }) },
       resolve: async (_root, { input }, { services }) => {
         const command = toCommand(kind, input, 'input', services.commands)
-        await checkCurrency(services, command, 'input')
         return transferResult(services, command, await services.submitter.one(command, 'input'))
       },
     }),
@@ -281,9 +279,6 @@ async function linkedResult(
   services: Services,
   commands: readonly Command[],
 ): Promise<LinkedAppliedModel | RefusedModel> {
-  await Promise.all(
-    commands.map((command, index) => checkCurrency(services, command, `input.transfers[${index}]`)),
-  )
   const partitions = await Promise.all(
     commands.map((command, index) => services.submitter.homes.of(command, `input.transfers[${index}]`)),
   )
