@@ -11,7 +11,6 @@
  *   decided   what was accepted when no higher ballot was to be seen; all decided rows of an ordinal are alike
  */
 import { randomUUID } from 'node:crypto'
-import { setTimeout as delay } from 'node:timers/promises'
 import { IMPORTS_TABLE } from '../projectors/imports.ts'
 import { OutageError, type ViewStore } from '../projectors/view-store.ts'
 import {
@@ -120,7 +119,8 @@ export function createStoreImportRegistry(store: ViewStore): ImportRegistry {
     const own = { base_ms: String(nowMs), anchor: String(after) }
     for (let round = 0; round < ROUNDS_MAX; round++) {
       if (await tryBallot(importName, PARTITIONS_FROM + partition, ordinal, own)) return times(importName)
-      await delay(Math.random() * BACK_OFF_MS_MAX * Math.min(round + 1, 10))
+      const backOffMs = Math.random() * BACK_OFF_MS_MAX * Math.min(round + 1, 10)
+      await new Promise((resolve) => setTimeout(resolve, backOffMs))
     }
     throw new OutageError('Gateways do not come to agree on a base time: too many ask at once.')
   }
