@@ -24,7 +24,7 @@ import type { Frame } from '../../schemas/frames.ts'
 import { STATUS, STATUS_WORDS, type LoadedSnapshot } from '../core-messages.ts'
 import { CoreWorker } from '../core-worker.ts'
 import type { CoreOptions } from '../core/core.ts'
-import { SNAPSHOT_RULE_DEFAULT, type SnapshotRuleOptions } from '../snapshot-rule.ts'
+import { SNAPSHOT_RULE_DISTRIBUTED, type SnapshotRuleOptions } from '../snapshot-rule.ts'
 import { standsIn, type HeadWitness } from '../snapshot-store/head-witness.ts'
 import { WitnessPublisher } from '../snapshot-store/publish-witness.ts'
 import { SnapshotPublisher } from '../snapshot-store/publisher.ts'
@@ -47,7 +47,7 @@ export interface PartitionWriterOptions {
   /** Holds the snapshots of this machine; made if missing. One writer of a partition works on it at a time. */
   readonly scratchDir: string
   readonly store: SnapshotStore
-  /** When a snapshot is due; what is left out is as in SNAPSHOT_RULE_DEFAULT. */
+  /** When a snapshot is due; what is left out is as in SNAPSHOT_RULE_DISTRIBUTED. */
   readonly snapshots?: Partial<SnapshotRuleOptions>
   /** Snapshots to keep here and in the store, the newest included. Default: SNAPSHOTS_KEPT_DEFAULT. */
   readonly snapshotsKept?: number
@@ -250,7 +250,7 @@ export class PartitionWriter {
           {
             dataDir: scratchDir,
             core: { ...core, partition },
-            snapshotRule: { ...SNAPSHOT_RULE_DEFAULT, ...snapshots },
+            snapshotRule: { ...SNAPSHOT_RULE_DISTRIBUTED, ...snapshots },
             snapshotsKept: snapshotsKept ?? SNAPSHOTS_KEPT_DEFAULT,
             status: this.words.buffer as SharedArrayBuffer,
           },
