@@ -25,10 +25,6 @@ export class LogHeads {
     this.#ends = logs.map((log) => new LogEnd(log))
   }
 
-  get partitions(): number {
-    return this.#ends.length
-  }
-
   /** Where the logs end, as far as it is known here. */
   position(): Position {
     return new Map(this.#ends.map(({ log, sequence }) => [log.partition, sequence]))
