@@ -13,7 +13,7 @@ const positions: string[] = []
 const times: string[] = []
 
 beforeAll(async () => {
-  under = await gatewayUnderTest({ limits: { readWaitMs: 3_000 } })
+  under = await gatewayUnderTest({ limits: { readWaitMs: 10_000 } })
   const opened = await openAccounts(under, 2)
   ;[account, other] = opened.accounts as [string, string]
   cash = opened.cash

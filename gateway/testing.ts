@@ -47,6 +47,9 @@ export interface GatewayUnderTest {
   stop(): Promise<void>
 }
 
+/** How long a read waits for the views: what a loaded machine takes, where no test is about the bound itself. */
+const READ_WAIT_MS = 30_000
+
 /** Starts everything for one test file. */
 export async function gatewayUnderTest(options: Partial<GatewayOptions> = {}): Promise<GatewayUnderTest> {
   const dir = await mkdtemp(path.join(os.tmpdir(), 'gateway-'))
@@ -71,6 +74,7 @@ export async function gatewayUnderTest(options: Partial<GatewayOptions> = {}): P
     log: (line) => lines.push(line),
     onAdmitted: (operation, transport) => admitted.push({ operation, transport }),
     ...options,
+    limits: { readWaitMs: READ_WAIT_MS, ...options.limits },
   })
   const graphql: GatewayUnderTest['graphql'] = async (query, variables = {}) => {
     const response = await fetch(`${gateway.url}/graphql`, {
