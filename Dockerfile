@@ -12,6 +12,7 @@ COPY client client
 COPY writer writer
 COPY projectors projectors
 COPY gateway gateway
+COPY platform platform
 COPY cli cli
 RUN node bin/build.js
 

@@ -1,4 +1,5 @@
 import tseslint from 'typescript-eslint'
+import { MAY_IMPORT, PROGRAM_FOLDERS } from './bin/folders.js'
 
 /** What code that must stay deterministic may not touch: it gets time, chance and the world as arguments. */
 const impure = [
@@ -29,30 +30,36 @@ const impure = [
  * `test/simulation/seed.ts`: whatever is loaded there stands here, or among the adapters below.
  */
 const simulated = [
-  'writer/{loop,core-server,recovery,replay,state-digest}.ts',
-  'writer/{snapshot,snapshot-file,snapshot-format,snapshot-keeper,snapshot-rule,snapshot-saving}.ts',
-  'eventlog/{batch-memory,frame-budget,memory-queue,offer-place,reader-rule,windowed-log,hashing,errors,system-error}.ts',
-  'eventlog/file/{appender,group-commit,log-server,mark,places,recovery,reader,seal,segments,slabs,units,file-event-log}.ts',
-  'eventlog/file/memory-disk.ts',
-  'eventlog/kafka/shared-appender.ts',
-  'gateway/{settle-repeat,same-reversal,outcomes}.ts',
+  'writer/thread/{loop,core-server}.ts',
+  'writer/recovery/*.ts',
+  'writer/snapshots/{snapshot,snapshot-file,snapshot-format,snapshot-keeper,snapshot-rule,snapshot-saving}.ts',
+  'eventlog/{frame-budget,reader-rule,windowed-log,hashing,errors,system-error}.ts',
+  'eventlog/queue/*.ts',
+  'eventlog/handoff/{batch-memory,seal,slabs}.ts',
+  'eventlog/disk/memory-disk.ts',
+  'eventlog/file/{appender,group-commit,log-server,file-event-log}.ts',
+  'eventlog/file/layout/*.ts',
+  'eventlog/file/read/reader.ts',
+  'eventlog/file/recovery/*.ts',
+  'eventlog/kafka/events/shared-appender.ts',
+  'gateway/outcomes/{settle-repeat,same-reversal,outcomes}.ts',
   'test/simulation/**/*.ts',
 ]
 
 /** Loaded beside them and never called in a simulation: what stands behind the ports in a real process. */
 export const adapters = [
   // The real disk, and what it writes past the page cache with.
-  'eventlog/file/disk.ts',
-  'eventlog/file/make-folders.ts',
-  'eventlog/file/direct-write.ts',
+  'eventlog/disk/disk.ts',
+  'eventlog/disk/make-folders.ts',
+  'eventlog/disk/direct-write.ts',
   // The thread that reads ahead, for readers that are given one.
-  'eventlog/file/read-ahead.ts',
-  'eventlog/file/read-windows.ts',
+  'eventlog/file/read/read-ahead.ts',
+  'eventlog/file/read/read-windows.ts',
   'eventlog/runtime-entry.ts',
   // Memory that real threads share, free again when the collector says so; simulated ones take memory of their own.
-  'eventlog/file/frame-memory.ts',
+  'eventlog/handoff/frame-memory.ts',
   // The clock of real views.
-  'projectors/system-clock.ts',
+  'projectors/runtime/system-clock.ts',
 ]
 
 /** The simulator's own adapters: its command line, its child processes, its copies of the program. */
@@ -106,17 +113,7 @@ function pure() {
   return rules
 }
 
-/** Folder → folders of ours it may import from: the arrows of docs/architecture.md, in one table. */
-const mayImport = {
-  schemas: [],
-  eventlog: ['schemas'],
-  client: ['schemas'],
-  writer: ['schemas', 'eventlog'],
-  projectors: ['schemas', 'eventlog'],
-  gateway: ['schemas', 'eventlog', 'writer', 'projectors'],
-  cli: ['schemas', 'eventlog', 'client', 'writer', 'projectors', 'gateway'],
-}
-const ours = Object.keys(mayImport)
+const ours = PROGRAM_FOLDERS
 
 export default tseslint.config(
   { ignores: ['dist/**', 'node_modules/**', 'data/**'] },
@@ -155,7 +152,7 @@ export default tseslint.config(
         'error',
         {
           patterns: ours
-            .filter((other) => other !== folder && !mayImport[folder].includes(other))
+            .filter((other) => other !== folder && !MAY_IMPORT[folder].includes(other))
             .map((other) => ({
               regex: `^(\\.\\./)+${other}/`,
               message: `${folder} may not import ${other}: see docs/architecture.md`,
@@ -172,9 +169,15 @@ export default tseslint.config(
   },
   {
     // The views' runtime: promises, but time and I/O only through its ports, so that it runs in the simulation.
-    files: ['projectors/*.ts', 'projectors/{audit,balances,history}/*.ts'],
-    ignores: ['**/*.test.ts', 'projectors/{clickhouse-store,clickhouse-users,prove,system-clock,testing}.ts'],
-    rules: deterministic('The runtime has ports for this: projectors/ports.ts.', {
+    files: ['projectors/*.ts', 'projectors/{runtime,proof,clickhouse,views}/**/*.ts'],
+    ignores: [
+      '**/*.test.ts',
+      'projectors/testing.ts',
+      'projectors/clickhouse/{clickhouse-store,clickhouse-users}.ts',
+      'projectors/proof/prove.ts',
+      'projectors/runtime/system-clock.ts',
+    ],
+    rules: deterministic('The runtime has ports for this: projectors/runtime/ports.ts.', {
       names: ['Promise', 'Buffer'],
       modules: [],
     }),

@@ -1,9 +1,9 @@
 /**
- * The platform of `commit`, a process of its own: a writer and the doors over it, wired as cli/platform.ts does, but without
+ * The platform of `commit`, a process of its own: a writer and the doors over it, wired as platform/platform.ts does, but without
  * engine and projections.
  */
 import { acquireFolder } from '../eventlog/file/lock.ts'
-import { createFileImportRegistry } from '../gateway/import-registry.ts'
+import { createFileImportRegistry } from '../gateway/imports/import-registry.ts'
 import { startGateway, type Gateway } from '../gateway/gateway.ts'
 import { startEmbeddedWriter, type EmbeddedWriter } from '../writer/embedded.ts'
 import { readFileSync } from 'node:fs'

@@ -1,8 +1,8 @@
 /** The broker of a benchmark: a real one, started for it from Apache's own jars, or those that KAFKA_BROKERS names. */
 import { randomBytes } from 'node:crypto'
-import { createKafka } from '../eventlog/kafka/client.ts'
+import { createKafka } from '../eventlog/kafka/kafkajs/client.ts'
 import { topicNames, type KafkaSettings } from '../eventlog/kafka/settings.ts'
-import { createTopics } from '../eventlog/kafka/topics.ts'
+import { createTopics } from '../eventlog/kafka/topics/topics.ts'
 import { startKafkaCluster } from '../test/support/kafka/cluster.ts'
 import { processCpuSeconds } from './thread-cpu.ts'
 

@@ -28,8 +28,8 @@ const { values } = parseArgs({
 if (values.brokers === undefined) throw new Error('--brokers HOST:PORT is missing')
 // Loaded before the client: then what is replaced comes too late.
 if (values.crc === 'js') createRequire(import.meta.url)('kafkajs/src/protocol/recordBatch/v0')
-const { connectToLeader, createKafka, createProducer } = await import('../eventlog/kafka/client.ts')
-const { batchesIn, recordsIn } = await import('../eventlog/kafka/record-batches.ts')
+const { connectToLeader, createKafka, createProducer } = await import('../eventlog/kafka/kafkajs/client.ts')
+const { batchesIn, recordsIn } = await import('../eventlog/kafka/wire/record-batches.ts')
 const { topicNames, RECORD_BATCH_BYTES_MAX } = await import('../eventlog/kafka/settings.ts')
 
 const settings = {

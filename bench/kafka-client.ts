@@ -2,8 +2,8 @@
  * The client of `kafka`, a process of its own: it has commands stored and learns their outcomes from the events, as a gateway
  * does, without a socket of its own.
  */
-import { openKafkaCommandQueue } from '../eventlog/kafka/command-queue.ts'
-import { openKafkaEventLog, type KafkaEventLog } from '../eventlog/kafka/kafka-event-log.ts'
+import { openKafkaCommandQueue } from '../eventlog/kafka/commands/command-queue.ts'
+import { openKafkaEventLog, type KafkaEventLog } from '../eventlog/kafka/events/kafka-event-log.ts'
 import type { KafkaSettings } from '../eventlog/kafka/settings.ts'
 import type { CommandQueue } from '../eventlog/ports.ts'
 import { answerParent } from './child.ts'

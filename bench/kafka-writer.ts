@@ -1,7 +1,7 @@
 /** The writer role of `kafka`, a process of its own, without views. */
 import path from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
-import { startWriterRole, type WriterRole } from '../cli/roles/writer-role.ts'
+import { startWriterRole, type WriterRole } from '../platform/roles/writer-role.ts'
 import type { KafkaSettings } from '../eventlog/kafka/settings.ts'
 import { answerParent } from './child.ts'
 import { processStatusBytes } from './machine.ts'

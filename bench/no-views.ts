@@ -1,6 +1,6 @@
 /** A platform's views where there are none: for measuring what a commit costs without them. */
-import type { Projections } from '../projectors/status.ts'
-import { OutageError, type ViewStore } from '../projectors/view-store.ts'
+import type { Projections } from '../projectors/runtime/status.ts'
+import { OutageError, type ViewStore } from '../projectors/clickhouse/view-store.ts'
 
 const none = (): Promise<never> => Promise.reject(new OutageError('this platform runs without views'))
 

@@ -5,8 +5,8 @@
  */
 import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
-import { logFolder } from '../eventlog/file/segments.ts'
-import { snapshotsFolder } from '../writer/snapshot.ts'
+import { logFolder } from '../eventlog/file/layout/segments.ts'
+import { snapshotsFolder } from '../writer/snapshots/snapshot.ts'
 import type { Benchmark } from './benchmark.ts'
 import { Child } from './child.ts'
 import { inNewFolder, keptFolder } from './data-folder.ts'

@@ -1,11 +1,11 @@
 /** One session of `takeover`: a deployment in processes of its own on three brokers, under load, and what is killed of it. */
 import { setTimeout as sleep } from 'node:timers/promises'
-import { createKafka } from '../eventlog/kafka/client.ts'
+import { createKafka } from '../eventlog/kafka/kafkajs/client.ts'
 import { topicNames } from '../eventlog/kafka/settings.ts'
 import { startDeployment, type Deployment } from '../test/support/deployment.ts'
 import { startKafkaCluster, type TestBroker, type TestCluster } from '../test/support/kafka/cluster.ts'
 import type { RoleProcess } from '../test/support/role-process.ts'
-import { createTopics } from '../eventlog/kafka/topics.ts'
+import { createTopics } from '../eventlog/kafka/topics/topics.ts'
 import { TakeoverLoad, type Pace } from './takeover-load.ts'
 
 export const PARTITIONS = 4

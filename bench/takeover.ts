@@ -3,7 +3,7 @@
  * is killed, on a real deployment under load; and that nobody is taken for dead who is only busy. Afterwards the events are
  * read again from the first one: what clients were told stands there, once.
  */
-import { openKafkaEventLog } from '../eventlog/kafka/kafka-event-log.ts'
+import { openKafkaEventLog } from '../eventlog/kafka/events/kafka-event-log.ts'
 import type { Benchmark } from './benchmark.ts'
 import { Histogram } from './histogram.ts'
 import { describeMachine } from './machine.ts'

@@ -1,8 +1,8 @@
 /** Reads an events topic from its first record after a benchmark, by the reader rule, and counts what stands there. */
 import { createReaderRule } from '../eventlog/reader-rule.ts'
-import { decodeFrameRecord } from '../eventlog/kafka/record.ts'
+import { decodeFrameRecord } from '../eventlog/kafka/events/record.ts'
 import { topicNames, type KafkaSettings } from '../eventlog/kafka/settings.ts'
-import { openTopicReader } from '../eventlog/kafka/topic-reader.ts'
+import { openTopicReader } from '../eventlog/kafka/partition/topic-reader.ts'
 import type { SerialSet } from './serial-set.ts'
 import { LogVerifier, type LogCount } from './verify-log.ts'
 

@@ -2,8 +2,8 @@
  * Reads a log from its first event after a benchmark: every frame is verified, every event applied to an empty core, and
  * every command counted by its serial number. Acknowledged means: in the log, once.
  */
-import { nodeDisk } from '../eventlog/file/disk.ts'
-import { readFramesAhead } from '../eventlog/file/read-ahead.ts'
+import { nodeDisk } from '../eventlog/disk/disk.ts'
+import { readFramesAhead } from '../eventlog/file/read/read-ahead.ts'
 import { EVENT_KINDS } from '../schemas/events.ts'
 import type { Frame } from '../schemas/frames.ts'
 import { EVENT_ROW_BYTES } from '../schemas/limits.ts'

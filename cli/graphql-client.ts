@@ -1,5 +1,5 @@
 /** GraphQL over HTTP as these commands need it: one POST, data or a failure. */
-import { CommandFailure } from './failure.ts'
+import { CommandFailure } from '../platform/failure.ts'
 
 const ANSWER_MS_MAX = 60_000
 

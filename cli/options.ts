@@ -1,7 +1,7 @@
 /** Options that several commands share, made from the one table of settings. */
 import { Option, type Command } from 'commander'
-import type { Flags } from './setting-texts.ts'
-import { SETTINGS, type Setting, type SettingName } from './settings.ts'
+import type { Flags } from '../platform/configuration/setting-texts.ts'
+import { SETTINGS, type Setting, type SettingName } from '../platform/configuration/settings.ts'
 
 /** Adds settings as options. Defaults stay with the configuration, so that a variable can stand in for a flag. */
 export function addSettings(command: Command, names: readonly SettingName[]): Command {

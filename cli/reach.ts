@@ -1,7 +1,7 @@
 /** Asked before any work begins: does a platform answer there, and can this machine serve at that address? */
 import { createServer } from 'node:net'
-import { CommandFailure } from './failure.ts'
-import { describeSystemError, type SystemError } from './system-errors.ts'
+import { CommandFailure } from '../platform/failure.ts'
+import { describeSystemError, type SystemError } from '../platform/system-errors.ts'
 
 /** A platform answers `/livez` within milliseconds, whatever it does; whoever mistyped an address wants to know soon. */
 const ANSWER_MS_MAX = 3_000

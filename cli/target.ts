@@ -1,12 +1,12 @@
 /** Which platform a command talks to: one by its address, the one that runs on a data folder, or one of the command's own. */
 import path from 'node:path'
 import { readFolderOwner } from '../eventlog/file/lock.ts'
-import { readConfig } from './config.ts'
-import { CommandFailure } from './failure.ts'
-import type { Output } from './output.ts'
+import { readConfig } from '../platform/configuration/config.ts'
+import { CommandFailure } from '../platform/failure.ts'
+import type { Output } from '../platform/output.ts'
 import { requirePlatform } from './reach.ts'
-import { startPlatform, type Platform } from './platform.ts'
-import type { Flags } from './setting-texts.ts'
+import { startPlatform, type Platform } from '../platform/platform.ts'
+import type { Flags } from '../platform/configuration/setting-texts.ts'
 
 export interface TargetFlags extends Flags {
   readonly url?: string

@@ -3,7 +3,7 @@
  * it gives Kafka up that soon.
  */
 import { main as purser } from './main.ts'
-import type { OutageBounds } from './roles/outage-bounds.ts'
+import type { OutageBounds } from '../platform/roles/outage-bounds.ts'
 
 export function main([bounds, ...args]: readonly string[]): Promise<void> {
   return purser(args, JSON.parse(bounds!) as OutageBounds)

@@ -3,7 +3,7 @@
  * due and its segments full so soon that a kill finds some under way.
  */
 import { ISO_CURRENCIES } from '../schemas/money.ts'
-import { startPlatform } from './platform.ts'
+import { startPlatform } from '../platform/platform.ts'
 import { stopRequested } from './shutdown.ts'
 
 const SMALL = {

@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest'
 import { FRAME_BYTES_MAX, PARTITIONS_MAX } from '../schemas/limits.ts'
 import type { Frame } from '../schemas/frames.ts'
-import { chainAfter, emptyChain } from './file/segments.ts'
+import { chainAfter, emptyChain } from './file/layout/segments.ts'
 import { frameBytesOf } from './frame-budget.ts'
 import { emptyHead } from './reader-rule.ts'
 import { nextFrame } from './testing.ts'

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { expect, it } from 'vitest'
 import type { Frame } from '../schemas/frames.ts'
-import { chainAfter, emptyChain } from './file/segments.ts'
+import { chainAfter, emptyChain } from './file/layout/segments.ts'
 import { createReaderRule, headAfter } from './reader-rule.ts'
 import { nextFrame } from './testing.ts'
 

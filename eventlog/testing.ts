@@ -1,12 +1,12 @@
 /** What tests of the log share: sealed frames with made-up payloads, and a log on a disk of one's own, in one thread. */
 import type { Frame } from '../schemas/frames.ts'
 import type { LogUnderTest } from './contract.ts'
-import type { Disk } from './file/disk.ts'
+import type { Disk } from './disk/disk.ts'
 import { FileEventLog } from './file/file-event-log.ts'
-import { readFramesSync } from './file/reader.ts'
-import { openLog, type OpenLogOptions, type OpenedLog } from './file/recovery.ts'
-import { seal, sealIdleMark } from './file/seal.ts'
-import type { ChainEnd } from './file/segments.ts'
+import { readFramesSync } from './file/read/reader.ts'
+import { openLog, type OpenLogOptions, type OpenedLog } from './file/recovery/recovery.ts'
+import { seal, sealIdleMark } from './handoff/seal.ts'
+import type { ChainEnd } from './file/layout/segments.ts'
 
 /** A frame of `count` events behind `head`; its payload is `payloadBytes` bytes that depend on the sequence. */
 export function nextFrame(

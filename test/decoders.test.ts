@@ -7,21 +7,21 @@ import path from 'node:path'
 import { describe, expect, test } from 'vitest'
 import fc from 'fast-check'
 import { LogError } from '../eventlog/errors.ts'
-import { createMemoryDisk } from '../eventlog/file/memory-disk.ts'
-import { openMark } from '../eventlog/file/mark.ts'
-import { readArchivePointer } from '../eventlog/file/places.ts'
-import { openLog } from '../eventlog/file/recovery.ts'
-import { decodeSegmentHeader, encodeSegmentHeader, emptyChain, BLOCK_BYTES, logFolder, segmentName } from '../eventlog/file/segments.ts' // prettier-ignore
+import { createMemoryDisk } from '../eventlog/disk/memory-disk.ts'
+import { openMark } from '../eventlog/file/layout/mark.ts'
+import { readArchivePointer } from '../eventlog/file/layout/places.ts'
+import { openLog } from '../eventlog/file/recovery/recovery.ts'
+import { decodeSegmentHeader, encodeSegmentHeader, emptyChain, BLOCK_BYTES, logFolder, segmentName } from '../eventlog/file/layout/segments.ts' // prettier-ignore
 import { nodeDigests } from '../eventlog/hashing.ts'
 import { appendGroup, appendIdleMark, nextFrame } from '../eventlog/testing.ts'
-import { toCommand, readInput } from '../gateway/commands.ts'
+import { toCommand, readInput } from '../gateway/commands/commands.ts'
 import { codeOf } from '../gateway/errors.ts'
-import { CLIENT_KINDS, type ClientKind } from '../gateway/inputs.ts'
-import { encodeCursor, encodePosition, readCursor, readPosition } from '../gateway/tokens.ts'
-import { READERS } from '../gateway/values.ts'
+import { CLIENT_KINDS, type ClientKind } from '../gateway/commands/inputs.ts'
+import { encodeCursor, encodePosition, readCursor, readPosition } from '../gateway/positions/tokens.ts'
+import { READERS } from '../gateway/commands/values.ts'
 import { QueryError } from '../projectors/engine/errors.ts'
-import { substituteParameters } from '../projectors/engine/parameters.ts'
-import { parseStatement, splitInlineData } from '../projectors/engine/statement.ts'
+import { substituteParameters } from '../projectors/engine/statement/parameters.ts'
+import { parseStatement, splitInlineData } from '../projectors/engine/statement/statement.ts'
 import {
   COMMAND_KINDS,
   decodeCommands,
@@ -60,7 +60,7 @@ import { formatPosition, parsePosition } from '../schemas/positions.ts'
 import { checkCommands } from '../schemas/check-commands.ts'
 import { loadCore } from '../writer/core/core.ts'
 import { Harness, NOW_NS, accountIdOf, idOf } from '../writer/core/harness.testing.ts'
-import { readSnapshotFile, writeSnapshotFile } from '../writer/snapshot-file.ts'
+import { readSnapshotFile, writeSnapshotFile } from '../writer/snapshots/snapshot-file.ts'
 import { chanceOf, hostileBytes, hugeLengths } from './support/mutations.ts'
 
 /** Inputs in all, over all decoders; a longer run says how many. */
@@ -277,7 +277,7 @@ const DECODERS: readonly Decoder[] = [
     failures: [],
   },
   {
-    name: 'segment headers (eventlog/file/segments.ts)',
+    name: 'segment headers (eventlog/file/layout/segments.ts)',
     examples: [encodeSegmentHeader(emptyChain(0))],
     decode(bytes) {
       decodeSegmentHeader(bytes, 0, 1n)
@@ -291,7 +291,7 @@ const DECODERS: readonly Decoder[] = [
     share: 0.5,
   },
   {
-    name: 'segments (eventlog/file/recovery.ts)',
+    name: 'segments (eventlog/file/recovery/recovery.ts)',
     examples: [logFiles.get(SEGMENT)!],
     decode(bytes) {
       const disk = createMemoryDisk()
@@ -302,7 +302,7 @@ const DECODERS: readonly Decoder[] = [
     share: 0.2,
   },
   {
-    name: 'marks (eventlog/file/mark.ts)',
+    name: 'marks (eventlog/file/layout/mark.ts)',
     examples: [logFiles.get(MARK)!],
     decode(bytes) {
       const disk = createMemoryDisk()
@@ -319,7 +319,7 @@ const DECODERS: readonly Decoder[] = [
     share: 0.5,
   },
   {
-    name: 'archive pointers (eventlog/file/places.ts)',
+    name: 'archive pointers (eventlog/file/layout/places.ts)',
     examples: bytesOf('{"folder":"/archive/1"}\n', 'null', '[{"folder":1}]'),
     decode(bytes) {
       const disk = createMemoryDisk()
@@ -329,7 +329,7 @@ const DECODERS: readonly Decoder[] = [
     failures: [LogError],
   },
   {
-    name: 'snapshots (writer/snapshot-file.ts, writer/core/snapshot.ts)',
+    name: 'snapshots (writer/snapshots/snapshot-file.ts, writer/core/copy/snapshot.ts)',
     examples: [snapshotBytes],
     decode(bytes) {
       const disk = createMemoryDisk()
@@ -361,7 +361,7 @@ const DECODERS: readonly Decoder[] = [
     failures: [],
   },
   {
-    name: 'cursors and positions of clients (gateway/tokens.ts)',
+    name: 'cursors and positions of clients (gateway/positions/tokens.ts)',
     examples: bytesOf(encodeCursor({ list: 'history', partition: 0, account: 4, sequence: 77n }, 'a1b2c3d4e5f6'), encodePosition(new Map([[0, 5n], [3, 9n]])), encodePosition(new Map([[0, 5n]]), 'a1b2c3d4e5f6')), // prettier-ignore
     decode(bytes) {
       const cursor = readCursor(text(bytes))
@@ -374,7 +374,7 @@ const DECODERS: readonly Decoder[] = [
     failures: [],
   },
   {
-    name: 'values of clients (gateway/values.ts)',
+    name: 'values of clients (gateway/commands/values.ts)',
     examples: bytesOf('1250', '-9223372036854775808', '2026-11-24T09:30:00.123456789+01:00', '018f3a5e-7c1a-7b3c-9d2e-4f5a6b7c8d9e', 'EUR'), // prettier-ignore
     decode(bytes) {
       for (const reader of Object.values(READERS)) reader(text(bytes))
@@ -382,13 +382,13 @@ const DECODERS: readonly Decoder[] = [
     failures: [],
   },
   {
-    name: 'commands as JSON (gateway/commands.ts)',
+    name: 'commands as JSON (gateway/commands/commands.ts)',
     examples: bytesOf(...bulkItems.map((item) => JSON.stringify(item))),
     decode: (bytes) => throughTheDoor(text(bytes)),
     failures: [],
   },
   {
-    name: 'statements of the engine (projectors/engine/statement.ts, parameters.ts)',
+    name: 'statements of the engine (projectors/engine/statement/statement.ts, parameters.ts)',
     examples: bytesOf(
       "INSERT INTO t (a, b) SELECT a, b FROM input('a UInt8, b String') FORMAT RowBinary\n'x",
       "SELECT {a:UInt8}, {b:Array(String)} FROM `t` WHERE x = 'it''s' -- c\n AND y = $q$z$q$ FORMAT JSON SETTINGS a=1",

@@ -4,7 +4,8 @@ import path from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import { ESLint } from 'eslint'
 import { describe, expect, test } from 'vitest'
-import { OTHER_VARIABLES, SETTINGS, type Role, type Setting } from '../cli/settings.ts'
+import { MAY_IMPORT, PROGRAM_FOLDERS } from '../bin/folders.js'
+import { OTHER_VARIABLES, SETTINGS, type Role, type Setting } from '../platform/configuration/settings.ts'
 import {
   ID_REFUSALS,
   REFUSAL_CODES,
@@ -14,19 +15,10 @@ import {
 } from '../schemas/refusals.ts'
 
 const root = path.dirname(path.dirname(fileURLToPath(import.meta.url)))
-const FOLDERS = [
-  'schemas',
-  'eventlog',
-  'client',
-  'writer',
-  'projectors',
-  'gateway',
-  'cli',
-  'examples',
-  'test',
-  'bin',
-] as const
+const FOLDERS = [...PROGRAM_FOLDERS, 'examples', 'test', 'bin']
 const LINES_MAX = 450
+/** More than this are not seen at one glance. */
+const FILES_MAX = 15
 
 interface Source {
   readonly name: string
@@ -39,22 +31,16 @@ function filesIn(folder: string, pattern: RegExp): Source[] {
     .map((name) => ({ name: `${folder}/${name}`, text: readFileSync(path.join(root, folder, name), 'utf8') }))
 }
 
+/** True in the program's own folders, and in those named besides. */
+function isProgram(name: string, besides: readonly string[] = []): boolean {
+  return [...PROGRAM_FOLDERS, ...besides].includes(name.split('/')[0]!)
+}
+
 const sources = FOLDERS.flatMap((folder) => filesIn(folder, /\.(ts|js)$/))
 const documents = [
   ...filesIn('docs', /\.md$/),
   { name: 'README.md', text: readFileSync(path.join(root, 'README.md'), 'utf8') },
 ]
-
-/** Folder → folders of ours that it may import: the arrows of docs/architecture.md. */
-const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
-  schemas: [],
-  eventlog: ['schemas'],
-  client: ['schemas'],
-  writer: ['schemas', 'eventlog'],
-  projectors: ['schemas', 'eventlog'],
-  gateway: ['schemas', 'eventlog', 'writer', 'projectors'],
-  cli: ['schemas', 'eventlog', 'client', 'writer', 'projectors', 'gateway'],
-}
 
 describe('the code', () => {
   test('imports go one way', () => {
@@ -90,26 +76,25 @@ describe('the code', () => {
 
   test('only the configuration reads the environment', () => {
     const readers = sources
-      .filter(({ name }) => /^(schemas|eventlog|client|writer|projectors|gateway|cli|examples)\//.test(name))
+      .filter(({ name }) => isProgram(name, ['examples']))
       .filter(({ name, text }) => !name.endsWith('.test.ts') && text.includes('process.env'))
-    expect(readers.map(({ name }) => name)).toEqual(['cli/config.ts'])
+    expect(readers.map(({ name }) => name)).toEqual(['platform/configuration/config.ts'])
   })
 
   test('kafkajs has one door, and its consumer is asked for by who shares out partitions alone', () => {
     const users = (pattern: RegExp): string[] =>
       sources
-        .filter(({ name }) => /^(schemas|eventlog|client|writer|projectors|gateway|cli)\//.test(name))
+        .filter(({ name }) => isProgram(name))
         .filter(({ name, text }) => !name.endsWith('.test.ts') && pattern.test(text))
         .map(({ name }) => name)
-    expect(users(/^import (?!type\b).*'kafkajs|require\('kafkajs/m)).toEqual(['eventlog/kafka/client.ts'])
-    expect(users(/\.consumer\(/)).toEqual(['eventlog/kafka/membership.ts'])
+    expect(users(/^import (?!type\b).*'kafkajs|require\('kafkajs/m)).toEqual([
+      'eventlog/kafka/kafkajs/client.ts',
+    ])
+    expect(users(/\.consumer\(/)).toEqual(['eventlog/kafka/group/membership.ts'])
   })
 
   test('folders are made by makeFolders: a recursive mkdir of Node spins where the system makes none', () => {
-    const product = sources.filter(
-      ({ name }) =>
-        /^(schemas|eventlog|writer|projectors|gateway|cli|client)\//.test(name) && !name.includes('test'),
-    )
+    const product = sources.filter(({ name }) => isProgram(name) && !name.includes('test'))
     const found = product.filter(({ text }) => /mkdir(Sync)?\([^)]*recursive/s.test(text))
     expect(found.map(({ name }) => name)).toEqual([])
   })
@@ -131,6 +116,31 @@ describe('the code', () => {
     expect(dead.map(({ name }) => name)).toEqual([])
   })
 })
+
+describe('the folders', () => {
+  test.each(['tsconfig.json', 'Dockerfile', '.dockerignore'])(
+    '%s names every folder of the program',
+    (name) => {
+      const text = readFileSync(path.join(root, name), 'utf8')
+      const forms = (folder: string): string[] => [`"${folder}"`, `COPY ${folder} ${folder}`, `!${folder}\n`]
+      expect(PROGRAM_FOLDERS.filter((folder) => !forms(folder).some((form) => text.includes(form)))).toEqual(
+        [],
+      )
+    },
+  )
+
+  test(`none of them holds more than ${FILES_MAX} files side by side, tests of its own left out`, () => {
+    const counts = new Map<string, number>()
+    for (const { name } of sources.filter(({ name }) => isRoom(name)))
+      counts.set(path.dirname(name), (counts.get(path.dirname(name)) ?? 0) + 1)
+    expect([...counts].filter(([, count]) => count > FILES_MAX)).toEqual([])
+  })
+})
+
+/** Sources of the folders whose names say where something is. */
+function isRoom(name: string): boolean {
+  return /^(gateway|eventlog|writer|projectors|platform|client)\//.test(name) && !/\.test(ing)?\./.test(name)
+}
 
 describe('what runs in the simulation', () => {
   /** The rules that `deterministic` in eslint.config.js gives: a name that it bans shows that they are on. */
@@ -161,7 +171,7 @@ describe('what runs in the simulation', () => {
     }
     const eslint = new ESLint({ cwd: root })
     const loaded = loadedBy('test/simulation/seed.ts')
-    expect(loaded).toContain('writer/core-server.ts')
+    expect(loaded).toContain('writer/thread/core-server.ts')
     const held = await Promise.all(loaded.map((name) => isHeld(eslint, name)))
     expect(loaded.filter((name, at) => !held[at] && !adapters.includes(name))).toEqual([])
     // An adapter that is not loaded, or is held after all, need not be named.
@@ -186,7 +196,9 @@ describe('what runs in the simulation', () => {
       // None of these rules asks for types.
       overrideConfig: { languageOptions: { parserOptions: { projectService: false } } },
     })
-    const [result] = await eslint.lintText(`${source}\n`, { filePath: path.join(root, 'writer/loop.ts') })
+    const [result] = await eslint.lintText(`${source}\n`, {
+      filePath: path.join(root, 'writer/thread/loop.ts'),
+    })
     const said = result!.messages.map(({ message }) => message)
     expect(said).toHaveLength(1)
     expect(said[0]).toContain('This runs in the simulation: ask a port.')

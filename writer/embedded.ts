@@ -8,16 +8,16 @@
  */
 import type { FileEventLog } from '../eventlog/file/file-event-log.ts'
 import { openFileLog, type RunningFileLog } from '../eventlog/file/open-file-log.ts'
-import type { RecoveryReport } from '../eventlog/file/recovery.ts'
-import { createMemoryQueue, type MemoryQueue } from '../eventlog/memory-queue.ts'
+import type { RecoveryReport } from '../eventlog/file/recovery/recovery.ts'
+import { createMemoryQueue, type MemoryQueue } from '../eventlog/queue/memory-queue.ts'
 import type { LogHead } from '../eventlog/ports.ts'
 import type { Position } from '../schemas/positions.ts'
-import { STATUS, STATUS_WORDS, type LoadedSnapshot } from './core-messages.ts'
+import { STATUS, STATUS_WORDS, type LoadedSnapshot } from './thread/core-messages.ts'
 import type { CoreOptions } from './core/core.ts'
-import { CoreWorker, WriterBrokenError } from './core-worker.ts'
-import type { Replayed } from './recovery.ts'
-import { SNAPSHOT_RULE_DEFAULT, type SnapshotRuleOptions } from './snapshot-rule.ts'
-import { SNAPSHOTS_KEPT_DEFAULT } from './snapshot.ts'
+import { CoreWorker, WriterBrokenError } from './thread/core-worker.ts'
+import type { Replayed } from './recovery/recovery.ts'
+import { SNAPSHOT_RULE_DEFAULT, type SnapshotRuleOptions } from './snapshots/snapshot-rule.ts'
+import { SNAPSHOTS_KEPT_DEFAULT } from './snapshots/snapshot.ts'
 import type { NewestSnapshot, Writer, WriterStatus } from './writer.ts'
 
 export interface EmbeddedWriterOptions {

@@ -1,10 +1,10 @@
 /** `purser archive`: moves segments of the log that lie wholly in the past to another folder. */
 import path from 'node:path'
 import { archiveLog, type ArchiveReport } from '../archive.ts'
-import { readConfig } from '../config.ts'
-import { CommandFailure } from '../failure.ts'
+import { readConfig } from '../../platform/configuration/config.ts'
+import { CommandFailure } from '../../platform/failure.ts'
 import { addJson, addSettings, type GivenOptions } from '../options.ts'
-import type { Output } from '../output.ts'
+import type { Output } from '../../platform/output.ts'
 import { findRunning } from '../target.ts'
 import type { AddCommand } from './command.ts'
 

@@ -1,8 +1,8 @@
 /** What a subcommand is: something that adds itself to the program. */
 import type { Command } from 'commander'
 import type { GivenOptions } from '../options.ts'
-import type { Output } from '../output.ts'
-import type { OutageBounds } from '../roles/outage-bounds.ts'
+import type { Output } from '../../platform/output.ts'
+import type { OutageBounds } from '../../platform/roles/outage-bounds.ts'
 
 /** Runs a command's work with its output, and turns what it throws into a message and an exit code. */
 export type Run = (options: GivenOptions, work: (output: Output) => Promise<void>) => Promise<void>

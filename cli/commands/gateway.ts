@@ -1,10 +1,10 @@
 /** `purser gateway`: the doors over Kafka and ClickHouse, beside as many others as there are, until it is told to stop. */
-import { readGatewayConfig } from '../config.ts'
+import { readGatewayConfig } from '../../platform/configuration/config.ts'
 import { addJson, addSettings, type GivenOptions } from '../options.ts'
 import { requireAddress } from '../reach.ts'
-import { startGatewayRole } from '../roles/gateway-role.ts'
-import { runRole } from '../roles/run.ts'
-import { settingsOf } from '../settings.ts'
+import { startGatewayRole } from '../../platform/roles/gateway-role.ts'
+import { runRole } from '../../platform/roles/run.ts'
+import { settingsOf } from '../../platform/configuration/settings.ts'
 import { stopRequested } from '../shutdown.ts'
 import type { AddCommand } from './command.ts'
 

@@ -2,7 +2,7 @@
 import { randomBytes } from 'node:crypto'
 import { formatId, makeUuidV7 } from '../../schemas/ids.ts'
 import { accountIdOf, EXTERNAL_NAME_WANTED, isExternalName, referenceIdOf } from '../external-ids.ts'
-import { CommandFailure } from '../failure.ts'
+import { CommandFailure } from '../../platform/failure.ts'
 import { addJson, type GivenOptions } from '../options.ts'
 import type { AddCommand } from './command.ts'
 

@@ -1,9 +1,9 @@
 /** `purser projector`: fills the views from the partitions that its group gives it, until it is told to stop. */
-import { readProjectorConfig } from '../config.ts'
+import { readProjectorConfig } from '../../platform/configuration/config.ts'
 import { addJson, addSettings, type GivenOptions } from '../options.ts'
-import { projectionsNamed, startProjectorRole } from '../roles/projector-role.ts'
-import { runRole } from '../roles/run.ts'
-import { settingsOf } from '../settings.ts'
+import { projectionsNamed, startProjectorRole } from '../../platform/roles/projector-role.ts'
+import { runRole } from '../../platform/roles/run.ts'
+import { settingsOf } from '../../platform/configuration/settings.ts'
 import { stopRequested } from '../shutdown.ts'
 import type { AddCommand } from './command.ts'
 

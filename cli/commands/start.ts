@@ -1,9 +1,9 @@
 /** `purser start`: the platform on one port, until it is told to stop. */
-import { readConfig } from '../config.ts'
-import { CommandFailure } from '../failure.ts'
+import { readConfig } from '../../platform/configuration/config.ts'
+import { CommandFailure } from '../../platform/failure.ts'
 import { addJson, addSettings, type GivenOptions } from '../options.ts'
-import type { Output } from '../output.ts'
-import { startPlatform, type Platform } from '../platform.ts'
+import type { Output } from '../../platform/output.ts'
+import { startPlatform, type Platform } from '../../platform/platform.ts'
 import { requireAddress } from '../reach.ts'
 import { stopRequested } from '../shutdown.ts'
 import { formatPosition } from '../../schemas/positions.ts'

@@ -1,9 +1,9 @@
 /** `purser status`: whether a running platform takes commands and answers reads, how far its views are, and, where the writers are its own, how old its newest snapshots are. */
 import { z } from 'zod'
-import { PURPOSES, type Purpose } from '../../gateway/readiness.ts'
-import { CommandFailure } from '../failure.ts'
+import { PURPOSES, type Purpose } from '../../gateway/doors/readiness.ts'
+import { CommandFailure } from '../../platform/failure.ts'
 import { addJson, addSettings, type GivenOptions } from '../options.ts'
-import type { Output } from '../output.ts'
+import type { Output } from '../../platform/output.ts'
 import { requireRunning } from '../target.ts'
 import type { AddCommand } from './command.ts'
 

@@ -5,14 +5,14 @@ import {
   createTopics,
   settledPartitions,
   type TopicsReport,
-} from '../../eventlog/kafka/topics.ts'
-import type { TopicFault } from '../../eventlog/kafka/topic-rules.ts'
-import { adoptCommands, type Adoption } from '../../writer/distributed/adopt-commands.ts'
-import { readTopicsConfig } from '../config.ts'
-import { CommandFailure } from '../failure.ts'
+} from '../../eventlog/kafka/topics/topics.ts'
+import type { TopicFault } from '../../eventlog/kafka/topics/topic-rules.ts'
+import { adoptCommands, type Adoption } from '../../writer/distributed/commands/adopt-commands.ts'
+import { readTopicsConfig } from '../../platform/configuration/config.ts'
+import { CommandFailure } from '../../platform/failure.ts'
 import { addJson, addSettings, type GivenOptions } from '../options.ts'
-import type { Output } from '../output.ts'
-import { settingsOf } from '../settings.ts'
+import type { Output } from '../../platform/output.ts'
+import { settingsOf } from '../../platform/configuration/settings.ts'
 import type { AddCommand } from './command.ts'
 
 type TopicsFlags = GivenOptions & { readonly create?: boolean; readonly adopt?: boolean }

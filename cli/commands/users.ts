@@ -1,10 +1,10 @@
 /** `purser users`: makes the ClickHouse users of projectors and gateways, with no more rights than each needs. */
-import { createViewUsers } from '../../projectors/clickhouse-users.ts'
-import { readUsersConfig } from '../config.ts'
-import { CommandFailure } from '../failure.ts'
+import { createViewUsers } from '../../projectors/clickhouse/clickhouse-users.ts'
+import { readUsersConfig } from '../../platform/configuration/config.ts'
+import { CommandFailure } from '../../platform/failure.ts'
 import { addJson, addSettings, type GivenOptions } from '../options.ts'
-import type { Output } from '../output.ts'
-import { settingsOf } from '../settings.ts'
+import type { Output } from '../../platform/output.ts'
+import { settingsOf } from '../../platform/configuration/settings.ts'
 import type { AddCommand } from './command.ts'
 
 export const addUsers: AddCommand = (program, run) => {

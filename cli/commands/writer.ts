@@ -1,9 +1,9 @@
 /** `purser writer`: decides commands for the partitions that its group gives it, until it is told to stop. */
-import { readWriterConfig } from '../config.ts'
+import { readWriterConfig } from '../../platform/configuration/config.ts'
 import { addJson, addSettings, type GivenOptions } from '../options.ts'
-import { runRole } from '../roles/run.ts'
-import { startWriterRole } from '../roles/writer-role.ts'
-import { settingsOf } from '../settings.ts'
+import { runRole } from '../../platform/roles/run.ts'
+import { startWriterRole } from '../../platform/roles/writer-role.ts'
+import { settingsOf } from '../../platform/configuration/settings.ts'
 import { stopRequested } from '../shutdown.ts'
 import type { AddCommand } from './command.ts'
 

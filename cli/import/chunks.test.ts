@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import { LINKED_TRANSFERS_MAX } from '../../schemas/limits.ts'
 import { CHUNK_LINES, intoChunks, type Chunk } from './chunks.ts'
-import type { ImportLine } from './rows.ts'
+import type { ImportLine } from './file/rows.ts'
 
 const transfer = (line: number, linked = false): ImportLine => ({
   line,

@@ -4,7 +4,7 @@
  * Linked rows stay together, and are bad together: where one of a group cannot be sent, none may be.
  */
 import { LINKED_TRANSFERS_MAX } from '../../schemas/limits.ts'
-import type { ImportLine } from './rows.ts'
+import type { ImportLine } from './file/rows.ts'
 
 /** Lines of a chunk; a linked group that begins on the last one goes on behind it. */
 export const CHUNK_LINES = 4_096

@@ -3,9 +3,9 @@ import { encodeCommands, type Command } from '../../schemas/commands.ts'
 import { fingerprintOf } from '../../schemas/fingerprint.ts'
 import { NIL_ID, type Id } from '../../schemas/ids.ts'
 import { partitionOf } from '../../schemas/partitions.ts'
-import { parseTime } from '../../gateway/times.ts'
+import { parseTime } from '../../gateway/positions/times.ts'
 import { accountId, referenceId } from '../external-ids.ts'
-import type { ImportRow } from './rows.ts'
+import type { ImportRow } from './file/rows.ts'
 
 /** Accounts whose ids are kept: most rows name one that others named shortly before. */
 const ACCOUNTS_MAX = 65_536

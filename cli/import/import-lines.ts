@@ -4,13 +4,13 @@
  */
 import { setTimeout as delay } from 'node:timers/promises'
 import { rowCommandId } from '../external-ids.ts'
-import { CommandFailure } from '../failure.ts'
+import { CommandFailure } from '../../platform/failure.ts'
 import { BaseTimes } from './base-times.ts'
 import { CommandMaker } from './commands-of.ts'
 import { ImportLane, type LaneResult } from './lane.ts'
 import { prepare, reusedFault, type Item, type Prepared } from './prepare.ts'
 import { describeReport, Tally, type BadLine, type ImportReport } from './report.ts'
-import type { ImportLine } from './rows.ts'
+import type { ImportLine } from './file/rows.ts'
 
 export interface ImportOptions {
   /** Where the platform answers. */

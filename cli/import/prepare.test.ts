@@ -3,7 +3,7 @@ import type { BaseTimes, KnownRow } from './base-times.ts'
 import { CHUNK_LINES } from './chunks.ts'
 import { CommandMaker } from './commands-of.ts'
 import { prepare, type Prepared } from './prepare.ts'
-import type { ImportLine, TransferRow } from './rows.ts'
+import type { ImportLine, TransferRow } from './file/rows.ts'
 
 const transfer = (line: number, id = String(line), linked = false): { line: number; row: TransferRow } => ({
   line,

@@ -5,12 +5,12 @@
  * name. Known with the same body it is a repeat; with another one it is no row that could be loaded.
  */
 import { rowDigest } from '../external-ids.ts'
-import { CommandFailure } from '../failure.ts'
+import { CommandFailure } from '../../platform/failure.ts'
 import type { BaseTimes, Known, KnownRow } from './base-times.ts'
 import { intoChunks, isLinked, type Chunk } from './chunks.ts'
 import type { CommandMaker } from './commands-of.ts'
 import type { BadLine } from './report.ts'
-import { printable, type ImportLine, type ImportRow } from './rows.ts'
+import { printable, type ImportLine, type ImportRow } from './file/rows.ts'
 import { SeenIds, TRANSFERS_MAX } from './seen-ids.ts'
 
 /** A row that is to be sent. */

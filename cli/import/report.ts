@@ -1,5 +1,5 @@
 /** What an import did, counted. */
-import { encodePosition } from '../../gateway/tokens.ts'
+import { encodePosition } from '../../gateway/positions/tokens.ts'
 import type { RefusalCode } from '../../schemas/refusals.ts'
 import type { KnownRow } from './base-times.ts'
 

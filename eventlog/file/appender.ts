@@ -3,8 +3,8 @@ import path from 'node:path'
 import type { Frame } from '../../schemas/frames.ts'
 import { LogError, LogWriteFailedError } from '../errors.ts'
 import { createReaderRule } from '../reader-rule.ts'
-import { PAST_THE_CACHE, writeAll, type Disk, type DiskFile } from './disk.ts'
-import type { MarkFile } from './mark.ts'
+import { PAST_THE_CACHE, writeAll, type Disk, type DiskFile } from '../disk/disk.ts'
+import type { MarkFile } from './layout/mark.ts'
 import {
   BLOCK_BYTES,
   chainAfter,
@@ -13,7 +13,7 @@ import {
   segmentName,
   wholeBlocks,
   type ChainEnd,
-} from './segments.ts'
+} from './layout/segments.ts'
 
 const ZEROS = new Uint8Array(BLOCK_BYTES)
 

@@ -8,8 +8,8 @@ import path from 'node:path'
 import { sameBytes } from '../../schemas/frames.ts'
 import { LogArchiveUnfitError, LogCorruptError } from '../errors.ts'
 import { createReaderRule } from '../reader-rule.ts'
-import { isAbsent, readUpTo, writeAll, type Disk, type DiskFile } from './disk.ts'
-import { readArchivePointer, removeIfThere, writeArchivePointer } from './places.ts'
+import { isAbsent, readUpTo, writeAll, type Disk, type DiskFile } from '../disk/disk.ts'
+import { readArchivePointer, removeIfThere, writeArchivePointer } from './layout/places.ts'
 import {
   BLOCK_BYTES,
   decodeSegmentHeader,
@@ -18,8 +18,8 @@ import {
   segmentName,
   segmentsFrom,
   type ChainEnd,
-} from './segments.ts'
-import { unitsSync } from './units.ts'
+} from './layout/segments.ts'
+import { unitsSync } from './layout/units.ts'
 
 /** Copied and compared at a time. */
 const PIECE_BYTES = 4 * 1024 * 1024

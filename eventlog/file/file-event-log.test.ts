@@ -6,9 +6,9 @@ import type { Frame } from '../../schemas/frames.ts'
 import { describeEventLog } from '../contract.ts'
 import { LogCorruptError } from '../errors.ts'
 import { openLogUnderTest } from '../testing.ts'
-import { nodeDisk } from './disk.ts'
-import { createMemoryDisk } from './memory-disk.ts'
-import { BLOCK_BYTES, logFolder, segmentName } from './segments.ts'
+import { nodeDisk } from '../disk/disk.ts'
+import { createMemoryDisk } from '../disk/memory-disk.ts'
+import { BLOCK_BYTES, logFolder, segmentName } from './layout/segments.ts'
 
 const root = mkdtempSync(path.join(tmpdir(), 'purser-log-'))
 afterAll(() => {

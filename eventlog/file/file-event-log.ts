@@ -2,8 +2,8 @@
 import type { Frame } from '../../schemas/frames.ts'
 import type { EventLog, LogHead } from '../ports.ts'
 import { WindowedLog } from '../windowed-log.ts'
-import type { Disk } from './disk.ts'
-import { readFramesLater } from './reader.ts'
+import type { Disk } from '../disk/disk.ts'
+import { readFramesLater } from './read/reader.ts'
 
 export interface FileEventLogOptions {
   readonly disk: Disk

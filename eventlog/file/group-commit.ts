@@ -4,10 +4,10 @@
  */
 import type { Frame } from '../../schemas/frames.ts'
 import type { LogAppender } from './appender.ts'
-import { ownMemory, type TakeFrameMemory } from './frame-memory.ts'
-import type { CoreToLog, FrameReceipt } from './log-messages.ts'
-import { sealFromSlab, sealIdleMark } from './seal.ts'
-import type { SlabPool } from './slabs.ts'
+import { ownMemory, type TakeFrameMemory } from '../handoff/frame-memory.ts'
+import type { CoreToLog, FrameReceipt } from '../handoff/log-messages.ts'
+import { sealFromSlab, sealIdleMark } from '../handoff/seal.ts'
+import type { SlabPool } from '../handoff/slabs.ts'
 
 /** Frames and bytes that one fdatasync covers at most: more would make the first of them wait too long. */
 const GROUP_FRAMES_MAX = 64

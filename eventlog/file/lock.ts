@@ -12,7 +12,7 @@ import * as fs from 'node:fs'
 import path from 'node:path'
 import { LogFolderInUseError } from '../errors.ts'
 import { hasCode } from '../system-error.ts'
-import { makeFolders } from './make-folders.ts'
+import { makeFolders } from '../disk/make-folders.ts'
 
 /** What an owner tells others. */
 export interface FolderInfo {

@@ -4,13 +4,13 @@
  */
 import type { Frame } from '../../schemas/frames.ts'
 import { LogError } from '../errors.ts'
-import type { Disk } from './disk.ts'
-import type { TakeFrameMemory } from './frame-memory.ts'
+import type { Disk } from '../disk/disk.ts'
+import type { TakeFrameMemory } from '../handoff/frame-memory.ts'
 import { createGroupCommit, type GroupCommit } from './group-commit.ts'
-import type { CoreToLog, FrameReceipt, LogFailed, LogToCore, LogToMain } from './log-messages.ts'
-import { openLog, type OpenLogOptions } from './recovery.ts'
+import type { CoreToLog, FrameReceipt, LogFailed, LogToCore, LogToMain } from '../handoff/log-messages.ts'
+import { openLog, type OpenLogOptions } from './recovery/recovery.ts'
 import type { LogAppender } from './appender.ts'
-import type { SlabPool } from './slabs.ts'
+import type { SlabPool } from '../handoff/slabs.ts'
 
 /** The world, as the log server sees it. */
 export interface LogServerPorts {

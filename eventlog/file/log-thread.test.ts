@@ -5,11 +5,11 @@ import { afterEach, expect, it } from 'vitest'
 import { EVENT_SCHEMA_VERSION } from '../../schemas/events.ts'
 import { lastSequence, type Frame } from '../../schemas/frames.ts'
 import type { LogError } from '../errors.ts'
-import { nodeDisk } from './disk.ts'
-import type { FrameToSeal, LogToCore } from './log-messages.ts'
+import { nodeDisk } from '../disk/disk.ts'
+import type { FrameToSeal, LogToCore } from '../handoff/log-messages.ts'
 import { openFileLog, type RunningFileLog } from './open-file-log.ts'
-import { readFramesSync } from './reader.ts'
-import { openSlabPool } from './slabs.ts'
+import { readFramesSync } from './read/reader.ts'
+import { openSlabPool } from '../handoff/slabs.ts'
 
 const folders: string[] = []
 afterEach(() => {

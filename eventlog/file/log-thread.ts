@@ -1,16 +1,16 @@
 /** The log thread: the worker in which the log server works. See log-messages.ts for what it is told and tells. */
 import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads'
-import { nodeDisk } from './disk.ts'
-import { FrameMemory } from './frame-memory.ts'
+import { nodeDisk } from '../disk/disk.ts'
+import { FrameMemory } from '../handoff/frame-memory.ts'
 import {
   IDLE_MARK_MS_DEFAULT,
   type CoreToLog,
   type FrameSent,
   type LogThreadStart,
   type LogThreadToMain,
-} from './log-messages.ts'
+} from '../handoff/log-messages.ts'
 import { LogServer } from './log-server.ts'
-import { openSlabPool } from './slabs.ts'
+import { openSlabPool } from '../handoff/slabs.ts'
 
 function serve(start: LogThreadStart): void {
   const { corePort, idleMarkMs = IDLE_MARK_MS_DEFAULT } = start

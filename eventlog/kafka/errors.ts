@@ -1,7 +1,7 @@
 /** What Kafka can do to a reader or writer of a partition, told apart: an outage to wait out, a refusal that stays, a lost place. */
 import { LogError } from '../errors.ts'
 import type { KafkaSettings } from './settings.ts'
-import { isLasting, rootOf, troubleOf } from './trouble.ts'
+import { isLasting, rootOf, troubleOf } from './kafkajs/trouble.ts'
 
 /** Which partition of which topic. */
 export interface TopicPartition {

@@ -1,15 +1,15 @@
 /** A log on a real topic, with a writer in this process: for the contract suite and for tests of readers. */
 import type { Admin, Producer } from 'kafkajs'
-import { chainAfter, type ChainEnd } from '../file/segments.ts'
+import { chainAfter, type ChainEnd } from '../file/layout/segments.ts'
 import type { LogUnderTest } from '../contract.ts'
 import { nextFrame } from '../testing.ts'
 import { sameBytes, type Frame } from '../../schemas/frames.ts'
-import { openKafkaEventLog, type KafkaEventLog, type KafkaEventLogOptions } from './kafka-event-log.ts'
-import { encodeFrameRecord } from './record.ts'
+import { openKafkaEventLog, type KafkaEventLog, type KafkaEventLogOptions } from './events/kafka-event-log.ts'
+import { encodeFrameRecord } from './events/record.ts'
 import { topicNames, type KafkaSettings } from './settings.ts'
-import { createKafka, createProducer } from './client.ts'
-import { openTopicReader } from './topic-reader.ts'
-import { TOPIC_RESOURCE } from './topics.ts'
+import { createKafka, createProducer } from './kafkajs/client.ts'
+import { openTopicReader } from './partition/topic-reader.ts'
+import { TOPIC_RESOURCE } from './topics/topics.ts'
 
 export interface KafkaLogUnderTest extends LogUnderTest {
   readonly log: KafkaEventLog

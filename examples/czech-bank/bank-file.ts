@@ -2,10 +2,10 @@
  * The bank's file: CSV with a header, one booked transaction a line, in booking order. Amounts are haléř (1 CZK = 100), and
  * `balance_after_haler` is what the bank itself recorded after the transaction.
  */
-import { readCsvFile } from '../../cli/import/read-file.ts'
-import { CommandFailure } from '../../cli/failure.ts'
+import { readCsvFile } from '../../cli/import/file/read-file.ts'
+import { CommandFailure } from '../../platform/failure.ts'
 import { parseAmount, parseMinor } from '../../schemas/money.ts'
-import { parseTime } from '../../gateway/times.ts'
+import { parseTime } from '../../gateway/positions/times.ts'
 
 export interface BankTransaction {
   readonly line: number

@@ -3,7 +3,7 @@
  * accounts: the customer's, and one for cash, interest, fees or the account at another bank. Those others are system
  * accounts, where money enters and leaves, so that the whole sums to zero.
  */
-import type { ImportLine } from '../../cli/import/rows.ts'
+import type { ImportLine } from '../../cli/import/file/rows.ts'
 import type { BankTransaction } from './bank-file.ts'
 import { readBankFile } from './bank-file.ts'
 import type { Survey } from './survey.ts'

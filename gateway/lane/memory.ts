@@ -1,8 +1,8 @@
 /** Where requests of the lane stand until they are answered: bounded, and used again, so that the hot path allocates nothing. */
 import { BATCH_COMMANDS_MAX, COMMAND_SLOT_BYTES } from '../../schemas/limits.ts'
 import { LANE_RESULT_WORDS } from '../../schemas/lane-results.ts'
-import { PartitionShares, type Share } from '../partition-shares.ts'
-import { ID_WORDS } from '../rows.ts'
+import { PartitionShares, type Share } from '../submit/partition-shares.ts'
+import { ID_WORDS } from '../../schemas/frame-rows.ts'
 
 /** Memory for one request at a time. What stood in it before is still there. */
 export interface RequestMemory {

@@ -4,7 +4,7 @@ import type { Id } from '../../schemas/ids.ts'
 import { ANY_PARTITION } from '../../schemas/lane.ts'
 import { unpackCurrency, type Currency } from '../../schemas/money.ts'
 import { partitionOf } from '../../schemas/partitions.ts'
-import { ID_WORDS } from '../rows.ts'
+import { ID_WORDS } from '../../schemas/frame-rows.ts'
 import type { RequestMemory } from './memory.ts'
 
 /** What the walk needs to know beside the commands. */

@@ -1,13 +1,13 @@
 /** Where balances come from: memory, the view now, or the view as of a moment that has gone by. */
-import type { Moment } from '../../projectors/queries/balances.ts'
-import { earlier } from '../../projectors/queries/balances.ts'
+import type { Moment } from '../../projectors/views/balances/balances.ts'
+import { earlier } from '../../projectors/views/balances/balances.ts'
 import type { Totals } from '../../schemas/events.ts'
 import { includesPosition, type Position } from '../../schemas/positions.ts'
 import { badInput } from '../errors.ts'
-import { sequenceOf } from '../place-tokens.ts'
-import type { ReadPoint } from '../read-points.ts'
+import { sequenceOf } from '../positions/place-tokens.ts'
+import type { ReadPoint } from '../read/read-points.ts'
 import type { RequestContext, Services } from '../services.ts'
-import type { AccountIdentity } from '../views.ts'
+import type { AccountIdentity } from '../read/views.ts'
 import type { BalanceModel } from './money.ts'
 
 /** `AsOf` as it arrives: exactly one of the three. */

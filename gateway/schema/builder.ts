@@ -9,9 +9,9 @@ import type { Position } from '../../schemas/positions.ts'
 import { ID_REFUSALS, REFUSAL_CODES, type RefusalCode } from '../../schemas/refusals.ts'
 import { badInput } from '../errors.ts'
 import type { RequestContext } from '../services.ts'
-import { formatTime } from '../times.ts'
-import type { ListPlace } from '../tokens.ts'
-import { Literal, READERS, type ValueType } from '../values.ts'
+import { formatTime } from '../positions/times.ts'
+import type { ListPlace } from '../positions/tokens.ts'
+import { Literal, READERS, type ValueType } from '../commands/values.ts'
 
 export const builder = new SchemaBuilder<{
   Context: RequestContext

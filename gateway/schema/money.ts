@@ -3,7 +3,7 @@ import type { Totals } from '../../schemas/events.ts'
 import { formatMajor, OVERDRAFT_UNLIMITED } from '../../schemas/money.ts'
 import type { Position } from '../../schemas/positions.ts'
 import type { RequestContext } from '../services.ts'
-import type { AccountIdentity } from '../views.ts'
+import type { AccountIdentity } from '../read/views.ts'
 import { builder } from './builder.ts'
 
 export interface MoneyModel {

@@ -1,6 +1,6 @@
 /** The Node interface and page information of the Relay specification (relay.dev/graphql). */
 import { builder } from './builder.ts'
-import type { ListPlace } from '../tokens.ts'
+import type { ListPlace } from '../positions/tokens.ts'
 
 /** What every node is known by: its own UUID. Accounts and transfers are told apart by who has it. */
 export interface NodeModel {

@@ -1,7 +1,7 @@
 /** Pages: which rows a connection asks for, and what it says about the rest. */
 import { PAGE_ITEMS_DEFAULT, PAGE_ITEMS_MAX } from '../bounds.ts'
 import { badInput } from '../errors.ts'
-import type { ListPlace } from '../tokens.ts'
+import type { ListPlace } from '../positions/tokens.ts'
 import type { PageInfoModel } from './node.ts'
 
 export interface PageArguments {

@@ -17,7 +17,7 @@ import {
 } from 'graphql'
 import type { Position } from '../../schemas/positions.ts'
 import type { RequestContext } from '../services.ts'
-import { placePosition, type CursorToken, type ListPlace, type PositionToken } from '../tokens.ts'
+import { placePosition, type CursorToken, type ListPlace, type PositionToken } from '../positions/tokens.ts'
 import { fault, type Fault } from '../errors.ts'
 
 type Resolver = GraphQLFieldResolver<unknown, RequestContext>

@@ -1,16 +1,16 @@
 /** Subscriptions: where a transfer stands, and what happens to an account. */
 import { formatId } from '../../schemas/ids.ts'
-import { accountActivity, type ActivityItem } from '../activity.ts'
+import { accountActivity, type ActivityItem } from '../live/activity.ts'
 import { badInput, fault } from '../errors.ts'
-import { sequenceOf } from '../place-tokens.ts'
+import { sequenceOf } from '../positions/place-tokens.ts'
 import type { Services } from '../services.ts'
-import { placePosition } from '../tokens.ts'
-import { transferStatus, type StatusItem } from '../transfer-status.ts'
-import type { AccountIdentity } from '../views.ts'
+import { placePosition } from '../positions/tokens.ts'
+import { transferStatus, type StatusItem } from '../live/transfer-status.ts'
+import type { AccountIdentity } from '../read/views.ts'
 import { builder } from './builder.ts'
 import { HistoryEntry } from './history.ts'
 import { Refusal, Transfer, transferModel, TransferStateEnum } from './transfer.ts'
-import { isTerminal } from './transfer-state.ts'
+import { isTerminal } from '../live/transfer-state.ts'
 
 interface StatusModel extends StatusItem {
   readonly id: string

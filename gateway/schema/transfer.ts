@@ -1,15 +1,15 @@
 /** Transfers, holds and what ends them; and refusals. */
-import type { EventRow, EventSide } from '../../projectors/queries/events.ts'
+import type { EventRow, EventSide } from '../../projectors/views/audit/events.ts'
 import { REFUSAL_MESSAGES, REFUSAL_TRANSIENT, type RefusalCode } from '../../schemas/refusals.ts'
 import type { Position } from '../../schemas/positions.ts'
-import type { Outcome } from '../outcomes.ts'
+import type { Outcome } from '../outcomes/outcomes.ts'
 import { formatId } from '../../schemas/ids.ts'
 import type { Services } from '../services.ts'
-import { placePosition, type Place } from '../tokens.ts'
+import { placePosition, type Place } from '../positions/tokens.ts'
 import { builder, RefusalCodeEnum } from './builder.ts'
 import { Balance, Money, type BalanceModel } from './money.ts'
 import { Node, type NodeModel } from './node.ts'
-import { stateOf, transferKindOf, type TransferKind, type TransferState } from './transfer-state.ts'
+import { stateOf, transferKindOf, type TransferKind, type TransferState } from '../live/transfer-state.ts'
 
 /** A transfer: its own events in order, and what came of it. */
 export interface TransferModel extends NodeModel {

@@ -1,7 +1,7 @@
 import { Session } from 'chdb'
 import { fromEngine, queryError } from './errors.ts'
 import { QUERY_TEXT_BYTES_MAX } from './limits.ts'
-import { quotedIdentifier } from './parameters.ts'
+import { quotedIdentifier } from './statement/parameters.ts'
 
 /** Format of results whose query names none, as over ClickHouse's HTTP. */
 const DEFAULT_FORMAT = 'TabSeparated'

@@ -2,10 +2,10 @@ import type { Readable } from 'node:stream'
 import { Pool, type Answer, type Connection } from './connections.ts'
 import { QueryError, queryError } from './errors.ts'
 import { CONNECTIONS, RESULT_BYTES_MAX, RESULT_MEMORY_BYTES_MAX, WAITING_MAX } from './limits.ts'
-import { stringLiteral, substituteParameters } from './parameters.ts'
-import { settingsList, type Settings } from './settings.ts'
+import { stringLiteral, substituteParameters } from './statement/parameters.ts'
+import { settingsList, type Settings } from './statement/settings.ts'
 import type { Spool, SpooledFile } from './spool.ts'
-import { parseStatement, splitInlineData, type Statement } from './statement.ts'
+import { parseStatement, splitInlineData, type Statement } from './statement/statement.ts'
 
 const KILL_AGAIN_MS = 100
 const DEFAULT_FORMAT = 'TabSeparated'

@@ -2,7 +2,7 @@ import { readdirSync } from 'node:fs'
 import type { Server } from 'node:http'
 import os from 'node:os'
 import path from 'node:path'
-import { makeFolders } from '../../eventlog/file/make-folders.ts'
+import { makeFolders } from '../../eventlog/disk/make-folders.ts'
 import type { FromEngine, ToEngine } from './protocol.ts'
 
 /**

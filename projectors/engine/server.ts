@@ -7,7 +7,7 @@ import { readForm, readText } from './body.ts'
 import { errorBody, fromEngine, queryError, statusOf, type QueryError } from './errors.ts'
 import type { Executor, Outcome } from './executor.ts'
 import { REQUEST_ARRIVAL_MS_MAX, REQUEST_HEAD_BYTES_MAX, REQUESTS_MAX, SOCKETS_MAX } from './limits.ts'
-import { sortOptions } from './settings.ts'
+import { sortOptions } from './statement/settings.ts'
 import type { Spool } from './spool.ts'
 
 /** Time in which the rest of a refused body is read and dropped, in ms. */

@@ -3,7 +3,7 @@ import { readdir, rm, stat } from 'node:fs/promises'
 import path from 'node:path'
 import { Transform, type Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
-import { makeFolders } from '../../eventlog/file/make-folders.ts'
+import { makeFolders } from '../../eventlog/disk/make-folders.ts'
 import { queryError } from './errors.ts'
 import { INSERT_BODY_BYTES_MAX, RESULT_BYTES_MAX, SPOOL_BYTES_MAX } from './limits.ts'
 

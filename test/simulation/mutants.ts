@@ -21,10 +21,10 @@ export interface Mutant {
 }
 
 const APPENDER = 'eventlog/file/appender.ts'
-const RECOVERY = 'eventlog/file/recovery.ts'
+const RECOVERY = 'eventlog/file/recovery/recovery.ts'
 const RULE = 'eventlog/reader-rule.ts'
 const GROUPS = 'eventlog/file/group-commit.ts'
-const SHARED = 'eventlog/kafka/shared-appender.ts'
+const SHARED = 'eventlog/kafka/events/shared-appender.ts'
 
 export const MUTANTS: readonly Mutant[] = [
   ...VIEWS_MUTANTS,
@@ -106,7 +106,7 @@ export const MUTANTS: readonly Mutant[] = [
   ),
   one(
     'padding not looked at',
-    'eventlog/file/units.ts',
+    'eventlog/file/layout/units.ts',
     '  if (Buffer.compare(padding, ZEROS.subarray(0, padding.length)) !== 0)\n',
     '  if (padding.length > ZEROS.length)\n',
   ),
@@ -126,19 +126,19 @@ export const MUTANTS: readonly Mutant[] = [
   one('an older epoch accepted', RULE, "    if (frame.epoch < head.epoch) return 'epoch'\n", ''),
   one(
     'younger ids lost at a snapshot',
-    'writer/core/snapshot.ts',
+    'writer/core/copy/snapshot.ts',
     "  remembered.current = generation(sections, 'ids-current', head, HEAD.currentCount, remembered.slotsFull)\n",
     '',
   ),
   one(
     'the horizon forgotten when ids are dropped',
-    'writer/core/remembered-ids.ts',
+    'writer/core/state/remembered-ids.ts',
     '    if (dropped.timeMaxMs > this.horizonMs) this.horizonMs = dropped.timeMaxMs\n',
     '',
   ),
   one(
     'the same id with another body taken for a repeat',
-    'gateway/settle-repeat.ts',
+    'gateway/outcomes/settle-repeat.ts',
     'first.fingerprint === fingerprintOf(encodeCommands([command])) || isSameReversal(command, first)',
     'fingerprintOf(encodeCommands([command])) !== undefined || isSameReversal(command, first)',
   ),
@@ -150,23 +150,28 @@ export const MUTANTS: readonly Mutant[] = [
   ),
   one(
     'a hold posted twice',
-    'writer/core/apply.ts',
+    'writer/core/apply/apply.ts',
     '    case EVENT_KINDS.HoldPosted:\n    case EVENT_KINDS.HoldVoided:\n    case EVENT_KINDS.HoldExpired: {\n      const slot',
     '    case EVENT_KINDS.HoldPosted:\n      return\n    case EVENT_KINDS.HoldVoided:\n    case EVENT_KINDS.HoldExpired: {\n      const slot',
   ),
   one(
     'expiries not replayed',
-    'writer/core/replay.ts',
+    'writer/core/apply/replay.ts',
     '      changeState(state, rows, word)\n      rememberHashed',
     '      if (kindOf(rows, word) === EVENT_KINDS.HoldExpired) {\n' +
       '        state.clock[CLOCK.sequence] = rows.words[word + ROW.sequence]!\n' +
       '        state.clock[CLOCK.recordedAt] = rows.words[word + ROW.recordedAt]!\n' +
       '      } else changeState(state, rows, word)\n      rememberHashed',
   ),
-  one('a refused group not taken back', 'writer/core/linked.ts', '        this.undo(desk, index)\n', ''),
+  one(
+    'a refused group not taken back',
+    'writer/core/decide/linked.ts',
+    '        this.undo(desk, index)\n',
+    '',
+  ),
   one(
     'funds not asked on the quick way',
-    'writer/core/plain-transfers.ts',
+    'writer/core/decide/plain-transfers.ts',
     '  if (!hasFunds(accounts, debitLine, slots, amount)) return false\n',
     '  void hasFunds\n',
   ),
@@ -174,12 +179,12 @@ export const MUTANTS: readonly Mutant[] = [
     name: 'a snapshot used without its hashes',
     patches: [
       patch(
-        'writer/snapshot-file.ts',
+        'writer/snapshots/snapshot-file.ts',
         '  if (!sameBytes(createHash',
         '  if (hashes.length === 0 && !sameBytes(createHash',
       ),
       patch(
-        'writer/snapshot-file.ts',
+        'writer/snapshots/snapshot-file.ts',
         '    if (!sameBytes(this.hash',
         '    if (chunk < 0 && !sameBytes(this.hash',
       ),
@@ -187,7 +192,7 @@ export const MUTANTS: readonly Mutant[] = [
   },
   one(
     'a snapshot kept before its frame is durable',
-    'writer/snapshot-keeper.ts',
+    'writer/snapshots/snapshot-keeper.ts',
     '    if (saving?.frame === frame && saving.sink === undefined) this.write(saving, receipt)\n',
     '    if (saving !== undefined && saving.sink === undefined)\n' +
       '      this.write(saving, { ...receipt, sequence: saving.sequence })\n',
@@ -196,23 +201,31 @@ export const MUTANTS: readonly Mutant[] = [
     name: 'lines that change while a snapshot is made not kept',
     patches: [
       patch(
-        'writer/core/apply.ts',
+        'writer/core/apply/apply.ts',
         '  if (number >= state.accounts.keepFrom) state',
         '  if (number < 0) state',
       ),
-      patch('writer/core/plain-transfers.ts', '  if (debit >= accounts.keepFrom) ', '  if (debit < 0) '),
-      patch('writer/core/plain-transfers.ts', '  if (credit >= accounts.keepFrom) ', '  if (credit < 0) '),
+      patch(
+        'writer/core/decide/plain-transfers.ts',
+        '  if (debit >= accounts.keepFrom) ',
+        '  if (debit < 0) ',
+      ),
+      patch(
+        'writer/core/decide/plain-transfers.ts',
+        '  if (credit >= accounts.keepFrom) ',
+        '  if (credit < 0) ',
+      ),
     ],
   },
   one(
     'ids that come in while a snapshot is made kept with it',
-    'writer/core/remembered-ids.ts',
+    'writer/core/state/remembered-ids.ts',
     '  added[place >>> 5]! |= 1 << (place & 31)\n',
     '  added[place >>> 5]! |= 0\n',
   ),
   one(
     'a hold that ends while a snapshot is made not kept',
-    'writer/core/holds.ts',
+    'writer/core/state/holds.ts',
     '    if (this.copy !== undefined) this.copy.keep(slot)\n',
     '',
   ),
@@ -236,7 +249,7 @@ export const MUTANTS: readonly Mutant[] = [
   ),
   one(
     'command offsets begin anew at a restart',
-    'writer/core-server.ts',
+    'writer/thread/core-server.ts',
     'nextCommandOffset: head.nextCommandOffset }',
     'nextCommandOffset: 0n }',
   ),

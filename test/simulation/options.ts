@@ -2,7 +2,7 @@
  * What one seed simulates, drawn from it: each class of faults is on with probability one half, and its rate is drawn wide,
  * so that seeds differ in kind and not only in detail. Everything stands in one object, which a failing seed prints.
  */
-import type { SnapshotRuleOptions } from '../../writer/snapshot-rule.ts'
+import type { SnapshotRuleOptions } from '../../writer/snapshots/snapshot-rule.ts'
 import type { Random } from './random.ts'
 
 export interface SeedOptions {

@@ -2,8 +2,8 @@
  * Writers that replace each other on one shared log: killed, paused and resumed, taken over while they still write, their
  * frames late or repeated, and strangers' frames between. Every reader has to come to the same history.
  */
-import { seal } from '../../eventlog/file/seal.ts'
-import { chainAfter, emptyChain, type ChainEnd } from '../../eventlog/file/segments.ts'
+import { seal } from '../../eventlog/handoff/seal.ts'
+import { chainAfter, emptyChain, type ChainEnd } from '../../eventlog/file/layout/segments.ts'
 import { createReaderRule } from '../../eventlog/reader-rule.ts'
 import { decodeEvents } from '../../schemas/events.ts'
 import { sameBytes, type Frame } from '../../schemas/frames.ts'

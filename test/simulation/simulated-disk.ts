@@ -1,5 +1,5 @@
 /** The simulated disk of one machine: the disk in memory, with the faults of one seed. */
-import { createMemoryDisk, type DiskOperation, type MemoryDisk } from '../../eventlog/file/memory-disk.ts'
+import { createMemoryDisk, type DiskOperation, type MemoryDisk } from '../../eventlog/disk/memory-disk.ts'
 import type { FaultOptions } from './options.ts'
 import type { World } from './world.ts'
 

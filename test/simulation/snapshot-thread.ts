@@ -1,7 +1,7 @@
 /** The snapshot thread of a simulated writer: it writes slices in their order, each a while after it was sent. */
-import type { Disk } from '../../eventlog/file/disk.ts'
-import type { SinkListener, SnapshotSink } from '../../writer/snapshot-keeper.ts'
-import { SnapshotSaving, type SnapshotSavingStart } from '../../writer/snapshot-saving.ts'
+import type { Disk } from '../../eventlog/disk/disk.ts'
+import type { SinkListener, SnapshotSink } from '../../writer/snapshots/snapshot-keeper.ts'
+import { SnapshotSaving, type SnapshotSavingStart } from '../../writer/snapshots/snapshot-saving.ts'
 import { Channel, type Process } from './threads.ts'
 
 const ROOMS = 2

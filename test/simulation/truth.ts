@@ -3,7 +3,7 @@
  * rule accepts, the rule itself written a second time, and every acknowledged frame remembered for ever.
  */
 import type { Command } from '../../schemas/commands.ts'
-import type { FrameToSeal } from '../../eventlog/file/log-messages.ts'
+import type { FrameToSeal } from '../../eventlog/handoff/log-messages.ts'
 import { HASH_BYTES, lastSequence, sameBytes, type Frame } from '../../schemas/frames.ts'
 import { insist } from './insist.ts'
 import { Model, type ModelOutcome } from './model.ts'

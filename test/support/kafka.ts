@@ -2,7 +2,7 @@
 import { randomBytes } from 'node:crypto'
 import type { Admin } from 'kafkajs'
 import { inject, test } from 'vitest'
-import { createKafka } from '../../eventlog/kafka/client.ts'
+import { createKafka } from '../../eventlog/kafka/kafkajs/client.ts'
 import { RECORD_BATCH_BYTES_MAX, topicNames, type KafkaSettings } from '../../eventlog/kafka/settings.ts'
 import { startKafkaCluster, type TestCluster, type TestClusterOptions } from './kafka/cluster.ts'
 import { KafkaUnavailableError } from './kafka/download.ts'

@@ -1,6 +1,6 @@
 /** What stands in the log of a platform at rest. */
-import { nodeDisk } from '../../eventlog/file/disk.ts'
-import { readFramesSync } from '../../eventlog/file/reader.ts'
+import { nodeDisk } from '../../eventlog/disk/disk.ts'
+import { readFramesSync } from '../../eventlog/file/read/reader.ts'
 import { decodeEvents, type WalletEvent } from '../../schemas/events.ts'
 
 /** Every event, one after the other, verified by the reader rule: for logs that are not small. */

@@ -5,7 +5,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import os from 'node:os'
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
-import type { OutageBounds } from '../../cli/roles/outage-bounds.ts'
+import type { OutageBounds } from '../../platform/roles/outage-bounds.ts'
 
 const root = rootAbove(path.dirname(fileURLToPath(import.meta.url)))
 const RUN_MS_MAX = 55_000

@@ -1,5 +1,5 @@
 /** One role of the distributed platform in a process of its own, which may be killed, stopped in its tracks, and started anew. */
-import type { OutageBounds } from '../../cli/roles/outage-bounds.ts'
+import type { OutageBounds } from '../../platform/roles/outage-bounds.ts'
 import { onlyJson, spawnImpatient, spawnPurser, type Finished, type Running } from './purser.ts'
 
 /** No suite keeps a role for longer: one that outlives its suite is killed. */

@@ -4,10 +4,10 @@
  */
 import { LogError } from '../../eventlog/errors.ts'
 import { KafkaOffsetError } from '../../eventlog/kafka/errors.ts'
-import { readAnchor } from '../../eventlog/kafka/log-anchor.ts'
-import type { PartitionLinkOptions } from '../../eventlog/kafka/partition-link.ts'
+import { readAnchor } from '../../eventlog/kafka/events/log-anchor.ts'
+import type { PartitionLinkOptions } from '../../eventlog/kafka/partition/partition-link.ts'
 import { topicNames } from '../../eventlog/kafka/settings.ts'
-import { openTopicReader } from '../../eventlog/kafka/topic-reader.ts'
+import { openTopicReader } from '../../eventlog/kafka/partition/topic-reader.ts'
 import { sameBytes, type Frame } from '../../schemas/frames.ts'
 import type { HeadWitness } from '../snapshot-store/head-witness.ts'
 

@@ -1,9 +1,9 @@
 /** A partition of the events topic from its first record, folded again: what proves a deployment, at rest or while it runs. */
-import { openKafkaEventLog, type KafkaEventLog } from '../../eventlog/kafka/kafka-event-log.ts'
+import { openKafkaEventLog, type KafkaEventLog } from '../../eventlog/kafka/events/kafka-event-log.ts'
 import type { KafkaSettings } from '../../eventlog/kafka/settings.ts'
 import { createCore, type CoreOptions } from '../core/core.ts'
-import { FedTail } from '../recovery.ts'
-import { replayOf, type Replay } from '../replay.ts'
+import { FedTail } from '../recovery/recovery.ts'
+import { replayOf, type Replay } from '../recovery/replay.ts'
 
 /** Bytes of frames kept in memory: they are read once. */
 const WINDOW_BYTES_MAX = 1024 * 1024

@@ -2,9 +2,9 @@
 import { open, readdir, rm, stat } from 'node:fs/promises'
 import path from 'node:path'
 import { unlessAborted } from '../../eventlog/abort.ts'
-import { makeFolders } from '../../eventlog/file/make-folders.ts'
+import { makeFolders } from '../../eventlog/disk/make-folders.ts'
 import { hasCode } from '../../eventlog/system-error.ts'
-import { ASIDE_SUFFIX } from '../snapshot-file.ts'
+import { ASIDE_SUFFIX } from '../snapshots/snapshot-file.ts'
 import { encodeWitness, nameOfWitness, WITNESS_BYTES_MAX, type HeadWitness } from './head-witness.ts'
 import { readPiece, writeAside, writePiece } from './local-file.ts'
 import {

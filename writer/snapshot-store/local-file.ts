@@ -2,7 +2,7 @@
 import { randomUUID } from 'node:crypto'
 import { open, rename, rm, type FileHandle } from 'node:fs/promises'
 import path from 'node:path'
-import { ASIDE_SUFFIX } from '../snapshot-file.ts'
+import { ASIDE_SUFFIX } from '../snapshots/snapshot-file.ts'
 
 /** Reads exactly `bytes` bytes from byte `at`. Throws RangeError if the file is shorter. */
 export async function readPiece(file: FileHandle, at: number, bytes: number): Promise<Uint8Array> {

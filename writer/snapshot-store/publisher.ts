@@ -3,7 +3,7 @@
  * time. What fails is told and tried again later; nothing but the next start's time depends on it.
  */
 import { hasCode } from '../../eventlog/system-error.ts'
-import { snapshotFile } from '../snapshot.ts'
+import { snapshotFile } from '../snapshots/snapshot.ts'
 import type { SnapshotStore } from './snapshot-store.ts'
 
 const RETRY_MS_DEFAULT = 60_000

@@ -4,11 +4,11 @@
  * with what the store knows of it until it answers (publish-witness.ts).
  */
 import { unlessAborted } from '../../eventlog/abort.ts'
-import { nodeDisk } from '../../eventlog/file/disk.ts'
-import { makeFolders } from '../../eventlog/file/make-folders.ts'
-import type { LoadedSnapshot } from '../core-messages.ts'
-import type { CoreWorker } from '../core-worker.ts'
-import { listSnapshots, snapshotFile, snapshotsFolder } from '../snapshot.ts'
+import { nodeDisk } from '../../eventlog/disk/disk.ts'
+import { makeFolders } from '../../eventlog/disk/make-folders.ts'
+import type { LoadedSnapshot } from '../thread/core-messages.ts'
+import type { CoreWorker } from '../thread/core-worker.ts'
+import { listSnapshots, snapshotFile, snapshotsFolder } from '../snapshots/snapshot.ts'
 import type { HeadWitness } from './head-witness.ts'
 import type { SnapshotStore, StoredSnapshot } from './snapshot-store.ts'
 

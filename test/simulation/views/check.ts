@@ -1,5 +1,5 @@
 /** Whether the stored views are what the log says: everything up to the checkpoint, nothing that the log does not have. */
-import { TABLES } from '../../../projectors/tables.ts'
+import { TABLES } from '../../../projectors/views/tables.ts'
 import type { WalletEvent } from '../../../schemas/events.ts'
 import { Fold } from './fold.ts'
 import { rowsOf, type Row } from './rows.ts'

@@ -1,6 +1,6 @@
 /** Deliveries that no log should make: what the views' own proof of the chain is there for. */
 import type { Frame } from '../../../schemas/frames.ts'
-import { seal } from '../../../eventlog/file/seal.ts'
+import { seal } from '../../../eventlog/handoff/seal.ts'
 import { EVENT_ROW_BYTES } from '../../../schemas/limits.ts'
 import type { World } from '../world.ts'
 import type { Delivery } from './process.ts'

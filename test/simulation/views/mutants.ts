@@ -8,7 +8,7 @@ export const VIEWS_MUTANTS: readonly Mutant[] = [
     name: 'checkpoint before rows',
     patches: [
       {
-        file: 'projectors/pump.ts',
+        file: 'projectors/runtime/pump.ts',
         find: 'await this.#untilDone(() => insertRange(store, projections, range), `${range.first} to ${range.last}`)',
         replace:
           'await this.#untilDone(() => writeCheckpoint(store, projections, range.checkpoint), "early")\n' +
@@ -20,7 +20,7 @@ export const VIEWS_MUTANTS: readonly Mutant[] = [
     name: 'retry with other bytes',
     patches: [
       {
-        file: 'projectors/pump.ts',
+        file: 'projectors/runtime/pump.ts',
         find: '() => insertRange(store, projections, range)',
         replace:
           '() => insertRange(store, projections, this.#outage === undefined ? range : { ...range, payloads: range.payloads.slice(1) })',
@@ -29,13 +29,15 @@ export const VIEWS_MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'range lost after a failed insert',
-    patches: [{ file: 'projectors/pump.ts', find: 'this.#stop.signal.throwIfAborted()', replace: 'return' }],
+    patches: [
+      { file: 'projectors/runtime/pump.ts', find: 'this.#stop.signal.throwIfAborted()', replace: 'return' },
+    ],
   },
   {
     name: 'back-off cut short by frames',
     patches: [
       {
-        file: 'projectors/pump.ts',
+        file: 'projectors/runtime/pump.ts',
         find: 'await this.#backOff.sleep(pauseMs)',
         replace: 'await this.#wake.sleep(pauseMs)',
       },
@@ -45,7 +47,7 @@ export const VIEWS_MUTANTS: readonly Mutant[] = [
     name: 'oldest checkpoint believed',
     patches: [
       {
-        file: 'projectors/range.ts',
+        file: 'projectors/runtime/range.ts',
         find: 'hash: last.hash.slice(),',
         replace: 'hash: frames[0]!.hash.slice(),',
       },
@@ -55,7 +57,7 @@ export const VIEWS_MUTANTS: readonly Mutant[] = [
     name: 'reset drops rows before checkpoints',
     patches: [
       {
-        file: 'projectors/feed.ts',
+        file: 'projectors/clickhouse/feed.ts',
         find: `    ...forgetCheckpoints(projections, layout),
     ...names.map((name) => \`DROP VIEW IF EXISTS \${viewName(projections, name)}\${onCluster} SYNC\`),
     ...names.flatMap((name) => dropTable(name, layout)),`,
@@ -73,7 +75,7 @@ export const VIEWS_ALONE_MUTANTS: readonly Mutant[] = [
     name: 'void frame taken in, and its checkpoint',
     patches: [
       {
-        file: 'projectors/pump.ts',
+        file: 'projectors/runtime/pump.ts',
         find: 'if (!this.#chain.continues(frame) || frame.count === 0) continue',
         replace: 'this.#chain.continues(frame)\nif (frame.count === 0) continue',
       },
@@ -83,7 +85,7 @@ export const VIEWS_ALONE_MUTANTS: readonly Mutant[] = [
     name: 'gap accepted',
     patches: [
       {
-        file: 'projectors/chain.ts',
+        file: 'projectors/runtime/chain.ts',
         find: 'if (frame.firstSequence === this.#sequence + 1n && follows) {',
         replace: 'if (frame.firstSequence > this.#sequence + (follows ? 0n : 1n)) {',
       },
@@ -93,7 +95,7 @@ export const VIEWS_ALONE_MUTANTS: readonly Mutant[] = [
     name: 'previous hash not compared',
     patches: [
       {
-        file: 'projectors/chain.ts',
+        file: 'projectors/runtime/chain.ts',
         find: 'if (frame.firstSequence === this.#sequence + 1n && follows) {',
         replace: 'if (frame.firstSequence === this.#sequence + 1n) {',
       },
@@ -103,7 +105,7 @@ export const VIEWS_ALONE_MUTANTS: readonly Mutant[] = [
     name: 'another history joined',
     patches: [
       {
-        file: 'projectors/chain.ts',
+        file: 'projectors/runtime/chain.ts',
         find: 'if (!sameBytes(frame.hash, hash))',
         replace: 'if (frame.hash.length !== hash.length)',
       },
@@ -113,7 +115,7 @@ export const VIEWS_ALONE_MUTANTS: readonly Mutant[] = [
     name: 'log behind the views followed',
     patches: [
       {
-        file: 'projectors/runtime.ts',
+        file: 'projectors/runtime/runtime.ts',
         find: 'if (sequence >= known) return',
         replace: 'if (sequence >= 0n) return',
       },
@@ -123,7 +125,7 @@ export const VIEWS_ALONE_MUTANTS: readonly Mutant[] = [
     name: 'lost table comes back empty',
     patches: [
       {
-        file: 'projectors/completeness.ts',
+        file: 'projectors/runtime/completeness.ts',
         find: 'if (missing.length === 0) return',
         replace: 'if (missing.length < Infinity) return',
       },

@@ -2,10 +2,10 @@
  * One life of the views' process: the real runtime, on a clock, a log and a store that end with it. Whatever the dead
  * process still waits for never comes, so none of its code runs again.
  */
-import { LogBehindViewsError } from '../../../projectors/chain.ts'
-import type { Clock } from '../../../projectors/ports.ts'
-import { startProjections, type RunningProjections } from '../../../projectors/runtime.ts'
-import { OutageError } from '../../../projectors/view-store.ts'
+import { LogBehindViewsError } from '../../../projectors/runtime/chain.ts'
+import type { Clock } from '../../../projectors/runtime/ports.ts'
+import { startProjections, type RunningProjections } from '../../../projectors/runtime/runtime.ts'
+import { OutageError } from '../../../projectors/clickhouse/view-store.ts'
 import { LogCorruptError } from '../../../eventlog/errors.ts'
 import type { EventLog } from '../../../eventlog/ports.ts'
 import type { Frame } from '../../../schemas/frames.ts'

@@ -1,5 +1,5 @@
 /** What the built-in views keep of an event, row by row: the SELECTs of the projections, said once more in plain code. */
-import { TABLES } from '../../../projectors/tables.ts'
+import { TABLES } from '../../../projectors/views/tables.ts'
 import type { Side, WalletEvent } from '../../../schemas/events.ts'
 import { formatId, isNilId, sameId } from '../../../schemas/ids.ts'
 

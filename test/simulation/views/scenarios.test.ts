@@ -1,9 +1,9 @@
 /** What the simulation and its ports brought to light in the views' runtime, each told once, in virtual time. */
 import { expect, it } from 'vitest'
-import type { Clock } from '../../../projectors/ports.ts'
-import { Wake } from '../../../projectors/wake.ts'
-import { startProjections, type RunningProjections } from '../../../projectors/runtime.ts'
-import { OutageError, type ViewStore } from '../../../projectors/view-store.ts'
+import type { Clock } from '../../../projectors/runtime/ports.ts'
+import { Wake } from '../../../projectors/runtime/wake.ts'
+import { startProjections, type RunningProjections } from '../../../projectors/runtime/runtime.ts'
+import { OutageError, type ViewStore } from '../../../projectors/clickhouse/view-store.ts'
 import { createRandom } from '../random.ts'
 import { nodeTurn } from '../turn.ts'
 import { createWorld } from '../world.ts'

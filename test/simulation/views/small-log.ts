@@ -1,6 +1,6 @@
 /** A small log for the views alone: frames that the real core decided, sealed one behind the other in memory. */
-import { chainAfter, emptyChain, type ChainEnd } from '../../../eventlog/file/segments.ts'
-import { seal, sealIdleMark } from '../../../eventlog/file/seal.ts'
+import { chainAfter, emptyChain, type ChainEnd } from '../../../eventlog/file/layout/segments.ts'
+import { seal, sealIdleMark } from '../../../eventlog/handoff/seal.ts'
 import { MemoryLog } from '../../../projectors/testing.ts'
 import { encodeCommands, type Command } from '../../../schemas/commands.ts'
 import { decodeEvents, EVENT_SCHEMA_VERSION, type WalletEvent } from '../../../schemas/events.ts'

@@ -1,8 +1,8 @@
 /** The statements that the views' runtime sends, understood; any other is a fault of the simulation and throws. */
-import { createStatements, dropStatements, insertStatement } from '../../../projectors/feed.ts'
-import { PROJECTIONS } from '../../../projectors/registry.ts'
-import { TABLES } from '../../../projectors/tables.ts'
-import type { QueryParameters } from '../../../projectors/view-store.ts'
+import { createStatements, dropStatements, insertStatement } from '../../../projectors/clickhouse/feed.ts'
+import { PROJECTIONS } from '../../../projectors/views/registry.ts'
+import { TABLES } from '../../../projectors/views/tables.ts'
+import type { QueryParameters } from '../../../projectors/clickhouse/view-store.ts'
 import type { TableRow } from './tables.ts'
 
 export type Statement =

@@ -7,9 +7,13 @@
  * after its caller gave up or died. What is under way when a table is dropped belongs to the old one, as `DROP … SYNC` has it.
  */
 import { createHash } from 'node:crypto'
-import { PROJECTIONS } from '../../../projectors/registry.ts'
-import { TABLES } from '../../../projectors/tables.ts'
-import { OutageError, type QueryParameters, type ViewStore } from '../../../projectors/view-store.ts'
+import { PROJECTIONS } from '../../../projectors/views/registry.ts'
+import { TABLES } from '../../../projectors/views/tables.ts'
+import {
+  OutageError,
+  type QueryParameters,
+  type ViewStore,
+} from '../../../projectors/clickhouse/view-store.ts'
 import { decodeEvents } from '../../../schemas/events.ts'
 import type { World } from '../world.ts'
 import { rowsOf } from './rows.ts'

@@ -1,7 +1,7 @@
 /** Damage on a broker's disk, while it runs. */
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
-import { LENGTH_END, LENGTH_PLACE } from '../../../eventlog/kafka/batch-layout.ts'
+import { LENGTH_END, LENGTH_PLACE } from '../../../eventlog/kafka/wire/batch-layout.ts'
 import { asAdmin } from '../../../eventlog/kafka/testing.ts'
 import type { KafkaSettings } from '../../../eventlog/kafka/settings.ts'
 

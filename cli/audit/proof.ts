@@ -1,0 +1,214 @@
+/**
+ * What an auditor may ask of a platform: does its state, and do its views, follow from its log and from nothing else? Every
+ * check is done anew, from the first byte of the log.
+ */
+import type { EventLog, LogHead } from '../../eventlog/ports.ts'
+import {
+  heldByAll,
+  heldByAny,
+  readAnyCheckpoints,
+  type Checkpoints,
+} from '../../projectors/runtime/checkpoints.ts'
+import type { SqlProjection } from '../../projectors/projection.ts'
+import { proveByReplay } from '../../projectors/proof/prove.ts'
+import { PROJECTIONS } from '../../projectors/views/registry.ts'
+import type { ViewStore } from '../../projectors/clickhouse/view-store.ts'
+import type { VoidFrames } from '../../writer/distributed/replay-topic.ts'
+import { replayLog, type Replay } from '../../writer/recovery/replay.ts'
+import type { EmbeddedWriter } from '../../writer/embedded.ts'
+import { formatPosition } from '../../schemas/positions.ts'
+import type { Platform } from '../../platform/platform.ts'
+
+export interface Check {
+  readonly name: 'log' | 'trialBalance' | 'state' | 'views'
+  readonly holds: boolean
+  /** What was compared, or what differs. */
+  readonly finding: string
+}
+
+export interface Proof {
+  /** True if every check holds. */
+  readonly holds: boolean
+  readonly checks: readonly Check[]
+  /** Up to where the log was replayed, in its inside form: `0:1042,1:7`. */
+  readonly position: string
+  /** Events replayed, over all partitions. */
+  readonly events: bigint
+  readonly accounts: number
+  /** Sum over all accounts of all partitions, per currency, in minor units: decimal strings, all "0" unless money was made or lost. */
+  readonly trialBalance: Readonly<Record<string, string>>
+  readonly partitions: readonly PartitionReplay[]
+  readonly seconds: number
+}
+
+/** What the replay of one partition gave. */
+export interface PartitionReplay {
+  readonly partition: number
+  readonly sequence: bigint
+  readonly frames: number
+  /** Frames passed over, where the log can hold any. */
+  readonly voidFrames?: number
+  /** SHA-256 of the state. */
+  readonly digest: string
+}
+
+/** What was proven of one partition: every frame of its replay was verified, and what further checks found. */
+export interface PartitionProof {
+  readonly replay: Omit<Replay, 'core'> & { readonly voids?: VoidFrames }
+  readonly checks: readonly Check[]
+}
+
+/** How long the views may take to catch up before they are proven, in ms. */
+const CATCH_UP_MS_MAX = 60_000
+/** Attempts to find the log at rest, because the state of a moment can only be compared with the log up to that moment. */
+const QUIET_ATTEMPTS_MAX = 20
+
+/** Proves a platform that runs in this process: logs, state of the writers, views. Blocks while it replays. */
+export async function provePlatform(platform: Platform): Promise<Proof> {
+  const startedAtMs = performance.now()
+  const { writers, store, projections, dataDir } = platform
+  await projections.waitFor(platform.position(), CATCH_UP_MS_MAX)
+  const proofs: PartitionProof[] = []
+  for (const writer of writers) {
+    const { head, digest } = await digestAtRest(writer)
+    const { core: _, ...replay } = replayLog(dataDir, writer.log.partition, { until: head })
+    const state: Check = {
+      name: 'state',
+      holds: digest === replay.digest,
+      finding:
+        digest === replay.digest
+          ? `the writer's state is bit for bit what the log gives (${digest.slice(0, 16)}…)`
+          : `the writer's state (${digest.slice(0, 16)}…) is not what the log gives (${replay.digest.slice(0, 16)}…)`,
+    }
+    proofs.push({ replay, checks: [state, await checkViews(store, writer.log, replay.head)] })
+  }
+  return conclude(proofs, startedAtMs)
+}
+
+/** The writer's digest, and a head of its log that says the same moment. */
+async function digestAtRest(writer: EmbeddedWriter): Promise<{ head: LogHead; digest: string }> {
+  for (let attempt = 0; ; attempt++) {
+    const before = writer.log.head()
+    const digest = await writer.digest()
+    const head = writer.log.head()
+    if (head.sequence === before.sequence || attempt === QUIET_ATTEMPTS_MAX) return { head, digest }
+  }
+}
+
+/**
+ * Proves the views against the log, up to where they are. A log that ends before them cannot be theirs.
+ * @param checkpoints where they are; by default read now. While views go on, they have to be read before the log's head is.
+ */
+export async function checkViews(
+  store: ViewStore,
+  log: EventLog,
+  head: LogHead,
+  checkpoints?: Checkpoints,
+): Promise<Check> {
+  const { partition } = log
+  const all = checkpoints ?? (await readAnyCheckpoints(store))
+  const reach = heldByAny(all).get(partition) ?? 0n
+  if (reach > head.sequence)
+    return {
+      name: 'views',
+      holds: false,
+      finding: `the views hold events up to ${reach}, but the log ends at ${head.sequence}`,
+    }
+  const projections = comparable(all, partition)
+  const upTo = heldByAll(all, projections).get(partition)?.sequence ?? 0n
+  if (reach === 0n) return { name: 'views', holds: true, finding: 'they hold nothing yet' }
+  const others = PROJECTIONS.filter((projection) => !projections.includes(projection))
+  const left =
+    others.length === 0
+      ? []
+      : [`not compared as long as some are not filled: ${others.map(({ name }) => name).join(', ')}`]
+  if (upTo === 0n) return { name: 'views', holds: true, finding: left.join() }
+  const proof = await proveByReplay({ store, log, upTo, projections })
+  const different = proof.differences.map(({ live }) => live.table).join(', ')
+  const finding = proof.equal
+    ? `${proof.digests.length} tables equal a replay of events 1 to ${upTo}, row for row`
+    : `these differ from a replay of events 1 to ${upTo}: ${different}`
+  return { name: 'views', holds: proof.equal, finding: [finding, ...left].join('; ') }
+}
+
+/** Projections that hold something of a partition, and so do those whose tables say how theirs were before. */
+function comparable(checkpoints: Checkpoints, partition: number): readonly SqlProjection[] {
+  const filled = PROJECTIONS.filter(({ name }) => checkpoints.get(name)?.has(partition) === true)
+  const tables = filled.flatMap((projection) => projection.tables.map(({ name }) => name))
+  return filled.filter((projection) =>
+    projection.tables.every(({ highest }) => highest === undefined || tables.includes(highest.past)),
+  )
+}
+
+/** Puts the proofs of all partitions together. A check holds if it holds in each of them. */
+export function conclude(partitions: readonly PartitionProof[], startedAtMs: number): Proof {
+  const replays = partitions.map(({ replay }) => replay)
+  const checks = [
+    together(partitions, ({ replay }) => ({
+      name: 'log',
+      holds: true,
+      finding: `${replay.frames} frames with ${replay.events} events: checksums, hashes, chain and sequences are right${passedOver(replay)}`,
+    })),
+    together(partitions, ({ replay }) => trialBalanceOf(replay)),
+    ...partitions[0]!.checks.map((_, index) => together(partitions, ({ checks }) => checks[index]!)),
+  ]
+  const sums = new Map<string, bigint>()
+  for (const { trialBalance } of replays)
+    for (const [currency, sum] of trialBalance) sums.set(currency, (sums.get(currency) ?? 0n) + sum)
+  return {
+    holds: checks.every(({ holds }) => holds),
+    checks,
+    position: formatPosition(new Map(replays.map(({ head }) => [head.partition, head.sequence]))),
+    events: replays.reduce((sum, { events }) => sum + events, 0n),
+    accounts: replays.reduce((sum, { accounts }) => sum + accounts, 0),
+    trialBalance: Object.fromEntries([...sums].map(([currency, sum]) => [currency, sum.toString()])),
+    partitions: replays.map(({ head: { partition, sequence }, frames, voids, digest }) => ({
+      partition,
+      sequence,
+      frames,
+      ...(voids === undefined ? {} : { voidFrames: voids.count }),
+      digest,
+    })),
+    seconds: Math.round(performance.now() - startedAtMs) / 1_000,
+  }
+}
+
+/** Void frames, where there are any. */
+function passedOver({ voids }: PartitionProof['replay']): string {
+  if (voids === undefined || voids.count === 0) return ''
+  return `; ${voids.count} void frames passed over, the first at offset ${voids.first}`
+}
+
+/** Money never leaves a partition, so each one balances by itself. */
+function trialBalanceOf({ trialBalance, accounts }: PartitionProof['replay']): Check {
+  const unbalanced = [...trialBalance].filter(([, sum]) => sum !== 0n)
+  return {
+    name: 'trialBalance',
+    holds: unbalanced.length === 0,
+    finding:
+      unbalanced.length === 0
+        ? `${trialBalance.size} currencies over ${accounts} accounts, each sums to zero`
+        : unbalanced.map(([currency, sum]) => `${currency} sums to ${sum}`).join(', '),
+  }
+}
+
+/** One check of all partitions; where there are several, its finding says which each part is about. */
+function together(partitions: readonly PartitionProof[], checkOf: (proof: PartitionProof) => Check): Check {
+  const checks = partitions.map(checkOf)
+  if (checks.length === 1) return checks[0]!
+  return {
+    name: checks[0]!.name,
+    holds: checks.every(({ holds }) => holds),
+    finding: checks
+      .map(({ finding }, index) => `partition ${partitions[index]!.replay.head.partition}: ${finding}`)
+      .join('; '),
+  }
+}
+
+/** The proof for people. */
+export function describeProof(proof: Proof): string {
+  return [
+    ...proof.checks.map(({ name, holds, finding }) => `${holds ? 'holds ' : 'FAILS '} ${name}: ${finding}`),
+    proof.holds ? `Everything holds (${proof.seconds} s).` : 'Not everything holds.',
+  ].join('\n')
+}

@@ -1,0 +1,450 @@
+/**
+ * The only door to kafkajs 2.2.4, which is not kept any more: what has to be changed in it is changed here, before it is
+ * used. Its package has no `exports`, so its inner files can be required by path.
+ *
+ * - Its request queue arms a timer every millisecond for each idle connection, some 5 % of a core: it is armed only while
+ *   a request waits.
+ * - Its CRC-32C is in JavaScript, a third of the client's time: the native one takes its place.
+ * - Its encoders copy what is sent seven times: requests that carry records are written here (produce-request.ts).
+ * - It says again who it is ten seconds before a session ends, so that of a shorter one every request would: it waits longer.
+ * - It asks all brokers for a group's coordinator and keeps to itself why each said no: a refusal is told.
+ * - It knows of no topic ids: they are asked for by a request of our own (topic-identity.ts).
+ * - Its decoder gives all records of an answer or none: records that are read are decoded here (record-batches.ts).
+ * - It logs as errors what it then repairs by itself: only lines that an operator can act on come through, each once in a
+ *   while.
+ */
+import { createRequire } from 'node:module'
+import net from 'node:net'
+import tls from 'node:tls'
+import { crc32c } from '@node-rs/crc32'
+import type * as kafkajs from 'kafkajs'
+import {
+  encodeProduceRequest,
+  PRODUCE_API_KEY,
+  PRODUCE_API_VERSION,
+  type ProduceRequest,
+} from '../wire/produce-request.ts'
+import { decodeFetchResponse, type FetchResponse } from '../wire/fetch-response.ts'
+import { logCreatorFor, type Log } from './log-lines.ts'
+import type { BrokerOfKafkajs, Cluster, ResponseOfKafkajs } from './kafkajs-parts.ts'
+import type { KafkaSettings } from '../settings.ts'
+import {
+  decodeIdentityAnswer,
+  encodeIdentityRequest,
+  IDENTITY_API_VERSION,
+  METADATA_API_KEY,
+  type TopicIdentity,
+} from '../topics/topic-identity.ts'
+import { isLasting, troubleOf } from './trouble.ts'
+
+const require = createRequire(import.meta.url)
+replaceCrc()
+replaceCreateRequest()
+const library = require('kafkajs') as typeof kafkajs
+stopIdleTimers()
+tellRefusals()
+
+/** What a consumer group's own assigner is written with. */
+export const AssignerProtocol: typeof kafkajs.AssignerProtocol = library.AssignerProtocol
+
+/** Longest wait for a TCP or TLS connection. */
+export const CONNECT_MS_MAX = 3_000
+/** Longest wait for an answer: a broker that is silent for longer is given up. */
+export const REQUEST_MS_MAX = 10_000
+/**
+ * So long before a session ends (`connections.max.reauth.ms` of the broker) the next request says first who asks. A broker
+ * takes that once a second at most, so sessions have to last for a second longer than this.
+ */
+const REAUTHENTICATE_BEFORE_MS = 1_500
+
+export type { Log } from './log-lines.ts'
+
+/**
+ * A client for producers, groups and administration.
+ * @param retry how often connections are tried; default: kafkajs's own way, some ten seconds
+ */
+export function createKafka(settings: KafkaSettings, log: Log, retry?: kafkajs.RetryOptions): kafkajs.Kafka {
+  return new library.Kafka({
+    ...connectionOptions(settings),
+    ...logOptions(log),
+    brokers: [...settings.brokers],
+    connectionTimeout: CONNECT_MS_MAX,
+    requestTimeout: REQUEST_MS_MAX,
+    ...(retry === undefined ? {} : { retry }),
+  })
+}
+
+/** A producer with its partitioner named, so that kafkajs does not warn of its default. Partitions are set by the caller. */
+export function createProducer(
+  kafka: kafkajs.Kafka,
+  options: Omit<kafkajs.ProducerConfig, 'createPartitioner'> = {},
+): kafkajs.Producer {
+  return kafka.producer({ ...options, createPartitioner: library.Partitioners.DefaultPartitioner })
+}
+
+/** One broker, as far as it is used here. Every call is one request: nothing is repeated behind it. */
+export interface Broker {
+  /** Record batches of a partition, as they stand there (record-batches.ts); the last one may be cut off. */
+  fetch(request: FetchRequest): Promise<Buffer>
+  listOffsets(request: {
+    readonly isolationLevel: number
+    readonly topics: readonly {
+      readonly topic: string
+      readonly partitions: readonly { readonly partition: number; readonly timestamp: number }[]
+    }[]
+  }): Promise<{
+    readonly responses: readonly { readonly partitions: readonly { readonly offset: string }[] }[]
+  }>
+  /** Stores values as one record batch. @returns the offset of the first one */
+  produce(request: Omit<ProduceRequest, 'timestampMs'>): Promise<bigint>
+  /** The id of the topic that stands under a name now, 16 bytes; undefined: this broker gives none. */
+  topicId(topic: string): Promise<Uint8Array | undefined>
+}
+
+export interface FetchRequest {
+  readonly topic: string
+  readonly partition: number
+  readonly offset: bigint
+  /** How long the broker may wait for records to come, in ms. */
+  readonly waitMs: number
+  /** A batch that is longer comes whole all the same, if it is the first one. */
+  readonly bytesMax: number
+}
+
+interface ProduceAnswer {
+  readonly topics: readonly { readonly partitions: readonly { readonly baseOffset: string }[] }[]
+}
+
+const produceResponse =
+  require('kafkajs/src/protocol/requests/produce/v7/response') as ResponseOfKafkajs<ProduceAnswer>
+const fetchRequest = require('kafkajs/src/protocol/requests/fetch/v10/request') as (request: object) => object
+const { createErrorFromCode } = require('kafkajs/src/protocol/error') as {
+  createErrorFromCode: (code: number) => Error
+}
+
+/** No replica, but a client. */
+const REPLICA_ID = -1
+/** Everything below the high watermark, transactions or not: every reader sees the same. */
+export const READ_UNCOMMITTED = 0
+
+/** kafkajs decodes every record at once, or fails at one batch that it cannot unpack: here they stay as they are. */
+const fetchResponse: ResponseOfKafkajs<FetchResponse> = {
+  decode: async (bytes) => decodeFetchResponse(bytes),
+  async parse(answer) {
+    if (answer.errorCode !== 0) throw createErrorFromCode(answer.errorCode)
+    return answer
+  },
+}
+
+const identityResponse: ResponseOfKafkajs<TopicIdentity> = {
+  decode: async (bytes) => decodeIdentityAnswer(bytes),
+  async parse(answer) {
+    if (answer.errorCode !== 0) throw createErrorFromCode(answer.errorCode)
+    return answer
+  },
+}
+
+/** Its requests go by kafkajs's connections, which match answers and count time; the bytes that matter are our own. */
+function brokerOver(inner: BrokerOfKafkajs): Broker {
+  return {
+    async fetch({ topic, partition, offset, waitMs, bytesMax }) {
+      const { batches } = await inner.connectionPool.send({
+        request: fetchRequest({
+          replicaId: REPLICA_ID,
+          isolationLevel: READ_UNCOMMITTED,
+          maxWaitTime: waitMs,
+          minBytes: 1,
+          maxBytes: bytesMax,
+          topics: [{ topic, partitions: [{ partition, fetchOffset: String(offset), maxBytes: bytesMax }] }],
+        }),
+        response: fetchResponse,
+      })
+      return batches
+    },
+    listOffsets: (request) => inner.listOffsets(request),
+    async produce(request) {
+      const encodeWhole = (header: Buffer): Buffer =>
+        encodeProduceRequest(header, { ...request, timestampMs: Date.now() })
+      const { topics } = await inner.connectionPool.send({
+        request: {
+          apiKey: PRODUCE_API_KEY,
+          apiVersion: PRODUCE_API_VERSION,
+          apiName: 'Produce',
+          encodeWhole,
+        },
+        response: produceResponse,
+      })
+      return BigInt(topics[0]!.partitions[0]!.baseOffset)
+    },
+    async topicId(topic) {
+      if ((inner.versions?.[METADATA_API_KEY]?.maxVersion ?? 0) < IDENTITY_API_VERSION) return undefined
+      const { id } = await inner.connectionPool.send({
+        request: {
+          apiKey: METADATA_API_KEY,
+          apiVersion: IDENTITY_API_VERSION,
+          apiName: 'Metadata',
+          encodeWhole: (header: Buffer) => encodeIdentityRequest(header, topic),
+        },
+        response: identityResponse,
+      })
+      return id.every((byte) => byte === 0) ? undefined : id
+    },
+  }
+}
+
+const ClusterOfKafkajs = require('kafkajs/src/cluster') as new (options: object) => Cluster
+const { createLogger, LEVELS } = require('kafkajs/src/loggers') as {
+  createLogger: (options: ReturnType<typeof logOptions>) => unknown
+  LEVELS: { readonly WARN: number }
+}
+
+/** A view of the cluster over connections of one's own, which tries nothing twice. */
+export interface OwnCluster {
+  readonly cluster: Cluster
+  /** Cuts every socket at once; requests under way reject. */
+  readonly destroy: () => void
+}
+
+/**
+ * Connects to nobody yet.
+ * @param addresses of brokers, in the order in which they are tried
+ * @param requestMsMax longest wait for an answer
+ */
+export function openCluster(
+  settings: KafkaSettings,
+  addresses: readonly string[],
+  log: Log,
+  requestMsMax = REQUEST_MS_MAX,
+): OwnCluster {
+  const sockets = new Set<net.Socket>()
+  let isDestroyed = false
+  const destroy = (): void => {
+    isDestroyed = true
+    // With an error, so that requests under way are rejected now and not by their timeout.
+    for (const socket of sockets) socket.destroy(new Error(CUT))
+  }
+  const cluster = new ClusterOfKafkajs({
+    ...connectionOptions(settings),
+    brokers: [...addresses],
+    logger: createLogger(logOptions(log)),
+    socketFactory: (target: kafkajs.ISocketFactoryArgs) => {
+      const socket = openSocket(target)
+      if (isDestroyed) socket.destroy(new Error(CUT))
+      sockets.add(socket)
+      socket.once('close', () => sockets.delete(socket))
+      return socket
+    },
+    connectionTimeout: CONNECT_MS_MAX,
+    requestTimeout: requestMsMax,
+    enforceRequestTimeout: true,
+    metadataMaxAge: 300_000,
+    allowAutoTopicCreation: false,
+    retry: { retries: 0 },
+  })
+  return { cluster, destroy }
+}
+
+/**
+ * True if the broker at this address, asked alone, knows who leads each partition of these topics.
+ * @throws what kafkajs throws; of a topic that this broker does not know of, too
+ */
+export async function knowsLeaders(
+  settings: KafkaSettings,
+  address: string,
+  topics: readonly string[],
+  log: Log,
+): Promise<boolean> {
+  const { cluster, destroy } = openCluster(settings, [address], log)
+  try {
+    await cluster.connect()
+    for (const topic of topics) await cluster.addTargetTopic(topic)
+    return topics.every((topic) => {
+      const partitions = cluster.findTopicPartitionMetadata(topic)
+      return partitions.length > 0 && partitions.every(({ leader }) => leader >= 0)
+    })
+  } finally {
+    destroy()
+  }
+}
+
+/** The brokers that are configured, each attempt beginning with another one. */
+export function brokersInTurn({ brokers }: KafkaSettings, attempt: number): readonly string[] {
+  const first = attempt % brokers.length
+  return [...brokers.slice(first), ...brokers.slice(0, first)]
+}
+
+/** Connections of one's own to the broker that leads a partition. */
+export interface LeaderConnection {
+  readonly broker: Broker
+  /** Of the topic as it was when the connection was made; undefined: its broker gives none. */
+  readonly topicId: Uint8Array | undefined
+  /** Cuts every socket at once; requests under way reject. */
+  readonly destroy: () => void
+}
+
+/**
+ * Finds and connects to the leader of a partition, trying nothing twice. Whatever fails on the connection later: destroy
+ * it, and connect anew.
+ * @param attempt counts attempts: each begins with another of the brokers that are configured
+ * @param onLeader told of the leader's node, as soon as it is known
+ */
+export async function connectToLeader(
+  settings: KafkaSettings,
+  topic: string,
+  partition: number,
+  log: Log,
+  attempt: number,
+  onLeader: (nodeId: string) => void = () => undefined,
+): Promise<LeaderConnection> {
+  const { cluster, destroy } = openCluster(settings, brokersInTurn(settings, attempt), log)
+  try {
+    const leader = await leaderIn(cluster, topic, partition)
+    onLeader(leader)
+    const broker = brokerOver(await cluster.findBroker({ nodeId: leader }))
+    return { broker, topicId: await broker.topicId(topic), destroy }
+  } catch (error) {
+    destroy()
+    throw error
+  }
+}
+
+/**
+ * The node that leads a partition, as a broker says that is asked for nothing else.
+ * @param attempt as of `connectToLeader`
+ */
+export async function askForLeader(
+  settings: KafkaSettings,
+  topic: string,
+  partition: number,
+  attempt: number,
+): Promise<string> {
+  const { cluster, destroy } = openCluster(
+    settings,
+    brokersInTurn(settings, attempt),
+    () => undefined,
+    CONNECT_MS_MAX,
+  )
+  try {
+    return await leaderIn(cluster, topic, partition)
+  } finally {
+    destroy()
+  }
+}
+
+async function leaderIn(cluster: Cluster, topic: string, partition: number): Promise<string> {
+  await cluster.connect()
+  await cluster.addTargetTopic(topic)
+  const leader = Object.keys(cluster.findLeaderForPartitions(topic, [partition]))[0]
+  if (leader === undefined) throw new PartitionMissingError(topic, partition)
+  return leader
+}
+
+/** The topic is there, but has fewer partitions. */
+export class PartitionMissingError extends Error {
+  override name = 'PartitionMissingError'
+  readonly type = 'UNKNOWN_TOPIC_OR_PARTITION'
+  constructor(topic: string, partition: number) {
+    super(`topic ${topic} has no partition ${partition}`)
+  }
+}
+
+const CUT = 'cut from this side'
+
+function openSocket({ host, port, ssl, onConnect }: kafkajs.ISocketFactoryArgs): net.Socket {
+  const socket = ssl
+    ? tls.connect({ host, port, ...(net.isIP(host) === 0 ? { servername: host } : {}), ...ssl }, onConnect)
+    : net.connect({ host, port }, onConnect)
+  socket.setKeepAlive(true, 60_000)
+  socket.setNoDelay(true)
+  return socket
+}
+
+function connectionOptions(settings: KafkaSettings) {
+  const { clientId, tls: encryption, sasl } = settings
+  return {
+    clientId,
+    reauthenticationThreshold: REAUTHENTICATE_BEFORE_MS,
+    ...(encryption === undefined ? {} : { ssl: { ...encryption } }),
+    ...(sasl === undefined ? {} : { sasl: { ...sasl } as kafkajs.SASLOptions }),
+  }
+}
+
+function logOptions(log: Log) {
+  // Under both names: a client and a bare logger each look for their own.
+  return { level: LEVELS.WARN, logLevel: LEVELS.WARN, logCreator: logCreatorFor(log) }
+}
+
+/** Before anything of kafkajs is loaded: its files take the function when they are. */
+function replaceCrc(): void {
+  const file = require.resolve('kafkajs/src/protocol/recordBatch/crc32C')
+  require(file)
+  require.cache[file]!.exports = (bytes: Buffer): number => crc32c(bytes)
+}
+
+/** Before anything of kafkajs is loaded. A request that brings its own bytes writes itself whole, behind its header. */
+function replaceCreateRequest(): void {
+  interface Encoder {
+    writeInt16(value: number): Encoder
+    writeInt32(value: number): Encoder
+    writeString(value: string): Encoder
+    readonly buffer: Buffer
+  }
+  interface Request {
+    readonly clientId: string
+    readonly correlationId: number
+    readonly request: {
+      readonly apiKey: number
+      readonly apiVersion: number
+      readonly encodeWhole?: (header: Buffer) => Buffer
+    }
+  }
+  const KafkaEncoder = require('kafkajs/src/protocol/encoder') as new () => Encoder
+  const file = require.resolve('kafkajs/src/protocol/request')
+  const createRequest = require(file) as (request: Request) => Promise<{ readonly buffer: Buffer }>
+  require.cache[file]!.exports = async (whole: Request): Promise<{ readonly buffer: Buffer }> => {
+    const { clientId, correlationId, request } = whole
+    if (request.encodeWhole === undefined) return createRequest(whole)
+    const header = new KafkaEncoder()
+      .writeInt16(request.apiKey)
+      .writeInt16(request.apiVersion)
+      .writeInt32(correlationId)
+      .writeString(clientId)
+    return { buffer: request.encodeWhole(header.buffer) }
+  }
+}
+
+function stopIdleTimers(): void {
+  interface RequestQueue {
+    readonly pending: readonly unknown[]
+    readonly throttledUntil: number
+    scheduleCheckPendingRequests: (this: RequestQueue) => void
+  }
+  const { prototype } = require('kafkajs/src/network/requestQueue') as { prototype: RequestQueue }
+  const { scheduleCheckPendingRequests: schedule } = prototype
+  prototype.scheduleCheckPendingRequests = function (): void {
+    if (this.pending.length > 0 || this.throttledUntil > Date.now()) schedule.call(this)
+  }
+}
+
+function tellRefusals(): void {
+  type Ask = (asked: object) => Promise<unknown>
+  interface BrokerPool {
+    withBroker: (this: BrokerPool, ask: Ask) => Promise<unknown>
+  }
+  const { prototype } = require('kafkajs/src/cluster/brokerPool') as { prototype: BrokerPool }
+  const { withBroker } = prototype
+  prototype.withBroker = async function (ask) {
+    let refusal: Error | undefined
+    const answer = await withBroker.call(this, async (broker) => {
+      try {
+        return await ask(broker)
+      } catch (error) {
+        if (error instanceof Error && isLasting(troubleOf(error))) refusal = error
+        throw error
+      }
+    })
+    // None of them gave one.
+    if (answer === null && refusal !== undefined) throw refusal
+    return answer
+  }
+}

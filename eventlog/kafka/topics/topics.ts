@@ -1,0 +1,339 @@
+/** Creates the topics of a deployment, and asks the brokers what they are like. */
+import { mayBeSameTopic, topicPartOf, topicPartOfId } from '../../../schemas/commands-topic.ts'
+import { LogError } from '../../errors.ts'
+import { outlast } from '../../outlast.ts'
+import { createKafka, knowsLeaders, type Log } from '../kafkajs/client.ts'
+import { KafkaRefusedError, KafkaUnreachableError, missingSentence, userOf } from '../errors.ts'
+import { newestFrame, partitionsBegun } from '../events/partitions-begun.ts'
+import { topicNames, type KafkaSettings } from '../settings.ts'
+import { openTopicReader } from '../partition/topic-reader.ts'
+import {
+  judgeTopics,
+  strangeCommands,
+  PARTITIONS_DEFAULT,
+  topicRules,
+  type FoundTopic,
+  type TopicFault,
+  type WantedTopics,
+} from './topic-rules.ts'
+import { isLasting, troubleOf, type TroubleKind } from '../kafkajs/trouble.ts'
+
+/** What the brokers have, and what is wrong with it. */
+export interface TopicsReport {
+  /** With the partitions that are in use. */
+  readonly topics: readonly FoundTopic[]
+  /** Partitions that a topic has beside those that the log was begun with: they were added later, and nothing uses them. */
+  readonly unused: number
+  readonly faults: readonly TopicFault[]
+}
+
+type Admin = ReturnType<ReturnType<typeof createKafka>['admin']>
+
+/** With kafkajs's pauses some two seconds: whoever mistyped an address is told within five. */
+const RETRY = { retries: 2 }
+/** Kafka's number for a topic among the things that have a configuration. */
+export const TOPIC_RESOURCE = 2
+const TIMEOUT_MS = 15_000
+const POLL_MS = 100
+/** How long one partition is waited for that is looked at beside others. */
+const ANSWER_MS_MAX = 5_000
+/** How long a role waits for topics that a broker does not know of, in ms. */
+const MISSING_MS_MAX = 2_000
+
+/**
+ * Creates whichever of the topics is missing; one that exists is left as it is, because Kafka's client can only replace
+ * all of a topic's properties at once.
+ * @returns the names of those created
+ * @throws LogError `kafka_unreachable`, `kafka_untrusted`, or `kafka_refused` with the broker's reason
+ */
+export function createTopics(
+  settings: KafkaSettings,
+  wanted: WantedTopics,
+  log: Log,
+): Promise<readonly string[]> {
+  return withAdmin(settings, log, async (admin) => {
+    const names = topicNames(settings)
+    const existing = await admin.listTopics()
+    const kinds = (['commands', 'events'] as const).filter((kind) => !existing.includes(names[kind]))
+    if (kinds.length === 0) return []
+    const { replication } = wanted
+    const numPartitions = wanted.partitions ?? (await partitionsThere(admin, existing, Object.values(names)))
+    await admin.createTopics({
+      // Its own waiting fails where somebody else is creating them at the same moment.
+      waitForLeaders: false,
+      timeout: TIMEOUT_MS,
+      topics: kinds.map((kind) => ({
+        topic: names[kind],
+        numPartitions,
+        replicationFactor: replication,
+        configEntries: topicRules(kind, replication).map(({ property, value }) => ({
+          name: property,
+          value,
+        })),
+      })),
+    })
+    const created = kinds.map((kind) => names[kind])
+    await untilLed(settings, admin, created, log)
+    return created
+  })
+}
+
+/**
+ * Waits, bounded, until every broker knows who leads every partition: only then can anything be written or read there, whoever
+ * is asked first. Brokers learn of new topics one after the other.
+ */
+async function untilLed(
+  settings: KafkaSettings,
+  admin: Admin,
+  names: readonly string[],
+  log: Log,
+): Promise<void> {
+  const deadlineMs = performance.now() + TIMEOUT_MS
+  const { brokers } = await admin.describeCluster()
+  const waiting = new Set(brokers.map(({ host, port }) => `${host}:${port}`))
+  for (;;) {
+    await Promise.all(
+      [...waiting].map(async (address) => {
+        // One that is away, or does not know of the topics yet.
+        if (await knowsLeaders(settings, address, names, log).catch(() => false)) waiting.delete(address)
+      }),
+    )
+    // What is not so by then is told by the check.
+    if (waiting.size === 0 || performance.now() > deadlineMs) return
+    await new Promise((resolve) => setTimeout(resolve, POLL_MS))
+  }
+}
+
+/** As many as the other topic has, if that one is there already. */
+async function partitionsThere(
+  admin: Admin,
+  existing: readonly string[],
+  names: readonly string[],
+): Promise<number> {
+  const there = names.filter((name) => existing.includes(name))
+  if (there.length === 0) return PARTITIONS_DEFAULT
+  const { topics } = await admin.fetchTopicMetadata({ topics: there })
+  return topics[0]?.partitions.length ?? PARTITIONS_DEFAULT
+}
+
+/**
+ * Asks the brokers, and judges what they say.
+ * @throws LogError `kafka_unreachable`, `kafka_untrusted`, or `kafka_refused` with the broker's reason
+ */
+export function checkTopics(settings: KafkaSettings, wanted: WantedTopics, log: Log): Promise<TopicsReport> {
+  return withAdmin(settings, log, async (admin) => {
+    const names = topicNames(settings)
+    const existing = await admin.listTopics()
+    const there = Object.values<string>({ ...names }).filter((name) => existing.includes(name))
+    const found = there.length === 0 ? [] : await describeTopics(admin, there)
+    const events = found.find(({ name }) => name === names.events)
+    const begun = await begunIfTold(settings, events?.partitions.length ?? 0, log)
+    const topics = found.map((topic) => ({ ...topic, partitions: topic.partitions.slice(0, begun) }))
+    const strange =
+      found.length < 2 ? [] : await strangeIfTold(settings, topics[0]?.partitions.length ?? 0, log)
+    const most = Math.max(0, ...found.map(({ partitions }) => partitions.length))
+    return {
+      topics,
+      unused: begun === undefined ? 0 : Math.max(0, most - begun),
+      faults: [
+        ...judgeTopics(names, { ...wanted, partitions: wanted.partitions ?? begun }, topics),
+        ...strangeCommands(names, strange),
+      ],
+    }
+  })
+}
+
+/**
+ * How many partitions a deployment has: as its log was begun with, and as both topics have while there is no frame yet. What
+ * was added to the topics later is not used, and said.
+ * @throws LogError `kafka_unreachable`, `kafka_untrusted`; `topics_missing`; `kafka_refused` if they differ before the
+ *   first frame; `partitions_differ` if a topic has fewer than the log was begun with; the signal's reason when it aborts
+ */
+export function settledPartitions(
+  settings: KafkaSettings,
+  log: Log,
+  { outageMsMax = 0, signal }: SettledOptions = {},
+): Promise<number> {
+  return outlast(() => askPartitions(settings, log, signal), {
+    isOutage: (error) => error instanceof LogError && error.code === 'kafka_unreachable',
+    forMs: outageMsMax,
+    pauseMs: POLL_MS,
+    log,
+    signal,
+  })
+}
+
+export interface SettledOptions {
+  /** How long an outage is waited out, in ms. Default: not beyond what one question takes. */
+  readonly outageMsMax?: number
+  /** Ends the waiting. */
+  readonly signal?: AbortSignal | undefined
+}
+
+function askPartitions(settings: KafkaSettings, log: Log, signal: AbortSignal | undefined): Promise<number> {
+  return withAdmin(settings, log, async (admin) => {
+    const { commands, events } = topicNames(settings)
+    await untilThere(admin, [commands, events], signal)
+    const { topics } = await admin.fetchTopicMetadata({ topics: [commands, events] })
+    const [first = 0, second = 0] = [commands, events].map(
+      (topic) => topics.find(({ name }) => name === topic)?.partitions.length,
+    )
+    const begun = await partitionsBegun(settings, second, log, signal)
+    if (begun === undefined) {
+      if (first === second && first > 0) return first
+      throw new LogError(
+        'kafka_refused',
+        `Topic ${commands} has ${first} partitions and ${events} has ${second}: they have to have the same number. ` +
+          'See what purser topics says of them.',
+      )
+    }
+    if (Math.min(first, second) < begun)
+      throw new LogError(
+        'partitions_differ',
+        `Topic ${commands} has ${first} partitions and ${events} has ${second}, but what stands in ${events} was written as one ` +
+          `of ${begun}: a topic was made anew with fewer. Nothing was changed. Make it with ${begun} again, and put back what it held.`,
+      )
+    if (Math.max(first, second) > begun)
+      log(
+        `kafka: ${commands} has ${first} partitions and ${events} has ${second}, but the log was begun with ${begun}: ` +
+          `those from ${begun} on were added later, and are not used.`,
+      )
+    return begun
+  })
+}
+
+/**
+ * Waits a moment for topics that were created just now: brokers learn of them one after the other.
+ * @throws LogError `topics_missing`, naming those that are not there
+ */
+async function untilThere(admin: Admin, names: readonly string[], signal: AbortSignal | undefined): Promise<void> {
+  const deadlineMs = performance.now() + MISSING_MS_MAX
+  for (;;) {
+    signal?.throwIfAborted()
+    const existing = await admin.listTopics()
+    const missing = names.filter((name) => !existing.includes(name))
+    if (missing.length === 0) return
+    if (performance.now() > deadlineMs) {
+      await refuseHidden(admin, missing)
+      throw new LogError('topics_missing', missingSentence(missing))
+    }
+    await new Promise((resolve) => setTimeout(resolve, POLL_MS))
+  }
+} // prettier-ignore
+
+/** Brokers list no topic that the user may not see; asked for it by name they say so. @throws kafkajs's own error then */
+async function refuseHidden(admin: Admin, names: readonly string[]): Promise<void> {
+  try {
+    await admin.fetchTopicMetadata({ topics: [...names] })
+  } catch (error) {
+    if (reasonsOf(error).some((reason) => isLasting(troubleOf(reason)))) throw error
+  }
+}
+
+/**
+ * Who only looks after topics need not be allowed to read what stands in them, and is told of a missing leader in its place:
+ * then the number in the log is not known.
+ */
+async function begunIfTold(settings: KafkaSettings, count: number, log: Log): Promise<number | undefined> {
+  try {
+    return await partitionsBegun(settings, count, log)
+  } catch (error) {
+    if (error instanceof KafkaRefusedError || error instanceof KafkaUnreachableError) return undefined
+    throw error
+  }
+}
+
+/** Partitions whose log goes by the commands of another topic than the one that is there; none where that cannot be known. */
+async function strangeIfTold(settings: KafkaSettings, count: number, log: Log): Promise<readonly number[]> {
+  const { commands: topic } = topicNames(settings)
+  const strange: number[] = []
+  for (let partition = 0; partition < count; partition++) {
+    const reader = openTopicReader({ settings, topic, partition, log, outageMsMax: ANSWER_MS_MAX })
+    try {
+      const frame = await newestFrame(settings, partition, log)
+      const { end } = await reader.bounds()
+      const known = topicPartOf(frame?.commandsTopic ?? 0)
+      const isSame = mayBeSameTopic(known, topicPartOfId(reader.topicId()))
+      if (!isSame || (frame?.nextCommandOffset ?? 0n) > end) strange.push(partition)
+    } catch (error) {
+      // Who may not read is told of what else is wrong; what is out of reach or damaged is told elsewhere.
+      if (!(error instanceof LogError)) throw error
+      if (error instanceof KafkaRefusedError) return strange
+    } finally {
+      reader.close()
+    }
+  }
+  return strange
+}
+
+async function describeTopics(admin: Admin, names: readonly string[]): Promise<readonly FoundTopic[]> {
+  const { topics } = await admin.fetchTopicMetadata({ topics: [...names] })
+  const { resources } = await admin.describeConfigs({
+    includeSynonyms: false,
+    resources: names.map((name) => ({ type: TOPIC_RESOURCE, name })),
+  })
+  // Brokers answer in an order of their own.
+  const inOrder = names.flatMap((wanted) => topics.filter(({ name }) => name === wanted))
+  return inOrder.map(({ name, partitions }) => ({
+    name,
+    partitions: [...partitions]
+      .sort((left, right) => left.partitionId - right.partitionId)
+      .map(({ replicas, isr, leader }) => ({
+        replicas: replicas.length,
+        inSync: isr.length,
+        hasLeader: leader >= 0,
+      })),
+    config: new Map(
+      resources
+        .find(({ resourceName }) => resourceName === name)
+        ?.configEntries.map(({ configName, configValue }) => [configName, configValue]) ?? [],
+    ),
+  }))
+}
+
+async function withAdmin<T>(
+  settings: KafkaSettings,
+  log: Log,
+  work: (admin: Admin) => Promise<T>,
+): Promise<T> {
+  const admin = createKafka(settings, log, RETRY).admin({ retry: RETRY })
+  try {
+    await admin.connect()
+    return await work(admin)
+  } catch (error) {
+    throw failureOf(settings, error)
+  } finally {
+    await admin.disconnect().catch(() => undefined)
+  }
+}
+
+/** What kafkajs throws, as a sentence that says what to do. */
+function failureOf({ brokers, sasl }: KafkaSettings, error: unknown): unknown {
+  const reasons = reasonsOf(error).map(troubleOf)
+  const trouble = reasons.find(isLasting) ?? reasons[0]
+  if (trouble === undefined) return error
+  const { kind, code, remedy } = trouble
+  const words = [...new Set(reasons.map(({ reason }) => reason))].join('; ')
+  return new LogError(code, `${WHAT_HAPPENED[kind](brokers.join(', '), userOf(sasl))}: ${words}. ${remedy}`, {
+    cause: error,
+  })
+}
+
+const WHAT_HAPPENED: Readonly<Record<TroubleKind, (brokers: string, user: string) => string>> = {
+  credentials: (_brokers, user) => `Kafka does not let ${user} in`,
+  rights: (_brokers, user) => `Kafka refused ${user} what was asked`,
+  untrusted: (brokers) => `The certificate of Kafka at ${brokers} cannot be trusted`,
+  certificate: (brokers) => `Kafka at ${brokers} does not accept who connects`,
+  closed: (brokers) => `Kafka at ${brokers} gives no answer`,
+  away: (brokers) => `No broker answers at ${brokers}`,
+  missing: (brokers) => `Something is missing in Kafka at ${brokers}`,
+  refused: () => 'Kafka refused',
+}
+
+/** The errors of kafkajs within an error: it wraps what it retried, and gathers those of several topics. */
+function reasonsOf(error: unknown): readonly Error[] {
+  if (!(error instanceof Error) || !error.name.startsWith('KafkaJS')) return []
+  const { cause, errors } = error as { cause?: unknown; errors?: readonly unknown[] }
+  const inner = [...(errors ?? []), cause].flatMap(reasonsOf)
+  return inner.length > 0 ? inner : [error]
+}

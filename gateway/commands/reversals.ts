@@ -1,0 +1,76 @@
+/**
+ * Reversals: the core keeps no list of transfers, so the door tells it what it has found: what the transfer to reverse moved,
+ * or that there is no such transfer, that it moved nothing, or that it was reversed; and up to where it has looked. All come
+ * from one read of the views, made after they have caught up with what the feed had brought when the request came: so a
+ * transfer just acknowledged can be reversed at once, and the checked sequence is as fresh as the request.
+ *
+ * Whatever was found goes to the core, which makes the event: a refusal that stands in no event would leave its id free to
+ * move money later (docs/decisions/0021). The core refuses `reversal_unchecked` only where the transfer was made, or more came
+ * in than it remembers, since the door looked; then the id is used up, and the caller sends a new one.
+ */
+import type { Command } from '../../schemas/commands.ts'
+import { formatId, isUuidV7, parseId } from '../../schemas/ids.ts'
+import type { ReversalFinding } from '../../schemas/refusals.ts'
+import type { EventRow } from '../../projectors/views/audit/events.ts'
+import { badInput } from '../errors.ts'
+import type { Services } from '../services.ts'
+
+/** A reversal ready for the core, and the partition that decides it. */
+export interface PreparedReversal {
+  readonly command: Command
+  readonly partition: number
+}
+
+/**
+ * Fills in what a reversal undoes, or what was found against it.
+ * @throws Fault BAD_USER_INPUT where no transfer can have the id; NOT_YET
+ */
+export async function prepareReversal(
+  { views, feed, submitter, limits }: Pick<Services, 'views' | 'feed' | 'submitter' | 'limits'>,
+  command: Command,
+  path: string,
+): Promise<PreparedReversal> {
+  if (!isUuidV7(command.related!))
+    throw badInput(`${path}.transferId`, 'No transfer has such an id: it would be a UUID of version 7.')
+  // So that the feed has brought the transfer, if anybody has been told of it.
+  if (limits.elsewhereWaitMs > 0) await submitter.homes.recent(command.related!)
+  const originalId = formatId(command.related!)
+  const point = await views.points.at(feed.position())
+  const [events, related, own] = await Promise.all([
+    views.events(point, originalId),
+    views.related(point, originalId),
+    views.events(point, formatId(command.id)),
+  ])
+  const original = events[0]
+  const partition = await submitter.homes.ofNamed(command, own[0], original)
+  const checkedSequence = point.upTo.get(partition) ?? 0n
+  if (original?.kind !== 'TransferPosted' && original?.kind !== 'HoldPosted') {
+    const finding = original === undefined ? 'transfer_not_found' : 'transfer_not_reversible'
+    return { partition, command: { ...command, checkedSequence, finding } }
+  }
+  const [debit, credit] = await Promise.all([
+    views.accountIdOf({ partition: original.partition, account: original.debit.account }, original.sequence),
+    views.accountIdOf({ partition: original.partition, account: original.credit.account }, original.sequence),
+  ])
+  return {
+    partition,
+    command: {
+      ...command,
+      // What was paid goes back.
+      debit: parseId(credit)!,
+      credit: parseId(debit)!,
+      amount: original.amount,
+      currency: original.currency,
+      checkedSequence,
+      ...found(command, related),
+    },
+  }
+}
+
+/** What is found against the reversal of a transfer that moved money. */
+function found(command: Command, related: readonly EventRow[]): { readonly finding?: ReversalFinding } {
+  const reversal = related.find((event) => event.kind === 'TransferReversed')
+  // The same id again is a repeat: the core lets it pass without an event, and the first outcome is the answer.
+  if (reversal === undefined || reversal.transferId === formatId(command.id)) return {}
+  return { finding: 'already_reversed' }
+}

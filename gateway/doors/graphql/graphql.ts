@@ -1,0 +1,152 @@
+/** The GraphQL pipeline that all transports share: parse, validate, admit, execute, mask. */
+import {
+  execute,
+  parse,
+  subscribe,
+  type DocumentNode,
+  type ExecutionArgs,
+  type ExecutionResult,
+  type GraphQLError,
+  type GraphQLSchema,
+  type ParseOptions,
+  type Source,
+} from 'graphql'
+import { createYoga, type Plugin, type YogaServerInstance } from 'graphql-yoga'
+import { useAdmission, type Admission } from '../../admission/admission.ts'
+import { QUERY_TOKENS_MAX } from '../../bounds.ts'
+import { answerOf, withLiteralField } from './error-answers.ts'
+import { fault } from '../../errors.ts'
+import type { GraphqlParams } from './graphql-request.ts'
+import { RequestPoint } from '../../read/read-points.ts'
+import { boundedOperation } from './rules.ts'
+import { schema } from '../../schema/schema.ts'
+import type { RequestContext, Services, Transport } from '../../services.ts'
+
+export type GraphqlPipeline = YogaServerInstance<{ transport: Transport }, RequestContext>
+
+/** Characters of one query's text: parsed queries are remembered by it, so it bounds that memory as well. */
+const QUERY_CHARACTERS_MAX = 64 * 1024
+
+/** Open brackets of one query's text at a time: the parser recurses, and thousands of them would end its stack. */
+const QUERY_NESTING_MAX = 200
+
+/** Strings, block strings and comments, as the GraphQL lexer sees them: brackets in them nest nothing. */
+const TEXT_WITHOUT_NESTING = /"""(?:\\"""|[\s\S])*?"""|"(?:\\.|[^"\\\n])*"|#[^\n]*/g
+
+/** Brackets open at the deepest place. */
+function nestingOf(text: string): number {
+  let open = 0
+  let deepest = 0
+  for (const [bracket] of text.replace(TEXT_WITHOUT_NESTING, '').matchAll(/[{}[\]()]/g)) {
+    open += bracket === '{' || bracket === '[' || bracket === '(' ? 1 : -1
+    if (open > deepest) deepest = open
+  }
+  return deepest
+}
+
+/**
+ * Makes the pipeline: plugins, remembered documents, masked errors. HTTP and sockets are doors of our own (graphql-http.ts,
+ * websocket.ts), so that what a stranger may send is decided here and not by a framework's defaults.
+ */
+export function createPipeline(services: Services, admission: Admission): GraphqlPipeline {
+  return createYoga<{ transport: Transport }, RequestContext>({
+    schema,
+    graphqlEndpoint: '/graphql',
+    logging: false,
+    graphiql: false,
+    maskedErrors: { errorMessage: '', maskError: (error) => answerOf(error, services.log) },
+    context: ({ transport }) => ({
+      services,
+      transport,
+      point: new RequestPoint(services.views.points),
+      onlyBalances: false,
+    }),
+    plugins: [useBounds(), useReferenceExecutor(), useAdmission(admission)],
+  })
+}
+
+/** One operation on its way through the pipeline: parsed and valid, not yet let in. */
+export interface Prepared {
+  readonly document: DocumentNode
+  /** What to execute it with. */
+  args(): Promise<ExecutionArgs>
+  execute(args: ExecutionArgs): Outcome
+  subscribe(args: ExecutionArgs): Outcome
+}
+
+export type Outcome = MaybePromise<ExecutionResult | AsyncIterable<ExecutionResult>>
+type MaybePromise<Value> = Value | Promise<Value>
+
+/** The pipeline for one operation; its own types leave open what it works on. */
+interface Enveloped {
+  readonly schema: GraphQLSchema
+  parse(query: string): DocumentNode
+  validate(schema: GraphQLSchema, document: DocumentNode): readonly GraphQLError[]
+  contextFactory(): MaybePromise<RequestContext>
+  execute(args: ExecutionArgs): Outcome
+  subscribe(args: ExecutionArgs): Outcome
+}
+
+/**
+ * Parses and validates an operation: the one way in for all transports.
+ * @returns the operation, or what is wrong with its text
+ * @throws GraphQLError where it cannot be parsed or is beyond a bound
+ */
+export function prepareOperation(
+  pipeline: GraphqlPipeline,
+  transport: Transport,
+  params: GraphqlParams,
+): Prepared | readonly GraphQLError[] {
+  const enveloped = pipeline.getEnveloped({ transport, params }) as unknown as Enveloped
+  const document = enveloped.parse(params.query)
+  const errors = enveloped.validate(enveloped.schema, document)
+  if (errors.length > 0) return errors
+  return {
+    document,
+    args: async () => ({
+      schema: enveloped.schema,
+      document,
+      ...(params.operationName === undefined ? {} : { operationName: params.operationName }),
+      ...(params.variables === undefined ? {} : { variableValues: params.variables }),
+      contextValue: await enveloped.contextFactory(),
+    }),
+    execute: (args) => enveloped.execute(args),
+    subscribe: (args) => enveloped.subscribe(args),
+  }
+}
+
+/**
+ * Executes by graphql-js itself. The executor that yoga brings puts fields into an answer in the order in which they are
+ * resolved; the specification wants that of the query (section 7.2.2).
+ */
+function useReferenceExecutor(): Plugin {
+  return {
+    onExecute: ({ setExecuteFn }) => setExecuteFn(execute),
+    onSubscribe: ({ setSubscribeFn }) => setSubscribeFn(subscribe),
+  }
+}
+
+/** Bounds text and shape before anything is executed, and names fields in what validation finds. */
+function useBounds(): Plugin {
+  return {
+    onParse({ params, setParseFn }) {
+      const { source } = params as { source: string | Source }
+      const text = typeof source === 'string' ? source : source.body
+      if (text.length > QUERY_CHARACTERS_MAX)
+        throw fault('OPERATION_TOO_COMPLEX', `A query has at most ${QUERY_CHARACTERS_MAX} characters.`)
+      if (nestingOf(text) > QUERY_NESTING_MAX)
+        throw fault('OPERATION_TOO_COMPLEX', `A query nests at most ${QUERY_NESTING_MAX} brackets.`)
+      setParseFn((query: string | Source, options?: ParseOptions) =>
+        parse(query, { ...options, maxTokens: QUERY_TOKENS_MAX }),
+      )
+    },
+    onValidate({ addValidationRule, params }) {
+      const { documentAST } = params as { documentAST: DocumentNode }
+      addValidationRule(boundedOperation)
+      return ({ result, setResult }) => {
+        const errors = result as readonly GraphQLError[]
+        if (errors.length > 0) setResult(errors.map((error) => withLiteralField(error, documentAST)))
+      }
+    },
+  }
+}

@@ -1,0 +1,187 @@
+/**
+ * Whether commands are taken and views are read, and if not, why. Nothing here waits for anybody: what is told is what is
+ * known, and whoever does not answer is asked in the background.
+ */
+import type { Projections, ProjectionStatus } from '../../projectors/runtime/status.ts'
+import type { Writer, WriterStatus } from '../../writer/writer.ts'
+import { badInput } from '../errors.ts'
+import type { Feed } from '../live/feed.ts'
+import type { ViewsGate } from '../read/views-gate.ts'
+
+/** What a gateway may be asked to be ready for. */
+export const PURPOSES = ['commands', 'reads'] as const
+export type Purpose = (typeof PURPOSES)[number]
+
+/** Whether it can be had, and why not; reasons without consequence are those that others would have as well. */
+export interface PurposeReadiness {
+  readonly ready: boolean
+  /** For people: what is missing. */
+  readonly reasons: readonly string[]
+}
+
+export interface Readiness extends PurposeReadiness {
+  /** What was asked for. */
+  readonly for: readonly Purpose[]
+  /**
+   * False if nobody's commands can be taken. Where there are several partitions, one that is away makes a reason and no
+   * more: every gateway has it away, and behind an address that asks for readiness none would be left for the others.
+   */
+  readonly commands: PurposeReadiness
+  /** False if reads are refused, or will be soon because a projection does not go on. */
+  readonly reads: PurposeReadiness
+  /** One per partition, in the order of their numbers. */
+  readonly writers: readonly WriterReadiness[]
+  readonly projections: readonly ProjectionReadiness[]
+}
+
+export interface WriterReadiness {
+  readonly partition: number
+  readonly state: WriterStatus['state']
+  /** The newest snapshot that a start can use; null: it would replay the log from its first event. Missing where the writer is another process, which tells of it itself. */
+  readonly snapshot?: SnapshotReadiness | null
+  /** True while another snapshot is made; missing with the one above. */
+  readonly snapshotUnderWay?: boolean
+}
+
+export interface SnapshotReadiness {
+  /** Sequence of the last event in it, in decimal. */
+  readonly sequence: string
+  /** Whole seconds since the state that it holds, by the wall clock. */
+  readonly ageSeconds: number
+  /** Size of its file. */
+  readonly bytes: number
+  /** How long it took to make; null if an earlier run made it. */
+  readonly durationMs: number | null
+}
+
+export interface ProjectionReadiness {
+  readonly name: string
+  readonly state: ProjectionStatus['state']
+  /** In decimal. */
+  readonly lagEvents: string
+  readonly lagSeconds: number
+  readonly pumpAgeSeconds: number
+  readonly failure: string | null
+}
+
+const NS_PER_SECOND = 1_000_000_000n
+
+/**
+ * What the parameter `for` of a probe asks: `/readyz?for=commands`; both purposes without it.
+ * @throws Fault BAD_USER_INPUT for any other value
+ */
+export function purposesOf(url: string | undefined): readonly Purpose[] {
+  const query = url?.split('?').slice(1).join('?') ?? ''
+  const asked = new URLSearchParams(query).getAll('for')
+  const strange = asked.find((purpose) => !(PURPOSES as readonly string[]).includes(purpose))
+  if (strange !== undefined)
+    throw badInput('for', `Ask for ${PURPOSES.join(' or for ')}, or leave "for" away to ask for both.`)
+  return asked.length === 0 ? PURPOSES : PURPOSES.filter((purpose) => asked.includes(purpose))
+}
+
+export function createReadiness(parts: {
+  readonly writers: readonly Writer[]
+  readonly projections: Pick<Projections, 'status'>
+  readonly feed: Pick<Feed, 'failure'>
+  readonly gate: Pick<ViewsGate, 'closed'>
+  /** Why a partition's commands are not decided, though its writer does not say so. */
+  readonly unanswered: (partition: number) => string | undefined
+  readonly isDraining: () => boolean
+  /** Nanoseconds since 1970. */
+  readonly clock: () => bigint
+}): (purposes?: readonly Purpose[]) => Readiness {
+  const commands = (): PurposeReadiness => {
+    const away: string[] = []
+    for (const writer of parts.writers) {
+      const { state, failure } = writer.status()
+      const { partition } = writer.queue
+      const why =
+        state === 'ready'
+          ? (parts.feed.failure(partition) ?? parts.unanswered(partition))
+          : `The writer of partition ${partition} is ${state}${failure === undefined ? '' : `: ${failure}`}.`
+      if (why !== undefined) away.push(why)
+    }
+    return { ready: away.length === 0 || away.length < parts.writers.length, reasons: away }
+  }
+  const reads = (statuses: readonly ProjectionStatus[]): PurposeReadiness => {
+    const closed = parts.gate.closed()
+    const reasons = closed === undefined ? [] : [closed.reason]
+    let isReady = closed === undefined
+    for (const { name, state, failure } of statuses) {
+      const isOver = state === 'stopped' || state === 'paused'
+      if (isOver) isReady = false
+      // Where the store is away, what came of that need not be said as well.
+      if (isOver || closed?.kind !== 'away') reasons.push(...troubleOf(name, state, failure))
+    }
+    return { ready: isReady, reasons }
+  }
+  return (purposes = PURPOSES) => {
+    const statuses = parts.projections.status()
+    const all = { commands: commands(), reads: reads(statuses) }
+    const asked = purposes.map((purpose) => all[purpose])
+    const isDraining = parts.isDraining()
+    const draining = isDraining ? ['The server is going down.'] : []
+    return {
+      ready: !isDraining && asked.every(({ ready }) => ready),
+      reasons: [...draining, ...asked.flatMap(({ reasons }) => reasons)],
+      for: purposes,
+      ...all,
+      writers: parts.writers.map((writer) => readinessOf(writer, parts.clock())),
+      projections: statuses.map(shown),
+    }
+  }
+}
+
+const TROUBLES: Readonly<Partial<Record<ProjectionStatus['state'], string>>> = {
+  stopped: 'has stopped',
+  paused: 'is paused',
+  stalled: 'does not move',
+  retrying: 'was refused, and tries again',
+}
+
+function troubleOf(
+  name: string,
+  state: ProjectionStatus['state'],
+  failure: string | undefined,
+): readonly string[] {
+  const trouble = TROUBLES[state]
+  if (trouble === undefined) return []
+  return [`The projection ${name} ${trouble}${failure === undefined ? '' : `: ${withoutStop(failure)}`}.`]
+}
+
+function withoutStop(sentence: string): string {
+  return sentence.replace(/\.$/, '')
+}
+
+function shown({
+  name,
+  state,
+  lagEvents,
+  lagSeconds,
+  pumpAgeSeconds,
+  failure,
+}: ProjectionStatus): ProjectionReadiness {
+  return { name, state, lagEvents: String(lagEvents), lagSeconds, pumpAgeSeconds, failure: failure ?? null }
+}
+
+function readinessOf(writer: Writer, nowNs: bigint): WriterReadiness {
+  const { state, snapshot } = writer.status()
+  const { partition } = writer.queue
+  if (snapshot === undefined) return { partition, state }
+  const { newest, isUnderWay } = snapshot
+  return {
+    partition,
+    state,
+    snapshot:
+      newest === undefined
+        ? null
+        : {
+            sequence: String(newest.sequence),
+            // A clock that was set back makes nothing younger than new.
+            ageSeconds: Math.max(0, Number((nowNs - newest.takenAtNs) / NS_PER_SECOND)),
+            bytes: newest.bytes,
+            durationMs: newest.durationMs ?? null,
+          },
+    snapshotUnderWay: isUnderWay,
+  }
+}

@@ -1,0 +1,69 @@
+/** The feed: the tail of every partition's log, read once, handed to whoever lives on it. */
+import { LogError } from '../../eventlog/errors.ts'
+import type { EventLog } from '../../eventlog/ports.ts'
+import { lastSequence, type Frame } from '../../schemas/frames.ts'
+import type { Position } from '../../schemas/positions.ts'
+
+/** Gets every accepted, durable frame of one partition, in order. It may not throw and may not wait. */
+export type FrameListener = (frame: Frame) => void
+
+export interface Feed {
+  /** Last sequence of a partition that the listeners have seen. */
+  sequence(partition: number): bigint
+  /** Without partitions whose log turned out to be corrupt: views may never hold what was seen of them last. */
+  position(): Position
+  /** Why a partition is not followed any more, if so: nothing that lives on it can be trusted to be fresh. Default: any. */
+  failure(partition?: number): string | undefined
+  stop(): Promise<void>
+}
+
+/**
+ * Tails the logs from their heads on. A log that ends or breaks ends the feed of its partition: `onFailure` is told once.
+ * @param listeners called in this order for each frame
+ */
+export function startFeed(
+  logs: readonly EventLog[],
+  listeners: readonly FrameListener[],
+  onFailure: (partition: number, reason: string) => void,
+): Feed {
+  const stopping = new AbortController()
+  const sequences = new Map<number, bigint>()
+  const failures = new Map<number, string>()
+  const corrupt = new Set<number>()
+
+  const fail = (partition: number, reason: string): void => {
+    if (stopping.signal.aborted) return
+    failures.set(partition, reason)
+    onFailure(partition, reason)
+  }
+  const follow = async (log: EventLog, from: bigint): Promise<void> => {
+    try {
+      for await (const frame of log.tail(from, stopping.signal)) {
+        for (const listener of listeners) listener(frame)
+        sequences.set(log.partition, lastSequence(frame))
+      }
+      fail(log.partition, `The log of partition ${log.partition} has ended.`)
+    } catch (error) {
+      if (error instanceof LogError && error.code === 'log_corrupt') corrupt.add(log.partition)
+      fail(
+        log.partition,
+        `The log of partition ${log.partition} cannot be read: ${error instanceof Error ? error.message : String(error)}`,
+      )
+    }
+  }
+  const followers = logs.map((log) => {
+    const head = log.head()
+    sequences.set(log.partition, head.sequence)
+    return follow(log, head.sequence + 1n)
+  })
+
+  return {
+    sequence: (partition) => sequences.get(partition) ?? 0n,
+    position: () => new Map([...sequences].filter(([partition]) => !corrupt.has(partition))),
+    failure: (partition) => (partition === undefined ? [...failures.values()][0] : failures.get(partition)),
+    stop: async () => {
+      stopping.abort()
+      await Promise.all(followers)
+    },
+  }
+}

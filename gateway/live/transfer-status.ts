@@ -1,0 +1,106 @@
+/**
+ * A transfer's state as it changes: where it stands now, then each change, until it is decided. One that does not exist yet
+ * is waited for.
+ */
+import type { EventRow } from '../../projectors/views/audit/events.ts'
+import { decodeEvent } from '../../schemas/events.ts'
+import { parseId } from '../../schemas/ids.ts'
+import type { Position } from '../../schemas/positions.ts'
+import { fault, type Fault } from '../errors.ts'
+import { eventRowOf } from '../outcomes/outcomes.ts'
+import { isTerminal, stateAfter, stateOf, transferKindOf, type TransferState } from './transfer-state.ts'
+import type { Services } from '../services.ts'
+import { BoundedQueue, END, pullStream } from './streams.ts'
+import { placePosition } from '../positions/tokens.ts'
+
+export interface StatusItem {
+  readonly state: TransferState
+  /** The event that brought this state. */
+  readonly event: EventRow
+}
+
+/** A transfer has three events at most: placed, ended, and reversed. */
+const EVENTS_MAX = 16
+/** What one of them takes while it waits, decoded. */
+const EVENT_BYTES = 2_048
+
+/**
+ * Streams the states of a transfer. Attached to the feed when it returns; what happened before is read from the views once
+ * they include what the feed had brought by then. An event that comes in meanwhile is told at once.
+ */
+export function transferStatus(
+  services: Services,
+  id: string,
+  after: Position | undefined,
+): AsyncGenerator<StatusItem, undefined, undefined> {
+  const { hub, feed, views, memory } = services
+  const queue = new BoundedQueue<EventRow | 'read'>(EVENTS_MAX, { memory, bytesOf: () => EVENT_BYTES })
+  const detach = hub.onTransfer(parseId(id)!, (rows, byte) =>
+    queue.push(eventRowOf(decodeEvent(rows.frame.payload, byte))),
+  )
+  let past: readonly EventRow[] = []
+  let failure: Error | undefined
+  /** The last event told of; later ones only. */
+  let last: EventRow | undefined
+  let over = false
+
+  const readPast = async (): Promise<void> => {
+    const wanted = new Map(feed.position())
+    for (const [partition, sequence] of after ?? [])
+      if (sequence > (wanted.get(partition) ?? 0n)) wanted.set(partition, sequence)
+    const point = await views.points.at(wanted, services.limits.outcomeWaitMs)
+    const [own, related] = await Promise.all([views.events(point, id), views.related(point, id)])
+    past = [...own, ...related].sort((left, right) => Number(left.sequence - right.sequence))
+  }
+  readPast()
+    .catch((error: unknown) => (failure = error as Error))
+    .finally(() => queue.push('read'))
+
+  const told = (event: EventRow, state: TransferState | undefined): StatusItem | undefined => {
+    // An account's command has an id as well, and no state.
+    if (
+      state === undefined ||
+      (event.transferId === id && transferKindOf(event) === undefined && event.kind !== 'HoldExpired')
+    )
+      return undefined
+    if (last !== undefined && event.sequence <= last.sequence) return undefined
+    last = event
+    over = isTerminal(state)
+    return { state, event }
+  }
+
+  const pull = async (): Promise<StatusItem | typeof END> => {
+    for (;;) {
+      if (over) return END
+      const taken = await queue.take()
+      if (taken.kind === 'closed') return END
+      if (taken.kind === 'lagged') throw lagged(services, last)
+      let item: StatusItem | undefined
+      if (taken.item !== 'read') item = told(taken.item, stateAfter(id, taken.item))
+      else if (failure !== undefined) throw failure
+      else {
+        const own = past.filter(({ transferId }) => transferId === id)
+        const newest = past.at(-1)
+        if (newest !== undefined && own.length > 0)
+          item = told(
+            newest,
+            stateOf(
+              own,
+              past.filter((event) => event.transferId !== id),
+            ),
+          )
+      }
+      if (item !== undefined) return item
+    }
+  }
+  return pullStream(pull, () => {
+    detach()
+    queue.close()
+  })
+}
+
+/** Told to a subscriber whose events had to be dropped. What it has not seen, it is told when it comes back. */
+function lagged({ tokens }: Services, last: EventRow | undefined): Fault {
+  const place = last === undefined ? {} : { position: tokens.position(placePosition(last)) }
+  return fault('SUBSCRIPTION_LAGGED', 'More happened than was read. Subscribe again.', place)
+}

@@ -1,0 +1,47 @@
+/** What became of a command: an event that says so, or an id that is reason enough. */
+import type { EventRow } from '../../projectors/views/audit/events.ts'
+import type { WalletEvent } from '../../schemas/events.ts'
+import { formatId, isNilId, type Id } from '../../schemas/ids.ts'
+import type { IdRefusal, RefusalCode } from '../../schemas/refusals.ts'
+import type { Place } from '../positions/tokens.ts'
+
+export interface Outcome {
+  readonly id: Id
+  /** Where the log says so: the event's place; for an id's refusal, the end of the frame that consumed the command. */
+  readonly place: Place
+  /** Why it was refused; undefined: it has happened. */
+  readonly refusal: RefusalCode | undefined
+  /** True if this id had its outcome before this request. */
+  readonly replayed: boolean
+  /** The event. Decoded when asked for; undefined for an id's refusal. */
+  event(): EventRow | undefined
+}
+
+/** The outcome of an id that never makes an event. */
+export function idRefusal(id: Id, code: IdRefusal, place: Place): Outcome {
+  return { id, place, refusal: code, replayed: false, event: () => undefined }
+}
+
+/** The outcome that an event states. */
+export function outcomeOf(id: Id, event: EventRow, replayed: boolean): Outcome {
+  return {
+    id,
+    place: { partition: event.partition, sequence: event.sequence },
+    refusal: event.refusal,
+    replayed,
+    event: () => event,
+  }
+}
+
+/** An event of the log in the form in which the views give it. */
+export function eventRowOf(event: WalletEvent): EventRow {
+  const { transferId, relatedId, reference, debit, credit, ...same } = event
+  return {
+    ...same,
+    transferId: formatId(transferId),
+    relatedId: isNilId(relatedId) ? undefined : formatId(relatedId),
+    reference: isNilId(reference) ? undefined : formatId(reference),
+    debit: { ...debit, account: debit.number },
+    credit: { ...credit, account: credit.number },
+  }
+}

@@ -1,0 +1,62 @@
+/**
+ * Commands that were consumed without an event. Either the id was known, or it is older than what the core remembers: then it
+ * has an outcome for ever. Or nobody has decided them: they were passed over, or their time has not come.
+ *
+ * The views say which, once they include the frame that consumed the command: every event under the id stands at or before
+ * that frame, so what is not found then has not happened. That it never will is said only by the log's id horizon
+ * (schemas/frame-notes.ts). Whatever is not proven by one of the two is no refusal: who is told "refused" takes a new id, and
+ * pays twice if something else sends the old one again.
+ */
+import { encodeCommands, type Command } from '../../schemas/commands.ts'
+import { fingerprintOf } from '../../schemas/fingerprint.ts'
+import { lastSequence, type Frame } from '../../schemas/frames.ts'
+import { formatId, uuidV7TimeMs } from '../../schemas/ids.ts'
+import { ID_AHEAD_MS_MAX } from '../../schemas/limits.ts'
+import { idRefusal, outcomeOf, type Outcome } from './outcomes.ts'
+import { isSameReversal } from './same-reversal.ts'
+import type { Place } from '../positions/tokens.ts'
+import type { Undecided } from './undecided.ts'
+import type { Views } from '../read/views.ts'
+
+const NS_PER_MS = 1_000_000n
+
+/** A command that was consumed without an event. */
+export interface Silence {
+  /** The frame with which it was consumed, or a later one. */
+  readonly frame: Frame
+  /** True: the event may be the command's own, found late; then the time of receipt tells. */
+  readonly mayBeOwn: boolean
+  /** The latest id horizon that this frame or one before it said, milliseconds since 1970; −1: none did. */
+  readonly horizonMs: number
+}
+
+/**
+ * The outcome of a command that was consumed without an event, or that it has none.
+ * @param wallMs this machine's clock, milliseconds since 1970
+ * @throws Fault NOT_YET where the views do not come to include the frame in time: the same id may be sent again
+ */
+export async function settleRepeat(
+  views: Views,
+  command: Command,
+  { frame, mayBeOwn, horizonMs }: Silence,
+  waitMs: number,
+  wallMs: () => number,
+): Promise<Outcome | Undecided> {
+  const place: Place = { partition: frame.partition, sequence: lastSequence(frame) }
+  const point = await views.points.atPlace(place, waitMs)
+  // The first event of an id is its outcome; an expired hold has a second one.
+  const first = (await views.events(point, formatId(command.id)))[0]
+  if (first !== undefined) {
+    const isSameBody =
+      first.fingerprint === fingerprintOf(encodeCommands([command])) || isSameReversal(command, first)
+    const isOwn = mayBeOwn && first.receivedAtNs === command.receivedAtNs
+    return isSameBody
+      ? outcomeOf(command.id, first, !isOwn)
+      : idRefusal(command.id, 'id_reused', { partition: first.partition, sequence: first.sequence })
+  }
+  const timeMs = uuidV7TimeMs(command.id)
+  if (timeMs <= horizonMs) return idRefusal(command.id, 'id_expired', place)
+  // The writer goes by its clock of now, behind which recorded time stays ahead once that clock has been set back.
+  const aheadMs = timeMs - Math.min(Number(frame.timeNs / NS_PER_MS), wallMs()) - ID_AHEAD_MS_MAX
+  return aheadMs > 0 ? { undecided: 'future', aheadMs } : { undecided: 'unknown' }
+}

@@ -1,0 +1,121 @@
+/** Tokens of this deployment: made here, and taken back only where they fit. The one place that decides it, for all doors. */
+import { createHash } from 'node:crypto'
+import type { Position } from '../../schemas/positions.ts'
+import { badInput } from '../errors.ts'
+import {
+  encodeCursor,
+  encodePosition,
+  OWNER_TAG_BYTES,
+  type AccountsPlace,
+  type CursorToken,
+  type HistoryPlace,
+  type ListPlace,
+  type PositionToken,
+} from './tokens.ts'
+
+export class PlaceTokens {
+  readonly #deployment: () => string | undefined
+  readonly #partitions: number
+
+  /**
+   * @param deployment undefined: not known, so that nothing can be said against tokens that name one
+   * @param partitions how many there are
+   */
+  constructor(deployment: () => string | undefined, partitions: number) {
+    this.#deployment = deployment
+    this.#partitions = partitions
+  }
+
+  position(position: Position): string {
+    return encodePosition(position, this.#deployment())
+  }
+
+  cursor(place: ListPlace): string {
+    return encodeCursor(place, this.#deployment())
+  }
+
+  /**
+   * The position that a token stands for here.
+   * @param field that it came in, for the caller
+   * @throws Fault BAD_USER_INPUT if it is of another deployment, or of a partition that is not here
+   */
+  positionIn({ position, deployment }: PositionToken, field: string): Position {
+    this.#check(deployment, 'position', field)
+    for (const partition of position.keys()) this.#checkPartition(partition, 'position', field)
+    return position
+  }
+
+  /** As `positionIn`, for a cursor. */
+  placeIn({ place, deployment }: CursorToken, field: string): ListPlace {
+    this.#check(deployment, 'cursor', field)
+    this.#checkPartition(place.partition, 'cursor', field)
+    return place
+  }
+
+  #check(deployment: string | undefined, what: string, field: string): void {
+    const own = this.#deployment()
+    if (deployment === undefined || own === undefined || deployment === own) return
+    throw badInput(
+      field,
+      `This ${what} is of another deployment. Give one that this deployment has answered, or leave it out.`,
+    )
+  }
+
+  #checkPartition(partition: number, what: string, field: string): void {
+    if (partition < this.#partitions) return
+    throw badInput(
+      field,
+      `This ${what} names partition ${partition}; this deployment has ${this.#partitions}, counted from 0. ` +
+        'Give one that this deployment has answered, or leave it out.',
+    )
+  }
+}
+
+/**
+ * A cursor's place in the history of an account.
+ * @throws Fault BAD_USER_INPUT if it is of another list
+ */
+export function inHistory(
+  place: ListPlace,
+  account: { readonly partition: number; readonly account: number },
+  field: string,
+): HistoryPlace {
+  if (place.list !== 'history')
+    throw badInput(field, 'This cursor is of a list of accounts, not of a history.')
+  if (place.partition !== account.partition || place.account !== account.account)
+    throw badInput(field, 'This cursor is of the history of another account.')
+  return place
+}
+
+/**
+ * A cursor's place in the accounts of an owner.
+ * @throws Fault BAD_USER_INPUT if it is of another list
+ */
+export function inAccountsOf(place: ListPlace, owner: string, field: string): AccountsPlace {
+  if (place.list !== 'accounts')
+    throw badInput(field, 'This cursor is of a history, not of a list of accounts.')
+  if (place.owner !== ownerTag(owner))
+    throw badInput(field, 'This cursor is of the accounts of another owner.')
+  return place
+}
+
+/**
+ * Where a position stands in one partition.
+ * @throws Fault BAD_USER_INPUT for a position of other partitions only, such as that of another account's transfer: taken for
+ *   0 it would mean the beginning, which nobody asked for
+ */
+export function sequenceOf(position: Position, partition: number, field: string): bigint {
+  const sequence = position.get(partition)
+  // Nothing of any partition is where a log without events is.
+  if (sequence !== undefined || [...position.values()].every((one) => one === 0n)) return sequence ?? 0n
+  throw badInput(
+    field,
+    `This position is of other partitions, and says nothing of partition ${partition}. ` +
+      'Give that of an entry or a balance of the account, or of any answer about all accounts.',
+  )
+}
+
+/** What a cursor carries of an owner: enough to tell one from another, and nothing of a name. */
+export function ownerTag(owner: string): string {
+  return createHash('sha256').update(owner).digest().subarray(0, OWNER_TAG_BYTES).toString('hex')
+}

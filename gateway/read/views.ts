@@ -1,0 +1,164 @@
+/** The views as the doors read them: shared single reads, and a bounded memory of what never changes about an account. */
+import {
+  accountsByIds,
+  accountsByNumbers,
+  type AccountRow,
+} from '../../projectors/views/balances/accounts.ts'
+import { balancesOf, type Moment } from '../../projectors/views/balances/balances.ts'
+import { ACCOUNTS_PER_QUERY_MAX, type AccountKey } from '../../projectors/views/bounds.ts'
+import {
+  EVENTS_PER_QUERY_MAX,
+  eventsByIds,
+  eventsRelatedTo,
+  type EventRow,
+} from '../../projectors/views/audit/events.ts'
+import type { BalanceRow } from '../../projectors/views/totals.ts'
+import type { EventKind } from '../../schemas/events.ts'
+import type { ViewStore } from '../../projectors/clickhouse/view-store.ts'
+import { LruMap } from './lru.ts'
+import type { ReadPoint, ReadPoints } from './read-points.ts'
+import { SharedReads } from './read-sharing.ts'
+
+/** What never changes about an account once it is open. */
+export type AccountIdentity = Omit<AccountRow, 'status'>
+
+const IDENTITIES_MAX = 200_000
+
+/** What can come of a hold or a transfer: each at most once. Refused attempts are no part of a transfer's state. */
+const CONSEQUENCES: readonly EventKind[] = ['HoldPosted', 'HoldVoided', 'TransferReversed']
+
+export class Views {
+  readonly store: ViewStore
+  readonly points: ReadPoints
+  readonly #identities = new LruMap<string, AccountIdentity>(IDENTITIES_MAX)
+  readonly #ids = new LruMap<string, string>(IDENTITIES_MAX)
+  readonly #accounts: SharedReads<ReadPoint, AccountRow>
+  readonly #byNumber: SharedReads<ReadPoint, AccountRow>
+  readonly #balances: SharedReads<ReadPoint, BalanceRow>
+  readonly #events: SharedReads<ReadPoint, EventRow[]>
+  readonly #related: SharedReads<ReadPoint, EventRow[]>
+
+  constructor(store: ViewStore, points: ReadPoints) {
+    this.store = store
+    this.points = points
+    this.#accounts = new SharedReads(async (point, ids) => {
+      const rows = await accountsByIds(store, ids, point.upTo)
+      return new Map(rows.map((row) => [row.accountId, this.#remember(row)]))
+    }, ACCOUNTS_PER_QUERY_MAX)
+    this.#byNumber = new SharedReads(async (point, keys) => {
+      const rows = await accountsByNumbers(store, keys.map(parseKey), point.upTo)
+      return new Map(rows.map((row) => [keyText(row), this.#remember(row)]))
+    }, ACCOUNTS_PER_QUERY_MAX)
+    this.#balances = new SharedReads(async (point, keys) => {
+      const rows = await balancesOf(store, keys.map(parseKey), point.upTo)
+      return new Map(rows.map((row) => [keyText(row), row]))
+    }, ACCOUNTS_PER_QUERY_MAX)
+    this.#events = new SharedReads(
+      async (point, ids) => grouped(await eventsByIds(store, ids, point.upTo), (event) => event.transferId),
+      EVENTS_PER_QUERY_MAX,
+    )
+    this.#related = new SharedReads(
+      async (point, ids) =>
+        grouped(await eventsRelatedTo(store, ids, point.upTo, CONSEQUENCES), (event) => event.relatedId),
+      // Two consequences an id at most, and all of them have to fit the answer.
+      Math.floor(EVENTS_PER_QUERY_MAX / 2),
+    )
+  }
+
+  /** An account with its status at the point. */
+  account(point: ReadPoint, id: string): Promise<AccountRow | undefined> {
+    return this.#accounts.read(point, id)
+  }
+
+  /** What never changes about an account, if it is open by the point. */
+  async identity(point: ReadPoint, id: string): Promise<AccountIdentity | undefined> {
+    const known = this.#identities.get(id)
+    if (known === undefined) return this.#accounts.read(point, id)
+    return known.openedSequence <= (point.upTo.get(known.partition) ?? 0n) ? known : undefined
+  }
+
+  /** What is remembered of an account without asking anyone. */
+  rememberedIdentity(id: string): AccountIdentity | undefined {
+    return this.#identities.get(id)
+  }
+
+  /**
+   * The account behind a number that an event carries; waits until the views know it.
+   * @param sequence of the event, at least
+   */
+  async identityOf(key: AccountKey, sequence: bigint): Promise<AccountIdentity> {
+    const id = this.#ids.get(keyText(key))
+    const known = id === undefined ? undefined : this.#identities.get(id)
+    if (known !== undefined) return known
+    const point = await this.points.atPlace({ partition: key.partition, sequence })
+    const row = await this.#byNumber.read(point, keyText(key))
+    if (row === undefined)
+      throw new Error(`the views hold an event of account ${keyText(key)}, and no such account`)
+    return row
+  }
+
+  /** The id of a number, without asking the views where it is known. */
+  async accountIdOf(key: AccountKey, sequence: bigint): Promise<string> {
+    return this.#ids.get(keyText(key)) ?? (await this.identityOf(key, sequence)).accountId
+  }
+
+  /** Keeps in mind what an event or a command has told: which id has a number. */
+  rememberId(key: AccountKey, id: string): void {
+    this.#ids.set(keyText(key), id)
+  }
+
+  rememberIdentity(identity: AccountIdentity): void {
+    this.#identities.set(identity.accountId, identity)
+    this.#ids.set(keyText(identity), identity.accountId)
+  }
+
+  /** Totals now, that is at the point; shared with other readers. */
+  balance(point: ReadPoint, key: AccountKey): Promise<BalanceRow | undefined> {
+    return this.#balances.read(point, keyText(key))
+  }
+
+  /** Totals as of an earlier moment. */
+  async balanceAsOf(point: ReadPoint, key: AccountKey, moment: Moment): Promise<BalanceRow | undefined> {
+    return (await balancesOf(this.store, [key], point.upTo, moment))[0]
+  }
+
+  /** Events that commands with this id made, in order. */
+  async events(point: ReadPoint, id: string): Promise<readonly EventRow[]> {
+    return (await this.#events.read(point, id)) ?? []
+  }
+
+  /** What came of the id through other commands: a hold posted or voided, a transfer reversed. */
+  async related(point: ReadPoint, id: string): Promise<readonly EventRow[]> {
+    return (await this.#related.read(point, id)) ?? []
+  }
+
+  #remember(row: AccountRow): AccountRow {
+    const { status: _status, ...identity } = row
+    this.rememberIdentity(identity)
+    return row
+  }
+}
+
+export function keyText(key: AccountKey): string {
+  return `${key.partition}:${key.account}`
+}
+
+function parseKey(text: string): AccountKey {
+  const [partition, account] = text.split(':').map(Number) as [number, number]
+  return { partition, account }
+}
+
+function grouped(
+  events: readonly EventRow[],
+  idOf: (event: EventRow) => string | undefined,
+): Map<string, EventRow[]> {
+  const groups = new Map<string, EventRow[]>()
+  for (const event of events) {
+    const id = idOf(event)
+    if (id === undefined) continue
+    const group = groups.get(id)
+    if (group === undefined) groups.set(id, [event])
+    else group.push(event)
+  }
+  return groups
+}

@@ -1,0 +1,208 @@
+/**
+ * The embedded platform, wired by hand: folder lock, engine and view store, a writer per partition, projections, and at last the doors.
+ * Stopped in the opposite order. Nothing else in the repository knows all the parts.
+ */
+import path from 'node:path'
+import { frameBytesOf } from '../eventlog/frame-budget.ts'
+import { acquireFolder, type FolderLock } from '../eventlog/file/lock.ts'
+import { makeFolders } from '../eventlog/disk/make-folders.ts'
+import { createFileImportRegistry } from '../gateway/imports/import-registry.ts'
+import { lagLimit } from '../gateway/bounds.ts'
+import { startGateway, type Gateway } from '../gateway/gateway.ts'
+import { createViewStore } from '../projectors/clickhouse/clickhouse-store.ts'
+import { startEngine, type Engine } from '../projectors/engine/supervisor.ts'
+import { startProjections, type RunningProjections } from '../projectors/runtime/runtime.ts'
+import type { ViewStore } from '../projectors/clickhouse/view-store.ts'
+import type { Currency } from '../schemas/money.ts'
+import type { Position } from '../schemas/positions.ts'
+import { startEmbeddedWriter, type EmbeddedWriter, type EmbeddedWriterOptions } from '../writer/embedded.ts'
+import { CommandFailure } from './failure.ts'
+import { settlePartitionCount } from './partition-count.ts'
+import { assembleOf, Parts, startTogether, stopTogether } from './parts.ts'
+import { readViewsReach } from './views-position.ts'
+
+export interface PlatformOptions {
+  readonly dataDir: string
+  readonly host: string
+  /** Names beside those of loopback and `host` by which clients may call it. Default: none. */
+  readonly allowHosts?: readonly string[]
+  /** 0 takes a free one. */
+  readonly port: number
+  readonly currencies: ReadonlyMap<string, Currency>
+  readonly graphiql: boolean
+  readonly engineMemoryBytes: number
+  /** How long the views may lack an event before reads are refused, in seconds. Default: as gateway/bounds.ts says. */
+  readonly viewsLagSecondsMax?: number
+  /** Partitions of a new data folder, and those that an existing one has to have. Default: as the folder is; 1 if new. */
+  readonly partitions?: number | undefined
+  /** How each core is dimensioned; by default as large as it may be. */
+  readonly core?: NonNullable<EmbeddedWriterOptions['core']>
+  /** When snapshots are due and segments full; by default as writer/embedded.ts says. */
+  readonly writer?: Pick<EmbeddedWriterOptions, 'snapshots' | 'segmentBytesMax'>
+  /** Gets a line for the operator. */
+  readonly log: (line: string) => void
+}
+
+/** A running platform. */
+export interface Platform {
+  /** Where it serves: `http://127.0.0.1:4000`. */
+  readonly url: string
+  readonly dataDir: string
+  /** One per partition, in the order of their numbers. */
+  readonly writers: readonly EmbeddedWriter[]
+  readonly store: ViewStore
+  readonly projections: RunningProjections
+  /** Everything that the log holds now. */
+  position(): Position
+  /** Resolves with the reason if a part fails for good; the process should say so and end. */
+  readonly failed: Promise<string>
+  /** Stops in order: doors, writer (what was taken is committed), views, engine. Idempotent. */
+  stop(): Promise<void>
+}
+
+/** The subfolder of the data folder that belongs to the engine. */
+export const VIEWS_FOLDER = 'views'
+/** How long a stop waits for the views to take in the last events; a start would catch up all the same. */
+const CATCH_UP_MS_MAX = 5_000
+
+/**
+ * Starts the platform and returns once commands are taken and views are read.
+ * @throws LogFolderInUseError if another process has the folder; WriterFailedError, also if the views know more than the
+ *   log; EngineStartError
+ */
+export function startPlatform(options: PlatformOptions): Promise<Platform> {
+  return assembleOf(new PlatformParts(), (parts) => assemble(options, parts))
+}
+
+class PlatformParts extends Parts {
+  lock: FolderLock | undefined
+  engine: Engine | undefined
+  writers: readonly EmbeddedWriter[] = []
+  store: ViewStore | undefined
+  projections: RunningProjections | undefined
+  gateway: Gateway | undefined
+
+  protected steps(): readonly (() => unknown)[] {
+    const { gateway, writers, projections, store, engine, lock } = this
+    return [
+      () => gateway?.stop(),
+      // After the doors, before the log ends: so the views hold everything that the last answers told of.
+      () =>
+        writers.every((writer) => writer.status().state === 'ready') &&
+        projections?.waitFor(headOf(writers), CATCH_UP_MS_MAX),
+      () => projections?.stop(),
+      () => stopTogether(writers),
+      () => store?.close(),
+      () => engine?.stop(),
+      () => lock?.release(),
+    ]
+  }
+}
+
+async function assemble(options: PlatformOptions, parts: PlatformParts): Promise<Platform> {
+  const { log } = options
+  const dataDir = path.resolve(options.dataDir)
+  makeFolders(dataDir)
+  const lock = (parts.lock = acquireFolder(dataDir))
+  const partitions = settlePartitionCount(dataDir, options.partitions)
+
+  // The views say what the log must hold at least: so a log that lost its end is refused before anything of it is repaired.
+  const engine = (parts.engine = await startEngine({
+    dataDir: path.join(dataDir, VIEWS_FOLDER),
+    memoryBytesMax: options.engineMemoryBytes,
+    log,
+  }))
+  const { url, username, password } = engine
+  const store = (parts.store = createViewStore({ url, username, password }))
+  const viewsPosition = await readViewsReach(store)
+  refuseForeignViews(viewsPosition, partitions)
+  const writers = (parts.writers = await startWriters(partitions, {
+    dataDir,
+    viewsPosition,
+    log,
+    core: options.core,
+    ...options.writer,
+  }))
+  const projections = (parts.projections = await startProjections({
+    store,
+    logs: writers.map((writer) => writer.log),
+    log,
+  }))
+  const gateway = (parts.gateway = await startGateway({
+    writers,
+    store,
+    projections,
+    currencies: options.currencies,
+    host: options.host,
+    allowHosts: options.allowHosts ?? [],
+    port: options.port,
+    graphiql: options.graphiql,
+    imports: createFileImportRegistry(path.join(dataDir, 'imports')),
+    limits: lagLimit(options.viewsLagSecondsMax),
+    log,
+  }))
+  lock.update({ url: gateway.url })
+  return {
+    url: gateway.url,
+    dataDir,
+    writers,
+    store,
+    projections,
+    position: () => headOf(writers),
+    failed: failureOf(writers, engine),
+    stop: () => parts.stop(),
+  }
+}
+
+interface WritersOptions extends NonNullable<PlatformOptions['writer']> {
+  readonly dataDir: string
+  readonly viewsPosition: Position
+  readonly log: (line: string) => void
+  readonly core: PlatformOptions['core']
+}
+
+/** Starts all at a time: each reads its own part of the disk in threads of its own. One that fails ends the others. */
+async function startWriters(partitions: number, options: WritersOptions): Promise<EmbeddedWriter[]> {
+  const { core, log: tell, ...rest } = options
+  const starting = Array.from({ length: partitions }, (_, partition) => {
+    const log = partitions === 1 ? tell : (line: string) => tell(`partition ${partition}: ${line}`)
+    return startEmbeddedWriter({
+      windowBytesMax: frameBytesOf(partitions),
+      ...rest,
+      partition,
+      log,
+      ...(core === undefined ? {} : { core }),
+    })
+  })
+  return startTogether(starting, stopTogether)
+}
+
+/** Views of a partition that there is not come from another deployment. */
+function refuseForeignViews(views: Position, partitions: number): void {
+  const foreign = [...views.keys()].find((partition) => partition >= partitions)
+  if (foreign === undefined) return
+  throw new CommandFailure(
+    'views_ahead',
+    `The views hold events of partition ${foreign}, but the data folder has ${partitions === 1 ? 'one partition' : `${partitions} partitions`}: ` +
+      'they belong to another folder. Bring back the right ones, or remove the views so that they are made anew.',
+  )
+}
+
+function failureOf(writers: readonly EmbeddedWriter[], engine: Engine): Promise<string> {
+  return new Promise((resolve) => {
+    for (const writer of writers) writer.onFailure(resolve)
+    engine.onState((state) => {
+      if (state === 'failed')
+        resolve('The embedded view engine does not come up again. Nothing that was acknowledged is lost: start again, and look at the lines above.')
+    })
+  })
+} // prettier-ignore
+
+function headOf(writers: readonly EmbeddedWriter[]): Position {
+  return new Map(
+    writers.map(({ log }) => {
+      const { partition, sequence } = log.head()
+      return [partition, sequence]
+    }),
+  )
+}

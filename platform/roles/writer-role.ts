@@ -1,0 +1,256 @@
+/**
+ * The writer role: a member of the group that shares out the partitions, and a writer for each one that is its own. Writers
+ * that start, die or stand still move partitions among the others; what two believe to hold at once, the log decides.
+ */
+import { unlessAborted } from '../../eventlog/abort.ts'
+import { LogError } from '../../eventlog/errors.ts'
+import { joinGroup, type Membership } from '../../eventlog/kafka/group/membership.ts'
+import { OUTAGE_MS_MAX_DEFAULT } from '../../eventlog/kafka/partition/partition-link.ts'
+import { topicNames, type KafkaSettings } from '../../eventlog/kafka/settings.ts'
+import { settledPartitions } from '../../eventlog/kafka/topics/topics.ts'
+import { PartitionSeat, type PartitionSeatStatus } from '../../writer/distributed/partition-seat.ts'
+import type { PartitionWriterOptions } from '../../writer/distributed/partition-writer.ts'
+import { openFolderStore } from '../../writer/snapshot-store/folder-store.ts'
+import { openS3Store } from '../../writer/snapshot-store/s3-store.ts'
+import { SnapshotStoreError, type SnapshotStore } from '../../writer/snapshot-store/snapshot-store.ts'
+import type { SnapshotsConfig } from '../configuration/config.ts'
+import type { RoleStatus } from './health.ts'
+import type { RunningRole } from './run.ts'
+
+export interface WriterRoleOptions extends Pick<
+  PartitionWriterOptions,
+  'core' | 'onDurable' | 'outageMsMax'
+> {
+  readonly kafka: KafkaSettings
+  /** Where snapshots go that all writers share. */
+  readonly snapshots: SnapshotsConfig
+  /** Holds snapshots of this machine; no other process works on it. */
+  readonly scratchDir: string
+  /** Takes a line for the operator. */
+  readonly log: (line: string) => void
+  readonly snapshotRule?: PartitionWriterOptions['snapshots']
+  /** Ends a start that is under way: it rejects with the signal's reason, and nothing is left running. */
+  readonly signal?: AbortSignal | undefined
+  /** A writer that is silent for so long is replaced. Default: as in membership.ts. */
+  readonly sessionTimeoutMs?: number
+}
+
+export interface WriterRole extends RunningRole {
+  /** A partition's seat, whether it is held or not; undefined if it never was. */
+  seat(partition: number): PartitionSeat | undefined
+}
+
+/** How long the start waits for the store's first answer. */
+const STORE_ANSWER_MS_MAX = 5_000
+
+/**
+ * Joins the group and returns when it has shared out the partitions. They are served soon after: the status says when.
+ * @throws LogError `kafka_unreachable`, `kafka_refused`, `kafka_untrusted`, `partitions_differ`; SnapshotStoreError
+ *   `snapshot_store_refused`; the signal's reason when it aborts
+ */
+export async function startWriterRole(options: WriterRoleOptions): Promise<WriterRole> {
+  const role = new Role(options)
+  try {
+    await role.join()
+    return role
+  } catch (error) {
+    await role.stop()
+    throw error
+  }
+}
+
+class Role implements WriterRole {
+  readonly failed: Promise<Error>
+  private onFailed: (error: Error) => void = () => undefined
+  private readonly options: WriterRoleOptions
+  private readonly store: SnapshotStore
+  private readonly seats = new Map<number, PartitionSeat>()
+  private assigned: ReadonlySet<number> = new Set()
+  private membership: Membership | undefined
+  /** Of the deployment. */
+  private partitions = 0
+  private failure: string | undefined
+  private stopping: Promise<void> | undefined
+
+  constructor(options: WriterRoleOptions) {
+    this.options = options
+    this.store = openStore(options.snapshots)
+    this.failed = new Promise((resolve) => {
+      this.onFailed = resolve
+    })
+  }
+
+  async join(): Promise<void> {
+    const { kafka, log, sessionTimeoutMs, outageMsMax, signal } = this.options
+    const [partitions] = await Promise.all([
+      settledPartitions(kafka, log, { outageMsMax: outageMsMax ?? OUTAGE_MS_MAX_DEFAULT, signal }),
+      unlessAborted(signal, () => this.askStore()),
+    ])
+    this.partitions = partitions
+    this.membership = await joinGroup(kafka, {
+      groupId: `${kafka.topicPrefix}.writers`,
+      topic: topicNames(kafka).commands,
+      partitions: this.partitions,
+      signsOfLife: { standbyTopic: topicNames(kafka).events, partitions: this.partitions },
+      onAssigned: (partitions) => this.assign(partitions),
+      onFailure: (error) => this.fail(error),
+      log,
+      signal,
+      ...(sessionTimeoutMs === undefined ? {} : { sessionTimeoutMs }),
+      ...(outageMsMax === undefined ? {} : { rejoinForMs: outageMsMax }),
+    })
+  }
+
+  /**
+   * One question to the store: what it refuses (no such bucket, no credentials) it would refuse for ever. One that does not
+   * answer is waited for by each partition.
+   */
+  private async askStore(): Promise<void> {
+    try {
+      await this.store.list(0, AbortSignal.timeout(STORE_ANSWER_MS_MAX))
+    } catch (error) {
+      if (error instanceof SnapshotStoreError && error.code === 'snapshot_store_refused') throw error
+    }
+  }
+
+  seat(partition: number): PartitionSeat | undefined {
+    return this.seats.get(partition)
+  }
+
+  status(): RoleStatus {
+    const seats = [...this.assigned]
+      .sort((a, b) => a - b)
+      .map((partition) => this.seats.get(partition)!.status())
+    const reasons = seats.flatMap(({ partition, state, reason }) => {
+      if (reason !== undefined) return [reason]
+      return state === 'serving' ? [] : [`Partition ${partition} is not served yet: ${state}.`]
+    })
+    const ownReason = this.failure ?? this.membership?.outage()
+    if (ownReason !== undefined) reasons.unshift(ownReason)
+    return { ready: reasons.length === 0, reasons, partitions: seats.map(shown) }
+  }
+
+  stop(): Promise<void> {
+    return (this.stopping ??= this.stopOnce())
+  }
+
+  /** Writers end first, so that whoever takes over finds their last snapshots. */
+  private async stopOnce(): Promise<void> {
+    await Promise.all([...this.seats.values()].map((seat) => seat.release()))
+    await this.membership?.leave()
+    this.store.close()
+  }
+
+  private assign(partitions: ReadonlySet<number>): void {
+    if (this.stopping !== undefined) return
+    const strange = [...partitions].find((partition) => partition >= this.partitions)
+    if (strange !== undefined) {
+      this.fail(strangePartition(strange, this.partitions))
+      return
+    }
+    this.assigned = partitions
+    for (const [partition, seat] of this.seats) if (!partitions.has(partition)) void seat.release()
+    for (const partition of partitions) this.seatFor(partition).hold()
+  }
+
+  private seatFor(partition: number): PartitionSeat {
+    const {
+      kafka: settings,
+      scratchDir,
+      log,
+      core,
+      snapshotRule: snapshots,
+      onDurable,
+      outageMsMax,
+    } = this.options
+    const known = this.seats.get(partition)
+    if (known !== undefined) return known
+    const seat = new PartitionSeat({
+      settings,
+      partition,
+      partitions: this.partitions,
+      scratchDir,
+      store: this.store,
+      log,
+      confirmed: () => this.membership?.confirmed() ?? Promise.resolve(),
+      onBroken: (error) => this.fail(error),
+      ...(onDurable === undefined ? {} : { onDurable }),
+      ...(outageMsMax === undefined ? {} : { outageMsMax }),
+      ...(core === undefined ? {} : { core }),
+      ...(snapshots === undefined ? {} : { snapshots }),
+    })
+    this.seats.set(partition, seat)
+    return seat
+  }
+
+  private fail(error: Error): void {
+    if (this.failure !== undefined) return
+    this.failure = error.message
+    this.onFailed(error)
+  }
+}
+
+function openStore(place: SnapshotsConfig): SnapshotStore {
+  if (place.kind === 'folder') return openFolderStore(place.folder)
+  const { bucket, prefix, endpoint, region, pathStyle } = place
+  return openS3Store({
+    bucket,
+    prefix,
+    pathStyle,
+    ...(region === undefined ? {} : { region }),
+    ...(endpoint === undefined ? {} : { endpoint }),
+  })
+}
+
+/** Only before the first frame: later, whoever shares out knows the number from the log. */
+function strangePartition(partition: number, partitions: number): LogError {
+  return new LogError(
+    'partitions_differ',
+    `The group gives this writer partition ${partition}, but there were ${partitions} partitions when it started: topics were altered ` +
+      'before anything was written to them. Start the writer again.',
+  )
+}
+
+/** What an operator sees of a partition. */
+function shown({ partition, state, reason, writer, recordsBehind }: PartitionSeatStatus): object {
+  if (writer === undefined) return { partition, state, reason }
+  const {
+    epoch,
+    sequence,
+    accounts,
+    holdsOpen,
+    recordsSkipped,
+    commandsPassedOver,
+    recordsDeleted,
+    voids,
+    snapshot,
+  } = writer
+  const {
+    sequence: snapshotSequence,
+    takenAtNs,
+    bytes,
+    publishedSequence,
+    publishFailure,
+    isUnderWay,
+  } = snapshot
+  const ageSeconds = Math.max(0, Math.round(Date.now() / 1_000 - Number(takenAtNs / 1_000_000_000n)))
+  return {
+    partition,
+    state,
+    reason,
+    epoch,
+    sequence,
+    accounts,
+    holdsOpen,
+    recordsBehind: recordsBehind ?? null,
+    recordsSkipped,
+    commandsPassedOver,
+    recordsDeleted,
+    framesVoid: voids,
+    snapshot:
+      snapshotSequence === 0n
+        ? null
+        : { sequence: snapshotSequence, ageSeconds, bytes, publishedSequence, publishFailure },
+    snapshotUnderWay: isUnderWay,
+  }
+}

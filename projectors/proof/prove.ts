@@ -1,0 +1,99 @@
+/** Proof by replay: the log, read again from zero into tables of its own, must give the views that are there. */
+import { randomBytes } from 'node:crypto'
+import type { EventLog } from '../../eventlog/ports.ts'
+import { lastSequence } from '../../schemas/frames.ts'
+import { ChainProof } from '../runtime/chain.ts'
+import { noCheckpoint } from '../runtime/checkpoints.ts'
+import { digestViews, type ViewDigest } from './digest.ts'
+import { createStatements } from '../clickhouse/feed.ts'
+import type { SqlProjection } from '../projection.ts'
+import { insertRange, RangeBuffer } from '../runtime/range.ts'
+import { PROJECTIONS } from '../views/registry.ts'
+import type { ViewStore } from '../clickhouse/view-store.ts'
+
+export interface ReplayProof {
+  readonly equal: boolean
+  /** Tables whose rows differ: what the replay gave against what stands in the view. */
+  readonly differences: readonly { readonly replayed: ViewDigest; readonly live: ViewDigest }[]
+  /** Events replayed. */
+  readonly events: bigint
+  readonly digests: readonly ViewDigest[]
+  readonly seconds: number
+}
+
+const RANGE = { rangeEventsMax: 262_144, rangeBytesMax: 96 * 1024 * 1024 }
+const DATABASE_PREFIX = 'purser_replay_'
+/** Databases that a killed proof left are removed by a later one when they are this old. */
+const LEFT_OVER_MS = 24 * 60 * 60 * 1_000
+
+/**
+ * Replays one partition's log up to a sequence that the views hold and compares row for row, by digest. Other reads and
+ * writes go on meanwhile; what the replay needs is removed in the end.
+ * @throws BrokenChainError if the log itself has a gap; RangeError if it ends before `upTo`
+ */
+export async function proveByReplay(options: {
+  readonly store: ViewStore
+  readonly log: EventLog
+  readonly upTo: bigint
+  /** Those whose views are compared, with those whose tables they lean on (`past`); all are replayed. Default: all. */
+  readonly projections?: readonly SqlProjection[]
+  /** Called with the sequence up to which the replay has come. */
+  readonly progress?: (sequence: bigint) => void
+}): Promise<ReplayProof> {
+  const { store, log, upTo, projections = PROJECTIONS } = options
+  const startedMs = performance.now()
+  await removeLeftOvers(store)
+  const database = `${DATABASE_PREFIX}${Date.now()}_${randomBytes(4).toString('hex')}`
+  await store.command(`CREATE DATABASE ${database} ENGINE = Atomic`)
+  try {
+    for (const statement of createStatements(PROJECTIONS, { database })) await store.command(statement)
+    await replay(options, database)
+    const position = new Map([[log.partition, upTo]])
+    const replayed = await digestViews(store, position, database, projections)
+    const live = await digestViews(store, position, '', projections)
+    const differences = replayed
+      .map((digest, index) => ({ replayed: digest, live: live[index]! }))
+      .filter((pair) => pair.replayed.digest !== pair.live.digest || pair.replayed.rows !== pair.live.rows)
+    return {
+      equal: differences.length === 0,
+      differences,
+      events: upTo,
+      digests: replayed,
+      seconds: (performance.now() - startedMs) / 1_000,
+    }
+  } finally {
+    await store.command(`DROP DATABASE IF EXISTS ${database} SYNC`)
+  }
+}
+
+async function replay(options: Parameters<typeof proveByReplay>[0], database: string): Promise<void> {
+  const { store, log, upTo, progress } = options
+  const chain = new ChainProof(noCheckpoint(log.partition))
+  const buffer = new RangeBuffer(RANGE)
+  let sequence = 0n
+  const flush = async (): Promise<void> => {
+    if (buffer.isEmpty) return
+    await insertRange(store, PROJECTIONS, buffer.take(), database)
+    progress?.(sequence)
+  }
+  for await (const frame of upTo === 0n ? [] : log.read(1n)) {
+    if (!chain.continues(frame) || frame.count === 0) continue
+    if (!buffer.hasRoom(frame)) await flush()
+    buffer.push(frame, 0)
+    sequence = lastSequence(frame)
+    if (sequence >= upTo) break
+  }
+  await flush()
+  if (sequence < upTo) throw new RangeError(`the log ends at ${sequence}, before ${upTo}`)
+}
+
+async function removeLeftOvers(store: ViewStore): Promise<void> {
+  const databases = await store.query<{ name: string }>(
+    `SELECT name FROM system.databases WHERE startsWith(name, {prefix:String})`,
+    { prefix: DATABASE_PREFIX },
+  )
+  for (const { name } of databases) {
+    const madeMs = Number(/^purser_replay_(\d{13})_[0-9a-f]{8}$/.exec(name)?.[1] ?? NaN)
+    if (Date.now() - madeMs > LEFT_OVER_MS) await store.command(`DROP DATABASE IF EXISTS ${name} SYNC`)
+  }
+}

@@ -1,0 +1,333 @@
+/**
+ * Projections that run in other processes, as their checkpoints in the store tell of them. Polled: often while the views
+ * are behind the log, rarely while they hold all of it. What runs them is not known here, only how far they are, and since
+ * when they have not moved.
+ */
+import { unlessAborted } from '../../eventlog/abort.ts'
+import type { EventLog } from '../../eventlog/ports.ts'
+import { lastSequence, type Frame } from '../../schemas/frames.ts'
+import { includesPosition, type Position } from '../../schemas/positions.ts'
+import type { Checkpoint } from './chain.ts'
+import { heldByAll, readCheckpoints, settledNsOf, tablesThere, type Checkpoints } from './checkpoints.ts'
+import { checkpointsName } from '../clickhouse/feed.ts'
+import type { Clock } from './ports.ts'
+import { PROJECTIONS } from '../views/registry.ts'
+import type { Projections, ProjectionStatus } from './status.ts'
+import { systemClock } from './system-clock.ts'
+import { OutageError, type ViewStore } from '../clickhouse/view-store.ts'
+import { Waiters } from './waiters.ts'
+
+export interface RemoteProjectionsOptions {
+  readonly store: ViewStore
+  /** One per partition: what the views are to catch up with. */
+  readonly logs: readonly EventLog[]
+  /** Gets a line of text for whatever an operator should see. */
+  readonly log?: (line: string) => void
+  /** Pause between two looks at the checkpoints while the views are behind, in ms; default 40. */
+  readonly pollMs?: number
+  /** Default: the machine's. */
+  readonly clock?: Clock
+  /** After which time without movement views that are behind count as stalled, in ms; default 30,000. */
+  readonly stalledMs?: number
+  /** Why the store is known not to answer now: then nobody waits for the first look, and it is asked again and again. */
+  readonly outage?: string | undefined
+  /** Ends the first look; those behind it go on until `stop`. */
+  readonly signal?: AbortSignal | undefined
+}
+
+const POLL_MS = 40
+const POLL_IDLE_MS = 1_000
+const FIRST_LOOK_MS_MAX = 5_000
+/** A projector that is killed is replaced in less. */
+const STALLED_MS = 30_000
+/** Frames whose time is remembered until the views hold them: beyond it, every second one. */
+const TIMES_MAX = 4_096
+
+interface FrameTime {
+  readonly sequence: bigint
+  readonly timeNs: bigint
+}
+
+/**
+ * Reads how far the views are, and goes on looking. A store that cannot be reached is asked again until it can: by then
+ * the views hold nothing, and every status says why.
+ * @throws what says that something other than an outage is wrong; the signal's reason when it aborts
+ */
+export async function watchProjections(options: RemoteProjectionsOptions): Promise<Projections> {
+  const remote = new RemoteProjections(options)
+  await remote.start(options.signal)
+  return remote
+}
+
+class RemoteProjections implements Projections {
+  readonly #store: ViewStore
+  readonly #logs: readonly EventLog[]
+  readonly #report: (line: string) => void
+  readonly #pollMs: number
+  readonly #stalledMs: number
+  readonly #clock: Clock
+  readonly #waiters: Waiters
+  readonly #listeners = new Set<() => void>()
+  readonly #over = new AbortController()
+  readonly #followers: Promise<void>[] = []
+  /** By partition: when the frames were made that the views do not hold yet. */
+  readonly #times = new Map<number, FrameTime[]>()
+  #checkpoints: Checkpoints = new Map()
+  #held: ReadonlyMap<number, Checkpoint> = new Map()
+  /** By `Clock.monotonicMs`: when each view last moved in a partition, or held everything of it. Key: name, partition. */
+  readonly #movedAtMs = new Map<string, number>()
+  readonly #startedAtMs: number
+  #outage: string | undefined
+  #isTableThere = false
+  #isPolling = false
+  /** The pause until the next look is a long one. */
+  #isResting = false
+  /** Reads that wait now. */
+  #waitersNow = 0
+  #callOff: () => void = () => undefined
+
+  constructor(options: RemoteProjectionsOptions) {
+    this.#store = options.store
+    this.#logs = options.logs
+    this.#report = options.log ?? (() => undefined)
+    this.#pollMs = options.pollMs ?? POLL_MS
+    this.#clock = options.clock ?? systemClock
+    this.#waiters = new Waiters(this.#clock)
+    this.#outage = options.outage
+    this.#stalledMs = options.stalledMs ?? STALLED_MS
+    this.#startedAtMs = this.#clock.monotonicMs()
+  }
+
+  async start(signal: AbortSignal | undefined): Promise<void> {
+    if (this.#outage === undefined) await this.#lookFirst(signal)
+    for (const log of this.#logs) this.#followers.push(this.#follow(log))
+    this.#pollLater()
+  }
+
+  async #lookFirst(signal: AbortSignal | undefined): Promise<void> {
+    try {
+      this.#take(await unlessAborted(signal, () => this.#firstLook()))
+    } catch (error) {
+      signal?.throwIfAborted()
+      if (!(error instanceof OutageError)) throw error
+      this.#isOut(error)
+    }
+  }
+
+  status(): readonly ProjectionStatus[] {
+    const head = this.#head()
+    const nowMs = this.#clock.nowMs()
+    return PROJECTIONS.map(({ name, version }) => {
+      const own = this.#checkpoints.get(name) ?? new Map<number, Checkpoint>()
+      const position = positionOf(own)
+      const lagEvents = behind(position, head)
+      const ageMs = this.#clock.monotonicMs() - this.#leastMovedAtMs(name)
+      const isStalled = lagEvents > 0n && ageMs > this.#stalledMs
+      const state = isStalled ? 'stalled' : lagEvents === 0n ? 'live' : 'catching-up'
+      return {
+        name,
+        version,
+        state: this.#outage !== undefined ? 'retrying' : state,
+        position,
+        head,
+        lagEvents,
+        lagSeconds: Math.max(0, (nowMs - this.#oldestMs(position, nowMs)) / 1_000),
+        pumpAgeSeconds: ageMs / 1_000,
+        recordedAtNs: latest(own),
+        failure: this.#outage ?? (isStalled ? notFilled(ageMs) : undefined),
+      }
+    })
+  }
+
+  /** Of every partition: where the views hold nothing of one, at 0. */
+  position(): Position {
+    return new Map(this.#logs.map(({ partition }) => [partition, this.#held.get(partition)?.sequence ?? 0n]))
+  }
+
+  absent(): string | undefined {
+    if (this.#outage !== undefined) return `${this.#outage.replace(/\.$/, '')}.`
+    return this.#isTableThere ? undefined : 'No projector has made the tables of the views yet.'
+  }
+
+  recordedAtNs(): bigint {
+    return latest(this.#held)
+  }
+
+  settledNs(): bigint {
+    return settledNsOf(this.#logs, this.#held)
+  }
+
+  async waitFor(position: Position, timeoutMs: number): Promise<boolean> {
+    if (includesPosition(this.position(), position)) return true
+    this.#waitersNow++
+    this.#hurry()
+    try {
+      return await this.#waiters.wait(position, timeoutMs)
+    } finally {
+      this.#waitersNow--
+    }
+  }
+
+  onAdvance(listener: () => void): () => void {
+    this.#listeners.add(listener)
+    return () => this.#listeners.delete(listener)
+  }
+
+  async stop(): Promise<void> {
+    this.#over.abort()
+    this.#callOff()
+    this.#waiters.end()
+    await Promise.all(this.#followers)
+  }
+
+  /** Looks again after a pause that goes by how far the views are. */
+  #pollLater(): void {
+    if (this.#over.signal.aborted) return
+    const isLevel = this.#waitersNow === 0 && includesPosition(this.position(), this.#head())
+    this.#isResting = isLevel || this.#outage !== undefined
+    this.#callOff = this.#clock.after(this.#isResting ? POLL_IDLE_MS : this.#pollMs, () => void this.#poll())
+  }
+
+  /** Something has come, or is waited for: a long pause is cut short. */
+  #hurry(): void {
+    if (!this.#isResting || this.#isPolling || this.#outage !== undefined) return
+    this.#callOff()
+    this.#pollLater()
+  }
+
+  async #poll(): Promise<void> {
+    this.#isPolling = true
+    try {
+      const checkpoints = await this.#read()
+      if (this.#outage !== undefined) this.#report('projections: the store answers again')
+      this.#outage = undefined
+      this.#take(checkpoints)
+    } catch (error) {
+      this.#isOut(error)
+    }
+    this.#isPolling = false
+    this.#pollLater()
+  }
+
+  #isOut(error: unknown): void {
+    this.#isTableThere = false
+    const outage = `The store does not say how far the views are: ${error instanceof Error ? error.message : String(error)}`
+    if (this.#outage === undefined && !this.#over.signal.aborted) this.#report(`projections: ${outage}`)
+    this.#outage = outage
+  }
+
+  /** A store that takes the question and keeps silent keeps nobody from starting. */
+  async #firstLook(): Promise<Checkpoints> {
+    let callOff = (): void => undefined
+    const late = new Promise<never>((_, reject) => {
+      callOff = this.#clock.after(FIRST_LOOK_MS_MAX, () =>
+        reject(new OutageError(`no answer for ${FIRST_LOOK_MS_MAX / 1_000} s`)),
+      )
+    })
+    try {
+      return await Promise.race([this.#read(), late])
+    } finally {
+      callOff()
+    }
+  }
+
+  /** Where no projector has made the table yet, the views hold nothing. */
+  async #read(): Promise<Checkpoints> {
+    this.#isTableThere ||= (await tablesThere(this.#store, [checkpointsName()])).size > 0
+    return this.#isTableThere ? readCheckpoints(this.#store) : new Map()
+  }
+
+  #take(checkpoints: Checkpoints): void {
+    const before = this.position()
+    this.#noteMoves(checkpoints)
+    this.#checkpoints = checkpoints
+    this.#held = heldByAll(checkpoints, PROJECTIONS)
+    const position = this.position()
+    const hasMoved = !(includesPosition(before, position) && includesPosition(position, before))
+    if (!hasMoved) return
+    for (const [partition, times] of this.#times)
+      this.#times.set(partition, notHeld(times, position.get(partition) ?? 0n))
+    this.#waiters.reached(position)
+    for (const listener of [...this.#listeners]) listener()
+  }
+
+  #noteMoves(checkpoints: Checkpoints): void {
+    const nowMs = this.#clock.monotonicMs()
+    for (const { name } of PROJECTIONS)
+      for (const [partition, head] of this.#head()) {
+        const sequence = checkpoints.get(name)?.get(partition)?.sequence ?? 0n
+        const before = this.#checkpoints.get(name)?.get(partition)?.sequence ?? 0n
+        if (sequence !== before || sequence >= head) this.#movedAtMs.set(`${name} ${partition}`, nowMs)
+      }
+  }
+
+  /** When the partition of a view moved that has not for the longest time. */
+  #leastMovedAtMs(name: string): number {
+    const times = this.#logs.map(({ partition }) => this.#movedAtMs.get(`${name} ${partition}`))
+    return Math.min(...times.map((time) => time ?? this.#startedAtMs))
+  }
+
+  /** Remembers when events came that the views do not hold. A log that fails tells others. */
+  async #follow(log: EventLog): Promise<void> {
+    try {
+      const from = (this.position().get(log.partition) ?? 0n) + 1n
+      for await (const frame of log.tail(from, this.#over.signal)) this.#remember(frame)
+    } catch {
+      return
+    }
+  }
+
+  #remember(frame: Frame): void {
+    if (frame.count === 0) return
+    const times = notHeld(this.#times.get(frame.partition) ?? [], this.position().get(frame.partition) ?? 0n)
+    times.push({ sequence: lastSequence(frame), timeNs: frame.timeNs })
+    this.#times.set(
+      frame.partition,
+      times.length > TIMES_MAX ? times.filter((_, index) => index % 2 === 0) : times,
+    )
+    this.#hurry()
+  }
+
+  #head(): Position {
+    return new Map(this.#logs.map((log) => [log.partition, log.head().sequence]))
+  }
+
+  /** When the oldest event was made that a view at this position does not hold; now, if there is none. */
+  #oldestMs(position: Position, nowMs: number): number {
+    let oldestMs = nowMs
+    for (const [partition, times] of this.#times) {
+      const first = times.find(({ sequence }) => sequence > (position.get(partition) ?? 0n))
+      if (first !== undefined) oldestMs = Math.min(oldestMs, Number(first.timeNs / 1_000_000n))
+    }
+    return oldestMs
+  }
+}
+
+function notFilled(ageMs: number): string {
+  return `events wait, and the view has not moved for ${Math.floor(ageMs / 1_000)} s: look after the projectors`
+}
+
+function notHeld(times: readonly FrameTime[], sequence: bigint): FrameTime[] {
+  return times.filter((time) => time.sequence > sequence)
+}
+
+function positionOf(checkpoints: ReadonlyMap<number, Checkpoint>): Position {
+  return new Map([...checkpoints.values()].map(({ partition, sequence }) => [partition, sequence]))
+}
+
+function latest(checkpoints: ReadonlyMap<number, Checkpoint>): bigint {
+  return [...checkpoints.values()].reduce(
+    (time, { recordedAtNs }) => (recordedAtNs > time ? recordedAtNs : time),
+    0n,
+  )
+}
+
+/** Events that a view lacks. */
+function behind(position: Position, head: Position): bigint {
+  let events = 0n
+  for (const [partition, sequence] of head) {
+    const lag = sequence - (position.get(partition) ?? 0n)
+    if (lag > 0n) events += lag
+  }
+  return events
+}

@@ -1,0 +1,347 @@
+/** Projections that share the work: by name, by partition, one taking over from another, and from an earlier version. */
+import { afterAll, beforeAll, beforeEach, expect, it, onTestFinished } from 'vitest'
+import { audit } from '../views/audit/projection.ts'
+import { balances } from '../views/balances/projection.ts'
+import { heldByAll, heldByAny, readAnyCheckpoints, readCheckpoints, writeCheckpoint } from './checkpoints.ts'
+import { createViewStore } from '../clickhouse/clickhouse-store.ts'
+import { engineUnderTest, eventually, type EngineUnderTest } from '../engine/testing.ts'
+import { dropStatements } from '../clickhouse/feed.ts'
+import { history } from '../views/history/projection.ts'
+import { proveByReplay } from '../proof/prove.ts'
+import { PROJECTIONS } from '../views/registry.ts'
+import { startProjections, type ProjectionsOptions, type RunningProjections } from './runtime.ts'
+import { MemoryLog, SampleWallet, type Step } from '../testing.ts'
+import type { LogHead } from '../../eventlog/ports.ts'
+import type { Frame } from '../../schemas/frames.ts'
+import type { ViewStore } from '../clickhouse/view-store.ts'
+
+let engine: EngineUnderTest
+let store: ViewStore
+
+beforeAll(async () => {
+  engine = await engineUnderTest()
+  store = createViewStore(engine.engine)
+})
+beforeEach(async () => {
+  for (const projections of [[balances], [history, audit], PROJECTIONS])
+    for (const statement of dropStatements(projections))
+      if (!statement.startsWith('ALTER')) await store.command(statement)
+})
+afterAll(async () => {
+  await store.close()
+  await engine.stop()
+})
+
+const KINDS = ['transfer', 'hold', 'transfer', 'post', 'refuse', 'reverse', 'hold', 'void'] as const
+
+/** A log that knows where it keeps its frames, as Kafka does. */
+class PlacedMemoryLog extends MemoryLog {
+  override placeOf(frame: Frame): bigint | undefined {
+    return BigInt(1_000 + this.frames.indexOf(frame))
+  }
+}
+
+/** A log of a partition with so many steps, in frames of seven events; more may be appended. */
+class Town {
+  readonly wallet: SampleWallet
+  readonly log: PlacedMemoryLog
+
+  constructor(partition: number, steps: number) {
+    this.wallet = new SampleWallet(partition)
+    this.log = new PlacedMemoryLog(partition)
+    this.grow(steps)
+  }
+
+  get head(): bigint {
+    return this.log.head().sequence
+  }
+
+  grow(steps: number): void {
+    for (let index = 0; index < steps; index++) {
+      const step: Step = { what: KINDS[index % KINDS.length]!, one: index, other: index * 7, amount: 1 + (index % 90), hours: index % 5, text: index % 9 === 0 ? 'memo' : '' } // prettier-ignore
+      this.wallet.step(step)
+    }
+    for (let at = Number(this.head); at < this.wallet.events.length; at += 7)
+      this.log.append(this.wallet.events.slice(at, at + 7))
+  }
+}
+
+/** A log as a process sees it that has not read all of it yet: frames come when they are let in. */
+class LateLog extends MemoryLog {
+  readonly #source: MemoryLog
+  /** Called when it is asked for all that there is. */
+  onAsked: () => void = () => undefined
+
+  constructor(source: MemoryLog, frames: number) {
+    super(source.partition)
+    this.#source = source
+    for (const frame of source.frames.slice(0, frames)) this.push(frame)
+  }
+
+  /** Lets in all that the source has by now. */
+  catchUp(): void {
+    for (const frame of this.#source.frames.slice(this.frames.length)) this.push(frame)
+  }
+
+  override async currentHead(signal?: AbortSignal): Promise<LogHead> {
+    const { sequence } = this.#source.head()
+    this.onAsked()
+    await eventually(async () => signal?.aborted === true || this.head().sequence >= sequence)
+    signal?.throwIfAborted()
+    return this.head()
+  }
+}
+
+async function start(
+  towns: readonly Town[],
+  options: Partial<ProjectionsOptions> = {},
+): Promise<RunningProjections> {
+  const running = await startProjections({
+    store,
+    logs: towns.map(({ log }) => log),
+    lingerMs: 1,
+    ...options,
+  })
+  onTestFinished(() => running.stop())
+  return running
+}
+
+async function reach(running: RunningProjections, ...towns: readonly Town[]): Promise<void> {
+  const heads = new Map(towns.map(({ log, head }) => [log.partition, head]))
+  expect(await running.waitFor(heads, 20_000)).toBe(true)
+}
+
+async function expectViewsOf({ log, head }: Town): Promise<void> {
+  expect((await proveByReplay({ store, log, upTo: head })).differences).toEqual([])
+}
+
+/** First sequences of the ranges that come into a feed. */
+function watched(firsts: bigint[]): ViewStore {
+  return {
+    ...bound(store),
+    insertPayload: (sql, payloads, settings) => {
+      firsts.push(Buffer.from(payloads[0]!).readBigUInt64LE(0))
+      return store.insertPayload(sql, payloads, settings)
+    },
+  }
+}
+
+function bound(of: ViewStore): ViewStore {
+  return {
+    query: (...given) => of.query(...given),
+    command: (...given) => of.command(...given),
+    insertPayload: (...given) => of.insertPayload(...given),
+    ping: () => of.ping(),
+    close: () => of.close(),
+  }
+}
+
+it('projections run apart keep checkpoints of their own, and together begin with the one that is least far', async () => {
+  const town = new Town(0, 60)
+  const alone = await start([town], { projections: [balances] })
+  await reach(alone, town)
+  await alone.stop()
+  const [early, tables] = [town.head, 'SELECT name FROM system.tables WHERE database = currentDatabase()']
+  expect(JSON.stringify(await store.query(tables))).not.toMatch(/history|events/)
+  expect([...(await readCheckpoints(store)).keys()]).toEqual(['balances'])
+  town.grow(40)
+  const others = await start([town], { projections: [history, audit] })
+  expect(others.position()).toEqual(new Map([[0, 0n]]))
+  await reach(others, town)
+  expect(others.status().map(({ name }) => name)).toEqual(['history', 'audit'])
+  await others.stop()
+  const checkpoints = await readCheckpoints(store)
+  expect(heldByAll(checkpoints, PROJECTIONS).get(0)?.sequence).toBe(early)
+  expect(heldByAll(checkpoints, [history, audit]).get(0)?.sequence).toBe(town.head)
+  expect(heldByAny(checkpoints)).toEqual(new Map([[0, town.head]]))
+  const firsts: bigint[] = []
+  const together = await start([town], { store: watched(firsts) })
+  expect(together.position()).toEqual(new Map([[0, early]]))
+  await reach(together, town)
+  expect(firsts[0]).toBe(early + 1n)
+  await expectViewsOf(town)
+})
+
+it('a projection made anew by itself leaves the others where they are', async () => {
+  const town = new Town(0, 40)
+  await reach(await start([town], { projections: [history, audit] }), town)
+  const alone = await start([town], { projections: [balances] })
+  await reach(alone, town)
+  await store.command('TRUNCATE TABLE balances_v1')
+  await alone.reset()
+  expect((await readCheckpoints(store)).get('audit')?.get(0)?.sequence).toBe(town.head)
+  await reach(alone, town)
+  await expectViewsOf(town)
+})
+
+it('a log that any projection knows to have been longer is refused, also where the others have not come so far', async () => {
+  const town = new Town(0, 40)
+  await reach(await start([town], { projections: [balances] }), town)
+  const shorter = new Town(0, 5)
+  await expect(start([shorter])).rejects.toMatchObject({ code: 'LOG_BEHIND_VIEWS' })
+})
+
+it('a checkpoint says where its last frame stands in the log, so that a reader can begin there', async () => {
+  const town = new Town(3, 40)
+  await reach(await start([town]), town)
+  const held = heldByAll(await readCheckpoints(store), PROJECTIONS).get(3)!
+  const frame = town.log.frames.at(-1)!
+  expect(held).toMatchObject({ sequence: town.head, place: town.log.placeOf(frame) })
+  expect(Buffer.from(held.hash)).toEqual(Buffer.from(frame.hash))
+  // An older one that comes late does not count.
+  await writeCheckpoint(store, PROJECTIONS, { ...held, sequence: held.sequence - 1n, place: 7n })
+  expect(heldByAll(await readCheckpoints(store), PROJECTIONS).get(3)).toEqual(held)
+})
+
+it('partitions come and go while the views run, and go on elsewhere where they were', async () => {
+  const [zero, one] = [new Town(0, 50), new Town(1, 70)]
+  const first = await start([zero])
+  await first.add(one.log)
+  await expect(first.add(one.log)).rejects.toThrow(RangeError)
+  await reach(first, zero, one)
+  await first.remove(1)
+  await first.remove(1)
+  expect(first.position()).toEqual(new Map([[0, zero.head]]))
+  const left = one.head
+  one.grow(30)
+  zero.grow(30)
+  const firsts: bigint[] = []
+  const second = await start([], { store: watched(firsts) })
+  expect(second.status()[0]).toMatchObject({ state: 'live', lagEvents: 0n })
+  await second.add(one.log)
+  expect(second.position()).toEqual(new Map([[1, left]]))
+  await reach(second, one)
+  await reach(first, zero)
+  expect(firsts[0]).toBe(left + 1n)
+  await expectViewsOf(zero)
+  await expectViewsOf(one)
+})
+
+it('a partition whose owner before commits while it is taken over is followed all the same, once its log has come as far', async () => {
+  const [town, other] = [new Town(0, 30), new Town(1, 30)]
+  const before = await start([town])
+  await reach(before, town)
+  const taker = await start([other])
+  const log = new LateLog(town.log, town.log.frames.length)
+  town.grow(30)
+  await reach(before, town)
+  let isAdded = false
+  const asked = new Promise<void>((resolve) => (log.onAsked = resolve))
+  const adding = taker.add(log).then(() => (isAdded = true))
+  await asked
+  // The others do not wait for it: they come, go, and go on.
+  other.grow(10)
+  await reach(taker, other)
+  await taker.remove(1)
+  expect(isAdded).toBe(false)
+  log.catchUp()
+  await adding
+  await before.stop()
+  town.grow(20)
+  log.catchUp()
+  await reach(taker, town)
+  await expectViewsOf(town)
+})
+
+it('a log that is not as far as the views can be given up while it is waited for, and is refused if it ends there', async () => {
+  const town = new Town(0, 30)
+  const before = await start([town])
+  await reach(before, town)
+  const taker = await start([])
+  const log = new LateLog(town.log, 2)
+  const over = new AbortController()
+  const asked = new Promise<void>((resolve) => (log.onAsked = resolve))
+  const given = expect(taker.add(log, over.signal)).rejects.toThrow('not mine any more')
+  await asked
+  over.abort(new Error('not mine any more'))
+  await given
+  const shorter = new Town(0, 5)
+  await expect(taker.add(shorter.log)).rejects.toMatchObject({ code: 'LOG_BEHIND_VIEWS' })
+  expect(taker.position()).toEqual(new Map())
+})
+
+it('whoever still writes a partition that another has taken over changes nothing, however late', async () => {
+  const town = new Town(0, 30)
+  const late: (() => void)[] = []
+  const lines: string[] = []
+  let isStuck = false
+  // Its rows and checkpoints wait, as those of a process that was stopped in the middle of an insert.
+  const stuck: ViewStore = {
+    ...bound(store),
+    insertPayload: async (...given) => {
+      if (isStuck) await new Promise<void>((resolve) => late.push(resolve))
+      await store.insertPayload(...given)
+    },
+  }
+  const zombie = await start([town], { store: stuck, rangeEventsMax: 20, log: (line) => lines.push(line) })
+  await reach(zombie, town)
+  isStuck = true
+  town.grow(60)
+  await eventually(async () => late.length === 1)
+  // The other cuts the same events otherwise, so no token is the same.
+  const taker = await start([town], { rangeEventsMax: 33 })
+  await reach(taker, town)
+  town.grow(50)
+  await reach(taker, town)
+  const held = await readCheckpoints(store)
+  isStuck = false
+  for (const go of late) go()
+  await reach(zombie, town)
+  // Both at once, over the same events.
+  for (let round = 0; round < 5; round++) {
+    town.grow(40)
+    await Promise.all([reach(zombie, town), reach(taker, town)])
+  }
+  for (const [name, own] of await readCheckpoints(store))
+    expect(own.get(0)!.sequence).toBeGreaterThanOrEqual(held.get(name)!.get(0)!.sequence)
+  expect(heldByAll(await readCheckpoints(store), PROJECTIONS).get(0)!.sequence).toBe(town.head)
+  await expectViewsOf(town)
+  expect(lines.filter((line) => line.includes('stopped'))).toEqual([])
+})
+
+it('checkpoints of an earlier version are taken over: nothing is filled again, and nothing is lost', async () => {
+  const town = new Town(0, 60)
+  const before = await start([town])
+  await reach(before, town)
+  await before.stop()
+  const held = heldByAll(await readCheckpoints(store), PROJECTIONS).get(0)!
+  const makeFormer = async (): Promise<void> => {
+    await store.command(`CREATE TABLE checkpoints_v1 (partition UInt16, sequence UInt64, hash FixedString(32), recorded_at Int64)
+     ENGINE = ReplacingMergeTree(sequence) ORDER BY partition SETTINGS fsync_after_insert = 1, fsync_part_directory = 1`)
+    await store.command(
+      `INSERT INTO checkpoints_v1 SELECT partition, sequence, hash, recorded_at FROM checkpoints_v2 WHERE projection_name = 'audit'`,
+    )
+  }
+  await makeFormer()
+  await store.command('DROP TABLE checkpoints_v2 SYNC')
+  // As an operator's command asks before anything is taken over.
+  const former = heldByAll(await readAnyCheckpoints(store), PROJECTIONS).get(0)
+  expect(former).toEqual({ ...held, place: 0n })
+  town.grow(20)
+  const firsts: bigint[] = []
+  const after = await start([town], { store: watched(firsts) })
+  expect(after.position()).toEqual(new Map([[0, held.sequence]]))
+  expect(await store.query(`SELECT name FROM system.tables WHERE name = 'checkpoints_v1'`)).toEqual([])
+  await reach(after, town)
+  expect(firsts[0]).toBe(held.sequence + 1n)
+  await after.stop()
+  // It ended between the two steps: both tables are there, and the old one says less.
+  await makeFormer()
+  await store.command(`ALTER TABLE checkpoints_v1 UPDATE recorded_at = 1 WHERE 1 SETTINGS mutations_sync = 2`)
+  await store.command(`INSERT INTO checkpoints_v1 SELECT 0, 7, unhex('00'), 5`)
+  const again = await start([town])
+  expect(again.position()).toEqual(new Map([[0, town.head]]))
+  await again.stop()
+  await expectViewsOf(town)
+})
+
+it('tables that a projection lost are not made anew behind its checkpoint, and another’s may still be made', async () => {
+  const town = new Town(0, 20)
+  const alone = await start([town], { projections: [balances] })
+  await reach(alone, town)
+  await alone.stop()
+  await store.command('DROP TABLE accounts_v1 SYNC')
+  await expect(start([town])).rejects.toMatchObject({ code: 'VIEWS_INCOMPLETE' })
+  await expect(start([town], { projections: [balances] })).rejects.toThrow(/accounts_v1/)
+  await reach(await start([town], { projections: [history] }), town)
+})

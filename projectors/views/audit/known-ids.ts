@@ -1,0 +1,81 @@
+/** Which of many ids have had their outcome: what an import asks before it sends rows that may have come before. */
+import type { Position } from '../../../schemas/positions.ts'
+import { TABLES } from '../tables.ts'
+import type { ViewStore } from '../../clickhouse/view-store.ts'
+import { rowsOf, whole, within } from '../bounds.ts'
+
+/** The outcome of an id: the first event under it. */
+export interface KnownId {
+  readonly id: string
+  readonly partition: number
+  readonly sequence: string
+  /** Number of the refusal; 0: it has happened. */
+  readonly refusal: number
+  /** Of the command's body, as a decimal number. */
+  readonly fingerprint: string
+  /** Decimal places with which an account was opened. */
+  readonly scale: number
+}
+
+/** Ids of one query: their text has to stay within ClickHouse's bound of 256 KiB for a query. */
+export const KNOWN_IDS_PER_QUERY_MAX = 4_096
+
+interface StoredPlace {
+  readonly partition: number
+  readonly first: string
+}
+
+const COLUMNS = 'transfer_id AS id, partition, sequence, refusal, fingerprint, scale'
+const ID_TEXT = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
+
+/**
+ * The outcomes of those ids that have one by `upTo`; at most 4,096 ids.
+ * @param ids in lower case
+ * @throws RangeError for too many, or for what is no id
+ */
+export async function knownIds(store: ViewStore, ids: readonly string[], upTo: Position): Promise<KnownId[]> {
+  if (ids.length > KNOWN_IDS_PER_QUERY_MAX) throw new RangeError(`${ids.length} ids in one query`)
+  if (ids.length === 0) return []
+  const odd = ids.find((id) => !ID_TEXT.test(id))
+  if (odd !== undefined) throw new RangeError(`not an id: ${JSON.stringify(odd)}`)
+  const places = await store.query<StoredPlace>(
+    `SELECT partition, min(sequence) AS first FROM ${TABLES.eventIds}
+     WHERE id IN ('${ids.join("','")}') AND ${within(upTo)} GROUP BY partition, id`,
+  )
+  if (places.length === 0) return []
+  return store.query<KnownId>(
+    `SELECT ${COLUMNS} FROM ${TABLES.events} WHERE ${among(places)} ORDER BY partition, sequence LIMIT 1 BY id`,
+  )
+}
+
+/**
+ * Outcomes of whatever ids stand right behind a place in the log, by `upTo`. Rows that are imported in the order in which
+ * they were loaded are found here without a search for each.
+ * @param count events at most
+ */
+export async function idsBehind(
+  store: ViewStore,
+  place: { readonly partition: number; readonly sequence: bigint },
+  count: number,
+  upTo: Position,
+): Promise<KnownId[]> {
+  const last = place.sequence + BigInt(rowsOf(count))
+  return store.query<KnownId>(
+    `SELECT ${COLUMNS} FROM ${TABLES.events}
+     WHERE partition = ${whole(place.partition)} AND sequence > ${whole(place.sequence)} AND sequence <= ${whole(last)}
+       AND ${within(upTo)} ORDER BY sequence LIMIT 1 BY sequence`,
+  )
+}
+
+/** Sequences as whole numbers in the text, so that the primary key finds them. */
+function among(places: readonly StoredPlace[]): string {
+  const byPartition = new Map<number, string[]>()
+  for (const { partition, first } of places) {
+    const sequences = byPartition.get(partition) ?? []
+    sequences.push(first)
+    byPartition.set(partition, sequences)
+  }
+  return [...byPartition]
+    .map(([partition, sequences]) => `(partition = ${partition} AND sequence IN (${sequences.join(',')}))`)
+    .join(' OR ')
+}

@@ -1,0 +1,134 @@
+/** Accounts: by id, by owner, by number; as they were opened, and their status at a position. */
+import { EVENT_KINDS } from '../../../schemas/events.ts'
+import type { Position } from '../../../schemas/positions.ts'
+import { TABLES } from '../tables.ts'
+import type { QueryParameters, ViewStore } from '../../clickhouse/view-store.ts'
+import {
+  ACCOUNTS_PER_QUERY_MAX,
+  amongAccounts,
+  nanoseconds,
+  rowsOf,
+  whole,
+  within,
+  type AccountKey,
+} from '../bounds.ts'
+
+export type AccountStatus = 'open' | 'frozen' | 'closed'
+
+export interface AccountRow extends AccountKey {
+  readonly accountId: string
+  readonly owner: string
+  readonly currency: string
+  readonly scale: number
+  /** Minor units; −1: unlimited. */
+  readonly overdraftLimit: bigint
+  readonly status: AccountStatus
+  readonly openedSequence: bigint
+  readonly openedAtNs: bigint
+}
+
+interface StoredAccount {
+  readonly partition: number
+  readonly account: number
+  readonly account_id: string
+  readonly owner: string
+  readonly currency: string
+  readonly scale: number
+  readonly overdraft_limit: string
+  readonly status_kind: number
+  readonly opened_sequence: string
+  readonly opened_at_ns: string
+}
+
+const isOpened = `kind = ${EVENT_KINDS.AccountOpened}`
+
+async function select(
+  store: ViewStore,
+  condition: string,
+  upTo: Position,
+  parameters?: QueryParameters,
+): Promise<AccountRow[]> {
+  const rows = await store.query<StoredAccount>(
+    `SELECT partition, account, anyIf(account_id, ${isOpened}) AS account_id, anyIf(owner, ${isOpened}) AS owner,
+       anyIf(currency, ${isOpened}) AS currency, anyIf(scale, ${isOpened}) AS scale,
+       anyIf(overdraft_limit, ${isOpened}) AS overdraft_limit, argMax(kind, version) AS status_kind,
+       minIf(sequence, ${isOpened}) AS opened_sequence, ${nanoseconds(`minIf(recorded_at, ${isOpened})`, 'opened_at')}
+     FROM (SELECT * FROM ${TABLES.accounts} WHERE ${condition} AND ${within(upTo)})
+     GROUP BY partition, account HAVING opened_sequence > 0 ORDER BY partition, account`,
+    parameters,
+  )
+  return rows.map((row) => ({
+    partition: row.partition,
+    account: row.account,
+    accountId: row.account_id,
+    owner: row.owner,
+    currency: row.currency,
+    scale: row.scale,
+    overdraftLimit: BigInt(row.overdraft_limit),
+    status: statusOf(row.status_kind),
+    openedSequence: BigInt(row.opened_sequence),
+    openedAtNs: BigInt(row.opened_at_ns),
+  }))
+}
+
+function statusOf(kind: number): AccountStatus {
+  if (kind === EVENT_KINDS.AccountClosed) return 'closed'
+  return kind === EVENT_KINDS.AccountFrozen ? 'frozen' : 'open'
+}
+
+/** Accounts by id, at most 1,000; those that `upTo` does not know are missing. Order: partition, number. */
+export async function accountsByIds(
+  store: ViewStore,
+  ids: readonly string[],
+  upTo: Position,
+): Promise<AccountRow[]> {
+  if (ids.length === 0) return []
+  if (ids.length > ACCOUNTS_PER_QUERY_MAX) throw new RangeError(`${ids.length} accounts in one query`)
+  const found = `(partition, account) IN (SELECT partition, account FROM ${TABLES.accountIds} WHERE account_id IN {ids:Array(UUID)})`
+  return select(store, found, upTo, { ids })
+}
+
+export async function accountById(
+  store: ViewStore,
+  id: string,
+  upTo: Position,
+): Promise<AccountRow | undefined> {
+  return (await accountsByIds(store, [id], upTo))[0]
+}
+
+/** Accounts by number, at most 1,000. */
+export async function accountsByNumbers(
+  store: ViewStore,
+  keys: readonly AccountKey[],
+  upTo: Position,
+): Promise<AccountRow[]> {
+  return keys.length === 0 ? [] : select(store, amongAccounts(keys), upTo)
+}
+
+/** One page of an owner's accounts, ordered by partition and number: those behind `after`. */
+export async function accountsByOwner(
+  store: ViewStore,
+  owner: string,
+  page: { readonly after?: AccountKey; readonly limit: number },
+  upTo: Position,
+): Promise<AccountRow[]> {
+  const behind =
+    page.after === undefined
+      ? ''
+      : `AND (partition, account) > (${whole(page.after.partition)}, ${whole(page.after.account)})`
+  const found = `(partition, account) IN (
+    SELECT DISTINCT partition, account FROM ${TABLES.accountOwners}
+    WHERE owner = {owner:String} AND ${within(upTo)} ${behind}
+    ORDER BY partition, account LIMIT ${rowsOf(page.limit, ACCOUNTS_PER_QUERY_MAX)})`
+  return select(store, found, upTo, { owner })
+}
+
+/** Scales with which accounts of a currency were opened, the first one used first: one, unless something went wrong. */
+export async function scalesInUse(store: ViewStore, currency: string, upTo: Position): Promise<number[]> {
+  const rows = await store.query<{ scale: number }>(
+    `SELECT scale, min(recorded_at) AS first FROM ${TABLES.accounts}
+     WHERE ${isOpened} AND currency = {currency:String} AND ${within(upTo)} GROUP BY scale ORDER BY first`,
+    { currency },
+  )
+  return rows.map(({ scale }) => scale)
+}

@@ -1,0 +1,113 @@
+/**
+ * Views whose engine is another process behind a network that delays, cuts and falls silent (test/support/proxy.ts): what
+ * they hold in the end is what a replay of the log gives, whatever was inserted halfway, twice, or without an answer.
+ */
+import { afterAll, beforeAll, beforeEach, expect, onTestFinished, test } from 'vitest'
+import { heldByAll, readCheckpoints } from '../projectors/runtime/checkpoints.ts'
+import { createViewStore } from '../projectors/clickhouse/clickhouse-store.ts'
+import { engineUnderTest, type EngineUnderTest } from '../projectors/engine/testing.ts'
+import { dropStatements } from '../projectors/clickhouse/feed.ts'
+import { proveByReplay } from '../projectors/proof/prove.ts'
+import { balancesOf } from '../projectors/views/balances/balances.ts'
+import { PROJECTIONS } from '../projectors/views/registry.ts'
+import { startProjections, type RunningProjections } from '../projectors/runtime/runtime.ts'
+import { MemoryLog, SampleWallet, type Step } from '../projectors/testing.ts'
+import { OutageError, type ViewStore } from '../projectors/clickhouse/view-store.ts'
+import { startProxy } from './support/proxy.ts'
+
+/** Alone, what one loses is lost; with another that writes the same, their rows meet. */
+const RUNS = [
+  { seed: 1, writers: 1 },
+  { seed: 2, writers: 1 },
+  { seed: 3, writers: 2 },
+]
+const PARTITIONS = 2
+const ROUNDS_MIN = 4
+/** By then each fault has happened, or something is wrong with the proxy. */
+const ROUNDS_MAX = 40
+const KINDS = ['transfer', 'hold', 'transfer', 'post', 'refuse', 'reverse', 'hold', 'void'] as const
+
+let engine: EngineUnderTest
+/** Past the proxy. */
+let store: ViewStore
+
+beforeAll(async () => {
+  engine = await engineUnderTest()
+  store = createViewStore(engine.engine)
+})
+beforeEach(async () => {
+  for (const statement of dropStatements(PROJECTIONS)) await store.command(statement)
+})
+afterAll(async () => {
+  await store.close()
+  await engine.stop()
+})
+
+class Town {
+  readonly log: MemoryLog
+  readonly #wallet: SampleWallet
+
+  constructor(partition: number) {
+    this.log = new MemoryLog(partition)
+    this.#wallet = new SampleWallet(partition)
+  }
+
+  grow(steps: number): void {
+    for (let index = 0; index < steps; index++) {
+      const step: Step = { what: KINDS[index % KINDS.length]!, one: index, other: index * 7, amount: 1 + (index % 90), hours: index % 5, text: index % 9 === 0 ? 'memo' : '' } // prettier-ignore
+      this.#wallet.step(step)
+    }
+    for (let at = Number(this.log.head().sequence); at < this.#wallet.events.length; at += 7)
+      this.log.append(this.#wallet.events.slice(at, at + 7))
+  }
+}
+
+/** A start is one question behind the other: it is tried until all of them were answered. */
+async function started(through: ViewStore, towns: readonly Town[], rangeEventsMax: number): Promise<RunningProjections> {
+  for (;;)
+    try {
+      const running = await startProjections({ store: through, logs: towns.map(({ log }) => log), lingerMs: 1, rangeEventsMax })
+      onTestFinished(() => running.stop())
+      return running
+    } catch (error) {
+      if (!(error instanceof OutageError)) throw error
+    }
+} // prettier-ignore
+
+test.each(RUNS)('views equal a replay of the log over a network that fails: seed $seed, $writers at once', async ({ seed, writers }) => {
+  const proxy = await startProxy({ target: engine.engine.url, seed })
+  const { username, password } = engine.engine
+  const through = createViewStore({ url: proxy.url, username, password, retryMsMax: 1 })
+  onTestFinished(async () => {
+    await through.close()
+    await proxy.close()
+  })
+  const towns = Array.from({ length: PARTITIONS }, (_, partition) => new Town(partition))
+  const heads = () => new Map(towns.map(({ log }) => [log.partition, log.head().sequence]))
+  for (const town of towns) town.grow(20)
+  let running = await started(through, towns, 30)
+  const others = writers === 1 ? [] : [await started(through, towns, 17)]
+  let last = new Map<number, bigint>()
+  for (let round = 0; round < ROUNDS_MIN || proxy.missing().length > 0; round++) {
+    expect(round).toBeLessThan(ROUNDS_MAX)
+    proxy.renew()
+    for (const town of towns) town.grow(60)
+    // One of them ends and begins anew, where the checkpoints say.
+    if (round % 2 === 1) {
+      await running.stop()
+      running = await started(through, towns, 20 + (round % 5) * 10)
+    }
+    expect(await running.waitFor(heads(), 30_000)).toBe(true)
+    const held = heldByAll(await readCheckpoints(store), PROJECTIONS)
+    for (const [partition, sequence] of last) expect(held.get(partition)!.sequence).toBeGreaterThanOrEqual(sequence)
+    // What the checkpoints say is there, at any moment.
+    last = new Map([...held].map(([partition, { sequence }]) => [partition, sequence]))
+    for (const { log } of towns)
+      expect((await balancesOf(store, [{ partition: log.partition, account: 1 }], last)).length).toBe(1)
+  }
+  proxy.heal()
+  for (const other of others) expect(await other.waitFor(heads(), 30_000)).toBe(true)
+  for (const one of [running, ...others]) expect(one.status()[0]).toMatchObject({ state: 'live', failure: undefined })
+  for (const { log } of towns)
+    expect((await proveByReplay({ store, log, upTo: log.head().sequence })).differences).toEqual([])
+}, 120_000) // prettier-ignore

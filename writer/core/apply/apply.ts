@@ -1,0 +1,123 @@
+/**
+ * What an event does to the state. Deciding and replaying both end here, so that a replay from zero gives the state
+ * that the writer has, bit for bit: an event carries what is after it, and applying it is mostly a copy.
+ */
+import { EVENT_KINDS, ROW } from '../../../schemas/events.ts'
+import { LINE_WORDS, SIDE_WORDS, STATUS_CLOSED, STATUS_FROZEN, STATUS_OPEN } from '../state/account-lines.ts'
+import { CoreBrokenError } from '../broken.ts'
+import { hashId } from '../state/hash-id.ts'
+import { HOLD_KEPT_WORDS } from '../state/hold-words.ts'
+import { CLOCK, type CoreState } from '../state/state.ts'
+
+/** Event rows, as 64-bit and 32-bit words of the same bytes. */
+export interface RowWords {
+  readonly words: BigInt64Array
+  readonly words32: Int32Array
+}
+
+const hold = new BigInt64Array(HOLD_KEPT_WORDS)
+
+/** Number of the account on the debit or credit side of the row at `word`; 0: none. */
+export function debitNumber(rows: RowWords, word: number): number {
+  return rows.words32[(word + ROW.accounts) * 2]!
+}
+export function creditNumber(rows: RowWords, word: number): number {
+  return rows.words32[(word + ROW.accounts) * 2 + 1]!
+}
+
+/** Kind and refusal of the row at `word`. */
+export function kindOf(rows: RowWords, word: number): number {
+  return rows.words32[(word + ROW.codeKindRefusalScaleCommand) * 2 + 1]! & 0xff
+}
+export function refusalNumberOf(rows: RowWords, word: number): number {
+  return (rows.words32[(word + ROW.codeKindRefusalScaleCommand) * 2 + 1]! >>> 8) & 0xff
+}
+
+/** The sequence of the row at `word` as a number: good for 2⁵³ events. */
+export function sequenceNumber(rows: RowWords, word: number): number {
+  const at = (word + ROW.sequence) * 2
+  return (rows.words32[at + 1]! >>> 0) * 4_294_967_296 + (rows.words32[at]! >>> 0)
+}
+
+/** Applies the event at `word` and remembers its ids. */
+export function applyRow(state: CoreState, rows: RowWords, word: number): void {
+  changeState(state, rows, word)
+  rememberRow(state, rows, word)
+}
+
+/** Applies the event at `word`, all but its ids: a linked group remembers them when it is sure to happen. */
+export function changeState(state: CoreState, rows: RowWords, word: number): void {
+  const kind = kindOf(rows, word)
+  if (kind !== EVENT_KINDS.TransferPosted) changeMore(state, rows, word, kind)
+  copySide(state, rows, debitNumber(rows, word), word + ROW.debitVersion)
+  copySide(state, rows, creditNumber(rows, word), word + ROW.creditVersion)
+  const recordedAt = rows.words[word + ROW.recordedAt]!
+  state.clock[CLOCK.sequence] = rows.words[word + ROW.sequence]!
+  state.clock[CLOCK.recordedAt] = recordedAt
+  state.clock[CLOCK.nextRecordedAt] = BigInt.asIntN(64, recordedAt + 1n)
+}
+
+/** Remembers the ids of the event at `word`. An expiry has none of its own: the writer's timer asked for it. */
+export function rememberRow(state: CoreState, rows: RowWords, word: number): void {
+  rememberHashed(state, rows, word, hashId(rows.words32, (word + ROW.transferHigh) * 2))
+}
+
+/** As `rememberRow`, where the hash of the event's id is known. */
+export function rememberHashed(state: CoreState, rows: RowWords, word: number, hash: number): void {
+  const kind = kindOf(rows, word)
+  if (kind === EVENT_KINDS.HoldExpired) return
+  const sequence = sequenceNumber(rows, word)
+  state.remembered.remember(hash, rows.words32, (word + ROW.transferHigh) * 2, sequence)
+  if (kind === EVENT_KINDS.TransferReversed)
+    state.remembered.rememberReversed(rows.words32, (word + ROW.relatedHigh) * 2, sequence)
+}
+
+/** What an event does beyond its accounts' versions and totals. */
+function changeMore(state: CoreState, rows: RowWords, word: number, kind: number): void {
+  const { accounts, holds } = state
+  switch (kind) {
+    case EVENT_KINDS.AccountOpened: {
+      const scale = (rows.words32[(word + ROW.codeKindRefusalScaleCommand) * 2 + 1]! >>> 16) & 0xff
+      const currency = state.currencies.indexFor(rows.words[word + ROW.currency]!, scale)
+      const number = accounts.open(rows.words, word + ROW.relatedHigh, word + ROW.amount, currency)
+      if (number !== debitNumber(rows, word))
+        throw new CoreBrokenError('an account number is not the next one')
+      return
+    }
+    case EVENT_KINDS.AccountFrozen:
+      accounts.setStatus(debitNumber(rows, word), STATUS_FROZEN)
+      return
+    case EVENT_KINDS.AccountUnfrozen:
+      accounts.setStatus(debitNumber(rows, word), STATUS_OPEN)
+      return
+    case EVENT_KINDS.AccountClosed:
+      accounts.setStatus(debitNumber(rows, word), STATUS_CLOSED)
+      return
+    case EVENT_KINDS.HoldPlaced:
+      hold[0] = rows.words[word + ROW.transferHigh]!
+      hold[1] = rows.words[word + ROW.transferLow]!
+      hold[2] = rows.words[word + ROW.amount]!
+      hold[3] = rows.words[word + ROW.expiresAt]!
+      hold[4] = rows.words[word + ROW.sequence]!
+      hold[5] = rows.words[word + ROW.accounts]!
+      holds.place(hold, 0)
+      return
+    case EVENT_KINDS.HoldPosted:
+    case EVENT_KINDS.HoldVoided:
+    case EVENT_KINDS.HoldExpired: {
+      const slot = holds.find(rows.words32, (word + ROW.relatedHigh) * 2)
+      if (slot < 0) throw new CoreBrokenError('an event ends a hold that is not open')
+      holds.remove(slot)
+      return
+    }
+  }
+}
+
+function copySide(state: CoreState, rows: RowWords, number: number, from: number): void {
+  if (number === 0) return
+  if (number < 0 || number > state.accounts.count) throw new CoreBrokenError(`event names account ${number}`)
+  if (number >= state.accounts.keepFrom) state.accounts.keepLine(number)
+  const to = number * LINE_WORDS
+  const words = state.accounts.words
+  for (let index = 0; index < SIDE_WORDS; index++) words[to + index] = rows.words[from + index]!
+}

@@ -1,0 +1,58 @@
+/**
+ * Commands looked at ahead, 64 at a time: where each one's slot is, and the hashes of its ids. While they are computed,
+ * the memory that deciding will need is read once, so that the cache misses of many commands overlap instead of each
+ * holding up the next. Reading ahead has no effect on any decision.
+ */
+import { SLOT, SLOT_WORDS } from '../../../schemas/commands.ts'
+import type { Desk } from './desk.ts'
+import { hashId } from '../state/hash-id.ts'
+import { slotsTakenAt } from './row-writer.ts'
+import type { CoreState } from '../state/state.ts'
+
+export const BLOCK_COMMANDS = 64
+
+export class Block {
+  /** First slot of each command; the one behind the last tells where the block ends. */
+  readonly slots = new Int32Array(BLOCK_COMMANDS + 1)
+  readonly idHashes = new Int32Array(BLOCK_COMMANDS)
+  readonly debitHashes = new Int32Array(BLOCK_COMMANDS)
+  readonly creditHashes = new Int32Array(BLOCK_COMMANDS)
+  /** Numbers of the accounts as far as their tags tell: to be confirmed. 0 where there was none when the block began. */
+  readonly debits = new Int32Array(BLOCK_COMMANDS)
+  readonly credits = new Int32Array(BLOCK_COMMANDS)
+  /** 1 where the id is known not to stand in the older generation of remembered ids, nor will by the block's end. */
+  readonly notOld = new Uint8Array(BLOCK_COMMANDS)
+  /** What was read ahead, folded, so that the reads are not optimised away. */
+  touched = 0
+
+  /** Looks at `commands` commands from `slot` on. */
+  look(state: CoreState, desk: Desk, slot: number, commands: number): void {
+    const { slots32 } = desk
+    let next = slot
+    for (let index = 0; index < commands; index++) {
+      this.slots[index] = next
+      const from = next * SLOT_WORDS * 2
+      this.idHashes[index] = hashId(slots32, from + SLOT.idHigh * 2)
+      this.debitHashes[index] = hashId(slots32, from + SLOT.debitHigh * 2)
+      this.creditHashes[index] = hashId(slots32, from + SLOT.creditHigh * 2)
+      next += slotsTakenAt(desk, next)
+    }
+    this.slots[commands] = next
+    // Loops of little else than loads: the processor has many of them under way at a time.
+    const { accounts, remembered } = state
+    this.touched ^=
+      remembered.touch(this.idHashes, commands) ^
+      accounts.touchIndex(this.debitHashes, commands) ^
+      accounts.touchIndex(this.creditHashes, commands)
+    this.touched ^=
+      accounts.guess(this.debitHashes, this.debits, commands) ^
+      accounts.guess(this.creditHashes, this.credits, commands)
+    // A generation that is dropped within the block would make what is known of the older one wrong.
+    if (remembered.isNearlyFull(commands * 2)) this.notOld.fill(0)
+    else
+      for (let index = 0; index < commands; index++) {
+        const id = (this.slots[index]! * SLOT_WORDS + SLOT.idHigh) * 2
+        this.notOld[index] = remembered.isOld(this.idHashes[index]!, slots32, id) ? 0 : 1
+      }
+  }
+}

@@ -1,0 +1,103 @@
+/** Decides account commands. The checks stand in the order of REFUSAL_CODES. */
+import { COMMAND_KINDS, FLAG_SCALE, FLAG_SYSTEM, SLOT, SLOT_WORDS } from '../../../schemas/commands.ts'
+import { EVENT_KINDS, ROW } from '../../../schemas/events.ts'
+import { ACCOUNTS_MAX, SCALE_MAX } from '../../../schemas/limits.ts'
+import { isCurrencyCode, OVERDRAFT_UNLIMITED, unpackCurrency } from '../../../schemas/money.ts'
+import { REFUSAL_CODES } from '../../../schemas/refusals.ts'
+import { LINE, LINE_WORDS, STATUS_CLOSED, STATUS_FROZEN } from '../state/account-lines.ts'
+import { CoreBrokenError } from '../broken.ts'
+import { CURRENCIES_MAX } from '../state/currencies.ts'
+import { refuse } from './decide-transfer.ts'
+import type { Desk } from './desk.ts'
+import { advance, commandKindAt, hasFlagAt, writeRow } from './row-writer.ts'
+import type { CoreState } from '../state/state.ts'
+
+/**
+ * Decides an account command about account `number` (0: no such account). Returns the row's bytes.
+ * @param accountsMax accounts that this core may open, at most ACCOUNTS_MAX
+ */
+export function decideAccount(
+  state: CoreState,
+  desk: Desk,
+  slot: number,
+  rowByte: number,
+  number: number,
+  accountsMax: number,
+): number {
+  const command = commandKindAt(desk, slot)
+  const opening = command === COMMAND_KINDS.OpenAccount
+  const refusal = opening
+    ? openingRefusal(state, desk, slot, number, Math.min(accountsMax, ACCOUNTS_MAX))
+    : statusRefusal(state, command, number)
+  const row = rowByte >>> 3
+  const from = slot * SLOT_WORDS
+  let bytes: number
+  if (refusal !== 0) bytes = refuse(state, desk, slot, rowByte, refusal, number, 0, 0)
+  else {
+    const currency = opening
+      ? state.currencies.indexOf(desk.slots[from + SLOT.currency]!)
+      : state.accounts.currency(number)
+    const kind = eventKind(command)
+    bytes = writeRow(state, desk, slot, rowByte, kind, 0, currency, number, 0, 0, true)
+    if (opening) desk.rows.words32[(row + ROW.accounts) * 2] = state.accounts.count + 1
+    advance(desk.rows, row + ROW.debitVersion)
+  }
+  if (opening && hasFlagAt(desk, slot, FLAG_SYSTEM)) desk.rows.words[row + ROW.amount] = OVERDRAFT_UNLIMITED
+  desk.rows.words[row + ROW.relatedHigh] = desk.slots[from + SLOT.debitHigh]!
+  desk.rows.words[row + ROW.relatedLow] = desk.slots[from + SLOT.debitLow]!
+  return bytes
+}
+
+function openingRefusal(
+  state: CoreState,
+  desk: Desk,
+  slot: number,
+  number: number,
+  accountsMax: number,
+): number {
+  const from = slot * SLOT_WORDS
+  const code = desk.slots[from + SLOT.currency]!
+  const scale = (desk.slots32[from * 2]! >>> 16) & 0xff
+  if (scale > SCALE_MAX || !hasFlagAt(desk, slot, FLAG_SCALE) || !isCurrencyCode(unpackCurrency(code)))
+    throw new CoreBrokenError('a door let an account without a currency or its scale pass')
+  if (desk.slots[from + SLOT.amount]! < 0n) return REFUSAL_CODES.amount_invalid
+  if (number !== 0) return REFUSAL_CODES.account_exists
+  const currency = state.currencies.indexOf(code)
+  if (state.accounts.count >= accountsMax || (currency === 0 && state.currencies.count >= CURRENCIES_MAX))
+    return REFUSAL_CODES.accounts_full
+  if (currency !== 0 && state.currencies.scales[currency] !== scale)
+    return REFUSAL_CODES.currency_scale_mismatch
+  return 0
+}
+
+function statusRefusal(state: CoreState, command: number, number: number): number {
+  if (number === 0) return REFUSAL_CODES.account_not_found
+  const status = state.accounts.status(number)
+  if (status === STATUS_CLOSED) return REFUSAL_CODES.account_already_closed
+  if (command === COMMAND_KINDS.FreezeAccount)
+    return status === STATUS_FROZEN ? REFUSAL_CODES.account_already_frozen : 0
+  if (command === COMMAND_KINDS.UnfreezeAccount)
+    return status === STATUS_FROZEN ? 0 : REFUSAL_CODES.account_not_frozen
+  const { words } = state.accounts
+  const line = number * LINE_WORDS
+  const empty =
+    words[line + LINE.debitsPosted] === words[line + LINE.creditsPosted] &&
+    words[line + LINE.debitsPending] === 0n &&
+    words[line + LINE.creditsPending] === 0n
+  return empty ? 0 : REFUSAL_CODES.account_not_empty
+}
+
+function eventKind(command: number): number {
+  switch (command) {
+    case COMMAND_KINDS.OpenAccount:
+      return EVENT_KINDS.AccountOpened
+    case COMMAND_KINDS.FreezeAccount:
+      return EVENT_KINDS.AccountFrozen
+    case COMMAND_KINDS.UnfreezeAccount:
+      return EVENT_KINDS.AccountUnfrozen
+    case COMMAND_KINDS.CloseAccount:
+      return EVENT_KINDS.AccountClosed
+    default:
+      throw new CoreBrokenError(`command ${command} is not about an account`)
+  }
+}

@@ -1,0 +1,154 @@
+/** Decides holds: placing, posting, voiding, expiring. The checks stand in the order of REFUSAL_CODES. */
+import { COMMAND_KINDS, FLAG_ALL, FLAG_TIMEOUT, SLOT, SLOT_WORDS } from '../../../schemas/commands.ts'
+import { EVENT_KINDS, ROW } from '../../../schemas/events.ts'
+import { AMOUNT_MAX, EVENT_ROW_BYTES } from '../../../schemas/limits.ts'
+import { REFUSAL_CODES } from '../../../schemas/refusals.ts'
+import { STATUS_FROZEN } from '../state/account-lines.ts'
+import { CoreBrokenError } from '../broken.ts'
+import { movementRefusal, refuse, totalsRefusal } from './decide-transfer.ts'
+import type { Desk } from './desk.ts'
+import { HOLD, HOLD_WORDS } from '../state/hold-words.ts'
+import { addTo, advance, commandKindAt, hasFlagAt, subtractFrom, writeRow, writeSide } from './row-writer.ts'
+import { CLOCK, type CoreState } from '../state/state.ts'
+
+/** Words behind a side's first total at which its four totals stand. */
+const DEBITS_POSTED = 0
+const DEBITS_PENDING = 1
+const CREDITS_POSTED = 2
+const CREDITS_PENDING = 3
+
+/**
+ * Decides a PlaceHold between accounts `debit` and `credit` (0: no such account). Returns the row's bytes.
+ * @param holdsMax holds that may be open at a time
+ */
+export function decidePlaceHold(
+  state: CoreState,
+  desk: Desk,
+  slot: number,
+  rowByte: number,
+  debit: number,
+  credit: number,
+  linkIndex: number,
+  holdsMax: number,
+): number {
+  let refusal = movementRefusal(state, desk, slot, debit, credit)
+  if (refusal === 0) refusal = totalsRefusal(state, desk, slot, debit, credit)
+  if (refusal === 0 && state.holds.count >= holdsMax) refusal = REFUSAL_CODES.too_many_holds
+  if (refusal !== 0) return refuse(state, desk, slot, rowByte, refusal, debit, credit, linkIndex)
+  const { rows, slots } = desk
+  const kind = EVENT_KINDS.HoldPlaced
+  const currency = state.accounts.currency(debit)
+  const bytes = writeRow(state, desk, slot, rowByte, kind, 0, currency, debit, credit, linkIndex, true)
+  const row = rowByte >>> 3
+  const from = slot * SLOT_WORDS
+  advance(rows, row + ROW.debitVersion)
+  addTo(rows, row + ROW.debitTotals + DEBITS_PENDING, slots, from + SLOT.amount)
+  advance(rows, row + ROW.creditVersion)
+  addTo(rows, row + ROW.creditTotals + CREDITS_PENDING, slots, from + SLOT.amount)
+  if (hasFlagAt(desk, slot, FLAG_TIMEOUT)) writeDeadline(desk, row, from + SLOT.timeout)
+  return bytes
+}
+
+/** Writes when the hold expires: its timeout after it is recorded. Its parts are looked at as 32 bits, which costs no number on the heap. */
+function writeDeadline(desk: Desk, row: number, timeout: number): void {
+  const { slots, slots32, rows } = desk
+  const high = slots32[timeout * 2 + 1]!
+  if (high < 0) throw new CoreBrokenError('a door let a negative timeout pass')
+  const expiresAt = row + ROW.expiresAt
+  rows.words[expiresAt] = BigInt.asIntN(64, rows.words[row + ROW.recordedAt]! + slots[timeout]!)
+  // Both are positive, so a sum beyond 64 bits shows as a negative one.
+  if (rows.words32[expiresAt * 2 + 1]! < 0) rows.words[expiresAt] = AMOUNT_MAX
+}
+
+/** Decides a PostHold or VoidHold: the command names the hold, the hold names the accounts. */
+export function decideEndHold(
+  state: CoreState,
+  desk: Desk,
+  slot: number,
+  rowByte: number,
+  linkIndex: number,
+): number {
+  const { rows, slots32 } = desk
+  const { holds } = state
+  const from = slot * SLOT_WORDS
+  const posting = commandKindAt(desk, slot) === COMMAND_KINDS.PostHold
+  const hold = holds.find(slots32, (from + SLOT.relatedHigh) * 2)
+  const debit = hold < 0 ? 0 : holds.debit(hold)
+  const credit = hold < 0 ? 0 : holds.credit(hold)
+  const refusal = endingRefusal(state, desk, slot, hold, posting)
+  if (refusal !== 0) return refuse(state, desk, slot, rowByte, refusal, debit, credit, linkIndex)
+  const kind = posting ? EVENT_KINDS.HoldPosted : EVENT_KINDS.HoldVoided
+  const currency = state.accounts.currency(debit)
+  const bytes = writeRow(state, desk, slot, rowByte, kind, 0, currency, debit, credit, linkIndex, true)
+  const row = rowByte >>> 3
+  release(state, desk, row, hold)
+  if (!posting || hasFlagAt(desk, slot, FLAG_ALL))
+    rows.words[row + ROW.amount] = holds.words[hold * HOLD_WORDS + HOLD.amount]!
+  if (posting) {
+    addTo(rows, row + ROW.debitTotals + DEBITS_POSTED, rows.words, row + ROW.amount)
+    addTo(rows, row + ROW.creditTotals + CREDITS_POSTED, rows.words, row + ROW.amount)
+  }
+  return bytes
+}
+
+function endingRefusal(state: CoreState, desk: Desk, slot: number, hold: number, posting: boolean): number {
+  const isAll = hasFlagAt(desk, slot, FLAG_ALL)
+  const asked = desk.slots[slot * SLOT_WORDS + SLOT.amount]!
+  if (posting && !isAll && asked <= 0n) return REFUSAL_CODES.amount_invalid
+  // A hold that is due is over, whether or not its expiry has been recorded yet.
+  if (hold < 0 || isDue(state, hold)) return REFUSAL_CODES.hold_not_open
+  if (!posting) return 0
+  if (state.accounts.status(state.holds.debit(hold)) === STATUS_FROZEN)
+    return REFUSAL_CODES.debit_account_frozen
+  if (state.accounts.status(state.holds.credit(hold)) === STATUS_FROZEN)
+    return REFUSAL_CODES.credit_account_frozen
+  return !isAll && asked > state.holds.words[hold * HOLD_WORDS + HOLD.amount]!
+    ? REFUSAL_CODES.amount_exceeds_hold
+    : 0
+}
+
+/** True if the hold's deadline is not after the time that the next event carries. */
+export function isDue(state: CoreState, hold: number): boolean {
+  const expiresAt = state.holds.words[hold * HOLD_WORDS + HOLD.expiresAt]!
+  return expiresAt !== 0n && expiresAt <= state.clock[CLOCK.nextRecordedAt]!
+}
+
+/** Writes the row of the hold's expiry. No command asks for it: the hold is its id, the core's time its times. */
+export function writeExpiry(state: CoreState, desk: Desk, rowByte: number, hold: number): number {
+  const { rows } = desk
+  const { words, words32 } = rows
+  const row = rowByte >>> 3
+  const { holds } = state
+  const held = hold * HOLD_WORDS
+  const recordedAt = state.clock[CLOCK.nextRecordedAt]!
+  words.fill(0n, row, row + EVENT_ROW_BYTES / 8)
+  words[row + ROW.sequence] = BigInt.asIntN(64, state.clock[CLOCK.sequence]! + 1n)
+  words[row + ROW.recordedAt] = recordedAt
+  words[row + ROW.effectiveAt] = recordedAt
+  words[row + ROW.receivedAt] = recordedAt
+  words[row + ROW.transferHigh] = holds.words[held + HOLD.idHigh]!
+  words[row + ROW.transferLow] = holds.words[held + HOLD.idLow]!
+  words[row + ROW.relatedHigh] = holds.words[held + HOLD.idHigh]!
+  words[row + ROW.relatedLow] = holds.words[held + HOLD.idLow]!
+  words[row + ROW.amount] = holds.words[held + HOLD.amount]!
+  words[row + ROW.expiresAt] = holds.words[held + HOLD.expiresAt]!
+  words[row + ROW.accounts] = holds.words[held + HOLD.accounts]!
+  writeSide(state.accounts, rows, row + ROW.debitVersion, holds.debit(hold))
+  writeSide(state.accounts, rows, row + ROW.creditVersion, holds.credit(hold))
+  release(state, desk, row, hold)
+  const currency = state.accounts.currency(holds.debit(hold))
+  words[row + ROW.currency] = state.currencies.codes[currency]!
+  words32[(row + ROW.codeKindRefusalScaleCommand) * 2 + 1] =
+    EVENT_KINDS.HoldExpired | (state.currencies.scales[currency]! << 16) | (COMMAND_KINDS.ExpireHold << 24)
+  words32[(row + ROW.partitionLinkTexts) * 2] = desk.partition
+  return EVENT_ROW_BYTES
+}
+
+/** Moves both sides of a row on by a version, and takes what the hold reserved out of their pending totals. */
+function release(state: CoreState, desk: Desk, row: number, hold: number): void {
+  const amount = hold * HOLD_WORDS + HOLD.amount
+  advance(desk.rows, row + ROW.debitVersion)
+  subtractFrom(desk.rows, row + ROW.debitTotals + DEBITS_PENDING, state.holds.words, amount)
+  advance(desk.rows, row + ROW.creditVersion)
+  subtractFrom(desk.rows, row + ROW.creditTotals + CREDITS_PENDING, state.holds.words, amount)
+}

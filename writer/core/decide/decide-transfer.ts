@@ -1,0 +1,203 @@
+/**
+ * Decides transfers and reversals, and what holds share with them. The checks stand in the order of REFUSAL_CODES.
+ * A decision reads the state and writes a row; it changes nothing.
+ */
+import { SLOT, SLOT_WORDS } from '../../../schemas/commands.ts'
+import { EVENT_KINDS, ROW } from '../../../schemas/events.ts'
+import { REFUSAL_CODES } from '../../../schemas/refusals.ts'
+import { LINE, LINE_WORDS, STATUS_CLOSED, STATUS_FROZEN } from '../state/account-lines.ts'
+import type { Desk } from './desk.ts'
+import { hashId, sameIdAt } from '../state/hash-id.ts'
+import { isUuidV7At } from '../state/remembered-ids.ts'
+import { addTo, advance, refusedKind, writeRow, commandKindAt } from './row-writer.ts'
+import { hasFunds, overflows } from '../state/totals.ts'
+import type { CoreState } from '../state/state.ts'
+
+/** Decides a Transfer between accounts `debit` and `credit` (0: no such account). Returns the row's bytes. */
+export function decideTransfer(
+  state: CoreState,
+  desk: Desk,
+  slot: number,
+  rowByte: number,
+  debit: number,
+  credit: number,
+  linkIndex: number,
+): number {
+  let refusal = movementRefusal(state, desk, slot, debit, credit)
+  if (refusal === 0) refusal = totalsRefusal(state, desk, slot, debit, credit)
+  if (refusal !== 0) return refuse(state, desk, slot, rowByte, refusal, debit, credit, linkIndex)
+  return writeMovement(state, desk, slot, rowByte, EVENT_KINDS.TransferPosted, debit, credit, linkIndex)
+}
+
+/**
+ * Decides a ReverseTransfer: a transfer like any other, once for the transfer it names. What a door found against it stands in
+ * the command, because only views know every transfer; the event is made here, so that the id stays refused.
+ * @param reversedInGroup true if an earlier member of the same linked group reverses that transfer
+ */
+export function decideReversal(
+  state: CoreState,
+  desk: Desk,
+  slot: number,
+  rowByte: number,
+  debit: number,
+  credit: number,
+  linkIndex: number,
+  reversedInGroup: boolean,
+): number {
+  const absence = absenceRefusal(state, desk, slot)
+  if (absence !== 0) return refuse(state, desk, slot, rowByte, absence, 0, 0, linkIndex)
+  let refusal = movementRefusal(state, desk, slot, debit, credit)
+  if (refusal === 0) refusal = reversalRefusal(state, desk, slot, reversedInGroup)
+  if (refusal === 0) refusal = totalsRefusal(state, desk, slot, debit, credit)
+  if (refusal !== 0) return refuse(state, desk, slot, rowByte, refusal, debit, credit, linkIndex)
+  return writeMovement(state, desk, slot, rowByte, EVENT_KINDS.TransferReversed, debit, credit, linkIndex)
+}
+
+/** What speaks against moving money between two accounts, short of their totals. 0: nothing. */
+export function movementRefusal(
+  state: CoreState,
+  desk: Desk,
+  slot: number,
+  debit: number,
+  credit: number,
+): number {
+  const { slots32 } = desk
+  const from = slot * SLOT_WORDS
+  const amount = (from + SLOT.amount) * 2
+  if (slots32[amount + 1]! < 0 || (slots32[amount]! | slots32[amount + 1]!) === 0)
+    return REFUSAL_CODES.amount_invalid
+  if (sameIdAt(slots32, (from + SLOT.debitHigh) * 2, slots32, (from + SLOT.creditHigh) * 2))
+    return REFUSAL_CODES.same_account
+  if (debit === 0) return REFUSAL_CODES.debit_account_not_found
+  if (credit === 0) return REFUSAL_CODES.credit_account_not_found
+  const { meta } = state.accounts
+  const debitMeta = meta[debit]!
+  if ((debitMeta | meta[credit]!) >>> 16 !== 0) {
+    const refusal = statusRefusal(state, debit, credit)
+    if (refusal !== 0) return refusal
+  }
+  if ((debitMeta ^ meta[credit]!) << 16 !== 0) return REFUSAL_CODES.currency_mismatch
+  const asked = (from + SLOT.currency) * 2
+  if ((slots32[asked]! | slots32[asked + 1]!) !== 0) {
+    const codes32 = state.currencies.codes32
+    const code = state.accounts.currency(debit) * 2
+    if (codes32[code] !== slots32[asked] || codes32[code + 1] !== slots32[asked + 1])
+      return REFUSAL_CODES.currency_mismatch
+  }
+  return 0
+}
+
+function statusRefusal(state: CoreState, debit: number, credit: number): number {
+  const debitStatus = state.accounts.status(debit)
+  const creditStatus = state.accounts.status(credit)
+  if (debitStatus === STATUS_CLOSED) return REFUSAL_CODES.debit_account_closed
+  if (creditStatus === STATUS_CLOSED) return REFUSAL_CODES.credit_account_closed
+  if (debitStatus === STATUS_FROZEN) return REFUSAL_CODES.debit_account_frozen
+  if (creditStatus === STATUS_FROZEN) return REFUSAL_CODES.credit_account_frozen
+  return 0
+}
+
+/** What the totals of two accounts say against moving the slot's amount, now or after a hold. 0: nothing. */
+export function totalsRefusal(
+  state: CoreState,
+  desk: Desk,
+  slot: number,
+  debit: number,
+  credit: number,
+): number {
+  const amount = slot * SLOT_WORDS + SLOT.amount
+  const debitLine = debit * LINE_WORDS
+  const creditLine = credit * LINE_WORDS
+  const { words } = state.accounts
+  if (!hasFunds(state.accounts, debitLine, desk.slots, amount)) return REFUSAL_CODES.insufficient_funds
+  if (
+    overflows(words, debitLine + LINE.debitsPosted, desk.slots, amount) ||
+    overflows(words, creditLine + LINE.creditsPosted, desk.slots, amount)
+  )
+    return REFUSAL_CODES.balance_overflow
+  return 0
+}
+
+/** What a door has found against the reversal: the number of a refusal, 0 for nothing. */
+function findingAt(desk: Desk, slot: number): number {
+  return desk.slots32[slot * SLOT_WORDS * 2]! >>> 24
+}
+
+/** There is nothing to reverse, by what a door found. 0: there is. */
+function absenceRefusal(state: CoreState, desk: Desk, slot: number): number {
+  const finding = findingAt(desk, slot)
+  if (finding === REFUSAL_CODES.transfer_not_reversible) return finding
+  if (finding !== REFUSAL_CODES.transfer_not_found) return 0
+  const { slots32 } = desk
+  const related = (slot * SLOT_WORDS + SLOT.relatedHigh) * 2
+  // It may have been made behind what the door has seen: then it is remembered, or so much came in that it may be forgotten.
+  const isUnchecked =
+    state.remembered.has(hashId(slots32, related), slots32, related) || isCheckTooOld(state, desk, slot)
+  return isUnchecked ? REFUSAL_CODES.reversal_unchecked : finding
+}
+
+/** True if more may have come in since the door's check than is remembered. */
+function isCheckTooOld(state: CoreState, desk: Desk, slot: number): boolean {
+  const { slots32 } = desk
+  const checked = (slot * SLOT_WORDS + SLOT.checkedSequence) * 2
+  const checkedSequence = (slots32[checked + 1]! >>> 0) * 4_294_967_296 + (slots32[checked]! >>> 0)
+  return checkedSequence < state.remembered.oldestBeganSequence()
+}
+
+function reversalRefusal(state: CoreState, desk: Desk, slot: number, reversedInGroup: boolean): number {
+  const { slots32 } = desk
+  const related = (slot * SLOT_WORDS + SLOT.relatedHigh) * 2
+  // No transfer has such an id, so no view can have been asked about it.
+  if (!isUuidV7At(slots32, related)) return REFUSAL_CODES.reversal_unchecked
+  const isFound = findingAt(desk, slot) === REFUSAL_CODES.already_reversed
+  if (isFound || reversedInGroup || state.remembered.hasReversed(slots32, related))
+    return REFUSAL_CODES.already_reversed
+  return isCheckTooOld(state, desk, slot) ? REFUSAL_CODES.reversal_unchecked : 0
+}
+
+/** Writes the row of a posted movement: debits_posted of one side, credits_posted of the other. */
+function writeMovement(
+  state: CoreState,
+  desk: Desk,
+  slot: number,
+  rowByte: number,
+  kind: number,
+  debit: number,
+  credit: number,
+  linkIndex: number,
+): number {
+  const { rows, slots } = desk
+  const currency = state.accounts.currency(debit)
+  const bytes = writeRow(state, desk, slot, rowByte, kind, 0, currency, debit, credit, linkIndex, true)
+  const row = rowByte >>> 3
+  const amount = slot * SLOT_WORDS + SLOT.amount
+  advance(rows, row + ROW.debitVersion)
+  addTo(rows, row + ROW.debitTotals, slots, amount)
+  advance(rows, row + ROW.creditVersion)
+  addTo(rows, row + ROW.creditTotals + 2, slots, amount)
+  return bytes
+}
+
+/** Writes the row of a refusal: accounts as seen, amount and currency as asked. */
+export function refuse(
+  state: CoreState,
+  desk: Desk,
+  slot: number,
+  rowByte: number,
+  refusal: number,
+  debit: number,
+  credit: number,
+  linkIndex: number,
+): number {
+  const kind = refusedKind(commandKindAt(desk, slot))
+  const currency = refusedCurrency(state, desk, slot, debit, credit)
+  const withText = refusal !== REFUSAL_CODES.linked_too_long
+  return writeRow(state, desk, slot, rowByte, kind, refusal, currency, debit, credit, linkIndex, withText)
+}
+
+/** Index of the currency that a refusal names: the one asked for, else the accounts'. */
+function refusedCurrency(state: CoreState, desk: Desk, slot: number, debit: number, credit: number): number {
+  const asked = desk.slots[slot * SLOT_WORDS + SLOT.currency]!
+  if (asked !== 0n) return state.currencies.indexOf(asked)
+  return state.accounts.currency(debit !== 0 ? debit : credit)
+}

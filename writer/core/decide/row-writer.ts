@@ -1,0 +1,193 @@
+/** Writes event rows: what all kinds have in common, 64 bits at a time. The layout is that of `schemas/events.ts`. */
+import { FLAG_EFFECTIVE_AT, FLAG_LINKED, SLOT, SLOT_WORDS, commandSlots } from '../../../schemas/commands.ts'
+import { EVENT_KINDS, ROW, ROW_TEXT_BYTE, writeRowTexts } from '../../../schemas/events.ts'
+import { writeFingerprint } from '../../../schemas/fingerprint.ts'
+import { formatId } from '../../../schemas/ids.ts'
+import {
+  COMMAND_SLOT_BYTES,
+  EVENT_ROW_BYTES,
+  MEMO_BYTES_MAX,
+  NAMED_ACCOUNTS_BYTES_MAX,
+  OWNER_BYTES_MAX,
+} from '../../../schemas/limits.ts'
+import { COMMAND_KINDS } from '../../../schemas/commands.ts'
+import { LINE_WORDS } from '../state/account-lines.ts'
+import type { Accounts } from '../state/accounts.ts'
+import type { RowWords } from '../apply/apply.ts'
+import { CoreBrokenError } from '../broken.ts'
+import type { Desk } from './desk.ts'
+import { CLOCK, type CoreState } from '../state/state.ts'
+
+const NO_TEXT = new Uint8Array(0)
+
+/** Kind of the command in this slot. */
+export function commandKindAt(desk: Desk, slot: number): number {
+  return desk.slots32[slot * SLOT_WORDS * 2]! & 0xff
+}
+
+export function isLinkedAt(desk: Desk, slot: number): boolean {
+  return hasFlagAt(desk, slot, FLAG_LINKED)
+}
+
+/** True if the command in this slot has the flag, one of `FLAG_*`. */
+export function hasFlagAt(desk: Desk, slot: number, flag: number): boolean {
+  return ((desk.slots32[slot * SLOT_WORDS * 2]! >>> 8) & flag) !== 0
+}
+
+/** Lengths of the command's texts: memo in the low 16 bits, owner above. */
+function textLengthsAt(desk: Desk, slot: number): number {
+  return desk.slots32[(slot * SLOT_WORDS + SLOT.textLengths) * 2]!
+}
+
+/** Slots that the command at `slot` takes. Throws CoreBrokenError if it does not lie within the slots offered. */
+export function slotsTakenAt(desk: Desk, slot: number): number {
+  const slots = desk.slots8.length / COMMAND_SLOT_BYTES
+  if (slot >= slots) throw new CoreBrokenError('fewer command slots than commands')
+  const lengths = textLengthsAt(desk, slot)
+  if (lengths === 0) return 1
+  const memoBytes = lengths & 0xffff
+  const ownerBytes = lengths >>> 16
+  const taken = commandSlots(memoBytes, ownerBytes)
+  if (memoBytes > MEMO_BYTES_MAX || ownerBytes > OWNER_BYTES_MAX || slot + taken > slots)
+    throw new CoreBrokenError('a command has a text that is too long or cut off')
+  return taken
+}
+
+/** Bytes that the row of the command at `slot` takes at most, whatever its outcome. */
+export function rowBytesMaxAt(desk: Desk, slot: number): number {
+  const lengths = textLengthsAt(desk, slot)
+  const textBytes = lengths === 0 ? 0 : (lengths & 0xffff) + (lengths >>> 16)
+  return (EVENT_ROW_BYTES + textBytes + NAMED_ACCOUNTS_BYTES_MAX + 2 + 7) & ~7
+}
+
+/**
+ * Writes the row of the command at `slot` with its accounts as they are now; who accepts the command then advances the
+ * sides with `advance` and `addTo`.
+ * @param rowByte where in the output the row begins
+ * @param refusal number of the refusal, 0 for none
+ * @param currency index of the currency; 0: as the command asks
+ * @param withText false leaves the memo and the named accounts out
+ * @returns the row's bytes
+ */
+export function writeRow(
+  state: CoreState,
+  desk: Desk,
+  slot: number,
+  rowByte: number,
+  kind: number,
+  refusal: number,
+  currency: number,
+  debit: number,
+  credit: number,
+  linkIndex: number,
+  withText: boolean,
+): number {
+  const { slots, slots32, rows } = desk
+  const words = rows.words
+  const words32 = rows.words32
+  const row = rowByte >>> 3
+  const from = slot * SLOT_WORDS
+  const recordedAt = state.clock[CLOCK.nextRecordedAt]!
+  words[row + ROW.sequence] = BigInt.asIntN(64, state.clock[CLOCK.sequence]! + 1n)
+  words[row + ROW.recordedAt] = recordedAt
+  words[row + ROW.effectiveAt] = hasFlagAt(desk, slot, FLAG_EFFECTIVE_AT)
+    ? slots[from + SLOT.effectiveAt]!
+    : recordedAt
+  words[row + ROW.receivedAt] = slots[from + SLOT.receivedAt]!
+  words[row + ROW.transferHigh] = slots[from + SLOT.idHigh]!
+  words[row + ROW.transferLow] = slots[from + SLOT.idLow]!
+  words[row + ROW.relatedHigh] = slots[from + SLOT.relatedHigh]!
+  words[row + ROW.relatedLow] = slots[from + SLOT.relatedLow]!
+  words[row + ROW.referenceHigh] = slots[from + SLOT.referenceHigh]!
+  words[row + ROW.referenceLow] = slots[from + SLOT.referenceLow]!
+  const lengths = textLengthsAt(desk, slot)
+  const textSlots = lengths === 0 ? 0 : commandSlots(lengths & 0xffff, lengths >>> 16) - 1
+  writeFingerprint(slots32, slot, textSlots, words32, (row + ROW.fingerprint) * 2)
+  words[row + ROW.amount] = slots[from + SLOT.amount]!
+  words[row + ROW.expiresAt] = 0n
+  writeSide(state.accounts, rows, row + ROW.debitVersion, debit)
+  writeSide(state.accounts, rows, row + ROW.creditVersion, credit)
+  words32[(row + ROW.accounts) * 2] = debit
+  words32[(row + ROW.accounts) * 2 + 1] = credit
+  const head = slots32[from * 2]!
+  let scale = (head >>> 16) & 0xff
+  if (currency === 0) words[row + ROW.currency] = slots[from + SLOT.currency]!
+  else {
+    words[row + ROW.currency] = state.currencies.codes[currency]!
+    scale = state.currencies.scales[currency]!
+  }
+  words32[(row + ROW.codeKindRefusalScaleCommand) * 2] = slots32[from * 2 + 1]!
+  words32[(row + ROW.codeKindRefusalScaleCommand) * 2 + 1] =
+    kind | (refusal << 8) | (scale << 16) | ((head & 0xff) << 24)
+  words32[(row + ROW.partitionLinkTexts) * 2] = desk.partition | (linkIndex << 16)
+  words32[(row + ROW.partitionLinkTexts) * 2 + 1] = 0
+  if (!withText || (lengths === 0 && (refusal === 0 || (debit !== 0 && credit !== 0)))) return EVENT_ROW_BYTES
+  return writeTexts(desk, slot, rowByte, lengths, refusal !== 0 && isMovement(head & 0xff), debit, credit)
+}
+
+/** Moves a side of a row on by one version. `at` is the word of its version. */
+export function advance(rows: RowWords, at: number): void {
+  rows.words[at] = BigInt.asIntN(64, rows.words[at]! + 1n)
+}
+
+/** Adds the 64-bit number at `amounts[amountAt]` to a word of a row. That it fits has been checked. */
+export function addTo(rows: RowWords, at: number, amounts: BigInt64Array, amountAt: number): void {
+  rows.words[at] = BigInt.asIntN(64, rows.words[at]! + amounts[amountAt]!)
+}
+
+export function subtractFrom(rows: RowWords, at: number, amounts: BigInt64Array, amountAt: number): void {
+  rows.words[at] = BigInt.asIntN(64, rows.words[at]! - amounts[amountAt]!)
+}
+
+/** Copies an account's version and totals into a row; zeros where there is no account (line 0 is all zero). */
+export function writeSide(accounts: Accounts, rows: RowWords, at: number, number: number): void {
+  const words = accounts.words
+  const line = number * LINE_WORDS
+  rows.words[at] = words[line]!
+  rows.words[at + 1] = words[line + 1]!
+  rows.words[at + 2] = words[line + 2]!
+  rows.words[at + 3] = words[line + 3]!
+  rows.words[at + 4] = words[line + 4]!
+}
+
+/** True for commands that name a debit and a credit account. */
+function isMovement(command: number): boolean {
+  return (
+    command === COMMAND_KINDS.Transfer ||
+    command === COMMAND_KINDS.PlaceHold ||
+    command === COMMAND_KINDS.ReverseTransfer
+  )
+}
+
+/** The slow path: a memo, a new account's owner, or accounts that a refusal names and that do not exist. */
+function writeTexts(
+  desk: Desk,
+  slot: number,
+  rowByte: number,
+  lengths: number,
+  naming: boolean,
+  debit: number,
+  credit: number,
+): number {
+  const memoFrom = (slot + 1) * COMMAND_SLOT_BYTES
+  const memo = desk.slots8.subarray(memoFrom, memoFrom + (lengths & 0xffff))
+  const owner = desk.slots8.subarray(memoFrom + memo.length, memoFrom + memo.length + (lengths >>> 16))
+  const named = naming ? namedAccounts(desk, slot, debit, credit) : NO_TEXT
+  return writeRowTexts(desk.out8, rowByte + ROW_TEXT_BYTE, memo, owner, named) - rowByte
+}
+
+/** `debit,credit` ids in text, each empty where the account has a number. None where the command names none. */
+function namedAccounts(desk: Desk, slot: number, debit: number, credit: number): Uint8Array {
+  if (debit !== 0 && credit !== 0) return NO_TEXT
+  const from = slot * SLOT_WORDS
+  if ((desk.slots[from + SLOT.debitHigh]! | desk.slots[from + SLOT.debitLow]!) === 0n) return NO_TEXT
+  const id = (word: number): string =>
+    formatId({ high: desk.slots[from + word]!, low: desk.slots[from + word + 1]! })
+  const text = `${debit === 0 ? id(SLOT.debitHigh) : ''},${credit === 0 ? id(SLOT.creditHigh) : ''}`
+  return Uint8Array.from(text, (character) => character.charCodeAt(0))
+}
+
+/** Number of the event that refuses this kind of command. */
+export function refusedKind(command: number): number {
+  return command <= COMMAND_KINDS.CloseAccount ? EVENT_KINDS.AccountRefused : EVENT_KINDS.TransferRefused
+}
