@@ -7,6 +7,7 @@ import path from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, test } from 'vitest'
 import { ensureBuilt } from '../bin/build.js'
+import { PROGRAM_FOLDERS } from '../bin/folders.js'
 
 const root = path.dirname(path.dirname(fileURLToPath(import.meta.url)))
 const dockerfile = readFileSync(path.join(root, 'Dockerfile'), 'utf8')
@@ -53,8 +54,7 @@ describe('the image', () => {
       expect(existsSync(path.join(root, source)), source).toBe(true)
       expect(let_in).toContain(source)
     }
-    for (const folder of ['schemas', 'eventlog', 'client', 'writer', 'projectors', 'gateway', 'cli'])
-      expect(copied).toContain(folder)
+    for (const folder of PROGRAM_FOLDERS) expect(copied).toContain(folder)
   })
 
   test('what is copied runs, from a folder that it may not write, without sources and compiler', async () => {
