@@ -63,7 +63,8 @@ export const adapters = [
 ]
 
 /** The simulator's own adapters: its command line, its child processes, its copies of the program. */
-const simulatorAdapters = 'test/simulation/{main,command-line,jobs,places,run-mutants,child,turn}.ts'
+const simulatorAdapters =
+  'test/simulation/{main,command-line,jobs,repository-paths,run-mutants,child,turn}.ts'
 
 /**
  * The rules of a part that has to be deterministic.

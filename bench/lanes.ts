@@ -2,7 +2,7 @@
 import { connect, type Socket } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
 import { connectBulk } from '../client/client.ts'
-import type { CommandPlace, OfferPlace } from '../eventlog/ports.ts'
+import type { CommandOffset, OfferOffsets } from '../eventlog/ports.ts'
 import { LANE_RESULT_BYTES, type LaneResults } from '../schemas/lane-results.ts'
 import { LANE_HEADER_BYTES } from '../schemas/lane.ts'
 import { COMMAND_SLOT_BYTES } from '../schemas/limits.ts'
@@ -30,7 +30,7 @@ export interface Lane {
 interface Offered {
   readonly count: number
   /** Undefined until it is known: frames may tell of it before. */
-  stands: OfferPlace | undefined
+  stands: OfferOffsets | undefined
   readonly settle: () => void
   readonly fail: (error: Error) => void
 }
@@ -40,7 +40,7 @@ export function queueLane({ queue, log }: Pick<Writer, 'queue' | 'log'>): Lane {
   /** In the order of the offers. */
   const waiting: Offered[] = []
   const head = log.head()
-  let consumed: CommandPlace = { offset: head.nextCommandOffset, index: head.nextCommandIndex }
+  let consumed: CommandOffset = { offset: head.nextCommandOffset, index: head.nextCommandIndex }
   const settle = (): void => {
     const isDone = ({ stands, count }: Offered): boolean =>
       stands?.before(consumed.offset, consumed.index) === count

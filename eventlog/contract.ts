@@ -5,7 +5,7 @@ import { encodeCommands, type Command } from '../schemas/commands.ts'
 import { lastSequence, sameBytes, type Frame } from '../schemas/frames.ts'
 import { makeUuidV7, type Id } from '../schemas/ids.ts'
 import { BATCH_COMMANDS_MAX, COMMAND_SLOT_BYTES } from '../schemas/limits.ts'
-import type { CommandPlace, CommandQueue, EventLog, OfferPlace } from './ports.ts'
+import type { CommandOffset, CommandQueue, EventLog, OfferOffsets } from './ports.ts'
 
 /** A log of its own for one test, and the means to write it. */
 export interface LogUnderTest {
@@ -238,7 +238,7 @@ export interface QueueUnderTest {
   /** Takes commands as the writer does: what has gathered, up to a batch; waits until there is something. */
   take: () => Promise<TakenBatch>
   /** The writer has made durable what came before this place. */
-  consumed: (next: CommandPlace) => void
+  consumed: (next: CommandOffset) => void
   stop: () => void
   /** Lets go of what it has open. */
   close?: () => Promise<void>
@@ -248,7 +248,7 @@ export interface TakenBatch {
   readonly slots: Uint8Array
   readonly count: number
   /** Where its commands stand, as a writer counts. */
-  readonly places: readonly CommandPlace[]
+  readonly places: readonly CommandOffset[]
 }
 
 /** Commands as a door lets them through; every third one has a text, if `hasTexts`. */
@@ -291,9 +291,9 @@ export function describeCommandQueue(
     function offered(
       { queue }: QueueUnderTest,
       offers: readonly { slots: Uint8Array; count: number }[],
-    ): Promise<readonly OfferPlace[]> {
+    ): Promise<readonly OfferOffsets[]> {
       return new Promise((resolve) => {
-        const places: OfferPlace[] = []
+        const places: OfferOffsets[] = []
         for (const { slots, count } of offers) {
           const answer = queue.offer(slots, count, (place) => {
             if (places.push(place!) === offers.length) resolve(places)

@@ -28,7 +28,7 @@ export class LogError extends Error {
 }
 
 /** Where in a log something is: for people and for tools. */
-export interface LogPlace {
+export interface LogLocation {
   /** Segment file. */
   readonly file: string
   readonly byte: number
@@ -40,19 +40,19 @@ export interface LogPlace {
 export class LogCorruptError extends LogError {
   override name = 'LogCorruptError'
   /** The first bad place. */
-  readonly place: LogPlace
+  readonly location: LogLocation
   /** What proves that the bad bytes had been durable: the last sequence known to have been. */
   readonly durableSequence: bigint | undefined
-  constructor(place: LogPlace, reason: string, durableSequence?: bigint) {
+  constructor(location: LogLocation, reason: string, durableSequence?: bigint) {
     super(
       'log_corrupt',
-      `The log is corrupt at sequence ${place.sequence}, byte ${place.byte} of ${place.file}: ${reason}. ` +
+      `The log is corrupt at sequence ${location.sequence}, byte ${location.byte} of ${location.file}: ${reason}. ` +
         (durableSequence === undefined
           ? ''
           : `It had been written safely up to sequence ${durableSequence}, so this is no crash's debris. `) +
         'Nothing was changed. Restore the data folder from a backup, and look at the disk.',
     )
-    this.place = place
+    this.location = location
     this.durableSequence = durableSequence
   }
 }

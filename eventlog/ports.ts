@@ -49,11 +49,11 @@ export interface EventLog {
    * Where a delivered frame stands in storage, if a reader can begin there again (Kafka: its record's offset); undefined
    * where storage is found by sequence, or if the place is not known any more.
    */
-  placeOf(frame: Frame): bigint | undefined
+  logOffsetOf(frame: Frame): bigint | undefined
 }
 
 /** A command's place in its queue: what a frame's (next command offset, next command index) is of the next to consume. */
-export interface CommandPlace {
+export interface CommandOffset {
   readonly offset: bigint
   readonly index: number
 }
@@ -63,9 +63,9 @@ export interface CommandPlace {
  * reaches into the rest. In memory each command has an offset of its own; in Kafka a record has one, and its commands are
  * counted within it.
  */
-export interface OfferPlace extends CommandPlace {
+export interface OfferOffsets extends CommandOffset {
   /** The place behind its last command. */
-  readonly end: CommandPlace
+  readonly end: CommandOffset
   /** How many of its commands stand before a place: 0 to all. */
   before(offset: bigint, index: number): number
   /** True if the same commands may stand at an earlier place as well: they were sent again, for want of an answer. */
@@ -75,11 +75,11 @@ export interface OfferPlace extends CommandPlace {
 }
 
 /** Told where an offer stands; undefined: it cannot be known whether it was stored, because the queue is out of reach. */
-export type Placed = (place: OfferPlace | undefined) => void
+export type OfferStored = (offsets: OfferOffsets | undefined) => void
 
 /** The answer to an offer of commands. */
 export type Offer =
-  /** Taken, and not yet decided, not yet durable: `placed` says where. */
+  /** Taken, and not yet decided, not yet durable: `stored` says where. */
   | { readonly kind: 'taken' }
   /** The queue is full: nothing was taken. Try again after a pause. */
   | { readonly kind: 'busy' }
@@ -96,12 +96,12 @@ export interface CommandQueue {
    * Offers whole commands (slots as of schemas/commands.ts). All or none is taken, and commands of one offer are decided
    * one right behind the other, so a linked group never straddles. The queue copies the bytes.
    *
-   * `placed` is called exactly once if the offer is taken, and never if not; offers are placed in their order. A queue in
+   * `stored` is called exactly once if the offer is taken, and never if not; offers are placed in their order. A queue in
    * memory calls it before it returns. Another one sends one record at a time, and the next when it has told all offers of
    * the last one where they stand: so what waits when an offer is placed at the end of a record has not been sent.
    * @param count commands in `slots`, 1 to BATCH_COMMANDS_MAX
    */
-  offer(slots: Uint8Array, count: number, placed: Placed): Offer
+  offer(slots: Uint8Array, count: number, stored: OfferStored): Offer
   /** Commands taken whose frame is not yet durable. */
   waiting(): number
 }

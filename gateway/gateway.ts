@@ -19,7 +19,7 @@ import type { ImportRegistry } from './imports/import-registry.ts'
 import { openLane } from './lane/lane.ts'
 import { LogHeads } from './positions/log-heads.ts'
 import { readingMissing } from './read/missing-views.ts'
-import { PlaceTokens } from './positions/place-tokens.ts'
+import { DeploymentTokens } from './positions/deployment-tokens.ts'
 import { ReadPoints } from './read/read-points.ts'
 import { createReadiness } from './doors/readiness.ts'
 import { openServer } from './doors/server.ts'
@@ -102,7 +102,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   // There is at least one partition.
   const [firstLog] = logs as [EventLog]
   const deployment = new Deployment(firstLog, log)
-  const tokens = new PlaceTokens(() => deployment.id, writers.length)
+  const tokens = new DeploymentTokens(() => deployment.id, writers.length)
   const points = new ReadPoints(projections, clock, limits.readWaitMs, gate, (position) =>
     tokens.position(position),
   )

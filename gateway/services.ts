@@ -7,7 +7,7 @@ import type { Feed } from './live/feed.ts'
 import type { HotTotals } from './live/hot-totals.ts'
 import type { Hub } from './live/hub.ts'
 import type { LogHeads } from './positions/log-heads.ts'
-import type { PlaceTokens } from './positions/place-tokens.ts'
+import type { DeploymentTokens } from './positions/deployment-tokens.ts'
 import type { RequestPoint } from './read/read-points.ts'
 import type { SubscriberMemory } from './live/subscriber-memory.ts'
 import type { Submitter } from './submit/submit.ts'
@@ -22,7 +22,7 @@ export interface Services {
   readonly memory: SubscriberMemory
   readonly feed: Feed
   readonly heads: LogHeads
-  readonly tokens: PlaceTokens
+  readonly tokens: DeploymentTokens
   readonly hot: HotTotals
   readonly commands: CommandContext
   readonly scales: CurrencyScales

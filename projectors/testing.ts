@@ -43,7 +43,7 @@ export class MemoryLog implements EventLog {
     return this.head().sequence
   }
 
-  placeOf(_frame: Frame): bigint | undefined {
+  logOffsetOf(_frame: Frame): bigint | undefined {
     return undefined
   }
 

@@ -9,7 +9,7 @@ import fc from 'fast-check'
 import { LogError } from '../eventlog/errors.ts'
 import { createMemoryDisk } from '../eventlog/disk/memory-disk.ts'
 import { openMark } from '../eventlog/file/layout/mark.ts'
-import { readArchivePointer } from '../eventlog/file/layout/places.ts'
+import { readArchivePointer } from '../eventlog/file/layout/segment-locations.ts'
 import { openLog } from '../eventlog/file/recovery/recovery.ts'
 import { decodeSegmentHeader, encodeSegmentHeader, emptyChain, BLOCK_BYTES, logFolder, segmentName } from '../eventlog/file/layout/segments.ts' // prettier-ignore
 import { nodeDigests } from '../eventlog/hashing.ts'
@@ -119,7 +119,7 @@ const logFiles = (() => {
 const SNAPSHOT = '/data/s.snap'
 const snapshotBytes = (() => {
   const disk = createMemoryDisk()
-  const position = { partition: 0, sequence: 6n, epoch: 1n, chainHash: new Uint8Array(32).fill(1), nextCommandOffset: 6n, nextCommandIndex: 0, takenAtNs: 1n, logPlace: 0n }
+  const position = { partition: 0, sequence: 6n, epoch: 1n, chainHash: new Uint8Array(32).fill(1), nextCommandOffset: 6n, nextCommandIndex: 0, takenAtNs: 1n, logOffset: 0n }
   writeSnapshotFile(disk, SNAPSHOT, { ...position, sections: harness.core.save() })
   return disk.files().get(SNAPSHOT)!
 })() // prettier-ignore
@@ -319,7 +319,7 @@ const DECODERS: readonly Decoder[] = [
     share: 0.5,
   },
   {
-    name: 'archive pointers (eventlog/file/layout/places.ts)',
+    name: 'archive pointers (eventlog/file/layout/segment-locations.ts)',
     examples: bytesOf('{"folder":"/archive/1"}\n', 'null', '[{"folder":1}]'),
     decode(bytes) {
       const disk = createMemoryDisk()
@@ -365,8 +365,7 @@ const DECODERS: readonly Decoder[] = [
     examples: bytesOf(encodeCursor({ list: 'history', partition: 0, account: 4, sequence: 77n }, 'a1b2c3d4e5f6'), encodePosition(new Map([[0, 5n], [3, 9n]])), encodePosition(new Map([[0, 5n]]), 'a1b2c3d4e5f6')), // prettier-ignore
     decode(bytes) {
       const cursor = readCursor(text(bytes))
-      if ('value' in cursor)
-        expect(encodeCursor(cursor.value.place, cursor.value.deployment)).toBe(text(bytes))
+      if ('value' in cursor) expect(encodeCursor(cursor.value.key, cursor.value.deployment)).toBe(text(bytes))
       const reading = readPosition(text(bytes))
       if ('value' in reading)
         expect(encodePosition(reading.value.position, reading.value.deployment)).toBe(text(bytes))

@@ -306,7 +306,7 @@ await withKafka('two gateways', (kafka) => {
           await deleteRecordsBefore(
             settings,
             commands,
-            ends.map((place, partition) => ({ partition, place })),
+            ends.map((logOffset, partition) => ({ partition, logOffset })),
           )
           return ends.every((end, partition) => end > before[partition]!)
         })

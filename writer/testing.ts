@@ -4,7 +4,7 @@ import { encodeCommands, type Command } from '../schemas/commands.ts'
 import { decodeEvents, type WalletEvent } from '../schemas/events.ts'
 import { lastSequence, type Frame } from '../schemas/frames.ts'
 import { makeUuidV7, type Id } from '../schemas/ids.ts'
-import type { Offer, OfferPlace } from '../eventlog/ports.ts'
+import type { Offer, OfferOffsets } from '../eventlog/ports.ts'
 import type { Writer } from './writer.ts'
 
 let made = 0
@@ -47,15 +47,15 @@ export function transfer(from: string | number, to: string | number, amount: big
 export function offer(
   writer: Writer,
   commands: readonly Command[],
-  placed: (place: OfferPlace) => void = () => undefined,
+  stored: (place: OfferOffsets) => void = () => undefined,
 ): Offer {
-  return writer.queue.offer(encodeCommands(commands), commands.length, (place) => placed(place!))
+  return writer.queue.offer(encodeCommands(commands), commands.length, (place) => stored(place!))
 }
 
 /** Offers commands and waits until what came of them is durable: the events of the frames that consumed them. */
 export async function perform(writer: Writer, commands: readonly Command[]): Promise<WalletEvent[]> {
   const before = writer.log.head().sequence
-  let stands: OfferPlace | undefined
+  let stands: OfferOffsets | undefined
   const { kind } = offer(writer, commands, (place) => (stands = place))
   if (kind !== 'taken') throw new Error(`the offer was answered ${kind}`)
   const events: WalletEvent[] = []

@@ -73,15 +73,15 @@ async function adoptAll(settings: KafkaSettings, log: (line: string) => void): P
   return adopted
 }
 
-function shown({ partition, left, place }: Adoption): object {
-  const plain = ({ offset, index }: Adoption['place']): object => ({ offset: String(offset), index })
-  return { partition, left: plain(left), from: plain(place) }
+function shown({ partition, left, start }: Adoption): object {
+  const plain = ({ offset, index }: Adoption['start']): object => ({ offset: String(offset), index })
+  return { partition, left: plain(left), from: plain(start) }
 }
 
-function describeAdopted({ partition, left, place }: Adoption): string {
+function describeAdopted({ partition, left, start }: Adoption): string {
   return (
     `Partition ${partition}: commands of the topic before were consumed up to offset ${left.offset}; what stood there from it on was ` +
-    `never decided. From now on they are taken from offset ${place.offset} of the one that is there.`
+    `never decided. From now on they are taken from offset ${start.offset} of the one that is there.`
   )
 }
 

@@ -9,7 +9,7 @@ import { sameBytes } from '../../schemas/frames.ts'
 import { LogArchiveUnfitError, LogCorruptError } from '../errors.ts'
 import { createReaderRule } from '../reader-rule.ts'
 import { isAbsent, readUpTo, writeAll, type Disk, type DiskFile } from '../disk/disk.ts'
-import { readArchivePointer, removeIfThere, writeArchivePointer } from './layout/places.ts'
+import { readArchivePointer, removeIfThere, writeArchivePointer } from './layout/segment-locations.ts'
 import {
   BLOCK_BYTES,
   decodeSegmentHeader,

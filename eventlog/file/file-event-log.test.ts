@@ -44,7 +44,7 @@ it('a reader of files stops at a frame that has been changed, and names the plac
   })().catch((error: unknown) => error)
   expect(read).toEqual([1n, 2n])
   expect(failure).toBeInstanceOf(LogCorruptError)
-  expect((failure as LogCorruptError).place).toEqual({
+  expect((failure as LogCorruptError).location).toEqual({
     file: path.join(logFolder(2), segmentName(1n)),
     byte: 3 * BLOCK_BYTES,
     sequence: 4n,

@@ -25,7 +25,7 @@ export class FileEventLog extends WindowedLog implements EventLog {
   }
 
   /** Files are found by sequence. */
-  placeOf(): undefined {
+  logOffsetOf(): undefined {
     return undefined
   }
 

@@ -51,7 +51,7 @@ export function createGroupCommit(
         hash: frame.hash.slice(),
         nextCommandOffset: frame.nextCommandOffset,
         nextCommandIndex: frame.nextCommandIndex,
-        place: 0n,
+        logOffset: 0n,
       })),
     )
   }

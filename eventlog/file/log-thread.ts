@@ -34,10 +34,12 @@ function serve(start: LogThreadStart): void {
       }
       const frames = message.frames.map((frame): FrameSent => {
         const { bytes, payload: _payload, hash: _hash, previousHash: _previousHash, ...header } = frame
-        return { ...header, place: memory.placeOf(bytes) }
+        return { ...header, bytesRef: memory.refOf(bytes) }
       })
       // What stands in no chunk moves.
-      const moved = frames.flatMap(({ place }) => ('own' in place ? [place.own.buffer as ArrayBuffer] : []))
+      const moved = frames.flatMap(({ bytesRef }) =>
+        'own' in bytesRef ? [bytesRef.own.buffer as ArrayBuffer] : [],
+      )
       tell({ kind: 'frames', frames }, moved)
     },
     next: () => receiveMessageOnPort(corePort)?.message as CoreToLog | undefined,

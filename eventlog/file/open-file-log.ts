@@ -82,7 +82,8 @@ export async function openFileLog(options: OpenFileLogOptions): Promise<RunningF
         ready.resolve({ log, head: message.head, recovery: message.recovery })
         break
       case 'frames':
-        for (const { place, ...header } of message.frames) log.deliver(frameOver(views.at(place), header))
+        for (const { bytesRef, ...header } of message.frames)
+          log.deliver(frameOver(views.at(bytesRef), header))
         break
       case 'failed':
         fail(new LogError(message.code as LogErrorCode, message.message))

@@ -23,7 +23,7 @@ function open(chunks: number) {
     /** Writes a frame of equal bytes on one side and gives what the other side sees. */
     pass: (value: number, bytes: number): Uint8Array => {
       const written = memory.take(bytes).fill(value)
-      return views.at(memory.placeOf(written))
+      return views.at(memory.refOf(written))
     },
   }
 }

@@ -45,7 +45,7 @@ const FREE = 0
 const IN_USE = 1
 
 /** A frame's bytes between the threads: where they stand in a chunk, or memory that goes along. */
-export type FramePlace =
+export type FrameBytesRef =
   { readonly chunk: number; readonly byte: number; readonly bytes: number } | { readonly own: Uint8Array }
 
 /** The log thread's side. */
@@ -71,7 +71,7 @@ export class FrameMemory {
     return taken
   }
 
-  placeOf(frame: Uint8Array): FramePlace {
+  refOf(frame: Uint8Array): FrameBytesRef {
     const chunk = this.chunkOf.get(frame.buffer)
     return chunk === undefined ? { own: frame } : { chunk, byte: frame.byteOffset, bytes: frame.length }
   }
@@ -106,9 +106,9 @@ export class FrameViews {
   }
 
   /** The bytes of a frame; frames come in the order in which their memory was taken. */
-  at(place: FramePlace): Uint8Array {
-    if ('own' in place) return place.own
-    const { chunk, byte, bytes } = place
+  at(ref: FrameBytesRef): Uint8Array {
+    if ('own' in ref) return ref.own
+    const { chunk, byte, bytes } = ref
     if (this.use === undefined || chunk !== this.chunk) {
       this.use = structuredClone(this.share.chunks[chunk]!)
       this.chunk = chunk

@@ -11,7 +11,7 @@
 import type { MessagePort } from 'node:worker_threads'
 import type { Frame } from '../../schemas/frames.ts'
 import type { LogHead } from '../ports.ts'
-import type { FrameMemoryShare, FramePlace } from './frame-memory.ts'
+import type { FrameMemoryShare, FrameBytesRef } from './frame-memory.ts'
 import type { RecoveryReport } from '../file/recovery/recovery.ts'
 import type { SlabShare } from './slabs.ts'
 
@@ -77,7 +77,7 @@ export interface FrameReceipt {
   readonly nextCommandOffset: bigint
   readonly nextCommandIndex: number
   /** Where it stands in storage, if a reader can begin there again: in Kafka its record's offset; in files 0. */
-  readonly place: bigint
+  readonly logOffset: bigint
 }
 
 /** Why the log thread stopped for ever. The process has to end: what is on disk is known again only after a restart. */
@@ -102,7 +102,7 @@ export type LogToMain =
 
 /** A frame between the threads: what is a view of its bytes is made again on the other side. */
 export interface FrameSent extends Omit<Frame, 'bytes' | 'payload' | 'hash' | 'previousHash'> {
-  readonly place: FramePlace
+  readonly bytesRef: FrameBytesRef
 }
 
 /** Log thread → main thread. */

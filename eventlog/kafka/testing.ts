@@ -77,7 +77,7 @@ export async function openKafkaLogUnderTest(options: OpenUnderTest): Promise<Kaf
         ...rest,
         chain,
         ...(isAnchored && last !== undefined
-          ? { anchor: { place: log.placeOf(last)!, hash: last.hash } }
+          ? { anchor: { logOffset: log.logOffsetOf(last)!, hash: last.hash } }
           : {}),
       })
     },
@@ -111,12 +111,12 @@ export async function asAdmin<T>(settings: KafkaSettings, work: (admin: Admin) =
 export function deleteRecordsBefore(
   settings: KafkaSettings,
   topic: string,
-  places: readonly { readonly partition: number; readonly place: bigint }[],
+  places: readonly { readonly partition: number; readonly logOffset: bigint }[],
 ): Promise<void> {
   return asAdmin(settings, async (admin) => {
     // The client deletes only from topics that it has asked about before.
     await admin.fetchTopicOffsets(topic)
-    const partitions = places.map(({ partition, place }) => ({ partition, offset: String(place) }))
+    const partitions = places.map(({ partition, logOffset }) => ({ partition, offset: String(logOffset) }))
     await admin.deleteTopicRecords({ topic, partitions })
   })
 }

@@ -4,7 +4,7 @@
  */
 import { BATCH_COMMANDS_MAX, COMMAND_SLOT_BYTES } from '../../schemas/limits.ts'
 import { BatchMemory } from '../handoff/batch-memory.ts'
-import { offsetsFrom } from './offer-place.ts'
+import { offsetsFrom } from './offer-offsets.ts'
 import type { CommandQueue } from '../ports.ts'
 
 /** Slots that may be taken and not yet consumed, unless said otherwise: about 20 MiB, eight full batches of two slots. */
@@ -109,7 +109,7 @@ export function createMemoryQueue(options: MemoryQueueOptions): MemoryQueue {
 
   return {
     partition,
-    offer(slots, count, placed) {
+    offer(slots, count, stored) {
       const slotCount = slots.length / COMMAND_SLOT_BYTES
       if (!Number.isInteger(slotCount) || count < 1 || count > BATCH_COMMANDS_MAX || slotCount < count)
         throw new RangeError(`not an offer of ${count} commands: ${slots.length} bytes`)
@@ -120,7 +120,7 @@ export function createMemoryQueue(options: MemoryQueueOptions): MemoryQueue {
       nextOffset += BigInt(count)
       slotsTaken += slotCount
       flushSoon()
-      placed(offsetsFrom(firstOffset, count))
+      stored(offsetsFrom(firstOffset, count))
       return TAKEN
     },
     waiting: () => Number(nextOffset - consumedOffset),

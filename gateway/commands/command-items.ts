@@ -21,11 +21,11 @@ export interface CommandItem {
 }
 
 /** Finds the partition of each item, and fills in what a reversal undoes. A command that is wrong is settled with why. */
-export async function placeItems(services: Services, items: readonly CommandItem[]): Promise<void> {
-  await Promise.all(items.map((item, index) => placeItem(services, item, `commands[${index}]`)))
+export async function routeItems(services: Services, items: readonly CommandItem[]): Promise<void> {
+  await Promise.all(items.map((item, index) => routeItem(services, item, `commands[${index}]`)))
 }
 
-async function placeItem(services: Services, item: CommandItem, path: string): Promise<void> {
+async function routeItem(services: Services, item: CommandItem, path: string): Promise<void> {
   const { command } = item
   if (command === undefined || item.settled !== undefined) return
   try {

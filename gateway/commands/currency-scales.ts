@@ -83,9 +83,9 @@ export class CurrencyScales {
     // Opened before there was an account that decides.
     const inUse = await scalesInUse(store, code, now.upTo)
     if (inUse.length > 0 && !inUse.includes(scale)) return inUse[0]!
-    const { refusal, place } = await this.#open(id, code, scale)
+    const { refusal, at } = await this.#open(id, code, scale)
     if (refusal === undefined) return scale
-    const point = await points.atPlace(place)
+    const point = await points.atSequence(at)
     const found = await this.#views.identity(point, formatId(id))
     if (found !== undefined) return this.#scaleOf(found, code)
     const [other] = await scalesInUse(store, code, point.upTo)

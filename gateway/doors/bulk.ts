@@ -16,15 +16,15 @@ import {
   failGroups,
   isAboutAccount,
   offerItems,
-  placeItems,
+  routeItems,
   type CommandItem,
 } from '../commands/command-items.ts'
 import { readInput, toCommand } from '../commands/commands.ts'
 import { badInput, codeOf, type Fault } from '../errors.ts'
 import { CLIENT_KINDS, isLinkable, type ClientKind } from '../commands/inputs.ts'
 import type { Services } from '../services.ts'
-import type { PlaceTokens } from '../positions/place-tokens.ts'
-import { placePosition } from '../positions/tokens.ts'
+import type { DeploymentTokens } from '../positions/deployment-tokens.ts'
+import { positionAt } from '../positions/tokens.ts'
 
 /** What became of one command. */
 export interface BulkResult {
@@ -62,7 +62,7 @@ export async function runCommands(
     throw badInput('commands', `Expected 1 to ${BATCH_COMMANDS_MAX} commands, got ${raws.length}.`)
   const items = raws.map((raw: unknown, index) => readItem(services, raw, index, raws.length))
   failLinksWithAccounts(items)
-  await placeItems(services, items)
+  await routeItems(services, items)
   failGroups(items)
   await offerItems(services, items, waits)
   return answerOf(items, services.tokens)
@@ -114,14 +114,14 @@ function failLinksWithAccounts(items: readonly CommandItem[]): void {
   })
 }
 
-function answerOf(items: readonly CommandItem[], tokens: PlaceTokens): BulkAnswer {
+function answerOf(items: readonly CommandItem[], tokens: DeploymentTokens): BulkAnswer {
   const reached = new Map<number, bigint>()
   const results = items.map(({ command, settled }): BulkResult => {
     const id = command === undefined ? {} : { id: formatId(command.id) }
     if (settled instanceof Error) return { ...id, ...errorResult(settled) }
-    const { place, refusal, replayed } = settled!
-    if (place.sequence > (reached.get(place.partition) ?? 0n)) reached.set(place.partition, place.sequence)
-    const told = { ...id, replayed, position: tokens.position(placePosition(place)) }
+    const { at, refusal, replayed } = settled!
+    if (at.sequence > (reached.get(at.partition) ?? 0n)) reached.set(at.partition, at.sequence)
+    const told = { ...id, replayed, position: tokens.position(positionAt(at)) }
     return refusal === undefined
       ? { ...told, status: 'accepted' }
       : { ...told, status: 'refused', code: refusal, message: REFUSAL_MESSAGES[refusal] }

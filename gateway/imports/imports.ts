@@ -25,9 +25,9 @@ import {
   type ImportRegistry,
   type ImportTimes,
 } from './import-registry.ts'
-import { insist } from '../schema/places.ts'
+import { requirePosition } from '../schema/token-fields.ts'
 import type { RequestContext } from '../services.ts'
-import type { Place } from '../positions/tokens.ts'
+import type { PartitionSequence } from '../positions/tokens.ts'
 
 export interface ImportPath {
   readonly name: string
@@ -90,7 +90,7 @@ function answerOf({ byPartition, ofChunks }: ImportTimes): object {
  */
 export async function beginTime(context: ImportContext, imports: ImportRegistry, name: string, body: Body, nowMs: number): Promise<object> {
   const beginning = readBeginning(body, context.services.submitter.partitions, nowMs)
-  await insist(context, new Map([[beginning.partition, beginning.after]]), 'after')
+  await requirePosition(context, new Map([[beginning.partition, beginning.after]]), 'after')
   try {
     return answerOf(await imports.begin(name, beginning))
   } catch (error) {
@@ -122,7 +122,7 @@ export async function listKnown({ services, point }: ImportContext, imports: Imp
   const kept = await imports.times(name)
   const { views } = services
   // Of views that are made anew, or too far behind, it would be told that rows are new which have long happened.
-  const { upTo } = await point.at(placesToSee(kept))
+  const { upTo } = await point.at(positionToSee(kept))
   const rowOf = new Map<string, number>()
   for (const baseMs of allTimes(kept)) {
     const time = baseMs.toString(16).padStart(12, '0')
@@ -140,7 +140,7 @@ export async function listKnown({ services, point }: ImportContext, imports: Imp
 } // prettier-ignore
 
 /** Hints where in the log rows may stand; one that is wrong costs time and nothing else. */
-function readNear({ near = [] }: Body): Place[] {
+function readNear({ near = [] }: Body): PartitionSequence[] {
   const wrong = badInput('near', 'Expected a list of at most 16 places: a partition and a sequence as decimal digits.')
   if (!Array.isArray(near) || near.length > 16) throw wrong
   return near.map((place: unknown) => {
@@ -164,7 +164,7 @@ function readRows(body: Body): string[] {
 }
 
 /** Where in the log it stands that all base times but each partition's newest are over. */
-function placesToSee({ byPartition }: ImportTimes): Position {
+function positionToSee({ byPartition }: ImportTimes): Position {
   return new Map([...byPartition].map(([partition, times]) => [partition, times.at(-1)!.after]))
 }
 

@@ -138,7 +138,7 @@ class Gate {
       currentHead: (signal) => log.currentHead(signal),
       endSequence: () => log.endSequence(),
       read: (from) => log.read(from),
-      placeOf: (...asked) => log.placeOf(...asked),
+      logOffsetOf: (...asked) => log.logOffsetOf(...asked),
       async *tail(from, signal): AsyncGenerator<Frame> {
         const aborted = new Promise((resolve) => {
           signal.addEventListener('abort', resolve, { once: true })

@@ -2,7 +2,7 @@
 import type { Command } from '../../schemas/commands.ts'
 import type { LaneFault } from '../../schemas/lane-results.ts'
 import type { Currency } from '../../schemas/money.ts'
-import { failGroups, offerItems, placeItems, type CommandItem } from '../commands/command-items.ts'
+import { failGroups, offerItems, routeItems, type CommandItem } from '../commands/command-items.ts'
 import { badInput, codeOf } from '../errors.ts'
 import type { Services } from '../services.ts'
 import type { LaneRequest } from './request.ts'
@@ -30,7 +30,7 @@ export async function settlePrepared(
     faults[index] = wrong
     item.settled = badInput(undefined, wrong)
   })
-  await placeItems(services, items)
+  await routeItems(services, items)
   name(items, faults, 'not_reversible')
   failGroups(items)
   name(items, faults, 'linked_with_fault')

@@ -126,15 +126,10 @@ export class LaneRequest implements PendingBatch {
     return decodeCommands(this.slots)
   }
 
-  settle(index: number, { refusal, replayed, place }: Outcome): void {
+  settle(index: number, { refusal, replayed, at }: Outcome): void {
     const status = refusal === undefined ? accepted : refused
     const code = refusal === undefined ? 0 : laneRefusalNumber(refusal)
-    this.#put(
-      index,
-      status | ((replayed ? LANE_REPLAYED : 0) << 8) | (code << 16),
-      place.partition,
-      place.sequence,
-    )
+    this.#put(index, status | ((replayed ? LANE_REPLAYED : 0) << 8) | (code << 16), at.partition, at.sequence)
   }
 
   fail(index: number, why: LaneFault): void {

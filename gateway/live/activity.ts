@@ -48,7 +48,7 @@ export function accountActivity(
   /** The next entry between cursor and seam; undefined: there is none left. */
   const fill = async (): Promise<HistoryRow | undefined> => {
     if (page.length === 0) {
-      const point = await views.points.atPlace({ partition, sequence: seam })
+      const point = await views.points.atSequence({ partition, sequence: seam })
       page = await historyPage(
         views.store,
         identity,

@@ -4,7 +4,7 @@ import type { WalletEvent } from '../../schemas/events.ts'
 import { formatId, makeUuidV7, NIL_ID } from '../../schemas/ids.ts'
 import type { Feed } from './feed.ts'
 import { Hub } from './hub.ts'
-import { PlaceTokens } from '../positions/place-tokens.ts'
+import { DeploymentTokens } from '../positions/deployment-tokens.ts'
 import type { Services } from '../services.ts'
 import { SubscriberMemory } from './subscriber-memory.ts'
 import { encodePosition } from '../positions/tokens.ts'
@@ -31,7 +31,7 @@ test('a subscriber of a transfer that was too slow is told a place that says who
     memory: new SubscriberMemory(1),
     feed: { position: () => new Map([[0, 0n]]) } as unknown as Feed,
     views: { points: { at: () => new Promise(() => undefined) } },
-    tokens: new PlaceTokens(() => DEPLOYMENT, 1),
+    tokens: new DeploymentTokens(() => DEPLOYMENT, 1),
     limits: { outcomeWaitMs: 1 },
   } as unknown as Services
   const states = transferStatus(services, formatId(hold), undefined)

@@ -11,7 +11,7 @@ import { eventRowOf } from '../outcomes/outcomes.ts'
 import { isTerminal, stateAfter, stateOf, transferKindOf, type TransferState } from './transfer-state.ts'
 import type { Services } from '../services.ts'
 import { BoundedQueue, END, pullStream } from './streams.ts'
-import { placePosition } from '../positions/tokens.ts'
+import { positionAt } from '../positions/tokens.ts'
 
 export interface StatusItem {
   readonly state: TransferState
@@ -101,6 +101,6 @@ export function transferStatus(
 
 /** Told to a subscriber whose events had to be dropped. What it has not seen, it is told when it comes back. */
 function lagged({ tokens }: Services, last: EventRow | undefined): Fault {
-  const place = last === undefined ? {} : { position: tokens.position(placePosition(last)) }
+  const place = last === undefined ? {} : { position: tokens.position(positionAt(last)) }
   return fault('SUBSCRIPTION_LAGGED', 'More happened than was read. Subscribe again.', place)
 }

@@ -3,12 +3,12 @@ import type { EventRow } from '../../projectors/views/audit/events.ts'
 import type { WalletEvent } from '../../schemas/events.ts'
 import { formatId, isNilId, type Id } from '../../schemas/ids.ts'
 import type { IdRefusal, RefusalCode } from '../../schemas/refusals.ts'
-import type { Place } from '../positions/tokens.ts'
+import type { PartitionSequence } from '../positions/tokens.ts'
 
 export interface Outcome {
   readonly id: Id
   /** Where the log says so: the event's place; for an id's refusal, the end of the frame that consumed the command. */
-  readonly place: Place
+  readonly at: PartitionSequence
   /** Why it was refused; undefined: it has happened. */
   readonly refusal: RefusalCode | undefined
   /** True if this id had its outcome before this request. */
@@ -18,15 +18,15 @@ export interface Outcome {
 }
 
 /** The outcome of an id that never makes an event. */
-export function idRefusal(id: Id, code: IdRefusal, place: Place): Outcome {
-  return { id, place, refusal: code, replayed: false, event: () => undefined }
+export function idRefusal(id: Id, code: IdRefusal, at: PartitionSequence): Outcome {
+  return { id, at, refusal: code, replayed: false, event: () => undefined }
 }
 
 /** The outcome that an event states. */
 export function outcomeOf(id: Id, event: EventRow, replayed: boolean): Outcome {
   return {
     id,
-    place: { partition: event.partition, sequence: event.sequence },
+    at: { partition: event.partition, sequence: event.sequence },
     refusal: event.refusal,
     replayed,
     event: () => event,

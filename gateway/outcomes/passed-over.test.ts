@@ -1,6 +1,6 @@
 /** Marks of the log, as a gateway reads them: which of its commands nobody has decided. */
 import { describe, expect, test } from 'vitest'
-import { withinRecord } from '../../eventlog/queue/offer-place.ts'
+import { withinRecord } from '../../eventlog/queue/offer-offsets.ts'
 import { adoptedTopic, sameTopic } from '../../schemas/commands-topic.ts'
 import { SKIP_REASONS } from '../../schemas/frame-notes.ts'
 import type { Frame } from '../../schemas/frames.ts'
@@ -72,7 +72,7 @@ describe('what marks of the log say', () => {
           onSilent: () => told.push(`silent ${offset}`), onUnknown: () => told.push('unknown'),
           onPassedOver: (_, reason) => told.push(`${reason} ${offset}`),
         }) // prettier-ignore
-        return () => pending.place(offer, record(offset, 0, 1, 1))
+        return () => pending.stored(offer, record(offset, 0, 1, 1))
       })
       if (when === 'before') for (const place of offers) place()
       pending.settle(frame(4n, 0, SKIP_REASONS.unreadable))

@@ -2,15 +2,15 @@
  * Places that marks of a partition's log say were consumed without being decided (schemas/frame-notes.ts). The last ones are
  * kept: who asks about an older one is told that it is not known.
  */
-import type { OfferPlace, CommandPlace } from '../../eventlog/ports.ts'
+import type { OfferOffsets, CommandOffset } from '../../eventlog/ports.ts'
 import { isAdoption } from '../../schemas/commands-topic.ts'
 import { skipReasonOf, type SkipReason } from '../../schemas/frame-notes.ts'
 import type { Frame } from '../../schemas/frames.ts'
 
 interface Stretch {
-  readonly from: CommandPlace
+  readonly from: CommandOffset
   /** The place behind it. */
-  readonly end: CommandPlace
+  readonly end: CommandOffset
   readonly reason: SkipReason
 }
 
@@ -20,7 +20,7 @@ const STRETCHES_MAX = 1_024
 export class PassedOver {
   #stretches: Stretch[] = []
   /** The place that the last frame names, and what it says of the topic that this is in. */
-  #next: CommandPlace | undefined
+  #next: CommandOffset | undefined
   #commandsTopic = 0
 
   /** Takes the partition's next frame. */
@@ -42,7 +42,7 @@ export class PassedOver {
   }
 
   /** Why the command at `index` of an offer was passed over; undefined: it was not, as far as is known. */
-  reasonFor(offer: OfferPlace, index: number): SkipReason | undefined {
+  reasonFor(offer: OfferOffsets, index: number): SkipReason | undefined {
     return this.#stretches.find(
       ({ from, end }) =>
         offer.before(from.offset, from.index) <= index && index < offer.before(end.offset, end.index),

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { offsetsFrom, withinRecord } from '../../eventlog/queue/offer-place.ts'
-import type { OfferPlace } from '../../eventlog/ports.ts'
+import { offsetsFrom, withinRecord } from '../../eventlog/queue/offer-offsets.ts'
+import type { OfferOffsets } from '../../eventlog/ports.ts'
 import { NO_SIDE, sealed } from '../../projectors/testing.ts'
 import type { WalletEvent } from '../../schemas/events.ts'
 import { adoptedTopic, sameTopic } from '../../schemas/commands-topic.ts'
@@ -26,7 +26,7 @@ function eventOf(id: Id, command: WalletEvent['command'] = 'Transfer', memo = ''
 
 /** Offers a batch that takes offsets of its own from `firstOffset` on. */
 function offer(pending: PendingCommands, batch: PendingBatch, firstOffset: bigint): void {
-  pending.place(pending.add(batch), offsetsFrom(firstOffset, batch.count))
+  pending.stored(pending.add(batch), offsetsFrom(firstOffset, batch.count))
 }
 
 /** A frame with these events that consumes commands up to an offset. */
@@ -222,10 +222,10 @@ describe('pending commands', () => {
     const after = adoptedTopic(before, made)
 
     /** What became of one command that comes to stand at a place; `told` is undefined as long as nobody knows. */
-    function waiting(pending: PendingCommands, index: number): { told: string | undefined; at: (place?: OfferPlace) => void } {
+    function waiting(pending: PendingCommands, index: number): { told: string | undefined; at: (place?: OfferOffsets) => void } {
       const ids = new Int32Array(ID_WORDS)
       putIdWords(ids, 0, idOf(index))
-      const one: { told: string | undefined; at: (place?: OfferPlace) => void } = { told: undefined, at: () => undefined }
+      const one: { told: string | undefined; at: (place?: OfferOffsets) => void } = { told: undefined, at: () => undefined }
       const tell = (what: string) => (): void => {
         expect(one.told).toBeUndefined()
         one.told = what
@@ -234,11 +234,11 @@ describe('pending commands', () => {
         count: 1, ids, offeredAtMs: 0,
         onEvent: tell('event'), onFound: tell('event'), onEarlier: tell('earlier'), onSilent: tell('silent'), onUnknown: tell('unknown'), onPassedOver: tell('passed over'),
       })
-      one.at = (place) => pending.place(offered, place)
+      one.at = (place) => pending.stored(offered, place)
       return one
     } // prettier-ignore
 
-    const inTopic = (topic: number, offset: bigint): OfferPlace =>
+    const inTopic = (topic: number, offset: bigint): OfferOffsets =>
       withinRecord(offset, 0, 1, { recordCount: 1, isRepeated: false, topic })
     const frame = (commandsTopic: number, nextCommandOffset: bigint, ...indexes: number[]): Frame => ({
       ...frameOf(indexes.map((index) => eventOf(idOf(index))), nextCommandOffset),

@@ -15,8 +15,8 @@
  * bounded in bytes: beyond it the oldest are passed over, and what they consumed is found by its id, among the last events,
  * when its place comes to be known.
  */
-import type { CommandPlace, OfferPlace } from '../../eventlog/ports.ts'
-import { consumedOf, isAtPlace, TopicTrail } from '../../eventlog/queue/offer-place.ts'
+import type { CommandOffset, OfferOffsets } from '../../eventlog/ports.ts'
+import { consumedOf, isAtOffset, TopicTrail } from '../../eventlog/queue/offer-offsets.ts'
 import { horizonBehind, type SkipReason } from '../../schemas/frame-notes.ts'
 import type { Frame } from '../../schemas/frames.ts'
 import { PassedOver } from './passed-over.ts'
@@ -57,7 +57,7 @@ export interface PendingOffer {
   /** Offers are counted as they come, from 1. */
   readonly number: number
   /** Undefined as long as it is not known. */
-  place: OfferPlace | undefined
+  offsets: OfferOffsets | undefined
   /** Commands settled so far. */
   settled: number
   /** It waits no more: given up, or nobody knows where it stands. */
@@ -75,7 +75,7 @@ interface Walk {
   matcher: RowMatcher | undefined
   hasBegun: boolean
   /** The place up to which it is walked through, if every command up to there waited here. */
-  next: CommandPlace | undefined
+  next: CommandOffset | undefined
   /** It waits for no place any more. */
   isPassedOver: boolean
 }
@@ -137,7 +137,7 @@ export class PendingCommands {
   /** Takes an offer that is about to be made. */
   add(batch: PendingBatch): PendingOffer {
     const offer: PendingOffer = {
-      batch, number: ++this.#added, place: undefined, settled: 0, isOver: false, repeats: undefined,
+      batch, number: ++this.#added, offsets: undefined, settled: 0, isOver: false, repeats: undefined,
     } // prettier-ignore
     this.#offers.push(offer)
     this.#count += batch.count
@@ -152,13 +152,13 @@ export class PendingCommands {
   }
 
   /** An offer stands at this place; undefined: nobody knows where, or whether at all. Offers are placed in order. */
-  place(offer: PendingOffer, place: OfferPlace | undefined): void {
+  stored(offer: PendingOffer, place: OfferOffsets | undefined): void {
     // One record is on its way at a time: what waits behind its last offer cannot have been consumed by any frame that is here.
     if (this.#walks.length > 0 && (place === undefined || place.end.index === 0))
       for (const walk of this.#walks) walk.lastOffer = Math.min(walk.lastOffer, offer.number)
     if (!offer.isOver) {
       if (place === undefined || this.#trail.isLeft(place)) this.#lose(offer)
-      else offer.place = place
+      else offer.offsets = place
     }
     // Nearly always it is placed before any frame that consumes it.
     if (this.#walks.length > 0 || (place !== undefined && reachOf(place, this.#walked) > 0)) this.#advance()
@@ -195,8 +195,8 @@ export class PendingCommands {
   }
 
   /** Commands whose topic is gone: whatever frames consumed of it, they have been settled by. */
-  #loseThose(isLost: (place: OfferPlace) => boolean): void {
-    for (const offer of this.#offers.filter(({ place }) => place !== undefined && isLost(place)))
+  #loseThose(isLost: (place: OfferOffsets) => boolean): void {
+    for (const offer of this.#offers.filter(({ offsets }) => offsets !== undefined && isLost(offsets)))
       this.#lose(offer)
   }
 
@@ -216,7 +216,7 @@ export class PendingCommands {
     let done = this.#settleLate(0)
     for (let walk = this.#walks[0]; walk !== undefined; walk = this.#walks[walked]) {
       done = this.#walk(walk, done)
-      if (this.#waitsForPlace(walk, this.#offers[done])) break
+      if (this.#waitsForOffsets(walk, this.#offers[done])) break
       walked++
       this.#keptBytes -= costOf(walk.frame)
       this.#walked = walk.frame
@@ -228,12 +228,12 @@ export class PendingCommands {
   }
 
   /** True if `offer`, the first one that the walk has not settled, may be among what its frame consumed. */
-  #waitsForPlace({ frame, lastOffer, isPassedOver }: Walk, offer: PendingOffer | undefined): boolean {
-    if (offer === undefined || offer.place !== undefined || offer.number > lastOffer || isPassedOver)
+  #waitsForOffsets({ frame, lastOffer, isPassedOver }: Walk, offer: PendingOffer | undefined): boolean {
+    if (offer === undefined || offer.offsets !== undefined || offer.number > lastOffer || isPassedOver)
       return false
     const start = this.#walked
     return (
-      start === undefined || !isAtPlace(nextPlace(start), frame.nextCommandOffset, frame.nextCommandIndex)
+      start === undefined || !isAtOffset(nextOffset(start), frame.nextCommandOffset, frame.nextCommandIndex)
     )
   }
 
@@ -243,22 +243,22 @@ export class PendingCommands {
     if (!walk.hasBegun) {
       walk.hasBegun = true
       this.#horizonMs = horizonBehind(this.#horizonMs, frame)
-      walk.next = this.#walked === undefined ? undefined : nextPlace(this.#walked)
+      walk.next = this.#walked === undefined ? undefined : nextOffset(this.#walked)
     }
     for (let at = done; ; at++) {
       const offer = this.#offers[at]
-      if (offer?.place === undefined || offer.number > walk.lastOffer) return at
-      const { place } = offer
-      const end = reachOf(place, frame)
+      if (offer?.offsets === undefined || offer.number > walk.lastOffer) return at
+      const { offsets } = offer
+      const end = reachOf(offsets, frame)
       if (end <= offer.settled) return at
       if (
         offer.settled === 0 &&
-        !(walk.next !== undefined && isAtPlace(walk.next, place.offset, place.index))
+        !(walk.next !== undefined && isAtOffset(walk.next, offsets.offset, offsets.index))
       )
         walk.next = undefined
       this.#settleOffer(offer, end, walk)
       if (end < offer.batch.count) return at
-      if (walk.next !== undefined) walk.next = place.end
+      if (walk.next !== undefined) walk.next = offsets.end
     }
   }
 
@@ -267,7 +267,7 @@ export class PendingCommands {
     const { frame } = walk
     const matcher = (walk.matcher ??= new RowMatcher(new FrameRows(frame)))
     const isOurs = walk.next !== undefined
-    const { isRepeated } = offer.place!
+    const { isRepeated } = offer.offsets!
     const from = offer.settled
     offer.settled = end
     this.#count -= end - from
@@ -287,7 +287,7 @@ export class PendingCommands {
     const isPossible = mayBeOwn && !isRepeatWithin(offer, index)
     // What a later frame holds is not the reason why this one holds nothing.
     if (found === undefined || found.rows.frame.firstSequence > frame.firstSequence) {
-      const reason = this.#passedOver.reasonFor(offer.place!, index)
+      const reason = this.#passedOver.reasonFor(offer.offsets!, index)
       if (reason !== undefined) return batch.onPassedOver(index, reason)
       return batch.onSilent(index, { frame, mayBeOwn: isPossible, horizonMs: this.#horizonMs })
     }
@@ -301,9 +301,9 @@ export class PendingCommands {
     if (frame === undefined) return done
     for (let at = done; ; at++) {
       const offer = this.#offers[at]
-      if (offer?.place === undefined) return at
+      if (offer?.offsets === undefined) return at
       const from = offer.settled
-      const end = reachOf(offer.place, frame)
+      const end = reachOf(offer.offsets, frame)
       if (end <= from) return at
       offer.settled = end
       this.#count -= end - from
@@ -314,11 +314,11 @@ export class PendingCommands {
 }
 
 /** How many commands of an offer a frame has consumed, it and those before it. */
-function reachOf(place: OfferPlace, frame: Frame | undefined): number {
+function reachOf(place: OfferOffsets, frame: Frame | undefined): number {
   return consumedOf(place, frame)
 }
 
-function nextPlace(frame: Frame): CommandPlace {
+function nextOffset(frame: Frame): CommandOffset {
   return { offset: frame.nextCommandOffset, index: frame.nextCommandIndex }
 }
 

@@ -9,7 +9,7 @@ import type { Views } from '../read/views.ts'
 
 const NOW_MS = 1_790_000_000_000
 const nothingFound = {
-  points: { atPlace: () => Promise.resolve({}) },
+  points: { atSequence: () => Promise.resolve({}) },
   events: () => Promise.resolve([]),
 } as unknown as Views
 

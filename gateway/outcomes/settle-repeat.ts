@@ -14,7 +14,7 @@ import { formatId, uuidV7TimeMs } from '../../schemas/ids.ts'
 import { ID_AHEAD_MS_MAX } from '../../schemas/limits.ts'
 import { idRefusal, outcomeOf, type Outcome } from './outcomes.ts'
 import { isSameReversal } from './same-reversal.ts'
-import type { Place } from '../positions/tokens.ts'
+import type { PartitionSequence } from '../positions/tokens.ts'
 import type { Undecided } from './undecided.ts'
 import type { Views } from '../read/views.ts'
 
@@ -42,8 +42,8 @@ export async function settleRepeat(
   waitMs: number,
   wallMs: () => number,
 ): Promise<Outcome | Undecided> {
-  const place: Place = { partition: frame.partition, sequence: lastSequence(frame) }
-  const point = await views.points.atPlace(place, waitMs)
+  const place: PartitionSequence = { partition: frame.partition, sequence: lastSequence(frame) }
+  const point = await views.points.atSequence(place, waitMs)
   // The first event of an id is its outcome; an expired hold has a second one.
   const first = (await views.events(point, formatId(command.id)))[0]
   if (first !== undefined) {

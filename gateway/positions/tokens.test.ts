@@ -1,13 +1,13 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { sequenceOf, inAccountsOf, inHistory, ownerTag, PlaceTokens } from './place-tokens.ts'
+import { sequenceOf, inAccountsOf, inHistory, ownerTag, DeploymentTokens } from './deployment-tokens.ts'
 import {
   encodeCursor,
   encodePosition,
   readCursor,
   readPosition,
   type CursorToken,
-  type ListPlace,
+  type CursorKey,
   type PositionToken,
 } from './tokens.ts'
 import { READERS } from '../commands/values.ts'
@@ -21,7 +21,7 @@ const position = fc.uniqueArray(fc.tuple(partition, sequence), {
   maxLength: 6,
   selector: ([one]) => one,
 })
-const place: fc.Arbitrary<ListPlace> = fc.oneof(
+const place: fc.Arbitrary<CursorKey> = fc.oneof(
   fc.record({ list: fc.constant('history' as const), partition, account, sequence }),
   fc.record({ list: fc.constant('accounts' as const), partition, account, sequence, owner: hex }),
 )
@@ -34,7 +34,7 @@ test('tokens come back as what they were made of, and neither is taken for the o
       expect(readPosition(token)).toEqual({ value: { position: new Map(entries), deployment: own } })
       expect(readCursor(token)).toHaveProperty('wrong')
       const cursor = encodeCursor(one, own)
-      expect(readCursor(cursor)).toEqual({ value: { place: one, deployment: own } })
+      expect(readCursor(cursor)).toEqual({ value: { key: one, deployment: own } })
       expect(readPosition(cursor)).toHaveProperty('wrong')
     }),
   )
@@ -62,7 +62,7 @@ test('of a token that was changed nothing else is read under another text, so th
             expect(encodePosition(asPosition.value.position, asPosition.value.deployment)).toBe(changed)
           const asCursor = readCursor(changed)
           if ('value' in asCursor)
-            expect(encodeCursor(asCursor.value.place, asCursor.value.deployment)).toBe(changed)
+            expect(encodeCursor(asCursor.value.key, asCursor.value.deployment)).toBe(changed)
         }
       },
     ),
@@ -101,15 +101,15 @@ test('a cursor of an earlier version is told from garbage: the list has to be re
 })
 
 const OWN = 'aaaaaaaaaaaa'
-const tokens = new PlaceTokens(() => OWN, 2)
+const tokens = new DeploymentTokens(() => OWN, 2)
 const positionIn = (text: string) => (READERS.Position(text) as { value: PositionToken }).value
 const cursorIn = (text: string) => (READERS.Cursor(text) as { value: CursorToken }).value
-const entry: ListPlace = { list: 'history', partition: 1, account: 4, sequence: 9n }
-const listed: ListPlace = { list: 'accounts', partition: 1, account: 4, sequence: 9n, owner: ownerTag('Jo') }
+const entry: CursorKey = { list: 'history', partition: 1, account: 4, sequence: 9n }
+const listed: CursorKey = { list: 'accounts', partition: 1, account: 4, sequence: 9n, owner: ownerTag('Jo') }
 
 test.each([
   ['a position', (field: string) => tokens.positionIn(positionIn(encodePosition(new Map([[0, 1n]]), 'bbbbbbbbbbbb')), field), /another deployment/], // prettier-ignore
-  ['a cursor', (field: string) => tokens.placeIn(cursorIn(encodeCursor(entry, 'bbbbbbbbbbbb')), field), /another deployment/], // prettier-ignore
+  ['a cursor', (field: string) => tokens.keyIn(cursorIn(encodeCursor(entry, 'bbbbbbbbbbbb')), field), /another deployment/], // prettier-ignore
   ['a partition', (field: string) => tokens.positionIn(positionIn(encodePosition(new Map([[0, 1n], [2, 0n]]), OWN)), field), /names partition 2/], // prettier-ignore
   ['a partition, unsaid whose', (field: string) => tokens.positionIn(positionIn(encodePosition(new Map([[7, 1n]]))), field), /names partition 7/], // prettier-ignore
   ['a list', (field: string) => inHistory(listed, entry, field), /list of accounts/],
@@ -145,8 +145,8 @@ test('what fits is taken; so is what does not say whose it is, and anything wher
   const at = new Map([[1, 5n]])
   expect(tokens.positionIn(positionIn(tokens.position(at)), 'x')).toEqual(at)
   expect(tokens.positionIn(positionIn(encodePosition(at)), 'x')).toEqual(at)
-  expect(tokens.placeIn(cursorIn(tokens.cursor(entry)), 'x')).toEqual(entry)
-  const unknowing = new PlaceTokens(() => undefined, 2)
+  expect(tokens.keyIn(cursorIn(tokens.cursor(entry)), 'x')).toEqual(entry)
+  const unknowing = new DeploymentTokens(() => undefined, 2)
   expect(unknowing.positionIn(positionIn(tokens.position(at)), 'x')).toEqual(at)
   expect(tokens.positionIn(positionIn(unknowing.position(at)), 'x')).toEqual(at)
   expect(inHistory(entry, entry, 'x')).toBe(entry)

@@ -1,6 +1,6 @@
 /**
  * Positions and cursors as clients see them: opaque, versioned text that they hand back and compare for equality. A token
- * carries what it belongs to: its deployment, and a cursor also its list. Whether it fits is decided in place-tokens.ts.
+ * carries what it belongs to: its deployment, and a cursor also its list. Whether it fits is decided in deployment-tokens.ts.
  *
  * `p2_` + base64url of `DEPLOYMENT/0:1042,1:7` · `p1_` + base64url of `0:1042,1:7`, where the deployment is not said: by an
  * earlier version, by a tool beside the log, or before there was a first frame.
@@ -19,30 +19,30 @@ const BASE64URL = /^[A-Za-z0-9_-]+$/
 
 /** The first bytes of the hash of a deployment's first frame, in hexadecimal (deployment.ts). */
 export const DEPLOYMENT_BYTES = 6
-/** The first bytes of the hash of an owner, in hexadecimal (place-tokens.ts). */
+/** The first bytes of the hash of an owner, in hexadecimal (deployment-tokens.ts). */
 export const OWNER_TAG_BYTES = 6
 const POSITION_TEXT = /^([0-9a-f]{12})\/([\d:,]+)$/
 const CURSOR_TEXT =
   /^([0-9a-f]{12})?\/(history|accounts)\/(\d{1,4}):(\d{1,10}):(\d{1,19})(?::([0-9a-f]{12}))?$/
 
 /** One place in the log, within one partition. */
-export interface Place {
+export interface PartitionSequence {
   readonly partition: number
   readonly sequence: bigint
 }
 
 /** A place in a list, which is a place in the log: it cannot repeat, be re-ordered, or tie. */
-export type ListPlace = HistoryPlace | AccountsPlace
+export type CursorKey = HistoryCursorKey | AccountsCursorKey
 
 /** An entry of an account. */
-export interface HistoryPlace extends Place {
+export interface HistoryCursorKey extends PartitionSequence {
   readonly list: 'history'
   /** Its number in the partition. */
   readonly account: number
 }
 
 /** An account in the list of an owner. Its place in the log is where it was opened. */
-export interface AccountsPlace extends Place {
+export interface AccountsCursorKey extends PartitionSequence {
   readonly list: 'accounts'
   readonly account: number
   /** Tag of the owner. */
@@ -56,7 +56,7 @@ export interface PositionToken {
 }
 
 export interface CursorToken {
-  readonly place: ListPlace
+  readonly key: CursorKey
   readonly deployment: string | undefined
 }
 
@@ -91,9 +91,9 @@ export function decodePosition(token: string): Position | undefined {
   return 'value' in reading ? reading.value.position : undefined
 }
 
-export function encodeCursor(place: ListPlace, deployment?: string): string {
-  const { list, partition, account, sequence } = place
-  const owner = place.list === 'accounts' ? `:${place.owner}` : ''
+export function encodeCursor(key: CursorKey, deployment?: string): string {
+  const { list, partition, account, sequence } = key
+  const owner = key.list === 'accounts' ? `:${key.owner}` : ''
   return CURSOR_PREFIX + encoded(`${deployment ?? ''}/${list}/${partition}:${account}:${sequence}${owner}`)
 }
 
@@ -107,18 +107,18 @@ export function readCursor(token: string): TokenReading<CursorToken> {
   const parts = CURSOR_TEXT.exec(decoded(CURSOR_PREFIX, token) ?? '')
   if (parts === null) return wrong
   const [, deployment, list, partition, account, sequence, owner] = parts
-  const place = { partition: Number(partition), account: Number(account), sequence: BigInt(sequence!) }
-  if ((list === 'accounts') !== (owner !== undefined) || place.account > 0xffff_ffff) return wrong
+  const key = { partition: Number(partition), account: Number(account), sequence: BigInt(sequence!) }
+  if ((list === 'accounts') !== (owner !== undefined) || key.account > 0xffff_ffff) return wrong
   const value: CursorToken = {
-    place: owner === undefined ? { list: 'history', ...place } : { list: 'accounts', ...place, owner },
+    key: owner === undefined ? { list: 'history', ...key } : { list: 'accounts', ...key, owner },
     deployment,
   }
-  return encodeCursor(value.place, deployment) === token ? { value } : wrong
+  return encodeCursor(value.key, deployment) === token ? { value } : wrong
 }
 
 /** The position that one place stands for. */
-export function placePosition(place: Place): Position {
-  return new Map([[place.partition, place.sequence]])
+export function positionAt(at: PartitionSequence): Position {
+  return new Map([[at.partition, at.sequence]])
 }
 
 function encoded(text: string): string {

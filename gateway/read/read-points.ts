@@ -2,7 +2,7 @@
 import type { Projections } from '../../projectors/runtime/status.ts'
 import { includesPosition, type Position } from '../../schemas/positions.ts'
 import { fault } from '../errors.ts'
-import { placePosition, type Place } from '../positions/tokens.ts'
+import { positionAt, type PartitionSequence } from '../positions/tokens.ts'
 import type { ViewsGate } from './views-gate.ts'
 
 /** A position at which everything of a request is read. One object per position, so that reads at it can be shared. */
@@ -103,12 +103,12 @@ export class ReadPoints {
     )
   }
 
-  atPlace(place: Place, waitMs?: number): Promise<ReadPoint> {
-    return this.at(placePosition(place), waitMs)
+  atSequence(at: PartitionSequence, waitMs?: number): Promise<ReadPoint> {
+    return this.at(positionAt(at), waitMs)
   }
 
   /** When the views came to include a place: undefined if they do not yet, or if it is too long ago to be remembered. */
-  projectedAtNs(place: Place): bigint | undefined {
+  projectedAtNs(place: PartitionSequence): bigint | undefined {
     const includes = ({ upTo }: Advance): boolean => (upTo.get(place.partition) ?? 0n) >= place.sequence
     const first = this.#advances[0]
     if (first === undefined || includes(first)) return undefined
@@ -131,19 +131,19 @@ export class ReadPoints {
  */
 export class RequestPoint {
   readonly #points: ReadPoints
-  readonly #place: WaitingPlace
+  readonly #slot: WaitingSlot
   #wanted = new Map<number, bigint>()
   #gathering: Promise<ReadPoint> | undefined
   #point: ReadPoint | undefined
 
   constructor(points: ReadPoints) {
     this.#points = points
-    this.#place = new WaitingPlace()
+    this.#slot = new WaitingSlot()
   }
 
   /** Says how the request, which was let in, steps aside while it waits. */
   hasPlace(stepAside: StepAside): void {
-    this.#place.stepAside = stepAside
+    this.#slot.stepAside = stepAside
   }
 
   /**
@@ -151,7 +151,7 @@ export class RequestPoint {
    * @throws Fault BUSY if as many wait as may
    */
   aside<Result>(wait: () => Promise<Result>): Promise<Result> {
-    return this.#place.aside(wait)
+    return this.#slot.aside(wait)
   }
 
   /** A point of its own for what comes later in the request, because only then it is known to be needed. @throws Fault NOT_YET, BUSY */
@@ -196,7 +196,7 @@ export class RequestPoint {
 export type StepAside = () => () => void
 
 /** One operation's place. Its fields wait side by side; it has left its place while any of them does. */
-class WaitingPlace {
+class WaitingSlot {
   /** Undefined: it has none to leave. */
   stepAside: StepAside | undefined
   #waiting = 0

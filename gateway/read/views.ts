@@ -90,7 +90,7 @@ export class Views {
     const id = this.#ids.get(keyText(key))
     const known = id === undefined ? undefined : this.#identities.get(id)
     if (known !== undefined) return known
-    const point = await this.points.atPlace({ partition: key.partition, sequence })
+    const point = await this.points.atSequence({ partition: key.partition, sequence })
     const row = await this.#byNumber.read(point, keyText(key))
     if (row === undefined)
       throw new Error(`the views hold an event of account ${keyText(key)}, and no such account`)

@@ -33,7 +33,7 @@ export class CorruptLog implements RemoteLog {
     return this.#failing()
   }
 
-  placeOf(): ReturnType<EventLog['placeOf']> {
+  logOffsetOf(): ReturnType<EventLog['logOffsetOf']> {
     return undefined
   }
 

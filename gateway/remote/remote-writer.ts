@@ -3,7 +3,7 @@
  * whether anybody does just now, it does not know: commands wait in the queue until they are consumed.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { Consumed } from '../../eventlog/queue/offer-place.ts'
+import type { Consumed } from '../../eventlog/queue/offer-offsets.ts'
 import type { CommandQueue, EventLog } from '../../eventlog/ports.ts'
 import type { Writer, WriterStatus } from '../../writer/writer.ts'
 

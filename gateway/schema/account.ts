@@ -2,8 +2,8 @@
 import type { AccountStatus } from '../../projectors/views/balances/accounts.ts'
 import { OVERDRAFT_UNLIMITED } from '../../schemas/money.ts'
 import type { ReadPoint } from '../read/read-points.ts'
-import { ownerTag } from '../positions/place-tokens.ts'
-import type { AccountsPlace } from '../positions/tokens.ts'
+import { ownerTag } from '../positions/deployment-tokens.ts'
+import type { AccountsCursorKey } from '../positions/tokens.ts'
 import type { AccountIdentity } from '../read/views.ts'
 import { AsOfInput, builder } from './builder.ts'
 import { momentOf, neededFor, readBalance } from './balances.ts'
@@ -97,14 +97,14 @@ export const Account = builder.objectRef<AccountModel>('Account').implement({
   }),
 })
 
-export function placeOfAccount({ identity }: AccountModel): AccountsPlace {
+export function cursorKeyOfAccount({ identity }: AccountModel): AccountsCursorKey {
   const { partition, account, openedSequence, owner } = identity
   return { list: 'accounts', partition, account, sequence: openedSequence, owner: ownerTag(owner) }
 }
 
 const AccountEdge = builder.objectRef<AccountModel>('AccountEdge').implement({
   fields: (t) => ({
-    cursor: t.field({ type: 'Cursor', resolve: (account) => placeOfAccount(account) }),
+    cursor: t.field({ type: 'Cursor', resolve: (account) => cursorKeyOfAccount(account) }),
     node: t.field({ type: Account, resolve: (account) => account }),
   }),
 })

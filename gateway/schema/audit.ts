@@ -8,7 +8,7 @@ import { PAGE_ITEMS_DEFAULT, PAGE_ITEMS_MAX } from '../bounds.ts'
 import { badInput } from '../errors.ts'
 import type { ReadPoint } from '../read/read-points.ts'
 import type { RequestContext } from '../services.ts'
-import { placePosition } from '../positions/tokens.ts'
+import { positionAt } from '../positions/tokens.ts'
 import { builder, CommandKindEnum, EventKindEnum, RefusalCodeEnum } from './builder.ts'
 import { Balance, lagOf, Money } from './money.ts'
 import { itemsOf } from './paging.ts'
@@ -17,7 +17,7 @@ import { accountIdOf, balanceOfSide } from './transfer.ts'
 const AuditEvent = builder.objectRef<EventRow>('AuditEvent').implement({
   description: 'One event of the log.',
   fields: (t) => ({
-    position: t.field({ type: 'Position', resolve: (event) => placePosition(event) }),
+    position: t.field({ type: 'Position', resolve: (event) => positionAt(event) }),
     partition: t.exposeInt('partition'),
     sequence: t.expose('sequence', { type: 'UInt64' }),
     kind: t.field({ type: EventKindEnum, resolve: ({ kind }) => kind }),

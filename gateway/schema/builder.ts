@@ -10,7 +10,7 @@ import { ID_REFUSALS, REFUSAL_CODES, type RefusalCode } from '../../schemas/refu
 import { badInput } from '../errors.ts'
 import type { RequestContext } from '../services.ts'
 import { formatTime } from '../positions/times.ts'
-import type { ListPlace } from '../positions/tokens.ts'
+import type { CursorKey } from '../positions/tokens.ts'
 import { Literal, READERS, type ValueType } from '../commands/values.ts'
 
 export const builder = new SchemaBuilder<{
@@ -21,7 +21,7 @@ export const builder = new SchemaBuilder<{
     UUID: { Input: Id; Output: Id | string }
     MinorUnits: { Input: bigint; Output: bigint }
     Position: { Input: Position; Output: Position }
-    Cursor: { Input: ListPlace; Output: ListPlace }
+    Cursor: { Input: CursorKey; Output: CursorKey }
     DateTime: { Input: bigint; Output: bigint }
     UInt32: { Input: number; Output: number }
     UInt64: { Input: never; Output: bigint }
@@ -93,7 +93,7 @@ scalar(
   'A whole number of minor units of a currency, as a string of decimal digits: "1250". Never a JSON number.',
   (minor: bigint) => minor.toString(),
 )
-// Both go through places.ts, which makes text of what is given, and of the text what it stands for here.
+// Both go through token-fields.ts, which makes text of what is given, and of the text what it stands for here.
 scalar(
   'Position',
   'How far something is in the log. Opaque: hand it back, compare it for equality, nothing else. It belongs to the deployment that gave it.',

@@ -6,8 +6,8 @@ import { includesPosition, type Position } from '../../schemas/positions.ts'
 import { PAGE_ITEMS_DEFAULT, PAGE_ITEMS_MAX } from '../bounds.ts'
 import type { ReadPoint } from '../read/read-points.ts'
 import type { RequestContext } from '../services.ts'
-import { inHistory } from '../positions/place-tokens.ts'
-import { placePosition, type HistoryPlace } from '../positions/tokens.ts'
+import { inHistory } from '../positions/deployment-tokens.ts'
+import { positionAt, type HistoryCursorKey } from '../positions/tokens.ts'
 import type { AccountIdentity } from '../read/views.ts'
 import { builder, DirectionEnum, EventKindEnum } from './builder.ts'
 import { Balance, lagOf, Money } from './money.ts'
@@ -20,7 +20,7 @@ export interface EntryModel {
   readonly row: HistoryRow
 }
 
-export function placeOfEntry({ row }: EntryModel): HistoryPlace {
+export function cursorKeyOfEntry({ row }: EntryModel): HistoryCursorKey {
   const { partition, account, sequence } = row
   return { list: 'history', partition, account, sequence }
 }
@@ -84,7 +84,7 @@ export const HistoryEntry = builder.objectRef<EntryModel>('HistoryEntry').implem
         identity,
         totals: row,
         version: row.version,
-        position: placePosition(row),
+        position: positionAt(row),
         recordedAtNs: row.recordedAtNs,
         isLive: false,
       }),
@@ -98,15 +98,15 @@ export const HistoryEntry = builder.objectRef<EntryModel>('HistoryEntry').implem
       type: 'Position',
       description:
         'Where the log has it: reads "after" it include it, a subscription "after" it goes on behind it.',
-      resolve: ({ row }) => placePosition(row),
+      resolve: ({ row }) => positionAt(row),
     }),
-    cursor: t.field({ type: 'Cursor', resolve: (entry) => placeOfEntry(entry) }),
+    cursor: t.field({ type: 'Cursor', resolve: (entry) => cursorKeyOfEntry(entry) }),
   }),
 })
 
 const HistoryEdge = builder.objectRef<EntryModel>('HistoryEdge').implement({
   fields: (t) => ({
-    cursor: t.field({ type: 'Cursor', resolve: (entry) => placeOfEntry(entry) }),
+    cursor: t.field({ type: 'Cursor', resolve: (entry) => cursorKeyOfEntry(entry) }),
     node: t.field({ type: HistoryEntry, resolve: (entry) => entry }),
   }),
 })
@@ -191,8 +191,8 @@ export async function readHistory(
     (last, one) => (one && one.sequence > (last?.sequence ?? 0n) ? one : last),
     undefined,
   )
-  const isHeld = place === undefined || includesPosition(at.upTo, placePosition(place))
-  const point = isHeld ? at : await request.later(placePosition(place))
+  const isHeld = place === undefined || includesPosition(at.upTo, positionAt(place))
+  const point = isHeld ? at : await request.later(positionAt(place))
   const filter = await filterOf(args.filter, services.views, point, identity)
   const rows =
     filter === 'nothing'
@@ -213,7 +213,7 @@ export async function readHistory(
     rows.map((row): EntryModel => ({ identity, row })),
     size,
     args,
-    placeOfEntry,
+    cursorKeyOfEntry,
   )
   return { entries: page.rows, pageInfo: page.pageInfo, position: point.upTo }
 }

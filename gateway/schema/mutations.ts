@@ -11,7 +11,7 @@ import { INPUT_FIELDS, LINKED_TRANSFERS_MAX, type ClientKind } from '../commands
 import type { Outcome } from '../outcomes/outcomes.ts'
 import { prepareReversal } from '../commands/reversals.ts'
 import type { Services } from '../services.ts'
-import { placePosition } from '../positions/tokens.ts'
+import { positionAt } from '../positions/tokens.ts'
 import type { AccountIdentity } from '../read/views.ts'
 import { Account, accountModel, type AccountModel } from './account.ts'
 import { builder } from './builder.ts'
@@ -122,9 +122,9 @@ async function accountResult(
   return {
     type: 'AccountApplied',
     account: accountModel(identity, STATUS_AFTER[event.kind] ?? 'open', () =>
-      services.views.points.atPlace(outcome.place),
+      services.views.points.atSequence(outcome.at),
     ),
-    position: placePosition(outcome.place),
+    position: positionAt(outcome.at),
     replayed: outcome.replayed,
   }
 }
@@ -161,7 +161,7 @@ async function transferResult(
   return {
     type: 'TransferApplied',
     transfer: await transferOf(services, command, outcome),
-    position: placePosition(outcome.place),
+    position: positionAt(outcome.at),
     replayed: outcome.replayed,
   }
 }
@@ -169,7 +169,7 @@ async function transferResult(
 async function transferOf(services: Services, command: Command, outcome: Outcome): Promise<TransferModel> {
   const event = outcome.event()!
   if (outcome.replayed) {
-    const now = await readTransfer(services, event.transferId, outcome.place)
+    const now = await readTransfer(services, event.transferId, outcome.at)
     if (now !== undefined) return now
   }
   for (const side of ['debit', 'credit'] as const) {
@@ -298,7 +298,7 @@ async function linkedResult(
     transfers: await Promise.all(
       outcomes.map((outcome, index) => transferOf(services, commands[index]!, outcome)),
     ),
-    position: placePosition(outcomes.at(-1)!.place),
+    position: positionAt(outcomes.at(-1)!.at),
     replayed: outcomes.every(({ replayed }) => replayed),
   }
 }

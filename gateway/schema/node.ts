@@ -1,6 +1,6 @@
 /** The Node interface and page information of the Relay specification (relay.dev/graphql). */
 import { builder } from './builder.ts'
-import type { ListPlace } from '../positions/tokens.ts'
+import type { CursorKey } from '../positions/tokens.ts'
 
 /** What every node is known by: its own UUID. Accounts and transfers are told apart by who has it. */
 export interface NodeModel {
@@ -15,8 +15,8 @@ export const Node = builder.interfaceRef<NodeModel>('Node').implement({
 export interface PageInfoModel {
   readonly hasNextPage: boolean
   readonly hasPreviousPage: boolean
-  readonly startCursor: ListPlace | undefined
-  readonly endCursor: ListPlace | undefined
+  readonly startCursor: CursorKey | undefined
+  readonly endCursor: CursorKey | undefined
 }
 
 export const PageInfo = builder.objectRef<PageInfoModel>('PageInfo').implement({

@@ -1,14 +1,14 @@
 /** Pages: which rows a connection asks for, and what it says about the rest. */
 import { PAGE_ITEMS_DEFAULT, PAGE_ITEMS_MAX } from '../bounds.ts'
 import { badInput } from '../errors.ts'
-import type { ListPlace } from '../positions/tokens.ts'
+import type { CursorKey } from '../positions/tokens.ts'
 import type { PageInfoModel } from './node.ts'
 
 export interface PageArguments {
   readonly first?: number | null | undefined
-  readonly after?: ListPlace | null | undefined
+  readonly after?: CursorKey | null | undefined
   readonly last?: number | null | undefined
-  readonly before?: ListPlace | null | undefined
+  readonly before?: CursorKey | null | undefined
 }
 
 /** How many items, and from which end of the list. */
@@ -42,7 +42,7 @@ export function cutPage<Row>(
   rows: readonly Row[],
   { items, backward }: PageSize,
   { after, before }: PageArguments,
-  placeOf: (row: Row) => ListPlace,
+  keyOf: (row: Row) => CursorKey,
 ): { readonly rows: readonly Row[]; readonly pageInfo: PageInfoModel } {
   const more = rows.length > items
   const page = rows.slice(0, items)
@@ -54,8 +54,8 @@ export function cutPage<Row>(
     pageInfo: {
       hasNextPage: backward ? Boolean(before) : more,
       hasPreviousPage: backward ? more : Boolean(after),
-      startCursor: first === undefined ? undefined : placeOf(first),
-      endCursor: last === undefined ? undefined : placeOf(last),
+      startCursor: first === undefined ? undefined : keyOf(first),
+      endCursor: last === undefined ? undefined : keyOf(last),
     },
   }
 }

@@ -10,10 +10,10 @@ import { PAGE_ITEMS_DEFAULT } from '../bounds.ts'
 import { badInput } from '../errors.ts'
 import type { ReadPoint } from '../read/read-points.ts'
 import type { RequestContext } from '../services.ts'
-import { inAccountsOf } from '../positions/place-tokens.ts'
-import { placePosition } from '../positions/tokens.ts'
+import { inAccountsOf } from '../positions/deployment-tokens.ts'
+import { positionAt } from '../positions/tokens.ts'
 import type { AccountIdentity } from '../read/views.ts'
-import { Account, AccountConnection, accountModel, placeOfAccount, type AccountModel } from './account.ts'
+import { Account, AccountConnection, accountModel, cursorKeyOfAccount, type AccountModel } from './account.ts'
 import { checkMoment, momentOf, neededFor, positionOf, readBalance, readHotBalance } from './balances.ts'
 import { AsOfInput, builder } from './builder.ts'
 import { historyArguments, HistoryConnection, readHistory } from './history.ts'
@@ -131,7 +131,7 @@ builder.queryField('accounts', (t) =>
         throw badInput('owner', `Longer than ${OWNER_BYTES_MAX} bytes of UTF-8.`)
       const items = itemsOf(first ?? PAGE_ITEMS_DEFAULT, 'first')
       const behind = after ? inAccountsOf(after, owner, 'after') : undefined
-      const place = behind && placePosition(behind)
+      const place = behind && positionAt(behind)
       const point = await context.point.at(joined(afterPosition ?? undefined, place))
       const rows = await accountsByOwner(
         context.services.views.store,
@@ -143,7 +143,7 @@ builder.queryField('accounts', (t) =>
         rows.map((row) => accountModel(row, row.status, point)),
         { items, backward: false },
         { after },
-        placeOfAccount,
+        cursorKeyOfAccount,
       )
       return { accounts: page.rows, pageInfo: page.pageInfo, point }
     },

@@ -1,7 +1,7 @@
 /** The schema, from its parts, and its text. */
 import { lexicographicSortSchema, printSchema, type GraphQLSchema } from 'graphql'
 import { builder } from './builder.ts'
-import { withPlaces } from './places.ts'
+import { withTokenFields } from './token-fields.ts'
 import './account.ts'
 import './audit.ts'
 import './mutations.ts'
@@ -9,7 +9,7 @@ import './queries.ts'
 import './subscriptions.ts'
 
 /** Made once: parsed and validated queries are remembered by it. */
-export const schema: GraphQLSchema = withPlaces(builder.toSchema())
+export const schema: GraphQLSchema = withTokenFields(builder.toSchema())
 
 /** The schema definition as it is committed in `gateway/schema.graphql`. */
 export function schemaText(): string {

@@ -2,9 +2,9 @@
 import { formatId } from '../../schemas/ids.ts'
 import { accountActivity, type ActivityItem } from '../live/activity.ts'
 import { badInput, fault } from '../errors.ts'
-import { sequenceOf } from '../positions/place-tokens.ts'
+import { sequenceOf } from '../positions/deployment-tokens.ts'
 import type { Services } from '../services.ts'
-import { placePosition } from '../positions/tokens.ts'
+import { positionAt } from '../positions/tokens.ts'
 import { transferStatus, type StatusItem } from '../live/transfer-status.ts'
 import type { AccountIdentity } from '../read/views.ts'
 import { builder } from './builder.ts'
@@ -41,7 +41,7 @@ const TransferStatus = builder.objectRef<StatusModel>('TransferStatus').implemen
     position: t.field({
       type: 'Position',
       description: 'Where the log has this state.',
-      resolve: ({ event }) => placePosition(event),
+      resolve: ({ event }) => positionAt(event),
     }),
   }),
 })
@@ -90,7 +90,7 @@ builder.subscriptionField('accountActivity', (t) =>
         'More happened than was read. Subscribe again "after" this position.',
         {
           position: services.tokens.position(
-            placePosition({ partition: identity.partition, sequence: item.sequence }),
+            positionAt({ partition: identity.partition, sequence: item.sequence }),
           ),
         },
       )

@@ -5,7 +5,7 @@ import type { Position } from '../../schemas/positions.ts'
 import type { Outcome } from '../outcomes/outcomes.ts'
 import { formatId } from '../../schemas/ids.ts'
 import type { Services } from '../services.ts'
-import { placePosition, type Place } from '../positions/tokens.ts'
+import { positionAt, type PartitionSequence } from '../positions/tokens.ts'
 import { builder, RefusalCodeEnum } from './builder.ts'
 import { Balance, Money, type BalanceModel } from './money.ts'
 import { Node, type NodeModel } from './node.ts'
@@ -40,7 +40,7 @@ export function transferModel(
   }
 }
 
-function placeOf(event: EventRow): Place {
+function sequenceOf(event: EventRow): PartitionSequence {
   return { partition: event.partition, sequence: event.sequence }
 }
 
@@ -71,7 +71,7 @@ export function balanceOfSide(
     identity: () => services.views.identityOf(key, event.sequence),
     totals: side,
     version: side.version,
-    position: placePosition(placeOf(event)),
+    position: positionAt(sequenceOf(event)),
     recordedAtNs: event.recordedAtNs,
     isLive: false,
   }
@@ -131,7 +131,7 @@ const Timeline = builder.objectRef<EventRow>('Timeline').implement({
       type: 'DateTime',
       nullable: true,
       description: 'The views came to include it. Null: not yet, or longer ago than this gateway remembers.',
-      resolve: (event, _args, { services }) => services.views.points.projectedAtNs(placeOf(event)) ?? null,
+      resolve: (event, _args, { services }) => services.views.points.projectedAtNs(sequenceOf(event)) ?? null,
     }),
     effective: t.field({
       type: 'DateTime',
@@ -212,7 +212,7 @@ Transfer.implement({
       resolve: async ({ event }, _args, { services }) =>
         event.relatedId === undefined
           ? null
-          : ((await readTransfer(services, event.relatedId, placeOf(event))) ?? null),
+          : ((await readTransfer(services, event.relatedId, sequenceOf(event))) ?? null),
     }),
     postedById: t.field({
       type: 'UUID',
@@ -250,7 +250,7 @@ Transfer.implement({
     position: t.field({
       type: 'Position',
       description: 'Where the log has its outcome.',
-      resolve: ({ event }) => placePosition(placeOf(event)),
+      resolve: ({ event }) => positionAt(sequenceOf(event)),
     }),
   }),
 })
@@ -259,9 +259,9 @@ Transfer.implement({
 export async function readTransfer(
   services: Services,
   id: string,
-  at: Place,
+  at: PartitionSequence,
 ): Promise<TransferModel | undefined> {
-  const point = await services.views.points.atPlace(at)
+  const point = await services.views.points.atSequence(at)
   const [own, related] = await Promise.all([
     services.views.events(point, id),
     services.views.related(point, id),
@@ -327,7 +327,7 @@ export const Refused = builder.objectRef<RefusedModel>('Refused').implement({
     position: t.field({
       type: 'Position',
       description: 'Where the log says so; for an id, where it was found to be used or consumed.',
-      resolve: ({ outcome }): Position => placePosition(outcome.place),
+      resolve: ({ outcome }): Position => positionAt(outcome.at),
     }),
     replayed: t.boolean({
       description: 'True if this id had been refused before this request.',

@@ -35,7 +35,7 @@ function pausing(writer: Writer): { writer: Writer; pause: () => void } {
     currentHead: (signal) => log.currentHead(signal),
     endSequence: () => log.endSequence(),
     read: (from) => log.read(from),
-    placeOf: (...asked) => log.placeOf(...asked),
+    logOffsetOf: (...asked) => log.logOffsetOf(...asked),
     async *tail(from, signal): AsyncGenerator<Frame> {
       for await (const frame of log.tail(from, signal)) {
         await going

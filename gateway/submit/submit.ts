@@ -19,7 +19,7 @@ import type { FrameRows } from '../../schemas/frame-rows.ts'
 import { ID_WORDS, putIdWords } from '../../schemas/frame-rows.ts'
 import { isSameReversal } from '../outcomes/same-reversal.ts'
 import { settleRepeat, type Silence } from '../outcomes/settle-repeat.ts'
-import type { Place } from '../positions/tokens.ts'
+import type { PartitionSequence } from '../positions/tokens.ts'
 import { undecidedFault } from '../outcomes/undecided.ts'
 import type { Views } from '../read/views.ts'
 
@@ -137,7 +137,7 @@ export class Submitter {
     if (pending.offers >= this.#limits.operationsMax) return 'busy'
     const offer = pending.add(batch)
     const { kind } = this.#writers[partition]!.queue.offer(slots, batch.count, (place) =>
-      pending.place(offer, place),
+      pending.stored(offer, place),
     )
     if (kind !== 'taken') pending.withdraw(offer)
     return kind
@@ -243,7 +243,7 @@ class Batch implements PendingBatch {
       index,
       this.#isSameBody(index, rows, byte)
         ? outcomeAt(id, rows, byte, true)
-        : idRefusal(id, 'id_reused', placeAt(rows, byte)),
+        : idRefusal(id, 'id_reused', sequenceAt(rows, byte)),
     )
   }
 
@@ -280,7 +280,7 @@ class Batch implements PendingBatch {
   }
 }
 
-function placeAt(rows: FrameRows, byte: number): Place {
+function sequenceAt(rows: FrameRows, byte: number): PartitionSequence {
   return { partition: rows.frame.partition, sequence: rows.sequence(byte) }
 }
 
@@ -289,7 +289,7 @@ function outcomeAt(id: Id, rows: FrameRows, byte: number, replayed: boolean): Ou
   const refusal = rows.refusal(byte)
   return {
     id,
-    place: placeAt(rows, byte),
+    at: sequenceAt(rows, byte),
     refusal: refusal === 0 ? undefined : refusalOf(refusal),
     replayed,
     event: () => eventAt(rows, byte),

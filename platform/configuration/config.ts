@@ -8,7 +8,7 @@ import path from 'node:path'
 import type { Currency } from '../../schemas/money.ts'
 import { belongTogether } from './pem.ts'
 import { SettingTexts, type Environment, type Flags } from './setting-texts.ts'
-import type { SettingValues, SnapshotPlace } from './setting-values.ts'
+import type { SettingValues, SnapshotStoreSetting } from './setting-values.ts'
 import { settingsOf, type Role, type SettingOf } from './settings.ts'
 
 /** The embedded platform. */
@@ -52,8 +52,8 @@ export interface ClickHouseConfig {
 
 /** Where snapshots are kept. */
 export type SnapshotsConfig =
-  | Extract<SnapshotPlace, { kind: 'folder' }>
-  | (Extract<SnapshotPlace, { kind: 's3' }> & {
+  | Extract<SnapshotStoreSetting, { kind: 'folder' }>
+  | (Extract<SnapshotStoreSetting, { kind: 's3' }> & {
       readonly endpoint?: string
       readonly region?: string
       readonly pathStyle: boolean

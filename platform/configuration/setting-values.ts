@@ -14,14 +14,14 @@ const ADDRESS = /^(\[[0-9A-Fa-f:.]{2,45}\]|[A-Za-z0-9._-]{1,255}):(\d{1,5})$/
 /** Kafka's own rule for topic names, with room for what is put behind. */
 const TOPIC_PREFIX = /^[A-Za-z0-9_][A-Za-z0-9._-]{0,199}$/
 const CLICKHOUSE_NAME = /^[A-Za-z_][A-Za-z0-9_]{0,63}$/
-const S3_PLACE = /^s3:\/\/([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])(?:\/(.*))?$/
+const S3_URL = /^s3:\/\/([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])(?:\/(.*))?$/
 const PORT_MAX = 65_535
 const REPLICATION_MAX = 9
 /** A year: views that may be as far behind as they like. */
 const LAG_SECONDS_MAX = 31_536_000
 
 /** Where snapshots are kept: a folder, or a bucket and what every key in it begins with (empty, or ending in a slash). */
-export type SnapshotPlace =
+export type SnapshotStoreSetting =
   | { readonly kind: 'folder'; readonly folder: string }
   | { readonly kind: 's3'; readonly bucket: string; readonly prefix: string }
 
@@ -74,11 +74,11 @@ const brokers = z.array(z.string()).transform((addresses, context) => {
   return addresses
 })
 
-const snapshots = z.string().transform((text, context): SnapshotPlace => {
+const snapshots = z.string().transform((text, context): SnapshotStoreSetting => {
   if (text === '')
     context.addIssue('is required: a folder that all writers see, or a bucket such as s3://bank/snapshots')
   if (!text.startsWith('s3:')) return { kind: 'folder', folder: text }
-  const match = S3_PLACE.exec(text)
+  const match = S3_URL.exec(text)
   if (match === null) context.addIssue(`expected s3://BUCKET or s3://BUCKET/PREFIX, got "${text}"`)
   const prefix = (match?.[2] ?? '').replace(/\/+$/, '')
   return { kind: 's3', bucket: match?.[1] ?? '', prefix: prefix === '' ? '' : `${prefix}/` }

@@ -198,7 +198,7 @@ function openLogs(
       log,
       signal,
       ...(outageMsMax === undefined ? {} : { outageMsMax }),
-      ...(anchor === undefined || anchor.place === 0n ? {} : { anchor }),
+      ...(anchor === undefined || anchor.logOffset === 0n ? {} : { anchor }),
     }).catch((error: unknown): RemoteLog => {
       if (!isCorrupt(error)) throw error
       return new CorruptLog(partition, error)

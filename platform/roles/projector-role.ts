@@ -198,7 +198,7 @@ class Role implements ProjectorRole {
       log: tell,
       outages: this.#outages,
       ...(outageMsMax === undefined ? {} : { outageMsMax }),
-      ...(held === undefined || held.place === 0n ? {} : { anchor: held }),
+      ...(held === undefined || held.logOffset === 0n ? {} : { anchor: held }),
     })
     log.onFailure((failure) => {
       if (isCorrupt(failure)) this.#isCorrupt(partition, failure)

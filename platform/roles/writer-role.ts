@@ -190,9 +190,9 @@ class Role implements WriterRole {
   }
 }
 
-function openStore(place: SnapshotsConfig): SnapshotStore {
-  if (place.kind === 'folder') return openFolderStore(place.folder)
-  const { bucket, prefix, endpoint, region, pathStyle } = place
+function openStore(setting: SnapshotsConfig): SnapshotStore {
+  if (setting.kind === 'folder') return openFolderStore(setting.folder)
+  const { bucket, prefix, endpoint, region, pathStyle } = setting
   return openS3Store({
     bucket,
     prefix,

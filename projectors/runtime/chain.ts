@@ -13,7 +13,7 @@ export interface Checkpoint {
   /** recorded_at of the event at `sequence`, nanoseconds since 1970. */
   readonly recordedAtNs: bigint
   /** Where the log keeps that frame, if a reader can begin there again; 0: unknown, or the log has no such places. */
-  readonly place: bigint
+  readonly logOffset: bigint
 }
 
 /** The log does not continue what the views hold: nothing may be added to either until a person has looked. */
@@ -41,8 +41,8 @@ export class ChainProof {
     this.#from = from
     this.#sequence = from.sequence
     // A log that was opened at the place of the views' last frame has found it there; what follows names its hash.
-    this.#joined = from.sequence === 0n || from.place !== 0n
-    if (from.place !== 0n) this.#hash = from.hash
+    this.#joined = from.sequence === 0n || from.logOffset !== 0n
+    if (from.logOffset !== 0n) this.#hash = from.hash
   }
 
   /**

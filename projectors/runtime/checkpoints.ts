@@ -13,7 +13,7 @@ export type Checkpoints = ReadonlyMap<string, ReadonlyMap<number, Checkpoint>>
 
 /** The checkpoint of views that hold nothing. */
 export function noCheckpoint(partition: number): Checkpoint {
-  return { partition, sequence: 0n, hash: new Uint8Array(HASH_BYTES), recordedAtNs: 0n, place: 0n }
+  return { partition, sequence: 0n, hash: new Uint8Array(HASH_BYTES), recordedAtNs: 0n, logOffset: 0n }
 }
 
 /** Reads every projection's checkpoints, also those of projections that do not run here. The table has to be there. */
@@ -96,7 +96,7 @@ export async function writeCheckpoint(
       sequence: String(checkpoint.sequence),
       hash: Buffer.from(checkpoint.hash).toString('hex'),
       recorded_at: String(checkpoint.recordedAtNs),
-      place: String(checkpoint.place),
+      place: String(checkpoint.logOffset),
     },
   )
 }
@@ -161,7 +161,7 @@ function byProjection(rows: readonly CheckpointRow[]): Checkpoints {
       sequence,
       hash: Uint8Array.from(Buffer.from(row.hash_text, 'hex')),
       recordedAtNs: BigInt(row.recorded_at_ns),
-      place: BigInt(row.newest_place),
+      logOffset: BigInt(row.newest_place),
     })
   }
   return all

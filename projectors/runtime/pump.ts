@@ -184,7 +184,7 @@ export class Pump {
         await this.#wake.sleep(IDLE_LOOK_MS)
         if (signal.aborted) return
       }
-      this.#buffer.push(frame, this.#options.clock.monotonicMs(), log.placeOf(frame) ?? 0n)
+      this.#buffer.push(frame, this.#options.clock.monotonicMs(), log.logOffsetOf(frame) ?? 0n)
       this.#wake.now()
     }
     if (!signal.aborted) throw new Error('the log ended')

@@ -29,7 +29,7 @@ export class RangeBuffer {
   #events = 0
   #bytes = 0
   #sinceMs = 0
-  #place = 0n
+  #logOffset = 0n
 
   constructor(limits: RangeLimits) {
     this.#limits = limits
@@ -58,10 +58,10 @@ export class RangeBuffer {
     )
   }
 
-  /** @param place where the log keeps the frame; 0: unknown */
-  push(frame: Frame, nowMs: number, place = 0n): void {
+  /** @param logOffset where the log keeps the frame; 0: unknown */
+  push(frame: Frame, nowMs: number, logOffset = 0n): void {
     if (this.isEmpty) this.#sinceMs = nowMs
-    this.#place = place
+    this.#logOffset = logOffset
     this.#frames.push(frame)
     this.#events += frame.count
     this.#bytes += frame.payload.length
@@ -83,7 +83,7 @@ export class RangeBuffer {
         sequence: lastSequence(last),
         hash: last.hash.slice(),
         recordedAtNs: lastRecordedAtNs(last),
-        place: this.#place,
+        logOffset: this.#logOffset,
       },
     }
   }

@@ -43,7 +43,7 @@ async function hold(names: readonly string[], log: MemoryLog, sequence: bigint):
       sequence,
       hash: new Uint8Array(32),
       recordedAtNs: 1_000n + sequence,
-      place: 5n,
+      logOffset: 5n,
     },
   )
 }

@@ -36,7 +36,7 @@ const KINDS = ['transfer', 'hold', 'transfer', 'post', 'refuse', 'reverse', 'hol
 
 /** A log that knows where it keeps its frames, as Kafka does. */
 class PlacedMemoryLog extends MemoryLog {
-  override placeOf(frame: Frame): bigint | undefined {
+  override logOffsetOf(frame: Frame): bigint | undefined {
     return BigInt(1_000 + this.frames.indexOf(frame))
   }
 }
@@ -186,10 +186,10 @@ it('a checkpoint says where its last frame stands in the log, so that a reader c
   await reach(await start([town]), town)
   const held = heldByAll(await readCheckpoints(store), PROJECTIONS).get(3)!
   const frame = town.log.frames.at(-1)!
-  expect(held).toMatchObject({ sequence: town.head, place: town.log.placeOf(frame) })
+  expect(held).toMatchObject({ sequence: town.head, logOffset: town.log.logOffsetOf(frame) })
   expect(Buffer.from(held.hash)).toEqual(Buffer.from(frame.hash))
   // An older one that comes late does not count.
-  await writeCheckpoint(store, PROJECTIONS, { ...held, sequence: held.sequence - 1n, place: 7n })
+  await writeCheckpoint(store, PROJECTIONS, { ...held, sequence: held.sequence - 1n, logOffset: 7n })
   expect(heldByAll(await readCheckpoints(store), PROJECTIONS).get(3)).toEqual(held)
 })
 
@@ -316,7 +316,7 @@ it('checkpoints of an earlier version are taken over: nothing is filled again, a
   await store.command('DROP TABLE checkpoints_v2 SYNC')
   // As an operator's command asks before anything is taken over.
   const former = heldByAll(await readAnyCheckpoints(store), PROJECTIONS).get(0)
-  expect(former).toEqual({ ...held, place: 0n })
+  expect(former).toEqual({ ...held, logOffset: 0n })
   town.grow(20)
   const firsts: bigint[] = []
   const after = await start([town], { store: watched(firsts) })

@@ -79,14 +79,14 @@ await withKafka('the operator’s commands on a deployment', (kafka) => {
       }
     }
 
-    async function framesOf(partition: number): Promise<readonly { frame: Frame; place: bigint }[]> {
-      const frames: { frame: Frame; place: bigint }[] = []
+    async function framesOf(partition: number): Promise<readonly { frame: Frame; logOffset: bigint }[]> {
+      const frames: { frame: Frame; logOffset: bigint }[] = []
       const log = await openKafkaEventLog({
         settings: deployment.kafka,
         partition,
         follows: false,
         log: () => undefined,
-        onCatchUp: (frame, place) => void frames.push({ frame, place }),
+        onCatchUp: (frame, logOffset) => void frames.push({ frame, logOffset }),
       })
       log.close()
       return frames
@@ -199,14 +199,14 @@ await withKafka('the operator’s commands on a deployment', (kafka) => {
     law('void frames are passed over and counted', async () => {
       const before = await audit()
       const [opening, next] = await framesOf(1)
-      const place = await put(1, opening!.frame.bytes, next!.frame.bytes)
+      const logOffset = await put(1, opening!.frame.bytes, next!.frame.bytes)
       const after = await audit()
       expect(after).toMatchObject({ ok: true, exitCode: 0, events: before.events })
       const added = after.partitions.map(({ voidFrames }, index) => voidFrames - before.partitions[index]!.voidFrames)
       expect(added).toEqual([0, 2])
       expect(after.partitions.map(({ digest }) => digest)).toEqual(before.partitions.map(({ digest }) => digest))
       if (before.partitions[1]!.voidFrames === 0)
-        expect(after.checks[0]!.finding).toContain(`2 void frames passed over, the first at offset ${place}`)
+        expect(after.checks[0]!.finding).toContain(`2 void frames passed over, the first at offset ${logOffset}`)
     }) // prettier-ignore
 
     law('a row of a view that was changed is found: the table is named, with its partition', async () => {
@@ -230,22 +230,22 @@ await withKafka('the operator’s commands on a deployment', (kafka) => {
       const { frame } = (await framesOf(1)).at(-1)!
       const bytes = Buffer.from(frame.bytes)
       bytes[bytes.length - 1]! ^= 1
-      const place = await put(1, bytes)
+      const logOffset = await put(1, bytes)
       const { exitCode, stdout } = await runAudit()
       expect(exitCode).toBe(1)
       const { error } = onlyJson(stdout) as { error: { code: string; message: string } }
       expect(error.code).toBe('log_corrupt')
-      expect(error.message).toContain(`offset ${place} of partition 1 of ${events()}`)
+      expect(error.message).toContain(`offset ${logOffset} of partition 1 of ${events()}`)
     })
 
     law('a topic that lost its beginning is named by topic, partition and offset', async () => {
-      const { place } = (await framesOf(0))[1]!
-      await deleteRecordsBefore(deployment.kafka, events(), [{ partition: 0, place }])
+      const { logOffset } = (await framesOf(0))[1]!
+      await deleteRecordsBefore(deployment.kafka, events(), [{ partition: 0, logOffset }])
       const { exitCode, stdout } = await runAudit()
       expect(exitCode).toBe(1)
       const { error } = onlyJson(stdout) as { error: { code: string; message: string } }
       expect(error.code).toBe('log_corrupt')
-      expect(error.message).toMatch(new RegExp(`^Partition 0 of ${events()} holds offsets ${place} to \\d+, but offset 0 is needed`)) // prettier-ignore
+      expect(error.message).toMatch(new RegExp(`^Partition 0 of ${events()} holds offsets ${logOffset} to \\d+, but offset 0 is needed`)) // prettier-ignore
     })
   })
 })

@@ -6,7 +6,7 @@ import { encodeCommands, type Command } from '../../schemas/commands.ts'
 import { horizonBehind } from '../../schemas/frame-notes.ts'
 import type { Frame } from '../../schemas/frames.ts'
 import { formatId, uuidV7TimeMs } from '../../schemas/ids.ts'
-import type { Offer, OfferPlace, Placed } from '../../eventlog/ports.ts'
+import type { Offer, OfferOffsets, OfferStored } from '../../eventlog/ports.ts'
 import { eventRowOf } from '../../gateway/outcomes/outcomes.ts'
 import { settleRepeat } from '../../gateway/outcomes/settle-repeat.ts'
 import type { Views } from '../../gateway/read/views.ts'
@@ -20,7 +20,7 @@ import type { World } from './world.ts'
 /** What the clients offer to: the queue of the writer of this epoch. */
 export interface Door {
   readonly epoch: bigint
-  offer(slots: Uint8Array, count: number, placed: Placed): Offer
+  offer(slots: Uint8Array, count: number, stored: OfferStored): Offer
 }
 
 interface Request {
@@ -133,7 +133,7 @@ export class Clients {
   }
 
   private send(door: Door, commands: readonly Command[]): boolean {
-    let stands: OfferPlace | undefined
+    let stands: OfferOffsets | undefined
     const offer = door.offer(encodeCommands(commands), commands.length, (place) => (stands = place))
     this.world.trace(`offer of ${commands.length}: ${offer.kind}`)
     if (offer.kind !== 'taken') {
@@ -187,7 +187,7 @@ export class Clients {
   private viewsFor({ id }: Command): Views {
     const first = this.truth.model.used.first.get(keyOf(id))
     const views = {
-      points: { atPlace: () => Promise.resolve(undefined) },
+      points: { atSequence: () => Promise.resolve(undefined) },
       events: () => Promise.resolve(first === undefined ? [] : [eventRowOf(first.event)]),
     }
     return views as unknown as Views

@@ -4,7 +4,7 @@ import path from 'node:path'
 import { expect, test } from 'vitest'
 import { parseOptions, UsageError } from './command-line.ts'
 import { missingMarks, REQUIRED, REQUIRED_FAULTS } from './coverage.ts'
-import { ROOT } from './places.ts'
+import { ROOT } from './repository-paths.ts'
 
 test.each([
   [['--seeds', 'abc'], '--seeds "abc": a whole number, at least 1'],

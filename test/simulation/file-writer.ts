@@ -8,7 +8,7 @@ import { FileEventLog } from '../../eventlog/file/file-event-log.ts'
 import type { CoreToLog, LogToCore, LogToMain } from '../../eventlog/handoff/log-messages.ts'
 import { createSlabShare, openSlabPool, type SlabPool } from '../../eventlog/handoff/slabs.ts'
 import { createMemoryQueue, type MemoryQueue } from '../../eventlog/queue/memory-queue.ts'
-import type { LogHead, Offer, Placed } from '../../eventlog/ports.ts'
+import type { LogHead, Offer, OfferStored } from '../../eventlog/ports.ts'
 import type { Frame } from '../../schemas/frames.ts'
 import { CoreServer, newestSnapshotIn, type CoreServerPorts } from '../../writer/thread/core-server.ts'
 import type { CommandBatch, Slab } from '../../writer/thread/loop.ts'
@@ -101,8 +101,8 @@ export class FileWriter implements Door {
     return this.process.isAlive() && this.isServing
   }
 
-  offer(slots: Uint8Array, count: number, placed: Placed): Offer {
-    return this.queue!.offer(slots, count, placed)
+  offer(slots: Uint8Array, count: number, stored: OfferStored): Offer {
+    return this.queue!.offer(slots, count, stored)
   }
 
   /** Takes no more commands, and ends when all is durable. */

@@ -8,7 +8,7 @@ import path from 'node:path'
 import { UsageError } from './command-line.ts'
 import { PieceError, runJobs } from './jobs.ts'
 import { MUTANTS, type Mutant } from './mutants.ts'
-import { BUILT_TREE, ROOT, transpile } from './places.ts'
+import { BUILT_TREE, ROOT, transpile } from './repository-paths.ts'
 import type { FailedSeed } from './tally.ts'
 
 export interface MutantsToRun {

@@ -10,7 +10,7 @@ import { chainAfter, emptyChain, type ChainEnd } from '../../eventlog/file/layou
 import { SharedAppender } from '../../eventlog/kafka/events/shared-appender.ts'
 import { createMemoryQueue, type MemoryQueue } from '../../eventlog/queue/memory-queue.ts'
 import { createReaderRule, type ReaderRule } from '../../eventlog/reader-rule.ts'
-import type { Offer, Placed } from '../../eventlog/ports.ts'
+import type { Offer, OfferStored } from '../../eventlog/ports.ts'
 import { lastSequence, readFrame, type Frame } from '../../schemas/frames.ts'
 import { createCore, type WalletCore } from '../../writer/core/core.ts'
 import { CoreServer } from '../../writer/thread/core-server.ts'
@@ -112,8 +112,8 @@ export class SharedWriter implements Door {
     return this.process.isAlive() && this.isServing
   }
 
-  offer(slots: Uint8Array, count: number, placed: Placed): Offer {
-    return this.queue!.offer(slots, count, placed)
+  offer(slots: Uint8Array, count: number, stored: OfferStored): Offer {
+    return this.queue!.offer(slots, count, stored)
   }
 
   /** Something has arrived at the log. */
@@ -228,7 +228,7 @@ export class SharedWriter implements Door {
       hash: frame.hash.slice(),
       nextCommandOffset: frame.nextCommandOffset,
       nextCommandIndex: frame.nextCommandIndex,
-      place: BigInt(this.read),
+      logOffset: BigInt(this.read),
     })
   }
 

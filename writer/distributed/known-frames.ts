@@ -68,10 +68,10 @@ export async function requireHeld(
 }
 
 function missingFrame({ head, knownTo }: KnownFrame, topic: string, written: string): LogError {
-  const { partition, sequence, epoch, place } = head
+  const { partition, sequence, epoch, logOffset } = head
   return new LogError(
     'log_regressed',
-    `Partition ${partition} of ${topic} does not hold the frame at offset ${place} (sequence ${sequence}, epoch ${epoch}) that ` +
+    `Partition ${partition} of ${topic} does not hold the frame at offset ${logOffset} (sequence ${sequence}, epoch ${epoch}) that ` +
       `${knownTo} knows: the topic went backwards, or another one stands in its place. ${written} ` +
       'Put the newest copy of the topic back; a deployment that begins anew needs an empty snapshot store as well.',
   )

@@ -14,7 +14,7 @@ afterEach(async () => {
 await withKafka('a partition that a process holds', (kafka) => {
   describe('a partition that a process holds', () => {
     it('ends the process that takes it for one of another number, so that the next one asks the log', async () => {
-      const place = await machines.newPlace(await kafka.deployment())
+      const place = await machines.newSetup(await kafka.deployment())
       const before = await machines.start(place, { partitions: 6 })
       await before.abandon()
       const broken: Error[] = []

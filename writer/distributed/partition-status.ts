@@ -1,5 +1,5 @@
 /** What the writer of a partition tells of itself. */
-import type { CommandPlace, LogHead } from '../../eventlog/ports.ts'
+import type { CommandOffset, LogHead } from '../../eventlog/ports.ts'
 import { STATUS, type LoadedSnapshot } from '../thread/core-messages.ts'
 import type { Replayed } from '../recovery/recovery.ts'
 import type { SnapshotPublisher } from '../snapshot-store/publisher.ts'
@@ -21,7 +21,7 @@ export interface PartitionWriterStatus {
   readonly accounts: number
   readonly holdsOpen: number
   /** The next command to be consumed. */
-  readonly next: CommandPlace
+  readonly next: CommandOffset
   /** Records of the commands topic that were skipped because they hold no commands. */
   readonly recordsSkipped: number
   /** Commands that no gateway lets through, in records whose other commands were taken. */

@@ -17,7 +17,7 @@ import { createCore } from '../core/core.ts'
 import { openFolderStore } from '../snapshot-store/folder-store.ts'
 import { digestSections } from '../recovery/state-digest.ts'
 import { openAccount, transfer } from '../testing.ts'
-import { Machines, readLog, until, untilConsumed, type WriterPlace } from './testing.ts'
+import { Machines, readLog, until, untilConsumed, type WriterSetup } from './testing.ts'
 
 const machines = new Machines()
 const { start, newFolder } = machines
@@ -25,7 +25,7 @@ afterEach(() => machines.end())
 
 /** A writer that dies when it has written a frame which consumes the first `consumed` commands of the only record. */
 async function dieWithinRecord(
-  { settings }: WriterPlace,
+  { settings }: WriterSetup,
   commands: readonly Command[],
   consumed: number,
 ): Promise<void> {
@@ -70,7 +70,7 @@ async function replayed(settings: KafkaSettings): Promise<string> {
 }
 
 await withKafka('the writer of a partition on Kafka', (kafka) => {
-  const newPlace = async (): Promise<WriterPlace> => machines.newPlace(await kafka.deployment())
+  const newPlace = async (): Promise<WriterSetup> => machines.newSetup(await kafka.deployment())
 
   describe('the writer of a partition on Kafka', () => {
     it('turns commands on the topic into frames of the log, in order, with the place of the next command', async () => {

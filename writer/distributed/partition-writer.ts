@@ -32,7 +32,7 @@ import type { SnapshotStore } from '../snapshot-store/snapshot-store.ts'
 import { startFromStore } from '../snapshot-store/start-from-store.ts'
 import { SNAPSHOTS_KEPT_DEFAULT } from '../snapshots/snapshot.ts'
 import { CommandFeed } from './commands/command-feed.ts'
-import { CommandPlaces } from './commands/command-places.ts'
+import { CommandOffsetMap } from './commands/command-offset-map.ts'
 import type { CommandsSeen } from './commands/command-start.ts'
 import { KnownFrames, NOTHING_WRITTEN, requireHeld, type KnownFrame } from './known-frames.ts'
 import { openCommands, type OpenCommands } from './commands/open-commands.ts'
@@ -106,7 +106,7 @@ export class PartitionWriter {
   private commands: TopicReader | undefined
   private recovered: PartitionRecovery | undefined
   /** Offset of the newest accepted frame; undefined while there is none. */
-  private headPlace: bigint | undefined
+  private headOffset: bigint | undefined
   /** A writer of this deployment has served this very topic of events: it is no copy in another place. */
   private isHome = false
   private end: PartitionEnd | undefined
@@ -155,11 +155,11 @@ export class PartitionWriter {
 
   /** The newest frame that this writer has read as part of the log; what it was told of, if there is none. */
   lastKnown(): HeadWitness | undefined {
-    const { events, headPlace, options } = this
-    if (events === undefined || headPlace === undefined) return options.lastKnown
+    const { events, headOffset, options } = this
+    if (events === undefined || headOffset === undefined) return options.lastKnown
     const { partition, epoch, sequence, hash } = events.head()
     const topicId = this.isHome ? events.topicId : undefined
-    return { partition, epoch, sequence, hash, place: headPlace, ...(topicId && { topicId }) }
+    return { partition, epoch, sequence, hash, logOffset: headOffset, ...(topicId && { topicId }) }
   }
 
   /** How far it has read the commands topic; undefined before it did. */
@@ -282,19 +282,20 @@ export class PartitionWriter {
       ...(lastKnown === undefined ? [] : [{ head: lastKnown, knownTo: 'the writer before this one' }]),
       ...(witness === undefined ? [] : [{ head: witness, knownTo: 'the snapshot store' }]),
     ]
-    const isBefore = ({ head }: KnownFrame): boolean => anchor !== undefined && head.place <= anchor.place
+    const isBefore = ({ head }: KnownFrame): boolean =>
+      anchor !== undefined && head.logOffset <= anchor.logOffset
     // A snapshot may be of a log that had lost it already.
     for (const one of all.filter(isBefore))
       await requireHeld(one, this.link, NOTHING_WRITTEN, this.over.signal)
     const known = new KnownFrames(all.filter((one) => !isBefore(one)))
-    let headPlace = anchor?.place
+    let headOffset = anchor?.logOffset
     const events = await openKafkaEventLog({
       ...this.link,
       partitions,
       windowBytesMax: WINDOW_BYTES_MAX,
-      onCatchUp: (frame, place) => {
+      onCatchUp: (frame, logOffset) => {
         known.saw(frame)
-        headPlace = place
+        headOffset = logOffset
         return core.replay(frame)
       },
       ...(anchor === undefined ? {} : { anchor }),
@@ -302,9 +303,9 @@ export class PartitionWriter {
     this.events = events
     known.check(topicNames(settings).events)
     // Not before: a log that went backwards must not become what is known.
-    this.headPlace = headPlace
-    events.observe((_frame, place, { kind }) => {
-      if (kind === 'accepted') this.headPlace = place
+    this.headOffset = headOffset
+    events.observe((_frame, logOffset, { kind }) => {
+      if (kind === 'accepted') this.headOffset = logOffset
     })
     events.onFailure((error) => this.fail(error))
     // Before anything else is read: the core stands exactly here.
@@ -334,7 +335,7 @@ export class PartitionWriter {
     } catch (error) {
       if (error instanceof LogError && error.code === 'log_regressed') {
         // What it has read is not required of the log that is put back.
-        this.headPlace = undefined
+        this.headOffset = undefined
         this.fail(error)
       }
       throw error
@@ -359,11 +360,11 @@ export class PartitionWriter {
   private async serve(
     core: CoreWorker,
     head: LogHead,
-    { reader, start: { place: start, commandsTopic }, source, lost }: OpenCommands,
+    { reader, start: { start: start, commandsTopic }, source, lost }: OpenCommands,
   ): ReturnType<CoreWorker['recover']> {
     const { log, onDurable, markAfterMs } = this.options
     const events = this.events!
-    const places = new CommandPlaces(start)
+    const offsetMap = new CommandOffsetMap(start)
     const slabs = createSlabShare()
     const { port1: corePort, port2: serverPort } = new MessageChannel()
     this.server = startKafkaLogServer({
@@ -373,8 +374,8 @@ export class PartitionWriter {
       log: events,
       head,
       commandsTopic,
-      placeOfCount: (count) => places.placeOf(count),
-      placeOfMark: (count) => places.placeOfMark(count),
+      offsetOfCount: (count) => offsetMap.offsetOf(count),
+      offsetOfSkip: (count) => offsetMap.offsetOfSkip(count),
       onFailure: (error) => this.fail(error),
       onDurable: (frame) => onDurable?.(frame),
       notice: log,
@@ -382,7 +383,7 @@ export class PartitionWriter {
     const feed = new CommandFeed(start, {
       reader,
       source,
-      places,
+      offsetMap,
       send: (slots, count) => core.send(slots, count),
       notice: log,
       nowMs: () => performance.now(),
@@ -394,7 +395,7 @@ export class PartitionWriter {
       const { nextCommandOffset: offset, nextCommandIndex: index } = events.head()
       if (kind === 'accepted') feed.consumed({ offset, index })
     })
-    // The core counts commands from 0; `placeOfCount` says where they stand.
+    // The core counts commands from 0; `offsetOfCount` says where they stand.
     const from = { ...head, nextCommandOffset: 0n, nextCommandIndex: 0 }
     const recovering = core.recover(from, slabs, corePort, 'fed')
     const serving = await Promise.race([recovering, this.ended.then(() => undefined)])

@@ -46,8 +46,8 @@ export async function replayTopic(options: {
     windowBytesMax: WINDOW_BYTES_MAX,
     follows: false,
     onCatchUp: (frame) => fed.apply(frame),
-    onVoid: (_frame, place) => {
-      voids = { count: voids.count + 1, first: voids.first ?? place }
+    onVoid: (_frame, logOffset) => {
+      voids = { count: voids.count + 1, first: voids.first ?? logOffset }
     },
   })
   const head = log.head()

@@ -97,7 +97,7 @@ export function untilConsumed(writer: PartitionWriter, offset: bigint): Promise<
 }
 
 /** What the writers of a deployment share. */
-export interface WriterPlace {
+export interface WriterSetup {
   readonly settings: KafkaSettings
   readonly storeDir: string
   /** What any of them said to the operator. */
@@ -117,7 +117,7 @@ export class Machines {
     return folder
   }
 
-  readonly newPlace = async (settings: KafkaSettings): Promise<WriterPlace> => {
+  readonly newSetup = async (settings: KafkaSettings): Promise<WriterSetup> => {
     const source = await openCommandSource(settings)
     this.sources.push(source)
     return { settings, storeDir: this.newFolder(), lines: [], source }
@@ -125,10 +125,10 @@ export class Machines {
 
   /** A writer of partition 0 that serves. */
   readonly start = async (
-    place: Omit<WriterPlace, 'source'>,
+    setup: Omit<WriterSetup, 'source'>,
     options: Partial<PartitionWriterOptions> = {},
   ): Promise<PartitionWriter> => {
-    const { settings, storeDir, lines } = place
+    const { settings, storeDir, lines } = setup
     for (;;) {
       try {
         const writer = await startPartitionWriter({

@@ -147,7 +147,7 @@ export function describeSnapshotStore(
         partition,
         epoch: 3n,
         sequence,
-        place: 2n ** 40n,
+        logOffset: 2n ** 40n,
         hash: bytesOf(`frame ${sequence}`, 32),
       })
       expect(await store.readWitness(1)).toBeUndefined()

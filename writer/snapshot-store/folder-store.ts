@@ -27,7 +27,7 @@ const ABANDONED_MS = 24 * 3_600_000
 
 /** @param folder made with the first snapshot */
 export function openFolderStore(folder: string): SnapshotStore {
-  const place = `in folder ${folder}`
+  const location = `in folder ${folder}`
   const pathOf = (partition: number, sequence: bigint): string =>
     path.join(folder, nameOfSnapshot(partition, sequence))
 
@@ -46,7 +46,7 @@ export function openFolderStore(folder: string): SnapshotStore {
     try {
       return await work()
     } catch (error) {
-      throw new SnapshotStoreError('snapshot_store_refused', place, error)
+      throw new SnapshotStoreError('snapshot_store_refused', location, error)
     }
   }
 
@@ -82,7 +82,7 @@ export function openFolderStore(folder: string): SnapshotStore {
   }
 
   async function fetch(partition: number, sequence: bigint, file: string): Promise<'fetched' | 'absent'> {
-    const from = await openIfThere(pathOf(partition, sequence), place)
+    const from = await openIfThere(pathOf(partition, sequence), location)
     if (from === undefined) return 'absent'
     try {
       const { size } = await from.stat()
@@ -94,11 +94,11 @@ export function openFolderStore(folder: string): SnapshotStore {
   }
 
   async function readWitness(partition: number): Promise<HeadWitness | undefined> {
-    const file = await openIfThere(path.join(folder, nameOfWitness(partition)), place)
+    const file = await openIfThere(path.join(folder, nameOfWitness(partition)), location)
     if (file === undefined) return undefined
     try {
       const text = await inStore(() => readAtMost(file, WITNESS_BYTES_MAX))
-      return witnessIn(place, text, partition)
+      return witnessIn(location, text, partition)
     } finally {
       await file.close()
     }
@@ -113,7 +113,7 @@ export function openFolderStore(folder: string): SnapshotStore {
   }
 
   return {
-    place,
+    location,
     // A file system cannot be told to end what it does: it is left alone with it, and what it makes is whole or not there.
     list: (partition, signal) => unlessAborted(signal, () => inStore(() => list(partition))),
     publish: (partition, sequence, file, kept, signal) =>
@@ -139,12 +139,12 @@ async function readAtMost(file: OpenFile, bytes: number): Promise<string> {
 
 type OpenFile = Awaited<ReturnType<typeof open>>
 
-async function openIfThere(file: string, place: string): Promise<OpenFile | undefined> {
+async function openIfThere(file: string, location: string): Promise<OpenFile | undefined> {
   try {
     return await open(file, 'r')
   } catch (error) {
     if (hasCode(error, 'ENOENT')) return undefined
-    throw new SnapshotStoreError('snapshot_store_refused', place, error)
+    throw new SnapshotStoreError('snapshot_store_refused', location, error)
   }
 }
 

@@ -17,7 +17,7 @@ export interface HeadWitness {
   /** Last sequence at the end of the frame; 0: nothing has happened yet. */
   readonly sequence: bigint
   /** Offset of its record on the events topic. */
-  readonly place: bigint
+  readonly logOffset: bigint
   /** The frame's hash: 32 bytes. */
   readonly hash: Uint8Array
   /** Id of that topic: 16 bytes. Left out: not known. */
@@ -37,13 +37,13 @@ export function nameOfWitness(partition: number): string {
   return `${partition}/head.json`
 }
 
-export function encodeWitness({ partition, epoch, sequence, place, hash, topicId }: HeadWitness): string {
+export function encodeWitness({ partition, epoch, sequence, logOffset, hash, topicId }: HeadWitness): string {
   const said = {
     format: topicId === undefined ? 1 : 2,
     partition,
     epoch: String(epoch),
     sequence: String(sequence),
-    place: String(place),
+    place: String(logOffset),
     hash: Buffer.from(hash).toString('hex'),
     ...(topicId === undefined ? {} : { topic: Buffer.from(topicId).toString('hex') }),
   }
@@ -57,12 +57,12 @@ export function encodeWitness({ partition, epoch, sequence, place, hash, topicId
 export function decodeWitness(text: string, partition: number): HeadWitness | undefined {
   const match = LINE.exec(text)
   if (match === null) return undefined
-  const [, named, epoch, sequence, place, hash, topic] = match
+  const [, named, epoch, sequence, logOffset, hash, topic] = match
   const witness = {
     partition: Number(named),
     epoch: BigInt(epoch!),
     sequence: BigInt(sequence!),
-    place: BigInt(place!),
+    logOffset: BigInt(logOffset!),
     hash: Uint8Array.from(Buffer.from(hash!, 'hex')),
     ...(topic === undefined ? {} : { topicId: Uint8Array.from(Buffer.from(topic, 'hex')) }),
   }

@@ -17,7 +17,7 @@ function witnessOf(epoch: bigint): HeadWitness {
     partition: 1,
     epoch,
     sequence: 10n * epoch,
-    place: 20n * epoch,
+    logOffset: 20n * epoch,
     hash: new Uint8Array(32).fill(Number(epoch)),
   }
 }

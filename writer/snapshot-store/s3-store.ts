@@ -55,7 +55,7 @@ export function openS3Store(options: S3StoreOptions): SnapshotStore {
 }
 
 class S3Store implements SnapshotStore {
-  readonly place: string
+  readonly location: string
   private readonly client: S3
   private readonly bucket: string
   private readonly prefix: string
@@ -68,7 +68,7 @@ class S3Store implements SnapshotStore {
     const { bucket, prefix = '', region, endpoint, pathStyle = false, credentials } = options
     this.bucket = bucket
     this.prefix = prefix === '' ? '' : `${prefix.replace(/\/+$/, '')}/`
-    this.place = `s3://${bucket}/${this.prefix}`
+    this.location = `s3://${bucket}/${this.prefix}`
     this.pieceBytes = options.pieceBytes ?? PIECE_BYTES_DEFAULT
     if (this.pieceBytes < PIECE_BYTES_MIN) throw new RangeError('a part of an upload has at least 5 MiB')
     this.requestMsMax = options.requestMsMax ?? REQUEST_MS_MAX_DEFAULT
@@ -165,7 +165,7 @@ class S3Store implements SnapshotStore {
         throw error
       }
     }, signal)
-    return text === undefined ? undefined : witnessIn(this.place, text, partition)
+    return text === undefined ? undefined : witnessIn(this.location, text, partition)
   }
 
   async writeWitness(witness: HeadWitness, signal?: AbortSignal): Promise<void> {
@@ -232,7 +232,7 @@ class S3Store implements SnapshotStore {
     } catch (error) {
       ending.signal.throwIfAborted()
       const code = isOutage(error) ? 'snapshot_store_unreachable' : 'snapshot_store_refused'
-      throw new SnapshotStoreError(code, this.place, error)
+      throw new SnapshotStoreError(code, this.location, error)
     } finally {
       ending.release()
     }

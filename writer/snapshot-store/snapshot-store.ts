@@ -17,7 +17,7 @@ export interface StoredSnapshot {
 /** What takes a signal rejects with the signal's reason as soon as that aborts: nobody waits for a store that is silent. */
 export interface SnapshotStore {
   /** What it is, for people: a folder or a bucket. */
-  readonly place: string
+  readonly location: string
   /**
    * The snapshots of a partition, newest first. Files that are no snapshots are not seen.
    * @throws SnapshotStoreError
@@ -74,14 +74,14 @@ export type SnapshotStoreErrorCode =
 export class SnapshotStoreError extends Error {
   override readonly name = 'SnapshotStoreError'
   readonly code: SnapshotStoreErrorCode
-  constructor(code: SnapshotStoreErrorCode, place: string, cause: unknown) {
+  constructor(code: SnapshotStoreErrorCode, location: string, cause: unknown) {
     const reason = cause instanceof Error ? cause.message || cause.name : String(cause)
-    super(SENTENCES[code](place, reason.replace(/\.$/, '')), { cause })
+    super(SENTENCES[code](location, reason.replace(/\.$/, '')), { cause })
     this.code = code
   }
 }
 
-const SENTENCES: Readonly<Record<SnapshotStoreErrorCode, (place: string, reason: string) => string>> = {
+const SENTENCES: Readonly<Record<SnapshotStoreErrorCode, (location: string, reason: string) => string>> = {
   snapshot_store_unreachable: (place, reason) =>
     `The snapshot store ${place} does not answer: ${reason}. Check the network and the store.`,
   snapshot_store_refused: (place, reason) =>
@@ -91,14 +91,14 @@ const SENTENCES: Readonly<Record<SnapshotStoreErrorCode, (place: string, reason:
 }
 
 /**
- * @param place the store's own
+ * @param location the store's own
  * @throws SnapshotStoreError `snapshot_store_damaged`
  */
-export function witnessIn(place: string, text: string, partition: number): HeadWitness {
+export function witnessIn(location: string, text: string, partition: number): HeadWitness {
   const witness = decodeWitness(text, partition)
   if (witness !== undefined) return witness
   const reason = `${nameOfWitness(partition)} is not what was written; once you know that the topic is whole, remove that file`
-  throw new SnapshotStoreError('snapshot_store_damaged', place, new Error(reason))
+  throw new SnapshotStoreError('snapshot_store_damaged', location, new Error(reason))
 }
 
 const NAME = /^(\d{1,4})\/(\d{20})\.snap$/

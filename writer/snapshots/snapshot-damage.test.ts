@@ -21,7 +21,7 @@ function save(): void {
     nextCommandOffset: harness.core.sequence(),
     nextCommandIndex: 0,
     takenAtNs: 1n,
-    logPlace: 0n,
+    logOffset: 0n,
     sections: harness.core.save(),
   })
 }

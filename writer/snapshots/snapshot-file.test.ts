@@ -14,7 +14,7 @@ const position = {
   nextCommandOffset: 0x0506n,
   nextCommandIndex: 7,
   takenAtNs: 1_780_000_000_123_456_789n,
-  logPlace: 2n ** 40n + 7n,
+  logOffset: 2n ** 40n + 7n,
 }
 
 function written(snapshot: Snapshot): Uint8Array {

@@ -72,8 +72,8 @@ export class SnapshotFileWriter {
 
   /** Appends bytes of the section at hand. They must not reach beyond it. */
   append(bytes: Uint8Array): void {
-    const place = this.layout.sections[this.section]
-    if (place === undefined || this.at + bytes.length > place.at + place.length)
+    const section = this.layout.sections[this.section]
+    if (section === undefined || this.at + bytes.length > section.at + section.length)
       throw new Error('a snapshot is given more than its sections hold')
     this.write(bytes)
   }
@@ -105,9 +105,9 @@ export class SnapshotFileWriter {
   private endSections(at: number): number {
     const { sections, bodyBytes } = this.layout
     for (;;) {
-      const place = sections[this.section]
-      if (place === undefined) return bodyBytes
-      if (place.length > 0 && at < place.at + place.length) return Math.max(at, place.at)
+      const section = sections[this.section]
+      if (section === undefined) return bodyBytes
+      if (section.length > 0 && at < section.at + section.length) return Math.max(at, section.at)
       this.section += 1
     }
   }

@@ -41,17 +41,17 @@ export interface SnapshotPosition {
   /** Wall time when the state was what it says, nanoseconds since 1970. */
   readonly takenAtNs: bigint
   /** Where in the log's storage the last frame stands, so that a reader begins there: in Kafka its record's offset; 0: unknown. */
-  readonly logPlace: bigint
+  readonly logOffset: bigint
 }
 
 /** A section and the byte of the file at which it begins. */
-export interface SectionPlace extends SectionLength {
+export interface SectionExtent extends SectionLength {
   readonly at: number
 }
 
 /** Which bytes of a file are what. */
 export interface SnapshotLayout {
-  readonly sections: readonly SectionPlace[]
+  readonly sections: readonly SectionExtent[]
   /** Where the hashes begin. */
   readonly bodyBytes: number
   readonly chunks: number
@@ -89,7 +89,7 @@ export function encodeSnapshotHead(position: SnapshotPosition, layout: SnapshotL
   view.setBigUint64(40, BigInt(layout.fileBytes), true)
   head.set(position.chainHash, 48)
   view.setBigUint64(80, position.takenAtNs, true)
-  view.setBigUint64(88, position.logPlace, true)
+  view.setBigUint64(88, position.logOffset, true)
   sections.forEach(({ name, length }, index) => {
     const at = SNAPSHOT_HEADER_BYTES + index * TABLE_ENTRY_BYTES
     head.set(
@@ -138,7 +138,7 @@ export function decodeSnapshotHeader(
       nextCommandOffset: view.getBigUint64(32, true),
       nextCommandIndex: view.getUint32(12, true),
       takenAtNs: view.getBigUint64(80, true),
-      logPlace: view.getBigUint64(88, true),
+      logOffset: view.getBigUint64(88, true),
     },
     tableBytes,
   }

@@ -189,7 +189,7 @@ export class SnapshotKeeper {
       nextCommandOffset: receipt.nextCommandOffset,
       nextCommandIndex: receipt.nextCommandIndex,
       takenAtNs: saving.takenAtNs,
-      logPlace: receipt.place,
+      logOffset: receipt.logOffset,
     }
     saving.sink = this.ports.begin(position, saving.copy.sections, {
       room: () => {

@@ -16,7 +16,7 @@ function snapshotOf(sequence: bigint): Snapshot {
     nextCommandOffset: sequence,
     nextCommandIndex: 0,
     takenAtNs: 5n,
-    logPlace: 0n,
+    logOffset: 0n,
     sections: [
       {
         name: 'first',

@@ -23,7 +23,7 @@ function snapshotOf(sequence: bigint, partition = 0): Snapshot {
     nextCommandOffset: sequence + 5n,
     nextCommandIndex: 7,
     takenAtNs: 1_780_000_000_000_000_000n,
-    logPlace: 12n,
+    logOffset: 12n,
     sections: [
       {
         name: 'accounts',

@@ -103,7 +103,7 @@ export interface LoadedSnapshot {
   /** 0 if there is none. */
   readonly sequence: bigint
   /** The frame that it was taken behind; undefined if there is no snapshot. */
-  readonly anchor: { readonly place: bigint; readonly hash: Uint8Array } | undefined
+  readonly anchor: { readonly logOffset: bigint; readonly hash: Uint8Array } | undefined
   readonly passedOver: readonly PassedOver[]
 }
 

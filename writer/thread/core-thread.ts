@@ -135,8 +135,8 @@ class Service {
 
 function anchorOf({ snapshot }: LoadedState): LoadedSnapshot['anchor'] {
   if (snapshot === undefined) return undefined
-  const { logPlace: place, chainHash: hash } = snapshot.position
-  return { place, hash }
+  const { logOffset: logOffset, chainHash: hash } = snapshot.position
+  return { logOffset, hash }
 }
 
 function run(main: MessagePort, start: CoreThreadStart): void {

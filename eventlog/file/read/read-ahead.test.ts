@@ -89,7 +89,7 @@ describe('reading ahead', () => {
       writeFileSync(file, bytes)
       try {
         const expected = outcomeOf(readFramesSync(nodeDisk, dir, 0, 1n))
-        expect(expected.at(-1)).toMatchObject({ code: 'log_corrupt', place: { file: expect.any(String) as string } })
+        expect(expected.at(-1)).toMatchObject({ code: 'log_corrupt', location: { file: expect.any(String) as string } })
         expect(outcomeOf(readFramesAhead(nodeDisk, dir, 0, 1n, undefined, 0))).toEqual(expected)
       } finally {
         bytes[byte]! ^= 1

@@ -5,7 +5,7 @@ import type { LogHead } from '../../ports.ts'
 import { headAfter } from '../../reader-rule.ts'
 import { runtimeEntry } from '../../runtime-entry.ts'
 import type { Disk } from '../../disk/disk.ts'
-import { openPlace, placesFrom } from '../layout/places.ts'
+import { openSegmentAt, locateSegments } from '../layout/segment-locations.ts'
 import { readFramesSync } from './reader.ts'
 import type { ReadThreadStart } from './read-thread.ts'
 import { createWindowShare, WindowTaker } from './read-windows.ts'
@@ -91,8 +91,8 @@ function* readOnThread(
 /** Bytes of the segments that a reader from this sequence on opens. */
 function bytesFrom(disk: Disk, dir: string, partition: number, fromSequence: bigint): number {
   let bytes = 0
-  for (const place of placesFrom(disk, dir, partition, fromSequence)) {
-    const file = openPlace(disk, place, dir, partition)
+  for (const location of locateSegments(disk, dir, partition, fromSequence)) {
+    const file = openSegmentAt(disk, location, dir, partition)
     bytes += file.size()
     file.close()
   }

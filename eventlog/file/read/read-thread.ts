@@ -3,7 +3,7 @@ import { workerData, type MessagePort } from 'node:worker_threads'
 import type { LogHead } from '../../ports.ts'
 import { nodeDisk } from '../../disk/disk.ts'
 import { readFramesSync } from './reader.ts'
-import { WindowFiller, type FramePlace, type WindowShare } from './read-windows.ts'
+import { WindowFiller, type FrameExtent, type WindowShare } from './read-windows.ts'
 
 /** The worker's workerData. `port` is in the transfer list. */
 export interface ReadThreadStart {
@@ -17,7 +17,7 @@ export interface ReadThreadStart {
 
 function run({ dir, partition, fromSequence, upTo, share, port }: ReadThreadStart): void {
   const windows = new WindowFiller(share, port)
-  let frames: FramePlace[] | undefined
+  let frames: FrameExtent[] | undefined
   const flush = (): void => {
     if (frames !== undefined) windows.send({ kind: 'frames', frames })
     frames = undefined

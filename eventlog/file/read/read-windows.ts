@@ -22,7 +22,7 @@ export interface WindowShare {
 }
 
 /** Where a verified frame stands in the shared memory. */
-export interface FramePlace {
+export interface FrameExtent {
   readonly byte: number
   readonly bytes: number
 }
@@ -30,7 +30,7 @@ export interface FramePlace {
 /** Reader → consumer. */
 export type WindowMessage =
   /** The frames of one window that the consumer wants. */
-  | { readonly kind: 'frames'; readonly frames: readonly FramePlace[] }
+  | { readonly kind: 'frames'; readonly frames: readonly FrameExtent[] }
   /** The reader has reached this head. */
   | { readonly kind: 'end'; readonly head: LogHead }
   /** The reader cannot go on: a bad log, or a failing disk. Whoever reads on by himself finds the same. */

@@ -4,7 +4,7 @@ import { LogCorruptError, LogRegressedError } from '../../errors.ts'
 import type { LogHead } from '../../ports.ts'
 import { createReaderRule, emptyHead, type ReaderRule } from '../../reader-rule.ts'
 import { readUpTo, type Disk, type DiskFile } from '../../disk/disk.ts'
-import { openPlace, placesFrom } from '../layout/places.ts'
+import { openSegmentAt, locateSegments } from '../layout/segment-locations.ts'
 import { BLOCK_BYTES, decodeSegmentHeader } from '../layout/segments.ts'
 import { unitsLater, unitsSync, type ReadBytes, type ScanEnd, type Unit } from '../layout/units.ts'
 
@@ -91,7 +91,7 @@ function createWalk(
   verify: 'verify-all' | 'verify-read',
   upTo: LogHead | undefined,
 ): Walk {
-  const places = placesFrom(disk, dir, partition, fromSequence)
+  const locations = locateSegments(disk, dir, partition, fromSequence)
   let opened = 0
   let rule: ReaderRule | undefined
   let isMidway = false
@@ -99,15 +99,15 @@ function createWalk(
   const head = (): LogHead => rule?.head() ?? emptyHead(partition)
   const isDone = (): boolean => upTo !== undefined && sameBytes(head().hash, upTo.hash)
   const corrupt = (byte: number, reason: string): LogCorruptError =>
-    new LogCorruptError({ file: places[opened - 1]!.shown, byte, sequence: head().sequence + 1n }, reason)
+    new LogCorruptError({ file: locations[opened - 1]!.shown, byte, sequence: head().sequence + 1n }, reason)
 
   return {
     nextSegment() {
-      const place = places[opened]
-      if (place === undefined || isDone()) return undefined
+      const location = locations[opened]
+      if (location === undefined || isDone()) return undefined
       opened++
-      const segment = place.firstSequence
-      const file = openPlace(disk, place, dir, partition)
+      const segment = location.firstSequence
+      const file = openSegmentAt(disk, location, dir, partition)
       const start = decodeSegmentHeader(readUpTo(file, 0, BLOCK_BYTES), partition, segment)
       let wrong = typeof start === 'string' ? start : undefined
       if (opened === 1 && fromSequence < segment && segment !== 1n)

@@ -57,7 +57,7 @@ it('a sector that lost its bytes, or has another one’s, is refused with the pl
       if (Buffer.compare(bytes, whole) === 0) continue
       const error = openedWith(files, bytes)
       if (!(error instanceof LogCorruptError)) expect.fail(`sector ${to} by ${from}: ${String(error)}`)
-      expect(error.place.byte).toBe(Math.floor((to * SECTOR_BYTES) / BLOCK_BYTES) * BLOCK_BYTES)
+      expect(error.location.byte).toBe(Math.floor((to * SECTOR_BYTES) / BLOCK_BYTES) * BLOCK_BYTES)
     }
 })
 
@@ -73,7 +73,7 @@ it('a block written to another one’s place is refused with that place, whichev
       bytes.set(part(whole, from, BLOCK_BYTES), to * BLOCK_BYTES)
       const error = openedWith(files, bytes)
       if (!(error instanceof LogCorruptError)) expect.fail(`${from} over ${to}: ${String(error)}`)
-      expect(error.place.byte).toBe(to * BLOCK_BYTES)
+      expect(error.location.byte).toBe(to * BLOCK_BYTES)
     }
   expect(pairs).toBeGreaterThan(500)
 })
@@ -88,7 +88,7 @@ it('a write that never arrived, so that a block of another history stands there,
     const error = openedWith(files, bytes)
     if (!(error instanceof LogCorruptError)) expect.fail(`block ${block}: ${String(error)}`)
     // The very first one is right in itself: what follows it shows that it is not this log's.
-    expect(error.place.byte).toBe(Math.max(block, 2) * BLOCK_BYTES)
+    expect(error.location.byte).toBe(Math.max(block, 2) * BLOCK_BYTES)
   }
 })
 

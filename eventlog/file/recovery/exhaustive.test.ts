@@ -220,11 +220,11 @@ function isFirst(all: Kept, frames: number, got: Kept | Refused): string | undef
 function wrongPlace(got: Kept | Refused, name: string, byte: number): string | undefined {
   if (got.kind === 'kept') return `opened at ${got.sequence}`
   if (!(got.error instanceof LogCorruptError)) return `refused as ${got.error.code}`
-  const { place } = got.error
-  if (place.file !== path.relative(DIR, name) || place.byte !== unitAt(byte))
-    return `refused at byte ${place.byte} of ${place.file}`
+  const { location } = got.error
+  if (location.file !== path.relative(DIR, name) || location.byte !== unitAt(byte))
+    return `refused at byte ${location.byte} of ${location.file}`
   const isSaid =
-    got.error.message.includes(`sequence ${place.sequence}`) && got.error.message.includes(place.file)
+    got.error.message.includes(`sequence ${location.sequence}`) && got.error.message.includes(location.file)
   return isSaid ? undefined : got.error.message
 }
 

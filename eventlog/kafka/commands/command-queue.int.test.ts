@@ -4,8 +4,8 @@ import { adoptedTopic, sameTopic, topicPartOfId } from '../../../schemas/command
 import { encodeCommands } from '../../../schemas/commands.ts'
 import { makeUuidV7 } from '../../../schemas/ids.ts'
 import { describeCommandQueue, type TakenBatch } from '../../contract.ts'
-import type { Consumed } from '../../queue/offer-place.ts'
-import type { OfferPlace } from '../../ports.ts'
+import type { Consumed } from '../../queue/offer-offsets.ts'
+import type { OfferOffsets } from '../../ports.ts'
 import { openKafkaCommandQueue, type KafkaCommandQueue } from './command-queue.ts'
 import { decodeCommandRecord } from './command-record.ts'
 import { topicNames, type KafkaSettings } from '../settings.ts'
@@ -48,7 +48,7 @@ function upTo(nextCommandOffset: bigint, nextCommandIndex: number, commandsTopic
 }
 
 /** Offers one command that is to be taken; resolves to its place. */
-function place(queue: KafkaCommandQueue, number: number): Promise<OfferPlace | undefined> {
+function place(queue: KafkaCommandQueue, number: number): Promise<OfferOffsets | undefined> {
   return new Promise((resolve) => {
     expect(queue.offer(transfer(number), 1, resolve)).toEqual({ kind: 'taken' })
   })
@@ -178,7 +178,7 @@ await withKafkaCluster('a broker that is away', {}, (cluster, kafka) => {
       expect(outages.outages()).toEqual([expect.stringMatching(/did not answer/)])
       expect(queue.waiting()).toBe(0)
       const restarted = cluster.brokers[0]!.restart()
-      let stored: OfferPlace | undefined
+      let stored: OfferOffsets | undefined
       while (stored === undefined) stored = await place(queue, 4)
       await restarted
       expect(outages.outages()).toEqual([])

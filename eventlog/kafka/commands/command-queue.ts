@@ -8,8 +8,8 @@
  */
 import { mayBeSameTopic, topicPartOfId } from '../../../schemas/commands-topic.ts'
 import { BATCH_COMMANDS_MAX, COMMAND_SLOT_BYTES } from '../../../schemas/limits.ts'
-import { consumedOf, TopicTrail, withinRecord, type Consumed } from '../../queue/offer-place.ts'
-import type { CommandQueue, OfferPlace, Placed } from '../../ports.ts'
+import { consumedOf, TopicTrail, withinRecord, type Consumed } from '../../queue/offer-offsets.ts'
+import type { CommandQueue, OfferOffsets, OfferStored } from '../../ports.ts'
 import { QUEUE_SLOTS_MAX_DEFAULT } from '../../queue/memory-queue.ts'
 import type { Log } from '../kafkajs/client.ts'
 import { encodeCommandRecord } from './command-record.ts'
@@ -56,14 +56,14 @@ interface Gathered {
   bytes: Uint8Array<ArrayBuffer>
   usedBytes: number
   count: number
-  readonly offers: { readonly count: number; readonly placed: Placed }[]
+  readonly offers: { readonly count: number; readonly stored: OfferStored }[]
   /** When its first offer was made, by `performance.now()`. */
   readonly sinceMs: number
 }
 
 /** Commands that have a place and are not consumed. */
 interface Stored {
-  readonly place: OfferPlace
+  readonly offsets: OfferOffsets
   readonly count: number
   readonly slots: number
 }
@@ -117,13 +117,13 @@ class Queue implements KafkaCommandQueue {
     })
   }
 
-  offer(slots: Uint8Array, count: number, placed: Placed): ReturnType<CommandQueue['offer']> {
+  offer(slots: Uint8Array, count: number, stored: OfferStored): ReturnType<CommandQueue['offer']> {
     const slotCount = slots.length / COMMAND_SLOT_BYTES
     if (!Number.isInteger(slotCount) || count < 1 || count > BATCH_COMMANDS_MAX || slotCount < count)
       throw new RangeError(`not an offer of ${count} commands: ${slots.length} bytes`)
     if (this.#isStopped || this.#isElsewhere()) return { kind: 'stopped' }
     if (this.#slotsTaken + slotCount > this.#slotsMax) return { kind: 'busy' }
-    this.#gather(slots, count, placed)
+    this.#gather(slots, count, stored)
     this.#slotsTaken += slotCount
     this.#commandsTaken += count
     this.#sendSoon()
@@ -133,7 +133,7 @@ class Queue implements KafkaCommandQueue {
   waiting(): number {
     const [first] = this.#stored
     // Only the first one can be consumed in part.
-    return this.#commandsTaken - (first === undefined ? 0 : consumedOf(first.place, this.#consumed))
+    return this.#commandsTaken - (first === undefined ? 0 : consumedOf(first.offsets, this.#consumed))
   }
 
   consumed(frame: Consumed): void {
@@ -161,15 +161,16 @@ class Queue implements KafkaCommandQueue {
   }
 
   /** What stood in a topic that is gone takes no room. */
-  #forget(isLost: (place: OfferPlace) => boolean): void {
-    for (const { count, slots } of this.#stored.filter(({ place }) => isLost(place))) this.#free(count, slots)
-    this.#stored = this.#stored.filter(({ place }) => !isLost(place))
+  #forget(isLost: (place: OfferOffsets) => boolean): void {
+    for (const { count, slots } of this.#stored.filter(({ offsets }) => isLost(offsets)))
+      this.#free(count, slots)
+    this.#stored = this.#stored.filter(({ offsets }) => !isLost(offsets))
   }
 
   #freeConsumed(): void {
     let done = 0
-    for (const { place, count, slots } of this.#stored) {
-      if (consumedOf(place, this.#consumed) < count) break
+    for (const { offsets, count, slots } of this.#stored) {
+      if (consumedOf(offsets, this.#consumed) < count) break
       this.#free(count, slots)
       done++
     }
@@ -190,7 +191,7 @@ class Queue implements KafkaCommandQueue {
     this.#link.close()
   }
 
-  #gather(slots: Uint8Array, count: number, placed: Placed): void {
+  #gather(slots: Uint8Array, count: number, stored: OfferStored): void {
     const batch = this.#batchFor(count)
     const bytesNeeded = batch.usedBytes + slots.length
     if (bytesNeeded > batch.bytes.length) {
@@ -201,7 +202,7 @@ class Queue implements KafkaCommandQueue {
     batch.bytes.set(slots, batch.usedBytes)
     batch.usedBytes = bytesNeeded
     batch.count += count
-    batch.offers.push({ count, placed })
+    batch.offers.push({ count, stored })
   }
 
   #batchFor(count: number): Gathered {
@@ -271,8 +272,8 @@ class Queue implements KafkaCommandQueue {
     if (!this.#trail.isLeft(withinRecord(offset, 0, batch.count, of))) this.#keep(batch, offset, slots, of)
     else this.#free(batch.count, slots)
     let index = 0
-    for (const { count, placed } of batch.offers) {
-      placed(withinRecord(offset, index, count, of))
+    for (const { count, stored } of batch.offers) {
+      stored(withinRecord(offset, index, count, of))
       index += count
     }
     // Its frame may have come first.
@@ -280,7 +281,7 @@ class Queue implements KafkaCommandQueue {
   }
 
   #keep(batch: Gathered, offset: bigint, slots: number, of: RecordOf): void {
-    this.#stored.push({ place: withinRecord(offset, 0, batch.count, of), count: batch.count, slots })
+    this.#stored.push({ offsets: withinRecord(offset, 0, batch.count, of), count: batch.count, slots })
   }
 
   #lost(batch: Gathered, slots: number, error: unknown): void {
@@ -289,7 +290,7 @@ class Queue implements KafkaCommandQueue {
       this.#log(`kafka: commands of partition ${this.partition} cannot be stored: ${reason}`)
     this.#isAway = true
     this.#free(batch.count, slots)
-    for (const { placed } of batch.offers) placed(undefined)
+    for (const { stored } of batch.offers) stored(undefined)
   }
 
   #recovered(): void {
@@ -305,6 +306,6 @@ class Queue implements KafkaCommandQueue {
 }
 
 /** True if a record has come to stand before what a log had consumed when it was sent. */
-function isBehind(place: OfferPlace, consumed: Consumed | undefined): boolean {
+function isBehind(place: OfferOffsets, consumed: Consumed | undefined): boolean {
   return consumedOf(place, consumed) > 0
 }

@@ -13,7 +13,7 @@ import { UNPACKED_BYTES_MAX } from '../wire/batch-codecs.ts'
 import { createKafka, createProducer } from '../kafkajs/client.ts'
 import { followKafkaEventLog, openKafkaEventLog, type KafkaEventLogOptions } from './kafka-event-log.ts'
 import type { LogAnchor } from './log-anchor.ts'
-import { PlaceIndex } from './place-index.ts'
+import { FrameIndex } from './frame-index.ts'
 import { encodeFrameRecord } from './record.ts'
 import { topicNames, type KafkaSettings } from '../settings.ts'
 import {
@@ -52,7 +52,7 @@ await withKafka('the event log on Kafka', (kafka) => {
       chain: emptyChain(PARTITION),
       log: quiet,
       ...others,
-      ...(sparse === undefined ? {} : { placeIndex: new PlaceIndex(sparse, 1) }),
+      ...(sparse === undefined ? {} : { frameIndex: new FrameIndex(sparse, 1) }),
     })
   }
 
@@ -87,15 +87,15 @@ await withKafka('the event log on Kafka', (kafka) => {
         settings,
         partition: PARTITION,
         log: quiet,
-        onCatchUp: async (frame: Frame, place: bigint) => {
+        onCatchUp: async (frame: Frame, logOffset: bigint) => {
           expect(isBusy).toBe(false)
           isBusy = true
           await new Promise((resolve) => setTimeout(resolve, 2))
           isBusy = false
-          told.push(`${frame.firstSequence}@${place}`)
+          told.push(`${frame.firstSequence}@${logOffset}`)
         },
-        onVoid: (frame: Frame, place: bigint, reason: string) => {
-          voids.push(`${frame.firstSequence}@${place} ${reason}`)
+        onVoid: (frame: Frame, logOffset: bigint, reason: string) => {
+          voids.push(`${frame.firstSequence}@${logOffset} ${reason}`)
         },
       }
       const whole = await openKafkaEventLog(options)
@@ -104,11 +104,11 @@ await withKafka('the event log on Kafka', (kafka) => {
       expect(whole.voids()).toBe(3)
       expect(whole.head().sequence).toBe(4n)
       whole.close()
-      const anchored = await openKafkaEventLog({ ...options, anchor: { place: 1n, hash: second.hash } })
+      const anchored = await openKafkaEventLog({ ...options, anchor: { logOffset: 1n, hash: second.hash } })
       expect(told).toEqual(['4@5'])
       // What stands before the anchor is read from the topic's beginning.
       const places: (bigint | undefined)[] = []
-      for await (const frame of anchored.read(1n)) places.push(anchored.placeOf(frame))
+      for await (const frame of anchored.read(1n)) places.push(anchored.logOffsetOf(frame))
       expect(places).toEqual([0n, 1n, 5n])
       anchored.close()
     })
@@ -136,7 +136,7 @@ await withKafka('the event log on Kafka', (kafka) => {
       expect(await failed).toMatchObject({ code: 'partitions_differ' })
       expect(log.head().sequence).toBe(2n)
       await expect(at(4)).rejects.toMatchObject({ code: 'partitions_differ' })
-      await expect(at(4, { place: 2n, hash: next(3).hash })).rejects.toMatchObject({
+      await expect(at(4, { logOffset: 2n, hash: next(3).hash })).rejects.toMatchObject({
         code: 'partitions_differ',
       })
     })
@@ -146,12 +146,12 @@ await withKafka('the event log on Kafka', (kafka) => {
       const { events } = topicNames(settings)
       const [first, second] = frames(2) as [Frame, Frame]
       await sendRecords(producer, events, PARTITION, [record(first), record(second), Buffer.from('poison')])
-      const at = (place: bigint, hash: Uint8Array) =>
-        openKafkaEventLog({ settings, partition: PARTITION, log: quiet, anchor: { place, hash }, anchorAnswersMax: 1 }) // prettier-ignore
+      const at = (logOffset: bigint, hash: Uint8Array) =>
+        openKafkaEventLog({ settings, partition: PARTITION, log: quiet, anchor: { logOffset, hash }, anchorAnswersMax: 1 }) // prettier-ignore
       await expect(at(1n, first.hash)).rejects.toMatchObject({ code: 'log_regressed' })
       await expect(at(2n, first.hash)).rejects.toMatchObject({ code: 'log_regressed' })
-      for (const place of [3n, 9n])
-        await expect(at(place, first.hash)).rejects.toMatchObject({ code: 'log_regressed' })
+      for (const logOffset of [3n, 9n])
+        await expect(at(logOffset, first.hash)).rejects.toMatchObject({ code: 'log_regressed' })
     })
 
     it('knows announced records by their bytes and judges them like all others; what has other bytes is read', async () => {
@@ -243,10 +243,10 @@ await withKafka('the event log on Kafka', (kafka) => {
       const [first] = frames(1) as [Frame]
       await sendRecords(producer, topic, PARTITION, [record(first)])
       await sendGzipped(settings, topic, PARTITION, Buffer.alloc(UNPACKED_BYTES_MAX))
-      const place = `sequence 2, offset 1 of partition 2 of ${topic}: its batch cannot be read (gzip: `
+      const logOffset = `sequence 2, offset 1 of partition 2 of ${topic}: its batch cannot be read (gzip: `
       await expect(openKafkaEventLog({ settings, partition: PARTITION, log: quiet })).rejects.toMatchObject({
         code: 'log_corrupt',
-        message: expect.stringContaining(place) as string,
+        message: expect.stringContaining(logOffset) as string,
       })
     })
 
@@ -374,7 +374,7 @@ await withKafka('the event log on Kafka', (kafka) => {
       await expect(open(AbortSignal.abort(reason), {})).rejects.toBe(reason)
       // While it waits for the record of its anchor, for a broker, and for who takes what it reads.
       for (const more of [
-        { anchor: { place: 2n, hash: second.hash } },
+        { anchor: { logOffset: 2n, hash: second.hash } },
         { settings: { ...settings, brokers: ['127.0.0.1:1'] } },
       ]) {
         const over = new AbortController()
@@ -424,8 +424,8 @@ await withKafka('the event log on Kafka', (kafka) => {
         chain = chainAfter(all.at(-1)!)
       }
       await sendRecords(producer, events, PARTITION, all.map(record))
-      await deleteRecordsBefore(settings, events, [{ partition: PARTITION, place: 8n }])
-      const anchor = { place: 8n, hash: all[8]!.hash }
+      await deleteRecordsBefore(settings, events, [{ partition: PARTITION, logOffset: 8n }])
+      const anchor = { logOffset: 8n, hash: all[8]!.hash }
       for (const windowBytesMax of [1, 1_000_000]) {
         const log = await openKafkaEventLog({ settings, partition: PARTITION, anchor, log: quiet, windowBytesMax })
         const hashes: string[] = []

@@ -12,7 +12,7 @@ import type { Log } from '../kafkajs/client.ts'
 import { BatchDamagedError, PartitionsDifferError, TopicCorruptError } from '../errors.ts'
 import { readAnchor, type LogAnchor } from './log-anchor.ts'
 import type { OutageWatch } from '../kafkajs/outage-watch.ts'
-import { PlaceIndex } from './place-index.ts'
+import { FrameIndex } from './frame-index.ts'
 import { decodeTopicRecord } from './record.ts'
 import { topicNames, type KafkaSettings } from '../settings.ts'
 import {
@@ -30,9 +30,9 @@ export interface KafkaEventLogOptions {
   /** Begins behind this frame, which has to stand at its place. Default: at the first record. */
   readonly anchor?: LogAnchor
   /** Told of each accepted frame behind the anchor that is there when the log is opened; the next one waits for it. */
-  readonly onCatchUp?: (frame: Frame, place: bigint) => Promise<void> | void
+  readonly onCatchUp?: (frame: Frame, logOffset: bigint) => Promise<void> | void
   /** Told of each void frame. */
-  readonly onVoid?: (frame: Frame, place: bigint, reason: VoidReason) => void
+  readonly onVoid?: (frame: Frame, logOffset: bigint, reason: VoidReason) => void
   /** False: it is read to its end as of now and no further. Default: true. */
   readonly follows?: boolean
   readonly log: Log
@@ -45,13 +45,13 @@ export interface KafkaEventLogOptions {
   /** For tests: how often the leader may answer that the anchor's record is not there. */
   readonly anchorAnswersMax?: number
   /** For tests: how sparse the index of places is. */
-  readonly placeIndex?: PlaceIndex
+  readonly frameIndex?: FrameIndex
   /** Ends the opening; what is open stays so. */
   readonly signal?: AbortSignal | undefined
 }
 
 /** Told of each frame that is read from the topic, in order, and what the reader rule says of it. */
-export type RecordObserver = (frame: Frame, place: bigint, judgement: Judgement) => void
+export type RecordObserver = (frame: Frame, logOffset: bigint, judgement: Judgement) => void
 
 /**
  * Opens a partition's log and reads it to its end as of now; then follows it, unless told not to.
@@ -115,7 +115,7 @@ interface Start {
 interface Taken {
   readonly frame: Frame
   readonly judgement: Judgement
-  readonly place: bigint
+  readonly logOffset: bigint
 }
 
 export class KafkaEventLog extends WindowedLog implements EventLog {
@@ -123,8 +123,8 @@ export class KafkaEventLog extends WindowedLog implements EventLog {
   readonly #reader: TopicReader
   readonly #history: { readonly open: () => TopicReader; opened: TopicReader | undefined }
   readonly #options: KafkaEventLogOptions
-  readonly #index: PlaceIndex
-  readonly #places = new WeakMap<Frame, bigint>()
+  readonly #index: FrameIndex
+  readonly #logOffsets = new WeakMap<Frame, bigint>()
   readonly #observers = new Set<RecordObserver>()
   /** Records that this process sends, in order, and the frames in them. */
   readonly #expected: { readonly value: Buffer; readonly frame: Frame }[] = []
@@ -155,8 +155,8 @@ export class KafkaEventLog extends WindowedLog implements EventLog {
     this.#topic = start.topic
     this.#reader = start.reader
     this.#history = { open: start.openReader, opened: undefined }
-    this.#index = options.placeIndex ?? new PlaceIndex()
-    if (start.headHasEvents) this.#index.begin({ before: start.head, place: start.next })
+    this.#index = options.frameIndex ?? new FrameIndex()
+    if (start.headHasEvents) this.#index.begin({ before: start.head, logOffset: start.next })
     this.#next = start.next
   }
 
@@ -171,8 +171,8 @@ export class KafkaEventLog extends WindowedLog implements EventLog {
   }
 
   /** Offset of a delivered frame's record. */
-  placeOf(frame: Frame): bigint | undefined {
-    return this.#places.get(frame)
+  logOffsetOf(frame: Frame): bigint | undefined {
+    return this.#logOffsets.get(frame)
   }
 
   /** Has an observer told of each frame from now on, before readers get it. Returns how to end that. */
@@ -209,8 +209,8 @@ export class KafkaEventLog extends WindowedLog implements EventLog {
   /** Reads up to before an offset. For who opens the log. */
   async catchUp(end: bigint): Promise<void> {
     const { onCatchUp, signal } = this.#options
-    await this.#read({ upTo: end, signal }, async ({ frame, judgement, place }) => {
-      if (judgement.kind === 'accepted') await onCatchUp?.(frame, place)
+    await this.#read({ upTo: end, signal }, async ({ frame, judgement, logOffset }) => {
+      if (judgement.kind === 'accepted') await onCatchUp?.(frame, logOffset)
     })
     signal?.throwIfAborted()
   }
@@ -296,14 +296,14 @@ export class KafkaEventLog extends WindowedLog implements EventLog {
     const frame = this.#expectedIn(record) ?? this.#frameIn(record, before)
     const { offset } = record
     this.#next = offset + 1n
-    this.#places.set(frame, offset)
+    this.#logOffsets.set(frame, offset)
     // What does not continue the chain is void, whatever it says.
     if (sameBytes(frame.previousHash, before.hash)) checkPartitions(this.#options, this.#topic, frame)
     const judgement = this.take(frame)
     if (judgement.kind === 'accepted') this.#index.add(before, offset)
     else this.#options.onVoid?.(frame, offset, judgement.reason)
     for (const observer of [...this.#observers]) observer(frame, offset, judgement)
-    return { frame, judgement, place: offset }
+    return { frame, judgement, logOffset: offset }
   }
 
   #expectedIn({ value }: TopicRecord): Frame | undefined {
@@ -330,14 +330,14 @@ export class KafkaEventLog extends WindowedLog implements EventLog {
     signal: AbortSignal | undefined,
   ): AsyncGenerator<Frame, void, undefined> {
     const end = this.#next
-    const start = this.#index.placeBefore(from)
+    const start = this.#index.entryBefore(from)
     const rule = createReaderRule(this.partition, start?.before)
     const reader = (this.#history.opened ??= this.#history.open())
-    for await (const records of reader.read(start?.place ?? 0n, { upTo: end, signal }))
+    for await (const records of reader.read(start?.logOffset ?? 0n, { upTo: end, signal }))
       for (const record of records) {
         const frame = this.#frameIn(record, rule.head())
         if (rule.judge(frame).kind === 'void') continue
-        this.#places.set(frame, record.offset)
+        this.#logOffsets.set(frame, record.offset)
         yield frame
         if (sameBytes(frame.hash, head.hash)) return
       }
@@ -382,11 +382,11 @@ async function findAnchor(
   if (read.kind === 'frame') {
     const { frame } = read
     checkPartitions(options, topic, frame)
-    return { head: headAfter(frame), next: anchor.place + 1n, headHasEvents: frame.count > 0 }
+    return { head: headAfter(frame), next: anchor.logOffset + 1n, headHasEvents: frame.count > 0 }
   }
   throw new LogError(
     'log_regressed',
-    `Offset ${anchor.place} of partition ${partition} of ${topic} holds ${read.found}, not the frame that a snapshot or a checkpoint knows ` +
+    `Offset ${anchor.logOffset} of partition ${partition} of ${topic} holds ${read.found}, not the frame that a snapshot or a checkpoint knows ` +
       'to stand there: the topic went backwards, or another one stands in its place. Nothing was changed.',
   )
 }

@@ -11,7 +11,7 @@ const ANSWERS_MAX_DEFAULT = 10
 
 export interface LogAnchor {
   /** Offset of its record. */
-  readonly place: bigint
+  readonly logOffset: bigint
   /** The frame's hash: 32 bytes. */
   readonly hash: Uint8Array
 }
@@ -29,11 +29,11 @@ export type AnchorReading =
 /** @throws KafkaOffsetError if the place was deleted or is beyond the end; as TopicReader; the signal's reason */
 export async function readAnchor(
   reader: TopicReader,
-  { place, hash }: LogAnchor,
+  { logOffset, hash }: LogAnchor,
   { answersMax: emptyAnswersMax = ANSWERS_MAX_DEFAULT, signal }: ReadAnchorOptions,
 ): Promise<AnchorReading> {
   let found = 'nothing'
-  for await (const [record] of reader.read(place, { upTo: place + 1n, emptyAnswersMax, signal })) {
+  for await (const [record] of reader.read(logOffset, { upTo: logOffset + 1n, emptyAnswersMax, signal })) {
     const read = decodeTopicRecord(record!)
     if (read.kind === 'frame' && sameBytes(read.frame.hash, hash)) return read
     found = read.kind === 'frame' ? 'another frame' : `no frame (${read.reason})`

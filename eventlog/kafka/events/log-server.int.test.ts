@@ -34,9 +34,9 @@ async function readLog(
     settings,
     partition: 0,
     log: quiet,
-    onCatchUp: (frame, place) => {
+    onCatchUp: (frame, logOffset) => {
       frames.push(frame)
-      places.push(place)
+      places.push(logOffset)
     },
   })
   log.close()
@@ -69,7 +69,7 @@ await withKafka('the writer’s side of the log on Kafka', (kafka) => {
       expect(writer.receipts.map(({ sequence }) => sequence)).toEqual(
         frames.map((frame) => lastSequence(frame)),
       )
-      expect(writer.receipts.map(({ place }) => place)).toEqual(places)
+      expect(writer.receipts.map(({ logOffset }) => logOffset)).toEqual(places)
       expect(writer.receipts.every(({ hash }, index) => sameBytes(hash, frames[index]!.hash))).toBe(true)
       // 7 frames with 2 commands each, 3 commands a record: two records and two commands of the next.
       expect(frames[7]).toMatchObject({ nextCommandOffset: 104n, nextCommandIndex: 2, epoch: 1n })
@@ -292,9 +292,9 @@ await withKafkaCluster('a broker that is killed under a writer', {}, (cluster, k
       const writer = await start(settings)
       await until(() => writer.receipts.length === 1)
       await writer.stop()
-      const [{ hash, place }] = writer.receipts as [FrameReceipt]
+      const [{ hash, logOffset }] = writer.receipts as [FrameReceipt]
       const open = (brokers: readonly string[], outageMsMax: number) =>
-        openKafkaEventLog({ settings: { ...settings, brokers }, partition: 0, log: quiet, anchor: { place, hash }, anchorAnswersMax: 1, outageMsMax }) // prettier-ignore
+        openKafkaEventLog({ settings: { ...settings, brokers }, partition: 0, log: quiet, anchor: { logOffset, hash }, anchorAnswersMax: 1, outageMsMax }) // prettier-ignore
       broker!.pause()
       const opening = open(settings.brokers, 120_000)
       await expect(open(['127.0.0.1:1'], 300)).rejects.toMatchObject({ code: 'kafka_unreachable' })

@@ -12,7 +12,7 @@ import type { CoreToLog, FrameReceipt, FrameToSeal, LogToCore } from '../../hand
 import { createFrameMemoryShare, FrameMemory, FrameViews } from '../../handoff/frame-memory.ts'
 import { sealFromSlab } from '../../handoff/seal.ts'
 import { openSlabPool, type SlabShare } from '../../handoff/slabs.ts'
-import type { CommandPlace, LogHead } from '../../ports.ts'
+import type { CommandOffset, LogHead } from '../../ports.ts'
 import type { Log } from '../kafkajs/client.ts'
 import type { KafkaEventLog } from './kafka-event-log.ts'
 import type { OutageWatch } from '../kafkajs/outage-watch.ts'
@@ -41,16 +41,16 @@ export interface KafkaLogServerOptions {
   /** Which topic the places are in that its frames say, as schemas/commands-topic.ts has it. Default: 0, not said. */
   readonly commandsTopic?: number
   /** The place in the command queue behind so many commands that the core has consumed. */
-  readonly placeOfCount: (count: bigint) => CommandPlace
+  readonly offsetOfCount: (count: bigint) => CommandOffset
   /**
    * The place behind what was passed over next, behind so many commands: where a frame of the core stands that is a mark. Why
    * it was passed over, unless nothing was. Default: nothing ever is.
    */
-  readonly placeOfMark?: (count: bigint) => { readonly place: CommandPlace; readonly reason?: SkipReason }
+  readonly offsetOfSkip?: (count: bigint) => { readonly offset: CommandOffset; readonly reason?: SkipReason }
   /** Told once if the writer is over: `log_replaced`, `kafka_unreachable` and others. The core has been told too. */
   readonly onFailure: (failure: LogError) => void
   /** Told of each frame of this writer that was read back as accepted. */
-  readonly onDurable?: (frame: Frame, place: bigint) => void
+  readonly onDurable?: (frame: Frame, logOffset: bigint) => void
   /** Takes a line for the operator. */
   readonly notice: Log
   /** How long Kafka may not answer. Default: OUTAGE_MS_MAX_DEFAULT. */
@@ -115,9 +115,9 @@ class Server {
     })
     // Told through `onFailure` as well: a caller that does not look at it must not crash on it.
     this.stopped.catch(() => undefined)
-    this.endObserving = log.observe((frame, place, judgement) => {
+    this.endObserving = log.observe((frame, logOffset, judgement) => {
       const meaning = this.appender.readBack(frame, judgement)
-      if (meaning === 'durable') this.durable(frame, place)
+      if (meaning === 'durable') this.durable(frame, logOffset)
       else if (meaning !== 'ignored') this.end(replacedError(this.appender.chain()))
     })
     log.onFailure((failure) => {
@@ -145,14 +145,14 @@ class Server {
   }
 
   private append(message: FrameToSeal): void {
-    const { log, placeOfCount, placeOfMark, commandsTopic = 0 } = this.options
+    const { log, offsetOfCount, offsetOfSkip, commandsTopic = 0 } = this.options
     const count = message.nextCommandOffset
-    const { place, reason } =
-      message.isMark === true && placeOfMark !== undefined
-        ? placeOfMark(count)
-        : { place: placeOfCount(count) }
+    const { offset, reason } =
+      message.isMark === true && offsetOfSkip !== undefined
+        ? offsetOfSkip(count)
+        : { offset: offsetOfCount(count) }
     const { partitions = 0 } = log
-    const { offset: nextCommandOffset, index: nextCommandIndex } = place
+    const { offset: nextCommandOffset, index: nextCommandIndex } = offset
     const mark = reason === undefined ? {} : { mark: SKIP_REASONS[reason] }
     const placed = {
       ...message,
@@ -196,16 +196,16 @@ class Server {
     return this.waiting.splice(0, count)
   }
 
-  private durable(frame: Frame, place: bigint): void {
+  private durable(frame: Frame, logOffset: bigint): void {
     this.slabs.release(this.slabsInUse.shift()!)
-    this.options.onDurable?.(frame, place)
+    this.options.onDurable?.(frame, logOffset)
     this.receipts.push({
       idleMark: false,
       sequence: lastSequence(frame),
       hash: frame.hash.slice(),
       nextCommandOffset: frame.nextCommandOffset,
       nextCommandIndex: frame.nextCommandIndex,
-      place,
+      logOffset,
     })
     // Those that were read together are told together.
     if (this.receipts.length === 1)
@@ -252,7 +252,7 @@ function reusedMemory(): (bytes: number) => Uint8Array {
   const share = createFrameMemoryShare(CHUNKS)
   const memory = new FrameMemory(share)
   const views = new FrameViews(share)
-  return (bytes) => views.at(memory.placeOf(memory.take(bytes)))
+  return (bytes) => views.at(memory.refOf(memory.take(bytes)))
 }
 
 function broken(error: unknown): LogError {

@@ -56,7 +56,7 @@ export class TestWriter {
       corePort: port1,
       log,
       head,
-      placeOfCount: (count) => ({
+      offsetOfCount: (count) => ({
         offset: 100n + count / COMMANDS_A_RECORD,
         index: Number(count % COMMANDS_A_RECORD),
       }),

@@ -20,9 +20,9 @@ export interface GroupCoordinator {
    * Puts a text beside a partition's offset.
    * @returns false if the group does not take it from this member now: it shares out anew, or does not know the member
    */
-  put(member: GroupMember, place: TopicPartition, text: string): Promise<boolean>
+  put(member: GroupMember, topicPartition: TopicPartition, text: string): Promise<boolean>
   /** The texts beside these partitions, by topic; those of which there are any. */
-  texts(places: ReadonlyMap<string, readonly number[]>): Promise<readonly string[]>
+  texts(partitionsOf: ReadonlyMap<string, readonly number[]>): Promise<readonly string[]>
   /** Has the group forget a member, and share out anew. @returns false if it does not know it */
   remove(memberId: string): Promise<boolean>
   /** Cuts the connections; what is asked rejects. */
@@ -76,8 +76,8 @@ function coordinatorOver(
         }),
       )
     },
-    async texts(places) {
-      const topics = [...places].map(([topic, partitions]) => ({
+    async texts(partitionsOf) {
+      const topics = [...partitionsOf].map(([topic, partitions]) => ({
         topic,
         partitions: partitions.map((partition) => ({ partition })),
       }))

@@ -59,7 +59,7 @@ class Watch implements LifeWatch {
   private readonly options: LifeWatchOptions
   private readonly judge = new SilenceJudge()
   /** Where signs may stand. */
-  private readonly places: ReadonlyMap<string, readonly number[]>
+  private readonly partitionsOf: ReadonlyMap<string, readonly number[]>
   private readonly over = new AbortController()
   private coordinator: GroupCoordinator | undefined
   private attempts = 0
@@ -71,7 +71,7 @@ class Watch implements LifeWatch {
   constructor(options: LifeWatchOptions) {
     const { topic, partitions, standbyTopic } = options
     this.options = options
-    this.places = new Map([
+    this.partitionsOf = new Map([
       [topic, Array.from({ length: partitions }, (_, partition) => partition)],
       [standbyTopic, [0]],
     ])
@@ -117,7 +117,7 @@ class Watch implements LifeWatch {
   private async round(coordinator: GroupCoordinator): Promise<void> {
     const own = this.options.own()
     const look = await this.giveSign(coordinator, own)
-    const texts = await coordinator.texts(this.places)
+    const texts = await coordinator.texts(this.partitionsOf)
     const signs = texts.map(decodeSign).filter((sign) => sign !== undefined)
     for (const memberId of this.judge.look(signs, own?.memberId, look))
       await this.remove(coordinator, memberId)
@@ -126,12 +126,12 @@ class Watch implements LifeWatch {
   private async giveSign(coordinator: GroupCoordinator, own: OwnLife | undefined): Promise<Look> {
     if (own === undefined) return 'outside'
     const sign = encodeSign({ memberId: own.memberId, count: this.count++ })
-    if (!(await coordinator.put(own, this.placeOf(own), sign))) return 'nothing'
+    if (!(await coordinator.put(own, this.topicPartitionOf(own), sign))) return 'nothing'
     this.options.onStored()
     return 'stored'
   }
 
-  private placeOf({ partitions }: OwnLife): TopicPartition {
+  private topicPartitionOf({ partitions }: OwnLife): TopicPartition {
     const { topic, standbyTopic } = this.options
     if (partitions.size === 0) return { topic: standbyTopic, partition: 0 }
     return { topic, partition: Math.min(...partitions) }

@@ -93,7 +93,7 @@ await withKafka('reading a topic without a group', (kafka) => {
         code: 'log_regressed',
         message: expect.stringContaining('holds offsets 0 to 2, but offset 7 is needed') as string,
       })
-      await deleteRecordsBefore(settings, topicNames(settings).events, [{ partition: 0, place: 2n }])
+      await deleteRecordsBefore(settings, topicNames(settings).events, [{ partition: 0, logOffset: 2n }])
       await expect(collect(reader.read(1n, { upTo: 3n }))).rejects.toMatchObject({
         code: 'kafka_offset_gone',
       })

@@ -1,16 +1,16 @@
 /** Where things stand in a record batch, the format that brokers have stored since 0.11 (magic 2). In bytes; big-endian. */
 
 /** The batch's length, which counts from its own end. */
-export const LENGTH_PLACE = 8
+export const LENGTH_BYTE = 8
 export const LENGTH_END = 12
-export const MAGIC_PLACE = 16
+export const MAGIC_BYTE = 16
 export const MAGIC = 2
 /** The checksum (CRC-32C), over all that stands behind it. */
-export const CRC_PLACE = 17
+export const CRC_BYTE = 17
 export const CRC_END = 21
 /** What the batch is packed with, and what else it is. */
-export const ATTRIBUTES_PLACE = CRC_END
-export const LAST_OFFSET_DELTA_PLACE = 23
-export const RECORD_COUNT_PLACE = 57
+export const ATTRIBUTES_BYTE = CRC_END
+export const LAST_OFFSET_DELTA_BYTE = 23
+export const RECORD_COUNT_BYTE = 57
 /** Where the records begin. */
 export const BATCH_HEADER_BYTES = 61

@@ -15,18 +15,18 @@ export interface FetchResponse {
   readonly batches: Buffer
 }
 
-const ERROR_PLACE = 4
-const TOPICS_PLACE = 10
+const ERROR_BYTE = 4
+const TOPICS_BYTE = 10
 const ABORTED_TRANSACTION_BYTES = 16
 const NOTHING = Buffer.alloc(0)
 
 /** @throws RangeError if it is cut off, or tells neither of the partition nor of an error */
 export function decodeFetchResponse(response: Buffer): FetchResponse {
-  const failure = response.readInt16BE(ERROR_PLACE)
+  const failure = response.readInt16BE(ERROR_BYTE)
   if (failure !== 0) return { errorCode: failure, batches: NOTHING }
-  if (response.readInt32BE(TOPICS_PLACE) < 1)
+  if (response.readInt32BE(TOPICS_BYTE) < 1)
     throw new RangeError('the answer to a fetch does not tell of the partition')
-  let at = TOPICS_PLACE + 4
+  let at = TOPICS_BYTE + 4
   at += 2 + response.readInt16BE(at)
   // Behind the number of partitions and the partition's own.
   at += 4 + 4

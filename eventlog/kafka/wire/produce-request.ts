@@ -13,7 +13,7 @@
  *                key length varint (−1: none) · value length varint · value · headers varint (0)
  */
 import { crc32c } from '@node-rs/crc32'
-import { BATCH_HEADER_BYTES, CRC_END, CRC_PLACE, LENGTH_END, MAGIC } from './batch-layout.ts'
+import { BATCH_HEADER_BYTES, CRC_END, CRC_BYTE, LENGTH_END, MAGIC } from './batch-layout.ts'
 
 export const PRODUCE_API_KEY = 0
 /** The newest that kafkajs knows the answer of; brokers know it from version 2.1 on. */
@@ -62,7 +62,7 @@ export function encodeProduceRequest(header: Uint8Array, request: ProduceRequest
   putBatchHeader(batch, values.length, timestampMs)
   at = BATCH_HEADER_BYTES
   for (const [index, value] of values.entries()) at = putRecord(batch, at, value, index, records[index]!)
-  batch.writeUInt32BE(crc32c(batch.subarray(CRC_END)), CRC_PLACE)
+  batch.writeUInt32BE(crc32c(batch.subarray(CRC_END)), CRC_BYTE)
   return out
 }
 

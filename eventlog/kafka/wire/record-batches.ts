@@ -10,16 +10,16 @@
 import { crc32c } from '@node-rs/crc32'
 import { unpackRecords } from './batch-codecs.ts'
 import {
-  ATTRIBUTES_PLACE,
+  ATTRIBUTES_BYTE,
   BATCH_HEADER_BYTES,
   CRC_END,
-  CRC_PLACE,
-  LAST_OFFSET_DELTA_PLACE,
+  CRC_BYTE,
+  LAST_OFFSET_DELTA_BYTE,
   LENGTH_END,
-  LENGTH_PLACE,
+  LENGTH_BYTE,
   MAGIC,
-  MAGIC_PLACE,
-  RECORD_COUNT_PLACE,
+  MAGIC_BYTE,
+  RECORD_COUNT_BYTE,
 } from './batch-layout.ts'
 
 export interface TopicRecord {
@@ -89,18 +89,18 @@ const CUT_OFF = 'it is cut off'
 /** The batch at the beginning of these bytes, or what is wrong with it. */
 function batchAt(rest: Buffer): RecordBatch | string {
   if (rest.length < BATCH_HEADER_BYTES) return CUT_OFF
-  const magic = rest.readInt8(MAGIC_PLACE)
+  const magic = rest.readInt8(MAGIC_BYTE)
   if (magic !== MAGIC) return `its record format is ${magic}, not ${MAGIC}`
-  const length = LENGTH_END + rest.readInt32BE(LENGTH_PLACE)
+  const length = LENGTH_END + rest.readInt32BE(LENGTH_BYTE)
   if (length > rest.length) return CUT_OFF
   if (length < BATCH_HEADER_BYTES) return `it is ${length} bytes long`
   const bytes = rest.subarray(0, length)
-  if (crc32c(bytes.subarray(CRC_END)) !== bytes.readUInt32BE(CRC_PLACE)) return 'its checksum is wrong'
+  if (crc32c(bytes.subarray(CRC_END)) !== bytes.readUInt32BE(CRC_BYTE)) return 'its checksum is wrong'
   const first = bytes.readBigInt64BE(0)
   return {
     first,
-    end: first + BigInt(bytes.readInt32BE(LAST_OFFSET_DELTA_PLACE)) + 1n,
-    codec: bytes.readInt16BE(ATTRIBUTES_PLACE) & CODEC_MASK,
+    end: first + BigInt(bytes.readInt32BE(LAST_OFFSET_DELTA_BYTE)) + 1n,
+    codec: bytes.readInt16BE(ATTRIBUTES_BYTE) & CODEC_MASK,
     bytes,
   }
 }
@@ -123,11 +123,11 @@ export function recordsIn(batch: RecordBatch, from: bigint, before: bigint): Top
 }
 
 function decode({ first, codec, bytes }: RecordBatch): TopicRecord[] {
-  const attributes = bytes.readInt16BE(ATTRIBUTES_PLACE)
+  const attributes = bytes.readInt16BE(ATTRIBUTES_BYTE)
   if ((attributes & IS_CONTROL) !== 0) return []
-  const count = bytes.readInt32BE(RECORD_COUNT_PLACE)
+  const count = bytes.readInt32BE(RECORD_COUNT_BYTE)
   if (count < 0 || count > BATCH_RECORDS_MAX) throw new Error(`${count} records in one batch`)
-  const lastDelta = bytes.readInt32BE(LAST_OFFSET_DELTA_PLACE)
+  const lastDelta = bytes.readInt32BE(LAST_OFFSET_DELTA_BYTE)
   let nextDelta = 0
   const cursor = new Cursor(unpackRecords(codec, bytes.subarray(BATCH_HEADER_BYTES)))
   return Array.from({ length: count }, () => {

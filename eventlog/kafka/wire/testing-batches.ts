@@ -3,20 +3,20 @@ import { once } from 'node:events'
 import net from 'node:net'
 import { crc32c } from '@node-rs/crc32'
 import {
-  ATTRIBUTES_PLACE,
+  ATTRIBUTES_BYTE,
   BATCH_HEADER_BYTES,
   CRC_END,
-  CRC_PLACE,
-  LAST_OFFSET_DELTA_PLACE,
+  CRC_BYTE,
+  LAST_OFFSET_DELTA_BYTE,
   LENGTH_END,
-  LENGTH_PLACE,
-  RECORD_COUNT_PLACE,
+  LENGTH_BYTE,
+  RECORD_COUNT_BYTE,
 } from './batch-layout.ts'
 import { encodeProduceRequest, PRODUCE_API_KEY, PRODUCE_API_VERSION } from './produce-request.ts'
 import type { KafkaSettings } from '../settings.ts'
 
 /** Of a record whose length takes a byte: behind that, its attributes and its time. */
-const OFFSET_DELTA_PLACE = 3
+const OFFSET_DELTA_BYTE = 3
 
 /** A batch as it stands in a topic, its first record at `first`. */
 export function recordBatch(values: readonly Uint8Array[], first = 0n): Buffer {
@@ -28,10 +28,10 @@ export function recordBatch(values: readonly Uint8Array[], first = 0n): Buffer {
 /** A batch whose header is right, whatever its records are. */
 export function packedBatch(codec: number, records: Uint8Array, count = 1): Buffer {
   const batch = Buffer.concat([recordBatch([Buffer.alloc(1)]).subarray(0, BATCH_HEADER_BYTES), records])
-  batch.writeInt32BE(batch.length - LENGTH_END, LENGTH_PLACE)
-  batch.writeInt16BE(codec, ATTRIBUTES_PLACE)
-  batch.writeInt32BE(count - 1, LAST_OFFSET_DELTA_PLACE)
-  batch.writeInt32BE(count, RECORD_COUNT_PLACE)
+  batch.writeInt32BE(batch.length - LENGTH_END, LENGTH_BYTE)
+  batch.writeInt16BE(codec, ATTRIBUTES_BYTE)
+  batch.writeInt32BE(count - 1, LAST_OFFSET_DELTA_BYTE)
+  batch.writeInt32BE(count, RECORD_COUNT_BYTE)
   return checked(batch)
 }
 
@@ -43,10 +43,10 @@ export function packedBatch(codec: number, records: Uint8Array, count = 1): Buff
 export function withOffsetDeltas(batch: Buffer, deltas: readonly number[], last = deltas.length - 1): Buffer {
   let at = BATCH_HEADER_BYTES
   for (const delta of deltas) {
-    batch[at + OFFSET_DELTA_PLACE] = zigzag(delta)
+    batch[at + OFFSET_DELTA_BYTE] = zigzag(delta)
     at += 1 + batch[at]! / 2
   }
-  batch.writeInt32BE(last, LAST_OFFSET_DELTA_PLACE)
+  batch.writeInt32BE(last, LAST_OFFSET_DELTA_BYTE)
   return checked(batch)
 }
 
@@ -101,7 +101,7 @@ function batchWithin(request: Buffer, topic: string): Buffer {
 }
 
 function checked(batch: Buffer): Buffer {
-  batch.writeUInt32BE(crc32c(batch.subarray(CRC_END)), CRC_PLACE)
+  batch.writeUInt32BE(crc32c(batch.subarray(CRC_END)), CRC_BYTE)
   return batch
 }
 

@@ -28,7 +28,7 @@ export function answerOf(error: unknown, log: (line: string) => void): Error {
     const code = codeOf(cause)
     if (code !== undefined)
       return new GraphQLError(cause.message, {
-        ...placeOf(error),
+        ...nodesAndPath(error),
         extensions: (cause as GraphQLError).extensions,
       })
     if (!(cause instanceof GraphQLError)) return hidden(cause, error, log)
@@ -36,8 +36,8 @@ export function answerOf(error: unknown, log: (line: string) => void): Error {
   const field = variableField(error.message)
   if (field !== undefined) return badInput(field, sentence(error.message))
   if (error.message.startsWith('Syntax Error'))
-    return fault('GRAPHQL_PARSE_FAILED', error.message, {}, placeOf(error))
-  return fault('BAD_REQUEST', error.message, {}, placeOf(error))
+    return fault('GRAPHQL_PARSE_FAILED', error.message, {}, nodesAndPath(error))
+  return fault('BAD_REQUEST', error.message, {}, nodesAndPath(error))
 }
 
 /**
@@ -111,7 +111,7 @@ function variableField(message: string): string | undefined {
 
 function withField(error: GraphQLError, field: string): GraphQLError {
   return new GraphQLError(sentence(error.message), {
-    ...placeOf(error),
+    ...nodesAndPath(error),
     extensions: { ...error.extensions, field },
   })
 }
@@ -122,7 +122,10 @@ function sentence(message: string): string {
   return wrong?.[1] ?? message
 }
 
-function placeOf(error: GraphQLError): { nodes?: readonly ASTNode[]; path?: readonly (string | number)[] } {
+function nodesAndPath(error: GraphQLError): {
+  nodes?: readonly ASTNode[]
+  path?: readonly (string | number)[]
+} {
   return {
     ...(error.nodes === undefined ? {} : { nodes: error.nodes }),
     ...(error.path === undefined ? {} : { path: error.path }),
@@ -140,7 +143,7 @@ function viewsUnavailable(place?: GraphQLError): Fault {
     'VIEWS_UNAVAILABLE',
     'The views cannot be read just now. Ask again in a moment.',
     {},
-    place === undefined ? {} : placeOf(place),
+    place === undefined ? {} : nodesAndPath(place),
   )
 }
 
@@ -153,6 +156,6 @@ function hidden(error: unknown, place: GraphQLError | undefined, log: (line: str
     'INTERNAL',
     'Something went wrong on our side. The correlation id finds it in the log.',
     { correlationId },
-    place === undefined ? {} : placeOf(place),
+    place === undefined ? {} : nodesAndPath(place),
   )
 }

@@ -20,7 +20,7 @@ export interface KnownId {
 /** Ids of one query: their text has to stay within ClickHouse's bound of 256 KiB for a query. */
 export const KNOWN_IDS_PER_QUERY_MAX = 4_096
 
-interface StoredPlace {
+interface StoredSequence {
   readonly partition: number
   readonly first: string
 }
@@ -38,7 +38,7 @@ export async function knownIds(store: ViewStore, ids: readonly string[], upTo: P
   if (ids.length === 0) return []
   const odd = ids.find((id) => !ID_TEXT.test(id))
   if (odd !== undefined) throw new RangeError(`not an id: ${JSON.stringify(odd)}`)
-  const places = await store.query<StoredPlace>(
+  const places = await store.query<StoredSequence>(
     `SELECT partition, min(sequence) AS first FROM ${TABLES.eventIds}
      WHERE id IN ('${ids.join("','")}') AND ${within(upTo)} GROUP BY partition, id`,
   )
@@ -68,7 +68,7 @@ export async function idsBehind(
 }
 
 /** Sequences as whole numbers in the text, so that the primary key finds them. */
-function among(places: readonly StoredPlace[]): string {
+function among(places: readonly StoredSequence[]): string {
   const byPartition = new Map<number, string[]>()
   for (const { partition, first } of places) {
     const sequences = byPartition.get(partition) ?? []

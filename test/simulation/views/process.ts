@@ -173,7 +173,7 @@ export class ViewsProcess {
       head: () => log.head(),
       currentHead: (signal) => log.currentHead(signal),
       endSequence: () => log.endSequence(),
-      placeOf: (frame) => log.placeOf(frame),
+      logOffsetOf: (frame) => log.logOffsetOf(frame),
       read: (from) => whileAlive(log.read(from)),
       tail: (from, signal) => whileAlive(deliver(log.tail(from, signal))),
     }

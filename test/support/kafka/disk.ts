@@ -1,7 +1,7 @@
 /** Damage on a broker's disk, while it runs. */
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
-import { LENGTH_END, LENGTH_PLACE } from '../../../eventlog/kafka/wire/batch-layout.ts'
+import { LENGTH_END, LENGTH_BYTE } from '../../../eventlog/kafka/wire/batch-layout.ts'
 import { asAdmin } from '../../../eventlog/kafka/testing.ts'
 import type { KafkaSettings } from '../../../eventlog/kafka/settings.ts'
 
@@ -22,7 +22,7 @@ export async function damageBatch(
   if (file === undefined) return false
   const bytes = readFileSync(file)
   for (let at = 0; at < bytes.length;) {
-    const end = at + LENGTH_END + bytes.readInt32BE(at + LENGTH_PLACE)
+    const end = at + LENGTH_END + bytes.readInt32BE(at + LENGTH_BYTE)
     if (bytes.readBigInt64BE(at) === first) {
       bytes[end - 1]! ^= 1
       // In its place: the broker has the file open.

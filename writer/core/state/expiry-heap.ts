@@ -24,12 +24,12 @@ export class ExpiryHeap {
   }
 
   /** Takes out the hold at this place of the heap. */
-  remove(place: number): void {
-    this.setPlace(this.slots[place]!, 0)
+  remove(heapIndex: number): void {
+    this.setHeapIndex(this.slots[heapIndex]!, 0)
     const last = this.slots[--this.count]!
-    if (place === this.count) return
-    if (place > 0 && this.earlier(last, this.slots[(place - 1) >> 1]!)) this.up(place, last)
-    else this.down(place, last)
+    if (heapIndex === this.count) return
+    if (heapIndex > 0 && this.earlier(last, this.slots[(heapIndex - 1) >> 1]!)) this.up(heapIndex, last)
+    else this.down(heapIndex, last)
   }
 
   grow(slots: number): void {
@@ -49,37 +49,37 @@ export class ExpiryHeap {
   }
 
   private up(from: number, slot: number): void {
-    let place = from
-    while (place > 0) {
-      const parent = (place - 1) >> 1
+    let heapIndex = from
+    while (heapIndex > 0) {
+      const parent = (heapIndex - 1) >> 1
       const above = this.slots[parent]!
       if (!this.earlier(slot, above)) break
-      this.put(place, above)
-      place = parent
+      this.put(heapIndex, above)
+      heapIndex = parent
     }
-    this.put(place, slot)
+    this.put(heapIndex, slot)
   }
 
   private down(from: number, slot: number): void {
-    let place = from
+    let heapIndex = from
     for (;;) {
-      let child = place * 2 + 1
+      let child = heapIndex * 2 + 1
       if (child >= this.count) break
       if (child + 1 < this.count && this.earlier(this.slots[child + 1]!, this.slots[child]!)) child += 1
       const below = this.slots[child]!
       if (!this.earlier(below, slot)) break
-      this.put(place, below)
-      place = child
+      this.put(heapIndex, below)
+      heapIndex = child
     }
-    this.put(place, slot)
+    this.put(heapIndex, slot)
   }
 
-  private put(place: number, slot: number): void {
-    this.slots[place] = slot
-    this.setPlace(slot, place + 1)
+  private put(heapIndex: number, slot: number): void {
+    this.slots[heapIndex] = slot
+    this.setHeapIndex(slot, heapIndex + 1)
   }
 
-  private setPlace(slot: number, placePlusOne: number): void {
-    this.holds.words32[(slot * HOLD_WORDS + HOLD.links) * 2] = placePlusOne
+  private setHeapIndex(slot: number, heapIndexPlusOne: number): void {
+    this.holds.words32[(slot * HOLD_WORDS + HOLD.links) * 2] = heapIndexPlusOne
   }
 }

@@ -36,8 +36,8 @@ export class Holds {
 
   /** The slot of the open hold whose id stands at `at`, −1 if there is none. */
   find(ids32: Int32Array, at: number): number {
-    const place = this.placeOf(ids32, at)
-    return this.index[place]! - 1
+    const indexSlot = this.indexSlotOf(ids32, at)
+    return this.index[indexSlot]! - 1
   }
 
   debit(slot: number): number {
@@ -57,9 +57,9 @@ export class Holds {
     for (let index = 0; index < HOLD_KEPT_WORDS; index++) this.words[word + index] = from[at + index]!
     this.words[word + HOLD.links] = 0n
     this.count += 1
-    const place = this.placeOf(this.words32, word * 2)
-    if (this.index[place] !== 0) throw new CoreBrokenError('a hold is placed twice')
-    this.index[place] = slot + 1
+    const indexSlot = this.indexSlotOf(this.words32, word * 2)
+    if (this.index[indexSlot] !== 0) throw new CoreBrokenError('a hold is placed twice')
+    this.index[indexSlot] = slot + 1
     if (this.words[word + HOLD.expiresAt] !== 0n) this.heap.push(slot)
   }
 
@@ -69,7 +69,7 @@ export class Holds {
     const word = slot * HOLD_WORDS
     const links = (word + HOLD.links) * 2
     if (this.words32[links] !== 0) this.heap.remove(this.words32[links]! - 1)
-    this.unindex(this.placeOf(this.words32, word * 2))
+    this.unindex(this.indexSlotOf(this.words32, word * 2))
     for (let index = 0; index < HOLD_WORDS; index++) this.words[word + index] = 0n
     this.words32[links + 1] = this.freeHead
     this.freeHead = slot + 1
@@ -77,12 +77,12 @@ export class Holds {
   }
 
   /** Where in the index the id at `at` is, or would be put. */
-  private placeOf(ids32: Int32Array, at: number): number {
-    let place = hashId(ids32, at) & this.mask
+  private indexSlotOf(ids32: Int32Array, at: number): number {
+    let indexSlot = hashId(ids32, at) & this.mask
     for (;;) {
-      const entry = this.index[place]!
-      if (entry === 0 || sameIdAt(this.words32, (entry - 1) * HOLD_WORDS * 2, ids32, at)) return place
-      place = (place + 1) & this.mask
+      const entry = this.index[indexSlot]!
+      if (entry === 0 || sameIdAt(this.words32, (entry - 1) * HOLD_WORDS * 2, ids32, at)) return indexSlot
+      indexSlot = (indexSlot + 1) & this.mask
     }
   }
 
@@ -108,7 +108,7 @@ export class Holds {
     this.index = new Int32Array(slots * 4)
     this.mask = this.index.length - 1
     for (let slot = 0; slot < slots; slot++)
-      this.index[this.placeOf(this.words32, slot * HOLD_WORDS * 2)] = slot + 1
+      this.index[this.indexSlotOf(this.words32, slot * HOLD_WORDS * 2)] = slot + 1
     this.heap.grow(slots * 2)
     this.thread(slots, slots * 2)
   }

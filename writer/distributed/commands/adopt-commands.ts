@@ -13,16 +13,16 @@ import { encodeFrameRecord } from '../../../eventlog/kafka/events/record.ts'
 import { openRecordSender } from '../../../eventlog/kafka/partition/record-sender.ts'
 import { topicNames, type KafkaSettings } from '../../../eventlog/kafka/settings.ts'
 import { openTopicReader } from '../../../eventlog/kafka/partition/topic-reader.ts'
-import type { CommandPlace } from '../../../eventlog/ports.ts'
+import type { CommandOffset } from '../../../eventlog/ports.ts'
 import { judgeCommands, type CommandStart } from './command-start.ts'
 
 /** What was done for one partition. */
 export interface Adoption {
   readonly partition: number
   /** From here on, commands of the topic before were never decided. */
-  readonly left: CommandPlace
+  readonly left: CommandOffset
   /** Where they go on. */
-  readonly place: CommandPlace
+  readonly start: CommandOffset
 }
 
 export interface AdoptOptions {
@@ -68,7 +68,7 @@ async function adoptOnce(options: AdoptOptions): Promise<Adoption | undefined> {
     )
     if (start.kind !== 'adopted') return undefined
     await writeStart(options, events, start)
-    return { partition, left: start.left, place: start.place }
+    return { partition, left: start.left, start: start.start }
   } finally {
     reader.close()
     events.close()
@@ -78,7 +78,7 @@ async function adoptOnce(options: AdoptOptions): Promise<Adoption | undefined> {
 async function writeStart(
   { settings, partition, partitions, log }: AdoptOptions,
   events: KafkaEventLog,
-  { place, commandsTopic }: Extract<CommandStart, { kind: 'adopted' }>,
+  { start, commandsTopic }: Extract<CommandStart, { kind: 'adopted' }>,
 ): Promise<void> {
   const head = events.head()
   const frame = seal(
@@ -89,8 +89,8 @@ async function writeStart(
       firstSequence: head.sequence + 1n,
       count: 0,
       timeNs: BigInt(Date.now()) * NS_PER_MS,
-      nextCommandOffset: place.offset,
-      nextCommandIndex: place.index,
+      nextCommandOffset: start.offset,
+      nextCommandIndex: start.index,
       commandsTopic,
       payload: NOTHING,
     },

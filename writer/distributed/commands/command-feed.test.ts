@@ -7,7 +7,7 @@ import { decodeCommands, encodeCommands, type Command } from '../../../schemas/c
 import { formatId } from '../../../schemas/ids.ts'
 import { openAccount, transfer } from '../../testing.ts'
 import { CommandFeed, stretchesWithin } from './command-feed.ts'
-import { CommandPlaces, type Marked } from './command-places.ts'
+import { CommandOffsetMap, type ConsumedSkip } from './command-offset-map.ts'
 
 const POISON = Buffer.from('nobody made commands of this')
 
@@ -36,9 +36,9 @@ function sink(
 ) {
   const sent: Command[][] = []
   const lines: string[] = []
-  const places = new CommandPlaces(start)
+  const offsetMap = new CommandOffsetMap(start)
   /** What frames of the core would say: a place behind each batch, with its reason behind a mark. */
-  const marked: Marked[] = []
+  const marked: ConsumedSkip[] = []
   let asked = 0
   let handed = 0
   const feed = new CommandFeed(start, {
@@ -55,21 +55,21 @@ function sink(
       },
     },
     source: 'partition 0 of purser.commands',
-    places,
+    offsetMap,
     send: (slots, count) => {
       const commands = decodeCommands(slots)
       expect(commands).toHaveLength(count)
       sent.push(commands)
       handed += count
       marked.push(
-        count === 0 ? places.placeOfMark(BigInt(handed)) : { place: places.placeOf(BigInt(handed)) },
+        count === 0 ? offsetMap.offsetOfSkip(BigInt(handed)) : { offset: offsetMap.offsetOf(BigInt(handed)) },
       )
     },
     notice: (line) => lines.push(line),
     nowMs: () => 0,
     markAfterMs,
   })
-  return { feed, sent, marked, lines, places, asked: () => asked }
+  return { feed, sent, marked, lines, offsetMap, asked: () => asked }
 }
 
 const tick = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
@@ -116,7 +116,7 @@ describe('the feed of commands', () => {
           feed.wanted()
           feed.mark()
           feed.stop()
-          expect((marked.at(-1) ?? { place: start }).place).toEqual(
+          expect((marked.at(-1) ?? { offset: start }).offset).toEqual(
             records.length === 0 ? start : { offset, index: 0 },
           )
           // Whatever a frame consumes beside its commands, it says why, and nobody else's commands are among it.
@@ -171,7 +171,7 @@ describe('the feed of commands', () => {
           expect(ids(sent.flat())).toEqual(ids(ahead.filter(({ isGood }) => isGood).map(({ command }) => command)))
           // Every command is consumed by one frame, and that is a mark for those that are wrong and for no others.
           for (const { offset, index, isGood } of ahead) {
-            const by = marked.find(({ place }) => place.offset > offset || (place.offset === offset && place.index > index))
+            const by = marked.find(({ offset: next }) => next.offset > offset || (next.offset === offset && next.index > index))
             expect(by!.reason).toBe(isGood ? undefined : 'malformed')
           }
           const lost = ahead.filter(({ isGood }) => !isGood).length
@@ -218,8 +218,8 @@ describe('the feed of commands', () => {
     expect(lines).toEqual([expect.stringContaining('offset 3 of partition 0 of purser.commands holds no')])
     expect(lines[0]).toContain('cannot be read (zstd: torn)')
     expect(marked).toEqual([
-      { place: { offset: 8n, index: 0 }, reason: 'unreadable' },
-      { place: { offset: 9n, index: 0 } },
+      { offset: { offset: 8n, index: 0 }, reason: 'unreadable' },
+      { offset: { offset: 9n, index: 0 } },
     ])
   })
 
@@ -237,8 +237,8 @@ describe('the feed of commands', () => {
       expect.stringContaining('offsets 4 to 8 of partition 0 of purser.commands were deleted'),
     ])
     expect(marked).toEqual([
-      { place: { offset: 9n, index: 0 }, reason: 'deleted' },
-      { place: { offset: 10n, index: 0 } },
+      { offset: { offset: 9n, index: 0 }, reason: 'deleted' },
+      { offset: { offset: 10n, index: 0 } },
     ])
   })
 
@@ -253,7 +253,7 @@ describe('the feed of commands', () => {
           },
         },
         source: 'partition 0 of purser.commands',
-        places: new CommandPlaces({ offset: 9n, index: 0 }),
+        offsetMap: new CommandOffsetMap({ offset: 9n, index: 0 }),
         send: () => undefined,
         notice: () => undefined,
         nowMs: () => 0,
@@ -295,7 +295,7 @@ describe('the feed of commands', () => {
     feed.wanted()
     feed.mark()
     expect(sent).toEqual([[]])
-    expect(marked).toEqual([{ place: { offset: 2n, index: 0 }, reason: 'unreadable' }])
+    expect(marked).toEqual([{ offset: { offset: 2n, index: 0 }, reason: 'unreadable' }])
     feed.stop()
   })
 
@@ -306,7 +306,7 @@ describe('the feed of commands', () => {
     for (let wishes = 0; wishes < 3; wishes++) feed.wanted()
     await running
     expect(sent.map((batch) => batch.length)).toEqual([1, 0, 1])
-    expect(marked.map(({ place, reason }) => [place.offset, reason])).toEqual([
+    expect(marked.map(({ offset, reason }) => [offset.offset, reason])).toEqual([
       [1n, undefined],
       [2n, 'unreadable'],
       [3n, undefined],
@@ -367,14 +367,14 @@ describe('the feed of commands', () => {
         yield Array.from({ length: records }, (_, index) => record(BigInt(answer * records + index), []))
       yield [record(BigInt(answers * records), [command(1)])]
     }
-    const { feed, sent, lines, places } = sink(flood(), { offset: 0n, index: 0 })
+    const { feed, sent, lines, offsetMap } = sink(flood(), { offset: 0n, index: 0 })
     const running = feed.run()
     feed.wanted()
     feed.wanted()
     await running
     expect(feed.skipped).toBe(answers * records)
     expect(lines).toHaveLength(1)
-    expect(places.openRuns()).toBe(0)
+    expect(offsetMap.openRuns()).toBe(0)
     expect(sent.map((batch) => batch.length)).toEqual([0, 1])
     feed.stop()
   })
@@ -390,7 +390,7 @@ describe('the feed of commands', () => {
         },
       },
       source: 'partition 0 of purser.commands',
-      places: new CommandPlaces(start),
+      offsetMap: new CommandOffsetMap(start),
       send: (slots) => memories.push(slots),
       notice: () => undefined,
       nowMs: () => 0,

@@ -11,11 +11,11 @@ import { BatchMemory } from '../../../eventlog/handoff/batch-memory.ts'
 import { decodeCommandRecord } from '../../../eventlog/kafka/commands/command-record.ts'
 import { BatchDamagedError, KafkaOffsetError, TopicReplacedError } from '../../../eventlog/kafka/errors.ts'
 import type { TopicReader, TopicRecord } from '../../../eventlog/kafka/partition/topic-reader.ts'
-import type { CommandPlace } from '../../../eventlog/ports.ts'
+import type { CommandOffset } from '../../../eventlog/ports.ts'
 import { byteOfCommand } from '../../../schemas/commands.ts'
 import type { SkipReason } from '../../../schemas/frame-notes.ts'
 import { BATCH_COMMANDS_MAX } from '../../../schemas/limits.ts'
-import type { CommandPlaces } from './command-places.ts'
+import type { CommandOffsetMap } from './command-offset-map.ts'
 
 /** Records that cannot be read are told once in a while: a stranger may write a million of them. */
 const TOLD_EVERY_MS = 10_000
@@ -25,7 +25,7 @@ export interface CommandFeedPorts {
   readonly reader: Pick<TopicReader, 'read'>
   /** What is read, for the operator: `partition 0 of purser.commands`. */
   readonly source: string
-  readonly places: CommandPlaces
+  readonly offsetMap: CommandOffsetMap
   /**
    * Takes a batch to the core, in shared memory that stays as it is until `consumed` says that it may change. A batch of no
    * commands makes a mark.
@@ -52,7 +52,7 @@ interface Wanted {
 /** What holds nothing for the core, up to a place. */
 interface Nothing {
   readonly kind: 'nothing'
-  readonly next: CommandPlace
+  readonly next: CommandOffset
   readonly reason: SkipReason
   /** In words, for the operator. */
   readonly why: string
@@ -73,7 +73,7 @@ export class CommandFeed {
   /** The offset behind the last record that was read, whatever became of it. */
   readTo: bigint
   private readonly ports: CommandFeedPorts
-  private readonly start: CommandPlace
+  private readonly start: CommandOffset
   private readonly memory = new BatchMemory()
   /** Batches that the core still has to be given. */
   private wantedBatches = 0
@@ -92,7 +92,7 @@ export class CommandFeed {
     { readonly record: TopicRecord; readonly stretches: readonly Stretch[]; next: number } | undefined
 
   /** @param start the first command to be given */
-  constructor(start: CommandPlace, ports: CommandFeedPorts) {
+  constructor(start: CommandOffset, ports: CommandFeedPorts) {
     this.start = start
     this.ports = ports
     this.readTo = start.offset
@@ -106,7 +106,7 @@ export class CommandFeed {
   }
 
   /** Commands before this place are durable: their memory may be used again. */
-  consumed({ offset }: CommandPlace): void {
+  consumed({ offset }: CommandOffset): void {
     while (this.sent.length > 0 && this.sent[0]!.lastOffset < offset)
       this.memory.give(this.sent.shift()!.memory)
     this.onConsumed()
@@ -114,11 +114,11 @@ export class CommandFeed {
 
   /** Has a frame say what was passed over, unless one that is on its way will, or the core wants no batch. */
   mark(): void {
-    if (!this.ports.places.hasUnmarked() || this.wantedBatches === 0) return
+    if (!this.ports.offsetMap.hasUnmarked() || this.wantedBatches === 0) return
     const memory = this.memory.take(0)
     this.sent.push({ lastOffset: this.passedTo - 1n, memory })
     this.wantedBatches--
-    this.ports.places.sendMark()
+    this.ports.offsetMap.sendMark()
     this.ports.send(memory.subarray(0, 0), 0)
   }
 
@@ -194,7 +194,7 @@ export class CommandFeed {
           if (!isFull) this.skip(records[next]!, stretch)
           continue
         }
-        isFull = commands + stretch.count > BATCH_COMMANDS_MAX || this.ports.places.hasUnmarked()
+        isFull = commands + stretch.count > BATCH_COMMANDS_MAX || this.ports.offsetMap.hasUnmarked()
         if (isFull) continue
         batch.push(stretch)
         commands += stretch.count
@@ -212,7 +212,7 @@ export class CommandFeed {
     for (const { offset, firstIndex, slots, count, isLast } of batch) {
       memory.set(slots, byte)
       byte += slots.length
-      this.ports.places.add(offset, firstIndex, count, isLast)
+      this.ports.offsetMap.add(offset, firstIndex, count, isLast)
     }
     this.sent.push({ lastOffset: batch.at(-1)!.offset, memory })
     this.wantedBatches--
@@ -280,8 +280,8 @@ export class CommandFeed {
   }
 
   /** Nothing for the core stands before this place. */
-  private pass(next: CommandPlace, reason: SkipReason): void {
-    this.ports.places.pass(next, reason)
+  private pass(next: CommandOffset, reason: SkipReason): void {
+    this.ports.offsetMap.pass(next, reason)
     this.passedTo = next.index === 0 ? next.offset : next.offset + 1n
     this.markLater()
   }
@@ -290,7 +290,7 @@ export class CommandFeed {
     if (this.over.signal.aborted) return
     this.markTimer ??= setTimeout(() => {
       this.markTimer = undefined
-      if (!this.ports.places.hasUnmarked()) return
+      if (!this.ports.offsetMap.hasUnmarked()) return
       this.mark()
       this.markLater()
     }, this.ports.markAfterMs ?? MARK_AFTER_MS_DEFAULT).unref()

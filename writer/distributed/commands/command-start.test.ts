@@ -61,10 +61,10 @@ describe('where commands go on', () => {
         if (start.kind === 'refused') return
         expect(topicPartOf(start.commandsTopic)).toBe(topic.topicPart)
         if (start.kind === 'continued')
-          expect(start.place).toEqual({ offset: log.nextCommandOffset, index: log.nextCommandIndex })
+          expect(start.start).toEqual({ offset: log.nextCommandOffset, index: log.nextCommandIndex })
         else expect(isAdoption(log.commandsTopic, start.commandsTopic)).toBe(true)
         // Whatever was deleted before it: the place exists, or the next record gets it.
-        expect(start.place.offset <= topic.end).toBe(true)
+        expect(start.start.offset <= topic.end).toBe(true)
       }),
     )
   })
@@ -86,7 +86,7 @@ describe('where commands go on', () => {
     expect(judgeCommands(log, longer, true)).toMatchObject({
       kind: 'adopted',
       because: 'other_topic',
-      place: { offset: 0n, index: 0 },
+      start: { offset: 0n, index: 0 },
       commandsTopic: 8 * 256 + 1,
     })
     expect(judgeCommands(log, longer, false)).toMatchObject({ kind: 'refused', because: 'other_topic' })
@@ -97,7 +97,7 @@ describe('where commands go on', () => {
     expect(judgeCommands(log, { topicPart: 7, first: 2n, end: 20n }, false)).toMatchObject({
       kind: 'adopted',
       because: 'went_backwards',
-      place: { offset: 20n, index: 0 },
+      start: { offset: 20n, index: 0 },
       commandsTopic: 7 * 256,
     })
   })
@@ -117,7 +117,7 @@ describe('what is said of it', () => {
     expect(recordsLost(left, 7 * 256, [])).toBeUndefined()
     const start = {
       kind: 'adopted',
-      place: { offset: 0n, index: 0 },
+      start: { offset: 0n, index: 0 },
       commandsTopic: 0,
       left,
       because: 'other_topic',

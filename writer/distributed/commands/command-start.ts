@@ -11,7 +11,7 @@
  * to go on there while the first deployment still runs would make two histories of one. So there an operator has to say it.
  */
 import { adoptedTopic, mayBeSameTopic, sameTopic, topicPartOf } from '../../../schemas/commands-topic.ts'
-import type { CommandPlace, LogHead } from '../../../eventlog/ports.ts'
+import type { CommandOffset, LogHead } from '../../../eventlog/ports.ts'
 
 /** The commands topic of a partition, as it is now. */
 export interface CommandsFound {
@@ -25,17 +25,17 @@ export interface CommandsFound {
 /** How commands go on. */
 export type CommandStart =
   /** From where the last frame says. */
-  | { readonly kind: 'continued'; readonly place: CommandPlace; readonly commandsTopic: number }
+  | { readonly kind: 'continued'; readonly start: CommandOffset; readonly commandsTopic: number }
   /** In a topic from the beginning of what there is, in one that lost its end from there: from `left` on, what stood in the topic before was never decided. */
   | {
       readonly kind: 'adopted'
-      readonly place: CommandPlace
+      readonly start: CommandOffset
       readonly commandsTopic: number
-      readonly left: CommandPlace
+      readonly left: CommandOffset
       readonly because: AdoptionReason
     }
   /** Not before an operator says so. */
-  | { readonly kind: 'refused'; readonly left: CommandPlace; readonly because: AdoptionReason }
+  | { readonly kind: 'refused'; readonly left: CommandOffset; readonly because: AdoptionReason }
 
 /** Another topic stands under the name; or it is the same, or may be, and ends before what was consumed of it. */
 export type AdoptionReason = 'other_topic' | 'went_backwards'
@@ -56,14 +56,14 @@ export function judgeCommands(
   const reaches = left.offset + (left.index > 0 ? 1n : 0n) <= end
   const mayBeSame = mayBeSameTopic(known, topicPart)
   if (mayBeSame && reaches)
-    return { kind: 'continued', place: left, commandsTopic: sameTopic(commandsTopic, topicPart) }
+    return { kind: 'continued', start: left, commandsTopic: sameTopic(commandsTopic, topicPart) }
   const because = mayBeSame ? 'went_backwards' : 'other_topic'
   // The same topic is at home; and before the first event there is no history to be doubled.
   const isSame = known !== 0 && known === topicPart
   if (!isAllowed && !isSame && head.sequence > 0n) return { kind: 'refused', left, because }
   // What the same one still holds was decided, but for what came since it lost its end: nobody can tell that from the rest.
-  const place = { offset: isSame ? end : first, index: 0 }
-  return { kind: 'adopted', place, commandsTopic: adoptedTopic(commandsTopic, topicPart), left, because }
+  const start = { offset: isSame ? end : first, index: 0 }
+  return { kind: 'adopted', start, commandsTopic: adoptedTopic(commandsTopic, topicPart), left, because }
 }
 
 /** What is known of how long a commands topic was. */
@@ -77,7 +77,7 @@ export interface CommandsSeen {
  * @returns undefined: nobody here knows
  */
 export function recordsLost(
-  { offset }: CommandPlace,
+  { offset }: CommandOffset,
   headTopic: number,
   seen: readonly CommandsSeen[],
 ): bigint | undefined {
@@ -98,7 +98,7 @@ export function withSeen(seen: readonly CommandsSeen[], now: CommandsSeen): read
 
 /** What an operator is told of it, in sentences. */
 export function describeAdoption(
-  { left, place, because }: Extract<CommandStart, { kind: 'adopted' }>,
+  { left, start, because }: Extract<CommandStart, { kind: 'adopted' }>,
   source: string,
   lost: bigint | undefined,
 ): string {
@@ -111,7 +111,7 @@ export function describeAdoption(
         : `What stood there from ${from} to ${left.offset + lost - 1n} at least is lost (${lost} records)`
   return (
     `${source} ${REASONS[because]}. ${what}. It was never decided, and nobody was told that it was; the same ids may be sent again. ` +
-    `Commands are taken from offset ${place.offset} of the topic that is there now.`
+    `Commands are taken from offset ${start.offset} of the topic that is there now.`
   )
 }
 

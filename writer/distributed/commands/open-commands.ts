@@ -54,7 +54,7 @@ export async function openCommands(
     const start = judgeCommands(head, { topicPart: topicPartOfId(reader.topicId()), first, end }, isHome)
     if (start.kind === 'refused')
       throw new LogError('commands_replaced', describeRefusal(start.because, capital(source)))
-    const from = start.place.offset
+    const from = start.start.offset
     // What was deleted before it is told by the feed.
     await reader.probe(from < first ? first : from, signal)
     if (start.kind === 'continued') return { reader, start, source, lost: 0n }

@@ -12,7 +12,7 @@ import { damageBatch } from '../../../test/support/kafka/disk.ts'
 import { KCAT, PACKERS, sendByKcat } from '../../../test/support/kcat.ts'
 import { haveTools } from '../../../test/support/tools.ts'
 import { openAccount } from '../../testing.ts'
-import { Machines, readLog, until, untilConsumed, type WriterPlace } from '../testing.ts'
+import { Machines, readLog, until, untilConsumed, type WriterSetup } from '../testing.ts'
 
 const machines = new Machines()
 afterEach(() => machines.end())
@@ -21,12 +21,12 @@ afterEach(() => machines.end())
 const SOON = { markAfterMs: 20 }
 const NEVER = { markAfterMs: 3_600_000 }
 
-function deleteCommandsBefore(settings: KafkaSettings, place: bigint): Promise<void> {
-  return deleteRecordsBefore(settings, topicNames(settings).commands, [{ partition: 0, place }])
+function deleteCommandsBefore(settings: KafkaSettings, logOffset: bigint): Promise<void> {
+  return deleteRecordsBefore(settings, topicNames(settings).commands, [{ partition: 0, logOffset }])
 }
 
 await withKafka('a commands topic that others wrote to', (kafka) => {
-  const newPlace = async (): Promise<WriterPlace> => machines.newPlace(await kafka.deployment())
+  const newPlace = async (): Promise<WriterSetup> => machines.newSetup(await kafka.deployment())
 
   describe('a commands topic that others wrote to or deleted from', () => {
     it('poison that nothing follows is consumed by a frame without events: a successor begins behind it, deleted or not', async () => {

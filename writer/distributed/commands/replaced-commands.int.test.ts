@@ -207,7 +207,7 @@ await withKafka('a commands topic that is made anew', (kafka) => {
       expect(await adoptCommands(options)).toEqual({
         partition: 0,
         left: { offset: 2n, index: 0 },
-        place: { offset: 0n, index: 0 },
+        start: { offset: 0n, index: 0 },
       })
       await reaches(there, 4n)
       expect(await transferIds(copy)).toEqual([first, next].map(({ id }) => formatId(id)))

@@ -6,14 +6,14 @@ import {
   encodeCursor,
   encodePosition,
   OWNER_TAG_BYTES,
-  type AccountsPlace,
+  type AccountsCursorKey,
   type CursorToken,
-  type HistoryPlace,
-  type ListPlace,
+  type HistoryCursorKey,
+  type CursorKey,
   type PositionToken,
 } from './tokens.ts'
 
-export class PlaceTokens {
+export class DeploymentTokens {
   readonly #deployment: () => string | undefined
   readonly #partitions: number
 
@@ -30,8 +30,8 @@ export class PlaceTokens {
     return encodePosition(position, this.#deployment())
   }
 
-  cursor(place: ListPlace): string {
-    return encodeCursor(place, this.#deployment())
+  cursor(key: CursorKey): string {
+    return encodeCursor(key, this.#deployment())
   }
 
   /**
@@ -46,10 +46,10 @@ export class PlaceTokens {
   }
 
   /** As `positionIn`, for a cursor. */
-  placeIn({ place, deployment }: CursorToken, field: string): ListPlace {
+  keyIn({ key, deployment }: CursorToken, field: string): CursorKey {
     this.#check(deployment, 'cursor', field)
-    this.#checkPartition(place.partition, 'cursor', field)
-    return place
+    this.#checkPartition(key.partition, 'cursor', field)
+    return key
   }
 
   #check(deployment: string | undefined, what: string, field: string): void {
@@ -76,27 +76,25 @@ export class PlaceTokens {
  * @throws Fault BAD_USER_INPUT if it is of another list
  */
 export function inHistory(
-  place: ListPlace,
+  key: CursorKey,
   account: { readonly partition: number; readonly account: number },
   field: string,
-): HistoryPlace {
-  if (place.list !== 'history')
-    throw badInput(field, 'This cursor is of a list of accounts, not of a history.')
-  if (place.partition !== account.partition || place.account !== account.account)
+): HistoryCursorKey {
+  if (key.list !== 'history') throw badInput(field, 'This cursor is of a list of accounts, not of a history.')
+  if (key.partition !== account.partition || key.account !== account.account)
     throw badInput(field, 'This cursor is of the history of another account.')
-  return place
+  return key
 }
 
 /**
  * A cursor's place in the accounts of an owner.
  * @throws Fault BAD_USER_INPUT if it is of another list
  */
-export function inAccountsOf(place: ListPlace, owner: string, field: string): AccountsPlace {
-  if (place.list !== 'accounts')
+export function inAccountsOf(key: CursorKey, owner: string, field: string): AccountsCursorKey {
+  if (key.list !== 'accounts')
     throw badInput(field, 'This cursor is of a history, not of a list of accounts.')
-  if (place.owner !== ownerTag(owner))
-    throw badInput(field, 'This cursor is of the accounts of another owner.')
-  return place
+  if (key.owner !== ownerTag(owner)) throw badInput(field, 'This cursor is of the accounts of another owner.')
+  return key
 }
 
 /**

@@ -1,8 +1,8 @@
 /** Several gateways, their records in one topic, places that come late, twice or never: who is told what of his commands. */
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { withinRecord } from '../../eventlog/queue/offer-place.ts'
-import type { CommandPlace } from '../../eventlog/ports.ts'
+import { withinRecord } from '../../eventlog/queue/offer-offsets.ts'
+import type { CommandOffset } from '../../eventlog/ports.ts'
 import { NO_SIDE, sealed } from '../../projectors/testing.ts'
 import type { WalletEvent } from '../../schemas/events.ts'
 import { lastSequence, type Frame } from '../../schemas/frames.ts'
@@ -38,7 +38,7 @@ class World {
   readonly records: (readonly Command[])[] = []
   readonly frames: Frame[] = []
   readonly events: { readonly command: Command; readonly sequence: bigint }[] = []
-  next: CommandPlace = { offset: 0n, index: 0 }
+  next: CommandOffset = { offset: 0n, index: 0 }
 
   store(commands: readonly Command[]): bigint {
     this.records.push(commands)
@@ -176,7 +176,7 @@ class Gateway {
     let index = 0
     for (const { offer, commands } of record.offers) {
       const of = { recordCount: record.commands.length, isRepeated: record.attempts > 1 }
-      this.pending.place(offer, withinRecord(record.offset, index, commands.length, of))
+      this.pending.stored(offer, withinRecord(record.offset, index, commands.length, of))
       index += commands.length
     }
   }
@@ -187,7 +187,7 @@ class Gateway {
     if (record === undefined) return
     this.record = undefined
     for (const command of record.commands) this.lost.add(command)
-    for (const { offer } of record.offers) this.pending.place(offer, undefined)
+    for (const { offer } of record.offers) this.pending.stored(offer, undefined)
   }
 
   deliver(): boolean {

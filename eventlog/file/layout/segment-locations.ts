@@ -13,7 +13,7 @@ const POINTER_NAME = 'archive'
 const POINTER_BYTES_MAX = 64 * 1024
 
 /** A segment and where it stands. */
-export interface SegmentPlace {
+export interface SegmentLocation {
   readonly firstSequence: bigint
   /** The data folder, or the archive. */
   readonly base: string
@@ -25,15 +25,15 @@ export interface SegmentPlace {
  * The segments that a reader from `fromSequence` on needs. The archive is looked at only if they begin in it.
  * @throws LogArchiveMissingError if they do, and it is not there
  */
-export function placesFrom(
+export function locateSegments(
   disk: Disk,
   dir: string,
   partition: number,
   fromSequence: bigint,
-): readonly SegmentPlace[] {
+): readonly SegmentLocation[] {
   const live = listSegments(disk, dir, partition)
   const first = live[0]
-  const needed = segmentsFrom(live, fromSequence).map((segment) => placeIn(dir, partition, segment, true))
+  const needed = segmentsFrom(live, fromSequence).map((segment) => locationIn(dir, partition, segment, true))
   if (first === undefined || first === 1n || first < fromSequence) return needed
   const archive = readArchivePointer(disk, dir, partition)
   if (archive === undefined) return needed
@@ -42,25 +42,30 @@ export function placesFrom(
   if (oldest === undefined || (oldest !== 1n && oldest >= fromSequence))
     throw new LogArchiveMissingError(archive, fromSequence)
   return [
-    ...[oldest, ...others].map((segment) => placeIn(archive, partition, segment, false)),
-    ...live.map((segment) => placeIn(dir, partition, segment, true)),
+    ...[oldest, ...others].map((segment) => locationIn(archive, partition, segment, false)),
+    ...live.map((segment) => locationIn(dir, partition, segment, true)),
   ]
 }
 
 /** Opens a segment for reading; one that was archived since it was listed is found there. */
-export function openPlace(disk: Disk, place: SegmentPlace, dir: string, partition: number): DiskFile {
-  const name = path.join(logFolder(partition), segmentName(place.firstSequence))
+export function openSegmentAt(
+  disk: Disk,
+  location: SegmentLocation,
+  dir: string,
+  partition: number,
+): DiskFile {
+  const name = path.join(logFolder(partition), segmentName(location.firstSequence))
   try {
-    return disk.open(path.join(place.base, name), 'read')
+    return disk.open(path.join(location.base, name), 'read')
   } catch (error) {
     const archive =
-      isAbsent(error) && place.base === dir ? readArchivePointer(disk, dir, partition) : undefined
+      isAbsent(error) && location.base === dir ? readArchivePointer(disk, dir, partition) : undefined
     if (archive === undefined) throw error
     return disk.open(path.join(archive, name), 'read')
   }
 }
 
-function placeIn(base: string, partition: number, segment: bigint, isLive: boolean): SegmentPlace {
+function locationIn(base: string, partition: number, segment: bigint, isLive: boolean): SegmentLocation {
   const name = path.join(logFolder(partition), segmentName(segment))
   return { firstSequence: segment, base, shown: isLive ? name : path.join(base, name) }
 }

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import type { CommandPlace } from '../../../eventlog/ports.ts'
-import { CommandPlaces } from './command-places.ts'
+import type { CommandOffset } from '../../../eventlog/ports.ts'
+import { CommandOffsetMap } from './command-offset-map.ts'
 
 /** A topic from some offset on: records of 0 (poison) to a few commands, offsets with holes; and where a writer begins. */
 const topics = fc
@@ -34,7 +34,7 @@ describe('the places of commands', () => {
   test('whatever the sizes of records, a place names the next command that is not consumed, and a mark stands for what was passed over and for nothing else', () => {
     fc.assert(
       fc.property(topics, ({ topic, start, steps, ahead }) => {
-        const places = new CommandPlaces(start)
+        const places = new CommandOffsetMap(start)
         // What the model knows: every command from the start on, by its place.
         const commands = topic.flatMap(({ offset, commands: count }) =>
           Array.from({ length: count }, (_, index) => ({ offset, index })).filter(
@@ -59,7 +59,7 @@ describe('the places of commands', () => {
           }
         }
         let before = start
-        const expectPlace = (place: CommandPlace): void => {
+        const expectPlace = (place: CommandOffset): void => {
           // It never goes back.
           expect(
             place.offset > before.offset || (place.offset === before.offset && place.index >= before.index),
@@ -78,14 +78,14 @@ describe('the places of commands', () => {
           while (handed < topic.length && places.openRuns() < ahead) handOver()
           const end = Math.min(consumed + step, marks[0] ?? handedCommands)
           consumed = end
-          expectPlace(places.placeOf(BigInt(consumed)))
+          expectPlace(places.offsetOf(BigInt(consumed)))
           if (marks[0] !== consumed) continue
           marks.shift()
-          const { place, reason } = places.placeOfMark(BigInt(consumed))
+          const { offset, reason } = places.offsetOfSkip(BigInt(consumed))
           expect(reason).toBe('unreadable')
           // It moves on, over nothing that was handed over.
-          expect(place.offset).toBeGreaterThan(before.offset)
-          expectPlace(place)
+          expect(offset.offset).toBeGreaterThan(before.offset)
+          expectPlace(offset)
         }
       }),
       { numRuns: 500 },
@@ -93,47 +93,47 @@ describe('the places of commands', () => {
   })
 
   test('what is passed over is consumed by its mark, and not with what stands before it', () => {
-    const places = new CommandPlaces({ offset: 10n, index: 0 })
+    const places = new CommandOffsetMap({ offset: 10n, index: 0 })
     places.add(10n, 0, 2)
     places.pass(recordFrom(12n), 'unreadable')
     places.pass(recordFrom(13n), 'unreadable')
     expect(places.hasUnmarked()).toBe(true)
     places.sendMark()
     expect(places.hasUnmarked()).toBe(false)
-    expect(places.placeOf(1n)).toEqual({ offset: 10n, index: 1 })
-    expect(places.placeOf(2n)).toEqual({ offset: 11n, index: 0 })
-    expect(places.placeOfMark(2n)).toEqual({ place: { offset: 13n, index: 0 }, reason: 'unreadable' })
+    expect(places.offsetOf(1n)).toEqual({ offset: 10n, index: 1 })
+    expect(places.offsetOf(2n)).toEqual({ offset: 11n, index: 0 })
+    expect(places.offsetOfSkip(2n)).toEqual({ offset: { offset: 13n, index: 0 }, reason: 'unreadable' })
     places.pass(recordFrom(14n), 'deleted')
-    expect(places.placeOf(2n)).toEqual({ offset: 13n, index: 0 })
+    expect(places.offsetOf(2n)).toEqual({ offset: 13n, index: 0 })
     places.sendMark()
-    expect(places.placeOfMark(2n)).toEqual({ place: { offset: 14n, index: 0 }, reason: 'deleted' })
+    expect(places.offsetOfSkip(2n)).toEqual({ offset: { offset: 14n, index: 0 }, reason: 'deleted' })
     expect(places.openRuns()).toBe(0)
   })
 
   test('commands within a record that are passed over have a mark of their own', () => {
-    const places = new CommandPlaces({ offset: 10n, index: 0 })
+    const places = new CommandOffsetMap({ offset: 10n, index: 0 })
     places.add(10n, 0, 2, false)
     places.pass({ offset: 10n, index: 3 }, 'malformed')
     places.sendMark()
     places.add(10n, 3, 1)
-    expect(places.placeOf(2n)).toEqual({ offset: 10n, index: 2 })
-    expect(places.placeOfMark(2n)).toEqual({ place: { offset: 10n, index: 3 }, reason: 'malformed' })
-    expect(places.placeOf(3n)).toEqual({ offset: 11n, index: 0 })
+    expect(places.offsetOf(2n)).toEqual({ offset: 10n, index: 2 })
+    expect(places.offsetOfSkip(2n)).toEqual({ offset: { offset: 10n, index: 3 }, reason: 'malformed' })
+    expect(places.offsetOf(3n)).toEqual({ offset: 11n, index: 0 })
   })
 
   test('what was passed over for two reasons has two marks', () => {
-    const places = new CommandPlaces({ offset: 10n, index: 0 })
+    const places = new CommandOffsetMap({ offset: 10n, index: 0 })
     places.pass(recordFrom(12n), 'deleted')
     places.pass(recordFrom(13n), 'unreadable')
     places.sendMark()
     expect(places.hasUnmarked()).toBe(true)
     places.sendMark()
-    expect(places.placeOfMark(0n)).toEqual({ place: { offset: 12n, index: 0 }, reason: 'deleted' })
-    expect(places.placeOfMark(0n)).toEqual({ place: { offset: 13n, index: 0 }, reason: 'unreadable' })
+    expect(places.offsetOfSkip(0n)).toEqual({ offset: { offset: 12n, index: 0 }, reason: 'deleted' })
+    expect(places.offsetOfSkip(0n)).toEqual({ offset: { offset: 13n, index: 0 }, reason: 'unreadable' })
   })
 
   test('what is passed takes no memory, however much it is, and what is behind the start’s index goes with it', () => {
-    const places = new CommandPlaces({ offset: 10n, index: 3 })
+    const places = new CommandOffsetMap({ offset: 10n, index: 3 })
     for (let next = 11n; next < 100_000n; next++) places.pass(recordFrom(next), 'unreadable')
     expect(places.openRuns()).toBe(1)
     places.sendMark()
@@ -141,25 +141,25 @@ describe('the places of commands', () => {
     for (let next = 100_001n; next < 200_000n; next++) places.pass(recordFrom(next), 'unreadable')
     places.sendMark()
     expect(places.openRuns()).toBe(3)
-    expect(places.placeOf(0n)).toEqual({ offset: 10n, index: 3 })
-    expect(places.placeOfMark(0n).place).toEqual({ offset: 99_999n, index: 0 })
-    expect(places.placeOf(1n)).toEqual({ offset: 100_000n, index: 0 })
-    expect(places.placeOfMark(1n).place).toEqual({ offset: 199_999n, index: 0 })
+    expect(places.offsetOf(0n)).toEqual({ offset: 10n, index: 3 })
+    expect(places.offsetOfSkip(0n).offset).toEqual({ offset: 99_999n, index: 0 })
+    expect(places.offsetOf(1n)).toEqual({ offset: 100_000n, index: 0 })
+    expect(places.offsetOfSkip(1n).offset).toEqual({ offset: 199_999n, index: 0 })
   })
 
   test('a mark for which nothing was passed over moves nothing and says no reason', () => {
-    const places = new CommandPlaces({ offset: 10n, index: 3 })
+    const places = new CommandOffsetMap({ offset: 10n, index: 3 })
     places.sendMark()
-    expect(places.placeOfMark(0n)).toEqual({ place: { offset: 10n, index: 3 } })
+    expect(places.offsetOfSkip(0n)).toEqual({ offset: { offset: 10n, index: 3 } })
   })
 
   test('counts and records that contradict what was told are broken logic', () => {
-    const places = new CommandPlaces({ offset: 10n, index: 3 })
-    expect(places.placeOf(0n)).toEqual({ offset: 10n, index: 3 })
+    const places = new CommandOffsetMap({ offset: 10n, index: 3 })
+    expect(places.offsetOf(0n)).toEqual({ offset: 10n, index: 3 })
     places.add(10n, 3, 2)
-    expect(() => places.placeOf(3n)).toThrow('of 0 to 2')
-    places.placeOf(2n)
-    expect(() => places.placeOf(1n)).toThrow('of 2 to 2')
+    expect(() => places.offsetOf(3n)).toThrow('of 0 to 2')
+    places.offsetOf(2n)
+    expect(() => places.offsetOf(1n)).toThrow('of 2 to 2')
     expect(() => {
       places.add(10n, 0, 1)
     }).toThrow('handed over behind')

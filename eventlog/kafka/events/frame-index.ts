@@ -5,20 +5,20 @@
 import type { LogHead } from '../../ports.ts'
 
 /** A place in the topic, and what the chain comes to before the frame that stands there. */
-export interface ChainPlace {
+export interface IndexedFrame {
   readonly before: LogHead
-  readonly place: bigint
+  readonly logOffset: bigint
 }
 
 const ENTRIES_MAX_DEFAULT = 4_096
 const EVERY_FRAMES = 64
 
-export class PlaceIndex {
+export class FrameIndex {
   private readonly entriesMax: number
-  private entries: ChainPlace[] = []
+  private entries: IndexedFrame[] = []
   private everyFrames: number
   private frames = 0
-  private start: ChainPlace | undefined
+  private start: IndexedFrame | undefined
 
   constructor(entriesMax = ENTRIES_MAX_DEFAULT, everyFrames = EVERY_FRAMES) {
     this.entriesMax = entriesMax
@@ -26,21 +26,21 @@ export class PlaceIndex {
   }
 
   /** Told of a place right behind a frame with events: all that follow its last event are behind it. */
-  begin(start: ChainPlace): void {
+  begin(start: IndexedFrame): void {
     this.start = start
   }
 
   /** Told of each accepted frame, in order: what stood before it, and its place. */
-  add(before: LogHead, place: bigint): void {
+  add(before: LogHead, logOffset: bigint): void {
     if (this.frames++ % this.everyFrames !== 0) return
-    this.entries.push({ before, place })
+    this.entries.push({ before, logOffset })
     if (this.entries.length < this.entriesMax) return
     this.entries = this.entries.filter((_, index) => index % 2 === 0)
     this.everyFrames *= 2
   }
 
   /** The last known place behind which are all frames that hold `sequence` or follow it, those without events too. */
-  placeBefore(sequence: bigint): ChainPlace | undefined {
+  entryBefore(sequence: bigint): IndexedFrame | undefined {
     let low = 0
     let high = this.entries.length
     while (low < high) {

@@ -1,14 +1,14 @@
 /** Where the commands of an offer stand, in the two numberings that queues have. */
 import { isAdoption, mayBeSameTopic, topicPartOf } from '../../schemas/commands-topic.ts'
 import type { Frame } from '../../schemas/frames.ts'
-import type { CommandPlace, OfferPlace } from '../ports.ts'
+import type { CommandOffset, OfferOffsets } from '../ports.ts'
 
 /** Each command has an offset of its own, one more than that of the command before it. */
-export function offsetsFrom(firstOffset: bigint, count: number): OfferPlace {
+export function offsetsFrom(firstOffset: bigint, count: number): OfferOffsets {
   return new Offsets(firstOffset, count)
 }
 
-class Offsets implements OfferPlace {
+class Offsets implements OfferOffsets {
   readonly offset: bigint
   readonly index = 0
   readonly isRepeated = false
@@ -20,7 +20,7 @@ class Offsets implements OfferPlace {
     this.#count = count
   }
 
-  get end(): CommandPlace {
+  get end(): CommandOffset {
     return { offset: this.offset + BigInt(this.#count), index: 0 }
   }
 
@@ -40,11 +40,11 @@ export function withinRecord(
   index: number,
   count: number,
   of: { readonly recordCount: number; readonly isRepeated: boolean; readonly topic?: number },
-): OfferPlace {
+): OfferOffsets {
   return new WithinRecord(offset, index, count, of.recordCount, of.isRepeated, of.topic ?? 0)
 }
 
-class WithinRecord implements OfferPlace {
+class WithinRecord implements OfferOffsets {
   readonly offset: bigint
   readonly index: number
   readonly isRepeated: boolean
@@ -68,7 +68,7 @@ class WithinRecord implements OfferPlace {
     this.#recordCount = recordCount
   }
 
-  get end(): CommandPlace {
+  get end(): CommandOffset {
     const index = this.index + this.#count
     return index < this.#recordCount ? { offset: this.offset, index } : { offset: this.offset + 1n, index: 0 }
   }
@@ -80,16 +80,16 @@ class WithinRecord implements OfferPlace {
   }
 }
 
-/** True if `place` is the one that (offset, index) names. */
-export function isAtPlace(place: CommandPlace, offset: bigint, index: number): boolean {
-  return place.offset === offset && place.index === index
+/** True if (offset, index) names `offsets`. */
+export function isAtOffset(offsets: CommandOffset, offset: bigint, index: number): boolean {
+  return offsets.offset === offset && offsets.index === index
 }
 
 /** What a frame, or the head of a log, says of commands. */
 export type Consumed = Pick<Frame, 'nextCommandOffset' | 'nextCommandIndex' | 'commandsTopic'>
 
 /** How many commands of an offer a frame has consumed, it and those before it: none of a topic that it does not go by. */
-export function consumedOf(place: OfferPlace, frame: Consumed | undefined): number {
+export function consumedOf(place: OfferOffsets, frame: Consumed | undefined): number {
   if (frame === undefined || !mayBeSameTopic(place.topic, topicPartOf(frame.commandsTopic))) return 0
   return place.before(frame.nextCommandOffset, frame.nextCommandIndex)
 }
@@ -112,7 +112,7 @@ export class TopicTrail {
    * The next frame, in order.
    * @returns undefined, or, if another place was taken up with it, whether an offer that has this place by now is lost
    */
-  next({ commandsTopic }: Consumed): ((place: OfferPlace) => boolean) | undefined {
+  next({ commandsTopic }: Consumed): ((place: OfferOffsets) => boolean) | undefined {
     const before = this.#newest
     this.#newest = commandsTopic
     if (before === undefined || !isAdoption(before, commandsTopic)) return undefined
@@ -126,7 +126,7 @@ export class TopicTrail {
   }
 
   /** True if what comes to be known to stand there is in a topic that no frame goes by any more. */
-  isLeft({ topic }: OfferPlace): boolean {
+  isLeft({ topic }: OfferOffsets): boolean {
     return topic !== 0 && topic !== this.part && this.#left.includes(topic)
   }
 }

@@ -5,7 +5,7 @@
  *
  * What was passed over is consumed by a frame of its own, a mark, which says why: so nobody takes for decided what was not.
  */
-import type { CommandPlace } from '../../../eventlog/ports.ts'
+import type { CommandOffset } from '../../../eventlog/ports.ts'
 import type { SkipReason } from '../../../schemas/frame-notes.ts'
 
 /** Commands of one record that were handed over, one right behind the other. */
@@ -18,7 +18,7 @@ interface Handed {
   readonly first: bigint
   readonly end: bigint
   /** The place behind them. */
-  readonly next: CommandPlace
+  readonly next: CommandOffset
 }
 
 /** Places that hold nothing for the core. */
@@ -26,29 +26,29 @@ interface Passed {
   readonly kind: 'passed'
   readonly reason: SkipReason
   /** The place behind them. */
-  next: CommandPlace
+  next: CommandOffset
   /** The mark that consumes them is on its way: what is passed later needs another one. */
   isMarked: boolean
 }
 
 /** Why places were consumed without being decided; undefined: nothing was passed over. */
-export interface Marked {
-  readonly place: CommandPlace
+export interface ConsumedSkip {
+  readonly offset: CommandOffset
   readonly reason?: SkipReason
 }
 
-export class CommandPlaces {
+export class CommandOffsetMap {
   /** Not consumed to their end, in order. */
   private readonly open: (Handed | Passed)[] = []
   private count = 0n
   /** The place behind everything that is consumed. */
-  private consumed: CommandPlace
+  private consumed: CommandOffset
   private consumedCount = 0n
   /** The place that the next command has at least. */
-  private next: CommandPlace
+  private next: CommandOffset
 
   /** @param start the place of the core's command 0 */
-  constructor(start: CommandPlace) {
+  constructor(start: CommandOffset) {
     this.consumed = start
     this.next = start
   }
@@ -71,7 +71,7 @@ export class CommandPlaces {
    * Behind what was handed over, nothing for the core stands before the place `next`. It is consumed by the mark that is sent
    * next. However much it is, it takes no memory.
    */
-  pass(next: CommandPlace, reason: SkipReason): void {
+  pass(next: CommandOffset, reason: SkipReason): void {
     if (isBefore(next, this.next))
       throw new Error(`what stands before ${next.offset} is passed behind record ${this.next.offset}`)
     this.next = next
@@ -93,7 +93,7 @@ export class CommandPlaces {
   }
 
   /** The place behind the first `count` commands. Counts come in order; what is before them is forgotten. */
-  placeOf(count: bigint): CommandPlace {
+  offsetOf(count: bigint): CommandOffset {
     if (count < this.consumedCount || count > this.count)
       throw new Error(`${count} commands are consumed of ${this.consumedCount} to ${this.count}`)
     this.consumedCount = count
@@ -109,13 +109,13 @@ export class CommandPlaces {
   }
 
   /** The place behind the mark that comes behind the first `count` commands, and why it was made. Marks come in order. */
-  placeOfMark(count: bigint): Marked {
-    const place = this.placeOf(count)
+  offsetOfSkip(count: bigint): ConsumedSkip {
+    const offset = this.offsetOf(count)
     const passed = this.open[0]
-    if (passed?.kind !== 'passed' || !passed.isMarked) return { place }
+    if (passed?.kind !== 'passed' || !passed.isMarked) return { offset }
     this.open.shift()
     this.consumed = passed.next
-    return { place: passed.next, reason: passed.reason }
+    return { offset: passed.next, reason: passed.reason }
   }
 
   /** Runs of commands, and of what is passed over, that are not consumed to their end. */
@@ -124,6 +124,6 @@ export class CommandPlaces {
   }
 }
 
-function isBefore(left: CommandPlace, right: CommandPlace): boolean {
+function isBefore(left: CommandOffset, right: CommandOffset): boolean {
   return left.offset < right.offset || (left.offset === right.offset && left.index < right.index)
 }

@@ -134,7 +134,7 @@ interface Page {
 /** The account's number in a cursor of its history. */
 function numberIn(cursor: string): number {
   const token = readCursor(cursor) as { value: CursorToken }
-  return token.value.place.account
+  return token.value.key.account
 }
 
 /** Moves a cent, whatever the views do. Answers with its position. */

@@ -17,7 +17,7 @@ import {
 } from 'graphql'
 import type { Position } from '../../schemas/positions.ts'
 import type { RequestContext } from '../services.ts'
-import { placePosition, type CursorToken, type ListPlace, type PositionToken } from '../positions/tokens.ts'
+import { positionAt, type CursorToken, type CursorKey, type PositionToken } from '../positions/tokens.ts'
 import { fault, type Fault } from '../errors.ts'
 
 type Resolver = GraphQLFieldResolver<unknown, RequestContext>
@@ -30,7 +30,7 @@ interface TokenPath {
 }
 
 /** Wraps the fields of a schema in place. */
-export function withPlaces(schema: GraphQLSchema): GraphQLSchema {
+export function withTokenFields(schema: GraphQLSchema): GraphQLSchema {
   for (const type of Object.values(schema.getTypeMap())) {
     if (!isObjectType(type)) continue
     for (const field of Object.values(type.getFields())) wrap(field as GraphQLField<unknown, RequestContext>)
@@ -69,7 +69,7 @@ function tokensIn(type: GraphQLInputType, names: readonly string[], isListed = f
 function giving(resolve: Resolver, scalar: Scalar): Resolver {
   const told = (value: unknown, { services: { tokens } }: RequestContext): unknown => {
     if (value === null || value === undefined) return value
-    return scalar === 'Position' ? tokens.position(value as Position) : tokens.cursor(value as ListPlace)
+    return scalar === 'Position' ? tokens.position(value as Position) : tokens.cursor(value as CursorKey)
   }
   return (source, args, context, info) => {
     const value = resolve(source, args, context, info)
@@ -92,13 +92,13 @@ function taking(resolve: Resolver, paths: readonly TokenPath[]): Resolver {
       const value =
         scalar === 'Position'
           ? tokens.positionIn(token as PositionToken, field)
-          : tokens.placeIn(token as CursorToken, field)
-      const position = value instanceof Map ? (value as Position) : placePosition(value as ListPlace)
+          : tokens.keyIn(token as CursorToken, field)
+      const position = value instanceof Map ? (value as Position) : positionAt(value as CursorKey)
       if (!heads.holds(position)) unheard.push({ position, field })
       taken = withValue(taken, names, value)
     }
     if (unheard.length === 0) return resolve(source, taken, context, info)
-    const heard = unheard.map(({ position, field }) => insist(context, position, field))
+    const heard = unheard.map(({ position, field }) => requirePosition(context, position, field))
     return Promise.all(heard).then(() => resolve(source, taken, context, info))
   }
 }
@@ -108,7 +108,7 @@ function taking(resolve: Resolver, paths: readonly TokenPath[]): Resolver {
  * @param field that it came in, for the caller
  * @throws Fault POSITION_AHEAD; NOT_YET where the end of the log cannot be asked for; BUSY
  */
-export async function insist(
+export async function requirePosition(
   { services: { heads, limits, tokens }, point }: Pick<RequestContext, 'services' | 'point'>,
   position: Position,
   field: string,
