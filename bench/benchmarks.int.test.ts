@@ -4,8 +4,9 @@ import path from 'node:path'
 import { promisify } from 'node:util'
 import { describe, expect, test } from 'vitest'
 import { z } from 'zod'
-import { notTested, withKafka } from '../test/support/kafka.ts'
+import { withKafka } from '../test/support/kafka.ts'
 import { kafkaJars } from '../test/support/kafka/download.ts'
+import { leaveOut } from '../test/support/left-out.ts'
 import { BENCHMARKS } from './registry.ts'
 
 const root = path.dirname(import.meta.dirname)
@@ -126,7 +127,7 @@ await withKafka(NEEDS_JAVA, async (kafka) => {
     // Its other half is a program of Kafka's own.
     await kafkaJars()
   } catch (error) {
-    notTested(NEEDS_JAVA, (error as Error).message)
+    leaveOut(NEEDS_JAVA, (error as Error).message, 'kafka')
     return
   }
   test('kafka reports what it measured, a frame’s bytes in each of its shapes, and all of it adds up', async () => {
