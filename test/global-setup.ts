@@ -3,6 +3,7 @@ import os from 'node:os'
 import path from 'node:path'
 import type { TestProject } from 'vitest/node'
 import { ensureBuilt } from '../bin/build.js'
+import { areRoundsLong } from './support/rounds.ts'
 import { requiredNeeds, REQUIRE_VARIABLE } from './support/needs.ts'
 
 /**
@@ -10,7 +11,9 @@ import { requiredNeeds, REQUIRE_VARIABLE } from './support/needs.ts'
  * left out is told behind everything else.
  */
 export default async function setup(project: TestProject): Promise<() => void> {
+  // What is wrong with a variable is said at once.
   requiredNeeds()
+  areRoundsLong()
   await ensureBuilt()
   const folder = mkdtempSync(path.join(os.tmpdir(), 'purser-left-out-'))
   const leftOut = path.join(folder, 'lines')

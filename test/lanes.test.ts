@@ -6,6 +6,7 @@ import { root } from '../bin/build.js'
 import { loadedBy } from './support/imports.ts'
 
 const INT = '.int.test.ts'
+const STARTS = /^(import|\}) .*from 'node:child_process'$/m
 const folders = readdirSync(root, { withFileTypes: true }).filter(
   (entry) => entry.isDirectory() && !/^(node_modules|dist.*|\..*)$/.test(entry.name),
 )
@@ -18,9 +19,7 @@ const files = folders.flatMap(({ name: folder }) =>
 /** Whether it can start a process: bin/build.js is loaded by all, and starts none once the program is built. */
 function canStart(name: string): boolean {
   return loadedBy(name).some(
-    (source) =>
-      source.endsWith('.ts') &&
-      readFileSync(path.join(root, source), 'utf8').includes("'node:child_process'"),
+    (source) => source.endsWith('.ts') && STARTS.test(readFileSync(path.join(root, source), 'utf8')),
   )
 }
 
