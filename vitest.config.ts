@@ -1,5 +1,6 @@
 import { createRequire } from 'node:module'
 import { defineConfig, type TestProjectInlineConfiguration } from 'vitest/config'
+import { PATIENCE_MS, TEST_MS_MAX } from './test/support/patience.ts'
 
 /** The copy of graphql that every other package loads: the bundler would take the ESM build, a second one beside it. */
 const graphql = createRequire(import.meta.url).resolve('graphql')
@@ -14,10 +15,9 @@ function lane(name: string, test: TestProjectInlineConfiguration['test']): TestP
     resolve,
     test: {
       name,
-      testTimeout: 60_000,
-      hookTimeout: 60_000,
-      // A second, the default, is short for a machine that runs brokers beside the tests.
-      expect: { poll: { timeout: 10_000 } },
+      testTimeout: TEST_MS_MAX,
+      hookTimeout: TEST_MS_MAX,
+      expect: { poll: { timeout: PATIENCE_MS } },
       pool: 'forks',
       ...test,
     },

@@ -167,7 +167,7 @@ await withKafka('the event log on Kafka', (kafka) => {
       // A repeat, one that was not announced, and one whose like comes later; the rest as announced.
       const values = [first, first, second, stranger, second, third].map(record)
       await sendRecords(producer, events, PARTITION, values)
-      await expect.poll(() => seen.length, { timeout: 20_000, interval: 5 }).toBe(6)
+      await expect.poll(() => seen.length, { interval: 5 }).toBe(6)
       expect(seen.map(([, kind]) => kind)).toEqual([
         'accepted',
         'void',
