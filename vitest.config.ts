@@ -1,23 +1,42 @@
 import { createRequire } from 'node:module'
-import { defineConfig } from 'vitest/config'
+import { defineConfig, type TestProjectInlineConfiguration } from 'vitest/config'
+import { PATIENCE_MS, TEST_MS_MAX } from './test/support/patience.ts'
 
 /** The copy of graphql that every other package loads: the bundler would take the ESM build, a second one beside it. */
 const graphql = createRequire(import.meta.url).resolve('graphql')
+const resolve = { alias: [{ find: /^graphql$/, replacement: graphql }] }
+
+const INT = '**/*.int.test.ts'
+const NOT_OURS = ['**/node_modules/**', 'dist/**']
+
+/** A lane of tests, told by its files' names. */
+function lane(name: string, test: TestProjectInlineConfiguration['test']): TestProjectInlineConfiguration {
+  return {
+    resolve,
+    test: {
+      name,
+      testTimeout: TEST_MS_MAX,
+      hookTimeout: TEST_MS_MAX,
+      expect: { poll: { timeout: PATIENCE_MS } },
+      pool: 'forks',
+      ...test,
+    },
+  }
+}
 
 export default defineConfig({
-  resolve: { alias: [{ find: /^graphql$/, replacement: graphql }] },
+  resolve,
   test: {
-    include: ['**/*.test.ts'],
-    exclude: ['**/node_modules/**', 'dist/**'],
     globalSetup: ['test/global-setup.ts'],
-    testTimeout: 60_000,
-    hookTimeout: 60_000,
-    // A second, the default, is short for a machine that runs brokers beside the tests.
-    expect: { poll: { timeout: 10_000 } },
+    // Not as the environment has it: a tidy test finds a test that runs alone.
+    allowOnly: true,
     // kafkajs cannot be told to end its retries: a process that has met an outage lingers.
     teardownTimeout: 60_000,
     // Child processes and worker threads are part of what is tested: two cores carry two files at a time.
     maxWorkers: 2,
-    pool: 'forks',
+    projects: [
+      lane('fast', { include: ['**/*.test.ts'], exclude: [...NOT_OURS, INT] }),
+      lane('int', { include: [INT], exclude: NOT_OURS, globalSetup: ['test/int-setup.ts'] }),
+    ],
   },
 })

@@ -4,8 +4,10 @@ import path from 'node:path'
 import { promisify } from 'node:util'
 import { describe, expect, test } from 'vitest'
 import { z } from 'zod'
-import { notTested, withKafka } from '../test/support/kafka.ts'
+import { withKafka } from '../test/support/kafka.ts'
 import { kafkaJars } from '../test/support/kafka/download.ts'
+import { TEST_MS_MAX } from '../test/support/patience.ts'
+import { leaveOut } from '../test/support/left-out.ts'
 import { BENCHMARKS } from './registry.ts'
 
 const root = path.dirname(import.meta.dirname)
@@ -91,12 +93,13 @@ function bench(...args: string[]): Promise<Said> {
 }
 
 const TAKEOVER_MS_MAX = 300_000
+const BENCH_MS_MAX = TEST_MS_MAX - 10_000
 
 async function benchIn(environment: Readonly<Record<string, string>>, ...args: string[]): Promise<Said> {
   try {
     const done = await promisify(execFile)(process.execPath, ['bin/run.js', 'bench/main.ts', ...args], {
       cwd: root,
-      timeout: args[0] === 'takeover' ? TAKEOVER_MS_MAX : 55_000,
+      timeout: args[0] === 'takeover' ? TAKEOVER_MS_MAX : BENCH_MS_MAX,
       env: { ...process.env, ...environment },
     })
     return { ...done, code: 0 }
@@ -126,7 +129,7 @@ await withKafka(NEEDS_JAVA, async (kafka) => {
     // Its other half is a program of Kafka's own.
     await kafkaJars()
   } catch (error) {
-    notTested(NEEDS_JAVA, (error as Error).message)
+    leaveOut(NEEDS_JAVA, (error as Error).message, 'kafka')
     return
   }
   test('kafka reports what it measured, a frame’s bytes in each of its shapes, and all of it adds up', async () => {

@@ -42,9 +42,16 @@ export class TakeoverSession {
     this.load = new TakeoverLoad(PARTITIONS, () => deployment.urls())
   }
 
-  /** @param lifeMsMax longest time that any process may run */
-  static async open(lifeMsMax: number, log: (line: string) => void): Promise<TakeoverSession> {
-    const cluster = await startKafkaCluster({ brokers: BROKERS })
+  /**
+   * @param lifeMsMax longest time that any process may run
+   * @param isMeasured whether the brokers' speed matters
+   */
+  static async open(
+    lifeMsMax: number,
+    isMeasured: boolean,
+    log: (line: string) => void,
+  ): Promise<TakeoverSession> {
+    const cluster = await startKafkaCluster({ brokers: BROKERS, isMeasured })
     try {
       const kafka = { brokers: cluster.addresses, clientId: 'purser', topicPrefix: 'takeover' }
       await createTopics(kafka, { partitions: PARTITIONS, replication: BROKERS }, log)

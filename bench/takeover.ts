@@ -45,7 +45,7 @@ async function measure(options: BenchOptions, say: (line: string) => void): Prom
   const machine = describeMachine()
   say('takeover: start three brokers and a deployment')
   const lifeMsMax = 3 * kills * KILL_MS_MAX + minutes * 60_000 + START_MS_MAX
-  const session = await TakeoverSession.open(lifeMsMax, say)
+  const session = await TakeoverSession.open(lifeMsMax, !options.quick, say)
   try {
     const phases = [
       await faults(session, 'kill -9 of a writer', kills, (round) => session.killWriter(round), say),

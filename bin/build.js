@@ -42,7 +42,7 @@ function sources() {
 
 /** A digest of names, sizes and times: equal digests mean that the last build is still the sources' own. */
 function stampOf(files) {
-  const hash = createHash('sha256').update(process.version)
+  const hash = createHash('sha256')
   hash.update(readFileSync(path.join(root, 'package.json')))
   for (const file of [...files, fileURLToPath(import.meta.url)].sort()) {
     const { size, mtimeMs } = statSync(file)

@@ -13,6 +13,7 @@ import type { Operation } from './admission/admission.ts'
 import { startGateway, type Gateway, type GatewayOptions } from './gateway.ts'
 import { createFileImportRegistry } from './imports/import-registry.ts'
 import type { Transport } from './services.ts'
+import { PATIENCE_MS } from '../test/support/patience.ts'
 
 export interface GraphqlAnswer<Data = Record<string, never>> {
   readonly data?: Data | null
@@ -48,7 +49,7 @@ export interface GatewayUnderTest {
 }
 
 /** How long a read waits for the views: what a loaded machine takes, where no test is about the bound itself. */
-const READ_WAIT_MS = 30_000
+const READ_WAIT_MS = PATIENCE_MS
 
 /** Starts everything for one test file. */
 export async function gatewayUnderTest(options: Partial<GatewayOptions> = {}): Promise<GatewayUnderTest> {

@@ -12,6 +12,7 @@ import { startEmbeddedWriter } from '../writer/embedded.ts'
 import { openAccount, perform, transfer } from '../writer/testing.ts'
 import { eventsIn } from './support/log.ts'
 import { onlyJson, purser, startServer, withFolder } from './support/purser.ts'
+import { PATIENCE_MS } from './support/patience.ts'
 
 const ACCOUNTS = 50
 const ENGINE_MEMORY_BYTES = 512 * 2 ** 20
@@ -97,7 +98,7 @@ test('what is archived is still audited, replayed and rebuilt; the platform star
       await expect(provePlatform(platform)).rejects.toThrow(archive)
       expect(await archiveTo('--to', moved)).toMatchObject({ ok: true, segments: [] })
       await platform.projections.reset()
-      expect(await platform.projections.waitFor(platform.position(), 30_000)).toBe(true)
+      expect(await platform.projections.waitFor(platform.position(), PATIENCE_MS)).toBe(true)
       expect(await provePlatform(platform)).toMatchObject({ holds: true })
     } finally {
       await platform.stop()

@@ -37,7 +37,7 @@ test('every variable of ours that it sets is one that some role reads', () => {
   expect([...set].filter((name) => !known.includes(name) && !own.includes(name))).toEqual([])
 })
 
-if (haveTools('what docker-compose makes of docker-compose.yml', ['docker-compose', '--version']))
+if (haveTools('what docker-compose makes of docker-compose.yml', 'docker-compose'))
   describe('as docker-compose reads it', () => {
     const ran = spawnSync('docker-compose', ['config'], { cwd: root, encoding: 'utf8' })
     const services = sectionsOf(sectionsOf(ran.stdout, 0).get('services') ?? '', 2)
@@ -112,7 +112,7 @@ function sectionsOf(text: string, indentation: number): ReadonlyMap<string, stri
   return sections
 }
 
-if (haveTools('what HAProxy makes of its configuration', ['haproxy', '-v']))
+if (haveTools('what HAProxy makes of its configuration', 'haproxy'))
   test('the door’s configuration is valid', () => {
     const ran = spawnSync('haproxy', ['-c', '-f', 'deploy/haproxy/haproxy.cfg'], { cwd: root, encoding: 'utf8' })
     expect({ status: ran.status, alerts: ran.stderr.split('\n').filter((line) => line.startsWith('[ALERT]')) }).toEqual({

@@ -163,7 +163,7 @@ test.each(['1970-01-01T00:00:00Z', '1969-12-31T23:59:59.999999999Z', '1970-01-01
           const { data, errors } = await graphql(query, { id })
           const at = (data?.['transfer']?.['timeline'] as Told | undefined)?.['effective']
           return at === undefined ? (errors ?? data) : readTime(at as string)
-        }, { timeout: 20_000 })
+        })
         .toEqual({ ns })
     const balance = await graphql('query($id: UUID!, $at: AsOf!) { balance(accountId: $id, at: $at) { balance { minor } } }', { id: alice, at: { effectiveTime: text } })
     expect(BigInt((balance.data!['balance']!['balance'] as { minor: string }).minor)).toBeGreaterThanOrEqual(15n)

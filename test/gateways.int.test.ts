@@ -223,7 +223,7 @@ await withKafka('two gateways', (kafka) => {
       expect(right!.tally()).toMatchObject({ decided: 2_000, refused: 0, faults: 0 })
       expect(left!.tally().replayed + right!.tally().replayed).toBe(2_000)
       for (const client of clients) await client.close()
-      await expect.poll(() => balanceOf(other, here.emil), { timeout: 10_000 }).toBe(before + 2_000)
+      await expect.poll(() => balanceOf(other, here.emil)).toBe(before + 2_000)
     })
 
     it('a hold placed on one is posted on the other, and a transfer of one is reversed on the other, without a pause', async () => {
@@ -276,7 +276,7 @@ await withKafka('two gateways', (kafka) => {
       )
       for (const { position } of told.slice(-1)) await graphql(other.url, TRIAL, { after: position })
       await expect
-        .poll(() => Promise.all(towns.map(({ emil }) => balanceOf(other, emil))), { timeout: 10_000 })
+        .poll(() => Promise.all(towns.map(({ emil }) => balanceOf(other, emil))))
         .toEqual(before.map((balance) => balance + 2 * perGateway))
     })
 
@@ -331,12 +331,12 @@ await withKafka('two gateways', (kafka) => {
           clickhouse: { ...clickhouse, url: `http://${views.address}` },
           host: '127.0.0.1', port: 0, currencies: ISO_CURRENCIES, graphiql: false, log: quiet,
         }) // prettier-ignore
-        const turnedAway = () => expect.poll(() => broker.turnedAway(), { timeout: 30_000 })
+        const turnedAway = () => expect.poll(() => broker.turnedAway())
         await turnedAway().toBeGreaterThan(0)
         expect(views.connections()).toBe(0)
         broker.accept()
         // It knows the topics, and asks from where the log is to be read.
-        await expect.poll(() => views.connections(), { timeout: 30_000 }).toBeGreaterThan(0)
+        await expect.poll(() => views.connections()).toBeGreaterThan(0)
         const before = broker.turnedAway()
         broker.refuse()
         views.flow()

@@ -1,11 +1,30 @@
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import os from 'node:os'
+import path from 'node:path'
 import type { TestProject } from 'vitest/node'
 import { ensureBuilt } from '../bin/build.js'
-import { startKafkaHost } from './support/kafka/host.ts'
+import { areRoundsLong } from './support/rounds.ts'
+import { requiredNeeds, REQUIRE_VARIABLE } from './support/needs.ts'
 
-/** Worker threads and child processes run from `dist/`, so it has to be the sources' own before any test. */
-export default async function setup(project: TestProject): Promise<() => Promise<void>> {
+/**
+ * Worker threads and child processes run from `dist/`, so it has to be the sources' own before any test. What the tests
+ * left out is told behind everything else.
+ */
+export default async function setup(project: TestProject): Promise<() => void> {
+  // What is wrong with a variable is said at once.
+  requiredNeeds()
+  areRoundsLong()
   await ensureBuilt()
-  const kafka = await startKafkaHost()
-  project.provide('kafkaHost', kafka.url)
-  return () => kafka.stop()
+  const folder = mkdtempSync(path.join(os.tmpdir(), 'purser-left-out-'))
+  const leftOut = path.join(folder, 'lines')
+  writeFileSync(leftOut, '')
+  project.provide('leftOut', leftOut)
+  return () => {
+    const lines = new Set(readFileSync(leftOut, 'utf8').split('\n').slice(0, -1))
+    rmSync(folder, { recursive: true })
+    if (lines.size === 0) return
+    process.stderr.write(
+      `\n${[...lines].sort().join('\n')}\n${REQUIRE_VARIABLE}=all makes failures of these.\n`,
+    )
+  }
 }

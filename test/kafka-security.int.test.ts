@@ -30,14 +30,14 @@ import { kafkaTool } from './support/kafka/tool.ts'
 import { withKafkaCluster } from './support/kafka.ts'
 import { newId } from './support/load.ts'
 import { onlyJson, said, spawnPurser, type Running } from './support/purser.ts'
+import { PATIENCE_MS, TEST_MS_MAX } from './support/patience.ts'
 import { haveTools } from './support/tools.ts'
 
 const SESSION_MS = 4_000
 /** More than two sessions. */
 const LONG_MS = 9_000
-const TEST_MS_MAX = 120_000
 /** Whoever cannot be let in is told so within this, also on a busy machine. */
-const TOLD_MS_MAX = 30_000
+const TOLD_MS_MAX = PATIENCE_MS
 const quiet = (): void => undefined
 const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms))
 
@@ -85,7 +85,7 @@ const OPENED = `mutation($input: OpenAccountInput!) { result: openAccount(input:
 const TRANSFER = `mutation($input: TransferInput!) { result: transfer(input: $input) { __typename ... on TransferApplied { position } } }`
 const BALANCE = `query($id: UUID!, $after: Position) { balance(accountId: $id, after: $after) { balance { minor } } }`
 
-if (haveTools('Kafka with TLS, users and rights', ['openssl', 'version'])) {
+if (haveTools('Kafka with TLS, users and rights', 'openssl')) {
   const folder = mkdtempSync(path.join(os.tmpdir(), 'purser-security-'))
   const secured = secureCluster(folder, users, SESSION_MS)
   await withKafkaCluster('Kafka with TLS, users and rights', { security: secured.security }, (cluster) => {
@@ -158,7 +158,7 @@ if (haveTools('Kafka with TLS, users and rights', ['openssl', 'version'])) {
         roles.push(gateway)
         const url = await said(gateway, 'url')
         for (const one of [...health, url])
-          await expect.poll(async () => (await fetch(`${one}/readyz`).catch(quiet))?.status, { timeout: 40_000, interval: 200 }).toBe(200)
+          await expect.poll(async () => (await fetch(`${one}/readyz`).catch(quiet))?.status, { interval: 200 }).toBe(200)
 
         const [bank, anna] = [newId(), newId()]
         for (const [accountId, system] of [[bank, true], [anna, false]])
@@ -213,7 +213,7 @@ if (haveTools('Kafka with TLS, users and rights', ['openssl', 'version'])) {
           await pause(50)
         }
         await send(idle, 'last')
-        await expect.poll(() => read, { timeout: 10_000 }).toEqual(sent)
+        await expect.poll(() => read).toEqual(sent)
         over.abort()
         await reading.catch(quiet)
         for (const one of [reader, sender, idle]) one.close()

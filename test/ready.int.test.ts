@@ -68,12 +68,12 @@ test('removed views never tell of part of the money; an engine that stands still
         exact++
       } else for (const { extensions } of errors) expect(extensions).toMatchObject({ code: 'NOT_YET', retryable: true })
     }
-    await expect.poll(() => probe(again.url), { timeout: 30_000 }).toEqual({ status: 200, reasons: [] })
+    await expect.poll(() => probe(again.url)).toEqual({ status: 200, reasons: [] })
 
     const engine = engineOf(again)
     process.kill(engine, 'SIGSTOP')
     try {
-      await expect.poll(async () => (await probe(again.url)).status, { timeout: 15_000 }).toBe(503)
+      await expect.poll(async () => (await probe(again.url)).status).toBe(503)
       const status = await purser('status', '--url', again.url, '--json')
       expect(onlyJson(status.stdout)).toMatchObject({ ok: false, commands: { ready: true }, reads: { ready: false } })
       expect(status.exitCode).toBe(1)
@@ -87,7 +87,7 @@ test('removed views never tell of part of the money; an engine that stands still
     } finally {
       process.kill(engineOf(again), 'SIGCONT')
     }
-    await expect.poll(async () => (await probe(again.url)).status, { timeout: 30_000 }).toBe(200)
+    await expect.poll(async () => (await probe(again.url)).status).toBe(200)
     expect((await again.stop()).exitCode).toBe(0)
   }),
 ) // prettier-ignore

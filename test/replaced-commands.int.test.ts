@@ -93,7 +93,7 @@ await withKafka('a commands topic made anew under roles', (kafka) => {
       const told: Told[] = []
       const underway = Array.from({ length: 5 }, () => insist(pay(), told))
       await expect
-        .poll(async () => ((await (await fetch(`${gateway.url}/readyz`)).json()) as { reasons: string[] }).reasons.join(), { timeout: 30_000 })
+        .poll(async () => ((await (await fetch(`${gateway.url}/readyz`)).json()) as { reasons: string[] }).reasons.join())
         .toContain(`There is no topic ${commands}`) // prettier-ignore
       expect((await fetch(`${gateway.url}/readyz`)).status).toBe(503)
       await replaceTopic(settings, commands, [])
@@ -104,7 +104,7 @@ await withKafka('a commands topic made anew under roles', (kafka) => {
           true,
           expect.arrayContaining([code]),
         ])
-      await expect.poll(async () => (await fetch(`${gateway.url}/readyz`)).status, { timeout: 30_000 }).toBe(200)
+      await expect.poll(async () => (await fetch(`${gateway.url}/readyz`)).status).toBe(200)
       for (let paid = 0; paid < 5; paid++) expect(await send(pay())).toMatchObject({ status: 'accepted' })
       // The gateway may read a frame before its writer does.
       await expect.poll(() => writer.seat(0)!.status().writer).toMatchObject({ epoch: 2n, sequence: 32n })

@@ -17,7 +17,7 @@ const PARTITIONS = '2'
 const TEST_MS_MAX = 180_000
 
 await withKafka('roles in processes of their own', (kafka) => {
-  if (haveTools('gateways behind one address', ['haproxy', '-v']))
+  if (haveTools('gateways behind one address', 'haproxy'))
     describe('the platform as roles', () => {
       test('takes the first transfers through one address, says how it is, and stops in order', { timeout: TEST_MS_MAX }, () =>
         withFolder(async (folder) => {

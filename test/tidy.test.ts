@@ -13,6 +13,7 @@ import {
   REFUSAL_TRANSIENT,
   type RefusalCode,
 } from '../schemas/refusals.ts'
+import { importsOf, loadedBy } from './support/imports.ts'
 
 const root = path.dirname(path.dirname(fileURLToPath(import.meta.url)))
 const FOLDERS = [...PROGRAM_FOLDERS, 'examples', 'test', 'bin']
@@ -150,19 +151,6 @@ describe('what runs in the simulation', () => {
     }
     const banned = config.rules?.['no-restricted-globals'] ?? []
     return banned.some((entry) => typeof entry === 'object' && entry.name === 'Date')
-  }
-
-  /** Sources that a start of the simulation loads: what is imported for its types alone is not. */
-  function loadedBy(first: string): string[] {
-    const loaded = new Set<string>()
-    const waiting = [first]
-    for (let name = waiting.pop(); name !== undefined; name = waiting.pop()) {
-      if (loaded.has(name)) continue
-      loaded.add(name)
-      const text = readFileSync(path.join(root, name), 'utf8')
-      waiting.push(...importsOf(name, text.replace(/^(import|export) type [^']*'[^']*'$/gm, '')))
-    }
-    return [...loaded].sort()
   }
 
   test('every source that it loads is held to its ports by lint, or is an adapter by name', async () => {
@@ -311,11 +299,4 @@ function exists(target: string): boolean {
   } catch (error) {
     return (error as NodeJS.ErrnoException).code === 'ENOTDIR'
   }
-}
-
-/** Files of ours that a source imports, relative to the root. */
-function importsOf(name: string, text: string): string[] {
-  return [...text.matchAll(/(?:from|import)\s*\(?\s*'(\.{1,2}\/[^']+)'/g)].map((match) =>
-    path.join(path.dirname(name), match[1]!),
-  )
 }

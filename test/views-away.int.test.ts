@@ -142,6 +142,6 @@ async function expectReady({ url }: GatewayRole, wanted: { commands: number; rea
   const probe = async (purpose: string): Promise<number> =>
     (await fetch(`${url}/readyz?for=${purpose}`, { signal: AbortSignal.timeout(1_000) })).status
   await expect
-    .poll(async () => ({ commands: await probe('commands'), reads: await probe('reads') }), { timeout: 45_000, interval: 200 })
+    .poll(async () => ({ commands: await probe('commands'), reads: await probe('reads') }), { interval: 200 })
     .toEqual(wanted)
 } // prettier-ignore

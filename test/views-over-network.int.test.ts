@@ -14,6 +14,7 @@ import { startProjections, type RunningProjections } from '../projectors/runtime
 import { MemoryLog, SampleWallet, type Step } from '../projectors/testing.ts'
 import { OutageError, type ViewStore } from '../projectors/clickhouse/view-store.ts'
 import { startProxy } from './support/proxy.ts'
+import { PATIENCE_MS } from './support/patience.ts'
 
 /** Alone, what one loses is lost; with another that writes the same, their rows meet. */
 const RUNS = [
@@ -97,7 +98,7 @@ test.each(RUNS)('views equal a replay of the log over a network that fails: seed
       await running.stop()
       running = await started(through, towns, 20 + (round % 5) * 10)
     }
-    expect(await running.waitFor(heads(), 30_000)).toBe(true)
+    expect(await running.waitFor(heads(), PATIENCE_MS)).toBe(true)
     const held = heldByAll(await readCheckpoints(store), PROJECTIONS)
     for (const [partition, sequence] of last) expect(held.get(partition)!.sequence).toBeGreaterThanOrEqual(sequence)
     // What the checkpoints say is there, at any moment.
@@ -106,7 +107,7 @@ test.each(RUNS)('views equal a replay of the log over a network that fails: seed
       expect((await balancesOf(store, [{ partition: log.partition, account: 1 }], last)).length).toBe(1)
   }
   proxy.heal()
-  for (const other of others) expect(await other.waitFor(heads(), 30_000)).toBe(true)
+  for (const other of others) expect(await other.waitFor(heads(), PATIENCE_MS)).toBe(true)
   for (const one of [running, ...others]) expect(one.status()[0]).toMatchObject({ state: 'live', failure: undefined })
   for (const { log } of towns)
     expect((await proveByReplay({ store, log, upTo: log.head().sequence })).differences).toEqual([])

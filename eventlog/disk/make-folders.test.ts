@@ -2,6 +2,7 @@ import { existsSync, mkdtempSync, rmSync, statSync, symlinkSync, writeFileSync }
 import os from 'node:os'
 import path from 'node:path'
 import { afterAll, describe, expect, test } from 'vitest'
+import { needProc } from '../../test/support/left-out.ts'
 import { makeFolders } from './make-folders.ts'
 
 const root = mkdtempSync(path.join(os.tmpdir(), 'purser-folders-'))
@@ -18,7 +19,8 @@ describe('making folders', () => {
     expect(makeFolders(root)).toBeUndefined()
   })
 
-  test.runIf(existsSync('/proc/self'))('where the system makes no folder, that is said at once', () => {
+  test('where the system makes no folder, that is said at once', (context) => {
+    needProc(context)
     for (const name of ['/proc/x', '/proc/x/y/z'])
       expect(() => makeFolders(name)).toThrow(expect.objectContaining({ code: 'ENOENT', syscall: 'mkdir' }))
   })

@@ -4,6 +4,7 @@ import path from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { LogArchiveMissingError, LogArchiveUnfitError, LogCorruptError } from '../errors.ts'
 import { allFrames, appendGroup, appendIdleMark } from '../testing.ts'
+import { rounds } from '../../test/support/rounds.ts'
 import { archiveSegments, planArchive } from './archive.ts'
 import { nodeDisk, type Disk } from '../disk/disk.ts'
 import { FileEventLog } from './file-event-log.ts'
@@ -189,7 +190,7 @@ describe('archiving that is killed, or whose disk fails, at any step', () => {
     const steps = whole.disk.operations() - begun
     expect(steps).toBeGreaterThan(20)
     for (let step = 1; step <= steps; step++) {
-      for (let seed = 0; seed < (fault === 'crash' ? 14 : 1); seed++) {
+      for (let seed = 0; seed < (fault === 'crash' ? rounds(4, 14) : 1); seed++) {
         const { disk, last } = filled()
         const before = hashes(disk)
         const at = disk.operations() + step

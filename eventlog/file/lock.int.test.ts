@@ -1,9 +1,10 @@
 import { fork, type ChildProcess } from 'node:child_process'
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { afterEach, expect, it } from 'vitest'
 import { root } from '../../bin/build.js'
+import { needProc } from '../../test/support/left-out.ts'
 import { LogFolderInUseError } from '../errors.ts'
 import { acquireFolder, readFolderOwner } from './lock.ts'
 
@@ -87,17 +88,15 @@ function leaveEntry(dir: string, number: number, entry: object): void {
   writeFileSync(path.join(dir, 'lock', String(number)), JSON.stringify(entry))
 }
 
-it.runIf(existsSync('/proc/self/stat'))(
-  'a later process with the pid of a dead owner is not taken for it',
-  () => {
-    const dir = folder()
-    acquireFolder(dir).release()
-    // This very pid, but started at another time.
-    leaveEntry(dir, 9, { pid: process.pid, startedAt: 'another boot/1' })
-    expect(readFolderOwner(dir)).toBeUndefined()
-    acquireFolder(dir).release()
-  },
-)
+it('a later process with the pid of a dead owner is not taken for it', (context) => {
+  needProc(context)
+  const dir = folder()
+  acquireFolder(dir).release()
+  // This very pid, but started at another time.
+  leaveEntry(dir, 9, { pid: process.pid, startedAt: 'another boot/1' })
+  expect(readFolderOwner(dir)).toBeUndefined()
+  acquireFolder(dir).release()
+})
 
 it('a released folder can be taken again, and an owner tells what it likes', () => {
   const dir = folder()

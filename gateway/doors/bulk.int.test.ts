@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import type { BulkResult } from './bulk.ts'
 import { gatewayUnderTest, openAccounts, uuid, type GatewayUnderTest } from '../testing.ts'
+import { PATIENCE_MS } from '../../test/support/patience.ts'
 
 let under: GatewayUnderTest
 beforeAll(async () => {
@@ -198,7 +199,7 @@ describe('imports', () => {
         const { body } = await under.post('/imports/known/known', { rows, near })
         const known = (body as { known: { row: number }[] }).known.sort((left, right) => left.row - right.row)
         expect(known).toMatchObject([{ row: 0, partition: 0, refusal: 0, scale: 2 }, { row: 1, refusal: 0 }])
-      }, 10_000)
+      }, PATIENCE_MS)
     expect((await under.post('/imports/other/known', { rows })).body).toMatchObject({ known: [] })
     for (const body of [{}, { rows: ['x'] }, { rows: ['A'.repeat(20)] }, { rows: [], near: {} }, { rows: [], near: [{ partition: 0 }] }])
       expect((await under.post('/imports/known/known', body)).status).toBe(400)

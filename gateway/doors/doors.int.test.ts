@@ -7,7 +7,6 @@ import WebSocket from 'ws'
 import { gatewayUnderTest, OPEN, openAccounts, TRANSFER, uuid, type GatewayUnderTest } from '../testing.ts'
 
 /** How long a check is repeated: the machine may be busy with other tests. */
-const SOON = { timeout: 15_000 }
 
 let under: GatewayUnderTest
 let account: string
@@ -121,12 +120,12 @@ describe('GraphQL over WebSocket', () => {
     const activity = `subscription { accountActivity(accountId: "${account}") { kind } }`
     const open = Array.from({ length: 5 }, () => socket.iterate({ query: activity }))
     open.forEach((iterator) => void iterator.next())
-    await expect.poll(() => under.gateway.figures().subscriptions, SOON).toBe(5)
+    await expect.poll(() => under.gateway.figures().subscriptions).toBe(5)
     await expect(socket.iterate({ query: activity }).next()).rejects.toMatchObject([
       { extensions: { code: 'BUSY' } },
     ])
     await socket.dispose()
-    await expect.poll(() => under.gateway.figures().subscriptions, SOON).toBe(0)
+    await expect.poll(() => under.gateway.figures().subscriptions).toBe(0)
   })
 
   test('a frame that is too long, another origin, another protocol and another path are turned away', async () => {
@@ -159,7 +158,7 @@ describe('SSE', () => {
       headers: { accept: 'text/event-stream' },
     })
     expect(stream.headers.get('content-type')).toContain('text/event-stream')
-    await expect.poll(() => under.gateway.figures().subscriptions, SOON).toBe(1)
+    await expect.poll(() => under.gateway.figures().subscriptions).toBe(1)
     const input = { id, debitAccountId: account, creditAccountId: other, amount: '5', currency: 'EUR' }
     await under.data(TRANSFER, { input })
     const text = await stream.text()

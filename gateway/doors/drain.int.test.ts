@@ -16,12 +16,12 @@ test('a gateway that stops closes sockets so that clients come back, finishes wh
       on: { closed: (event) => closes.push((event as { code: number }).code) },
       onNonLazyError: () => undefined,
     })
-    await expect.poll(() => under.gateway.figures().sockets, { timeout: 15_000 }).toBe(1)
+    await expect.poll(() => under.gateway.figures().sockets).toBe(1)
     const query = `subscription { transferStatus(id: "${uuid()}") { state } }`
     const stream = await fetch(`${under.url}/graphql?query=${encodeURIComponent(query)}`, {
       headers: { accept: 'text/event-stream' },
     })
-    await expect.poll(() => under.gateway.figures().subscriptions, { timeout: 15_000 }).toBe(1)
+    await expect.poll(() => under.gateway.figures().subscriptions).toBe(1)
     const last = under.graphql(TRANSFER, {
       input: {
         id: uuid(),
@@ -31,14 +31,14 @@ test('a gateway that stops closes sockets so that clients come back, finishes wh
         currency: 'EUR',
       },
     })
-    await expect.poll(() => under.admitted.at(-1)?.operation.name, { timeout: 15_000 }).toBe('Move')
+    await expect.poll(() => under.admitted.at(-1)?.operation.name).toBe('Move')
     await under.gateway.stop()
     expect((await last).data).toMatchObject({ transfer: { __typename: 'TransferApplied' } })
     expect(closes).toEqual([1012])
     await expect(stream.text()).rejects.toThrow()
     // Whoever was cut lets go of the hub as soon as the stream notices.
     await expect
-      .poll(() => under.gateway.figures(), { timeout: 15_000 })
+      .poll(() => under.gateway.figures())
       .toEqual({ sockets: 0, laneConnections: 0, subscriptions: 0, subscriberBytes: 0, operations: 0, pendingCommands: 0 }) // prettier-ignore
     await expect(fetch(`${under.url}/livez`)).rejects.toThrow()
     await client.dispose()
@@ -61,7 +61,7 @@ test('a writer that has stopped, or views that cannot be read, make it not ready
       const { reasons } = (await answer.json()) as { reasons: string[] }
       return `${answer.status} ${reasons.join()}`
     }
-    await expect.poll(told, { timeout: 15_000 }).toMatch(/^503 .*writer of partition 0 is stopped/)
+    await expect.poll(told).toMatch(/^503 .*writer of partition 0 is stopped/)
     const { errors } = await under.graphql(TRANSFER, {
       input: {
         id: uuid(),

@@ -4,8 +4,6 @@ import WebSocket from 'ws'
 import { rawRequest, requestText } from './raw.testing.ts'
 import { gatewayUnderTest, openAccounts, uuid, type GatewayUnderTest } from '../testing.ts'
 
-const SOON = { timeout: 15_000 }
-
 let under: GatewayUnderTest
 let account: string
 beforeAll(async () => {
@@ -34,14 +32,14 @@ async function connect(init = true): Promise<Peer> {
     socket.send(typeof message === 'string' || Buffer.isBuffer(message) ? message : JSON.stringify(message))
   if (init) {
     send({ type: 'connection_init' })
-    await expect.poll(() => messages.at(-1)?.type, SOON).toBe('connection_ack')
+    await expect.poll(() => messages.at(-1)?.type).toBe('connection_ack')
   }
   return { socket, messages, send, closed }
 }
 
 /** What an operation is answered, by its id. */
 async function answered(peer: Peer, id: string): Promise<Peer['messages'][number]> {
-  await expect.poll(() => peer.messages.some((message) => message.id === id), SOON).toBe(true)
+  await expect.poll(() => peer.messages.some((message) => message.id === id)).toBe(true)
   return peer.messages.find((message) => message.id === id)!
 }
 
@@ -87,16 +85,14 @@ describe('a message that is wrong', () => {
     twice.send(subscribe('1', { query }))
     twice.send(subscribe('1', { query }))
     expect(await twice.closed).toBe(4409)
-    await expect.poll(() => under.gateway.figures().subscriptions, SOON).toBe(0)
+    await expect.poll(() => under.gateway.figures().subscriptions).toBe(0)
   })
 
   test('parameters of connection_init may be anything: nothing here asks for them', async () => {
     for (const payload of [{}, { authorization: 'x' }, null]) {
       const peer = await connect(false)
       peer.send({ type: 'connection_init', payload })
-      await expect
-        .poll(() => peer.messages.at(-1)?.type ?? peer.socket.readyState, SOON)
-        .toBe('connection_ack')
+      await expect.poll(() => peer.messages.at(-1)?.type ?? peer.socket.readyState).toBe('connection_ack')
       peer.socket.terminate()
     }
   })

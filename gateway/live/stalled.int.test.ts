@@ -10,7 +10,6 @@ import { BoundedQueue } from './streams.ts'
 import { SubscriberMemory, type Share } from './subscriber-memory.ts'
 import { gatewayUnderTest, openAccounts, uuid, type GatewayUnderTest } from '../testing.ts'
 
-const SOON = { timeout: 20_000 }
 const MIB = 2 ** 20
 const BYTES_MAX = 4 * MIB
 
@@ -102,7 +101,7 @@ describe('twenty sockets that do not read', () => {
     const stalled = await Promise.all(Array.from({ length: 20 }, () => subscribed(from)))
     for (const { inside } of stalled) inside.pause()
     const reader = await subscribed(from)
-    await expect.poll(() => under.gateway.figures().subscriptions, SOON).toBe(21)
+    await expect.poll(() => under.gateway.figures().subscriptions).toBe(21)
     let most = 0
     for (let round = 0; round < 100; round++) {
       // So few at a time that one frame of them is no burst that fills the bound by itself.
@@ -111,12 +110,12 @@ describe('twenty sockets that do not read', () => {
     }
     expect(most).toBeLessThanOrEqual(BYTES_MAX)
     expect(most).toBeGreaterThan(0)
-    await expect.poll(() => reader.versions().length, SOON).toBe(10_000)
+    await expect.poll(() => reader.versions().length).toBe(10_000)
     expect(reader.versions()).toEqual(Array.from({ length: 10_000 }, (_, index) => index + 3))
 
     // Whoever begins to read again is told, alone, and has everything up to the place that it is told.
     for (const { inside } of stalled) inside.resume()
-    await expect.poll(() => stalled.every(({ ended }) => ended()), SOON).toBe(true)
+    await expect.poll(() => stalled.every(({ ended }) => ended())).toBe(true)
     const lagged = stalled.filter(({ lagged: errors }) => errors() !== undefined)
     expect(lagged.length).toBeGreaterThan(0)
     for (const one of lagged) {
@@ -126,7 +125,7 @@ describe('twenty sockets that do not read', () => {
       expect(one.lagged()!['position']).toBe(one.position())
     }
     for (const { socket } of [...stalled, reader]) socket.terminate()
-    await expect.poll(() => under.gateway.figures(), SOON).toMatchObject({ sockets: 0, subscriptions: 0, subscriberBytes: 0 }) // prettier-ignore
+    await expect.poll(() => under.gateway.figures()).toMatchObject({ sockets: 0, subscriptions: 0, subscriberBytes: 0 }) // prettier-ignore
 
     await collected()
     const after = process.memoryUsage()
@@ -149,15 +148,13 @@ describe('twenty sockets that do not read', () => {
       ),
     )
     for (const stream of streams) stream.on('error', () => undefined).socket.pause()
-    await expect.poll(() => under.gateway.figures().subscriptions, SOON).toBe(5)
+    await expect.poll(() => under.gateway.figures().subscriptions).toBe(5)
     for (let round = 0; round < 10; round++) {
       await pay(from, to, 500)
       expect(under.gateway.figures().subscriberBytes).toBeLessThanOrEqual(BYTES_MAX)
     }
     for (const stream of streams) stream.destroy()
-    await expect
-      .poll(() => under.gateway.figures(), SOON)
-      .toMatchObject({ subscriptions: 0, subscriberBytes: 0 })
+    await expect.poll(() => under.gateway.figures()).toMatchObject({ subscriptions: 0, subscriberBytes: 0 })
     expect(under.lines).toEqual([])
   }, 60_000)
 
@@ -205,7 +202,7 @@ describe('twenty sockets that do not read', () => {
     socket.on('close', () => (ended = true))
     await new Promise((resolve) => socket.once('open', resolve))
     socket.send('{"type":"connection_init"}')
-    await expect.poll(() => ready, SOON).toBe(true)
+    await expect.poll(() => ready).toBe(true)
     const query = `subscription($a: UUID!) { accountActivity(accountId: $a) { version position ${memos(20)} } }`
     socket.send(JSON.stringify({ id: '1', type: 'subscribe', payload: { query, variables: { a: account } } }))
     return {

@@ -5,7 +5,6 @@ import WebSocket from 'ws'
 import { gatewayUnderTest, openAccounts, TRANSFER, uuid, type GatewayUnderTest } from '../testing.ts'
 
 /** How long a check is repeated: the machine may be busy with other tests. */
-const SOON = { timeout: 15_000 }
 
 let under: GatewayUnderTest
 beforeAll(async () => {
@@ -109,7 +108,7 @@ describe('accountActivity', () => {
     const client = connect()
     const stream = activity(client, accounts[0]!)
     const first = stream.next() as Promise<{ value: Activity }>
-    await expect.poll(() => under.gateway.figures().subscriptions, SOON).toBe(1)
+    await expect.poll(() => under.gateway.figures().subscriptions).toBe(1)
     await pay(accounts[0]!, accounts[1]!, 1)
     expect((await first).value.data?.accountActivity).toMatchObject({
       version: '3',
@@ -127,7 +126,7 @@ describe('accountActivity', () => {
     const messages: { type: string; payload?: Activity }[] = []
     socket.on('message', (data: Buffer) => messages.push(JSON.parse(data.toString()) as never))
     socket.send('{"type":"connection_init"}')
-    await expect.poll(() => messages.at(0)?.type, SOON).toBe('connection_ack')
+    await expect.poll(() => messages.at(0)?.type).toBe('connection_ack')
     socket.send(
       JSON.stringify({
         id: '1',
@@ -138,13 +137,13 @@ describe('accountActivity', () => {
         },
       }),
     )
-    await expect.poll(() => under.gateway.figures().subscriptions, SOON).toBe(1)
+    await expect.poll(() => under.gateway.figures().subscriptions).toBe(1)
     const inside = (socket as unknown as { _socket: net.Socket })._socket
     inside.pause()
     for (let round = 0; round < 3; round++) await pay(account, other, 1_000)
-    await expect.poll(() => under.gateway.figures().pendingCommands, SOON).toBe(0)
+    await expect.poll(() => under.gateway.figures().pendingCommands).toBe(0)
     inside.resume()
-    await expect.poll(() => messages.at(-1)?.type, SOON).toBe('complete')
+    await expect.poll(() => messages.at(-1)?.type).toBe('complete')
     const lagged = messages.at(-2)?.payload?.errors?.[0]?.extensions
     expect(lagged).toMatchObject({ code: 'SUBSCRIPTION_LAGGED', retryable: true })
     const entries = messages
@@ -167,18 +166,18 @@ describe('accountActivity', () => {
     const { accounts } = await openAccounts(under, 1)
     for (let round = 0; round < 5; round++) {
       const client = connect()
-      await expect.poll(() => under.gateway.figures().sockets, SOON).toBe(1)
+      await expect.poll(() => under.gateway.figures().sockets).toBe(1)
       const streams = Array.from({ length: 60 }, () => activity(client, accounts[0]!))
       const firsts = streams.map((stream) => stream.next().catch(() => undefined))
-      if (round % 2 === 0) await expect.poll(() => under.gateway.figures().subscriptions, SOON).toBe(60)
+      if (round % 2 === 0) await expect.poll(() => under.gateway.figures().subscriptions).toBe(60)
       for (const stream of streams.slice(0, 30)) void stream.return?.()
       if (round % 3 === 0) client.terminate()
       await client.dispose()
       await Promise.all(firsts)
-      await expect.poll(() => under.gateway.figures().sockets, SOON).toBe(0)
+      await expect.poll(() => under.gateway.figures().sockets).toBe(0)
     }
-    await expect.poll(() => under.gateway.figures().subscriptions, SOON).toBe(0)
-    await expect.poll(() => under.gateway.figures().sockets, SOON).toBe(0)
+    await expect.poll(() => under.gateway.figures().subscriptions).toBe(0)
+    await expect.poll(() => under.gateway.figures().sockets).toBe(0)
   })
 })
 
@@ -197,7 +196,7 @@ describe('transferStatus', () => {
     const client = connect()
     const id = uuid()
     const told = states(client, id)
-    await expect.poll(() => under.gateway.figures().subscriptions, SOON).toBe(1)
+    await expect.poll(() => under.gateway.figures().subscriptions).toBe(1)
     const input = {
       id,
       debitAccountId: accounts[0],
@@ -272,6 +271,6 @@ describe('transferStatus', () => {
       })
     expect((await told).every((items) => items.length === 1)).toBe(true)
     await client.dispose()
-    await expect.poll(() => under.gateway.figures().subscriptions, SOON).toBe(0)
+    await expect.poll(() => under.gateway.figures().subscriptions).toBe(0)
   })
 })

@@ -211,7 +211,7 @@ test('a cursor newer than the views is waited for, as a position is', async () =
   const page = under.graphql<{ history: { nodes: unknown[] } }>(
     `{ history(accountId: "${accounts[0]}", last: 1, before: "${cursor}") { nodes { version } } }`,
   )
-  await expect.poll(() => under.gateway.figures().operations, { timeout: 15_000 }).toBe(1)
+  await expect.poll(() => under.gateway.figures().operations).toBe(1)
   under.projections.resume()
   expect((await page).data?.history.nodes).toHaveLength(1)
 }, 60_000)
@@ -230,7 +230,7 @@ test('reads that wait for a position take no place from others; beyond their own
   // Several fields of one request wait side by side, and are one that waits.
   const wait = `{ one: transfer(id: "${uuid()}", after: "${after}") { id } two: account(id: "${accounts[0]}", after: "${after}") { id } }`
   const waiting = Array.from({ length: WAITING_MAX }, () => under.graphql(wait))
-  await expect.poll(() => under.gateway.figures().operations, { timeout: 15_000 }).toBe(WAITING_MAX)
+  await expect.poll(() => under.gateway.figures().operations).toBe(WAITING_MAX)
   const further = await under.graphql(wait)
   expect(further.errors?.map(({ extensions }) => extensions)).toContainEqual(
     expect.objectContaining({ code: 'BUSY', retryable: true }),
@@ -261,7 +261,7 @@ test.each<[string, (after: string) => Promise<unknown>]>([
     const beyond = times.partitions[0]!.baseTimesMs.at(-1)
     await under.post('/imports/waiting/times', { partition: 0, beyond, after: String(sequence) })
     const waiting = Array.from({ length: OPERATIONS_MAX }, () => wait(after))
-    await expect.poll(() => under.gateway.figures().operations, { timeout: 15_000 }).toBe(OPERATIONS_MAX)
+    await expect.poll(() => under.gateway.figures().operations).toBe(OPERATIONS_MAX)
     const other = await under.graphql('{ projections { name } }')
     expect(other.errors).toBeUndefined()
     under.projections.resume()

@@ -230,7 +230,6 @@ describe('the rest', () => {
         async () =>
           (await under.data<Audit>(query, { filter: { refusals: ['credit_account_not_found'] } })).audit
             .events,
-        { timeout: 15_000 },
       )
       .toMatchObject([
         { kind: 'TransferRefused', refusal: 'credit_account_not_found', debitAccountId: account },

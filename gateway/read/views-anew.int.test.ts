@@ -20,6 +20,7 @@ import { startGateway, type Gateway } from '../gateway.ts'
 import { createFileImportRegistry } from '../imports/import-registry.ts'
 import { uuid, type GraphqlAnswer } from '../testing.ts'
 import { decodePosition } from '../positions/tokens.ts'
+import { PATIENCE_MS } from '../../test/support/patience.ts'
 
 const TEST_MS_MAX = 120_000
 const BATCHES = 8
@@ -138,7 +139,7 @@ async function standHalfway(): Promise<void> {
   for (const statement of dropStatements(PROJECTIONS)) await store.command(statement)
   projections = await startProjections({ store, logs: writers.map(({ log }) => log), rangeEventsMax: 1_000, lingerMs: 1 })
   const wanted = decodePosition(early)!
-  while (!includesPosition(projections.position(), wanted)) await projections.waitFor(wanted, 10_000)
+  while (!includesPosition(projections.position(), wanted)) await projections.waitFor(wanted, PATIENCE_MS)
   await projections.pause()
   expect(projections.position().get(0)).toBeLessThan(writers[0]!.log.head().sequence)
 } // prettier-ignore
@@ -192,7 +193,7 @@ test('views that are emptied while all runs never show half of the money to anyb
   await gateway.stop()
   projections.resume()
   gateway = await start(20)
-  await expect.poll(() => probe('reads'), { timeout: 30_000 }).toEqual({ status: 200, reasons: '' })
+  await expect.poll(() => probe('reads')).toEqual({ status: 200, reasons: '' })
   const exact = await ask(`{ ${READS.trialBalance} ${READS.balances} }`)
   expect(exact.errors).toBeUndefined()
   let isOver = false
@@ -215,16 +216,16 @@ test('views that lack an event for longer than the operator allows say nothing e
   await gateway.stop()
   projections.resume()
   gateway = await start(20, 1_000)
-  await expect.poll(() => probe('reads'), { timeout: 30_000 }).toEqual({ status: 200, reasons: '' })
+  await expect.poll(() => probe('reads')).toEqual({ status: 200, reasons: '' })
   await projections.pause()
   await load(BATCHES, BATCHES + 1)
-  await expect.poll(async () => (await probe('reads')).reasons, { timeout: 30_000 }).toMatch(/^The views are \d s behind the log, by 1,000 events, and may be 1 s at most\./)
+  await expect.poll(async () => (await probe('reads')).reasons).toMatch(/^The views are \d s behind the log, by 1,000 events, and may be 1 s at most\./)
   expect((await probe('commands')).status).toBe(200)
   const { errors } = await ask(`{ ${READS.trialBalance} }`)
   expect(errors?.[0]?.extensions).toMatchObject({ code: 'NOT_YET', retryable: true })
   expect((await ask(EARLY)).data).toEqual(rightEarly)
   projections.resume()
-  await expect.poll(() => probe('reads'), { timeout: 30_000 }).toEqual({ status: 200, reasons: '' })
+  await expect.poll(() => probe('reads')).toEqual({ status: 200, reasons: '' })
   expect((await ask(`{ ${READS.trialBalance} }`)).errors).toBeUndefined()
 }) // prettier-ignore
 
@@ -232,7 +233,7 @@ test('views whose tables are gone are away, and no fault of ours', { timeout: TE
   await gateway.stop()
   projections.resume()
   gateway = await start(20)
-  await expect.poll(() => probe('reads'), { timeout: 30_000 }).toEqual({ status: 200, reasons: '' })
+  await expect.poll(() => probe('reads')).toEqual({ status: 200, reasons: '' })
   await projections.pause()
   for (const statement of dropStatements(PROJECTIONS)) await store.command(statement)
   for (const query of [EARLY, `{ ${READS.nobody} }`, `{ ${READS.trialBalance} }`]) {

@@ -4,6 +4,7 @@ import http from 'node:http'
 import os from 'node:os'
 import path from 'node:path'
 import { Readable } from 'node:stream'
+import { PATIENCE_MS } from '../../test/support/patience.ts'
 import { startEngine, type Engine } from './supervisor.ts'
 
 /** For tests: a real engine on a temporary folder, the real client, and requests that the client would not make. */
@@ -89,9 +90,9 @@ export async function text(stream: Readable): Promise<string> {
   return all
 }
 
-/** Waits until a check holds; throws after ten seconds. */
+/** Waits until a check holds, within a test's patience. */
 export async function eventually(check: () => Promise<boolean>): Promise<void> {
-  const deadline = Date.now() + 10_000
+  const deadline = Date.now() + PATIENCE_MS
   while (!(await check())) {
     if (Date.now() > deadline) throw new Error('It did not happen in time.')
     await new Promise((resolve) => setTimeout(resolve, 20))

@@ -8,6 +8,7 @@ import { watchProjections } from './remote-projections.ts'
 import type { Projections } from './status.ts'
 import { MemoryLog, SampleWallet } from '../testing.ts'
 import { OutageError, type ViewStore } from '../clickhouse/view-store.ts'
+import { PATIENCE_MS } from '../../test/support/patience.ts'
 
 let under: EngineUnderTest
 let store: ViewStore
@@ -63,7 +64,7 @@ it('a store in which no projector has ever written holds nothing, and is watched
   expect(projections.status()).toMatchObject(
     ALL.map((name) => ({ name, state: 'catching-up', lagEvents: 3n, failure: undefined })),
   )
-  const waiting = projections.waitFor(new Map([[0, 3n]]), 10_000)
+  const waiting = projections.waitFor(new Map([[0, 3n]]), PATIENCE_MS)
   await hold(ALL, log, 3n)
   expect(await waiting).toBe(true)
 })
@@ -89,7 +90,7 @@ it('views are as far as the least of them, in each partition; what is waited for
   )
   expect(projections.recordedAtNs()).toBe(1_004n)
   await hold(ALL.slice(0, 1), logs[0]!, 3n)
-  expect(await projections.waitFor(all, 10_000)).toBe(true)
+  expect(await projections.waitFor(all, PATIENCE_MS)).toBe(true)
   expect(advances).toBeGreaterThan(0)
   expect(projections.status()).toMatchObject(ALL.map(() => ({ state: 'live', lagEvents: 0n, lagSeconds: 0 })))
 })
@@ -122,7 +123,7 @@ it('a store that does not answer is named, and positions stay what they were; it
   expect(await projections.waitFor(new Map([[0, 2n]]), 20)).toBe(false)
   isAway = false
   await hold(ALL, log, 2n)
-  await expect.poll(() => projections.status()[0]!.state, { timeout: 10_000 }).toBe('live')
+  await expect.poll(() => projections.status()[0]!.state).toBe('live')
   expect(lines).toHaveLength(2)
 })
 
@@ -135,7 +136,7 @@ it('views that nobody fills are stalled, each by itself, and it is said what to 
   await hold(ALL.slice(1), logs[0]!, 2n)
   await hold(ALL.slice(1), logs[1]!, 3n)
   const states = (): readonly string[] => projections.status().map(({ state }) => state)
-  await expect.poll(states, { timeout: 10_000 }).toEqual(['stalled', ...ALL.slice(1).map(() => 'live')])
+  await expect.poll(states).toEqual(['stalled', ...ALL.slice(1).map(() => 'live')])
   const [first] = projections.status()
   expect(first!.failure).toMatch(
     /^events wait, and the view has not moved for \d+ s: look after the projectors$/,
@@ -146,7 +147,7 @@ it('views that nobody fills are stalled, each by itself, and it is said what to 
   await new Promise((resolve) => setTimeout(resolve, 100))
   expect(states()[0]).toBe('stalled')
   await hold(ALL.slice(0, 1), logs[1]!, 3n)
-  await expect.poll(states, { timeout: 10_000 }).toEqual(ALL.map(() => 'live'))
+  await expect.poll(states).toEqual(ALL.map(() => 'live'))
 })
 
 it.each([
@@ -165,7 +166,7 @@ it.each([
   expect(projections.position()).toEqual(new Map([[0, 0n]]))
   expect(projections.status()[0]!.state).toBe('retrying')
   isAway = false
-  await expect.poll(() => projections.absent(), { timeout: 10_000 }).toBeUndefined()
+  await expect.poll(() => projections.absent()).toBeUndefined()
   expect(projections.position()).toEqual(new Map([[0, 2n]]))
 }) // prettier-ignore
 
@@ -174,10 +175,10 @@ it('a time is settled when every partition holds what came up to then', async ()
   const projections = await watch(logs)
   expect(projections.settledNs()).toBe(0n)
   await hold(ALL, logs[1]!, 3n)
-  await projections.waitFor(new Map([[1, 3n]]), 10_000)
+  await projections.waitFor(new Map([[1, 3n]]), PATIENCE_MS)
   expect(projections.settledNs()).toBe(0n)
   await hold(ALL, logs[0]!, 2n)
-  await projections.waitFor(new Map([[0, 2n]]), 10_000)
+  await projections.waitFor(new Map([[0, 2n]]), PATIENCE_MS)
   expect(projections.settledNs()).toBe(1_002n)
   expect(projections.recordedAtNs()).toBe(1_003n)
 })

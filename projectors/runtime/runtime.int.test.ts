@@ -13,6 +13,7 @@ import { startProjections, type RunningProjections } from './runtime.ts'
 import { systemClock } from './system-clock.ts'
 import { MemoryLog, SampleWallet, sealed, type Step } from '../testing.ts'
 import { OutageError, type ViewStore } from '../clickhouse/view-store.ts'
+import { PATIENCE_MS } from '../../test/support/patience.ts'
 
 let engine: EngineUnderTest
 let store: ViewStore
@@ -88,10 +89,10 @@ it('catches up from nothing, goes live, and says how far it is', async () => {
   const advanced: bigint[] = []
   projections.onAdvance(() => advanced.push(projections.position().get(0) ?? 0n))
   const head = log.head().sequence
-  expect(await projections.waitFor(new Map([[0, head]]), 10_000)).toBe(true)
+  expect(await projections.waitFor(new Map([[0, head]]), PATIENCE_MS)).toBe(true)
   expect(advanced.at(-1)).toBe(head)
   grow(wallet, log, 20)
-  expect(await projections.waitFor(new Map([[0, log.head().sequence]]), 10_000)).toBe(true)
+  expect(await projections.waitFor(new Map([[0, log.head().sequence]]), PATIENCE_MS)).toBe(true)
   const [status] = projections.status()
   expect(projections.status().map(({ name }) => name)).toEqual(['balances', 'history', 'audit'])
   expect(status).toMatchObject({ state: 'live', lagEvents: 0n, lagSeconds: 0, failure: undefined })
@@ -112,7 +113,7 @@ it('is behind by all that the log is known to hold, however little of it has bee
     head: new Map([[0, read + ahead]]),
     lagEvents: read + ahead - (projections.position().get(0) ?? 0n),
   })
-  await projections.waitFor(new Map([[0, read]]), 10_000)
+  await projections.waitFor(new Map([[0, read]]), PATIENCE_MS)
   const [status] = projections.status()
   expect(status).toMatchObject({ head: new Map([[0, read + ahead]]), lagEvents: ahead })
   expect(status!.lagSeconds).toBeGreaterThan(0)
@@ -121,7 +122,7 @@ it('is behind by all that the log is known to hold, however little of it has bee
 it('goes on where it was after a restart, and inserts nothing twice', async () => {
   const { wallet, log } = fresh(100)
   const first = await start([log])
-  await first.waitFor(new Map([[0, log.head().sequence]]), 10_000)
+  await first.waitFor(new Map([[0, log.head().sequence]]), PATIENCE_MS)
   await first.stop()
   const before = log.head().sequence
   grow(wallet, log, 50)
@@ -134,7 +135,7 @@ it('goes on where it was after a restart, and inserts nothing twice', async () =
   })
   const second = await start([log], { store: watched })
   expect(second.position()).toEqual(new Map([[0, before]]))
-  await second.waitFor(new Map([[0, log.head().sequence]]), 10_000)
+  await second.waitFor(new Map([[0, log.head().sequence]]), PATIENCE_MS)
   expect(sequences[0]).toBe(before + 1n)
   await expectViewsOf(log)
 })
@@ -154,7 +155,7 @@ it('a crash after the rows and before the checkpoint changes nothing, though the
   expect(await store.query('SELECT 1 FROM events_v1 LIMIT 1')).toHaveLength(1)
   const next = await start([log], { rangeEventsMax: 45 })
   expect(next.position()).toEqual(new Map([[0, 0n]]))
-  await next.waitFor(new Map([[0, log.head().sequence]]), 10_000)
+  await next.waitFor(new Map([[0, log.head().sequence]]), PATIENCE_MS)
   await expectViewsOf(log)
 })
 
@@ -162,7 +163,7 @@ it('everything delivered twice, without any deduplication, changes no answer', a
   const { log } = fresh(200)
   const projections = await start([log])
   const upTo = new Map([[0, log.head().sequence]])
-  await projections.waitFor(upTo, 10_000)
+  await projections.waitFor(upTo, PATIENCE_MS)
   const before = await digestViews(store, upTo)
   await store.insertPayload(insertStatement(), log.frames.map((frame) => frame.payload), { insert_deduplicate: 0 }) // prettier-ignore
   const [rows] = await store.query<{ rows: string }>('SELECT count() AS rows FROM events_v1')
@@ -201,7 +202,7 @@ it('an outage is retried with the same bytes and the same token until it ends', 
   const projections = await start([log], { store: failing })
   await eventually(async () => projections.status()[0]!.state === 'retrying')
   expect(projections.status()[0]!.failure).toMatch(/partition 0, 1 to \d+: not now/)
-  expect(await projections.waitFor(new Map([[0, log.head().sequence]]), 10_000)).toBe(true)
+  expect(await projections.waitFor(new Map([[0, log.head().sequence]]), PATIENCE_MS)).toBe(true)
   expect(attempts.slice(1, 4)).toEqual([attempts[0], attempts[0], attempts[0]])
   expect(projections.status()[0]!.failure).toBeUndefined()
 })
@@ -209,7 +210,7 @@ it('an outage is retried with the same bytes and the same token until it ends', 
 it('a statement that ClickHouse turns down stops the views at once, with position and cause', async () => {
   const { wallet, log } = fresh(20)
   const projections = await start([log])
-  await projections.waitFor(new Map([[0, log.head().sequence]]), 10_000)
+  await projections.waitFor(new Map([[0, log.head().sequence]]), PATIENCE_MS)
   const position = projections.position()
   await store.command('DROP TABLE history_v1 SYNC')
   grow(wallet, log, 5)
@@ -225,7 +226,7 @@ it.each(['history_v1', 'balances_v1_from_feed'])(
   async (name) => {
     const { log } = fresh(20)
     const projections = await start([log])
-    await projections.waitFor(new Map([[0, log.head().sequence]]), 10_000)
+    await projections.waitFor(new Map([[0, log.head().sequence]]), PATIENCE_MS)
     await projections.stop()
     await store.command(`DROP TABLE ${name} SYNC`)
     // Twice: what is missing was not made by the first try.
@@ -233,7 +234,7 @@ it.each(['history_v1', 'balances_v1_from_feed'])(
     await expect(start([log])).rejects.toThrow(new RegExp(`up to 0:${log.head().sequence}, but ${name} is`))
     await store.command('DROP TABLE checkpoints_v2 SYNC')
     const anew = await start([log])
-    expect(await anew.waitFor(new Map([[0, log.head().sequence]]), 10_000)).toBe(true)
+    expect(await anew.waitFor(new Map([[0, log.head().sequence]]), PATIENCE_MS)).toBe(true)
     await expectViewsOf(log)
   },
 )
@@ -244,7 +245,7 @@ it.each([
 ] as const)('%s in the log stops the views before anything of it is written', async (_, bad, message) => {
   const { wallet, log } = fresh(20)
   const projections = await start([log])
-  await projections.waitFor(new Map([[0, log.head().sequence]]), 10_000)
+  await projections.waitFor(new Map([[0, log.head().sequence]]), PATIENCE_MS)
   const position = projections.position()
   log.push(bad(log, wallet))
   await eventually(async () => projections.status()[0]!.state === 'stopped')
@@ -262,14 +263,14 @@ it('a frame that comes again is passed over', async () => {
   // What comes next continues the chain, not the repeat before it.
   log.push(sealed(0, [], honest.firstSequence + BigInt(honest.count), honest.hash))
   grow(wallet, log, 10)
-  await projections.waitFor(new Map([[0, BigInt(wallet.events.length)]]), 10_000)
+  await projections.waitFor(new Map([[0, BigInt(wallet.events.length)]]), PATIENCE_MS)
   expect(projections.status()[0]!.state).toBe('live')
 })
 
 it('a log that ends before the views refuses the start, and one of another history stops them', async () => {
   const { wallet, log } = fresh(60)
   const projections = await start([log])
-  await projections.waitFor(new Map([[0, log.head().sequence]]), 10_000)
+  await projections.waitFor(new Map([[0, log.head().sequence]]), PATIENCE_MS)
   await projections.stop()
   const shorter = new MemoryLog(0)
   shorter.append(wallet.events.slice(0, 7))
@@ -284,7 +285,7 @@ it('a log that ends before the views refuses the start, and one of another histo
 it('paused views stay where they are until resumed; reset makes them anew from the log', async () => {
   const { wallet, log } = fresh(40)
   const projections = await start([log])
-  await projections.waitFor(new Map([[0, log.head().sequence]]), 10_000)
+  await projections.waitFor(new Map([[0, log.head().sequence]]), PATIENCE_MS)
   await projections.pause()
   const position = projections.position()
   grow(wallet, log, 40)
@@ -292,17 +293,17 @@ it('paused views stay where they are until resumed; reset makes them anew from t
   expect(projections.status()[0]!.state).toBe('paused')
   expect(projections.position()).toEqual(position)
   projections.resume()
-  expect(await projections.waitFor(new Map([[0, log.head().sequence]]), 10_000)).toBe(true)
+  expect(await projections.waitFor(new Map([[0, log.head().sequence]]), PATIENCE_MS)).toBe(true)
   await store.command('TRUNCATE TABLE history_v1')
   await projections.reset()
-  expect(await projections.waitFor(new Map([[0, log.head().sequence]]), 10_000)).toBe(true)
+  expect(await projections.waitFor(new Map([[0, log.head().sequence]]), PATIENCE_MS)).toBe(true)
   await expectViewsOf(log)
 })
 
 it('whoever remembers how far the views are hears that they hold nothing before a reset takes anything away', async () => {
   const { log } = fresh(40)
   const projections = await start([log])
-  await projections.waitFor(new Map([[0, log.head().sequence]]), 10_000)
+  await projections.waitFor(new Map([[0, log.head().sequence]]), PATIENCE_MS)
   const heard: [position: bigint, isThere: Promise<unknown>][] = []
   const stopListening = projections.onAdvance(() =>
     heard.push([
@@ -323,9 +324,9 @@ it('a replay finds a view that was tampered with, and names it; live views that 
   const { wallet, log } = fresh(80)
   const projections = await start([log])
   const upTo = log.head().sequence
-  await projections.waitFor(new Map([[0, upTo]]), 10_000)
+  await projections.waitFor(new Map([[0, upTo]]), PATIENCE_MS)
   grow(wallet, log, 30)
-  await projections.waitFor(new Map([[0, log.head().sequence]]), 10_000)
+  await projections.waitFor(new Map([[0, log.head().sequence]]), PATIENCE_MS)
   await expectViewsOf(log, upTo)
   await store.command(
     `ALTER TABLE history_v1 UPDATE credits_posted = credits_posted + 1 WHERE account = 2 AND version = 2 SETTINGS mutations_sync = 2`,
@@ -347,7 +348,7 @@ it('two partitions share the views and stand at one position', async () => {
     [0, zero.log.head().sequence],
     [1, one.log.head().sequence],
   ])
-  expect(await projections.waitFor(head, 10_000)).toBe(true)
+  expect(await projections.waitFor(head, PATIENCE_MS)).toBe(true)
   expect(projections.position()).toEqual(head)
   const both = await balancesOf(
     store,

@@ -14,6 +14,7 @@ import { MemoryLog, SampleWallet, type Step } from '../testing.ts'
 import type { LogHead } from '../../eventlog/ports.ts'
 import type { Frame } from '../../schemas/frames.ts'
 import type { ViewStore } from '../clickhouse/view-store.ts'
+import { PATIENCE_MS } from '../../test/support/patience.ts'
 
 let engine: EngineUnderTest
 let store: ViewStore
@@ -108,7 +109,7 @@ async function start(
 
 async function reach(running: RunningProjections, ...towns: readonly Town[]): Promise<void> {
   const heads = new Map(towns.map(({ log, head }) => [log.partition, head]))
-  expect(await running.waitFor(heads, 20_000)).toBe(true)
+  expect(await running.waitFor(heads, PATIENCE_MS)).toBe(true)
 }
 
 async function expectViewsOf({ log, head }: Town): Promise<void> {

@@ -146,7 +146,7 @@ await withKafka('the operator’s commands on a deployment', (kafka) => {
         })
       const caughtUp = { state: 'LIVE', lagEvents: '0', position: parsePosition(position), failure: null }
       await expect
-        .poll(at, { timeout: 20_000 })
+        .poll(at)
         .toMatchObject({ exitCode: 0, ok: true, projections: [caughtUp, caughtUp, caughtUp] })
     })
 

@@ -10,7 +10,7 @@ import { expectExact, expectExactBefore } from '../support/deployment-check.ts'
 import { faultRounds, faultUnderLoad, ROUND_MS_MAX, untilAcknowledged } from '../support/deployment-fault.ts'
 import { DeploymentLoad } from '../support/deployment-load.ts'
 import { withKafka } from '../support/kafka.ts'
-import { KCAT, PACKERS, sendByKcat, type Packer } from '../support/kcat.ts'
+import { PACKERS, sendByKcat, type Packer } from '../support/kcat.ts'
 import type { RoleProcess } from '../support/role-process.ts'
 import { haveTools } from '../support/tools.ts'
 
@@ -22,7 +22,7 @@ const AWAY_MS = 7_000
 const POISON = Array.from({ length: 3 }, (_, index) => `${index}: ${'nobody of ours wrote this '.repeat(20)}`)
 /** As topics are made by whoever makes them, and as `purser topics` wants them: then brokers unpack what comes. */
 const COMPRESSIONS = ['producer', 'uncompressed'] as const
-const packers: readonly Packer[] = haveTools('packed poison in a deployment', KCAT) ? PACKERS : ['none']
+const packers: readonly Packer[] = haveTools('packed poison in a deployment', 'kcat') ? PACKERS : ['none']
 
 await withKafka('a deployment under faults', (kafka) => {
   describe('a deployment under faults', () => {

@@ -1,14 +1,19 @@
 /** Disks that take no more: the platform says so, ends with a stable code, and has lost nothing when there is room again. */
-import { expect, test } from 'vitest'
+import { expect, test, type TestContext } from 'vitest'
 import { expectOnce, knowNothing, openAccounts, resend, startLoad } from '../support/load.ts'
 import { lastAnswer, purser, onlyJson, spawnPurser, startArguments, startServer, startServerIn, withFolder, type Server } from '../support/purser.ts' // prettier-ignore
+import { need } from '../support/left-out.ts'
 import { canMakeDisks, makeSmallDisk, type SmallDisk } from '../support/small-disk.ts'
 
 const MEBIBYTES = 160
 /** Takes all room there is. */
 const FILL = 'cat /dev/zero >> /mnt/ballast || true'
 
-async function withDisk<Value>(work: (disk: SmallDisk) => Promise<Value>): Promise<Value> {
+async function withDisk<Value>(
+  context: TestContext,
+  work: (disk: SmallDisk) => Promise<Value>,
+): Promise<Value> {
+  need(context, canMakeDisks(), 'this system lets its users make no disks', 'disks')
   const disk = await makeSmallDisk(MEBIBYTES)
   try {
     return await work(disk)
@@ -45,36 +50,33 @@ test('a file that may not grow any more ends the platform, and nothing acknowled
     expect(audit).toMatchObject({ ok: true, trialBalance: { EUR: '0' } })
   }))
 
-test.runIf(canMakeDisks())(
-  'a full disk ends the platform, which starts again when there is room, and nothing is lost [J6]',
-  () =>
-    withDisk(async (disk) => {
-      const { folder, inside } = disk
-      const known = knowNothing()
-      const server = await startServerIn(inside, folder)
-      await openAccounts(server.url)
-      const load = startLoad(server.url, known)
-      await load.acknowledged(200)
-      await load.end()
-      disk.shell(FILL)
-      await loadUntilItEnds(server, known)
+test('a full disk ends the platform, which starts again when there is room, and nothing is lost [J6]', (context) =>
+  withDisk(context, async (disk) => {
+    const { folder, inside } = disk
+    const known = knowNothing()
+    const server = await startServerIn(inside, folder)
+    await openAccounts(server.url)
+    const load = startLoad(server.url, known)
+    await load.acknowledged(200)
+    await load.end()
+    disk.shell(FILL)
+    await loadUntilItEnds(server, known)
 
-      // A torn end that was cut may have made room for a little: it is taken, too.
-      disk.shell(FILL)
-      const still = await spawnPurser(startArguments(folder), inside).finished
-      expect(still.exitCode).toBe(1)
-      expect(onlyJson(still.stdout)).toMatchObject({ ok: false, error: { code: 'folder_unusable' } })
+    // A torn end that was cut may have made room for a little: it is taken, too.
+    disk.shell(FILL)
+    const still = await spawnPurser(startArguments(folder), inside).finished
+    expect(still.exitCode).toBe(1)
+    expect(onlyJson(still.stdout)).toMatchObject({ ok: false, error: { code: 'folder_unusable' } })
 
-      disk.shell('rm /mnt/ballast')
-      const again = await startServerIn(inside, folder)
-      await resend(again.url, known)
-      await expectOnce(again.url, known)
-      await again.stop()
-    }),
-)
+    disk.shell('rm /mnt/ballast')
+    const again = await startServerIn(inside, folder)
+    await resend(again.url, known)
+    await expectOnce(again.url, known)
+    await again.stop()
+  }))
 
-test.runIf(canMakeDisks())('a read-only disk is refused with its name, and nothing on it is changed', () =>
-  withDisk(async (disk) => {
+test('a read-only disk is refused with its name, and nothing on it is changed', (context) =>
+  withDisk(context, async (disk) => {
     const { folder, inside } = disk
     const known = knowNothing()
     const server = await startServerIn(inside, folder)
@@ -96,5 +98,4 @@ test.runIf(canMakeDisks())('a read-only disk is refused with its name, and nothi
     const again = await startServerIn(inside, folder)
     await expectOnce(again.url, known)
     await again.stop()
-  }),
-)
+  }))

@@ -40,7 +40,8 @@ test.each(MUTANTS.map((mutant) => [mutant.name, mutant] as const))(
 test.each(MUTANTS.map(({ name }) => name))(
   '“%s” is caught',
   async (name) => {
-    const run = { name, from: 1, seeds: SEEDS_PER_MUTANT, jobs: JOBS, onResult: () => undefined }
+    // Most fall to one of the first seeds: a second process would run others for nothing.
+    const run = { name, from: 1, seeds: SEEDS_PER_MUTANT, jobs: 1, onResult: () => undefined }
     const [result] = await runMutants(run)
     expect(result!.outcome, result!.failure).toBe('caught')
   },

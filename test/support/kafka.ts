@@ -1,12 +1,13 @@
 /** A real Kafka for suites: one broker for the whole run, each suite on topics of its own; or a cluster of one's own. */
 import { randomBytes } from 'node:crypto'
 import type { Admin } from 'kafkajs'
-import { inject, test } from 'vitest'
+import { inject } from 'vitest'
 import { createKafka } from '../../eventlog/kafka/kafkajs/client.ts'
 import { RECORD_BATCH_BYTES_MAX, topicNames, type KafkaSettings } from '../../eventlog/kafka/settings.ts'
 import { startKafkaCluster, type TestCluster, type TestClusterOptions } from './kafka/cluster.ts'
 import { KafkaUnavailableError } from './kafka/download.ts'
 import type { KafkaAnswer } from './kafka/host.ts'
+import { leaveOut } from './left-out.ts'
 
 export type { TestBroker, TestCluster } from './kafka/cluster.ts'
 
@@ -99,7 +100,7 @@ async function untilLed(admin: Admin, topics: readonly string[], partitions: num
 
 /**
  * Runs a suite on the shared broker: `await withKafka('…', (kafka) => { describe(…) })` at the top of a test file. Where
- * Kafka cannot be started, says in one line what was not tested; with CI=true that is a failure.
+ * Kafka cannot be started, the suite is left out.
  */
 export async function withKafka(
   what: string,
@@ -107,7 +108,7 @@ export async function withKafka(
 ): Promise<void> {
   const answer = (await (await fetch(inject('kafkaHost'))).json()) as KafkaAnswer
   if ('brokers' in answer) await suite(kafkaAt(answer.brokers))
-  else notTested(what, answer.unavailable)
+  else leaveOut(what, answer.unavailable, 'kafka')
 }
 
 /** As `withKafka`, on a cluster of the suite's own, which it may kill. The suite stops it. */
@@ -121,15 +122,8 @@ export async function withKafkaCluster(
     cluster = await startKafkaCluster(options)
   } catch (error) {
     if (!(error instanceof KafkaUnavailableError)) throw error
-    notTested(what, error.message)
+    leaveOut(what, error.message, 'kafka')
     return
   }
   await suite(cluster, kafkaAt(cluster.addresses))
-}
-
-/** Says so in one line; with CI=true it is a failure. */
-export function notTested(what: string, reason: string): void {
-  if (process.env['CI'] === 'true') throw new Error(`${what} cannot be tested: ${reason}`)
-  process.stderr.write(`Not tested: ${what} (${reason}).\n`)
-  test(`${what}: not tested, because ${reason}`, () => undefined)
 }

@@ -6,9 +6,6 @@ import { text } from 'node:stream/consumers'
 export const PACKERS = ['none', 'gzip', 'snappy', 'lz4', 'zstd'] as const
 export type Packer = (typeof PACKERS)[number]
 
-/** kcat, as `haveTools` asks for it. */
-export const KCAT = ['kcat', '-V'] as const
-
 export interface KcatTarget {
   readonly brokers: readonly string[]
   readonly topic: string

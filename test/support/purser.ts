@@ -5,10 +5,11 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import os from 'node:os'
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { TEST_MS_MAX } from './patience.ts'
 import type { OutageBounds } from '../../platform/roles/outage-bounds.ts'
 
 const root = rootAbove(path.dirname(fileURLToPath(import.meta.url)))
-const RUN_MS_MAX = 55_000
+const RUN_MS_MAX = TEST_MS_MAX - 10_000
 
 export interface Finished {
   readonly exitCode: number | null

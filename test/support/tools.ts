@@ -1,19 +1,18 @@
-/** Programs that some machines have and others do not: without one, a line says what was not tested; with CI=true it fails. */
+/** Programs that some machines have and others do not. */
 import { spawnSync } from 'node:child_process'
-import { test } from 'vitest'
+import { leaveOut } from './left-out.ts'
+import { PROGRAMS, type Program } from './needs.ts'
 
 /**
- * True if every program is there. If not, a test says what was left out.
+ * True if every program is there. If not, a skipped test stands for what is left out.
  * @param what is tested with them
+ * @throws Error if a missing one is required
  */
-export function haveTools(what: string, ...programs: readonly (readonly string[])[]): boolean {
-  const missing = programs
-    .filter(([program = '', ...args]) => spawnSync(program, args, { stdio: 'ignore' }).error !== undefined)
-    .map(([program]) => program)
+export function haveTools(what: string, ...programs: readonly Program[]): boolean {
+  const missing = programs.filter(
+    (program) => spawnSync(program, PROGRAMS[program], { stdio: 'ignore' }).error !== undefined,
+  )
   if (missing.length === 0) return true
-  const reason = `there is no ${missing.join(' and no ')} on this machine`
-  if (process.env['CI'] === 'true') throw new Error(`${what} cannot be tested: ${reason}`)
-  process.stderr.write(`Not tested: ${what} (${reason}).\n`)
-  test(`${what}: not tested, because ${reason}`, () => undefined)
+  leaveOut(what, `there is no ${missing.join(' and no ')} on this machine`, ...missing)
   return false
 }

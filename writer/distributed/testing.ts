@@ -2,6 +2,7 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
+import { PATIENCE_MS } from '../../test/support/patience.ts'
 import { LogError } from '../../eventlog/errors.ts'
 import { encodeCommandRecord } from '../../eventlog/kafka/commands/command-record.ts'
 import { createKafka, createProducer } from '../../eventlog/kafka/kafkajs/client.ts'
@@ -82,7 +83,7 @@ export async function readLog(
 export async function until(
   what: string,
   holds: () => boolean | Promise<boolean>,
-  forMs = 30_000,
+  forMs = PATIENCE_MS,
 ): Promise<void> {
   const giveUpMs = performance.now() + forMs
   while (!(await holds())) {

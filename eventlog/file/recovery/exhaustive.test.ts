@@ -9,6 +9,7 @@ import { EVENT_SCHEMA_VERSION, decodeEvents, encodeEvent, type WalletEvent } fro
 import { sameBytes } from '../../../schemas/frames.ts'
 import { LogCorruptError, LogRegressedError } from '../../errors.ts'
 import { appendIdleMark } from '../../testing.ts'
+import { rounds } from '../../../test/support/rounds.ts'
 import type { Disk, DiskFile } from '../../disk/disk.ts'
 import { createMemoryDisk } from '../../disk/memory-disk.ts'
 import { readFramesSync } from '../read/reader.ts'
@@ -180,13 +181,17 @@ function cut(files: Files, name: string, length: number): Files {
   return new Map(files).set(name, files.get(name)!.subarray(0, length))
 }
 
-/** Every single-bit flip of a file from byte `from` on; `check` says what is wrong with an outcome. Returns how many. */
+/** A long run flips each bit of every byte, a short one a bit of every byte, and another one each time. */
+const BITS_PER_BYTE = rounds(1, 8)
+
+/** Flips every byte of a file from byte `from` on; `check` says what is wrong with an outcome. Returns how many. */
 function eachFlip(files: Files, name: string, from: number, check: (got: Kept | Refused, byte: number) => string | undefined): number {
   const bytes = files.get(name)!.slice()
   const damaged = new Map(files).set(name, bytes)
   let flips = 0
   for (let byte = from; byte < bytes.length; byte++)
-    for (let bit = 0; bit < 8; bit++) {
+    for (let turn = 0; turn < BITS_PER_BYTE; turn++) {
+      const bit = (byte + turn) % 8
       bytes[byte]! ^= 1 << bit
       const fault = check(outcome(damaged), byte)
       if (fault !== undefined) expect.fail(`bit ${bit} of byte ${byte} of ${name}: ${fault}`)
@@ -259,12 +264,12 @@ describe('the log under test', () => {
 describe('one flipped bit, whichever it is,', () => {
   it('in a closed segment is found, and its place is named [J3]', () => {
     const flips = eachFlip(rested, FIRST, 0, (got, byte) => wrongPlace(got, FIRST, byte))
-    expect(flips).toBe(3 * BLOCK_BYTES * 8)
+    expect(flips).toBe(3 * BLOCK_BYTES * BITS_PER_BYTE)
   })
 
   it('in the last segment at rest is refused, and its place is named [J3]', () => {
     const flips = eachFlip(rested, LAST, 0, (got, byte) => wrongPlace(got, LAST, byte))
-    expect(flips).toBe(4 * BLOCK_BYTES * 8)
+    expect(flips).toBe(4 * BLOCK_BYTES * BITS_PER_BYTE)
   })
 
   it('in what nobody was told of costs that and what follows it, never what was acknowledged [J3]', () => {
@@ -273,7 +278,7 @@ describe('one flipped bit, whichever it is,', () => {
     const flips = eachFlip(crashed, LAST, untold, (got, byte) =>
       isFirst(all, 2 + unitAt(byte) / BLOCK_BYTES - 1, got),
     )
-    expect(flips).toBe(2 * BLOCK_BYTES * 8)
+    expect(flips).toBe(2 * BLOCK_BYTES * BITS_PER_BYTE)
   })
 
   it('in the mark costs nothing [J3]', () => {

@@ -2,6 +2,7 @@ import path from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { LogCorruptError, LogError, LogRegressedError } from '../../errors.ts'
 import { allFrames, appendGroup, appendIdleMark, nextFrame } from '../../testing.ts'
+import { rounds } from '../../../test/support/rounds.ts'
 import { createMemoryDisk, type MemoryDisk } from '../../disk/memory-disk.ts'
 import { openLog, type OpenLogOptions } from './recovery.ts'
 import { BLOCK_BYTES, logFolder, segmentName } from '../layout/segments.ts'
@@ -119,7 +120,7 @@ describe('a flipped bit', () => {
   function eachFlip(
     files: Files,
     name: string,
-    bitsPerByte: 1 | 8,
+    bitsPerByte: number,
     check: (flipped: Files, byte: number) => string | undefined,
   ): void {
     const original = files.get(name)!
@@ -140,7 +141,7 @@ describe('a flipped bit', () => {
   }
 
   it('anywhere in the segment is refused, and nothing is changed', () => {
-    eachFlip(short, SEGMENT, 8, isRefused)
+    eachFlip(short, SEGMENT, rounds(1, 8), isRefused)
     eachFlip(long, SEGMENT, 1, isRefused)
   })
 

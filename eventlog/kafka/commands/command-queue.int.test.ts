@@ -125,7 +125,7 @@ await withKafka('the command queue on Kafka', (kafka) => {
       expect(queue.waiting()).toBe(1)
       await replaceTopic(settings, topicNames(settings).commands, [])
       // Nobody has sent anything: it is noticed all the same.
-      await expect.poll(() => queue.look().then(() => queue.trouble()), { timeout: 10_000 }).toMatch(/another topic/)
+      await expect.poll(() => queue.look().then(() => queue.trouble())).toMatch(/another topic/)
       expect(queue.offer(transfer(1), 1, quiet)).toEqual({ kind: 'stopped' })
       const reader = readerOf(settings)
       await reader.bounds()

@@ -2,7 +2,8 @@ import type { Producer } from 'kafkajs'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { createDeployments, withKafka } from '../../../test/support/kafka.ts'
 import { damageBatch } from '../../../test/support/kafka/disk.ts'
-import { KCAT, PACKERS, sendByKcat } from '../../../test/support/kcat.ts'
+import { need } from '../../../test/support/left-out.ts'
+import { PACKERS, sendByKcat } from '../../../test/support/kcat.ts'
 import { haveTools } from '../../../test/support/tools.ts'
 import { lastSequence, sameBytes, type Frame } from '../../../schemas/frames.ts'
 import { describeEventLog } from '../../contract.ts'
@@ -166,7 +167,7 @@ await withKafka('the event log on Kafka', (kafka) => {
       // A repeat, one that was not announced, and one whose like comes later; the rest as announced.
       const values = [first, first, second, stranger, second, third].map(record)
       await sendRecords(producer, events, PARTITION, values)
-      await expect.poll(() => seen.length, { timeout: 20_000, interval: 5 }).toBe(6)
+      await expect.poll(() => seen.length, { interval: 5 }).toBe(6)
       expect(seen.map(([, kind]) => kind)).toEqual([
         'accepted',
         'void',
@@ -222,7 +223,7 @@ await withKafka('the event log on Kafka', (kafka) => {
       )
     })
 
-    if (haveTools('an events topic that others packed', KCAT)) {
+    if (haveTools('an events topic that others packed', 'kcat')) {
       it.each(PACKERS)('frames that a mirror packed with %s are the same log', async (packer) => {
         const settings = await fresh()
         const target = { ...settings, topic: topicNames(settings).events, partition: PARTITION }
@@ -250,14 +251,12 @@ await withKafka('the event log on Kafka', (kafka) => {
       })
     })
 
-    it('stops at a batch that was damaged on the broker’s disk, behind what stands before it, and names its place', async ({
-      skip,
-    }) => {
+    it('stops at a batch that was damaged on the broker’s disk, behind what stands before it, and names its place', async (context) => {
       const settings = await fresh()
       const { events: topic } = topicNames(settings)
       for (const frame of frames(3)) await sendRecords(producer, topic, PARTITION, [record(frame)])
       const isHere = await damageBatch(settings, topic, PARTITION, 1n)
-      skip(!isHere, 'The disk of the broker is not on this machine.')
+      need(context, isHere, 'the disk of the broker is not on this machine', 'kafka')
       const seen: bigint[] = []
       const opening = openKafkaEventLog({
         settings,

@@ -53,8 +53,7 @@ async function recordsOf(settings: KafkaSettings): Promise<Buffer[]> {
   return values
 }
 
-const until = (holds: () => boolean): Promise<void> =>
-  expect.poll(holds, { timeout: 30_000, interval: 5 }).toBe(true)
+const until = (holds: () => boolean): Promise<void> => expect.poll(holds, { interval: 5 }).toBe(true)
 
 await withKafka('the writer’s side of the log on Kafka', (kafka) => {
   describe('a log server on Kafka', () => {

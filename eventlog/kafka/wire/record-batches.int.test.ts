@@ -4,7 +4,7 @@ import { compressFrameSync } from 'lz4-napi'
 import { compressSync } from 'snappy'
 import { describe, expect, it } from 'vitest'
 import { withKafka } from '../../../test/support/kafka.ts'
-import { KCAT, PACKERS, sendByKcat } from '../../../test/support/kcat.ts'
+import { PACKERS, sendByKcat } from '../../../test/support/kcat.ts'
 import { haveTools } from '../../../test/support/tools.ts'
 import { BATCH_HEADER_BYTES } from './batch-layout.ts'
 import { CODEC, UNPACKED_BYTES_MAX } from './batch-codecs.ts'
@@ -212,7 +212,7 @@ describe('record batches', () => {
   }) // prettier-ignore
 })
 
-if (haveTools('batches that others pack', KCAT))
+if (haveTools('batches that others pack', 'kcat'))
   await withKafka('batches that others pack', (kafka) => {
     it.each(PACKERS)('a batch that kcat packs with %s is read, and is packed in the topic', async (packer) => {
       const settings = await kafka.deployment()

@@ -47,7 +47,7 @@ test('run from its first tab to its last, it does what it says', async () => {
   const client = createClient({ url: `${under.url.replace('http', 'ws')}/graphql`, webSocketImpl: WebSocket, retryAttempts: 0 }) // prettier-ignore
   const watching = client.iterate({ query: watch!.query, variables: watch!.values })
   const entry = watching.next()
-  await expect.poll(() => under.gateway.figures().subscriptions, { timeout: 15_000 }).toBe(1)
+  await expect.poll(() => under.gateway.figures().subscriptions).toBe(1)
   expect(await under.data(move!.query, move!.values)).toMatchObject({
     deposit: { replayed: false, transfer: { debitBalance: { available: {} } } },
     lunch: { replayed: false, transfer: { amount: { major: '12.50' } } },

@@ -15,6 +15,8 @@ import { kafkaJars } from './download.ts'
 
 const START_MS_MAX = 60_000
 const PAUSE_MS_MAX = 10_000
+/** A broker that runs for minutes takes half the time to start, and never earns what the second compiler costs. */
+const QUICK_COMPILER = '-XX:TieredStopAtLevel=1'
 const CLUSTER_ID = 'cHVyc2VyLXRlc3RzLTAwMQ'
 
 /**
@@ -66,6 +68,8 @@ export interface TestClusterOptions {
   readonly properties?: readonly string[]
   /** Gives each broker a second door, behind a proxy. */
   readonly proxied?: boolean
+  /** Its speed is measured: Java compiles as it would by itself. Default: no more than pays within minutes. */
+  readonly isMeasured?: boolean
   /** The listener of clients is SASL_SSL; a second one, MUTUAL, knows clients by their certificates. Not with `proxied`. */
   readonly security?: ClusterSecurity
 }
@@ -82,7 +86,7 @@ export interface ClusterSecurity {
 
 /** Starts a cluster and waits until it answers. @throws KafkaUnavailableError without Java or Maven */
 export async function startKafkaCluster(options: TestClusterOptions = {}): Promise<TestCluster> {
-  const { brokers: count = 1, properties = [], proxied = false, security } = options
+  const { brokers: count = 1, properties = [], proxied = false, isMeasured = false, security } = options
   const jars = await kafkaJars()
   const root = mkdtempSync(path.join(os.tmpdir(), 'purser-kafka-'))
   const ports = await freePorts(3 * count)
@@ -98,6 +102,7 @@ export async function startKafkaCluster(options: TestClusterOptions = {}): Promi
     proxiedPort: ports[3 * index + 2]!,
     proxy: proxies[index],
     security,
+    isMeasured,
   }))
   const voters = nodes.map((node) => `${node.nodeId}@127.0.0.1:${node.controllerPort}`).join(',')
   const brokers = nodes.map(
@@ -127,6 +132,7 @@ interface Node {
   readonly proxiedPort: number
   readonly proxy: SwitchedProxy | undefined
   readonly security: ClusterSecurity | undefined
+  readonly isMeasured: boolean
 }
 
 /** What server.properties says of where clients find the broker. */
@@ -158,6 +164,7 @@ class Broker implements TestBroker {
   readonly mutualAddress: string
   readonly proxy: SwitchedProxy | undefined
   private readonly security: ClusterSecurity | undefined
+  private readonly compiler: readonly string[]
   private readonly jars: string
   private readonly folder: string
   private readonly properties: string
@@ -179,6 +186,7 @@ class Broker implements TestBroker {
     this.mutualAddress = `127.0.0.1:${node.proxiedPort}`
     this.proxy = node.proxy
     this.security = node.security
+    this.compiler = node.isMeasured ? [] : [QUICK_COMPILER]
     this.jars = jars
     this.folder = folder
     this.properties = path.join(folder, 'server.properties')
@@ -218,7 +226,7 @@ class Broker implements TestBroker {
     const args = ['format', '-t', CLUSTER_ID, '-c', this.properties, ...users]
     await promisify(execFile)('java', [
       '-Xshare:auto',
-      '-XX:TieredStopAtLevel=1',
+      QUICK_COMPILER,
       '-cp',
       `${this.jars}/*`,
       'kafka.tools.StorageTool',
@@ -230,7 +238,15 @@ class Broker implements TestBroker {
     // The shell ends the broker when its standard input closes, so it never outlives the process that started it.
     const script = '"$@" & pid=$!; echo $pid; cat > /dev/null; kill -9 $pid'
     const out = openSync(path.join(this.folder, 'broker.log'), 'a')
-    const java = ['java', '-Xmx512m', '-XX:+UseSerialGC', '-cp', `${this.jars}/*`, 'kafka.Kafka']
+    const java = [
+      'java',
+      '-Xmx512m',
+      '-XX:+UseSerialGC',
+      ...this.compiler,
+      '-cp',
+      `${this.jars}/*`,
+      'kafka.Kafka',
+    ]
     const keeper = spawn('sh', ['-c', script, 'broker', ...java, this.properties], {
       stdio: ['pipe', 'pipe', out],
       cwd: this.folder,

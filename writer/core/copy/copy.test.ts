@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest'
 import type { Command } from '../../../schemas/commands.ts'
 import { createCore, loadCore, type CoreOptions, type CoreSection, type StateCopy } from '../core.ts'
 import { Harness, NOW_MS, accountIdOf, differingSections, idOf } from '../harness.testing.ts'
+import { rounds } from '../../../test/support/rounds.ts'
 
 const ACCOUNTS = 12
 
@@ -149,7 +150,7 @@ describe('a copy made in slices', () => {
           core.beginCopy().end()
         },
       ),
-      { numRuns: 400, seed: 4 },
+      { numRuns: rounds(150, 400), seed: 4 },
     )
     expect(kept).toBeGreaterThan(1_000)
     // The property says little unless such things do happen while a copy is made.

@@ -9,7 +9,8 @@ import { formatId } from '../../../schemas/ids.ts'
 import { TIME_NS_MIN } from '../../../schemas/limits.ts'
 import { withKafka } from '../../../test/support/kafka.ts'
 import { damageBatch } from '../../../test/support/kafka/disk.ts'
-import { KCAT, PACKERS, sendByKcat } from '../../../test/support/kcat.ts'
+import { need } from '../../../test/support/left-out.ts'
+import { PACKERS, sendByKcat } from '../../../test/support/kcat.ts'
 import { haveTools } from '../../../test/support/tools.ts'
 import { openAccount } from '../../testing.ts'
 import { Machines, readLog, until, untilConsumed, type WriterSetup } from '../testing.ts'
@@ -155,12 +156,12 @@ await withKafka('a commands topic that others wrote to', (kafka) => {
       ])
     })
 
-    it('a batch that was damaged on the broker’s disk is not skipped: what stands before it is decided, and what behind it when it is deleted', async ({ skip }) => {
+    it('a batch that was damaged on the broker’s disk is not skipped: what stands before it is decided, and what behind it when it is deleted', async (context) => {
       const place = await newPlace()
       const { settings, source } = place
       for (const name of ['a', 'lost', 'b']) await source.send([openAccount(name)])
       const isHere = await damageBatch(settings, topicNames(settings).commands, 0, 1n)
-      skip(!isHere, 'The disk of the broker is not on this machine.')
+      need(context, isHere, 'the disk of the broker is not on this machine', 'kafka')
       const first = await machines.start(place, NEVER)
       const end = await first.ended
       expect(end).toMatchObject({
@@ -189,7 +190,7 @@ await withKafka('a commands topic that others wrote to', (kafka) => {
       expect(place.lines).toEqual([expect.stringContaining('its offsets are not in order')])
     }) // prettier-ignore
 
-    if (!haveTools('packed poison', KCAT)) return
+    if (!haveTools('packed poison', 'kcat')) return
 
     const poison = Array.from({ length: 50 }, (_, index) => `${index} ${'no command of anybody '.repeat(9)}`)
 

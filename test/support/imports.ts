@@ -1,0 +1,24 @@
+/** Which sources load which: what the rules of the repository ask. */
+import { readFileSync } from 'node:fs'
+import path from 'node:path'
+import { root } from '../../bin/build.js'
+
+/** Files of ours that a source imports, relative to the root. */
+export function importsOf(name: string, text: string): string[] {
+  return [...text.matchAll(/(?:from|import)\s*\(?\s*'(\.{1,2}\/[^']+)'/g)].map((match) =>
+    path.join(path.dirname(name), match[1]!),
+  )
+}
+
+/** A source and all of ours that it loads, sorted: what is imported for its types alone is not loaded. */
+export function loadedBy(first: string): string[] {
+  const loaded = new Set<string>()
+  const waiting = [first]
+  for (let name = waiting.pop(); name !== undefined; name = waiting.pop()) {
+    if (loaded.has(name)) continue
+    loaded.add(name)
+    const text = readFileSync(path.join(root, name), 'utf8')
+    waiting.push(...importsOf(name, text.replace(/^(import|export) type [^']*'[^']*'$/gm, '')))
+  }
+  return [...loaded].sort()
+}
