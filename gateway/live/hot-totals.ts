@@ -9,7 +9,7 @@ import type { Totals } from '../../schemas/events.ts'
 import type { Frame } from '../../schemas/frames.ts'
 import type { Position } from '../../schemas/positions.ts'
 import type { BalanceRow } from '../../projectors/views/totals.ts'
-import type { Feed } from './feed.ts'
+import type { Feed, FrameListener } from './feed.ts'
 import { LruMap } from '../read/lru.ts'
 import { FrameRows } from '../../schemas/frame-rows.ts'
 import { keyText, type AccountIdentity, type Views } from '../read/views.ts'
@@ -30,7 +30,7 @@ interface Entry {
   ready: boolean
 }
 
-export class HotTotals {
+export class HotTotals implements FrameListener {
   readonly #entries: LruMap<string, Entry>
   /** The same entries by partition and number, for the walk over the feed. */
   readonly #byNumber = new Map<number, Map<number, Entry>>()
@@ -52,8 +52,8 @@ export class HotTotals {
     return { totals: entry.latest, position: feed.position() }
   }
 
-  /** Moves what is in memory on. Called by the feed for each frame. */
-  apply(frame: Frame): void {
+  /** Moves what is in memory on. */
+  onFrame(frame: Frame): void {
     const entries = this.#byNumber.get(frame.partition)
     if (entries === undefined || entries.size === 0) return
     const rows = new FrameRows(frame)
