@@ -77,6 +77,9 @@ export const SLOT = {
   textLengths: 17,
 } as const
 
+/** Bits at which flags, scale and finding stand in the 32-bit word with which a slot begins; its low byte is the kind. */
+export const HEAD_SHIFT = { flags: 8, scale: 16, finding: 24 } as const
+
 /** Bytes within a slot, for who reads or writes it field by field. */
 export const SLOT_BYTE = {
   kind: SLOT.kindFlagsScaleCode * 8,
