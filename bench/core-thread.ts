@@ -6,7 +6,7 @@ import { setFlagsFromString, getHeapStatistics } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import { parentPort, workerData } from 'node:worker_threads'
 import { COMMAND_SLOT_BYTES, EVENT_ROW_BYTES, FRAME_BYTES_MAX } from '../schemas/limits.ts'
-import { EVENT_KINDS } from '../schemas/events.ts'
+import { EVENT_KINDS, ROW_BYTE } from '../schemas/events.ts'
 import { createCore, type WalletCore } from '../writer/core/core.ts'
 import { CommandGenerator, type Made } from './generator.ts'
 import { Histogram } from './histogram.ts'
@@ -199,7 +199,7 @@ class Bench {
       throw new Error('a row has a text, which no command of this benchmark has')
     let refused = 0
     for (let row = 0; row < bytes; row += EVENT_ROW_BYTES)
-      if (this.out[row + 204] === EVENT_KINDS.TransferRefused) refused += 1
+      if (this.out[row + ROW_BYTE.kind] === EVENT_KINDS.TransferRefused) refused += 1
     this.refused += refused
     this.accepted += events - refused
     this.rowBytes += bytes

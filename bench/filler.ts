@@ -1,13 +1,10 @@
 /** Fills a data folder quickly: commands in full batches through a writer's own queue, outcomes counted from its log. */
 import { setTimeout as delay } from 'node:timers/promises'
-import { EVENT_KINDS } from '../schemas/events.ts'
+import { EVENT_KINDS, ROW_BYTE } from '../schemas/events.ts'
 import { BATCH_COMMANDS_MAX, COMMAND_SLOT_BYTES, EVENT_ROW_BYTES } from '../schemas/limits.ts'
 import type { Frame } from '../schemas/frames.ts'
 import type { Writer } from '../writer/writer.ts'
 import type { CommandGenerator } from './generator.ts'
-
-/** Byte of a row at which its kind stands. */
-const KIND_BYTE = 204
 
 /** Events of a log by what they say of their commands. */
 export interface Outcomes {
@@ -20,7 +17,7 @@ export function countOutcomes(frame: Pick<Frame, 'count' | 'payload'>, outcomes:
   const { count, payload } = frame
   if (payload.length !== count * EVENT_ROW_BYTES) throw new Error('a row has a text, which no command has')
   let refused = 0
-  for (let row = KIND_BYTE; row < payload.length; row += EVENT_ROW_BYTES) {
+  for (let row = ROW_BYTE.kind; row < payload.length; row += EVENT_ROW_BYTES) {
     const kind = payload[row]!
     if (kind === EVENT_KINDS.TransferRefused || kind === EVENT_KINDS.AccountRefused) refused += 1
   }

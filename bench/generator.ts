@@ -6,6 +6,7 @@
  * command carries its first one's.
  */
 import {
+  HEAD_SHIFT,
   COMMAND_KINDS,
   FLAG_ALL,
   FLAG_LINKED,
@@ -40,10 +41,10 @@ export interface Made {
 }
 
 const SLOT_WORDS32 = SLOT_WORDS * 2
-const LINKED_BIT = FLAG_LINKED << 8
-const SYSTEM_BIT = FLAG_SYSTEM << 8
-const POST_ALL = COMMAND_KINDS.PostHold | (FLAG_ALL << 8)
-const PLACE_WITH_TIMEOUT = COMMAND_KINDS.PlaceHold | (FLAG_TIMEOUT << 8)
+const LINKED_BIT = FLAG_LINKED << HEAD_SHIFT.flags
+const SYSTEM_BIT = FLAG_SYSTEM << HEAD_SHIFT.flags
+const POST_ALL = COMMAND_KINDS.PostHold | (FLAG_ALL << HEAD_SHIFT.flags)
+const PLACE_WITH_TIMEOUT = COMMAND_KINDS.PlaceHold | (FLAG_TIMEOUT << HEAD_SHIFT.flags)
 const CURRENCY = 'EUR'
 const CURRENCY_WORD32 = Number(packCurrency(CURRENCY))
 const SCALE = 2
@@ -148,7 +149,7 @@ export class CommandGenerator {
       const at = index * SLOT_WORDS32
       const number = first + index
       this.begin(words32, at, nowMs)
-      words32[at] = COMMAND_KINDS.OpenAccount | (FLAG_SCALE << 8) | (SCALE << 16)
+      words32[at] = COMMAND_KINDS.OpenAccount | (FLAG_SCALE << HEAD_SHIFT.flags) | (SCALE << HEAD_SHIFT.scale)
       writeAccountId(words32, at + SLOT.debitHigh * 2, number)
       words32[at + SLOT.currency * 2] = CURRENCY_WORD32
       const limit = at + SLOT.amount * 2

@@ -4,16 +4,13 @@
  */
 import { nodeDisk } from '../eventlog/disk/disk.ts'
 import { readFramesAhead } from '../eventlog/file/read/read-ahead.ts'
-import { EVENT_KINDS } from '../schemas/events.ts'
+import { EVENT_KINDS, ROW_BYTE } from '../schemas/events.ts'
 import type { Frame } from '../schemas/frames.ts'
 import { EVENT_ROW_BYTES } from '../schemas/limits.ts'
 import { createCore, type WalletCore } from '../writer/core/core.ts'
 import { SerialSet } from './serial-set.ts'
 
 const PARTITION = 0
-/** Bytes of a row at which its `code` and its kind stand. */
-const CODE_BYTE = 200
-const KIND_BYTE = 204
 
 export interface LogCount {
   readonly events: number
@@ -53,13 +50,13 @@ export class LogVerifier {
     if (payload.length !== count * EVENT_ROW_BYTES) throw new Error('a row has a text, which no command has')
     const view = new DataView(payload.buffer, payload.byteOffset, payload.length)
     for (let row = 0; row < payload.length; row += EVENT_ROW_BYTES) {
-      const kind = payload[row + KIND_BYTE]!
+      const kind = payload[row + ROW_BYTE.kind]!
       if (kind === EVENT_KINDS.AccountOpened) {
         this.accountsOpened += 1
         continue
       }
       if (kind === EVENT_KINDS.TransferRefused) this.refused += 1
-      const serial = view.getUint32(row + CODE_BYTE, true)
+      const serial = view.getUint32(row + ROW_BYTE.code, true)
       if (!this.found.add(serial)) throw new Error(`command ${serial} stands in the log twice`)
     }
   }

@@ -25,6 +25,8 @@ import { createReadiness } from './doors/readiness.ts'
 import { openServer } from './doors/server.ts'
 import type { Services } from './services.ts'
 import { SubscriberMemory } from './live/subscriber-memory.ts'
+import { findRecent, PendingCommands, reachedBy } from './outcomes/pending.ts'
+import { CommandHomes } from './submit/command-homes.ts'
 import { Submitter } from './submit/submit.ts'
 import { systemClock } from './positions/times.ts'
 import { Views } from './read/views.ts'
@@ -107,14 +109,22 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     tokens.position(position),
   )
   const views = new Views(store, points)
-  const submitter = new Submitter(writers, views, limits)
+  const pending = writers.map(() => new PendingCommands())
+  const homes = new CommandHomes({
+    partitions: writers.length,
+    views,
+    elsewhereWaitMs: limits.elsewhereWaitMs,
+    find: (ids) => findRecent(pending, ids),
+    reached: () => reachedBy(pending),
+  })
+  const submitter = new Submitter({ writers, pending, homes, views, limits })
   const hub = new Hub()
   const memory = new SubscriberMemory(limits.subscriberBytesMax)
   const hot = new HotTotals(views, limits.hotAccountsMax)
   // Memory first, so that whoever hears of an outcome reads a balance that includes it.
   const feed = startFeed(
     logs,
-    [(frame) => hot.apply(frame), (frame) => hub.publish(frame), (frame) => submitter.settle(frame)],
+    (partition) => [hot, hub, pending[partition]!],
     (partition, reason) => {
       log(`gateway: ${reason}`)
       submitter.stopPartition(partition, reason)
@@ -126,6 +136,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     views,
     projections,
     submitter,
+    homes,
     hub,
     memory,
     feed,
@@ -151,7 +162,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     projections,
     feed,
     gate,
-    unanswered: (partition) => unansweredOf(partition, submitter.undecidedMs(partition)),
+    unanswered: (partition) => unansweredOf(partition, pending[partition]!.undecidedMs),
     isDraining: () => admission.draining,
     clock,
   })

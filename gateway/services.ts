@@ -10,6 +10,7 @@ import type { LogHeads } from './positions/log-heads.ts'
 import type { DeploymentTokens } from './positions/deployment-tokens.ts'
 import type { RequestPoint } from './read/read-points.ts'
 import type { SubscriberMemory } from './live/subscriber-memory.ts'
+import type { CommandHomes } from './submit/command-homes.ts'
 import type { Submitter } from './submit/submit.ts'
 import type { Views } from './read/views.ts'
 
@@ -17,6 +18,8 @@ export interface Services {
   readonly views: Views
   readonly projections: Projections
   readonly submitter: Submitter
+  /** Which partition decides what. */
+  readonly homes: CommandHomes
   readonly hub: Hub
   /** What waits for all subscribers together. */
   readonly memory: SubscriberMemory

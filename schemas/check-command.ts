@@ -1,5 +1,6 @@
 /** One command's slot and texts, field by field: what may stand there. */
 import {
+  HEAD_SHIFT,
   COMMAND_KINDS,
   COMMAND_KIND_NAMES,
   FLAG_ALL,
@@ -88,7 +89,7 @@ function kindAt(words: Int32Array, base: number): number {
 }
 
 function hasFlag(words: Int32Array, base: number, flag: number): boolean {
-  return ((words[base]! >>> 8) & flag) !== 0
+  return ((words[base]! >>> HEAD_SHIFT.flags) & flag) !== 0
 }
 
 export function isAboutAccount(words: Int32Array, base: number): boolean {
@@ -119,8 +120,8 @@ function flagsOf(kind: number): number {
 function wrongHead(words: Int32Array, base: number): WrongField | undefined {
   const head = words[base]!
   const kind = head & 0xff
-  const flags = (head >>> 8) & 0xff
-  const scale = (head >>> 16) & 0xff
+  const flags = (head >>> HEAD_SHIFT.flags) & 0xff
+  const scale = (head >>> HEAD_SHIFT.scale) & 0xff
   if (!COMMAND_KIND_NAMES.has(kind) || kind === ExpireHold)
     return wrongOf('kind', `is ${kind}, which no client may send`)
   if (kind <= CloseAccount && (flags & FLAG_LINKED) !== 0)
@@ -130,7 +131,7 @@ function wrongHead(words: Int32Array, base: number): WrongField | undefined {
   if (!hasFlag(words, base, FLAG_SCALE)) {
     if (scale !== 0) return wrongOf('scale', 'stands there and is not given by its flag')
   } else if (scale > SCALE_MAX) return wrongOf('scale', `is ${scale}: decimal places are 0 to ${SCALE_MAX}`)
-  return head >>> 24 === 0 || kind === ReverseTransfer
+  return head >>> HEAD_SHIFT.finding === 0 || kind === ReverseTransfer
     ? undefined
     : wrongOf('flags', 'has something behind it where nothing stands')
 }
@@ -144,7 +145,7 @@ const BARE_FINDINGS: ReadonlySet<number> = new Set([
 
 function wrongFields(words: Int32Array, base: number, isPrepared: boolean): WrongField | undefined {
   const kind = kindAt(words, base)
-  const finding = words[base]! >>> 24
+  const finding = words[base]! >>> HEAD_SHIFT.finding
   if (finding !== 0 && !(isPrepared && FINDINGS.has(finding)))
     return wrongOf('finding', 'is given, which only a door may know, or is an unknown one')
   // Nothing can be filled in of a transfer that there is not.

@@ -4,16 +4,16 @@
  */
 import { AMOUNT, CHECKED, CREDIT, CURRENCY, DEBIT, EFFECTIVE_AT, ID, RECEIVED_AT, REFERENCE, RELATED, TEXT_LENGTHS, TIMEOUT, WORDS } from './check-command.ts' // prettier-ignore
 import { endOf, isAboutAccount, isNil, wrongField, wrongOf, type WrongField } from './check-command.ts'
-import { COMMAND_KINDS, FLAG_EFFECTIVE_AT, FLAG_LINKED, FLAG_REFERENCE } from './commands.ts'
+import { COMMAND_KINDS, FLAG_EFFECTIVE_AT, FLAG_LINKED, FLAG_REFERENCE, HEAD_SHIFT } from './commands.ts'
 import { isUuidV7At } from './ids.ts'
 import { BATCH_COMMANDS_MAX, COMMAND_SLOT_BYTES, TIME_NS_MAX } from './limits.ts'
 
 export type { CommandField, WrongField } from './check-command.ts'
 
 /** Flags as they stand in a slot's first word. */
-const LINKED_BIT = FLAG_LINKED << 8
-const EFFECTIVE_BIT = FLAG_EFFECTIVE_AT << 8
-const REFERENCE_BIT = FLAG_REFERENCE << 8
+const LINKED_BIT = FLAG_LINKED << HEAD_SHIFT.flags
+const EFFECTIVE_BIT = FLAG_EFFECTIVE_AT << HEAD_SHIFT.flags
+const REFERENCE_BIT = FLAG_REFERENCE << HEAD_SHIFT.flags
 
 /** The upper half of the latest time: whatever has a smaller one lies before it. */
 const LATE_HIGH_WORD = Number(TIME_NS_MAX >> 32n)

@@ -54,7 +54,7 @@ export const FLAG_SYSTEM = 32
 /** OpenAccount: the scale is given; without it the door fills in the platform's own for this currency. */
 export const FLAG_SCALE = 64
 
-/** Words (of 8 bytes) within a slot. */
+/** Words (of 8 bytes) within a slot: the layout, from which every other offset into a slot follows. */
 export const SLOT_WORDS = COMMAND_SLOT_BYTES / 8
 export const SLOT = {
   kindFlagsScaleCode: 0,
@@ -75,6 +75,33 @@ export const SLOT = {
   referenceLow: 15,
   checkedSequence: 16,
   textLengths: 17,
+} as const
+
+/** Bits at which flags, scale and finding stand in the 32-bit word with which a slot begins; its low byte is the kind. */
+export const HEAD_SHIFT = { flags: 8, scale: 16, finding: 24 } as const
+
+/** Bytes within a slot, for who reads or writes it field by field. */
+export const SLOT_BYTE = {
+  kind: SLOT.kindFlagsScaleCode * 8,
+  flags: SLOT.kindFlagsScaleCode * 8 + 1,
+  scale: SLOT.kindFlagsScaleCode * 8 + 2,
+  finding: SLOT.kindFlagsScaleCode * 8 + 3,
+  code: SLOT.kindFlagsScaleCode * 8 + 4,
+  id: SLOT.idHigh * 8,
+  debit: SLOT.debitHigh * 8,
+  credit: SLOT.creditHigh * 8,
+  related: SLOT.relatedHigh * 8,
+  amount: SLOT.amount * 8,
+  effectiveAt: SLOT.effectiveAt * 8,
+  timeout: SLOT.timeout * 8,
+  receivedAt: SLOT.receivedAt * 8,
+  currency: SLOT.currency * 8,
+  reference: SLOT.referenceHigh * 8,
+  checkedSequence: SLOT.checkedSequence * 8,
+  memoBytes: SLOT.textLengths * 8,
+  ownerBytes: SLOT.textLengths * 8 + 2,
+  /** Zero from here to the end of the slot. */
+  end: SLOT.textLengths * 8 + 4,
 } as const
 
 /** A command as doors and tests see it. What is undefined is not given; no other value means that. */
@@ -127,11 +154,28 @@ export function commandSlots(memoBytes: number, ownerBytes: number): number {
 export function byteOfCommand(slots: Uint8Array, index: number): number {
   const view = new DataView(slots.buffer, slots.byteOffset, slots.byteLength)
   let byte = 0
-  for (let before = 0; before < index && byte < slots.length; before++) {
-    const text = byte + SLOT.textLengths * 8
-    byte += commandSlots(view.getUint16(text, true), view.getUint16(text + 2, true)) * COMMAND_SLOT_BYTES
-  }
+  for (let before = 0; before < index && byte < slots.length; before++) byte += commandBytesAt(view, byte)
   return byte
+}
+
+/** Bytes at which each of `count` commands begins that passed a door's checks, and, as the last, where they end. */
+export function commandBounds(slots: Uint8Array, count: number): Uint32Array {
+  const bounds = new Uint32Array(count + 1)
+  const view = new DataView(slots.buffer, slots.byteOffset, slots.byteLength)
+  let byte = 0
+  for (let index = 0; index < count; index++) {
+    bounds[index] = byte
+    byte += commandBytesAt(view, byte)
+  }
+  bounds[count] = byte
+  return bounds
+}
+
+/** Bytes that the command at `byte` takes, its texts included. */
+function commandBytesAt(view: DataView, byte: number): number {
+  const memoBytes = view.getUint16(byte + SLOT_BYTE.memoBytes, true)
+  const ownerBytes = view.getUint16(byte + SLOT_BYTE.ownerBytes, true)
+  return commandSlots(memoBytes, ownerBytes) * COMMAND_SLOT_BYTES
 }
 
 /**
@@ -152,11 +196,14 @@ export function encodeCommands(commands: readonly Command[]): Uint8Array<ArrayBu
     const { memo, owner } = texts[index]!
     const word = slot * SLOT_WORDS
     const byte = slot * COMMAND_SLOT_BYTES
-    view.setUint8(byte, COMMAND_KINDS[command.kind])
-    view.setUint8(byte + 1, flagsOf(command))
-    view.setUint8(byte + 2, command.scale ?? 0)
-    view.setUint8(byte + 3, command.finding === undefined ? 0 : REFUSAL_CODES[command.finding])
-    view.setUint32(byte + 4, command.code ?? 0, true)
+    view.setUint8(byte + SLOT_BYTE.kind, COMMAND_KINDS[command.kind])
+    view.setUint8(byte + SLOT_BYTE.flags, flagsOf(command))
+    view.setUint8(byte + SLOT_BYTE.scale, command.scale ?? 0)
+    view.setUint8(
+      byte + SLOT_BYTE.finding,
+      command.finding === undefined ? 0 : REFUSAL_CODES[command.finding],
+    )
+    view.setUint32(byte + SLOT_BYTE.code, command.code ?? 0, true)
     putId(words, word + SLOT.idHigh, command.id)
     putId(words, word + SLOT.debitHigh, command.debit ?? NIL_ID)
     putId(words, word + SLOT.creditHigh, command.credit ?? NIL_ID)
@@ -168,8 +215,8 @@ export function encodeCommands(commands: readonly Command[]): Uint8Array<ArrayBu
     words[word + SLOT.currency] = command.currency === undefined ? 0n : packCurrency(command.currency)
     putId(words, word + SLOT.referenceHigh, command.reference ?? NIL_ID)
     words[word + SLOT.checkedSequence] = command.checkedSequence ?? 0n
-    view.setUint16(byte + 136, memo.length, true)
-    view.setUint16(byte + 138, owner.length, true)
+    view.setUint16(byte + SLOT_BYTE.memoBytes, memo.length, true)
+    view.setUint16(byte + SLOT_BYTE.ownerBytes, owner.length, true)
     bytes.set(memo, byte + COMMAND_SLOT_BYTES)
     bytes.set(owner, byte + COMMAND_SLOT_BYTES + memo.length)
     slot += commandSlots(memo.length, owner.length)
@@ -195,10 +242,11 @@ export function decodeCommands(bytes: Uint8Array): Command[] {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
   const commands: Command[] = []
   for (let byte = 0; byte < bytes.length;) {
-    const kind = COMMAND_KIND_NAMES.get(view.getUint8(byte))
-    if (kind === undefined) throw new RangeError(`unknown command kind ${view.getUint8(byte)}`)
-    const memoBytes = view.getUint16(byte + 136, true)
-    const ownerBytes = view.getUint16(byte + 138, true)
+    const kind = COMMAND_KIND_NAMES.get(view.getUint8(byte + SLOT_BYTE.kind))
+    if (kind === undefined)
+      throw new RangeError(`unknown command kind ${view.getUint8(byte + SLOT_BYTE.kind)}`)
+    const memoBytes = view.getUint16(byte + SLOT_BYTE.memoBytes, true)
+    const ownerBytes = view.getUint16(byte + SLOT_BYTE.ownerBytes, true)
     if (memoBytes > MEMO_BYTES_MAX || ownerBytes > OWNER_BYTES_MAX) throw new RangeError('a text is too long')
     const text = byte + COMMAND_SLOT_BYTES
     const end = byte + commandSlots(memoBytes, ownerBytes) * COMMAND_SLOT_BYTES
@@ -206,7 +254,9 @@ export function decodeCommands(bytes: Uint8Array): Command[] {
     commands.push({
       kind,
       ...givenAt(view, byte, kind),
-      finding: REVERSAL_FINDINGS.find((name) => REFUSAL_CODES[name] === view.getUint8(byte + 3)),
+      finding: REVERSAL_FINDINGS.find(
+        (name) => REFUSAL_CODES[name] === view.getUint8(byte + SLOT_BYTE.finding),
+      ),
       memo: decodeText(bytes.subarray(text, text + memoBytes)),
       owner: decodeText(bytes.subarray(text + memoBytes, text + memoBytes + ownerBytes)),
     })
@@ -217,30 +267,30 @@ export function decodeCommands(bytes: Uint8Array): Command[] {
 
 /** What the slot at `byte` gives, its kind and texts aside. */
 function givenAt(view: DataView, byte: number, kind: CommandKind): Omit<Command, 'kind'> {
-  const flags = view.getUint8(byte + 1)
+  const flags = view.getUint8(byte + SLOT_BYTE.flags)
   const has = (flag: number): boolean => (flags & flag) !== 0
   const id = (offset: number): Id => ({
     high: view.getBigUint64(byte + offset, true),
     low: view.getBigUint64(byte + offset + 8, true),
   })
   const named = (offset: number): Id | undefined => (isNilId(id(offset)) ? undefined : id(offset))
-  const currency = unpackCurrency(view.getBigUint64(byte + 104, true))
+  const currency = unpackCurrency(view.getBigUint64(byte + SLOT_BYTE.currency, true))
   const isAmountGiven = hasAmount(kind) && !has(FLAG_ALL) && !has(FLAG_SYSTEM)
   return {
-    id: id(8),
-    debit: named(24),
-    credit: named(40),
-    related: named(56),
-    amount: isAmountGiven ? view.getBigInt64(byte + 72, true) : undefined,
+    id: id(SLOT_BYTE.id),
+    debit: named(SLOT_BYTE.debit),
+    credit: named(SLOT_BYTE.credit),
+    related: named(SLOT_BYTE.related),
+    amount: isAmountGiven ? view.getBigInt64(byte + SLOT_BYTE.amount, true) : undefined,
     system: has(FLAG_SYSTEM),
-    effectiveAtNs: has(FLAG_EFFECTIVE_AT) ? view.getBigInt64(byte + 80, true) : undefined,
-    timeoutNs: has(FLAG_TIMEOUT) ? view.getBigInt64(byte + 88, true) : undefined,
-    receivedAtNs: view.getBigInt64(byte + 96, true),
+    effectiveAtNs: has(FLAG_EFFECTIVE_AT) ? view.getBigInt64(byte + SLOT_BYTE.effectiveAt, true) : undefined,
+    timeoutNs: has(FLAG_TIMEOUT) ? view.getBigInt64(byte + SLOT_BYTE.timeout, true) : undefined,
+    receivedAtNs: view.getBigInt64(byte + SLOT_BYTE.receivedAt, true),
     currency: currency === '' ? undefined : currency,
-    scale: has(FLAG_SCALE) ? view.getUint8(byte + 2) : undefined,
-    code: view.getUint32(byte + 4, true),
-    reference: has(FLAG_REFERENCE) ? id(112) : undefined,
-    checkedSequence: view.getBigUint64(byte + 128, true),
+    scale: has(FLAG_SCALE) ? view.getUint8(byte + SLOT_BYTE.scale) : undefined,
+    code: view.getUint32(byte + SLOT_BYTE.code, true),
+    reference: has(FLAG_REFERENCE) ? id(SLOT_BYTE.reference) : undefined,
+    checkedSequence: view.getBigUint64(byte + SLOT_BYTE.checkedSequence, true),
     linked: has(FLAG_LINKED),
   }
 }

@@ -57,7 +57,7 @@ export const EVENT_KIND_NAMES: ReadonlyMap<number, EventKind> = new Map(
   Object.entries(EVENT_KINDS).map(([name, number]) => [number, name as EventKind]),
 )
 
-/** Words (of 8 bytes) within a row's fixed part. */
+/** Words (of 8 bytes) within a row's fixed part: the layout, from which every other offset into a row follows. */
 export const ROW = {
   sequence: 0,
   recordedAt: 1,
@@ -82,8 +82,51 @@ export const ROW = {
   partitionLinkTexts: 26,
 } as const
 export const ROW_WORDS = EVENT_ROW_BYTES / 8
+
+/** Words of an account's four totals, behind the first of them: in a row, and in the state of the core. */
+export const TOTAL = { debitsPosted: 0, debitsPending: 1, creditsPosted: 2, creditsPending: 3 } as const
+
+/** Bits at which refusal, scale and command stand in the 32-bit word that begins with the kind. */
+export const KINDS_SHIFT = { refusal: 8, scale: 16, command: 24 } as const
+
+/** Bytes within a row, for who reads or writes it field by field. */
+export const ROW_BYTE = {
+  sequence: ROW.sequence * 8,
+  recordedAt: ROW.recordedAt * 8,
+  effectiveAt: ROW.effectiveAt * 8,
+  receivedAt: ROW.receivedAt * 8,
+  transferId: ROW.transferHigh * 8,
+  relatedId: ROW.relatedHigh * 8,
+  reference: ROW.referenceHigh * 8,
+  fingerprint: ROW.fingerprint * 8,
+  amount: ROW.amount * 8,
+  expiresAt: ROW.expiresAt * 8,
+  debitVersion: ROW.debitVersion * 8,
+  creditVersion: ROW.creditVersion * 8,
+  debitAccount: ROW.accounts * 8,
+  creditAccount: ROW.accounts * 8 + 4,
+  currency: ROW.currency * 8,
+  code: ROW.codeKindRefusalScaleCommand * 8,
+  kind: ROW.codeKindRefusalScaleCommand * 8 + 4,
+  refusal: ROW.codeKindRefusalScaleCommand * 8 + 5,
+  scale: ROW.codeKindRefusalScaleCommand * 8 + 6,
+  command: ROW.codeKindRefusalScaleCommand * 8 + 7,
+  partition: ROW.partitionLinkTexts * 8,
+  linkIndex: ROW.partitionLinkTexts * 8 + 2,
+  texts: ROW.partitionLinkTexts * 8 + 4,
+} as const
+
+/** Bytes of a side's totals behind its version, which stands in front of them. */
+export const SIDE_BYTE = {
+  version: 0,
+  debitsPosted: (1 + TOTAL.debitsPosted) * 8,
+  debitsPending: (1 + TOTAL.debitsPending) * 8,
+  creditsPosted: (1 + TOTAL.creditsPosted) * 8,
+  creditsPending: (1 + TOTAL.creditsPending) * 8,
+} as const
+
 /** Byte at which the texts begin. */
-export const ROW_TEXT_BYTE = 212
+export const ROW_TEXT_BYTE = ROW_BYTE.texts
 
 /** The four running totals of an account, in minor units. */
 export interface Totals {
@@ -202,7 +245,7 @@ function readTexts(bytes: Uint8Array, byte: number): TextSpans {
 }
 
 /**
- * Encodes the texts of a row into `out` at byte `at` (= the row's start + 212), padding included.
+ * Encodes the texts of a row into `out` at byte `at` (= the row's start + ROW_TEXT_BYTE), padding included.
  * @returns the row's end. The caller has checked the lengths.
  */
 export function writeRowTexts(
@@ -241,40 +284,40 @@ export function decodeEvent(bytes: Uint8Array, byte: number): WalletEvent {
   const side = (number: number, version: number): Side => ({
     number: view.getUint32(number, true),
     version: view.getBigUint64(version, true),
-    debitsPosted: i64(version + 8),
-    debitsPending: i64(version + 16),
-    creditsPosted: i64(version + 24),
-    creditsPending: i64(version + 32),
+    debitsPosted: i64(version + SIDE_BYTE.debitsPosted),
+    debitsPending: i64(version + SIDE_BYTE.debitsPending),
+    creditsPosted: i64(version + SIDE_BYTE.creditsPosted),
+    creditsPending: i64(version + SIDE_BYTE.creditsPending),
   })
-  const kind = EVENT_KIND_NAMES.get(view.getUint8(204))
-  const command = COMMAND_KIND_NAMES.get(view.getUint8(207))
+  const kind = EVENT_KIND_NAMES.get(view.getUint8(ROW_BYTE.kind))
+  const command = COMMAND_KIND_NAMES.get(view.getUint8(ROW_BYTE.command))
   if (kind === undefined || command === undefined) throw new RangeError('event row has an unknown kind')
-  const refusalNumber = view.getUint8(205)
+  const refusalNumber = view.getUint8(ROW_BYTE.refusal)
   const refusal = refusalOf(refusalNumber)
   if (refusalNumber !== 0 && refusal === undefined)
     throw new RangeError(`event row has an unknown refusal ${refusalNumber}`)
   const text = ([from, end]: readonly [number, number]): string => decodeText(bytes.subarray(from, end))
   return {
-    sequence: view.getBigUint64(0, true),
-    recordedAtNs: i64(8),
-    effectiveAtNs: i64(16),
-    receivedAtNs: i64(24),
+    sequence: view.getBigUint64(ROW_BYTE.sequence, true),
+    recordedAtNs: i64(ROW_BYTE.recordedAt),
+    effectiveAtNs: i64(ROW_BYTE.effectiveAt),
+    receivedAtNs: i64(ROW_BYTE.receivedAt),
     kind,
     command,
     refusal,
-    transferId: id(32),
-    relatedId: id(48),
-    reference: id(64),
-    fingerprint: view.getBigUint64(80, true),
-    currency: unpackCurrency(view.getBigUint64(192, true)),
-    scale: view.getUint8(206),
-    amount: i64(88),
-    expiresAtNs: i64(96),
-    debit: side(184, 104),
-    credit: side(188, 144),
-    code: view.getUint32(200, true),
-    partition: view.getUint16(208, true),
-    linkIndex: view.getUint16(210, true),
+    transferId: id(ROW_BYTE.transferId),
+    relatedId: id(ROW_BYTE.relatedId),
+    reference: id(ROW_BYTE.reference),
+    fingerprint: view.getBigUint64(ROW_BYTE.fingerprint, true),
+    currency: unpackCurrency(view.getBigUint64(ROW_BYTE.currency, true)),
+    scale: view.getUint8(ROW_BYTE.scale),
+    amount: i64(ROW_BYTE.amount),
+    expiresAtNs: i64(ROW_BYTE.expiresAt),
+    debit: side(ROW_BYTE.debitAccount, ROW_BYTE.debitVersion),
+    credit: side(ROW_BYTE.creditAccount, ROW_BYTE.creditVersion),
+    code: view.getUint32(ROW_BYTE.code, true),
+    partition: view.getUint16(ROW_BYTE.partition, true),
+    linkIndex: view.getUint16(ROW_BYTE.linkIndex, true),
     memo: text(texts.memo),
     owner: text(texts.owner),
     namedAccounts: text(texts.named),
@@ -300,31 +343,32 @@ export function encodeEvent(event: WalletEvent): Uint8Array<ArrayBuffer> {
   const putSide = (number: number, version: number, side: Side): void => {
     view.setUint32(number, side.number, true)
     view.setBigUint64(version, side.version, true)
-    view.setBigInt64(version + 8, side.debitsPosted, true)
-    view.setBigInt64(version + 16, side.debitsPending, true)
-    view.setBigInt64(version + 24, side.creditsPosted, true)
-    view.setBigInt64(version + 32, side.creditsPending, true)
+    view.setBigInt64(version + SIDE_BYTE.debitsPosted, side.debitsPosted, true)
+    view.setBigInt64(version + SIDE_BYTE.debitsPending, side.debitsPending, true)
+    view.setBigInt64(version + SIDE_BYTE.creditsPosted, side.creditsPosted, true)
+    view.setBigInt64(version + SIDE_BYTE.creditsPending, side.creditsPending, true)
   }
-  view.setBigUint64(0, event.sequence, true)
-  view.setBigInt64(8, event.recordedAtNs, true)
-  view.setBigInt64(16, event.effectiveAtNs, true)
-  view.setBigInt64(24, event.receivedAtNs, true)
-  putId(32, event.transferId)
-  putId(48, event.relatedId)
-  putId(64, event.reference)
-  view.setBigUint64(80, event.fingerprint, true)
-  view.setBigInt64(88, event.amount, true)
-  view.setBigInt64(96, event.expiresAtNs, true)
-  putSide(184, 104, event.debit)
-  putSide(188, 144, event.credit)
-  view.setBigUint64(192, event.currency === '' ? 0n : packCurrency(event.currency), true)
-  view.setUint32(200, event.code, true)
-  view.setUint8(204, EVENT_KINDS[event.kind])
-  view.setUint8(205, event.refusal === undefined ? 0 : REFUSAL_CODES[event.refusal])
-  view.setUint8(206, event.scale)
-  view.setUint8(207, COMMAND_KINDS[event.command])
-  view.setUint16(208, event.partition, true)
-  view.setUint16(210, event.linkIndex, true)
+  view.setBigUint64(ROW_BYTE.sequence, event.sequence, true)
+  view.setBigInt64(ROW_BYTE.recordedAt, event.recordedAtNs, true)
+  view.setBigInt64(ROW_BYTE.effectiveAt, event.effectiveAtNs, true)
+  view.setBigInt64(ROW_BYTE.receivedAt, event.receivedAtNs, true)
+  putId(ROW_BYTE.transferId, event.transferId)
+  putId(ROW_BYTE.relatedId, event.relatedId)
+  putId(ROW_BYTE.reference, event.reference)
+  view.setBigUint64(ROW_BYTE.fingerprint, event.fingerprint, true)
+  view.setBigInt64(ROW_BYTE.amount, event.amount, true)
+  view.setBigInt64(ROW_BYTE.expiresAt, event.expiresAtNs, true)
+  putSide(ROW_BYTE.debitAccount, ROW_BYTE.debitVersion, event.debit)
+  putSide(ROW_BYTE.creditAccount, ROW_BYTE.creditVersion, event.credit)
+  const currency = event.currency === '' ? 0n : packCurrency(event.currency)
+  view.setBigUint64(ROW_BYTE.currency, currency, true)
+  view.setUint32(ROW_BYTE.code, event.code, true)
+  view.setUint8(ROW_BYTE.kind, EVENT_KINDS[event.kind])
+  view.setUint8(ROW_BYTE.refusal, event.refusal === undefined ? 0 : REFUSAL_CODES[event.refusal])
+  view.setUint8(ROW_BYTE.scale, event.scale)
+  view.setUint8(ROW_BYTE.command, COMMAND_KINDS[event.command])
+  view.setUint16(ROW_BYTE.partition, event.partition, true)
+  view.setUint16(ROW_BYTE.linkIndex, event.linkIndex, true)
   const end = writeRowTexts(
     out,
     ROW_TEXT_BYTE,

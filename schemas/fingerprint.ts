@@ -8,7 +8,7 @@
  * Two lanes of MurmurHash3's 32-bit mixing (Appleby, public domain) over the slot's 32-bit words: quick without
  * 64-bit multiplication, and not meant to resist an adversary, who could only fool himself.
  */
-import { FLAG_EFFECTIVE_AT, FLAG_LINKED, FLAG_SYSTEM, SLOT, SLOT_WORDS } from './commands.ts'
+import { FLAG_EFFECTIVE_AT, FLAG_LINKED, FLAG_SYSTEM, HEAD_SHIFT, SLOT, SLOT_WORDS } from './commands.ts'
 
 /** Words of the body behind the first one, in the order in which they are mixed. */
 const BODY_WORDS = [
@@ -18,10 +18,10 @@ const BODY_WORDS = [
 ] as const // prettier-ignore
 
 /** Flags in the slot's first 32 bits. */
-const EFFECTIVE_BIT = FLAG_EFFECTIVE_AT << 8
-const SYSTEM_BIT = FLAG_SYSTEM << 8
+const EFFECTIVE_BIT = FLAG_EFFECTIVE_AT << HEAD_SHIFT.flags
+const SYSTEM_BIT = FLAG_SYSTEM << HEAD_SHIFT.flags
 /** All of the first 32 bits but the flags that say what is given. */
-const HEAD_MASK = 0xffff00ff | (FLAG_LINKED << 8)
+const HEAD_MASK = 0xffff00ff | (FLAG_LINKED << HEAD_SHIFT.flags)
 const AMOUNT = SLOT.amount * 2
 const EFFECTIVE_AT = SLOT.effectiveAt * 2
 

@@ -4,6 +4,7 @@
  * wrote have it, and are read as they were meant.
  */
 import {
+  HEAD_SHIFT,
   COMMAND_KINDS,
   COMMAND_KIND_NAMES,
   FLAG_ALL,
@@ -34,9 +35,9 @@ export function fromFirstLayout(slots: Uint8Array, count: number): void {
   const words = new Int32Array(slots.buffer, slots.byteOffset, slots.length >> 2)
   let base = 0
   for (let index = 0; index < count && base + WORDS <= words.length; index++) {
-    const flags = (words[base]! >>> 8) & 0xff
+    const flags = (words[base]! >>> HEAD_SHIFT.flags) & 0xff
     // Only the linked flag was known then; a command with another was refused, and has to be now.
-    if ((flags & ~FLAG_LINKED) === 0) words[base] = words[base]! | (givenBy(words, base) << 8)
+    if ((flags & ~FLAG_LINKED) === 0) words[base] = words[base]! | (givenBy(words, base) << HEAD_SHIFT.flags)
     else words[base] = words[base]! | 0x8000
     const lengths = words[base + TEXT_LENGTHS]!
     base += commandSlots(lengths & 0xffff, lengths >>> 16) * WORDS

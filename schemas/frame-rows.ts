@@ -1,20 +1,21 @@
 /** Reading event rows in place: what the feed looks at in every row, without decoding it. Offsets: schemas/events.ts. */
 import { COMMAND_KINDS } from './commands.ts'
-import { eventRowBytes } from './events.ts'
+import { eventRowBytes, KINDS_SHIFT, ROW_BYTE, SIDE_BYTE, type Totals } from './events.ts'
 import type { Frame } from './frames.ts'
 import type { Id } from './ids.ts'
 import { EVENT_ROW_BYTES } from './limits.ts'
 
-const RECORDED_AT_BYTE = 8
-const RECEIVED_AT_BYTE = 24
-const TRANSFER_ID_BYTE = 32
-const RELATED_ID_BYTE = 48
-const FINGERPRINT_BYTE = 80
-const DEBIT_ACCOUNT_BYTE = 184
-const CREDIT_ACCOUNT_BYTE = 188
-/** Kind, refusal, scale and command, a byte each. */
-const KINDS_BYTE = 204
-const TEXT_LENGTHS_BYTE = 212
+const {
+  recordedAt,
+  receivedAt,
+  transferId,
+  relatedId,
+  fingerprint,
+  debitAccount,
+  creditAccount,
+  kind,
+  texts,
+} = ROW_BYTE
 
 /** The rows of one frame: a row is named by the byte at which it begins in the payload, a multiple of eight. */
 export class FrameRows {
@@ -36,7 +37,7 @@ export class FrameRows {
   /** Where the row behind the one at `byte` begins. */
   after(byte: number): number {
     // Four zero bytes are four empty texts: nearly every row.
-    return this.words[(byte + TEXT_LENGTHS_BYTE) >>> 2] === 0
+    return this.words[(byte + texts) >>> 2] === 0
       ? byte + EVENT_ROW_BYTES
       : byte + eventRowBytes(this.frame.payload, byte)
   }
@@ -59,56 +60,71 @@ export class FrameRows {
   }
 
   sequence(byte: number): bigint {
-    return this.view.getBigUint64(byte, true)
+    return this.view.getBigUint64(byte + ROW_BYTE.sequence, true)
   }
 
   recordedAtNs(byte: number): bigint {
-    return this.view.getBigInt64(byte + RECORDED_AT_BYTE, true)
+    return this.view.getBigInt64(byte + recordedAt, true)
   }
 
   /** True if a door took the command in at this time, given by its low and high 32 bits. */
   isReceivedAt(byte: number, low: number, high: number): boolean {
-    const word = (byte + RECEIVED_AT_BYTE) >>> 2
+    const word = (byte + receivedAt) >>> 2
     return this.words[word] === low && this.words[word + 1] === high
   }
 
   fingerprint(byte: number): bigint {
-    return this.view.getBigUint64(byte + FINGERPRINT_BYTE, true)
+    return this.view.getBigUint64(byte + fingerprint, true)
   }
 
   debitAccount(byte: number): number {
-    return this.words[(byte + DEBIT_ACCOUNT_BYTE) >>> 2]! >>> 0
+    return this.words[(byte + debitAccount) >>> 2]! >>> 0
   }
 
   creditAccount(byte: number): number {
-    return this.words[(byte + CREDIT_ACCOUNT_BYTE) >>> 2]! >>> 0
+    return this.words[(byte + creditAccount) >>> 2]! >>> 0
+  }
+
+  /** Version and totals of a side after the event. @param side where it begins: ROW_BYTE's debitVersion or creditVersion */
+  versionAt(byte: number, side: number): bigint {
+    return this.view.getBigUint64(byte + side, true)
+  }
+
+  totalsAt(byte: number, side: number): Totals {
+    const at = byte + side
+    return {
+      debitsPosted: this.view.getBigInt64(at + SIDE_BYTE.debitsPosted, true),
+      debitsPending: this.view.getBigInt64(at + SIDE_BYTE.debitsPending, true),
+      creditsPosted: this.view.getBigInt64(at + SIDE_BYTE.creditsPosted, true),
+      creditsPending: this.view.getBigInt64(at + SIDE_BYTE.creditsPending, true),
+    }
   }
 
   /** The refusal's number; 0: what was asked has happened. */
   refusal(byte: number): number {
-    return (this.words[(byte + KINDS_BYTE) >>> 2]! >>> 8) & 0xff
+    return (this.words[(byte + kind) >>> 2]! >>> KINDS_SHIFT.refusal) & 0xff
   }
 
   /** True if nobody asked for this event: a hold has expired. */
   isTimer(byte: number): boolean {
-    return this.words[(byte + KINDS_BYTE) >>> 2]! >>> 24 === COMMAND_KINDS.ExpireHold
+    return this.words[(byte + kind) >>> 2]! >>> KINDS_SHIFT.command === COMMAND_KINDS.ExpireHold
   }
 
   /** The 32 bits of the transfer id that differ most: random ones, in every version of UUID that is taken. */
   transferKey(byte: number): number {
-    return this.words[(byte + TRANSFER_ID_BYTE + 8) >>> 2]!
+    return this.words[(byte + transferId + 8) >>> 2]!
   }
 
   relatedKey(byte: number): number {
-    return this.words[(byte + RELATED_ID_BYTE + 8) >>> 2]!
+    return this.words[(byte + relatedId + 8) >>> 2]!
   }
 
   isTransfer(byte: number, words: Int32Array, at: number): boolean {
-    return this.#sameWords((byte + TRANSFER_ID_BYTE) >>> 2, words, at)
+    return this.#sameWords((byte + transferId) >>> 2, words, at)
   }
 
   isRelated(byte: number, words: Int32Array, at: number): boolean {
-    return this.#sameWords((byte + RELATED_ID_BYTE) >>> 2, words, at)
+    return this.#sameWords((byte + relatedId) >>> 2, words, at)
   }
 
   #sameWords(word: number, words: Int32Array, at: number): boolean {

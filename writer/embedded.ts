@@ -75,8 +75,6 @@ export async function startEmbeddedWriter(options: EmbeddedWriterOptions): Promi
   const startedMs = performance.now()
   const { dataDir, partition = 0, log: tell = () => undefined } = options
   const status = new SharedArrayBuffer(STATUS_WORDS * BigInt64Array.BYTES_PER_ELEMENT)
-  // The core wants commands only when it serves, and by then both are there.
-  let queue: MemoryQueue | undefined
   let writer: Embedded | undefined
   let failedEarly: Error | undefined
   const core = new CoreWorker(
@@ -88,7 +86,6 @@ export async function startEmbeddedWriter(options: EmbeddedWriterOptions): Promi
       status,
     },
     {
-      wanted: () => queue!.wanted(),
       notice: tell,
       failed: (error) => {
         failedEarly = error
@@ -108,13 +105,14 @@ export async function startEmbeddedWriter(options: EmbeddedWriterOptions): Promi
       ...(options.windowBytesMax === undefined ? {} : { windowBytesMax: options.windowBytesMax }),
     })
     const { head, log } = file
-    queue = createMemoryQueue({
+    const queue = createMemoryQueue({
       partition,
       nextOffset: head.nextCommandOffset,
-      send: (slots, count) => core.send(slots, count),
+      core,
       soon: setImmediate,
       ...(options.queueSlotsMax === undefined ? {} : { slotsMax: options.queueSlotsMax }),
     })
+    core.takeFrom(queue)
     // A log that fails meanwhile rejects `stopped`; it cannot stop for another reason before the core has served.
     const serving = await Promise.race([core.recover(head, file.slabs, file.corePort), file.stopped])
     if (serving === undefined) throw new Error('the log stopped before the core served')

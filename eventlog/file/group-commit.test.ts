@@ -15,11 +15,18 @@ function setUp() {
   const { appender } = openLog(disk, DIR, { partition: 0 })
   const slabs = openSlabPool(createSlabShare(4))
   const told: { frames: readonly Frame[]; receipts: readonly FrameReceipt[]; onDisk: number }[] = []
-  const groups = createGroupCommit(appender, slabs, (frames, receipts) => {
-    // What a crash at this very moment would leave.
-    const crashed = createMemoryDisk()
-    for (const [name, bytes] of disk.durableFiles()) crashed.put(name, bytes)
-    told.push({ frames, receipts, onDisk: allFrames(crashed, DIR, 0).length })
+  let receipts: readonly FrameReceipt[] = []
+  const groups = createGroupCommit(appender, slabs, {
+    tellCore: (message) => {
+      if (message.kind === 'durable') receipts = message.frames
+    },
+    tellMain: (message) => {
+      if (message.kind !== 'frames') return
+      // What a crash at this very moment would leave.
+      const crashed = createMemoryDisk()
+      for (const [name, bytes] of disk.durableFiles()) crashed.put(name, bytes)
+      told.push({ frames: message.frames, receipts, onDisk: allFrames(crashed, DIR, 0).length })
+    },
   })
   let next = 1n
   const frame = (payloadBytes = 10): CoreToLog => {

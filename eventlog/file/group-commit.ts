@@ -5,7 +5,7 @@
 import type { Frame } from '../../schemas/frames.ts'
 import type { LogAppender } from './appender.ts'
 import { ownMemory, type TakeFrameMemory } from '../handoff/frame-memory.ts'
-import type { CoreToLog, FrameReceipt } from '../handoff/log-messages.ts'
+import type { CoreToLog, FrameReceipt, LogToCore, LogToMain } from '../handoff/log-messages.ts'
 import { sealFromSlab, sealIdleMark } from '../handoff/seal.ts'
 import type { SlabPool } from '../handoff/slabs.ts'
 
@@ -24,14 +24,19 @@ export interface GroupCommit {
   rest(): void
 }
 
+/** Who is told of frames that are durable, in order. */
+export interface DurableListeners {
+  tellCore(message: LogToCore): void
+  tellMain(message: LogToMain): void
+}
+
 /**
- * @param durable is told of frames that are durable, in order
  * @param take makes memory for what readers get of each frame
  */
 export function createGroupCommit(
   appender: LogAppender,
   slabs: SlabPool,
-  durable: (frames: readonly Frame[], receipts: readonly FrameReceipt[]) => void,
+  listeners: DurableListeners,
   take: TakeFrameMemory = ownMemory,
 ): GroupCommit {
   /** The last frame holds events, and no frame behind it says that they are durable. */
@@ -43,17 +48,17 @@ export function createGroupCommit(
     appender.sync()
     isMarkDue = true
     isTestimonyDue = frames.at(-1)!.count > 0
-    durable(
-      frames,
-      frames.map((frame) => ({
-        idleMark: isIdleMark,
-        sequence: frame.firstSequence + BigInt(frame.count) - 1n,
-        hash: frame.hash.slice(),
-        nextCommandOffset: frame.nextCommandOffset,
-        nextCommandIndex: frame.nextCommandIndex,
-        logOffset: 0n,
-      })),
-    )
+    const receipts = frames.map((frame): FrameReceipt => ({
+      idleMark: isIdleMark,
+      sequence: frame.firstSequence + BigInt(frame.count) - 1n,
+      hash: frame.hash.slice(),
+      nextCommandOffset: frame.nextCommandOffset,
+      nextCommandIndex: frame.nextCommandIndex,
+      logOffset: 0n,
+    }))
+    // The core first: it waits to go on.
+    listeners.tellCore({ kind: 'durable', frames: receipts })
+    listeners.tellMain({ kind: 'frames', frames })
   }
 
   function rest(): void {

@@ -2,24 +2,21 @@
  * The log at work: opens it, commits group after group, rests when it is quiet, and ends for ever at the first thing that
  * goes wrong. It owns no thread, no timer and no port of its own: the log thread hands them in, and so does the simulator.
  */
-import type { Frame } from '../../schemas/frames.ts'
 import { LogError } from '../errors.ts'
 import type { Disk } from '../disk/disk.ts'
 import type { TakeFrameMemory } from '../handoff/frame-memory.ts'
-import { createGroupCommit, type GroupCommit } from './group-commit.ts'
-import type { CoreToLog, FrameReceipt, LogFailed, LogToCore, LogToMain } from '../handoff/log-messages.ts'
+import { createGroupCommit, type DurableListeners, type GroupCommit } from './group-commit.ts'
+import type { CoreToLog, LogFailed } from '../handoff/log-messages.ts'
 import { openLog, type OpenLogOptions } from './recovery/recovery.ts'
 import type { LogAppender } from './appender.ts'
 import type { SlabPool } from '../handoff/slabs.ts'
 
 /** The world, as the log server sees it. */
-export interface LogServerPorts {
+export interface LogServerPorts extends DurableListeners {
   readonly disk: Disk
   readonly slabs: SlabPool
   /** Makes the memory of a frame that the main thread is told of. Default: an ArrayBuffer of its own. */
   readonly take?: TakeFrameMemory
-  tellCore(message: LogToCore): void
-  tellMain(message: LogToMain): void
   /** Takes the core's next message, if one waits. */
   next(): CoreToLog | undefined
   /** Runs a task when no more has come for the quiet time, in place of the one set before; undefined: forgets it. */
@@ -45,14 +42,7 @@ export class LogServer {
     this.guarded(() => {
       const { appender, report } = openLog(ports.disk, start.dir, start)
       this.appender = appender
-      this.groups = createGroupCommit(
-        appender,
-        ports.slabs,
-        (frames, receipts) => {
-          this.tellDurable(frames, receipts)
-        },
-        ports.take,
-      )
+      this.groups = createGroupCommit(appender, ports.slabs, ports, ports.take)
       ports.tellMain({ kind: 'ready', head: appender.head(), recovery: report })
       this.waitForQuiet()
     })
@@ -75,12 +65,6 @@ export class LogServer {
         this.groups!.rest()
       })
     })
-  }
-
-  private tellDurable(frames: readonly Frame[], receipts: readonly FrameReceipt[]): void {
-    // The core first: it waits to go on.
-    this.ports.tellCore({ kind: 'durable', frames: receipts })
-    this.ports.tellMain({ kind: 'frames', frames })
   }
 
   /** Whatever goes wrong ends the service for ever: nothing is written, and no frame told of, after it. */

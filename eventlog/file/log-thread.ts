@@ -1,5 +1,5 @@
 /** The log thread: the worker in which the log server works. See log-messages.ts for what it is told and tells. */
-import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads'
+import { parentPort, receiveMessageOnPort, workerData, type MessagePort } from 'node:worker_threads'
 import { nodeDisk } from '../disk/disk.ts'
 import { FrameMemory } from '../handoff/frame-memory.ts'
 import {
@@ -8,55 +8,76 @@ import {
   type FrameSent,
   type LogThreadStart,
   type LogThreadToMain,
+  type LogToCore,
+  type LogToMain,
 } from '../handoff/log-messages.ts'
-import { LogServer } from './log-server.ts'
-import { openSlabPool } from '../handoff/slabs.ts'
+import { LogServer, type LogServerPorts } from './log-server.ts'
+import { openSlabPool, type SlabPool } from '../handoff/slabs.ts'
 
-function serve(start: LogThreadStart): void {
-  const { corePort, idleMarkMs = IDLE_MARK_MS_DEFAULT } = start
-  const memory = new FrameMemory(start.frames)
-  const tell = (message: LogThreadToMain, transferList: readonly ArrayBuffer[] = []): void => {
-    parentPort!.postMessage(message, transferList)
+/** The log server in its thread: its ports are this thread's messages, its one timer, and the memory it shares. */
+class LogThread implements LogServerPorts {
+  readonly disk = nodeDisk
+  readonly slabs: SlabPool
+  private readonly main: MessagePort
+  private readonly core: MessagePort
+  private readonly memory: FrameMemory
+  private readonly idleMarkMs: number
+  private onQuiet: (() => void) | undefined
+  private idleTimer: NodeJS.Timeout | undefined
+
+  constructor(main: MessagePort, start: LogThreadStart) {
+    this.main = main
+    this.core = start.corePort
+    this.slabs = openSlabPool(start.slabs)
+    this.memory = new FrameMemory(start.frames)
+    this.idleMarkMs = start.idleMarkMs ?? IDLE_MARK_MS_DEFAULT
   }
-  let whenQuiet: (() => void) | undefined
-  let idleTimer: NodeJS.Timeout | undefined
-  const server = new LogServer(start, {
-    disk: nodeDisk,
-    slabs: openSlabPool(start.slabs),
-    take: (bytes) => memory.take(bytes),
-    tellCore: (message) => {
-      corePort.postMessage(message)
-    },
-    tellMain: (message) => {
-      if (message.kind !== 'frames') {
-        tell(message)
-        return
-      }
-      const frames = message.frames.map((frame): FrameSent => {
-        const { bytes, payload: _payload, hash: _hash, previousHash: _previousHash, ...header } = frame
-        return { ...header, bytesRef: memory.refOf(bytes) }
-      })
-      // What stands in no chunk moves.
-      const moved = frames.flatMap(({ bytesRef }) =>
-        'own' in bytesRef ? [bytesRef.own.buffer as ArrayBuffer] : [],
-      )
-      tell({ kind: 'frames', frames }, moved)
-    },
-    next: () => receiveMessageOnPort(corePort)?.message as CoreToLog | undefined,
-    whenQuiet: (task) => {
-      whenQuiet = task
-      // One timer for ever, set back each time: cheaper than one for each group.
-      if (task === undefined) clearTimeout(idleTimer)
-      else if (idleTimer === undefined) idleTimer = setTimeout(() => whenQuiet?.(), idleMarkMs)
-      else idleTimer.refresh()
-    },
-    ended: () => {
-      corePort.close()
-    },
-  })
-  corePort.on('message', (first: CoreToLog) => {
+
+  readonly take = (bytes: number): Uint8Array => this.memory.take(bytes)
+
+  next(): CoreToLog | undefined {
+    return receiveMessageOnPort(this.core)?.message as CoreToLog | undefined
+  }
+
+  tellCore(message: LogToCore): void {
+    this.core.postMessage(message)
+  }
+
+  tellMain(message: LogToMain): void {
+    if (message.kind !== 'frames') {
+      this.main.postMessage(message satisfies LogThreadToMain)
+      return
+    }
+    const frames = message.frames.map((frame): FrameSent => {
+      const { bytes, payload: _payload, hash: _hash, previousHash: _previousHash, ...header } = frame
+      return { ...header, bytesRef: this.memory.refOf(bytes) }
+    })
+    // What stands in no chunk moves.
+    const moved = frames.flatMap(({ bytesRef }) =>
+      'own' in bytesRef ? [bytesRef.own.buffer as ArrayBuffer] : [],
+    )
+    this.main.postMessage({ kind: 'frames', frames } satisfies LogThreadToMain, moved)
+  }
+
+  whenQuiet(task: (() => void) | undefined): void {
+    this.onQuiet = task
+    // One timer for ever, set back each time: cheaper than one for each group.
+    if (task === undefined) clearTimeout(this.idleTimer)
+    else if (this.idleTimer === undefined)
+      this.idleTimer = setTimeout(() => this.onQuiet?.(), this.idleMarkMs)
+    else this.idleTimer.refresh()
+  }
+
+  ended(): void {
+    this.core.close()
+  }
+}
+
+function serve(main: MessagePort, start: LogThreadStart): void {
+  const server = new LogServer(start, new LogThread(main, start))
+  start.corePort.on('message', (first: CoreToLog) => {
     server.take(first)
   })
 }
 
-serve(workerData as LogThreadStart)
+serve(parentPort!, workerData as LogThreadStart)

@@ -17,9 +17,11 @@ function openQueue(nextOffset: bigint, slotsMax: number) {
     nextOffset,
     slotsMax,
     soon: setImmediate,
-    send(slots, count, firstOffset) {
-      sent.push({ slots, count, firstOffset })
-      wake?.()
+    core: {
+      send(slots, count, firstOffset) {
+        sent.push({ slots, count, firstOffset })
+        wake?.()
+      },
     },
   })
   return {

@@ -10,17 +10,22 @@ import type { CommandQueue } from '../ports.ts'
 /** Slots that may be taken and not yet consumed, unless said otherwise: about 20 MiB, eight full batches of two slots. */
 export const QUEUE_SLOTS_MAX_DEFAULT = 2 ** 17
 
+/** Takes batches to the core that asked for them. */
+export interface BatchSink {
+  /**
+   * @param slots whole offers only, in shared memory that stays as it is until all its commands are consumed
+   * @param count 1 to BATCH_COMMANDS_MAX
+   */
+  send(slots: Uint8Array<SharedArrayBuffer>, count: number, firstOffset: bigint): void
+}
+
 export interface MemoryQueueOptions {
   readonly partition: number
   /** Offset of the next command: the log head's next command offset, when a deployment starts again. */
   readonly nextOffset: bigint
   /** Default: QUEUE_SLOTS_MAX_DEFAULT. */
   readonly slotsMax?: number
-  /**
-   * Takes a batch to the core, whole offers only. `slots` is shared memory that stays as it is until all its commands are
-   * consumed. `count` is 1 to BATCH_COMMANDS_MAX.
-   */
-  readonly send: (slots: Uint8Array<SharedArrayBuffer>, count: number, firstOffset: bigint) => void
+  readonly core: BatchSink
   /** Runs a task at the end of this turn, when the offers of this turn are in. */
   readonly soon: (task: () => void) => void
 }
@@ -47,7 +52,7 @@ interface Batch {
 const TAKEN = { kind: 'taken' } as const
 
 export function createMemoryQueue(options: MemoryQueueOptions): MemoryQueue {
-  const { partition, slotsMax = QUEUE_SLOTS_MAX_DEFAULT, send, soon } = options
+  const { partition, slotsMax = QUEUE_SLOTS_MAX_DEFAULT, core, soon } = options
   let nextOffset = options.nextOffset
   let consumedOffset = options.nextOffset
   let slotsTaken = 0
@@ -103,7 +108,7 @@ export function createMemoryQueue(options: MemoryQueueOptions): MemoryQueue {
       batchesWanted--
       const batch = gathered.shift()!
       sent.push(batch)
-      send(batch.bytes.subarray(0, batch.usedBytes), batch.count, batch.firstOffset)
+      core.send(batch.bytes.subarray(0, batch.usedBytes), batch.count, batch.firstOffset)
     }
   }
 

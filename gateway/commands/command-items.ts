@@ -31,7 +31,7 @@ async function routeItem(services: Services, item: CommandItem, path: string): P
   try {
     if (command.kind !== 'ReverseTransfer') {
       await services.scales.check(command, path)
-      item.partition = await services.submitter.homes.of(command, path)
+      item.partition = await services.homes.of(command, path)
       return
     }
     Object.assign(item, await prepareReversal(services, command, path))

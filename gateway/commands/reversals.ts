@@ -26,14 +26,14 @@ export interface PreparedReversal {
  * @throws Fault BAD_USER_INPUT where no transfer can have the id; NOT_YET
  */
 export async function prepareReversal(
-  { views, feed, submitter, limits }: Pick<Services, 'views' | 'feed' | 'submitter' | 'limits'>,
+  { views, feed, homes, limits }: Pick<Services, 'views' | 'feed' | 'homes' | 'limits'>,
   command: Command,
   path: string,
 ): Promise<PreparedReversal> {
   if (!isUuidV7(command.related!))
     throw badInput(`${path}.transferId`, 'No transfer has such an id: it would be a UUID of version 7.')
   // So that the feed has brought the transfer, if anybody has been told of it.
-  if (limits.elsewhereWaitMs > 0) await submitter.homes.recent(command.related!)
+  if (limits.elsewhereWaitMs > 0) await homes.recent(command.related!)
   const originalId = formatId(command.related!)
   const point = await views.points.at(feed.position())
   const [events, related, own] = await Promise.all([
@@ -42,7 +42,7 @@ export async function prepareReversal(
     views.events(point, formatId(command.id)),
   ])
   const original = events[0]
-  const partition = await submitter.homes.ofNamed(command, own[0], original)
+  const partition = await homes.ofNamed(command, own[0], original)
   const checkedSequence = point.upTo.get(partition) ?? 0n
   if (original?.kind !== 'TransferPosted' && original?.kind !== 'HoldPosted') {
     const finding = original === undefined ? 'transfer_not_found' : 'transfer_not_reversible'

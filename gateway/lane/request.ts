@@ -1,15 +1,7 @@
 /** One request of the lane, from its header to its answer: a batch that waits for its outcomes, a cell of 16 bytes for each. */
-import {
-  COMMAND_KINDS,
-  commandSlots,
-  decodeCommands,
-  SLOT,
-  SLOT_WORDS,
-  type Command,
-} from '../../schemas/commands.ts'
+import { COMMAND_KINDS, commandBounds, decodeCommands, SLOT, type Command } from '../../schemas/commands.ts'
 import { fingerprintOf } from '../../schemas/fingerprint.ts'
 import type { SkipReason } from '../../schemas/frame-notes.ts'
-import { decodeEvent } from '../../schemas/events.ts'
 import {
   LANE_FAULTS,
   LANE_ID_REFUSALS,
@@ -22,7 +14,7 @@ import {
 } from '../../schemas/lane-results.ts'
 import { LANE_HEADER_BYTES, writeLaneHeader, type LaneHeader } from '../../schemas/lane.ts'
 import { COMMAND_SLOT_BYTES } from '../../schemas/limits.ts'
-import { eventRowOf, type Outcome } from '../outcomes/outcomes.ts'
+import { eventAt, type Outcome } from '../outcomes/outcomes.ts'
 import type { PendingBatch } from '../outcomes/pending.ts'
 import type { FrameRows } from '../../schemas/frame-rows.ts'
 import { isSameReversal } from '../outcomes/same-reversal.ts'
@@ -40,7 +32,6 @@ export interface RequestContext {
 const { accepted, refused, fault } = LANE_STATUS
 const REPLAYED = LANE_REPLAYED << 8
 const REUSED = refused | (LANE_ID_REFUSALS.id_reused << 16)
-const TEXT_LENGTHS = SLOT.textLengths * 2
 
 export class LaneRequest implements PendingBatch {
   readonly count: number
@@ -51,8 +42,8 @@ export class LaneRequest implements PendingBatch {
   readonly #context: RequestContext
   readonly #onDone: (request: LaneRequest) => void
   #left: number
-  /** Slot at which each command begins, where some have texts, once it was asked for. */
-  #slotOf: Uint32Array | undefined
+  /** Where each command begins, where some have texts, once it was asked for. */
+  #bounds: Uint32Array | undefined
 
   /** @param onDone called once, when every command has its result */
   constructor(
@@ -140,7 +131,7 @@ export class LaneRequest implements PendingBatch {
     const slots = this.#slotsOf(index)
     if (rows.fingerprint(byte) === fingerprintOf(slots)) return true
     if (slots[0] !== COMMAND_KINDS.ReverseTransfer) return false
-    return isSameReversal(decodeCommands(slots)[0]!, eventRowOf(decodeEvent(rows.frame.payload, byte)))
+    return isSameReversal(decodeCommands(slots)[0]!, eventAt(rows, byte))
   }
 
   /** True if the event is of a command that was taken in when this one was. */
@@ -193,17 +184,7 @@ export class LaneRequest implements PendingBatch {
   #firstByteOf(index: number): number {
     // Without texts each takes a slot.
     if (this.slots.length === this.count * COMMAND_SLOT_BYTES) return index * COMMAND_SLOT_BYTES
-    this.#slotOf ??= this.#findSlots()
-    return this.#slotOf[index]! * COMMAND_SLOT_BYTES
-  }
-
-  #findSlots(): Uint32Array {
-    const slotOf = new Uint32Array(this.count + 1)
-    for (let index = 0; index < this.count; index++) {
-      const slot = slotOf[index]!
-      const lengths = this.memory.words[slot * SLOT_WORDS * 2 + TEXT_LENGTHS]!
-      slotOf[index + 1] = slot + commandSlots(lengths & 0xffff, lengths >>> 16)
-    }
-    return slotOf
+    this.#bounds ??= commandBounds(this.slots, this.count)
+    return this.#bounds[index]!
   }
 }

@@ -1,5 +1,12 @@
 /** One walk over the commands of a request, behind the general check: what only a door can check, and what it fills in. */
-import { COMMAND_KINDS, FLAG_SCALE, SLOT, SLOT_WORDS, commandSlots } from '../../schemas/commands.ts'
+import {
+  COMMAND_KINDS,
+  FLAG_SCALE,
+  HEAD_SHIFT,
+  SLOT,
+  SLOT_WORDS,
+  commandSlots,
+} from '../../schemas/commands.ts'
 import type { Id } from '../../schemas/ids.ts'
 import { ANY_PARTITION } from '../../schemas/lane.ts'
 import { unpackCurrency, type Currency } from '../../schemas/money.ts'
@@ -31,8 +38,8 @@ const WORDS = SLOT_WORDS * 2
 const ID = SLOT.idHigh * 2
 const RECEIVED_AT = SLOT.receivedAt * 2
 const TEXT_LENGTHS = SLOT.textLengths * 2
-const SCALE_SHIFT = 16
-const SCALE_BIT = FLAG_SCALE << 8
+const SCALE_SHIFT = HEAD_SHIFT.scale
+const SCALE_BIT = FLAG_SCALE << HEAD_SHIFT.flags
 
 const PLAIN: TakenIn = { kind: 'plain' }
 const PREPARE: TakenIn = { kind: 'prepare' }

@@ -4,8 +4,11 @@ import type { EventLog } from '../../eventlog/ports.ts'
 import { lastSequence, type Frame } from '../../schemas/frames.ts'
 import type { Position } from '../../schemas/positions.ts'
 
-/** Gets every accepted, durable frame of one partition, in order. It may not throw and may not wait. */
-export type FrameListener = (frame: Frame) => void
+/** Gets every accepted, durable frame of a partition, in order. */
+export interface FrameListener {
+  /** May not throw and may not wait. */
+  onFrame(frame: Frame): void
+}
 
 export interface Feed {
   /** Last sequence of a partition that the listeners have seen. */
@@ -19,11 +22,11 @@ export interface Feed {
 
 /**
  * Tails the logs from their heads on. A log that ends or breaks ends the feed of its partition: `onFailure` is told once.
- * @param listeners called in this order for each frame
+ * @param listenersOf who lives on a partition: told of each frame in this order
  */
 export function startFeed(
   logs: readonly EventLog[],
-  listeners: readonly FrameListener[],
+  listenersOf: (partition: number) => readonly FrameListener[],
   onFailure: (partition: number, reason: string) => void,
 ): Feed {
   const stopping = new AbortController()
@@ -37,9 +40,10 @@ export function startFeed(
     onFailure(partition, reason)
   }
   const follow = async (log: EventLog, from: bigint): Promise<void> => {
+    const listeners = listenersOf(log.partition)
     try {
       for await (const frame of log.tail(from, stopping.signal)) {
-        for (const listener of listeners) listener(frame)
+        for (const listener of listeners) listener.onFrame(frame)
         sequences.set(log.partition, lastSequence(frame))
       }
       fail(log.partition, `The log of partition ${log.partition} has ended.`)

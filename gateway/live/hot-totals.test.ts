@@ -61,7 +61,7 @@ test.each([
   const hot = new HotTotals(views, 10)
   expect(hot.read(identityOf(5), feed)).toBeUndefined()
   await settled()
-  for (const version of meanwhile) hot.apply(frameOf(version))
+  for (const version of meanwhile) hot.onFrame(frameOf(version))
   // What the view has not told yet is not known, whatever the feed brought: an older event may be missing.
   expect(hot.read(identityOf(5), feed)).toBeUndefined()
   await answer(rowOf(stored))
@@ -69,7 +69,7 @@ test.each([
     version: expected,
     creditsPosted: expected * 10n,
   })
-  hot.apply(frameOf(expected + 1n))
+  hot.onFrame(frameOf(expected + 1n))
   expect(hot.read(identityOf(5), feed)).toMatchObject({
     totals: { version: expected + 1n },
     position: new Map([[0, 9n]]),

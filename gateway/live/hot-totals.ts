@@ -5,17 +5,14 @@
  * An account comes in in three steps: from now on its events are noted; once the views include what the feed had brought
  * by then, its totals are read; the noted events that the read did not include move them on. From there every event does.
  */
-import type { Totals } from '../../schemas/events.ts'
+import { ROW_BYTE } from '../../schemas/events.ts'
 import type { Frame } from '../../schemas/frames.ts'
 import type { Position } from '../../schemas/positions.ts'
 import type { BalanceRow } from '../../projectors/views/totals.ts'
-import type { Feed } from './feed.ts'
+import type { Feed, FrameListener } from './feed.ts'
 import { LruMap } from '../read/lru.ts'
 import { FrameRows } from '../../schemas/frame-rows.ts'
 import { keyText, type AccountIdentity, type Views } from '../read/views.ts'
-
-const DEBIT_VERSION_BYTE = 104
-const CREDIT_VERSION_BYTE = 144
 
 /** Totals by the log, at the feed's position. */
 export interface HotBalance {
@@ -30,7 +27,7 @@ interface Entry {
   ready: boolean
 }
 
-export class HotTotals {
+export class HotTotals implements FrameListener {
   readonly #entries: LruMap<string, Entry>
   /** The same entries by partition and number, for the walk over the feed. */
   readonly #byNumber = new Map<number, Map<number, Entry>>()
@@ -52,8 +49,8 @@ export class HotTotals {
     return { totals: entry.latest, position: feed.position() }
   }
 
-  /** Moves what is in memory on. Called by the feed for each frame. */
-  apply(frame: Frame): void {
+  /** Moves what is in memory on. */
+  onFrame(frame: Frame): void {
     const entries = this.#byNumber.get(frame.partition)
     if (entries === undefined || entries.size === 0) return
     const rows = new FrameRows(frame)
@@ -61,10 +58,10 @@ export class HotTotals {
       if (rows.refusal(byte) !== 0) continue
       const debit = entries.get(rows.debitAccount(byte))
       if (debit !== undefined)
-        debit.latest = balanceAt(rows, byte, rows.debitAccount(byte), DEBIT_VERSION_BYTE)
+        debit.latest = balanceAt(rows, byte, rows.debitAccount(byte), ROW_BYTE.debitVersion)
       const credit = entries.get(rows.creditAccount(byte))
       if (credit !== undefined)
-        credit.latest = balanceAt(rows, byte, rows.creditAccount(byte), CREDIT_VERSION_BYTE)
+        credit.latest = balanceAt(rows, byte, rows.creditAccount(byte), ROW_BYTE.creditVersion)
     }
   }
 
@@ -94,20 +91,14 @@ export class HotTotals {
   }
 }
 
-function balanceAt(rows: FrameRows, byte: number, account: number, version: number): BalanceRow {
-  const { view } = rows
-  const totals: Totals = {
-    debitsPosted: view.getBigInt64(byte + version + 8, true),
-    debitsPending: view.getBigInt64(byte + version + 16, true),
-    creditsPosted: view.getBigInt64(byte + version + 24, true),
-    creditsPending: view.getBigInt64(byte + version + 32, true),
-  }
+/** The balance after the row. @param side where the account's side begins in it */
+function balanceAt(rows: FrameRows, byte: number, account: number, side: number): BalanceRow {
   return {
-    ...totals,
+    ...rows.totalsAt(byte, side),
     partition: rows.frame.partition,
     account,
-    version: view.getBigUint64(byte + version, true),
+    version: rows.versionAt(byte, side),
     sequence: rows.sequence(byte),
-    recordedAtNs: view.getBigInt64(byte + 8, true),
+    recordedAtNs: rows.recordedAtNs(byte),
   }
 }

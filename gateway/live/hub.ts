@@ -1,6 +1,7 @@
 /** The hub: hands events from the feed to the subscribers of an account or of a transfer. It keeps none of them. */
 import type { Frame } from '../../schemas/frames.ts'
 import type { Id } from '../../schemas/ids.ts'
+import type { FrameListener } from './feed.ts'
 import { FrameRows, idWords } from '../../schemas/frame-rows.ts'
 
 /** Gets a row that concerns it; called while the frame is walked, so it only queues. */
@@ -11,7 +12,7 @@ interface TransferWatch {
   readonly listener: RowListener
 }
 
-export class Hub {
+export class Hub implements FrameListener {
   /** By partition, then account number. */
   readonly #accounts = new Map<number, Map<number, Set<RowListener>>>()
   /** By the key of the id (rows.ts); several ids may share one. */
@@ -46,7 +47,8 @@ export class Hub {
     })
   }
 
-  publish(frame: Frame): void {
+  /** Hands each row of the frame to those it concerns. */
+  onFrame(frame: Frame): void {
     if (this.#listeners === 0) return
     const rows = new FrameRows(frame)
     const accounts = this.#accounts.get(frame.partition)

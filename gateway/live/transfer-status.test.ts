@@ -37,9 +37,9 @@ test('a subscriber of a transfer that was too slow is told a place that says who
   const states = transferStatus(services, formatId(hold), undefined)
   const first = states.next()
   await new Promise((resolve) => setImmediate(resolve))
-  hub.publish(frameOf(1n, {}))
+  hub.onFrame(frameOf(1n, {}))
   expect((await first).value).toMatchObject({ state: 'PENDING' })
-  hub.publish(frameOf(2n, { kind: 'HoldPosted', command: 'PostHold', transferId: NIL_ID, relatedId: hold }))
+  hub.onFrame(frameOf(2n, { kind: 'HoldPosted', command: 'PostHold', transferId: NIL_ID, relatedId: hold }))
   await expect(states.next()).rejects.toMatchObject({
     extensions: { code: 'SUBSCRIPTION_LAGGED', position: encodePosition(new Map([[0, 1n]]), DEPLOYMENT) },
   })

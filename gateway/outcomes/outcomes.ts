@@ -1,13 +1,14 @@
 /** What became of a command: an event that says so, or an id that is reason enough. */
 import type { EventRow } from '../../projectors/views/audit/events.ts'
-import type { WalletEvent } from '../../schemas/events.ts'
+import { decodeEvent, type WalletEvent } from '../../schemas/events.ts'
+import type { FrameRows } from '../../schemas/frame-rows.ts'
 import { formatId, isNilId, type Id } from '../../schemas/ids.ts'
-import type { IdRefusal, RefusalCode } from '../../schemas/refusals.ts'
+import { refusalOf, type IdRefusal, type RefusalCode } from '../../schemas/refusals.ts'
 import type { PartitionSequence } from '../positions/tokens.ts'
 
 export interface Outcome {
   readonly id: Id
-  /** Where the log says so: the event's place; for an id's refusal, the end of the frame that consumed the command. */
+  /** Where the log says so: the event's own sequence; for an id's refusal, the end of the frame that consumed the command. */
   readonly at: PartitionSequence
   /** Why it was refused; undefined: it has happened. */
   readonly refusal: RefusalCode | undefined
@@ -31,6 +32,27 @@ export function outcomeOf(id: Id, event: EventRow, replayed: boolean): Outcome {
     replayed,
     event: () => event,
   }
+}
+
+/** The outcome that the row at `byte` states. */
+export function outcomeAt(id: Id, rows: FrameRows, byte: number, replayed: boolean): Outcome {
+  const refusal = rows.refusal(byte)
+  return {
+    id,
+    at: sequenceAt(rows, byte),
+    refusal: refusal === 0 ? undefined : refusalOf(refusal),
+    replayed,
+    event: () => eventAt(rows, byte),
+  }
+}
+
+/** Where the row at `byte` stands in the log. */
+export function sequenceAt(rows: FrameRows, byte: number): PartitionSequence {
+  return { partition: rows.frame.partition, sequence: rows.sequence(byte) }
+}
+
+export function eventAt(rows: FrameRows, byte: number): EventRow {
+  return eventRowOf(decodeEvent(rows.frame.payload, byte))
 }
 
 /** An event of the log in the form in which the views give it. */

@@ -62,7 +62,7 @@ describe('what marks of the log say', () => {
     (when) => {
       const pending = new PendingCommands()
       const told: string[] = []
-      pending.settle(frame(3n, 0))
+      pending.onFrame(frame(3n, 0))
       const offers = [3n, 4n].map((offset) => {
         const ids = new Int32Array(ID_WORDS)
         putIdWords(ids, 0, makeUuidV7(Number(offset), new Uint8Array(10)))
@@ -75,8 +75,8 @@ describe('what marks of the log say', () => {
         return () => pending.stored(offer, record(offset, 0, 1, 1))
       })
       if (when === 'before') for (const place of offers) place()
-      pending.settle(frame(4n, 0, SKIP_REASONS.unreadable))
-      pending.settle(frame(5n, 0))
+      pending.onFrame(frame(4n, 0, SKIP_REASONS.unreadable))
+      pending.onFrame(frame(5n, 0))
       if (when === 'after') for (const place of offers) place()
       expect(told).toEqual(['unreadable 3', 'silent 4'])
       expect(pending.count).toBe(0)

@@ -194,7 +194,7 @@ class Gateway {
     const frame = this.#world.frames[this.#delivered]
     if (frame === undefined) return false
     this.#delivered++
-    this.pending.settle(frame)
+    this.pending.onFrame(frame)
     return true
   }
 

@@ -88,7 +88,7 @@ describe('pending commands', () => {
                 ...(timerBefore ? [eventOf(idOf(done + index), 'ExpireHold')] : []),
                 ...(repeat ? [] : [eventOf(idOf(done + index), 'Transfer', text ? 'a memo' : '')]),
               ])
-            pending.settle(frameOf(events, BigInt(end)))
+            pending.onFrame(frameOf(events, BigInt(end)))
             for (let index = 0; index < commands.length; index++)
               expect(settled.has(index)).toBe(index < end && commands[index]!.ours)
             done = end
@@ -159,7 +159,7 @@ describe('pending commands', () => {
               BigInt(index),
             )
           })
-          pending.settle(frameOf([], 0n))
+          pending.onFrame(frameOf([], 0n))
           pending.giveUp(1_000)
           let done = 0
           commands.forEach(({ cutBehind }, index) => {
@@ -169,7 +169,7 @@ describe('pending commands', () => {
               .flatMap(({ id }, at) =>
                 firstOf.get(id) === done + at ? [{ ...eventOf(idOf(id)), sequence: BigInt(done + at) }] : [],
               )
-            pending.settle(frameOf(events, BigInt(index + 1)))
+            pending.onFrame(frameOf(events, BigInt(index + 1)))
             done = index + 1
           })
           expect([...told.keys()].sort((a, b) => a - b)).toEqual(
@@ -190,13 +190,13 @@ describe('pending commands', () => {
     const told: string[] = []
     const ids = new Int32Array(ID_WORDS)
     putIdWords(ids, 0, idOf(7))
-    pending.settle(frameOf([], 0n))
+    pending.onFrame(frameOf([], 0n))
     for (const offset of [0n, 1n])
       offer(pending, {
         count: 1, ids, offeredAtMs: 0,
         onEvent: () => told.push(`event ${offset}`), onFound: () => told.push('found'), onEarlier: () => told.push(`earlier ${offset}`), onSilent: () => told.push('silent'), onPassedOver: () => told.push('passed over'), onUnknown: () => told.push('unknown'),
       }, offset) // prettier-ignore
-    pending.settle(frameOf([eventOf(idOf(7))], 2n))
+    pending.onFrame(frameOf([eventOf(idOf(7))], 2n))
     expect(told).toEqual(['event 0', 'earlier 1'])
   })
 
@@ -211,7 +211,7 @@ describe('pending commands', () => {
     pending.giveUp(5)
     expect(told).toEqual([])
     pending.giveUp(6)
-    pending.settle(frameOf([], 1n))
+    pending.onFrame(frameOf([], 1n))
     expect(told).toEqual(['unknown'])
     expect(pending.count).toBe(0)
   })
@@ -247,23 +247,23 @@ describe('pending commands', () => {
 
     test('nobody is told that a command was decided because places of the topic before lie beyond its own', () => {
       const pending = new PendingCommands()
-      pending.settle(frame(before, 1_000n))
+      pending.onFrame(frame(before, 1_000n))
       const one = waiting(pending, 1)
       one.at(inTopic(made, 0n))
-      pending.settle(frame(before, 1_001n))
+      pending.onFrame(frame(before, 1_001n))
       expect(one.told).toBeUndefined()
-      pending.settle(frame(after, 0n))
+      pending.onFrame(frame(after, 0n))
       expect(one.told).toBeUndefined()
-      pending.settle(frame(after, 1n, 1))
+      pending.onFrame(frame(after, 1n, 1))
       expect(one.told).toBe('event')
     })
 
     test('what stood in the one that is gone is told as unknown, and so is what turns out later to have stood there', () => {
       const pending = new PendingCommands()
-      pending.settle(frame(before, 10n))
+      pending.onFrame(frame(before, 10n))
       const [placed, late] = [waiting(pending, 1), waiting(pending, 2)]
       placed.at(inTopic(old, 10n))
-      pending.settle(frame(after, 0n))
+      pending.onFrame(frame(after, 0n))
       expect(placed.told).toBe('unknown')
       late.at(inTopic(old, 11n))
       expect(late.told).toBe('unknown')
@@ -272,14 +272,14 @@ describe('pending commands', () => {
 
     test('of the same one that lost its end nothing is told as decided that stood there before', () => {
       const pending = new PendingCommands()
-      pending.settle(frame(before, 10n))
+      pending.onFrame(frame(before, 10n))
       const placed = waiting(pending, 1)
       placed.at(inTopic(old, 12n))
-      pending.settle(frame(adoptedTopic(before, old), 4n))
+      pending.onFrame(frame(adoptedTopic(before, old), 4n))
       expect(placed.told).toBe('unknown')
       const next = waiting(pending, 2)
       next.at(inTopic(old, 4n))
-      pending.settle(frame(adoptedTopic(before, old), 5n, 2))
+      pending.onFrame(frame(adoptedTopic(before, old), 5n, 2))
       expect(next.told).toBe('event')
     })
   })

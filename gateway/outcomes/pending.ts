@@ -18,7 +18,9 @@
 import type { CommandOffset, OfferOffsets } from '../../eventlog/ports.ts'
 import { consumedOf, isAtOffset, TopicTrail } from '../../eventlog/queue/offer-offsets.ts'
 import { horizonBehind, type SkipReason } from '../../schemas/frame-notes.ts'
-import type { Frame } from '../../schemas/frames.ts'
+import { lastSequence, type Frame } from '../../schemas/frames.ts'
+import type { Position } from '../../schemas/positions.ts'
+import type { FrameListener } from '../live/feed.ts'
 import { PassedOver } from './passed-over.ts'
 import { RecentEvents, type FoundRow } from './recent-events.ts'
 import { NO_ROW, RowMatcher } from './row-matcher.ts'
@@ -86,7 +88,7 @@ const KEPT_BYTES_MAX = 32 * 1024 * 1024
 const FRAME_OVERHEAD_BYTES = 1_024
 
 /** One partition's pending commands. Bounded by who adds to it. */
-export class PendingCommands {
+export class PendingCommands implements FrameListener {
   /** In the order of their offers, which is that of their places; those with a place come first. */
   #offers: PendingOffer[] = []
   #count = 0
@@ -100,6 +102,9 @@ export class PendingCommands {
   #horizonMs = -1
   readonly #passedOver = new PassedOver()
   #isAdvancing = false
+  /** Last sequence that the feed has brought, and when, by `performance.now()`. */
+  #reached: bigint | undefined
+  #reachedAtMs = 0
   readonly #keptBytesMax: number
   readonly #recent: RecentEvents
   readonly #trail = new TopicTrail()
@@ -119,9 +124,17 @@ export class PendingCommands {
     return this.#offers.length
   }
 
-  /** When the oldest offer was made that still waits, by `performance.now()`. */
-  get oldestOfferedAtMs(): number | undefined {
-    return this.#offers[0]?.batch.offeredAtMs
+  /** Last sequence that the feed has brought; undefined: none since the start. */
+  get reached(): bigint | undefined {
+    return this.#reached
+  }
+
+  /** How long commands have waited without any of them being decided, in ms; 0 if none wait. */
+  get undecidedMs(): number {
+    const oldest = this.#offers[0]
+    return oldest === undefined
+      ? 0
+      : performance.now() - Math.max(oldest.batch.offeredAtMs, this.#reachedAtMs)
   }
 
   /** Bytes of frames that wait for the place of an offer. */
@@ -164,7 +177,10 @@ export class PendingCommands {
     if (this.#walks.length > 0 || (place !== undefined && reachOf(place, this.#walked) > 0)) this.#advance()
   }
 
-  settle(frame: Frame): void {
+  /** Takes the feed's next frame, and settles what it decides. */
+  onFrame(frame: Frame): void {
+    this.#reached = lastSequence(frame)
+    this.#reachedAtMs = performance.now()
     const isLost = this.#trail.next(frame)
     if (isLost !== undefined) this.#loseThose(isLost)
     this.#recent.add(frame)
@@ -311,6 +327,24 @@ export class PendingCommands {
       if (end < offer.batch.count) return at
     }
   }
+}
+
+/** What the feed has brought to those who wait, each partition at its own index. */
+export function reachedBy(pending: readonly PendingCommands[]): Position {
+  const reached = new Map<number, bigint>()
+  pending.forEach((one, partition) => {
+    if (one.reached !== undefined) reached.set(partition, one.reached)
+  })
+  return reached
+}
+
+/** The event of an id, if it is among the last ones of any partition. */
+export function findRecent(pending: readonly PendingCommands[], ids: Int32Array): FoundRow | undefined {
+  for (const one of pending) {
+    const found = one.find(ids)
+    if (found !== undefined) return found
+  }
+  return undefined
 }
 
 /** How many commands of an offer a frame has consumed, it and those before it. */

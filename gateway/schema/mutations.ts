@@ -280,7 +280,7 @@ async function linkedResult(
   commands: readonly Command[],
 ): Promise<LinkedAppliedModel | RefusedModel> {
   const partitions = await Promise.all(
-    commands.map((command, index) => services.submitter.homes.of(command, `input.transfers[${index}]`)),
+    commands.map((command, index) => services.homes.of(command, `input.transfers[${index}]`)),
   )
   const elsewhere = partitions.findIndex((partition) => partition !== partitions[0])
   if (elsewhere >= 0) throw crossPartition(`input.transfers[${elsewhere}]`)

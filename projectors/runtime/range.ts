@@ -1,6 +1,6 @@
 /** Ranges: consecutive frames of one partition that go to the views in one insert. */
 import { EVENT_ROW_BYTES } from '../../schemas/limits.ts'
-import { eventRowBytes } from '../../schemas/events.ts'
+import { eventRowBytes, ROW_BYTE } from '../../schemas/events.ts'
 import { lastSequence, type Frame } from '../../schemas/frames.ts'
 import type { Checkpoint } from './chain.ts'
 import { insertSettings, insertStatement } from '../clickhouse/feed.ts'
@@ -107,5 +107,5 @@ function lastRecordedAtNs({ payload, count }: Frame): bigint {
     byte = 0
     for (let next = 0; next < payload.length; next += eventRowBytes(payload, next)) byte = next
   }
-  return new DataView(payload.buffer, payload.byteOffset + byte, EVENT_ROW_BYTES).getBigInt64(8, true)
+  return new DataView(payload.buffer, payload.byteOffset).getBigInt64(byte + ROW_BYTE.recordedAt, true)
 }

@@ -215,8 +215,10 @@ export class FileWriter implements Door {
       soon: (task) => {
         process.schedule(process.latency(), 'the queue sends', task)
       },
-      send: (slots, count) => {
-        toCore.post({ slots, count })
+      core: {
+        send: (slots, count) => {
+          toCore.post({ slots, count })
+        },
       },
     })
     this.follow(this.log, head).catch((error: unknown) => {

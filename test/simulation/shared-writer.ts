@@ -151,8 +151,10 @@ export class SharedWriter implements Door {
       soon: (task) => {
         this.process.schedule(this.process.latency(), 'the queue sends', task)
       },
-      send: (slots, count) => {
-        toServer.post({ slots, count })
+      core: {
+        send: (slots, count) => {
+          toServer.post({ slots, count })
+        },
       },
     })
     this.openServer(head)

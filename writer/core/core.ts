@@ -18,6 +18,7 @@ import { CoreBrokenError } from './broken.ts'
 import { applyRow } from './apply/apply.ts'
 import { decideCommand, isNewId, type CoreBounds } from './decide/decide.ts'
 import { isDue, writeExpiry } from './decide/decide-hold.ts'
+import { Decision } from './decide/decision.ts'
 import { layOut, type Desk } from './decide/desk.ts'
 import { HOLD, HOLD_WORDS } from './state/hold-words.ts'
 import { LinkedGroup, beginsGroup } from './decide/linked.ts'
@@ -136,12 +137,13 @@ class Core implements WalletCore {
   private readonly bounds: CoreBounds
   private readonly state: CoreState
   private readonly block = new Block()
+  private readonly decision = new Decision()
   private readonly group: LinkedGroup
 
   constructor(bounds: CoreBounds, state: CoreState) {
     this.bounds = bounds
     this.state = state
-    this.group = new LinkedGroup(state, bounds)
+    this.group = new LinkedGroup(state, bounds, this.decision)
   }
 
   decide(
@@ -279,9 +281,14 @@ class Core implements WalletCore {
     const { state, block } = this
     const slot = block.slots[index]!
     if (!isNewId(state, desk, slot, block.idHashes[index]!)) return 0
-    const bytes = decideCommand(
-      state, desk, this.bounds, slot, at, block.debitHashes[index]!, block.creditHashes[index]!, 0, false,
-    ) // prettier-ignore
+    const { decision } = this
+    decision.slot = slot
+    decision.rowByte = at
+    decision.debitHash = block.debitHashes[index]!
+    decision.creditHash = block.creditHashes[index]!
+    decision.linkIndex = 0
+    decision.isReversedInGroup = false
+    const bytes = decideCommand(state, desk, this.bounds, decision)
     // From here on it must succeed.
     applyRow(state, desk.rows, at >>> 3)
     return bytes

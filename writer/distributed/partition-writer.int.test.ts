@@ -37,7 +37,7 @@ async function dieWithinRecord(
     {
       nowNs: createClock(),
       claim: () => ({ index: 0, payload }),
-      send: ({ kind: _kind, slab: _slab, payloadBytes, nextCommandOffset: count, ...described }) => {
+      toLog: ({ kind: _kind, slab: _slab, payloadBytes, nextCommandOffset: count, ...described }) => {
         const place = { nextCommandOffset: 0n, nextCommandIndex: Number(count) }
         const content = { ...described, ...place, payload: payload.subarray(0, payloadBytes) }
         const frame = seal(content, chain, chain.sequence)

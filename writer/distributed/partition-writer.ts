@@ -255,7 +255,6 @@ export class PartitionWriter {
             status: this.words.buffer as SharedArrayBuffer,
           },
           {
-            wanted: () => this.feed!.wanted(),
             notice: log,
             kept: (sequence) => this.publisher.kept(sequence),
             failed: (error) => {
@@ -391,6 +390,7 @@ export class PartitionWriter {
     })
     feed.deleted = Number(lost)
     this.feed = feed
+    core.takeFrom(feed)
     events.observe((_frame, _place, { kind }) => {
       const { nextCommandOffset: offset, nextCommandIndex: index } = events.head()
       if (kind === 'accepted') feed.consumed({ offset, index })

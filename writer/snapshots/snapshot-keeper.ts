@@ -44,7 +44,11 @@ export interface SnapshotPorts {
   /** Runs a task when the messages that have arrived meanwhile are in, after a step of the loop if one is due. */
   soon(task: () => void): void
   /** Begins a file. A failure is told the listener, later. */
-  begin(position: SnapshotPosition, sections: readonly SectionLength[], listener: SinkListener): SnapshotSink
+  beginSnapshot(
+    position: SnapshotPosition,
+    sections: readonly SectionLength[],
+    listener: SinkListener,
+  ): SnapshotSink
   /** Something that a status shows has changed. */
   changed(): void
   /** Takes a line for the operator. */
@@ -191,7 +195,7 @@ export class SnapshotKeeper {
       takenAtNs: saving.takenAtNs,
       logOffset: receipt.logOffset,
     }
-    saving.sink = this.ports.begin(position, saving.copy.sections, {
+    saving.sink = this.ports.beginSnapshot(position, saving.copy.sections, {
       room: () => {
         this.proceedSoon()
       },

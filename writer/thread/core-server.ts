@@ -6,7 +6,7 @@
 import type { CoreToLog, FrameReceipt, LogToCore } from '../../eventlog/handoff/log-messages.ts'
 import type { LogHead } from '../../eventlog/ports.ts'
 import type { WalletCore } from '../core/core.ts'
-import { WriterLoop, type CommandBatch, type Slab } from './loop.ts'
+import { WriterLoop, type CommandBatch, type LoopPorts } from './loop.ts'
 import type { LoadedState } from '../recovery/recovery.ts'
 import { SnapshotKeeper, type KeptSnapshot, type SnapshotPorts } from '../snapshots/snapshot-keeper.ts'
 import type { SnapshotRuleOptions } from '../snapshots/snapshot-rule.ts'
@@ -16,14 +16,8 @@ const SLEEP_MS_MAX = 1_000
 /** Batches that are asked for before the last one is decided, so that one is at hand when it is. */
 const BATCHES_AHEAD = 2
 
-/** The world, as the core server sees it. */
-export interface CoreServerPorts {
-  /** Wall time, nanoseconds since 1970. It may stand still or go back. */
-  nowNs(): bigint
-  /** Milliseconds that only go forward. */
-  nowMs(): number
-  /** A free slab, or undefined if all are on their way to the disk. */
-  claim(): Slab | undefined
+/** The world, as the core server sees it: that of its loop and its snapshots, and what it tells and waits for itself. */
+export interface CoreServerPorts extends LoopPorts, SnapshotPorts {
   toLog(message: CoreToLog): void
   /** The opening frame is durable. */
   serving(): void
@@ -31,16 +25,8 @@ export interface CoreServerPorts {
   wanted(): void
   /** All that was taken is durable, a snapshot is kept, and the log was told to stop. */
   stopped(): void
-  /** Something that a status shows may have changed. */
-  changed(): void
-  /** A line for the operator. */
-  notice(line: string): void
-  /** Runs a task when the messages that have arrived meanwhile are in. */
-  soon(task: () => void): void
   /** Runs a task after so many milliseconds, in place of the one set before; undefined: only forgets that one. */
   wakeAfter(ms: number | undefined, task: () => void): void
-  /** Begins the file of a snapshot, off this thread. */
-  beginSnapshot: SnapshotPorts['begin']
 }
 
 export interface CoreServerStart {
@@ -79,16 +65,7 @@ export class CoreServer {
     const { core, head } = start
     this.ports = ports
     this.epoch = head.epoch + 1n
-    this.loop = new WriterLoop(
-      { core, epoch: this.epoch, nextCommandOffset: head.nextCommandOffset },
-      {
-        nowNs: () => ports.nowNs(),
-        claim: () => ports.claim(),
-        send: (frame) => {
-          ports.toLog(frame)
-        },
-      },
-    )
+    this.loop = new WriterLoop({ core, epoch: this.epoch, nextCommandOffset: head.nextCommandOffset }, ports)
     this.keeper = new SnapshotKeeper(
       {
         core,
@@ -97,20 +74,7 @@ export class CoreServer {
         rule: start.snapshotRule,
         newest: start.newestSnapshot,
       },
-      {
-        nowNs: () => ports.nowNs(),
-        nowMs: () => ports.nowMs(),
-        soon: (task) => {
-          ports.soon(task)
-        },
-        begin: (position, sections, listener) => ports.beginSnapshot(position, sections, listener),
-        changed: () => {
-          ports.changed()
-        },
-        notice: (line) => {
-          ports.notice(line)
-        },
-      },
+      ports,
     )
     if (!this.loop.open()) throw new Error('no slab is free for the opening frame')
   }

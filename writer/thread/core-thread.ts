@@ -4,7 +4,7 @@ import { nodeDisk } from '../../eventlog/disk/disk.ts'
 import { readFramesAhead } from '../../eventlog/file/read/read-ahead.ts'
 import { LogError } from '../../eventlog/errors.ts'
 import type { CoreToLog, LogToCore } from '../../eventlog/handoff/log-messages.ts'
-import { openSlabPool, type SlabShare } from '../../eventlog/handoff/slabs.ts'
+import { openSlabPool, type SlabPool } from '../../eventlog/handoff/slabs.ts'
 import { createClock } from './clock.ts'
 import {
   STATUS,
@@ -18,11 +18,16 @@ import {
 import { CoreServer, newestSnapshotIn, type CoreServerPorts } from './core-server.ts'
 import type { Slab } from './loop.ts'
 import { FedTail, loadState, replayTail, type LoadedState, type Replayed } from '../recovery/recovery.ts'
+import type { SectionLength } from '../core/core.ts'
+import type { SnapshotPosition } from '../snapshots/snapshot-format.ts'
 import { digestInThread, saveInThread } from '../snapshots/snapshot-jobs.ts'
+import type { SinkListener, SnapshotSink } from '../snapshots/snapshot-keeper.ts'
 import { removeUnfinishedSnapshots } from '../snapshots/snapshot.ts'
 
-/** The core server in its thread, from the opening frame on. */
-class Service {
+/** The core server in its thread, from the opening frame on: its ports are this thread's messages, timers and memory. */
+class Service implements CoreServerPorts {
+  /** Wall time, for what the core records. */
+  readonly nowNs = createClock()
   private readonly main: MessagePort
   private readonly log: MessagePort
   private readonly start: CoreThreadStart
@@ -30,6 +35,8 @@ class Service {
   private readonly status: BigInt64Array
   private readonly replayed: Replayed
   private keptSequence: bigint
+  private readonly pool: SlabPool
+  private readonly slabs: readonly Slab[]
   private readonly server: CoreServer
   private timer: NodeJS.Timeout | undefined
 
@@ -47,6 +54,9 @@ class Service {
     this.status = new BigInt64Array(start.status)
     this.replayed = replayed
     this.keptSequence = state.snapshot?.position.sequence ?? 0n
+    const pool = openSlabPool(recover.slabs)
+    this.pool = pool
+    this.slabs = Array.from({ length: pool.slabs }, (_, index) => ({ index, payload: pool.payload(index) }))
     this.server = new CoreServer(
       {
         partition: start.core.partition,
@@ -55,7 +65,7 @@ class Service {
         snapshotRule: start.snapshotRule,
         newestSnapshot: newestSnapshotIn(state),
       },
-      this.portsOver(recover.slabs),
+      this,
     )
     this.log.on('message', (message: LogToCore) => this.server.onLog(message))
   }
@@ -78,7 +88,33 @@ class Service {
     }
   }
 
-  private showStatus(): void {
+  nowMs(): number {
+    return performance.now()
+  }
+
+  claim(): Slab | undefined {
+    const index = this.pool.claim()
+    return index === undefined ? undefined : this.slabs[index]
+  }
+
+  toLog(message: CoreToLog): void {
+    this.log.postMessage(message)
+  }
+
+  serving(): void {
+    this.tell({ kind: 'serving', epoch: this.server.epoch, replayed: this.replayed })
+  }
+
+  wanted(): void {
+    this.tell({ kind: 'wanted' })
+  }
+
+  stopped(): void {
+    this.tell({ kind: 'stopped' })
+  }
+
+  /** Shows it in the shared status, and says so if a snapshot has come to be kept. */
+  changed(): void {
     const { core } = this.state
     this.status[STATUS.accounts] = BigInt(core.accounts())
     this.status[STATUS.holdsOpen] = BigInt(core.holdsOpen())
@@ -93,43 +129,32 @@ class Service {
     this.tell({ kind: 'kept', sequence: newest.sequence })
   }
 
-  private tell(message: CoreToMain): void {
-    this.main.postMessage(message)
+  notice(line: string): void {
+    this.tell({ kind: 'notice', line })
   }
 
-  private portsOver(share: SlabShare): CoreServerPorts {
-    const pool = openSlabPool(share)
-    const slabs: readonly Slab[] = Array.from({ length: pool.slabs }, (_, index) => ({
-      index,
-      payload: pool.payload(index),
-    }))
-    return {
-      nowNs: createClock(),
-      nowMs: () => performance.now(),
-      claim: () => {
-        const index = pool.claim()
-        return index === undefined ? undefined : slabs[index]
-      },
-      toLog: (message: CoreToLog) => this.log.postMessage(message),
-      serving: () => this.tell({ kind: 'serving', epoch: this.server.epoch, replayed: this.replayed }),
-      wanted: () => this.tell({ kind: 'wanted' }),
-      stopped: () => this.tell({ kind: 'stopped' }),
-      changed: () => this.showStatus(),
-      notice: (line) => this.tell({ kind: 'notice', line }),
-      soon: (task) => {
-        setImmediate(task)
-      },
-      wakeAfter: (ms, task) => {
-        clearTimeout(this.timer)
-        this.timer = ms === undefined ? undefined : setTimeout(task, ms)
-      },
-      beginSnapshot: (position, sections, listener) => {
-        const { dataDir, snapshotsKept: kept } = this.start
-        const unusable = this.state.passedOver.map(({ sequence }) => sequence)
-        const job = { dataDir, position, sections, kept, unusable }
-        return saveInThread(job, listener, (line) => this.tell({ kind: 'notice', line }))
-      },
-    }
+  soon(task: () => void): void {
+    setImmediate(task)
+  }
+
+  wakeAfter(ms: number | undefined, task: () => void): void {
+    clearTimeout(this.timer)
+    this.timer = ms === undefined ? undefined : setTimeout(task, ms)
+  }
+
+  beginSnapshot(
+    position: SnapshotPosition,
+    sections: readonly SectionLength[],
+    listener: SinkListener,
+  ): SnapshotSink {
+    const { dataDir, snapshotsKept: kept } = this.start
+    const unusable = this.state.passedOver.map(({ sequence }) => sequence)
+    const job = { dataDir, position, sections, kept, unusable }
+    return saveInThread(job, listener, (line) => this.notice(line))
+  }
+
+  private tell(message: CoreToMain): void {
+    this.main.postMessage(message)
   }
 }
 

@@ -5,6 +5,7 @@ import type { SlabShare } from '../../eventlog/handoff/slabs.ts'
 import type { LogHead } from '../../eventlog/ports.ts'
 import { runtimeEntry } from '../../eventlog/runtime-entry.ts'
 import type { Frame } from '../../schemas/frames.ts'
+import type { BatchSink } from '../../eventlog/queue/memory-queue.ts'
 import type { CoreThreadStart, CoreToMain, MainToCore, Recover } from './core-messages.ts'
 
 /** The core thread broke down: broken logic, or no memory. What was acknowledged is in the log. */
@@ -21,9 +22,13 @@ export class WriterBrokenError extends Error {
   }
 }
 
+/** Where the core's commands come from. */
+export interface BatchSource {
+  /** The core wants one more batch: it is to be sent one as soon as there is one. */
+  wanted(): void
+}
+
 export interface CoreListeners {
-  /** The core wants one more batch of commands. */
-  readonly wanted: () => void
   /** A line for the operator. */
   readonly notice: (line: string) => void
   /** A snapshot is durable in the data folder. */
@@ -42,11 +47,12 @@ interface Waiter {
   readonly reject: (error: Error) => void
 }
 
-export class CoreWorker {
+export class CoreWorker implements BatchSink {
   private readonly worker: Worker
   private readonly listeners: CoreListeners
   /** Who waits for which answer. */
   private readonly waiters = new Map<string, Waiter>()
+  private source: BatchSource | undefined
   private failure: Error | undefined
   private isEnding = false
   private digests = 0
@@ -82,6 +88,11 @@ export class CoreWorker {
     this.tell({ kind: 'replay', hash: new Uint8Array(frame.hash), count, payload }, [payload.buffer])
     this.framesFed++
     while (this.framesFed > FRAMES_FED_MAX) await this.answer('replayed')
+  }
+
+  /** Says where its commands come from. Before `recover`: it asks for none until it serves. */
+  takeFrom(source: BatchSource): void {
+    this.source = source
   }
 
   /**
@@ -131,7 +142,7 @@ export class CoreWorker {
   private onMessage(message: CoreToMain): void {
     switch (message.kind) {
       case 'wanted':
-        this.listeners.wanted()
+        this.source!.wanted()
         return
       case 'notice':
         this.listeners.notice(message.line)

@@ -32,7 +32,7 @@ function build(slabBytes = SLAB_BYTES, idsPerGeneration?: number): void {
     {
       nowNs: () => nowNs,
       claim: () => free.shift(),
-      send: (frame) => {
+      toLog: (frame) => {
         frames.push(frame)
         payloads.push(slabs[frame.slab]!.payload.slice(0, frame.payloadBytes))
       },

@@ -31,8 +31,8 @@ export interface LoopPorts {
   nowNs(): bigint
   /** A free slab, or undefined if all are on their way to the disk. */
   claim(): Slab | undefined
-  /** Takes a frame and its slab. */
-  send(frame: FrameToSeal): void
+  /** Hands a frame and its slab to the log. */
+  toLog(frame: FrameToSeal): void
 }
 
 export interface LoopStart {
@@ -175,7 +175,7 @@ export class WriterLoop {
     const horizonMs = this.core.idHorizonMs()
     const idHorizon = this.frames % 2 === 0 ? sayHorizon(timeNs, horizonMs) : sayHorizonRest(horizonMs)
     this.frames++
-    this.ports.send({
+    this.ports.toLog({
       kind: 'frame',
       slab: slab.index,
       schemaVersion: EVENT_SCHEMA_VERSION,

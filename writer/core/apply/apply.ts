@@ -2,7 +2,7 @@
  * What an event does to the state. Deciding and replaying both end here, so that a replay from zero gives the state
  * that the writer has, bit for bit: an event carries what is after it, and applying it is mostly a copy.
  */
-import { EVENT_KINDS, ROW } from '../../../schemas/events.ts'
+import { EVENT_KINDS, KINDS_SHIFT, ROW } from '../../../schemas/events.ts'
 import { LINE_WORDS, SIDE_WORDS, STATUS_CLOSED, STATUS_FROZEN, STATUS_OPEN } from '../state/account-lines.ts'
 import { CoreBrokenError } from '../broken.ts'
 import { hashId } from '../state/hash-id.ts'
@@ -30,7 +30,7 @@ export function kindOf(rows: RowWords, word: number): number {
   return rows.words32[(word + ROW.codeKindRefusalScaleCommand) * 2 + 1]! & 0xff
 }
 export function refusalNumberOf(rows: RowWords, word: number): number {
-  return (rows.words32[(word + ROW.codeKindRefusalScaleCommand) * 2 + 1]! >>> 8) & 0xff
+  return (rows.words32[(word + ROW.codeKindRefusalScaleCommand) * 2 + 1]! >>> KINDS_SHIFT.refusal) & 0xff
 }
 
 /** The sequence of the row at `word` as a number: good for 2⁵³ events. */
@@ -77,7 +77,8 @@ function changeMore(state: CoreState, rows: RowWords, word: number, kind: number
   const { accounts, holds } = state
   switch (kind) {
     case EVENT_KINDS.AccountOpened: {
-      const scale = (rows.words32[(word + ROW.codeKindRefusalScaleCommand) * 2 + 1]! >>> 16) & 0xff
+      const scale =
+        (rows.words32[(word + ROW.codeKindRefusalScaleCommand) * 2 + 1]! >>> KINDS_SHIFT.scale) & 0xff
       const currency = state.currencies.indexFor(rows.words[word + ROW.currency]!, scale)
       const number = accounts.open(rows.words, word + ROW.relatedHigh, word + ROW.amount, currency)
       if (number !== debitNumber(rows, word))

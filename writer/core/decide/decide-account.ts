@@ -1,5 +1,12 @@
 /** Decides account commands. The checks stand in the order of REFUSAL_CODES. */
-import { COMMAND_KINDS, FLAG_SCALE, FLAG_SYSTEM, SLOT, SLOT_WORDS } from '../../../schemas/commands.ts'
+import {
+  COMMAND_KINDS,
+  FLAG_SCALE,
+  FLAG_SYSTEM,
+  HEAD_SHIFT,
+  SLOT,
+  SLOT_WORDS,
+} from '../../../schemas/commands.ts'
 import { EVENT_KINDS, ROW } from '../../../schemas/events.ts'
 import { ACCOUNTS_MAX, SCALE_MAX } from '../../../schemas/limits.ts'
 import { isCurrencyCode, OVERDRAFT_UNLIMITED, unpackCurrency } from '../../../schemas/money.ts'
@@ -8,37 +15,34 @@ import { LINE, LINE_WORDS, STATUS_CLOSED, STATUS_FROZEN } from '../state/account
 import { CoreBrokenError } from '../broken.ts'
 import { CURRENCIES_MAX } from '../state/currencies.ts'
 import { refuse } from './decide-transfer.ts'
+import type { Decision } from './decision.ts'
 import type { Desk } from './desk.ts'
 import { advance, commandKindAt, hasFlagAt, writeRow } from './row-writer.ts'
 import type { CoreState } from '../state/state.ts'
 
 /**
- * Decides an account command about account `number` (0: no such account). Returns the row's bytes.
+ * Decides an account command about the decision's debit account. Returns the row's bytes.
  * @param accountsMax accounts that this core may open, at most ACCOUNTS_MAX
  */
-export function decideAccount(
-  state: CoreState,
-  desk: Desk,
-  slot: number,
-  rowByte: number,
-  number: number,
-  accountsMax: number,
-): number {
+export function decideAccount(state: CoreState, desk: Desk, decision: Decision, accountsMax: number): number {
+  const { slot, debit: number } = decision
   const command = commandKindAt(desk, slot)
   const opening = command === COMMAND_KINDS.OpenAccount
   const refusal = opening
     ? openingRefusal(state, desk, slot, number, Math.min(accountsMax, ACCOUNTS_MAX))
     : statusRefusal(state, command, number)
-  const row = rowByte >>> 3
+  const row = decision.rowByte >>> 3
   const from = slot * SLOT_WORDS
   let bytes: number
-  if (refusal !== 0) bytes = refuse(state, desk, slot, rowByte, refusal, number, 0, 0)
+  decision.credit = 0
+  if (refusal !== 0) bytes = refuse(state, desk, decision, refusal)
   else {
-    const currency = opening
+    decision.kind = eventKind(command)
+    decision.refusal = 0
+    decision.currency = opening
       ? state.currencies.indexOf(desk.slots[from + SLOT.currency]!)
       : state.accounts.currency(number)
-    const kind = eventKind(command)
-    bytes = writeRow(state, desk, slot, rowByte, kind, 0, currency, number, 0, 0, true)
+    bytes = writeRow(state, desk, decision)
     if (opening) desk.rows.words32[(row + ROW.accounts) * 2] = state.accounts.count + 1
     advance(desk.rows, row + ROW.debitVersion)
   }
@@ -57,7 +61,7 @@ function openingRefusal(
 ): number {
   const from = slot * SLOT_WORDS
   const code = desk.slots[from + SLOT.currency]!
-  const scale = (desk.slots32[from * 2]! >>> 16) & 0xff
+  const scale = (desk.slots32[from * 2]! >>> HEAD_SHIFT.scale) & 0xff
   if (scale > SCALE_MAX || !hasFlagAt(desk, slot, FLAG_SCALE) || !isCurrencyCode(unpackCurrency(code)))
     throw new CoreBrokenError('a door let an account without a currency or its scale pass')
   if (desk.slots[from + SLOT.amount]! < 0n) return REFUSAL_CODES.amount_invalid

@@ -1,50 +1,35 @@
 /** Decides holds: placing, posting, voiding, expiring. The checks stand in the order of REFUSAL_CODES. */
 import { COMMAND_KINDS, FLAG_ALL, FLAG_TIMEOUT, SLOT, SLOT_WORDS } from '../../../schemas/commands.ts'
-import { EVENT_KINDS, ROW } from '../../../schemas/events.ts'
+import { EVENT_KINDS, KINDS_SHIFT, ROW, TOTAL } from '../../../schemas/events.ts'
 import { AMOUNT_MAX, EVENT_ROW_BYTES } from '../../../schemas/limits.ts'
 import { REFUSAL_CODES } from '../../../schemas/refusals.ts'
 import { STATUS_FROZEN } from '../state/account-lines.ts'
 import { CoreBrokenError } from '../broken.ts'
-import { movementRefusal, refuse, totalsRefusal } from './decide-transfer.ts'
+import { movementRefusal, refuse, totalsRefusal, writeAccepted } from './decide-transfer.ts'
+import type { Decision } from './decision.ts'
 import type { Desk } from './desk.ts'
 import { HOLD, HOLD_WORDS } from '../state/hold-words.ts'
-import { addTo, advance, commandKindAt, hasFlagAt, subtractFrom, writeRow, writeSide } from './row-writer.ts'
+import { addTo, advance, commandKindAt, hasFlagAt, subtractFrom, writeSide } from './row-writer.ts'
 import { CLOCK, type CoreState } from '../state/state.ts'
 
-/** Words behind a side's first total at which its four totals stand. */
-const DEBITS_POSTED = 0
-const DEBITS_PENDING = 1
-const CREDITS_POSTED = 2
-const CREDITS_PENDING = 3
-
 /**
- * Decides a PlaceHold between accounts `debit` and `credit` (0: no such account). Returns the row's bytes.
+ * Decides a PlaceHold between the decision's accounts. Returns the row's bytes.
  * @param holdsMax holds that may be open at a time
  */
-export function decidePlaceHold(
-  state: CoreState,
-  desk: Desk,
-  slot: number,
-  rowByte: number,
-  debit: number,
-  credit: number,
-  linkIndex: number,
-  holdsMax: number,
-): number {
-  let refusal = movementRefusal(state, desk, slot, debit, credit)
-  if (refusal === 0) refusal = totalsRefusal(state, desk, slot, debit, credit)
+export function decidePlaceHold(state: CoreState, desk: Desk, decision: Decision, holdsMax: number): number {
+  let refusal = movementRefusal(state, desk, decision)
+  if (refusal === 0) refusal = totalsRefusal(state, desk, decision)
   if (refusal === 0 && state.holds.count >= holdsMax) refusal = REFUSAL_CODES.too_many_holds
-  if (refusal !== 0) return refuse(state, desk, slot, rowByte, refusal, debit, credit, linkIndex)
+  if (refusal !== 0) return refuse(state, desk, decision, refusal)
   const { rows, slots } = desk
-  const kind = EVENT_KINDS.HoldPlaced
-  const currency = state.accounts.currency(debit)
-  const bytes = writeRow(state, desk, slot, rowByte, kind, 0, currency, debit, credit, linkIndex, true)
-  const row = rowByte >>> 3
+  const { slot } = decision
+  const bytes = writeAccepted(state, desk, decision, EVENT_KINDS.HoldPlaced)
+  const row = decision.rowByte >>> 3
   const from = slot * SLOT_WORDS
   advance(rows, row + ROW.debitVersion)
-  addTo(rows, row + ROW.debitTotals + DEBITS_PENDING, slots, from + SLOT.amount)
+  addTo(rows, row + ROW.debitTotals + TOTAL.debitsPending, slots, from + SLOT.amount)
   advance(rows, row + ROW.creditVersion)
-  addTo(rows, row + ROW.creditTotals + CREDITS_PENDING, slots, from + SLOT.amount)
+  addTo(rows, row + ROW.creditTotals + TOTAL.creditsPending, slots, from + SLOT.amount)
   if (hasFlagAt(desk, slot, FLAG_TIMEOUT)) writeDeadline(desk, row, from + SLOT.timeout)
   return bytes
 }
@@ -61,32 +46,30 @@ function writeDeadline(desk: Desk, row: number, timeout: number): void {
 }
 
 /** Decides a PostHold or VoidHold: the command names the hold, the hold names the accounts. */
-export function decideEndHold(
-  state: CoreState,
-  desk: Desk,
-  slot: number,
-  rowByte: number,
-  linkIndex: number,
-): number {
+export function decideEndHold(state: CoreState, desk: Desk, decision: Decision): number {
   const { rows, slots32 } = desk
   const { holds } = state
+  const { slot } = decision
   const from = slot * SLOT_WORDS
   const posting = commandKindAt(desk, slot) === COMMAND_KINDS.PostHold
   const hold = holds.find(slots32, (from + SLOT.relatedHigh) * 2)
-  const debit = hold < 0 ? 0 : holds.debit(hold)
-  const credit = hold < 0 ? 0 : holds.credit(hold)
+  decision.debit = hold < 0 ? 0 : holds.debit(hold)
+  decision.credit = hold < 0 ? 0 : holds.credit(hold)
   const refusal = endingRefusal(state, desk, slot, hold, posting)
-  if (refusal !== 0) return refuse(state, desk, slot, rowByte, refusal, debit, credit, linkIndex)
-  const kind = posting ? EVENT_KINDS.HoldPosted : EVENT_KINDS.HoldVoided
-  const currency = state.accounts.currency(debit)
-  const bytes = writeRow(state, desk, slot, rowByte, kind, 0, currency, debit, credit, linkIndex, true)
-  const row = rowByte >>> 3
+  if (refusal !== 0) return refuse(state, desk, decision, refusal)
+  const bytes = writeAccepted(
+    state,
+    desk,
+    decision,
+    posting ? EVENT_KINDS.HoldPosted : EVENT_KINDS.HoldVoided,
+  )
+  const row = decision.rowByte >>> 3
   release(state, desk, row, hold)
   if (!posting || hasFlagAt(desk, slot, FLAG_ALL))
     rows.words[row + ROW.amount] = holds.words[hold * HOLD_WORDS + HOLD.amount]!
   if (posting) {
-    addTo(rows, row + ROW.debitTotals + DEBITS_POSTED, rows.words, row + ROW.amount)
-    addTo(rows, row + ROW.creditTotals + CREDITS_POSTED, rows.words, row + ROW.amount)
+    addTo(rows, row + ROW.debitTotals + TOTAL.debitsPosted, rows.words, row + ROW.amount)
+    addTo(rows, row + ROW.creditTotals + TOTAL.creditsPosted, rows.words, row + ROW.amount)
   }
   return bytes
 }
@@ -139,7 +122,9 @@ export function writeExpiry(state: CoreState, desk: Desk, rowByte: number, hold:
   const currency = state.accounts.currency(holds.debit(hold))
   words[row + ROW.currency] = state.currencies.codes[currency]!
   words32[(row + ROW.codeKindRefusalScaleCommand) * 2 + 1] =
-    EVENT_KINDS.HoldExpired | (state.currencies.scales[currency]! << 16) | (COMMAND_KINDS.ExpireHold << 24)
+    EVENT_KINDS.HoldExpired |
+    (state.currencies.scales[currency]! << KINDS_SHIFT.scale) |
+    (COMMAND_KINDS.ExpireHold << KINDS_SHIFT.command)
   words32[(row + ROW.partitionLinkTexts) * 2] = desk.partition
   return EVENT_ROW_BYTES
 }
@@ -148,7 +133,7 @@ export function writeExpiry(state: CoreState, desk: Desk, rowByte: number, hold:
 function release(state: CoreState, desk: Desk, row: number, hold: number): void {
   const amount = hold * HOLD_WORDS + HOLD.amount
   advance(desk.rows, row + ROW.debitVersion)
-  subtractFrom(desk.rows, row + ROW.debitTotals + DEBITS_PENDING, state.holds.words, amount)
+  subtractFrom(desk.rows, row + ROW.debitTotals + TOTAL.debitsPending, state.holds.words, amount)
   advance(desk.rows, row + ROW.creditVersion)
-  subtractFrom(desk.rows, row + ROW.creditTotals + CREDITS_PENDING, state.holds.words, amount)
+  subtractFrom(desk.rows, row + ROW.creditTotals + TOTAL.creditsPending, state.holds.words, amount)
 }

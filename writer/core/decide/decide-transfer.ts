@@ -2,10 +2,11 @@
  * Decides transfers and reversals, and what holds share with them. The checks stand in the order of REFUSAL_CODES.
  * A decision reads the state and writes a row; it changes nothing.
  */
-import { SLOT, SLOT_WORDS } from '../../../schemas/commands.ts'
-import { EVENT_KINDS, ROW } from '../../../schemas/events.ts'
+import { HEAD_SHIFT, SLOT, SLOT_WORDS } from '../../../schemas/commands.ts'
+import { EVENT_KINDS, ROW, TOTAL } from '../../../schemas/events.ts'
 import { REFUSAL_CODES } from '../../../schemas/refusals.ts'
 import { LINE, LINE_WORDS, STATUS_CLOSED, STATUS_FROZEN } from '../state/account-lines.ts'
+import type { Decision } from './decision.ts'
 import type { Desk } from './desk.ts'
 import { hashId, sameIdAt } from '../state/hash-id.ts'
 import { isUuidV7At } from '../state/remembered-ids.ts'
@@ -13,54 +14,35 @@ import { addTo, advance, refusedKind, writeRow, commandKindAt } from './row-writ
 import { hasFunds, overflows } from '../state/totals.ts'
 import type { CoreState } from '../state/state.ts'
 
-/** Decides a Transfer between accounts `debit` and `credit` (0: no such account). Returns the row's bytes. */
-export function decideTransfer(
-  state: CoreState,
-  desk: Desk,
-  slot: number,
-  rowByte: number,
-  debit: number,
-  credit: number,
-  linkIndex: number,
-): number {
-  let refusal = movementRefusal(state, desk, slot, debit, credit)
-  if (refusal === 0) refusal = totalsRefusal(state, desk, slot, debit, credit)
-  if (refusal !== 0) return refuse(state, desk, slot, rowByte, refusal, debit, credit, linkIndex)
-  return writeMovement(state, desk, slot, rowByte, EVENT_KINDS.TransferPosted, debit, credit, linkIndex)
+/** Decides a Transfer between the decision's accounts. Returns the row's bytes. */
+export function decideTransfer(state: CoreState, desk: Desk, decision: Decision): number {
+  let refusal = movementRefusal(state, desk, decision)
+  if (refusal === 0) refusal = totalsRefusal(state, desk, decision)
+  if (refusal !== 0) return refuse(state, desk, decision, refusal)
+  return writeMovement(state, desk, decision, EVENT_KINDS.TransferPosted)
 }
 
 /**
  * Decides a ReverseTransfer: a transfer like any other, once for the transfer it names. What a door found against it stands in
  * the command, because only views know every transfer; the event is made here, so that the id stays refused.
- * @param reversedInGroup true if an earlier member of the same linked group reverses that transfer
  */
-export function decideReversal(
-  state: CoreState,
-  desk: Desk,
-  slot: number,
-  rowByte: number,
-  debit: number,
-  credit: number,
-  linkIndex: number,
-  reversedInGroup: boolean,
-): number {
-  const absence = absenceRefusal(state, desk, slot)
-  if (absence !== 0) return refuse(state, desk, slot, rowByte, absence, 0, 0, linkIndex)
-  let refusal = movementRefusal(state, desk, slot, debit, credit)
-  if (refusal === 0) refusal = reversalRefusal(state, desk, slot, reversedInGroup)
-  if (refusal === 0) refusal = totalsRefusal(state, desk, slot, debit, credit)
-  if (refusal !== 0) return refuse(state, desk, slot, rowByte, refusal, debit, credit, linkIndex)
-  return writeMovement(state, desk, slot, rowByte, EVENT_KINDS.TransferReversed, debit, credit, linkIndex)
+export function decideReversal(state: CoreState, desk: Desk, decision: Decision): number {
+  const absence = absenceRefusal(state, desk, decision.slot)
+  if (absence !== 0) {
+    decision.debit = 0
+    decision.credit = 0
+    return refuse(state, desk, decision, absence)
+  }
+  let refusal = movementRefusal(state, desk, decision)
+  if (refusal === 0) refusal = reversalRefusal(state, desk, decision)
+  if (refusal === 0) refusal = totalsRefusal(state, desk, decision)
+  if (refusal !== 0) return refuse(state, desk, decision, refusal)
+  return writeMovement(state, desk, decision, EVENT_KINDS.TransferReversed)
 }
 
-/** What speaks against moving money between two accounts, short of their totals. 0: nothing. */
-export function movementRefusal(
-  state: CoreState,
-  desk: Desk,
-  slot: number,
-  debit: number,
-  credit: number,
-): number {
+/** What speaks against moving money between the two accounts, short of their totals. 0: nothing. */
+export function movementRefusal(state: CoreState, desk: Desk, decision: Decision): number {
+  const { slot, debit, credit } = decision
   const { slots32 } = desk
   const from = slot * SLOT_WORDS
   const amount = (from + SLOT.amount) * 2
@@ -97,14 +79,8 @@ function statusRefusal(state: CoreState, debit: number, credit: number): number 
   return 0
 }
 
-/** What the totals of two accounts say against moving the slot's amount, now or after a hold. 0: nothing. */
-export function totalsRefusal(
-  state: CoreState,
-  desk: Desk,
-  slot: number,
-  debit: number,
-  credit: number,
-): number {
+/** What the totals of the two accounts say against moving the slot's amount, now or after a hold. 0: nothing. */
+export function totalsRefusal(state: CoreState, desk: Desk, { slot, debit, credit }: Decision): number {
   const amount = slot * SLOT_WORDS + SLOT.amount
   const debitLine = debit * LINE_WORDS
   const creditLine = credit * LINE_WORDS
@@ -120,7 +96,7 @@ export function totalsRefusal(
 
 /** What a door has found against the reversal: the number of a refusal, 0 for nothing. */
 function findingAt(desk: Desk, slot: number): number {
-  return desk.slots32[slot * SLOT_WORDS * 2]! >>> 24
+  return desk.slots32[slot * SLOT_WORDS * 2]! >>> HEAD_SHIFT.finding
 }
 
 /** There is nothing to reverse, by what a door found. 0: there is. */
@@ -144,59 +120,48 @@ function isCheckTooOld(state: CoreState, desk: Desk, slot: number): boolean {
   return checkedSequence < state.remembered.oldestBeganSequence()
 }
 
-function reversalRefusal(state: CoreState, desk: Desk, slot: number, reversedInGroup: boolean): number {
+function reversalRefusal(state: CoreState, desk: Desk, { slot, isReversedInGroup }: Decision): number {
   const { slots32 } = desk
   const related = (slot * SLOT_WORDS + SLOT.relatedHigh) * 2
   // No transfer has such an id, so no view can have been asked about it.
   if (!isUuidV7At(slots32, related)) return REFUSAL_CODES.reversal_unchecked
   const isFound = findingAt(desk, slot) === REFUSAL_CODES.already_reversed
-  if (isFound || reversedInGroup || state.remembered.hasReversed(slots32, related))
+  if (isFound || isReversedInGroup || state.remembered.hasReversed(slots32, related))
     return REFUSAL_CODES.already_reversed
   return isCheckTooOld(state, desk, slot) ? REFUSAL_CODES.reversal_unchecked : 0
 }
 
 /** Writes the row of a posted movement: debits_posted of one side, credits_posted of the other. */
-function writeMovement(
-  state: CoreState,
-  desk: Desk,
-  slot: number,
-  rowByte: number,
-  kind: number,
-  debit: number,
-  credit: number,
-  linkIndex: number,
-): number {
+function writeMovement(state: CoreState, desk: Desk, decision: Decision, kind: number): number {
   const { rows, slots } = desk
-  const currency = state.accounts.currency(debit)
-  const bytes = writeRow(state, desk, slot, rowByte, kind, 0, currency, debit, credit, linkIndex, true)
-  const row = rowByte >>> 3
-  const amount = slot * SLOT_WORDS + SLOT.amount
+  const bytes = writeAccepted(state, desk, decision, kind)
+  const row = decision.rowByte >>> 3
+  const amount = decision.slot * SLOT_WORDS + SLOT.amount
   advance(rows, row + ROW.debitVersion)
-  addTo(rows, row + ROW.debitTotals, slots, amount)
+  addTo(rows, row + ROW.debitTotals + TOTAL.debitsPosted, slots, amount)
   advance(rows, row + ROW.creditVersion)
-  addTo(rows, row + ROW.creditTotals + 2, slots, amount)
+  addTo(rows, row + ROW.creditTotals + TOTAL.creditsPosted, slots, amount)
   return bytes
 }
 
+/** Writes the row of what happens between the decision's accounts, in their currency, sides as they were before it. */
+export function writeAccepted(state: CoreState, desk: Desk, decision: Decision, kind: number): number {
+  decision.kind = kind
+  decision.refusal = 0
+  decision.currency = state.accounts.currency(decision.debit)
+  return writeRow(state, desk, decision)
+}
+
 /** Writes the row of a refusal: accounts as seen, amount and currency as asked. */
-export function refuse(
-  state: CoreState,
-  desk: Desk,
-  slot: number,
-  rowByte: number,
-  refusal: number,
-  debit: number,
-  credit: number,
-  linkIndex: number,
-): number {
-  const kind = refusedKind(commandKindAt(desk, slot))
-  const currency = refusedCurrency(state, desk, slot, debit, credit)
-  const withText = refusal !== REFUSAL_CODES.linked_too_long
-  return writeRow(state, desk, slot, rowByte, kind, refusal, currency, debit, credit, linkIndex, withText)
+export function refuse(state: CoreState, desk: Desk, decision: Decision, refusal: number): number {
+  decision.kind = refusedKind(commandKindAt(desk, decision.slot))
+  decision.refusal = refusal
+  decision.currency = refusedCurrency(state, desk, decision)
+  return writeRow(state, desk, decision)
 }
 
 /** Index of the currency that a refusal names: the one asked for, else the accounts'. */
-function refusedCurrency(state: CoreState, desk: Desk, slot: number, debit: number, credit: number): number {
+function refusedCurrency(state: CoreState, desk: Desk, { slot, debit, credit }: Decision): number {
   const asked = desk.slots[slot * SLOT_WORDS + SLOT.currency]!
   if (asked !== 0n) return state.currencies.indexOf(asked)
   return state.accounts.currency(debit !== 0 ? debit : credit)

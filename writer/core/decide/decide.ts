@@ -4,6 +4,7 @@ import { CoreBrokenError } from '../broken.ts'
 import { decideAccount } from './decide-account.ts'
 import { decideEndHold, decidePlaceHold } from './decide-hold.ts'
 import { decideReversal, decideTransfer } from './decide-transfer.ts'
+import type { Decision } from './decision.ts'
 import type { Desk } from './desk.ts'
 import { isTimelyAt, isUuidV7At } from '../state/remembered-ids.ts'
 import { commandKindAt } from './row-writer.ts'
@@ -32,35 +33,24 @@ export function isAccountCommand(kind: number): boolean {
 }
 
 /**
- * Decides the command at `slot` and writes its row at `rowByte`; the state stays as it is. Returns the row's bytes.
- * @param debitHash hash of the slot's debit account, as `creditHash` of its credit account
- * @param linkIndex 1, 2, … within a linked group, else 0
+ * Decides the command at the decision's slot and writes its row; the state stays as it is. The decision names slot, row,
+ * hashes and place within a group; accounts and outcome are found here. Returns the row's bytes.
  */
-export function decideCommand(
-  state: CoreState,
-  desk: Desk,
-  bounds: CoreBounds,
-  slot: number,
-  rowByte: number,
-  debitHash: number,
-  creditHash: number,
-  linkIndex: number,
-  reversedInGroup: boolean,
-): number {
-  const kind = commandKindAt(desk, slot)
+export function decideCommand(state: CoreState, desk: Desk, bounds: CoreBounds, decision: Decision): number {
+  const kind = commandKindAt(desk, decision.slot)
   if (kind === COMMAND_KINDS.PostHold || kind === COMMAND_KINDS.VoidHold)
-    return decideEndHold(state, desk, slot, rowByte, linkIndex)
-  const from = slot * SLOT_WORDS
-  const debit = state.accounts.find(debitHash, desk.slots32, (from + SLOT.debitHigh) * 2)
-  if (isAccountCommand(kind)) return decideAccount(state, desk, slot, rowByte, debit, bounds.accountsMax)
-  const credit = state.accounts.find(creditHash, desk.slots32, (from + SLOT.creditHigh) * 2)
+    return decideEndHold(state, desk, decision)
+  const from = decision.slot * SLOT_WORDS
+  decision.debit = state.accounts.find(decision.debitHash, desk.slots32, (from + SLOT.debitHigh) * 2)
+  if (isAccountCommand(kind)) return decideAccount(state, desk, decision, bounds.accountsMax)
+  decision.credit = state.accounts.find(decision.creditHash, desk.slots32, (from + SLOT.creditHigh) * 2)
   switch (kind) {
     case COMMAND_KINDS.Transfer:
-      return decideTransfer(state, desk, slot, rowByte, debit, credit, linkIndex)
+      return decideTransfer(state, desk, decision)
     case COMMAND_KINDS.PlaceHold:
-      return decidePlaceHold(state, desk, slot, rowByte, debit, credit, linkIndex, bounds.holdsMax)
+      return decidePlaceHold(state, desk, decision, bounds.holdsMax)
     case COMMAND_KINDS.ReverseTransfer:
-      return decideReversal(state, desk, slot, rowByte, debit, credit, linkIndex, reversedInGroup)
+      return decideReversal(state, desk, decision)
     default:
       throw new CoreBrokenError(`a door let command kind ${kind} pass`)
   }

@@ -25,6 +25,7 @@ import {
 import { CoreBrokenError } from '../broken.ts'
 import { decideCommand, isAccountCommand, isNewId, type CoreBounds } from './decide.ts'
 import { refuse } from './decide-transfer.ts'
+import type { Decision } from './decision.ts'
 import type { Desk } from './desk.ts'
 import { hashId, sameIdAt } from '../state/hash-id.ts'
 import { HOLD_KEPT_WORDS, HOLD_WORDS } from '../state/hold-words.ts'
@@ -46,6 +47,7 @@ export class LinkedGroup {
   bytes = 0
   private readonly state: CoreState
   private readonly bounds: CoreBounds
+  private readonly decision: Decision
   private ended = false
   private readonly memberSlots = new Int32Array(LINKED_TRANSFERS_MAX)
   private readonly memberRows = new Int32Array(LINKED_TRANSFERS_MAX)
@@ -57,7 +59,8 @@ export class LinkedGroup {
   private readonly holdsBefore = new BigInt64Array(LINKED_TRANSFERS_MAX * HOLD_KEPT_WORDS)
   private readonly kinds = new Uint8Array(LINKED_TRANSFERS_MAX)
 
-  constructor(state: CoreState, bounds: CoreBounds) {
+  constructor(state: CoreState, bounds: CoreBounds, decision: Decision) {
+    this.decision = decision
     this.state = state
     this.bounds = bounds
     this.clockBefore = new BigInt64Array(state.clock.length)
@@ -161,11 +164,14 @@ export class LinkedGroup {
         commandKindAt(desk, slot) === COMMAND_KINDS.ReverseTransfer &&
         this.earlierHas(desk, index, SLOT.relatedHigh, COMMAND_KINDS.ReverseTransfer)
       const from = slot * SLOT_WORDS
-      const bytes = decideCommand(
-        state, desk, this.bounds, slot, rowByte,
-        hashId(desk.slots32, (from + SLOT.debitHigh) * 2), hashId(desk.slots32, (from + SLOT.creditHigh) * 2),
-        index + 1, reversed,
-      ) // prettier-ignore
+      const { decision } = this
+      decision.slot = slot
+      decision.rowByte = rowByte
+      decision.debitHash = hashId(desk.slots32, (from + SLOT.debitHigh) * 2)
+      decision.creditHash = hashId(desk.slots32, (from + SLOT.creditHigh) * 2)
+      decision.linkIndex = index + 1
+      decision.isReversedInGroup = reversed
+      const bytes = decideCommand(state, desk, this.bounds, decision)
       const row = rowByte >>> 3
       const refusal = refusalNumberOf(desk.rows, row)
       if (refusal !== 0) {
@@ -232,19 +238,23 @@ export class LinkedGroup {
     const { state } = this
     const from = slot * SLOT_WORDS
     const kind = commandKindAt(desk, slot)
-    let debit = 0
-    let credit = 0
+    const { decision } = this
+    decision.slot = slot
+    decision.rowByte = rowByte
+    decision.linkIndex = linkIndex
+    decision.debit = 0
+    decision.credit = 0
     if (kind === COMMAND_KINDS.PostHold || kind === COMMAND_KINDS.VoidHold) {
       const hold = state.holds.find(desk.slots32, (from + SLOT.relatedHigh) * 2)
       if (hold >= 0) {
-        debit = state.holds.debit(hold)
-        credit = state.holds.credit(hold)
+        decision.debit = state.holds.debit(hold)
+        decision.credit = state.holds.credit(hold)
       }
     } else {
-      debit = this.accountAt(desk, from + SLOT.debitHigh)
-      credit = this.accountAt(desk, from + SLOT.creditHigh)
+      decision.debit = this.accountAt(desk, from + SLOT.debitHigh)
+      decision.credit = this.accountAt(desk, from + SLOT.creditHigh)
     }
-    this.bytes += refuse(state, desk, slot, rowByte, refusal, debit, credit, linkIndex)
+    this.bytes += refuse(state, desk, decision, refusal)
     applyRow(state, desk.rows, rowByte >>> 3)
     this.events += 1
   }

@@ -1,8 +1,9 @@
 import * as fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { encodeCommands, type Command } from '../../../schemas/commands.ts'
+import { encodeCommands, SLOT, type Command } from '../../../schemas/commands.ts'
 import { EVENT_ROW_BYTES, EVENT_ROW_BYTES_MAX } from '../../../schemas/limits.ts'
 import { applyRow } from '../apply/apply.ts'
+import { Decision } from './decision.ts'
 import { decideCommand, isNewId } from './decide.ts'
 import { layOut } from './desk.ts'
 import { NOW_MS, NOW_NS, Harness, accountIdOf, differingSections, idOf } from '../harness.testing.ts'
@@ -68,11 +69,12 @@ function deskFor(state: CoreState, command: Command): ReturnType<typeof layOut> 
 
 /** The general way, as the core goes it. Returns the row's bytes. */
 function decideGenerally(state: CoreState, desk: ReturnType<typeof layOut>): number {
-  if (!isNewId(state, desk, 0, hashId(desk.slots32, 2))) return 0
+  if (!isNewId(state, desk, 0, hashId(desk.slots32, SLOT.idHigh * 2))) return 0
   const bounds = { partition: 0, accountsMax: 100, holdsMax: 100 }
-  const bytes = decideCommand(
-    state, desk, bounds, 0, 0, hashId(desk.slots32, 6), hashId(desk.slots32, 10), 0, false,
-  ) // prettier-ignore
+  const decision = new Decision()
+  decision.debitHash = hashId(desk.slots32, SLOT.debitHigh * 2)
+  decision.creditHash = hashId(desk.slots32, SLOT.creditHigh * 2)
+  const bytes = decideCommand(state, desk, bounds, decision)
   applyRow(state, desk.rows, 0)
   return bytes
 }
@@ -91,11 +93,12 @@ describe('the quick way for plain transfers', () => {
         const generalDesk = deskFor(general, command)
         const quickDesk = deskFor(quick, command)
         const { slots32 } = quickDesk
-        const idHash = hashId(slots32, 2)
+        const [ID, DEBIT, CREDIT] = [SLOT.idHigh * 2, SLOT.debitHigh * 2, SLOT.creditHigh * 2]
+        const idHash = hashId(slots32, ID)
         // The block looks into the older generation, and guesses the accounts.
-        fc.pre(!quick.remembered.isOld(idHash, slots32, 2))
-        const debit = quick.accounts.find(hashId(slots32, 6), slots32, 6)
-        const credit = quick.accounts.find(hashId(slots32, 10), slots32, 10)
+        fc.pre(!quick.remembered.isOld(idHash, slots32, ID))
+        const debit = quick.accounts.find(hashId(slots32, DEBIT), slots32, DEBIT)
+        const credit = quick.accounts.find(hashId(slots32, CREDIT), slots32, CREDIT)
         if (!postPlainTransfer(quick, quickDesk, 0, 0, idHash, debit, credit)) {
           left++
           expect(differingSections(saveState(quick, 0), before)).toEqual([])
@@ -118,7 +121,7 @@ describe('the quick way for plain transfers', () => {
       kind: 'Transfer', id: idOf(5_000), debit: accountIdOf(1), credit: accountIdOf(2), amount: 1n,
     } // prettier-ignore
     const desk = deskFor(state, command)
-    const idHash = hashId(desk.slots32, 2)
+    const idHash = hashId(desk.slots32, SLOT.idHigh * 2)
     expect(postPlainTransfer(state, desk, 0, 0, idHash, 1, 3)).toBe(false)
     expect(postPlainTransfer(state, desk, 0, 0, idHash, 3, 2)).toBe(false)
     expect(postPlainTransfer(state, desk, 0, 0, idHash, 1, 2)).toBe(true)

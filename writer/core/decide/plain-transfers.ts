@@ -8,10 +8,11 @@ import {
   COMMAND_KINDS,
   FLAG_EFFECTIVE_AT,
   FLAG_REFERENCE,
+  HEAD_SHIFT,
   SLOT,
   SLOT_WORDS,
 } from '../../../schemas/commands.ts'
-import { EVENT_KINDS, ROW } from '../../../schemas/events.ts'
+import { EVENT_KINDS, KINDS_SHIFT, ROW, TOTAL } from '../../../schemas/events.ts'
 import { writeFingerprint } from '../../../schemas/fingerprint.ts'
 import { LINE, LINE_WORDS } from '../state/account-lines.ts'
 import type { Desk } from './desk.ts'
@@ -21,10 +22,10 @@ import { hasFunds, overflows } from '../state/totals.ts'
 
 /** First 32 bits of the slot of a plain transfer: its kind, and nothing else but what these bits say is given. */
 const PLAIN_HEAD = COMMAND_KINDS.Transfer
-const EFFECTIVE_BIT = FLAG_EFFECTIVE_AT << 8
-const PLAIN_BITS = EFFECTIVE_BIT | (FLAG_REFERENCE << 8)
+const EFFECTIVE_BIT = FLAG_EFFECTIVE_AT << HEAD_SHIFT.flags
+const PLAIN_BITS = EFFECTIVE_BIT | (FLAG_REFERENCE << HEAD_SHIFT.flags)
 /** Kind, no refusal, and the command's kind in the highest byte of the row's word; the scale goes between them. */
-const POSTED_WORD = EVENT_KINDS.TransferPosted | (COMMAND_KINDS.Transfer << 24)
+const POSTED_WORD = EVENT_KINDS.TransferPosted | (COMMAND_KINDS.Transfer << KINDS_SHIFT.command)
 
 /**
  * Decides the command at `slot`, writes its row at `rowByte` and applies it, if it is plainly allowed.
@@ -105,25 +106,26 @@ export function postPlainTransfer(
   lines[debitLine] = debitVersion
   lines[debitLine + LINE.debitsPosted] = debitsPosted
   words[row + ROW.debitVersion] = debitVersion
-  words[row + ROW.debitTotals] = debitsPosted
-  words[row + ROW.debitTotals + 1] = lines[debitLine + LINE.debitsPending]!
-  words[row + ROW.debitTotals + 2] = lines[debitLine + LINE.creditsPosted]!
-  words[row + ROW.debitTotals + 3] = lines[debitLine + LINE.creditsPending]!
+  words[row + ROW.debitTotals + TOTAL.debitsPosted] = debitsPosted
+  words[row + ROW.debitTotals + TOTAL.debitsPending] = lines[debitLine + LINE.debitsPending]!
+  words[row + ROW.debitTotals + TOTAL.creditsPosted] = lines[debitLine + LINE.creditsPosted]!
+  words[row + ROW.debitTotals + TOTAL.creditsPending] = lines[debitLine + LINE.creditsPending]!
   const creditVersion = BigInt.asIntN(64, lines[creditLine]! + 1n)
   const creditsPosted = BigInt.asIntN(64, lines[creditLine + LINE.creditsPosted]! + slots[amount]!)
   lines[creditLine] = creditVersion
   lines[creditLine + LINE.creditsPosted] = creditsPosted
   words[row + ROW.creditVersion] = creditVersion
-  words[row + ROW.creditTotals] = lines[creditLine + LINE.debitsPosted]!
-  words[row + ROW.creditTotals + 1] = lines[creditLine + LINE.debitsPending]!
-  words[row + ROW.creditTotals + 2] = creditsPosted
-  words[row + ROW.creditTotals + 3] = lines[creditLine + LINE.creditsPending]!
+  words[row + ROW.creditTotals + TOTAL.debitsPosted] = lines[creditLine + LINE.debitsPosted]!
+  words[row + ROW.creditTotals + TOTAL.debitsPending] = lines[creditLine + LINE.debitsPending]!
+  words[row + ROW.creditTotals + TOTAL.creditsPosted] = creditsPosted
+  words[row + ROW.creditTotals + TOTAL.creditsPending] = lines[creditLine + LINE.creditsPending]!
   const row32 = row * 2
   words32[row32 + ROW.accounts * 2] = debit
   words32[row32 + ROW.accounts * 2 + 1] = credit
   words[row + ROW.currency] = currencies.codes[meta]!
   words32[row32 + ROW.codeKindRefusalScaleCommand * 2] = slots32[from32 + 1]!
-  words32[row32 + ROW.codeKindRefusalScaleCommand * 2 + 1] = POSTED_WORD | (currencies.scales[meta]! << 16)
+  words32[row32 + ROW.codeKindRefusalScaleCommand * 2 + 1] =
+    POSTED_WORD | (currencies.scales[meta]! << KINDS_SHIFT.scale)
   words32[row32 + ROW.partitionLinkTexts * 2] = desk.partition
   words32[row32 + ROW.partitionLinkTexts * 2 + 1] = 0
   return true

@@ -1,6 +1,14 @@
 /** Writes event rows: what all kinds have in common, 64 bits at a time. The layout is that of `schemas/events.ts`. */
-import { FLAG_EFFECTIVE_AT, FLAG_LINKED, SLOT, SLOT_WORDS, commandSlots } from '../../../schemas/commands.ts'
-import { EVENT_KINDS, ROW, ROW_TEXT_BYTE, writeRowTexts } from '../../../schemas/events.ts'
+import {
+  COMMAND_KINDS,
+  FLAG_EFFECTIVE_AT,
+  FLAG_LINKED,
+  HEAD_SHIFT,
+  SLOT,
+  SLOT_WORDS,
+  commandSlots,
+} from '../../../schemas/commands.ts'
+import { EVENT_KINDS, KINDS_SHIFT, ROW, ROW_TEXT_BYTE, writeRowTexts } from '../../../schemas/events.ts'
 import { writeFingerprint } from '../../../schemas/fingerprint.ts'
 import { formatId } from '../../../schemas/ids.ts'
 import {
@@ -10,11 +18,12 @@ import {
   NAMED_ACCOUNTS_BYTES_MAX,
   OWNER_BYTES_MAX,
 } from '../../../schemas/limits.ts'
-import { COMMAND_KINDS } from '../../../schemas/commands.ts'
+import { REFUSAL_CODES } from '../../../schemas/refusals.ts'
 import { LINE_WORDS } from '../state/account-lines.ts'
 import type { Accounts } from '../state/accounts.ts'
 import type { RowWords } from '../apply/apply.ts'
 import { CoreBrokenError } from '../broken.ts'
+import type { Decision } from './decision.ts'
 import type { Desk } from './desk.ts'
 import { CLOCK, type CoreState } from '../state/state.ts'
 
@@ -31,7 +40,7 @@ export function isLinkedAt(desk: Desk, slot: number): boolean {
 
 /** True if the command in this slot has the flag, one of `FLAG_*`. */
 export function hasFlagAt(desk: Desk, slot: number, flag: number): boolean {
-  return ((desk.slots32[slot * SLOT_WORDS * 2]! >>> 8) & flag) !== 0
+  return ((desk.slots32[slot * SLOT_WORDS * 2]! >>> HEAD_SHIFT.flags) & flag) !== 0
 }
 
 /** Lengths of the command's texts: memo in the low 16 bits, owner above. */
@@ -61,27 +70,12 @@ export function rowBytesMaxAt(desk: Desk, slot: number): number {
 }
 
 /**
- * Writes the row of the command at `slot` with its accounts as they are now; who accepts the command then advances the
- * sides with `advance` and `addTo`.
- * @param rowByte where in the output the row begins
- * @param refusal number of the refusal, 0 for none
- * @param currency index of the currency; 0: as the command asks
- * @param withText false leaves the memo and the named accounts out
+ * Writes the row of a decision with its accounts as they are now; who accepts the command then advances the sides with
+ * `advance` and `addTo`. A refusal as `linked_too_long` leaves the texts out.
  * @returns the row's bytes
  */
-export function writeRow(
-  state: CoreState,
-  desk: Desk,
-  slot: number,
-  rowByte: number,
-  kind: number,
-  refusal: number,
-  currency: number,
-  debit: number,
-  credit: number,
-  linkIndex: number,
-  withText: boolean,
-): number {
+export function writeRow(state: CoreState, desk: Desk, decision: Decision): number {
+  const { slot, rowByte, kind, refusal, currency, debit, credit } = decision
   const { slots, slots32, rows } = desk
   const words = rows.words
   const words32 = rows.words32
@@ -110,7 +104,7 @@ export function writeRow(
   words32[(row + ROW.accounts) * 2] = debit
   words32[(row + ROW.accounts) * 2 + 1] = credit
   const head = slots32[from * 2]!
-  let scale = (head >>> 16) & 0xff
+  let scale = (head >>> HEAD_SHIFT.scale) & 0xff
   if (currency === 0) words[row + ROW.currency] = slots[from + SLOT.currency]!
   else {
     words[row + ROW.currency] = state.currencies.codes[currency]!
@@ -118,11 +112,15 @@ export function writeRow(
   }
   words32[(row + ROW.codeKindRefusalScaleCommand) * 2] = slots32[from * 2 + 1]!
   words32[(row + ROW.codeKindRefusalScaleCommand) * 2 + 1] =
-    kind | (refusal << 8) | (scale << 16) | ((head & 0xff) << 24)
-  words32[(row + ROW.partitionLinkTexts) * 2] = desk.partition | (linkIndex << 16)
+    kind |
+    (refusal << KINDS_SHIFT.refusal) |
+    (scale << KINDS_SHIFT.scale) |
+    ((head & 0xff) << KINDS_SHIFT.command)
+  words32[(row + ROW.partitionLinkTexts) * 2] = desk.partition | (decision.linkIndex << 16)
   words32[(row + ROW.partitionLinkTexts) * 2 + 1] = 0
-  if (!withText || (lengths === 0 && (refusal === 0 || (debit !== 0 && credit !== 0)))) return EVENT_ROW_BYTES
-  return writeTexts(desk, slot, rowByte, lengths, refusal !== 0 && isMovement(head & 0xff), debit, credit)
+  const isPlain = lengths === 0 && (refusal === 0 || (debit !== 0 && credit !== 0))
+  if (isPlain || refusal === REFUSAL_CODES.linked_too_long) return EVENT_ROW_BYTES
+  return writeTexts(desk, decision, lengths)
 }
 
 /** Moves a side of a row on by one version. `at` is the word of its version. */
@@ -160,24 +158,18 @@ function isMovement(command: number): boolean {
 }
 
 /** The slow path: a memo, a new account's owner, or accounts that a refusal names and that do not exist. */
-function writeTexts(
-  desk: Desk,
-  slot: number,
-  rowByte: number,
-  lengths: number,
-  naming: boolean,
-  debit: number,
-  credit: number,
-): number {
+function writeTexts(desk: Desk, decision: Decision, lengths: number): number {
+  const { slot, rowByte, refusal } = decision
   const memoFrom = (slot + 1) * COMMAND_SLOT_BYTES
   const memo = desk.slots8.subarray(memoFrom, memoFrom + (lengths & 0xffff))
   const owner = desk.slots8.subarray(memoFrom + memo.length, memoFrom + memo.length + (lengths >>> 16))
-  const named = naming ? namedAccounts(desk, slot, debit, credit) : NO_TEXT
+  const isNaming = refusal !== 0 && isMovement(commandKindAt(desk, slot))
+  const named = isNaming ? namedAccounts(desk, decision) : NO_TEXT
   return writeRowTexts(desk.out8, rowByte + ROW_TEXT_BYTE, memo, owner, named) - rowByte
 }
 
 /** `debit,credit` ids in text, each empty where the account has a number. None where the command names none. */
-function namedAccounts(desk: Desk, slot: number, debit: number, credit: number): Uint8Array {
+function namedAccounts(desk: Desk, { slot, debit, credit }: Decision): Uint8Array {
   if (debit !== 0 && credit !== 0) return NO_TEXT
   const from = slot * SLOT_WORDS
   if ((desk.slots[from + SLOT.debitHigh]! | desk.slots[from + SLOT.debitLow]!) === 0n) return NO_TEXT

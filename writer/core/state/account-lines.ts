@@ -1,4 +1,5 @@
 /** Words (of 64 bits) of an account's line, and the 32 bits beside it; `accounts.ts` says what they mean. */
+import { TOTAL } from '../../../schemas/events.ts'
 import { ACCOUNTS_MAX } from '../../../schemas/limits.ts'
 
 export const LINE_WORDS = 8
@@ -7,10 +8,10 @@ export const LINE_BYTES = LINE_WORDS * 8
 export const SIDE_WORDS = 5
 export const LINE = {
   version: 0,
-  debitsPosted: 1,
-  debitsPending: 2,
-  creditsPosted: 3,
-  creditsPending: 4,
+  debitsPosted: 1 + TOTAL.debitsPosted,
+  debitsPending: 1 + TOTAL.debitsPending,
+  creditsPosted: 1 + TOTAL.creditsPosted,
+  creditsPending: 1 + TOTAL.creditsPending,
   overdraft: 5,
   idHigh: 6,
   idLow: 7,

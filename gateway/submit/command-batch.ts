@@ -1,0 +1,112 @@
+/** Commands that a door offers together: encoded once, told of their outcomes one by one, answered when all are known. */
+import { commandBounds, encodeCommands, type Command } from '../../schemas/commands.ts'
+import { fingerprintOf } from '../../schemas/fingerprint.ts'
+import type { SkipReason } from '../../schemas/frame-notes.ts'
+import { ID_WORDS, putIdWords, type FrameRows } from '../../schemas/frame-rows.ts'
+import { formatId } from '../../schemas/ids.ts'
+import { fault, type Fault } from '../errors.ts'
+import { eventAt, idRefusal, outcomeAt, sequenceAt, type Outcome } from '../outcomes/outcomes.ts'
+import type { PendingBatch } from '../outcomes/pending.ts'
+import { isSameReversal } from '../outcomes/same-reversal.ts'
+import { settleRepeat, type Silence } from '../outcomes/settle-repeat.ts'
+import { undecidedFault } from '../outcomes/undecided.ts'
+import type { Views } from '../read/views.ts'
+
+/** A command's outcome, or why it is not known. */
+export type Settled = Outcome | Fault
+
+export class CommandBatch implements PendingBatch {
+  readonly count: number
+  readonly ids: Int32Array
+  readonly offeredAtMs = performance.now()
+  /** The commands as they travel. */
+  readonly slots: Uint8Array
+  /** The outcomes, in the order of the commands. Never rejects. */
+  readonly settled: Promise<Settled[]>
+  readonly #commands: readonly Command[]
+  readonly #views: Views
+  readonly #outcomeWaitMs: number
+  readonly #outcomes: Settled[]
+  #left: number
+  /** Where each command begins, once a repeated one asked for it. */
+  #bounds: Uint32Array | undefined
+  #resolve!: (settled: Settled[]) => void
+
+  /** @param outcomeWaitMs longest wait for the views to tell what became of an id that made no event */
+  constructor(commands: readonly Command[], views: Views, outcomeWaitMs: number) {
+    this.count = commands.length
+    this.ids = new Int32Array(commands.length * ID_WORDS)
+    this.slots = encodeCommands(commands)
+    this.settled = new Promise((resolve) => (this.#resolve = resolve))
+    this.#commands = commands
+    this.#views = views
+    this.#outcomeWaitMs = outcomeWaitMs
+    this.#outcomes = new Array<Settled>(commands.length)
+    this.#left = commands.length
+    commands.forEach(({ id }, index) => putIdWords(this.ids, index * ID_WORDS, id))
+  }
+
+  onFound(index: number, rows: FrameRows, byte: number): void {
+    const receivedAt = this.#commands[index]!.receivedAtNs ?? 0n
+    const isReceipt = rows.isReceivedAt(
+      byte,
+      Number(BigInt.asIntN(32, receivedAt)),
+      Number(BigInt.asIntN(32, receivedAt >> 32n)),
+    )
+    if (isReceipt && this.#isSameBody(index, rows, byte)) this.onEvent(index, rows, byte)
+    else this.onEarlier(index, rows, byte)
+  }
+
+  onEvent(index: number, rows: FrameRows, byte: number): void {
+    this.#settle(index, outcomeAt(this.#commands[index]!.id, rows, byte, false))
+  }
+
+  onEarlier(index: number, rows: FrameRows, byte: number): void {
+    const { id } = this.#commands[index]!
+    this.#settle(
+      index,
+      this.#isSameBody(index, rows, byte)
+        ? outcomeAt(id, rows, byte, true)
+        : idRefusal(id, 'id_reused', sequenceAt(rows, byte)),
+    )
+  }
+
+  onPassedOver(index: number, reason: SkipReason): void {
+    this.#settle(index, undecidedFault(this.#commands[index]!.id, { undecided: reason }))
+  }
+
+  onSilent(index: number, silence: Silence): void {
+    const command = this.#commands[index]!
+    settleRepeat(this.#views, command, silence, this.#outcomeWaitMs, Date.now).then(
+      (found) => this.#settle(index, 'undecided' in found ? undecidedFault(command.id, found) : found),
+      // A fault of the views leaves the outcome unknown: the same id, sent again, will tell.
+      () => this.#settle(index, unknownOutcome(command)),
+    )
+  }
+
+  onUnknown(index: number): void {
+    for (let rest = index; rest < this.count; rest++)
+      this.#settle(rest, unknownOutcome(this.#commands[rest]!))
+  }
+
+  #isSameBody(index: number, rows: FrameRows, byte: number): boolean {
+    const bounds = (this.#bounds ??= commandBounds(this.slots, this.count))
+    const body = this.slots.subarray(bounds[index], bounds[index + 1])
+    if (rows.fingerprint(byte) === fingerprintOf(body)) return true
+    const command = this.#commands[index]!
+    return command.kind === 'ReverseTransfer' && isSameReversal(command, eventAt(rows, byte))
+  }
+
+  #settle(index: number, settled: Settled): void {
+    this.#outcomes[index] = settled
+    if (--this.#left === 0) this.#resolve(this.#outcomes)
+  }
+}
+
+function unknownOutcome(command: Command): Fault {
+  return fault(
+    'OUTCOME_UNKNOWN',
+    'The command was taken, and its outcome is not known yet. Send it again with the same id: it takes effect once at most.',
+    { id: formatId(command.id) },
+  )
+}
