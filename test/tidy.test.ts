@@ -267,6 +267,22 @@ describe('the documents', () => {
     expect(names.filter((name) => !text.includes(`\`${name}\``))).toEqual([])
   })
 
+  test('every decision says its date, whether it holds, and what was not taken; the index repeats it', () => {
+    const decisions = documents.filter(({ name }) => /^docs\/decisions\/\d{4}-/.test(name))
+    const index = documents.find(({ name }) => name === 'docs/decisions/README.md')!.text
+    const rows = decisions.map(({ name, text }) => {
+      const said = /^# (\d+)\. (.+)\n\n(\d{4}-\d{2}-\d{2}) · ((?:holds|superseded by \[\d+\]).*)\n\n/.exec(
+        text,
+      )
+      expect(said, `${name}: number and title, then its date and "holds" or "superseded by"`).not.toBeNull()
+      expect(text, name).toContain('\n**Not taken.**')
+      const [, number, title, date, status] = said!
+      expect(path.basename(name).startsWith(number!.padStart(4, '0')), name).toBe(true)
+      return `| ${number} | [${title}](${path.basename(name)}) | ${date} | ${status} |`
+    })
+    expect(rows.sort()).toEqual(index.match(/^\| \d+ \| .+$/gm)!.sort())
+  })
+
   test('links between documents lead somewhere', () => {
     const broken = documents.flatMap(({ name, text }) =>
       [...text.matchAll(/\]\(([^)#:]+)(?:#[^)]*)?\)/g)]
