@@ -39,7 +39,10 @@ function isProgram(name: string, besides: readonly string[] = []): boolean {
 const sources = FOLDERS.flatMap((folder) => filesIn(folder, /\.(ts|js)$/))
 const documents = [
   ...filesIn('docs', /\.md$/),
-  { name: 'README.md', text: readFileSync(path.join(root, 'README.md'), 'utf8') },
+  ...['README.md', 'CONTRIBUTING.md', 'CHANGELOG.md'].map((name) => ({
+    name,
+    text: readFileSync(path.join(root, name), 'utf8'),
+  })),
 ]
 
 describe('the code', () => {
@@ -281,6 +284,23 @@ describe('the documents', () => {
       return `| ${number} | [${title}](${path.basename(name)}) | ${date} | ${status} |`
     })
     expect(rows.sort()).toEqual(index.match(/^\| \d+ \| .+$/gm)!.sort())
+  })
+
+  test('the index names every document, README names the index', () => {
+    const index = documents.find(({ name }) => name === 'docs/README.md')!.text
+    const named = [...index.matchAll(/\]\(([^)]+\.md)\)/g)].map((match) => path.join('docs', match[1]!))
+    const expected = documents
+      .map(({ name }) => name)
+      .filter((name) => !/^docs\/(README\.md|decisions\/\d{4}-.*)$/.test(name))
+    expect([...new Set(named)].sort()).toEqual(expected.sort())
+    expect(readme).toContain('](docs/README.md)')
+  })
+
+  test('CONTRIBUTING names files that are there', () => {
+    const text = documents.find(({ name }) => name === 'CONTRIBUTING.md')!.text
+    const named = [...text.matchAll(/`([\w.-]+\/[\w/.-]*)`/g)].map((match) => match[1]!)
+    expect(named.length).toBeGreaterThan(30)
+    expect(named.filter((name) => name !== 'dist/' && !exists(name))).toEqual([])
   })
 
   test('links between documents lead somewhere', () => {
