@@ -40,7 +40,10 @@ function isProgram(name: string, besides: readonly string[] = []): boolean {
 const sources = FOLDERS.flatMap((folder) => filesIn(folder, /\.(ts|js)$/))
 const documents = [
   ...filesIn('docs', /\.md$/),
-  { name: 'README.md', text: readFileSync(path.join(root, 'README.md'), 'utf8') },
+  ...['README.md', 'CONTRIBUTING.md', 'CHANGELOG.md'].map((name) => ({
+    name,
+    text: readFileSync(path.join(root, name), 'utf8'),
+  })),
 ]
 
 describe('the code', () => {
@@ -253,6 +256,39 @@ describe('the documents', () => {
       (name) => !name.startsWith('@types/'),
     )
     expect(names.filter((name) => !text.includes(`\`${name}\``))).toEqual([])
+  })
+
+  test('every decision says its date, whether it holds, and what was not taken; the index repeats it', () => {
+    const decisions = documents.filter(({ name }) => /^docs\/decisions\/\d{4}-/.test(name))
+    const index = documents.find(({ name }) => name === 'docs/decisions/README.md')!.text
+    const rows = decisions.map(({ name, text }) => {
+      const said = /^# (\d+)\. (.+)\n\n(\d{4}-\d{2}-\d{2}) · ((?:holds|superseded by \[\d+\]).*)\n\n/.exec(
+        text,
+      )
+      expect(said, `${name}: number and title, then its date and "holds" or "superseded by"`).not.toBeNull()
+      expect(text, name).toContain('\n**Not taken.**')
+      const [, number, title, date, status] = said!
+      expect(path.basename(name).startsWith(number!.padStart(4, '0')), name).toBe(true)
+      return `| ${number} | [${title}](${path.basename(name)}) | ${date} | ${status} |`
+    })
+    expect(rows.sort()).toEqual(index.match(/^\| \d+ \| .+$/gm)!.sort())
+  })
+
+  test('the index names every document, README names the index', () => {
+    const index = documents.find(({ name }) => name === 'docs/README.md')!.text
+    const named = [...index.matchAll(/\]\(([^)]+\.md)\)/g)].map((match) => path.join('docs', match[1]!))
+    const expected = documents
+      .map(({ name }) => name)
+      .filter((name) => !/^docs\/(README\.md|decisions\/\d{4}-.*)$/.test(name))
+    expect([...new Set(named)].sort()).toEqual(expected.sort())
+    expect(readme).toContain('](docs/README.md)')
+  })
+
+  test('CONTRIBUTING names files that are there', () => {
+    const text = documents.find(({ name }) => name === 'CONTRIBUTING.md')!.text
+    const named = [...text.matchAll(/`([\w.-]+\/[\w/.-]*)`/g)].map((match) => match[1]!)
+    expect(named.length).toBeGreaterThan(30)
+    expect(named.filter((name) => name !== 'dist/' && !exists(name))).toEqual([])
   })
 
   test('links between documents lead somewhere', () => {
