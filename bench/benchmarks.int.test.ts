@@ -78,6 +78,7 @@ const ROLES: Readonly<Record<string, readonly string[]>> = {
   restart: ['core', 'log', 'main', 'other'],
   kafka: ['core', 'main', 'other', 'client'],
   takeover: [],
+  walk: [],
 }
 /** Those that start a Kafka of their own. */
 const ON_KAFKA = ['kafka', 'takeover']

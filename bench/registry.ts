@@ -5,6 +5,7 @@ import { coreBenchmark } from './core.ts'
 import { kafkaBenchmark } from './kafka.ts'
 import { restartBenchmark } from './restart.ts'
 import { takeoverBenchmark } from './takeover.ts'
+import { walkBenchmark } from './walk.ts'
 
 export const BENCHMARKS: readonly Benchmark[] = [
   coreBenchmark,
@@ -12,4 +13,5 @@ export const BENCHMARKS: readonly Benchmark[] = [
   restartBenchmark,
   kafkaBenchmark,
   takeoverBenchmark,
+  walkBenchmark,
 ]
