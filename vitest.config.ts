@@ -1,5 +1,6 @@
 import { createRequire } from 'node:module'
 import { defineConfig, type TestProjectInlineConfiguration } from 'vitest/config'
+import { LongestFirst } from './test/longest-first.ts'
 import { PATIENCE_MS, TEST_MS_MAX } from './test/support/patience.ts'
 
 /** The copy of graphql that every other package loads: the bundler would take the ESM build, a second one beside it. */
@@ -32,8 +33,9 @@ export default defineConfig({
     allowOnly: true,
     // kafkajs cannot be told to end its retries: a process that has met an outage lingers.
     teardownTimeout: 60_000,
-    // Child processes and worker threads are part of what is tested: two cores carry two files at a time.
-    maxWorkers: 2,
+    // Much of a file is waiting, for processes to start and for others to be missed: two cores carry three files at a time.
+    maxWorkers: 3,
+    sequence: { sequencer: LongestFirst },
     projects: [
       lane('fast', { include: ['**/*.test.ts'], exclude: [...NOT_OURS, INT] }),
       lane('int', { include: [INT], exclude: NOT_OURS, globalSetup: ['test/int-setup.ts'] }),

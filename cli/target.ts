@@ -5,7 +5,7 @@ import { readConfig } from '../platform/configuration/config.ts'
 import { CommandFailure } from '../platform/failure.ts'
 import type { Output } from '../platform/output.ts'
 import { requirePlatform } from './reach.ts'
-import { startPlatform, type Platform } from '../platform/platform.ts'
+import type { Platform } from '../platform/platform.ts'
 import type { Flags } from '../platform/configuration/setting-texts.ts'
 
 export interface TargetFlags extends Flags {
@@ -31,6 +31,7 @@ export async function openTarget(flags: TargetFlags, output: Output): Promise<Ta
     return { url: running, own: undefined, close: () => Promise.resolve() }
   }
   const config = readConfig(flags)
+  const { startPlatform } = await import('../platform/platform.ts')
   const own = await startPlatform({ ...config, host: '127.0.0.1', port: 0, graphiql: false, log: (line) => output.log(line) })
   return { url: own.url, own, close: () => own.stop() }
 } // prettier-ignore

@@ -4,6 +4,7 @@ import path from 'node:path'
 import { expect, test } from 'vitest'
 import { root } from '../bin/build.js'
 import { loadedBy } from './support/imports.ts'
+import { LONGEST } from './support/longest.ts'
 
 const INT = '.int.test.ts'
 const STARTS = /^(import|\}) .*from 'node:child_process'$/m
@@ -33,4 +34,8 @@ test('every other file does: what starts nothing belongs into the fast lane', ()
   const int = files.filter((name) => name.endsWith(INT))
   expect(int.length).toBeGreaterThan(50)
   expect(int.filter((name) => !canStart(name))).toEqual([])
+})
+
+test('the files that are said to take longest are there', () => {
+  expect(LONGEST.filter((name) => !files.includes(name))).toEqual([])
 })

@@ -1,0 +1,23 @@
+/** Those that take longest, about in this order. What waits stands beside what computes. */
+export const LONGEST = [
+  'test/simulation/simulation.int.test.ts',
+  'test/distributed/writers.int.test.ts',
+  'bench/benchmarks.int.test.ts',
+  'test/distributed/brokers.int.test.ts',
+  'test/distributed/roles.int.test.ts',
+  'test/import.int.test.ts',
+  'eventlog/kafka/events/log-server.int.test.ts',
+  'test/start.int.test.ts',
+  'test/kill.int.test.ts',
+  'test/faults/disk.int.test.ts',
+  'test/partitions.int.test.ts',
+  'eventlog/kafka/group/membership.int.test.ts',
+  'test/kafka-security.int.test.ts',
+  'test/distributed/operator.int.test.ts',
+  'test/archive.int.test.ts',
+  'eventlog/kafka/group/life-watch.int.test.ts',
+  'test/starts.int.test.ts',
+  'platform/roles/projector-role.int.test.ts',
+  'test/views-over-network.int.test.ts',
+  'gateway/commands/refused-reversals.int.test.ts',
+]
