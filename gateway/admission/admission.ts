@@ -1,6 +1,7 @@
 /**
- * The one door. Every operation passes here before it runs, whichever way it came: GraphQL over HTTP, SSE and WebSocket, and
- * the bulk lane. What is to hold for all of them (identity, limits, quotas) is decided in `admit` and nowhere else.
+ * Admission: every operation passes here before it runs, by whichever door it came (GraphQL over HTTP, SSE and
+ * WebSocket, and both bulk doors). What must hold for all of them (identity, limits, quotas) is decided in `admit` and
+ * nowhere else.
  */
 import { getOperationAST, Kind, type DocumentNode, type OperationDefinitionNode } from 'graphql'
 import type { Plugin } from 'graphql-yoga'
@@ -8,14 +9,13 @@ import type { GatewayLimits } from '../bounds.ts'
 import { fault } from '../errors.ts'
 import type { RequestContext, Transport } from '../services.ts'
 
-/** What wants to pass. */
 export interface Operation {
   readonly kind: 'query' | 'mutation' | 'subscription' | 'commands' | 'imports'
-  /** As its sender calls it; not to be trusted. */
+  /** The name that the sender gave it; not to be trusted. */
   readonly name: string | undefined
 }
 
-/** Told of each operation that passes: for tests and logs. */
+/** Called with each operation that is admitted: for tests and logs. */
 export type AdmissionListener = (operation: Operation, transport: Transport) => void
 
 const RETRY_AFTER_MS = 200
@@ -31,7 +31,7 @@ export class Admission {
 
   /**
    * @param subscriptions how many are open now
-   * @param waiting offers that wait for a writer: each partition has a bound of its own for them, so that one whose writer
+   * @param waiting offers that wait for a writer now. Each partition has its own bound for them, so that a writer that
    *   pauses keeps nobody else out
    */
   constructor(
@@ -46,7 +46,7 @@ export class Admission {
     this.#listener = listener
   }
 
-  /** Operations under way, those that wait for a position among them; open subscriptions do not count. */
+  /** Operations under way, including those that wait for a position. Open subscriptions do not count. */
   get running(): number {
     return this.#running + this.#aside
   }
@@ -61,7 +61,7 @@ export class Admission {
 
   /**
    * Lets an operation in.
-   * @returns what to call when it is done
+   * @returns call it when the operation is done
    * @throws Fault SERVICE_DRAINING, BUSY
    */
   admit(operation: Operation, transport: Transport): () => void {
@@ -78,9 +78,10 @@ export class Admission {
   }
 
   /**
-   * Leaves the place of an operation that was let in to others, while it waits for a position. A subscription has none to
-   * leave, and counts among those that wait all the same.
-   * @returns how it comes back: at once, since those that waited are no more than fit beside the others
+   * Frees the slot of an admitted operation while it waits for a position. A subscription has no slot to free, but
+   * counts among those that wait.
+   * @param places slots that the operation frees
+   * @returns takes the slot back, at once: the bound of those that wait keeps the overshoot small
    * @throws Fault BUSY
    */
   stepAside(places: 0 | 1): () => void {
@@ -97,7 +98,7 @@ export class Admission {
   }
 }
 
-/** Puts the door in front of every GraphQL operation: in the pipeline that all transports share, not in one of them. */
+/** Admits every GraphQL operation in the pipeline that all transports share. */
 export function useAdmission(admission: Admission): Plugin {
   return {
     onExecute({ args, setResultAndStopExecution }) {
@@ -125,7 +126,7 @@ export function useAdmission(admission: Admission): Plugin {
   }
 }
 
-/** What is to be executed; the pipeline's own types leave it open. */
+/** The operation to be executed. The pipeline's own types leave it open. */
 function executionOf(args: unknown): {
   document: DocumentNode
   operationName: string | undefined
@@ -145,7 +146,7 @@ function operationOf(operation: OperationDefinitionNode | null | undefined): Ope
 
 const onlyBalances = new WeakMap<DocumentNode, boolean>()
 
-/** True if all root fields are `balance`: then nothing else of the request has to be at the same position as they. */
+/** True if all root fields are `balance`. Then no other field of the request has to be at the same position. */
 function asksOnlyForBalances(
   document: DocumentNode,
   operation: OperationDefinitionNode | null | undefined,
@@ -156,7 +157,7 @@ function asksOnlyForBalances(
       operation?.selectionSet.selections.every(
         (selection) => selection.kind === Kind.FIELD && selection.name.value === 'balance',
       ) === true
-    // Documents with several operations are rare, and told apart by their names: not worth remembering.
+    // Documents with several operations are rare, and the answer depends on the operation's name: not remembered.
     if (document.definitions.length === 1) onlyBalances.set(document, known)
   }
   return known

@@ -1,15 +1,16 @@
-/** The answer to an upgrade that a door does not grant. */
+/** The answer to an upgrade that a door refuses. */
 import { STATUS_CODES } from 'node:http'
 import type { Duplex } from 'node:stream'
 import { codeOf, httpStatusOf, type Fault } from '../errors.ts'
 import { errorBody, errorHeaders, type ErrorShape } from '../doors/http.ts'
 
-/** How long a peer that was refused may take to close its side, in ms. */
+/** A refused peer may take this long to close its side, in ms. */
 const LINGER_MS = 2_000
 
 /**
- * Answers with an error, as to any other request, and closes. The server lets connections be open on one side alone: a peer
- * that never closes its own is cut, and what it still sends is read past, so that the answer is not lost to a reset.
+ * Answers with an error, as to any other request, and closes. The server allows half-open connections, so a peer that
+ * never closes its own side is cut. What it still sends is read and dropped, so that a reset does not swallow the
+ * answer.
  * @param status by default, that of the error's code
  * @param headers further ones
  */

@@ -1,6 +1,7 @@
 /**
- * Commands that are settled one by one: each goes to its own partition, some are filled in or known to be wrong before,
- * and a linked group goes as a whole or not at all. Both lanes use it, the binary one only where it has to.
+ * Commands that are settled one by one. Each goes to its own partition. Some are filled in, or found wrong, before they
+ * are offered. A linked group goes as a whole or not at all. Both bulk doors use this, the binary lane only where it
+ * must.
  */
 import type { Command } from '../../schemas/commands.ts'
 import { OutageError } from '../../projectors/clickhouse/view-store.ts'
@@ -10,17 +11,20 @@ import type { Outcome } from '../outcomes/outcomes.ts'
 import { prepareReversal } from './reversals.ts'
 import type { Services } from '../services.ts'
 
-/** A command on its way: ready to be offered, or settled before. */
+/** A command that is ready to be offered, or is settled already. */
 export interface CommandItem {
-  /** Undefined: what was sent is no command. */
+  /** Undefined if the client sent something that is no command. */
   command: Command | undefined
-  /** All or nothing with the next one; also of what is no command, as far as it says so. */
+  /** True if it is linked with the next one. Something that is no command may claim this as well. */
   readonly linked: boolean
   partition: number
   settled: Outcome | Fault | undefined
 }
 
-/** Finds the partition of each item, and fills in what a reversal undoes. A command that is wrong is settled with why. */
+/**
+ * Finds the partition of each item, and fills in what a reversal undoes. A command that is wrong is settled with the
+ * reason.
+ */
 export async function routeItems(services: Services, items: readonly CommandItem[]): Promise<void> {
   await Promise.all(items.map((item, index) => routeItem(services, item, `commands[${index}]`)))
 }
@@ -43,7 +47,9 @@ async function routeItem(services: Services, item: CommandItem, path: string): P
   }
 }
 
-/** A linked group of which one cannot be offered, or that lies in several partitions, is not offered at all. */
+/**
+ * Settles every command of a linked group that has a wrong member or lies in several partitions: none of it is offered.
+ */
 export function failGroups(items: readonly CommandItem[]): void {
   for (let first = 0; first < items.length;) {
     let last = first
@@ -53,7 +59,7 @@ export function failGroups(items: readonly CommandItem[]): void {
   }
 }
 
-/** A command about an account stands alone: what is linked with it is wrong, and it is not. */
+/** A command about an account stands alone. A command linked with it is wrong; the account's own is not. */
 export function isAboutAccount({ command }: CommandItem): boolean {
   return command?.kind.endsWith('Account') === true
 }
@@ -68,7 +74,7 @@ function failGroup(group: readonly CommandItem[], first: number): void {
   })
 }
 
-/** Why a command goes down with another one: it may be sent again as it is if that one may. */
+/** Why a command fails with the one that it is linked with. It is retryable if the cause is. */
 function linkedWith(cause: Outcome | Fault, bad: number, own: number): Fault {
   const text = `Linked with commands[${bad}], which cannot be taken`
   const code = cause instanceof Error ? codeOf(cause) : undefined
@@ -77,9 +83,10 @@ function linkedWith(cause: Outcome | Fault, bad: number, own: number): Fault {
 }
 
 /**
- * Offers what is left, a partition at a time, and waits for the outcomes.
- * @param waits told, before anything is offered, of which partitions it will wait for; what it throws ends it
- * @throws Fault BUSY, WRITER_STOPPED where nothing was taken anywhere: the request as a whole may be sent again
+ * Offers the commands that are not settled, in one offer per partition, and waits for the outcomes.
+ * @param waits called before anything is offered, with the partitions that the request will wait for; if it throws,
+ *   nothing is offered
+ * @throws Fault BUSY, WRITER_STOPPED if no partition took anything: the whole request may be sent again
  */
 export async function offerItems(
   services: Services,

@@ -1,7 +1,7 @@
 /**
- * From what a caller sent, already read by type, to a command: every check that needs no state, with the field named. The
- * sentences here are for people; what may pass is decided by the one check of all doors (schemas/check-commands.ts), which
- * each command goes through at the end.
+ * Turns a caller's input, already read by type, into a command. It makes every check that needs no state, and names the
+ * field. Its sentences are for people. What may pass is decided by the one check of all doors
+ * (schemas/check-commands.ts), which each command goes through at the end.
  */
 import { checkCommand, type CommandField } from '../../schemas/check-commands.ts'
 import { isNilId, isUuidV7, makeUuidV7, type Id } from '../../schemas/ids.ts'
@@ -12,7 +12,7 @@ import { badInput, type Fault } from '../errors.ts'
 import { CLIENT_KINDS, INPUT_FIELDS, type ClientKind } from './inputs.ts'
 import { READERS, show } from './values.ts'
 
-/** What the checks need from outside: time, chance and the known currencies. */
+/** What the checks need from outside: the clock, random bits, the known currencies. */
 export interface CommandContext {
   readonly currencies: ReadonlyMap<string, Currency>
   readonly clock: () => bigint
@@ -20,7 +20,7 @@ export interface CommandContext {
   readonly randomBits: () => Uint8Array
 }
 
-/** Fields of a caller's input, read: the types are those of INPUT_FIELDS. */
+/** The values of a caller's input, by field. Their types are those of INPUT_FIELDS. */
 export type InputValues = Readonly<Record<string, unknown>>
 
 const NS_PER_SECOND = 1_000_000_000n
@@ -28,7 +28,7 @@ const NS_PER_MS = 1_000_000n
 
 /**
  * Makes the command of one input.
- * @param path where the input stands in the request, for the errors: `input`, `commands[3]`
+ * @param path of the input in the request, for errors: `input`, `commands[3]`
  * @throws Fault BAD_USER_INPUT that names the field
  */
 export function toCommand(
@@ -43,7 +43,7 @@ export function toCommand(
   return command
 }
 
-/** What an input calls a field of the slot. */
+/** The input's name for a field of the slot. */
 function inputName(kind: ClientKind, field: CommandField): string {
   const isAboutAccount = Object.hasOwn(INPUT_FIELDS[kind], 'accountId')
   switch (field) {
@@ -112,8 +112,8 @@ function made(kind: ClientKind, values: InputValues, path: string, context: Comm
 }
 
 /**
- * Reads the fields of one bulk item from JSON by the table of inputs. Unknown fields are refused, because a misspelt
- * optional one would silently mean its default.
+ * Reads the fields of one bulk item from JSON, by the table of inputs. Unknown fields are refused: a misspelt optional
+ * field would silently get its default.
  * @throws Fault BAD_USER_INPUT that names the field
  */
 export function readInput(
@@ -163,7 +163,7 @@ function boundedText(value: unknown, bytesMax: number, field: string, wrong: Wro
   const reading = READERS.String(value ?? '')
   if ('wrong' in reading) throw wrong(field, reading.wrong)
   const text = reading.value
-  // A character is at most three bytes per UTF-16 unit, so most texts need no count.
+  // A UTF-16 unit takes at most three bytes of UTF-8, so most texts need no exact count.
   if (text.length * 3 > bytesMax && Buffer.byteLength(text) > bytesMax)
     throw wrong(field, `Longer than ${bytesMax} bytes of UTF-8.`)
   return text
@@ -180,7 +180,7 @@ function positive(amount: bigint, wrong: Wrong): bigint {
   return amount
 }
 
-/** A transfer's currency is the one of its accounts, which the core compares; here it only has to be a code. */
+/** Checks only that the text is a currency code. The core compares it with the currency of the accounts. */
 function knownCode(code: string, wrong: Wrong): string {
   if (!isCurrencyCode(code))
     throw wrong('currency', `Expected a currency code: 1 to 8 characters A-Z 0-9, got ${show(code)}.`)

@@ -1,11 +1,13 @@
 /**
- * One scale for a currency in the whole deployment, whichever gateway and door its first account comes through.
+ * Gives each currency one scale in the whole deployment, whichever gateway and door its first account comes through.
  *
- * The currencies of ISO 4217 have theirs by the list that every gateway has, and no setting changes it. Any other currency
- * gets it with its first account. Within a partition the writer sees to that. Where there are several, nobody sees all of
- * them, so one account decides: its id is made of the currency's code, so it belongs to one partition, and opens once. Who
- * opens the first account in a currency opens that one before, and takes the scale that it has got. It is closed at once,
- * so that no money ever gets into it. (docs/decisions/0020)
+ * Currencies of ISO 4217 have their scale from a list that every gateway has; no setting changes it. Any other currency
+ * gets its scale with its first account. Within one partition the writer enforces that.
+ *
+ * With several partitions no writer sees all accounts, so one account per currency decides. Its id is derived from the
+ * currency's code, so it belongs to one partition and opens only once. A gateway that opens the first account in a
+ * currency opens the deciding account before, and takes the scale that this one has got. The deciding account is closed
+ * at once, so that no money ever gets into it. (docs/decisions/0020)
  */
 import { createHash } from 'node:crypto'
 import { scalesInUse } from '../../projectors/views/balances/accounts.ts'
@@ -20,7 +22,7 @@ import type { Outcome } from '../outcomes/outcomes.ts'
 import type { Submitter } from '../submit/submit.ts'
 import type { Views } from '../read/views.ts'
 
-/** Currencies whose scale is kept in mind. */
+/** Currencies whose scale is remembered. */
 const KEPT_MAX = 10_000
 const NS_PER_MS = 1_000_000n
 
@@ -37,7 +39,9 @@ export class CurrencyScales {
     this.#context = context
   }
 
-  /** True if nobody has to be asked whether a currency may have this scale: the writer's own check is enough, or it has it. */
+  /**
+   * True if the scale needs no check against the deployment: the writer's own check is enough, or the scale is known.
+   */
   isFixed(code: string, scale: number): boolean {
     return this.#submitter.partitions === 1 || ISO_CURRENCIES.has(code) || this.#fixed.get(code) === scale
   }
@@ -72,15 +76,15 @@ export class CurrencyScales {
     }
   }
 
-  /** The scale of the account that decides; opens it with this one, where it is not open yet. */
+  /** The scale of the deciding account. Opens that account with this scale if it is not open yet. */
   async #settle(code: string, scale: number): Promise<number> {
     const id = decidingAccount(code)
     const { points, store } = this.#views
-    // Views that are made anew know of no account, and so of no scale.
+    // Views that are being rebuilt lack accounts and so scales: wait until they are whole.
     const now = await points.whole(undefined)
     const known = await this.#views.identity(now, formatId(id))
     if (known !== undefined) return this.#scaleOf(known, code)
-    // Opened before there was an account that decides.
+    // An older version may have opened accounts in this currency before deciding accounts existed.
     const inUse = await scalesInUse(store, code, now.upTo)
     if (inUse.length > 0 && !inUse.includes(scale)) return inUse[0]!
     const { refusal, at } = await this.#open(id, code, scale)
@@ -120,7 +124,7 @@ export class CurrencyScales {
   }
 }
 
-/** The account that decides which scale a currency has: a UUIDv8 made of its code. */
+/** The deciding account of a currency: a UUIDv8 derived from its code. */
 export function decidingAccount(code: string): Id {
   return makeUuidV8(createHash('sha256').update(`purser: the scale of ${code}`).digest().subarray(0, 16))
 }

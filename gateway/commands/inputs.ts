@@ -1,6 +1,6 @@
 /**
- * What each command asks its sender for: one table, from which the GraphQL input types are made and by which the bulk
- * lane reads. So a field has one name, one type and one sentence, whichever door it comes through.
+ * The fields of each command's input, in one table. The GraphQL input types are made from it, and bulk HTTP reads by
+ * it. So a field has one name, one type and one description at every door.
  */
 import { LINKED_TRANSFERS_MAX, MEMO_BYTES_MAX, OWNER_BYTES_MAX } from '../../schemas/limits.ts'
 import type { CommandKind } from '../../schemas/commands.ts'
@@ -12,7 +12,7 @@ export interface InputField {
   readonly description: string
 }
 
-/** The kinds that clients may send, by their name outside, with the command they become. */
+/** The kinds of commands that clients may send: the name outside, and the command it stands for. */
 export const CLIENT_KINDS = {
   openAccount: 'OpenAccount',
   freezeAccount: 'FreezeAccount',
@@ -95,7 +95,7 @@ export const INPUT_FIELDS: Readonly<Record<ClientKind, Readonly<Record<string, I
   reverseTransfer: { id: moneyId, transferId: required('UUID', 'The transfer to reverse.'), ...labels },
 }
 
-/** Kinds that may be linked: all of a group happen or none. Account commands stand alone. */
+/** True if commands of this kind may be linked. Commands about accounts stand alone. */
 export function isLinkable(kind: ClientKind): boolean {
   return !Object.hasOwn(INPUT_FIELDS[kind], 'accountId')
 }

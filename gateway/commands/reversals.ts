@@ -1,12 +1,14 @@
 /**
- * Reversals: the core keeps no list of transfers, so the door tells it what it has found: what the transfer to reverse moved,
- * or that there is no such transfer, that it moved nothing, or that it was reversed; and up to where it has looked. All come
- * from one read of the views, made after they have caught up with what the feed had brought when the request came: so a
- * transfer just acknowledged can be reversed at once, and the checked sequence is as fresh as the request.
+ * Reversals. The core keeps no list of transfers, so the door looks the transfer up and tells the core what it found:
+ * what the transfer moved; or that there is no such transfer, that it moved nothing, or that it is reversed already. It
+ * also says up to which sequence it has looked. All this comes from one read of the views, made after they have caught
+ * up with what the feed had brought when the request came. So a transfer that was just acknowledged can be reversed at
+ * once, and the checked sequence is as fresh as the request.
  *
- * Whatever was found goes to the core, which makes the event: a refusal that stands in no event would leave its id free to
- * move money later (docs/decisions/0021). The core refuses `reversal_unchecked` only where the transfer was made, or more came
- * in than it remembers, since the door looked; then the id is used up, and the caller sends a new one.
+ * Every finding goes to the core, which makes the event. A refusal without an event would leave the id free to move
+ * money later (docs/decisions/0021). The core refuses `reversal_unchecked` in two cases only: since the door looked,
+ * the transfer was made, or more events came in than the core remembers. Then the id is used up, and the caller sends a
+ * new one.
  */
 import type { Command } from '../../schemas/commands.ts'
 import { formatId, isUuidV7, parseId } from '../../schemas/ids.ts'
@@ -15,7 +17,7 @@ import type { EventRow } from '../../projectors/views/audit/events.ts'
 import { badInput } from '../errors.ts'
 import type { Services } from '../services.ts'
 
-/** A reversal ready for the core, and the partition that decides it. */
+/** A reversal that is ready for the core, and the partition that decides it. */
 export interface PreparedReversal {
   readonly command: Command
   readonly partition: number
@@ -23,7 +25,7 @@ export interface PreparedReversal {
 
 /**
  * Fills in what a reversal undoes, or what was found against it.
- * @throws Fault BAD_USER_INPUT where no transfer can have the id; NOT_YET
+ * @throws Fault BAD_USER_INPUT if no transfer can have the id; NOT_YET
  */
 export async function prepareReversal(
   { views, feed, homes, limits }: Pick<Services, 'views' | 'feed' | 'homes' | 'limits'>,
@@ -32,7 +34,7 @@ export async function prepareReversal(
 ): Promise<PreparedReversal> {
   if (!isUuidV7(command.related!))
     throw badInput(`${path}.transferId`, 'No transfer has such an id: it would be a UUID of version 7.')
-  // So that the feed has brought the transfer, if anybody has been told of it.
+  // Another gateway may have acknowledged the transfer: wait until the feed has brought it here.
   if (limits.elsewhereWaitMs > 0) await homes.recent(command.related!)
   const originalId = formatId(command.related!)
   const point = await views.points.at(feed.position())
@@ -56,7 +58,7 @@ export async function prepareReversal(
     partition,
     command: {
       ...command,
-      // What was paid goes back.
+      // The accounts swap sides: what was paid goes back.
       debit: parseId(credit)!,
       credit: parseId(debit)!,
       amount: original.amount,
@@ -67,10 +69,10 @@ export async function prepareReversal(
   }
 }
 
-/** What is found against the reversal of a transfer that moved money. */
+/** The finding against reversing a transfer that did move money, if there is one. */
 function found(command: Command, related: readonly EventRow[]): { readonly finding?: ReversalFinding } {
   const reversal = related.find((event) => event.kind === 'TransferReversed')
-  // The same id again is a repeat: the core lets it pass without an event, and the first outcome is the answer.
+  // The same id again is a repeat. The core lets it pass without an event, and the first outcome is the answer.
   if (reversal === undefined || reversal.transferId === formatId(command.id)) return {}
   return { finding: 'already_reversed' }
 }

@@ -1,4 +1,7 @@
-/** The values that strangers send, read from JSON: one reader per type, used by the GraphQL scalars and the bulk lane alike. */
+/**
+ * Reads the values that strangers send in JSON. There is one reader per type, for the GraphQL scalars and bulk HTTP
+ * alike.
+ */
 import { parseId, type Id } from '../../schemas/ids.ts'
 import { parseMinor } from '../../schemas/money.ts'
 import { readTime } from '../positions/times.ts'
@@ -10,7 +13,7 @@ import {
   type TokenReading,
 } from '../positions/tokens.ts'
 
-/** What a reader answers: the value, or what is wrong with it, for people. */
+/** A reader's answer: the value, or what is wrong with it, for people. */
 export type Reading<Value> = { readonly value: Value } | { readonly wrong: string }
 
 export interface ValueTypes {
@@ -47,7 +50,7 @@ export const READERS: { readonly [Type in ValueType]: (raw: unknown) => Reading<
   },
   Position: token('a position', readPosition),
   Cursor: token('a cursor', readCursor),
-  // A lone surrogate has no UTF-8: it would be stored as another character than was sent.
+  // A lone surrogate has no UTF-8: another character would be stored than was sent.
   String: text('a string of well-formed Unicode without NUL', (raw) =>
     LONE_SURROGATE.test(raw) || raw.includes('\0') ? undefined : raw,
   ),
@@ -81,7 +84,7 @@ function integer(raw: unknown, min: number, max: number): Reading<number> {
     : { wrong: `Expected a whole number from ${min} to ${max}, got ${show(raw)}.` }
 }
 
-/** A literal in a query that is neither text nor a whole number within exact range, as it stands there. */
+/** A literal of a query that is neither text nor a whole number within the exact range, as written. */
 export class Literal {
   readonly text: string
 
@@ -90,7 +93,7 @@ export class Literal {
   }
 }
 
-/** A stranger's value as part of a message: short, and in one line. */
+/** A stranger's value for a message: short, and in one line. */
 export function show(raw: unknown): string {
   if (raw === undefined) return 'nothing'
   if (raw instanceof Literal)

@@ -1,11 +1,12 @@
 /**
- * The bulk lane: many commands in one request, a result for each, in their order.
+ * Bulk over HTTP: many commands in one request, one result for each, in the same order.
  *
  *   POST /commands  {"commands": [{"kind": "transfer", "id": …, …}, …]}  (1 to 8192)
  *
- * Fields are those of the GraphQL inputs; `"linked": true` ties a command to the next, all or nothing. A command that is
- * wrong fails alone (and the group that it is linked into), the others go their way. Commands of one request are decided in
- * order, one right behind the other. A reversal's transfer must have been acknowledged before the request.
+ * Fields are those of the GraphQL inputs. `"linked": true` ties a command to the next one: both happen or neither does.
+ * A command that is wrong fails alone, or with the group that it is linked into; the other commands go on. The commands
+ * of one partition are decided in order, one right behind the other. A reversal's transfer must have been acknowledged
+ * before the request.
  */
 import type { Command } from '../../schemas/commands.ts'
 import { formatId } from '../../schemas/ids.ts'
@@ -26,7 +27,6 @@ import type { Services } from '../services.ts'
 import type { DeploymentTokens } from '../positions/deployment-tokens.ts'
 import { positionAt } from '../positions/tokens.ts'
 
-/** What became of one command. */
 export interface BulkResult {
   readonly id?: string
   /** accepted: it has happened. refused: `code` says why. error: never decided, or its outcome is not known. */
@@ -42,14 +42,15 @@ export interface BulkResult {
 
 export interface BulkAnswer {
   readonly results: readonly BulkResult[]
-  /** The highest position of them all: a read "after" it sees every one. */
+  /** The highest position of all results. A read "after" it sees every one. */
   readonly position: string
 }
 
 /**
  * Runs the commands of one request.
- * @param waits told, before anything is offered, of which partitions it will wait for; what it throws ends it
- * @throws Fault BAD_USER_INPUT if it is no list of commands; BUSY, WRITER_STOPPED if nothing of it was taken
+ * @param waits called before anything is offered, with the partitions that the request will wait for; if it throws, the
+ *   request ends
+ * @throws Fault BAD_USER_INPUT if the body holds no list of commands; BUSY or WRITER_STOPPED if no command was taken
  */
 export async function runCommands(
   services: Services,
@@ -79,7 +80,7 @@ function readItem(services: Services, raw: unknown, index: number, count: number
   }
 }
 
-/** True where what is no command seems to be linked with the next one, which then must not happen alone. */
+/** True if an invalid command claims to be linked with the next one. The next one must then not happen alone. */
 function saysLinked(raw: unknown): boolean {
   if (typeof raw !== 'object' || raw === null) return false
   const { linked } = raw as { readonly linked?: unknown }
@@ -102,7 +103,10 @@ function readCommand(services: Services, raw: unknown, path: string, isLast: boo
   return { ...toCommand(kind as ClientKind, values, path, services.commands), linked }
 }
 
-/** A command that is linked with one about an account, which stands alone, is wrong; the account's is not. */
+/**
+ * A command about an account stands alone. A command that is linked with one is wrong; the one about the account is
+ * not.
+ */
 function failLinksWithAccounts(items: readonly CommandItem[]): void {
   items.forEach((item, index) => {
     const next = items[index + 1]

@@ -1,14 +1,16 @@
 /**
- * By which names this server may be called. A web page whose own name is pointed to 127.0.0.1 is, to its browser, of the
- * same origin as what answers there; only the `Host` that it then sends tells the two apart. So every request, on every path
- * and upgrade, has to name a host that is meant: loopback, the address that was listened on, or what `--allow-host` names.
+ * The names by which this server may be called.
+ *
+ * A web page can point its own host name to 127.0.0.1. Its browser then takes this server for the page's own origin,
+ * and only the `Host` header tells the two apart (DNS rebinding). So every request and every upgrade has to name an
+ * allowed host: loopback, the address that the connection came in on, or a name given with `--allow-host`.
  */
 import type { IncomingMessage } from 'node:http'
 import { BlockList, isIP, isIPv4, isIPv6, type Socket } from 'node:net'
 import { fault, type Fault } from '../errors.ts'
 import { show } from '../commands/values.ts'
 
-/** `host`, `host:port`, `1.2.3.4:port`, `[::1]:port`. User names, percent signs and zones are in no `Host` that is meant. */
+/** `host`, `host:port`, `1.2.3.4:port`, `[::1]:port`. User names, percent signs and zones are refused. */
 const AUTHORITY = /^(?:\[([0-9A-Fa-f:.]{2,45})\]|([A-Za-z0-9._-]{1,255}))(?::(\d{0,5}))?$/
 const ABSOLUTE_TARGET = /^https?:\/\/([^/?#]*)/i
 const MAPPED_IPV4 = /^::ffff:([0-9a-f]{1,4}):([0-9a-f]{1,4})$/
@@ -17,19 +19,18 @@ const LOOPBACK = new BlockList()
 LOOPBACK.addSubnet('127.0.0.0', 8, 'ipv4')
 LOOPBACK.addAddress('::1', 'ipv6')
 
-/** The names by which a server may be called. */
 export class AllowedHosts {
   readonly #named: ReadonlySet<string>
 
-  /** @param named host names and IP addresses beside those of loopback, without ports: each stands for all ports */
+  /** @param named host names and IP addresses allowed besides loopback, without ports: each stands for all ports */
   constructor(named: readonly string[]) {
     this.#named = new Set(named.map((name) => hostOf(name) ?? name))
   }
 
   /**
-   * Checks by which name a request calls this server, and leaves `request.url` in its origin form (`/path?query`).
-   * A request of HTTP/1.0 may name none: no browser speaks it, health checks do.
-   * @throws Fault MISDIRECTED_REQUEST; BAD_REQUEST where it names several hosts, or none in HTTP/1.1
+   * Checks the host that a request names, and leaves `request.url` in origin form (`/path?query`). A request of
+   * HTTP/1.0 may name no host: browsers do not speak it, health checks do.
+   * @throws Fault MISDIRECTED_REQUEST; BAD_REQUEST if it names several hosts, or none in HTTP/1.1
    */
   check(request: IncomingMessage): void {
     const named = request.headersDistinct['host'] ?? []
@@ -46,14 +47,14 @@ export class AllowedHosts {
     if (host === undefined) return false
     if (host === 'localhost' || this.#named.has(host)) return true
     if (isIP(host) === 0) return false
-    // An address is no name that could be pointed elsewhere: probes call a container by the address that it has.
+    // Nobody can point an IP address elsewhere. Probes call a container by its own address.
     return isLoopback(host) || (localAddress !== undefined && host === canonicalAddress(localAddress))
   }
 }
 
 /**
- * The host of an authority such as `LOCALHOST.:4000` in the one form in which hosts are compared: `localhost`. Undefined: it
- * is none.
+ * The host of an authority, in the one form in which hosts are compared: `localhost` for `LOCALHOST.:4000`. Undefined
+ * if the text is no authority.
  */
 export function hostOf(authority: string): string | undefined {
   if (isIPv6(authority)) return canonicalAddress(authority)
@@ -66,14 +67,14 @@ export function hostOf(authority: string): string | undefined {
 }
 
 /**
- * True if a page of another origin sends this: a browser says in `Origin` where a page comes from, and pages of others may
- * not act in their visitor's name. Programs send none.
+ * True if a page of another origin sent the request. Browsers put a page's origin into `Origin`; programs send none.
+ * Pages of other origins may not act in their visitor's name.
  */
 export function isForeignOrigin({ headersDistinct: { origin, host } }: IncomingMessage): boolean {
   if (origin === undefined) return false
   if (origin.length !== 1 || host?.length !== 1 || !URL.canParse(origin[0]!)) return true
   const from = new URL(origin[0]!)
-  // By the page's own scheme, so that a default port may be named or left out on either side.
+  // Both sides take the page's scheme, so that a default port may be given or left out on either.
   const here = `${from.protocol}//${host[0]!}`
   return !/^https?:$/.test(from.protocol) || !URL.canParse(here) || new URL(here).host !== from.host
 }
@@ -84,7 +85,7 @@ export function checkOrigin(request: IncomingMessage): void {
     throw fault('FORBIDDEN', 'A page of another origin may not call this server. A proxy in between has to pass Host on as it is.') // prettier-ignore
 }
 
-/** The authority of a target in absolute form (`GET http://host/path`), which counts beside `Host`: it is taken out of the target. */
+/** Takes the authority out of a target in absolute form (`GET http://host/path`). It is checked as `Host` is. */
 function takeTargetAuthority(request: IncomingMessage): readonly string[] {
   const match = ABSOLUTE_TARGET.exec(request.url ?? '')
   if (match === null) return []
@@ -106,7 +107,7 @@ function isLoopback(address: string): boolean {
   return LOOPBACK.check(address, isIPv4(address) ? 'ipv4' : 'ipv6')
 }
 
-/** One way of writing for each address; IPv4 within IPv6 as IPv4. */
+/** The one spelling of an address. IPv4 within IPv6 is written as IPv4. */
 function canonicalAddress(address: string): string {
   if (isIPv4(address)) return address
   const withoutZone = address.replace(/%.*$/, '')

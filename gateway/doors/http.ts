@@ -1,23 +1,23 @@
-/** The plain parts of HTTP: bodies within a bound, JSON answers, errors that are always answered in full. */
+/** What all doors over HTTP share: bodies within a bound, JSON answers, errors that are always sent in full. */
 import { isUtf8 } from 'node:buffer'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { jsonFaultSentence, readStrictJson, type JsonFault } from '../../schemas/strict-json.ts'
 import { badInput, codeOf, fault, httpStatusOf, type Fault } from '../errors.ts'
 import { parseMediaType } from './media-types.ts'
 
-/** How long a refused sender may go on sending before its connection is cut, so that it gets to read the answer. */
+/** A refused sender may go on sending this long before its connection is cut, so that it can read the answer. */
 const LINGER_MS = 1_000
 const BYTE_ORDER_MARK = '\ufeff'
 
 /**
- * Reads a request's body, at most `bytesMax`; nothing is kept beyond it, whatever the headers say.
+ * Reads a request's body of at most `bytesMax`. Nothing beyond is kept, whatever the headers claim.
  * @throws Fault REQUEST_TOO_LARGE
  */
 export async function readBody(request: IncomingMessage, bytesMax: number): Promise<Buffer> {
   checkLength(request, bytesMax)
   const chunks: Buffer[] = []
   let bytes = 0
-  // Not by iteration: to leave a loop over the request would cut the connection, and with it the answer.
+  // No `for await`: leaving it early would destroy the connection, and the answer with it.
   return new Promise((resolve, reject) => {
     const onData = (chunk: Buffer): void => {
       bytes += chunk.length
@@ -33,7 +33,7 @@ export async function readBody(request: IncomingMessage, bytesMax: number): Prom
   })
 }
 
-/** @throws Fault REQUEST_TOO_LARGE where the announced length says so */
+/** @throws Fault REQUEST_TOO_LARGE if the announced length is over the bound */
 export function checkLength(request: IncomingMessage, bytesMax: number): void {
   const length = request.headers['content-length']
   if (length !== undefined && Number(length) > bytesMax) throw tooLarge(bytesMax)
@@ -44,8 +44,9 @@ function tooLarge(bytesMax: number): Fault {
 }
 
 /**
- * Checks that a body is plain JSON in UTF-8: a page of another site cannot send that unasked.
- * @throws Fault UNSUPPORTED_MEDIA_TYPE for another type, another character set, or a body that is compressed
+ * Checks that a body is plain JSON in UTF-8. A browser lets a page of another site send that only after asking the
+ * server.
+ * @throws Fault UNSUPPORTED_MEDIA_TYPE for another type, another character set, or a compressed body
  */
 export function checkJson({ headersDistinct: headers }: IncomingMessage): void {
   const types = headers['content-type'] ?? []
@@ -61,9 +62,9 @@ export function checkJson({ headersDistinct: headers }: IncomingMessage): void {
 }
 
 /**
- * A body's JSON object. What a parser would change without a word is refused: bytes that are no UTF-8, a key given twice, a
- * number with more digits than it keeps. A byte order mark in front is passed over.
- * @throws Fault BAD_REQUEST for anything but a JSON object; BAD_USER_INPUT that names the field
+ * The JSON object of a body. A lenient parser would silently change some bodies; those are refused: bytes that are not
+ * UTF-8, a key given twice, a number with more digits than it can keep. A byte order mark in front is ignored.
+ * @throws Fault BAD_REQUEST if the body is no JSON object; BAD_USER_INPUT that names the field
  */
 export function parseObject(body: Buffer): Readonly<Record<string, unknown>> {
   if (!isUtf8(body)) throw fault('BAD_REQUEST', 'The body is not UTF-8.')
@@ -72,9 +73,9 @@ export function parseObject(body: Buffer): Readonly<Record<string, unknown>> {
 }
 
 /**
- * A JSON object from its text, read strictly.
- * @param what how the text is called in a message: `The body`
- * @throws Fault BAD_REQUEST for anything but a JSON object; BAD_USER_INPUT that names the field
+ * Reads a JSON object strictly.
+ * @param what the text's name in a message: `The body`
+ * @throws Fault BAD_REQUEST if the text is no JSON object; BAD_USER_INPUT that names the field
  */
 export function objectOf(text: string, what: string): Readonly<Record<string, unknown>> {
   const reading = readStrictJson(text)
@@ -85,14 +86,16 @@ export function objectOf(text: string, what: string): Readonly<Record<string, un
   return value as Readonly<Record<string, unknown>>
 }
 
-/** What is wrong with a JSON text, as an answer. Of GraphQL's variables the field is named as the query knows it. */
+/**
+ * The answer to a JSON text that is wrong. A field within GraphQL's variables gets the name that it has in the query.
+ */
 export function jsonFault(found: JsonFault, what: string): Fault {
   if (found.kind === 'syntax') return fault('BAD_REQUEST', `${what} is not JSON.`)
   if (found.kind === 'deep') return fault('BAD_REQUEST', jsonFaultSentence(found))
   return badInput(found.path.replace(/^(payload\.)?variables\./, ''), jsonFaultSentence(found))
 }
 
-/** Answers with JSON, which no cache keeps. */
+/** Answers with JSON that no cache may keep. */
 export function sendJson(
   response: ServerResponse,
   status: number,
@@ -102,7 +105,7 @@ export function sendJson(
   sendText(response, status, 'application/json; charset=utf-8', JSON.stringify(value), headers)
 }
 
-/** Answers with a text, given as such or as its UTF-8. */
+/** Answers with a text, given as a string or as its UTF-8. */
 export function sendText(
   response: ServerResponse,
   status: number,
@@ -134,7 +137,7 @@ export function errorBody({ message, extensions }: Fault, shape: ErrorShape): ob
   return shape === 'graphql' ? { errors: [{ message, extensions }] } : { error: { message, ...extensions } }
 }
 
-/** What an error says beside its body: when to come back, and what is allowed. */
+/** The headers of an error: when to come back, which methods are allowed. */
 export function errorHeaders(extensions: Readonly<Record<string, unknown>>): Record<string, string> {
   const { retryable, retryAfterMs, allow: allowed } = extensions
   const headers: Record<string, string> = {}
@@ -144,7 +147,7 @@ export function errorHeaders(extensions: Readonly<Record<string, unknown>>): Rec
   return headers
 }
 
-/** Answers with an error. A sender whose body was not read to its end gets the answer, and then its connection is closed. */
+/** Answers with an error. If the request's body was not read to its end, the connection is closed after the answer. */
 export function sendError(
   request: IncomingMessage,
   response: ServerResponse,

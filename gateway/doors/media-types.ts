@@ -3,7 +3,7 @@
 export interface MediaType {
   /** Type and subtype, in lower case. */
   readonly essence: string
-  /** Names in lower case, values as they are; without quotes. */
+  /** Names in lower case. Values as given, without quotes. */
   readonly parameters: ReadonlyMap<string, string>
 }
 
@@ -11,7 +11,7 @@ const TOKEN = "[!#$%&'*+.^_`|~0-9A-Za-z-]+"
 const ESSENCE = new RegExp(`^\\s*(${TOKEN}/${TOKEN})\\s*`)
 const PARAMETER = new RegExp(`^;\\s*(?:(${TOKEN})=(?:(${TOKEN})|"((?:[^"\\\\]|\\\\.)*)"))?\\s*`)
 
-/** One media type; undefined: the text is none. */
+/** One media type; undefined if the text is none. */
 export function parseMediaType(text: string): MediaType | undefined {
   const essence = ESSENCE.exec(text)
   if (essence === null) return undefined
@@ -28,8 +28,8 @@ export function parseMediaType(text: string): MediaType | undefined {
 }
 
 /**
- * Which of the offered types an `Accept` header likes best; among those it likes alike, the first offered.
- * @param accept undefined or empty: anything
+ * The offered type that an `Accept` header prefers; among equals, the first offered.
+ * @param accept undefined or empty: anything is welcome
  * @param offered in lower case
  */
 export function preferredType<Offered extends string>(
@@ -55,7 +55,7 @@ function rangesOf(accept: string | undefined): readonly Range[] {
   if (accept === undefined || accept.trim() === '') return [{ essence: '*/*', quality: 1 }]
   return accept.split(',').flatMap((text) => {
     const type = parseMediaType(text)
-    // Only UTF-8 is written here.
+    // We write only UTF-8.
     if (type === undefined || !/^utf-?8$/i.test(type.parameters.get('charset') ?? 'utf-8')) return []
     const quality = Number(type.parameters.get('q') ?? 1)
     return Number.isNaN(quality)
@@ -64,7 +64,7 @@ function rangesOf(accept: string | undefined): readonly Range[] {
   })
 }
 
-/** What names a type most exactly decides. */
+/** The most specific range decides: the type itself, then `family/*`, then anything. */
 function qualityOf(type: string, ranges: readonly Range[]): number {
   const family = `${type.slice(0, type.indexOf('/'))}/*`
   for (const essence of [type, family, '*/*']) {

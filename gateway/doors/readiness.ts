@@ -1,6 +1,8 @@
 /**
- * Whether commands are taken and views are read, and if not, why. Nothing here waits for anybody: what is told is what is
- * known, and whoever does not answer is asked in the background.
+ * Readiness: whether commands are taken and views can be read, and why not.
+ *
+ * Nothing here waits. Answers come from what is known already; whatever does not answer is asked again in the
+ * background.
  */
 import type { Projections, ProjectionStatus } from '../../projectors/runtime/status.ts'
 import type { Writer, WriterStatus } from '../../writer/writer.ts'
@@ -8,26 +10,29 @@ import { badInput } from '../errors.ts'
 import type { Feed } from '../live/feed.ts'
 import type { ViewsGate } from '../read/views-gate.ts'
 
-/** What a gateway may be asked to be ready for. */
 export const PURPOSES = ['commands', 'reads'] as const
 export type Purpose = (typeof PURPOSES)[number]
 
-/** Whether it can be had, and why not; reasons without consequence are those that others would have as well. */
+/**
+ * Whether the gateway can serve a purpose, and why not. It may be ready and still have reasons: a fault that every
+ * gateway has makes none of them unready.
+ */
 export interface PurposeReadiness {
   readonly ready: boolean
-  /** For people: what is missing. */
+  /** What is missing, for people. */
   readonly reasons: readonly string[]
 }
 
 export interface Readiness extends PurposeReadiness {
-  /** What was asked for. */
+  /** The purposes that were asked for. */
   readonly for: readonly Purpose[]
   /**
-   * False if nobody's commands can be taken. Where there are several partitions, one that is away makes a reason and no
-   * more: every gateway has it away, and behind an address that asks for readiness none would be left for the others.
+   * False if no command of any partition can be taken. With several partitions, one that is away is only a reason: it
+   * is away for every gateway, and a load balancer that goes by readiness would have no gateway left for the other
+   * partitions.
    */
   readonly commands: PurposeReadiness
-  /** False if reads are refused, or will be soon because a projection does not go on. */
+  /** False if reads are refused, or will be soon because a projection has stopped or is paused. */
   readonly reads: PurposeReadiness
   /** One per partition, in the order of their numbers. */
   readonly writers: readonly WriterReadiness[]
@@ -37,20 +42,22 @@ export interface Readiness extends PurposeReadiness {
 export interface WriterReadiness {
   readonly partition: number
   readonly state: WriterStatus['state']
-  /** The newest snapshot that a start can use; null: it would replay the log from its first event. Missing where the writer is another process, which tells of it itself. */
+  /**
+   * The newest snapshot that a start can use; null: a start would replay the log from its first event. Missing if the
+   * writer runs in another process, which reports it itself.
+   */
   readonly snapshot?: SnapshotReadiness | null
-  /** True while another snapshot is made; missing with the one above. */
+  /** True while another snapshot is made; missing when `snapshot` is. */
   readonly snapshotUnderWay?: boolean
 }
 
 export interface SnapshotReadiness {
-  /** Sequence of the last event in it, in decimal. */
+  /** Sequence of its last event, in decimal. */
   readonly sequence: string
-  /** Whole seconds since the state that it holds, by the wall clock. */
+  /** Age of its state in whole seconds, by the wall clock. */
   readonly ageSeconds: number
-  /** Size of its file. */
   readonly bytes: number
-  /** How long it took to make; null if an earlier run made it. */
+  /** How long making it took; null if an earlier run made it. */
   readonly durationMs: number | null
 }
 
@@ -67,7 +74,7 @@ export interface ProjectionReadiness {
 const NS_PER_SECOND = 1_000_000_000n
 
 /**
- * What the parameter `for` of a probe asks: `/readyz?for=commands`; both purposes without it.
+ * The purposes that a probe asks for: `/readyz?for=commands`; both if it names none.
  * @throws Fault BAD_USER_INPUT for any other value
  */
 export function purposesOf(url: string | undefined): readonly Purpose[] {
@@ -84,7 +91,7 @@ export function createReadiness(parts: {
   readonly projections: Pick<Projections, 'status'>
   readonly feed: Pick<Feed, 'failure'>
   readonly gate: Pick<ViewsGate, 'closed'>
-  /** Why a partition's commands are not decided, though its writer does not say so. */
+  /** Why a partition's commands are not decided although its writer reports no fault. */
   readonly unanswered: (partition: number) => string | undefined
   readonly isDraining: () => boolean
   /** Nanoseconds since 1970. */
@@ -110,7 +117,7 @@ export function createReadiness(parts: {
     for (const { name, state, failure } of statuses) {
       const isOver = state === 'stopped' || state === 'paused'
       if (isOver) isReady = false
-      // Where the store is away, what came of that need not be said as well.
+      // If the store is away, its consequences need not be reported as well.
       if (isOver || closed?.kind !== 'away') reasons.push(...troubleOf(name, state, failure))
     }
     return { ready: isReady, reasons }
@@ -177,7 +184,7 @@ function readinessOf(writer: Writer, nowNs: bigint): WriterReadiness {
         ? null
         : {
             sequence: String(newest.sequence),
-            // A clock that was set back makes nothing younger than new.
+            // After the clock was set back, the age may come out negative.
             ageSeconds: Math.max(0, Number((nowNs - newest.takenAtNs) / NS_PER_SECOND)),
             bytes: newest.bytes,
             durationMs: newest.durationMs ?? null,

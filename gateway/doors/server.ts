@@ -1,4 +1,7 @@
-/** The one HTTP server: which path is which door, and the bounds of connections. Bad input never gets a 500, nor a stack. */
+/**
+ * The one HTTP server: which path leads to which door, and the bounds of connections. Bad input gets neither a 500 nor
+ * a stack trace.
+ */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo, Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
@@ -21,7 +24,10 @@ import { refuseUpgrade } from '../admission/refuse-upgrade.ts'
 import type { Services } from '../services.ts'
 import type { Sockets } from './graphql/websocket.ts'
 
-/** A client that dawdles over its headers or its body is cut. Answers (SSE among them) may take as long as they like. */
+/**
+ * A client that is too slow with its headers or its body is cut. Answers, SSE among them, may take as long as they
+ * like.
+ */
 const HEADERS_MS_MAX = 10_000
 const REQUEST_MS_MAX = 60_000
 const KEEP_ALIVE_MS = 65_000
@@ -42,22 +48,25 @@ export interface Doors {
 
 export interface HttpServer {
   readonly port: number
-  /** Requests that are being answered; streams do not count, they have no end of their own. */
+  /** Requests that are being answered. Streams do not count, because they do not end by themselves. */
   answering(): number
   /** Takes no more connections. */
   close(): void
-  /** Cuts what is still open: streams, and clients that keep their connection. */
+  /** Cuts every connection that is still open: streams, and clients that keep theirs alive. */
   cut(): Promise<void>
 }
 
-/** Opens the server. @throws the system's error where the address cannot be used */
+/**
+ * Opens the server.
+ * @throws the system's error if the address cannot be used
+ */
 export async function openServer(doors: Doors, host: string, port: number): Promise<HttpServer> {
   const server = createServer({
     headersTimeout: HEADERS_MS_MAX,
     requestTimeout: REQUEST_MS_MAX,
     keepAliveTimeout: KEEP_ALIVE_MS,
     connectionsCheckingInterval: 2_000,
-    // Checked by hosts.ts, which answers in JSON.
+    // hosts.ts checks it, and answers in JSON.
     requireHostHeader: false,
   })
   server.maxHeadersCount = HEADERS_MAX
@@ -70,7 +79,7 @@ export async function openServer(doors: Doors, host: string, port: number): Prom
     }
     handle(doors, request, response).catch((error: unknown) => fail(doors, request, response, error))
   })
-  // The server is one of TCP: what it hands over is its sockets.
+  // Safe cast: this server listens on TCP, so each `Duplex` is a `Socket`.
   server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) =>
     upgrade(doors, request, socket as Socket, head),
   )
@@ -79,7 +88,7 @@ export async function openServer(doors: Doors, host: string, port: number): Prom
     const noProxy = fault('METHOD_NOT_ALLOWED', 'This server is no proxy.')
     refuseUpgrade(socket, misdirectedOr(doors, request, noProxy))
   })
-  // Whoever asks first whether to send a body is answered for what it is already known to be.
+  // A client that sends `Expect` asks before it sends its body. It is answered as far as its headers tell.
   server.on('checkExpectation', (request: IncomingMessage, response: ServerResponse) => {
     request.headers.expect = undefined
     const strange = fault('EXPECTATION_FAILED', 'Only "100-continue" can be expected here.')
@@ -105,7 +114,10 @@ export async function openServer(doors: Doors, host: string, port: number): Prom
   }
 }
 
-/** What is wrong with a request is for those alone who may call this server: by another name, that is what is wrong. */
+/**
+ * Only a caller that uses an allowed host learns what is wrong with its request. Others learn that the host is not
+ * allowed.
+ */
 function misdirectedOr(doors: Doors, request: IncomingMessage, otherwise: Fault): Fault {
   try {
     doors.hosts.check(request)
@@ -115,7 +127,7 @@ function misdirectedOr(doors: Doors, request: IncomingMessage, otherwise: Fault)
   }
 }
 
-/** Gives a connection to the door at its path, if its host, its origin and the door let it in. */
+/** Hands a connection to the door at its path, if its host, its origin and the door itself allow it. */
 function upgrade(doors: Doors, request: IncomingMessage, socket: Socket, head: Buffer): void {
   socket.on('error', () => undefined)
   try {
@@ -195,7 +207,9 @@ function bulkBusy(): Fault {
   return fault('BUSY', 'As many bulk requests are under way as fit.', { retryAfterMs: 1_000 })
 }
 
-/** Bulk requests under way, of servers with the same bound: it is the process's memory that they fill. */
+/**
+ * Bulk requests under way. Servers with the same bound share it, because the memory that they fill is the process's.
+ */
 function bulkShares({ bulkRequestsMax: max }: GatewayLimits): PartitionShares {
   const shares = bulk.get(max) ?? new PartitionShares(max)
   bulk.set(max, shares)
@@ -238,12 +252,12 @@ async function admitted(doors: Doors, operation: Operation, run: () => Promise<v
 }
 
 function fail(doors: Doors, request: IncomingMessage, response: ServerResponse, error: unknown): void {
-  // The client went away in the middle of its request: there is nobody to answer.
+  // The client left in the middle of its request: nobody reads an answer.
   if (request.destroyed && !request.complete) return
   sendError(request, response, visible(doors, error), shapeOf(request))
 }
 
-/** What a caller may see of an error; the rest goes to the log. */
+/** The part of an error that a caller may see. The rest goes to the log. */
 function visible(doors: Doors, error: unknown): Fault {
   return codeOf(error) === undefined ? (answerOf(error, doors.services.log) as Fault) : (error as Fault)
 }
@@ -252,7 +266,10 @@ function shapeOf(request: IncomingMessage): ErrorShape {
   return pathOf(request) === '/graphql' ? 'graphql' : 'plain'
 }
 
-/** A request that is no HTTP, too long in its headers, or too slow: answered in a line, where anyone still listens. */
+/**
+ * Answers a request that is not HTTP, has too long headers, or is too slow. If the peer is gone, only closes the
+ * socket.
+ */
 function answerBrokenRequest(error: Error & { code?: string }, socket: Socket): void {
   if (!socket.writable || error.code === 'ECONNRESET') return void socket.destroy()
   const status =

@@ -8,7 +8,7 @@ import {
   type ImportTimes,
 } from './import-registry.ts'
 
-/** A base time of partition 0 behind another one. */
+/** The next base time of partition 0. */
 export function beginning(nowMs: number, beyond?: number, more: Partial<Beginning> = {}): Beginning {
   return { partition: 0, beyond, nowMs, after: 0n, ...more }
 }
@@ -18,7 +18,7 @@ export function timesOf({ byPartition }: ImportTimes, partition = 0): number[] {
   return (byPartition.get(partition) ?? []).map(({ baseMs }) => baseMs)
 }
 
-/** @param open a registry that knows nothing, and another on the same memory, as a process that starts later has it */
+/** @param open opens an empty registry, and another one on the same storage, as a process that starts later has it */
 export function describeImportRegistry(
   name: string,
   open: () => Promise<{ readonly registry: ImportRegistry; readonly later: ImportRegistry }>,
@@ -62,7 +62,7 @@ export function describeImportRegistry(
   })
 }
 
-/** The bound of base times, for implementations that need no waiting between them. */
+/** Fills a registry up to its bound, for implementations that need no waiting between base times. */
 export async function fillUp(registry: ImportRegistry): Promise<void> {
   for (let time = 1; time <= BASE_TIMES_MAX; time++)
     expect(newestOf(await registry.begin('a', beginning(time, time === 1 ? undefined : time - 1)), 0)).toBe(

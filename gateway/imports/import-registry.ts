@@ -1,13 +1,18 @@
 /**
- * The base times of imports. An import derives a row's command id from its own name, the row's id, and a time that has to be
- * recent when the id first takes effect, and the same whenever the row comes again. That time is kept here, durably, before
- * any id is made of it: one per import and partition, so that nothing about a row's place in a file enters into its id.
+ * Keeps the base times of imports.
  *
- * When the core of a partition has forgotten ids of the newest time, new rows need a further one. It is begun only by who
- * was told so (`id_expired`) and says where in the log. From there on, no id of the times before can take effect in that
- * partition any more: what the views hold at that place is all that will ever come of them.
+ * An import derives a row's command id from its own name, the row's id, and a base time. The base time has to be recent
+ * when the id first takes effect, and the same whenever the row comes again. So it is stored here, durably, before any
+ * id is derived from it. There is one per import and partition, so that a row's id does not depend on where the row
+ * stands in a file.
  *
- * One file per import, named by the digest of its name; a line of JSON per base time, appended and synced.
+ * When the core of a partition has forgotten ids of the newest base time, new rows need a further one. It is begun only
+ * by an import that was told so (`id_expired`), and that says at which sequence. From that sequence on, no id of
+ * earlier base times can take effect in the partition. So the views at that sequence hold all events that such ids will
+ * ever have.
+ *
+ * There is one file per import, named by the digest of the import's name. It has one line of JSON per base time,
+ * appended and synced.
  */
 import { createHash } from 'node:crypto'
 import { constants } from 'node:fs'
@@ -20,34 +25,37 @@ import { LruMap } from '../read/lru.ts'
 export interface BaseTime {
   /** Milliseconds since 1970. */
   readonly baseMs: number
-  /** Sequence at which the base time before it was known to have expired; 0 for the first one. */
+  /** Sequence at which the base time before it had certainly expired; 0 for the first one. */
   readonly after: bigint
 }
 
-/** What is kept of an import. */
+/** The base times of an import. */
 export interface ImportTimes {
   /** By partition, in the order in which they were begun. */
   readonly byPartition: ReadonlyMap<number, readonly BaseTime[]>
-  /** Of versions in which a row's id hung on its place in the file: any row may have happened under any of them. */
+  /**
+   * Base times of earlier versions, in which a row's id depended on where the row stood in its file. A row may have
+   * happened under any of them.
+   */
   readonly ofChunks: readonly number[]
 }
 
-/** A base time that is to be begun. */
 export interface Beginning {
   readonly partition: number
-  /** The newest one that the asker knows, undefined for none: where there is another by now, nothing is begun. */
+  /** The newest base time that the caller knows; undefined: none. If there is a newer one by now, nothing is begun. */
   readonly beyond: number | undefined
   /** Milliseconds since 1970. */
   readonly nowMs: number
-  /** Sequence at which `beyond` was seen to have expired; 0 where there is none before. */
+  /** Sequence at which `beyond` was seen to have expired; 0 if there is none before. */
   readonly after: bigint
 }
 
 export interface ImportRegistry {
-  /** All that is kept of an import. */
+  /** All base times of an import. */
   times(importName: string): Promise<ImportTimes>
   /**
-   * Begins a base time and returns, once it is durable, what is kept by then. However many ask at once, one is begun.
+   * Begins a base time. Returns all base times of the import once the new one is durable. Of calls that come at once,
+   * only one begins a base time.
    * @throws ImportRegistryFullError
    */
   begin(importName: string, beginning: Beginning): Promise<ImportTimes>
@@ -67,8 +75,8 @@ const STEP = /^\.\.?$/
 const CONTROL = /[\u0000-\u001f\u007f]/
 
 /**
- * True if an import may be called so: 1 to 128 bytes of UTF-8, no control characters, none that was lost in reading, and not
- * `.` or `..`, which a URL takes for steps in its path however they are written.
+ * True if an import may have this name: 1 to 128 bytes of UTF-8 without control characters or replacement characters,
+ * and neither `.` nor `..`, which a URL takes for steps in its path in any spelling.
  */
 export function isImportName(name: string): boolean {
   const bytes = Buffer.byteLength(name)
@@ -82,7 +90,7 @@ export function isImportName(name: string): boolean {
   )
 }
 
-/** What an import's name has to be, for sentences. */
+/** The rule for an import's name, as part of a sentence. */
 export const IMPORT_NAME_WANTED = `1 to ${IMPORT_NAME_BYTES_MAX} bytes of UTF-8 without control characters, and is neither one dot nor two`
 
 /** The newest base time of a partition. */
@@ -90,13 +98,13 @@ export function newestOf({ byPartition }: ImportTimes, partition: number): numbe
   return byPartition.get(partition)?.at(-1)?.baseMs
 }
 
-/** @throws ImportRegistryFullError where a partition has as many base times as may be */
+/** @throws ImportRegistryFullError if the partition has as many base times as allowed */
 export function checkRoom({ byPartition }: ImportTimes, partition: number): void {
   if ((byPartition.get(partition)?.length ?? 0) >= BASE_TIMES_MAX)
     throw new ImportRegistryFullError(`partition ${partition} has ${BASE_TIMES_MAX} base times already`)
 }
 
-/** A line of an import's file; those of earlier versions have a chunk in place of a partition. */
+/** A line of an import's file. Lines of earlier versions have a chunk in place of a partition. */
 interface Entry {
   readonly import: string
   readonly partition?: number
@@ -123,7 +131,7 @@ class Kept implements ImportTimes {
   }
 }
 
-/** Keeps the base times in files of a folder of their own; it is made if missing. */
+/** Keeps the base times in files of their own folder, which is made if it is missing. */
 export function createFileImportRegistry(dir: string): ImportRegistry {
   return new FileImportRegistry(dir)
 }
@@ -131,7 +139,7 @@ export function createFileImportRegistry(dir: string): ImportRegistry {
 class FileImportRegistry implements ImportRegistry {
   readonly #dir: string
   readonly #imports = new LruMap<string, Kept>(IMPORTS_CACHED_MAX)
-  /** Calls go one behind the other: they are rare, and two that begin at once have to see each other. */
+  /** Calls run one after the other. They are rare, and two that begin at once have to see each other. */
   #last: Promise<unknown> = Promise.resolve()
 
   constructor(dir: string) {
@@ -153,7 +161,7 @@ class FileImportRegistry implements ImportRegistry {
       try {
         await this.#append(entry)
       } catch (error) {
-        // Half a line may stand there now: the next call reads the file anew, and cuts it.
+        // The file may end in half a line now. The next call reads the file again and cuts it.
         this.#imports.delete(importName)
         throw error
       }
@@ -195,7 +203,7 @@ class FileImportRegistry implements ImportRegistry {
       constants.O_WRONLY | constants.O_CREAT | constants.O_APPEND,
     )
     try {
-      // Goes on until all is written, where one write may take less.
+      // `appendFile` goes on until everything is written; a single write may write less.
       await file.appendFile(`${JSON.stringify(entry)}\n`)
       await file.sync()
     } finally {
@@ -210,7 +218,10 @@ class FileImportRegistry implements ImportRegistry {
   }
 }
 
-/** Reads an import's file. A last line without its end was never acknowledged: it is cut, so that the next begins anew. */
+/**
+ * Reads an import's file. A last line without a line end was never acknowledged: it is cut, so that the next append
+ * begins a new line.
+ */
 async function readKept(file: string): Promise<Kept> {
   const kept = new Kept()
   let text: string

@@ -1,12 +1,12 @@
 /**
- * What a program needs that imports history, over HTTP (import-registry.ts says why):
+ * The HTTP paths for a program that imports history (import-registry.ts says why it needs them):
  *
  *   GET  /imports/{name}                                            the base times that are kept
  *   POST /imports/{name}/times  {"partition","beyond","after"}      begins one, unless there is one beyond `beyond`
  *   POST /imports/{name}/known  {"rows": ["…20 hex digits…", …], "near": [{"partition","sequence"}]}
  *                                                                   what became of rows under any of the base times
  *
- * A row is named by the 74 bits that its ids share; what differs between them is the base time.
+ * A row is named by the 74 bits that all its ids share. Its ids differ by the base time.
  */
 import {
   idsBehind,
@@ -36,22 +36,22 @@ export interface ImportPath {
 
 type Body = Readonly<Record<string, unknown>>
 
-/** What a request works with, and its place among those under way. */
+/** The services, and the read point of the request. */
 export type ImportContext = Pick<RequestContext, 'services' | 'point'>
 
-/** Bytes of a request's body: as many rows as fit one request of the bulk lane. */
+/** Bytes of a request's body: enough for the rows of one bulk request. */
 export const IMPORT_BODY_BYTES_MAX = 256 * 1_024
 /** Queries of one request under way at a time. */
 const QUERIES_AT_ONCE = 2
-/** Events that are read behind a hint: a little more than the rows of one request of an import. */
+/** Events that are read behind a hint: a little more than the rows of one request. */
 const NEAR_EVENTS = 5_120
 
 const IMPORT_PATH = /^\/imports\/([^/]+)(?:\/(times|known))?$/
 const ROW_BITS = /^[0-9a-f]{20}$/
 
 /**
- * Reads the path of an import. Undefined: it is another path.
- * @throws Fault BAD_USER_INPUT for what is no name of an import
+ * Reads the path of an import; undefined: it is another path.
+ * @throws Fault BAD_USER_INPUT if no import can have the name
  */
 export function importPathOf(path: string): ImportPath | undefined {
   const match = IMPORT_PATH.exec(path)
@@ -70,7 +70,7 @@ function decoded(text: string): string | undefined {
   }
 }
 
-/** What is kept of an import, as it is answered. */
+/** The answer with an import's base times. */
 export async function listTimes(imports: ImportRegistry, name: string): Promise<object> {
   return answerOf(await imports.times(name))
 }
@@ -84,9 +84,9 @@ function answerOf({ byPartition, ofChunks }: ImportTimes): object {
 }
 
 /**
- * Begins a base time where the newest one is the one that is named, and answers them all.
- * @throws Fault BAD_USER_INPUT; POSITION_AHEAD, because rows would be told as "not yet" for ever; FORBIDDEN where there are as
- *   many as may be
+ * Begins a base time if the newest one is the one that the client names. Answers with all of them.
+ * @throws Fault BAD_USER_INPUT; POSITION_AHEAD, because rows would be answered "not yet" for ever; FORBIDDEN if there
+ *   are as many base times as allowed
  */
 export async function beginTime(context: ImportContext, imports: ImportRegistry, name: string, body: Body, nowMs: number): Promise<object> {
   const beginning = readBeginning(body, context.services.submitter.partitions, nowMs)
@@ -112,16 +112,16 @@ function readBeginning(body: Body, partitions: number, nowMs: number): Beginning
 } // prettier-ignore
 
 /**
- * What became of rows: for each that has an outcome under any base time of the import, where and which. Whatever the rows'
- * present partitions, all base times are looked at: a row that has changed its accounts is still the same row.
- * @throws Fault BAD_USER_INPUT; NOT_YET where the views do not come to hold what has to be seen
+ * The outcomes of rows: which, and where in the log, for each row that has one under any base time of the import. All
+ * base times are looked at, whatever partition a row has now: a row whose accounts changed is still the same row.
+ * @throws Fault BAD_USER_INPUT; NOT_YET if the views do not reach the necessary position in time
  */
 export async function listKnown({ services, point }: ImportContext, imports: ImportRegistry, name: string, body: Body): Promise<object> {
   const rows = readRows(body)
   const near = readNear(body)
   const kept = await imports.times(name)
   const { views } = services
-  // Of views that are made anew, or too far behind, it would be told that rows are new which have long happened.
+  // Views that are being rebuilt, or are too far behind, would lack rows that happened long ago.
   const { upTo } = await point.at(positionToSee(kept))
   const rowOf = new Map<string, number>()
   for (const baseMs of allTimes(kept)) {
@@ -139,7 +139,7 @@ export async function listKnown({ services, point }: ImportContext, imports: Imp
   return { ...answerOf(kept), known: [...found].map(([row, outcome]) => ({ row, ...outcome })) }
 } // prettier-ignore
 
-/** Hints where in the log rows may stand; one that is wrong costs time and nothing else. */
+/** Hints where in the log rows may stand. A wrong hint only costs time. */
 function readNear({ near = [] }: Body): PartitionSequence[] {
   const wrong = badInput('near', 'Expected a list of at most 16 places: a partition and a sequence as decimal digits.')
   if (!Array.isArray(near) || near.length > 16) throw wrong
@@ -163,7 +163,7 @@ function readRows(body: Body): string[] {
   return rows as string[]
 }
 
-/** Where in the log it stands that all base times but each partition's newest are over. */
+/** The position at which all base times but each partition's newest have expired. */
 function positionToSee({ byPartition }: ImportTimes): Position {
   return new Map([...byPartition].map(([partition, times]) => [partition, times.at(-1)!.after]))
 }
@@ -172,7 +172,10 @@ function allTimes({ byPartition, ofChunks }: ImportTimes): Set<number> {
   return new Set([...[...byPartition.values()].flat().map(({ baseMs }) => baseMs), ...ofChunks])
 }
 
-/** A row's id under a base time, as schemas/ids.ts makes it: a UUIDv7 of 12 digits of time and 74 bits of these 20. */
+/**
+ * A row's id under a base time, as schemas/ids.ts makes it: a UUIDv7 of the 12 digits of the time and 74 bits of these
+ * 20 digits.
+ */
 function idText(time: string, bits: string): string {
   const variant = '89ab'[Number.parseInt(bits[4]!, 16) & 3]!
   return `${time.slice(0, 8)}-${time.slice(8)}-7${bits.slice(1, 4)}-${variant}${bits.slice(5, 8)}-${bits.slice(8)}`

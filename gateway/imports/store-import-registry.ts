@@ -1,10 +1,11 @@
 /**
- * Base times of imports in the view store, for gateways that keep nothing themselves: whichever an import talks to, it finds
- * what it began at another. A row per base time; repeats of an insert are one row.
+ * Keeps base times of imports in the view store, for gateways that store nothing themselves. An import may begin a base
+ * time at one gateway and find it at any other. There is one row per base time; a repeated insert is the same row.
  *
- * The store cannot tell two gateways who came first, and rows that took effect under different base times would happen
- * twice. So they agree on each base time by Disk Paxos (Gafni and Lamport, 2003) with this table as the disk: an insert that
- * was answered is seen by every later read, and nothing else is assumed, least of all how long anything takes.
+ * The store cannot tell which of two gateways came first. If rows took effect under different base times, they would
+ * happen twice. So the gateways agree on each base time by Disk Paxos (Gafni and Lamport, 2003), with this table as the
+ * disk. It assumes only that an insert that was answered is seen by every later read. It assumes nothing about how long
+ * anything takes.
  *
  *   promise   a ballot, higher than all that were seen
  *   accepted  a value under a ballot: that of the highest ballot under which one was accepted before, else one's own
@@ -24,15 +25,15 @@ import {
   type ImportTimes,
 } from './import-registry.ts'
 
-/** In the column `chunk`: what is below is a chunk of an earlier version, what is above a partition. */
+/** In the column `chunk`: lower numbers are chunks of an earlier version; from here on they are partitions. */
 const PARTITIONS_FROM = 1_000_000
-/** In the column `has_anchor`, of rows of partitions. */
+/** Values of the column `has_anchor` in rows of partitions. */
 const KINDS = { promise: 1, accepted: 2, decided: 3 } as const
 type Kind = keyof typeof KINDS
 const ROUNDS_MAX = 50
 const BACK_OFF_MS_MAX = 200
 
-/** What is agreed upon: the base time, and behind which sequence it begins. */
+/** The value to agree on: the base time, and the sequence behind which it begins. */
 interface Value {
   readonly base_ms: string
   readonly anchor: string
@@ -41,12 +42,12 @@ interface Value {
 interface Row extends Value {
   readonly chunk: number
   readonly ordinal: number
-  /** The ballot, which sorts as text, and the kind: one row for each. */
+  /** The ballot, which sorts as text, and the kind. There is one row for each. */
   readonly token: string
   readonly kind: number
 }
 
-/** @param store where the table of projectors/clickhouse/imports-table.ts is, and may be written */
+/** @param store holds the table of projectors/clickhouse/imports-table.ts and may write it */
 export function createStoreImportRegistry(store: ViewStore): ImportRegistry {
   const rowsOf = (importName: string, condition: string): Promise<Row[]> =>
     store.query<Row>(
@@ -72,7 +73,7 @@ export function createStoreImportRegistry(store: ViewStore): ImportRegistry {
         continue
       }
       const known = byPartition.get(chunk - PARTITIONS_FROM) ?? []
-      // Whoever decided it again said the same.
+      // Repeated decisions are equal.
       known[ordinal] = { baseMs: Number(base_ms), after: BigInt(anchor) }
       byPartition.set(chunk - PARTITIONS_FROM, known)
     }
@@ -89,7 +90,10 @@ export function createStoreImportRegistry(store: ViewStore): ImportRegistry {
       throw new ImportRegistryFullError(`there are ${IMPORTS_MAX} imports already`)
   }
 
-  /** One ballot. @returns false where a higher one got in between */
+  /**
+   * Runs one ballot.
+   * @returns false if a higher ballot came in between
+   */
   async function tryBallot(importName: string, chunk: number, ordinal: number, own: Value): Promise<boolean> {
     const look = (): Promise<Row[]> => rowsOf(importName, `chunk = ${chunk} AND ordinal = ${ordinal}`)
     const before = await look()
@@ -134,7 +138,7 @@ function isDecided({ kind }: Row): boolean {
   return kind === KINDS.decided
 }
 
-/** True if a ballot is not the highest that is to be seen. Rows are in the order of their ballots. */
+/** True if there is a higher ballot. Rows are in the order of their ballots. */
 function isPassed(rows: readonly Row[], ballot: string): boolean {
   return !rows.at(-1)!.token.startsWith(ballot)
 }

@@ -1,6 +1,7 @@
 /**
- * An account's entries as they happen: attach first, then fill in from the view what lies between the cursor and there,
- * then go live; by position, so nothing is missed and nothing comes twice.
+ * An account's entries as they happen. First a subscription attaches to the hub. Then the view fills in what lies
+ * between the subscriber's cursor and the seam. Then entries come live. Positions decide at every step, so no entry is
+ * missing and none comes twice.
  */
 import { historyPage, type HistoryRow } from '../../projectors/views/history/history.ts'
 import type { WalletEvent } from '../../schemas/events.ts'
@@ -11,19 +12,22 @@ import type { Services } from '../services.ts'
 import { BoundedQueue, END, pullStream } from './streams.ts'
 import type { AccountIdentity } from '../read/views.ts'
 
-/** What a waiting row takes beside its own bytes: the array, its buffer, the allocator's rounding (measured, Node 20). */
+/** Memory of a waiting row besides its bytes: the array, its buffer, the allocator's rounding (measured, Node 20). */
 const WAITING_ROW_OVERHEAD_BYTES = 560
-/** What a row of the views takes, decoded (measured: 1.7 kB with a memo of 100 bytes). */
+/** Memory of a decoded row of the views (measured: 1.7 kB with a memo of 100 bytes). */
 const PAGED_ROW_BYTES = 2_048
 
-/** What a subscriber gets: an entry; or, as the last, that it was too slow, and up to where it has everything. */
+/**
+ * What a subscriber gets: an entry; or, at the end, that it was too slow and up to which sequence it has everything.
+ */
 export type ActivityItem =
   | { readonly kind: 'entry'; readonly row: HistoryRow }
   | { readonly kind: 'lagged'; readonly sequence: bigint }
 
 /**
- * Streams the entries of an account behind a sequence; without one, those from now on. Attached when it returns.
- * @param afterSequence the last entry that the subscriber has
+ * Streams the entries of an account behind a sequence, or those from now on. It is attached to the hub when this
+ * returns.
+ * @param afterSequence of the last entry that the subscriber has; undefined: from now on
  */
 export function accountActivity(
   services: Services,
@@ -32,20 +36,20 @@ export function accountActivity(
 ): AsyncGenerator<ActivityItem, undefined, undefined> {
   const { views, hub, feed, limits, memory } = services
   const { partition, account } = identity
-  // Rows wait as they stand in the log, one copy for all subscribers, and are decoded for a reader that takes them.
+  // Rows wait in the encoding of the log, in one copy for all subscribers. Each is decoded when a reader takes it.
   const queue = new BoundedQueue<Uint8Array>(limits.subscriberQueueMax, { memory, bytesOf: bytesOfWaiting })
   const detach = hub.onAccount(partition, account, (rows, byte) => {
-    // A queue that has run over takes nothing more: the row need not be copied.
+    // A queue that has overflowed takes nothing more, so the copy is spared.
     if (!queue.lagged) queue.push(rows.copy(byte))
   })
-  /** Up to here the view has to fill in; everything behind it comes from the queue. */
+  /** The view fills in up to here. Everything behind it comes from the queue. */
   let seam = feed.sequence(partition)
   let last = afterSequence ?? seam
   let page: HistoryRow[] = []
   let isLive = last >= seam
   let over = false
 
-  /** The next entry between cursor and seam; undefined: there is none left. */
+  /** The next entry between cursor and seam; undefined if there is none left. */
   const fill = async (): Promise<HistoryRow | undefined> => {
     if (page.length === 0) {
       const point = await views.points.atSequence({ partition, sequence: seam })
@@ -83,7 +87,7 @@ export function accountActivity(
         last = last > seam ? last : seam
         isLive = !queue.lagged
         if (!isLive) {
-          // While the view filled in, more came than the queue holds: the view has that by now, too.
+          // More came than the queue holds while the view filled in. The view has all that by now, too.
           queue.restart()
           seam = feed.sequence(partition)
         }
@@ -96,7 +100,7 @@ export function accountActivity(
         return { kind: 'lagged', sequence: last }
       }
       const row = entryOf(decodeEvent(taken.item, 0), account)
-      // Only where the cursor is ahead of this gateway's feed: another gateway gave it.
+      // Happens only if the cursor is ahead of this gateway's feed, because another gateway issued it.
       if (row.sequence <= last) continue
       last = row.sequence
       return { kind: 'entry', row }
@@ -108,7 +112,6 @@ export function accountActivity(
   })
 }
 
-/** What a waiting row takes: its bytes, and the object around them. */
 function bytesOfWaiting(row: Uint8Array): number {
   return row.length + WAITING_ROW_OVERHEAD_BYTES
 }

@@ -1,4 +1,4 @@
-/** The feed: the tail of every partition's log, read once, handed to whoever lives on it. */
+/** The feed: reads the tail of every partition's log once, and hands its frames to all listeners. */
 import { LogError } from '../../eventlog/errors.ts'
 import type { EventLog } from '../../eventlog/ports.ts'
 import { lastSequence, type Frame } from '../../schemas/frames.ts'
@@ -6,23 +6,30 @@ import type { Position } from '../../schemas/positions.ts'
 
 /** Gets every accepted, durable frame of a partition, in order. */
 export interface FrameListener {
-  /** May not throw and may not wait. */
+  /** Must not throw and must not wait. */
   onFrame(frame: Frame): void
 }
 
 export interface Feed {
   /** Last sequence of a partition that the listeners have seen. */
   sequence(partition: number): bigint
-  /** Without partitions whose log turned out to be corrupt: views may never hold what was seen of them last. */
+  /**
+   * The same for all partitions. Those whose log is corrupt are left out: views may never hold what was last seen of
+   * them.
+   */
   position(): Position
-  /** Why a partition is not followed any more, if so: nothing that lives on it can be trusted to be fresh. Default: any. */
+  /**
+   * Why a partition is no longer followed; undefined: it is. Whatever lives on the feed is then out of date. Default:
+   * any partition.
+   */
   failure(partition?: number): string | undefined
   stop(): Promise<void>
 }
 
 /**
- * Tails the logs from their heads on. A log that ends or breaks ends the feed of its partition: `onFailure` is told once.
- * @param listenersOf who lives on a partition: told of each frame in this order
+ * Tails the logs from their heads on. If a log ends or breaks, the feed of its partition ends and `onFailure` is called
+ * once.
+ * @param listenersOf the listeners of a partition, in the order in which they get each frame
  */
 export function startFeed(
   logs: readonly EventLog[],

@@ -1,9 +1,11 @@
 /**
- * Hot totals: the totals of accounts that were asked for lately, loaded from the view once and moved on by the feed. A
- * bounded, read-only state machine with a position like any other: that of the feed, which is never behind the view's.
+ * Hot totals: the totals of accounts that were asked for lately. They are loaded from the view once, and the feed keeps
+ * them current. This is a bounded, read-only state machine. Its position is that of the feed, which is never behind the
+ * view's.
  *
- * An account comes in in three steps: from now on its events are noted; once the views include what the feed had brought
- * by then, its totals are read; the noted events that the read did not include move them on. From there every event does.
+ * An account is loaded in three steps. Its events are noted from now on. Its totals are read as soon as the views
+ * include what the feed had brought so far. Noted events that the read did not include then move the totals on, as does
+ * every later event.
  */
 import { ROW_BYTE } from '../../schemas/events.ts'
 import type { Frame } from '../../schemas/frames.ts'
@@ -14,22 +16,22 @@ import { LruMap } from '../read/lru.ts'
 import { FrameRows } from '../../schemas/frame-rows.ts'
 import { keyText, type AccountIdentity, type Views } from '../read/views.ts'
 
-/** Totals by the log, at the feed's position. */
+/** Totals at the feed's position. */
 export interface HotBalance {
   readonly totals: BalanceRow
   readonly position: Position
 }
 
 interface Entry {
-  /** Newest state known; undefined until an event or the read has told. */
+  /** Newest state known; undefined until an event or the read has brought one. */
   latest: BalanceRow | undefined
-  /** True once the view's totals are in: from then on `latest` is complete. */
+  /** True once the view's totals are loaded. From then on `latest` is complete. */
   ready: boolean
 }
 
 export class HotTotals implements FrameListener {
   readonly #entries: LruMap<string, Entry>
-  /** The same entries by partition and number, for the walk over the feed. */
+  /** The same entries by partition and account number, for the walk over a frame. */
   readonly #byNumber = new Map<number, Map<number, Entry>>()
   readonly #views: Views
 
@@ -38,7 +40,7 @@ export class HotTotals implements FrameListener {
     this.#entries = new LruMap(accountsMax, (key) => this.#forget(key))
   }
 
-  /** Totals of an account, if they are in memory; else it starts to load them and answers undefined. */
+  /** The totals of an account. If they are not in memory, starts to load them and returns undefined. */
   read(identity: AccountIdentity, feed: Feed): HotBalance | undefined {
     const entry = this.#entries.get(keyText(identity))
     if (entry === undefined) {
@@ -49,7 +51,7 @@ export class HotTotals implements FrameListener {
     return { totals: entry.latest, position: feed.position() }
   }
 
-  /** Moves what is in memory on. */
+  /** Moves the totals in memory on. */
   onFrame(frame: Frame): void {
     const entries = this.#byNumber.get(frame.partition)
     if (entries === undefined || entries.size === 0) return
@@ -79,7 +81,7 @@ export class HotTotals implements FrameListener {
         entry.latest = stored
       entry.ready = true
     } catch {
-      // The views did not answer: whoever asks next tries again.
+      // The views did not answer. The next read tries again.
       this.#entries.delete(key)
       if (numbers.get(identity.account) === entry) numbers.delete(identity.account)
     }
@@ -91,7 +93,10 @@ export class HotTotals implements FrameListener {
   }
 }
 
-/** The balance after the row. @param side where the account's side begins in it */
+/**
+ * The balance of an account after the row.
+ * @param side byte within the row at which the account's side begins
+ */
 function balanceAt(rows: FrameRows, byte: number, account: number, side: number): BalanceRow {
   return {
     ...rows.totalsAt(byte, side),

@@ -1,10 +1,10 @@
-/** The hub: hands events from the feed to the subscribers of an account or of a transfer. It keeps none of them. */
+/** The hub: hands events of the feed to the subscribers of an account or a transfer. It keeps no events. */
 import type { Frame } from '../../schemas/frames.ts'
 import type { Id } from '../../schemas/ids.ts'
 import type { FrameListener } from './feed.ts'
 import { FrameRows, idWords } from '../../schemas/frame-rows.ts'
 
-/** Gets a row that concerns it; called while the frame is walked, so it only queues. */
+/** Gets each row that concerns it. It is called during the walk over a frame, so it may only queue. */
 export type RowListener = (rows: FrameRows, byte: number) => void
 
 interface TransferWatch {
@@ -15,16 +15,18 @@ interface TransferWatch {
 export class Hub implements FrameListener {
   /** By partition, then account number. */
   readonly #accounts = new Map<number, Map<number, Set<RowListener>>>()
-  /** By the key of the id (rows.ts); several ids may share one. */
+  /** By the key of the id (frame-rows.ts). Several ids may share a key. */
   readonly #transfers = new Map<number, Set<TransferWatch>>()
   #listeners = 0
 
-  /** Subscribers attached now. */
   get listeners(): number {
     return this.#listeners
   }
 
-  /** Everything that moves an account: events that have it on either side and are no refusals. Returns the way out. */
+  /**
+   * Attaches to every event that moves an account: those that have it on either side and are no refusals.
+   * @returns detaches
+   */
   onAccount(partition: number, account: number, listener: RowListener): () => void {
     const accounts = getOrMake(this.#accounts, partition, () => new Map<number, Set<RowListener>>())
     const listeners = getOrMake(accounts, account, () => new Set<RowListener>())
@@ -35,7 +37,10 @@ export class Hub implements FrameListener {
     })
   }
 
-  /** Events that carry the id as their own, and those that come of it: a hold posted, a transfer reversed. */
+  /**
+   * Attaches to the events of an id, and to those that follow from it: a hold posted, a transfer reversed.
+   * @returns detaches
+   */
   onTransfer(id: Id, listener: RowListener): () => void {
     const watch = { words: idWords(id), listener }
     const key = watch.words[2]!
@@ -47,7 +52,7 @@ export class Hub implements FrameListener {
     })
   }
 
-  /** Hands each row of the frame to those it concerns. */
+  /** Hands each row of the frame to the listeners that it concerns. */
   onFrame(frame: Frame): void {
     if (this.#listeners === 0) return
     const rows = new FrameRows(frame)

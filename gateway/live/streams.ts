@@ -1,33 +1,33 @@
-/** The two parts of a subscription: a bounded queue that the hub fills, and an iterator that lets go at once. */
+/** The two parts of a subscription: a bounded queue that the hub fills, and an iterator that releases at once. */
 import type { Share, SubscriberMemory } from './subscriber-memory.ts'
 
-/** What a queue hands out: an item, word that it ran over (once, after what was queued before), or its end. */
+/** What a queue hands out: an item; once, that it overflowed (after the items queued before); or its end. */
 export type Taken<Item> =
   { readonly kind: 'item'; readonly item: Item } | { readonly kind: 'lagged' } | { readonly kind: 'closed' }
 
-/** What a queue's items count in the memory that all subscribers share. */
+/** How a queue's items count against the memory that all subscribers share. */
 export interface QueueMemory<Item> {
   readonly memory: SubscriberMemory
   readonly bytesOf: (item: Item) => number
 }
 
 /**
- * A queue with one reader. At its own bound it takes nothing more, hands out what it has, and then says `lagged`. At the
- * bound of all subscribers it may have to drop what it has: it is `shed`, and says `lagged` at once.
+ * A queue with one reader. At its own bound it takes nothing more, hands out what it has, and then says `lagged`. At
+ * the bound that all subscribers share it may have to drop its items. It is `shed` then, and says `lagged` at once.
  */
 export class BoundedQueue<Item> {
   readonly #itemsMax: number
   readonly #share: Share | undefined
   readonly #bytesOf: (item: Item) => number
   #items: Item[] = []
-  /** Bytes that the reader keeps beside the queue. */
+  /** Bytes that the reader keeps outside the queue. */
   #beside = 0
   #lagged = false
   #shed = false
   #closed = false
   #waiting: ((taken: Taken<Item>) => void) | undefined
 
-  /** @param counted without it, only the number of items is bounded */
+  /** @param counted undefined: only the number of items is bounded */
   constructor(itemsMax: number, counted?: QueueMemory<Item>) {
     this.#itemsMax = itemsMax
     this.#bytesOf = counted?.bytesOf ?? (() => 0)
@@ -42,7 +42,7 @@ export class BoundedQueue<Item> {
     return this.#lagged
   }
 
-  /** True once it had to drop what it had: its reader is behind for good. */
+  /** True once it had to drop its items: the reader lags for good. */
   get shed(): boolean {
     return this.#shed
   }
@@ -59,7 +59,7 @@ export class BoundedQueue<Item> {
     this.#share?.add(this.#bytesOf(item))
   }
 
-  /** Counts what the reader keeps beside the queue, in place of what it kept there before. */
+  /** Sets the bytes that the reader keeps outside the queue. */
   keepBeside(bytes: number): void {
     if (this.#shed || this.#closed) return
     this.#share?.remove(this.#beside)
@@ -67,7 +67,7 @@ export class BoundedQueue<Item> {
     this.#share?.add(bytes)
   }
 
-  /** The next item, waited for. One call at a time. */
+  /** Waits for the next item. One call at a time. */
   take(): Promise<Taken<Item>> {
     const item = this.#closed ? undefined : this.#items.shift()
     if (item !== undefined) {
@@ -79,7 +79,7 @@ export class BoundedQueue<Item> {
     return new Promise((resolve) => (this.#waiting = resolve))
   }
 
-  /** Empties it and starts again: for a reader that has another way to what it missed. */
+  /** Empties the queue and starts again, for a reader that can get the lost items in another way. */
   restart(): void {
     if (this.#shed) return
     this.#drop()
@@ -105,13 +105,13 @@ export class BoundedQueue<Item> {
   }
 }
 
-/** Ends a stream when `pull` answers it. */
+/** The answer of `pull` that ends a stream. */
 export const END = Symbol('end of stream')
 
 /**
- * An iterator over what `pull` brings, one after the other. Unlike an async generator it does not wait for a pull under way
- * when it is told to return: it releases at once, and the pull's answer is dropped.
- * @param release called once, at the end, however it comes
+ * An iterator over the answers of `pull`, one after the other. An async generator would finish the pull under way
+ * before it returns. This one releases at once and drops that pull's answer.
+ * @param release called once, when the stream ends for any reason
  */
 export function pullStream<Item>(
   pull: () => Promise<Item | typeof END>,
@@ -148,7 +148,7 @@ export function pullStream<Item>(
     })
   return {
     next: () => {
-      // Calls that overlap are answered in order; `return` settles the one under way, and so all of them.
+      // Overlapping calls are answered in order. `return` settles the one under way, and with it all of them.
       const answer = last.then(pullOnce)
       last = answer.catch(() => undefined)
       return answer

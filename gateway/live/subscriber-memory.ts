@@ -1,12 +1,12 @@
 /**
- * The bytes that wait for all subscribers of a process together, and their bound: entries in queues, pages read ahead, and
- * what a socket has not written yet. Each subscriber has bounds of its own as well; twenty thousand of those would still be
- * more than a process has.
+ * Bounds the bytes that wait for all subscribers of a process together: entries in queues, pages read ahead, and bytes
+ * that a socket has not written yet. Each subscriber has its own bounds as well, but twenty thousand times those would
+ * be more than a process has.
  *
- * Beyond the bound the one with the most bytes lets go of them, alone: it is the slowest, or the one that costs most.
+ * At the bound, the subscriber with the most bytes has to drop them, and no other: it is the slowest, or costs most.
  */
 
-/** What one subscriber, or one connection, keeps waiting. */
+/** The bytes that wait for one subscriber, or for one connection. */
 export class Share {
   readonly #memory: SubscriberMemory
   readonly #letGo: () => void
@@ -17,26 +17,26 @@ export class Share {
     this.#letGo = letGo
   }
 
-  /** Counts bytes that begin to wait. It may be told to let go of all of them before this returns. */
+  /** Counts bytes that begin to wait. `letGo` may be called before this returns. */
   add(bytes: number): void {
     this.bytes += bytes
     this.#memory.added(bytes)
   }
 
-  /** Counts bytes that wait no more; those of one that has let go are not counted any more. */
+  /** Counts bytes that wait no more. After `letGo` this has no effect, because nothing is counted any more. */
   remove(bytes: number): void {
     const removed = Math.min(bytes, this.bytes)
     this.bytes -= removed
     this.#memory.removed(removed)
   }
 
-  /** Lets go, told by the memory. */
+  /** Drops what waits. For `SubscriberMemory` alone. */
   shed(): void {
     this.remove(this.bytes)
     this.#letGo()
   }
 
-  /** Ends it: nothing of it waits any more. */
+  /** Ends it; none of its bytes is counted any more. */
   close(): void {
     this.remove(this.bytes)
     this.#memory.left(this)
@@ -52,12 +52,12 @@ export class SubscriberMemory {
     this.#bytesMax = bytesMax
   }
 
-  /** Bytes that wait now, over all subscribers. */
+  /** Bytes that wait now, of all subscribers. */
   get bytes(): number {
     return this.#bytes
   }
 
-  /** @param letGo drops what waits; its bytes are no longer counted when it is called */
+  /** @param letGo drops what waits. Its bytes are no longer counted when it is called */
   join(letGo: () => void): Share {
     const share = new Share(this, letGo)
     this.#shares.add(share)
@@ -84,7 +84,7 @@ export class SubscriberMemory {
     this.#shares.delete(share)
   }
 
-  /** Looked for only at the bound, where each search frees at least an average share. */
+  /** Runs only at the bound. Each search then frees at least an average share. */
   #largest(): Share | undefined {
     let largest: Share | undefined
     for (const share of this.#shares)

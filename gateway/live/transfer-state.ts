@@ -1,4 +1,4 @@
-/** What the events of a transfer say about it: pure, the same for events from the views and from the feed. */
+/** The state of a transfer, from its events. Pure, and the same for events of the views and of the feed. */
 import type { EventRow } from '../../projectors/views/audit/events.ts'
 import type { CommandKind } from '../../schemas/commands.ts'
 import type { EventKind } from '../../schemas/events.ts'
@@ -14,7 +14,7 @@ const KIND_OF_COMMAND: Readonly<Partial<Record<CommandKind, TransferKind>>> = {
   ReverseTransfer: 'REVERSAL',
 }
 
-/** The state in which an event leaves the transfer whose own event it is. Undefined: the event is about an account. */
+/** The state after an event of the transfer's own id. Undefined: the event is about an account. */
 const STATE_OF_OWN: Readonly<Record<EventKind, TransferState | undefined>> = {
   AccountOpened: undefined,
   AccountFrozen: undefined,
@@ -30,27 +30,27 @@ const STATE_OF_OWN: Readonly<Record<EventKind, TransferState | undefined>> = {
   TransferRefused: 'REFUSED',
 }
 
-/** The state in which another command's event leaves the transfer that it names. Undefined: as it was. */
+/** The state after another command's event that names the transfer. Undefined: it does not change. */
 const STATE_OF_RELATED: Readonly<Partial<Record<EventKind, TransferState>>> = {
   HoldPosted: 'POSTED',
   HoldVoided: 'VOIDED',
   TransferReversed: 'REVERSED',
 }
 
-/** What kind of transfer an event is the outcome of. Undefined: it is about an account. */
+/** The kind of transfer whose outcome an event is. Undefined: the event is about an account. */
 export function transferKindOf(event: EventRow): TransferKind | undefined {
   return KIND_OF_COMMAND[event.command]
 }
 
-/** The state of the transfer with this id right after the event. Undefined: the event does not change it. */
+/** The state of the transfer with this id after the event. Undefined: the event does not change it. */
 export function stateAfter(id: string, event: EventRow): TransferState | undefined {
   return event.transferId === id ? STATE_OF_OWN[event.kind] : STATE_OF_RELATED[event.kind]
 }
 
 /**
- * The state that the events of an id leave it in.
- * @param own events under the id, in order; the first is its outcome
- * @param related what came of it through other commands
+ * The state of a transfer after all its events.
+ * @param own events under its id, in order; the first is its outcome
+ * @param related events of other commands that name it
  */
 export function stateOf(own: readonly EventRow[], related: readonly EventRow[]): TransferState {
   const id = own[0]!.transferId
@@ -60,7 +60,7 @@ export function stateOf(own: readonly EventRow[], related: readonly EventRow[]):
   return state
 }
 
-/** True if a transfer in this state is decided. What was posted may still be reversed, by another transfer. */
+/** True if the transfer is decided in this state. A posted one may still be reversed, by another transfer. */
 export function isTerminal(state: TransferState): boolean {
   return state !== 'PENDING'
 }

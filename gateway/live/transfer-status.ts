@@ -1,6 +1,6 @@
 /**
- * A transfer's state as it changes: where it stands now, then each change, until it is decided. One that does not exist yet
- * is waited for.
+ * A transfer's state as it changes: the present one, then each change until the transfer is decided. A transfer that
+ * does not exist yet is waited for.
  */
 import type { EventRow } from '../../projectors/views/audit/events.ts'
 import { decodeEvent } from '../../schemas/events.ts'
@@ -15,18 +15,18 @@ import { positionAt } from '../positions/tokens.ts'
 
 export interface StatusItem {
   readonly state: TransferState
-  /** The event that brought this state. */
+  /** The event that led to this state. */
   readonly event: EventRow
 }
 
-/** A transfer has three events at most: placed, ended, and reversed. */
+/** A transfer has at most three events: placed, ended, and reversed. */
 const EVENTS_MAX = 16
-/** What one of them takes while it waits, decoded. */
+/** Memory of a waiting event, decoded. */
 const EVENT_BYTES = 2_048
 
 /**
- * Streams the states of a transfer. Attached to the feed when it returns; what happened before is read from the views once
- * they include what the feed had brought by then. An event that comes in meanwhile is told at once.
+ * Streams the states of a transfer. It is attached to the feed when this returns. Earlier events are read from the
+ * views, once they include what the feed had brought so far. An event that comes in meanwhile is delivered at once.
  */
 export function transferStatus(
   services: Services,
@@ -40,7 +40,7 @@ export function transferStatus(
   )
   let past: readonly EventRow[] = []
   let failure: Error | undefined
-  /** The last event told of; later ones only. */
+  /** The last event delivered. Only later ones follow. */
   let last: EventRow | undefined
   let over = false
 
@@ -57,7 +57,7 @@ export function transferStatus(
     .finally(() => queue.push('read'))
 
   const told = (event: EventRow, state: TransferState | undefined): StatusItem | undefined => {
-    // An account's command has an id as well, and no state.
+    // Commands about accounts have ids as well, but no state.
     if (
       state === undefined ||
       (event.transferId === id && transferKindOf(event) === undefined && event.kind !== 'HoldExpired')
@@ -99,7 +99,9 @@ export function transferStatus(
   })
 }
 
-/** Told to a subscriber whose events had to be dropped. What it has not seen, it is told when it comes back. */
+/**
+ * The fault of a subscriber whose events had to be dropped. When it subscribes again, it gets those that it has missed.
+ */
 function lagged({ tokens }: Services, last: EventRow | undefined): Fault {
   const place = last === undefined ? {} : { position: tokens.position(positionAt(last)) }
   return fault('SUBSCRIPTION_LAGGED', 'More happened than was read. Subscribe again.', place)

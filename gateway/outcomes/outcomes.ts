@@ -1,4 +1,4 @@
-/** What became of a command: an event that says so, or an id that is reason enough. */
+/** The outcome of a command: an event, or an id that is reason enough. */
 import type { EventRow } from '../../projectors/views/audit/events.ts'
 import { decodeEvent, type WalletEvent } from '../../schemas/events.ts'
 import type { FrameRows } from '../../schemas/frame-rows.ts'
@@ -8,13 +8,16 @@ import type { PartitionSequence } from '../positions/tokens.ts'
 
 export interface Outcome {
   readonly id: Id
-  /** Where the log says so: the event's own sequence; for an id's refusal, the end of the frame that consumed the command. */
+  /**
+   * Where the log states it. For an event: its own sequence. For an id's refusal: the end of the frame that consumed
+   * the command.
+   */
   readonly at: PartitionSequence
-  /** Why it was refused; undefined: it has happened. */
+  /** Why it was refused; undefined if it has happened. */
   readonly refusal: RefusalCode | undefined
   /** True if this id had its outcome before this request. */
   readonly replayed: boolean
-  /** The event. Decoded when asked for; undefined for an id's refusal. */
+  /** The event, decoded when asked for; undefined for an id's refusal. */
   event(): EventRow | undefined
 }
 
@@ -46,7 +49,7 @@ export function outcomeAt(id: Id, rows: FrameRows, byte: number, replayed: boole
   }
 }
 
-/** Where the row at `byte` stands in the log. */
+/** The partition sequence of the row at `byte`. */
 export function sequenceAt(rows: FrameRows, byte: number): PartitionSequence {
   return { partition: rows.frame.partition, sequence: rows.sequence(byte) }
 }
@@ -55,7 +58,7 @@ export function eventAt(rows: FrameRows, byte: number): EventRow {
   return eventRowOf(decodeEvent(rows.frame.payload, byte))
 }
 
-/** An event of the log in the form in which the views give it. */
+/** An event of the log in the form that the views give. */
 export function eventRowOf(event: WalletEvent): EventRow {
   const { transferId, relatedId, reference, debit, credit, ...same } = event
   return {

@@ -1,19 +1,20 @@
 /**
- * Commands that were taken and whose outcome is not known yet, matched with what the feed brings.
+ * Commands that were taken and wait for their outcomes. Frames of the feed settle them.
  *
- * Events of a frame stand in the order of the commands, and a frame says up to which place commands are consumed with it.
- * So one walk over the frame and the waiting commands side by side settles them all: a command has its event, or it is
- * consumed without one, which means that its id was known before, or that a mark says why nobody decided it.
+ * The events of a frame stand in the order of the commands. A frame also says up to which offset it consumes commands.
+ * So one walk over the frame and the waiting commands, side by side, settles them all. A command has its event, or it
+ * was consumed without one. In that case its id was known before, or a skip frame says why nobody decided it.
  *
- * Whose event is it, where two commands carry one id? The first one's that the frame consumes: an id makes one event, ever.
- * Walked in their order, the first one finds the row and the second finds none. That holds for as long as every command
- * that the frame consumed up to there waits here. Behind one that does not (it was given up, or some other door or gateway
- * offered it) a row may be the outcome of what that one asked, so it is handed over as found, and has to be compared.
+ * Two commands may carry the same id. The event then belongs to the first one that the frame consumes, because an id
+ * makes one event ever. In a walk in order the first command finds the row, and the second finds none. This needs every
+ * command that the frame consumed so far to wait here. Some may not: it was given up, or another door or gateway
+ * offered it. Behind such a command a row may be that command's outcome. It is then handed over as "found", and the
+ * batch compares it.
  *
- * A queue out of this process tells late where an offer stands. A frame that may have consumed an offer on its way is kept
- * until that is known, with the walk over it as far as it has come; what stands before is settled at once. Frames kept are
- * bounded in bytes: beyond it the oldest are passed over, and what they consumed is found by its id, among the last events,
- * when its place comes to be known.
+ * A queue outside this process tells late where it stored an offer. A frame that may have consumed such an offer is
+ * kept, together with the walk over it, until the offsets are known. Everything before that offer is settled at once.
+ * The bytes of kept frames are bounded. Beyond the bound the oldest are given up: their commands are later looked up by
+ * id among the recent events, once their offsets are known.
  */
 import type { CommandOffset, OfferOffsets } from '../../eventlog/ports.ts'
 import { consumedOf, isAtOffset, TopicTrail } from '../../eventlog/queue/offer-offsets.ts'
@@ -30,79 +31,79 @@ import { FrameRows, ID_WORDS } from '../../schemas/frame-rows.ts'
 /** Commands of one offer, in order. */
 export interface PendingBatch {
   readonly count: number
-  /** Their ids, as rows.ts writes them. */
+  /** Their ids, as frame-rows.ts writes them. */
   readonly ids: Int32Array
-  /** By a clock that nobody sets: `performance.now()`. */
+  /** By a clock that nobody can set: `performance.now()`. */
   readonly offeredAtMs: number
   /** The event of the command at `index` begins at `byte` of the frame's payload. */
   onEvent(index: number, rows: FrameRows, byte: number): void
-  /** The command at `index` made no event: its id had made this one before, which is therefore the id's outcome. */
+  /** The command at `index` made no event. Its id had made this one before, so this one is its outcome. */
   onEarlier(index: number, rows: FrameRows, byte: number): void
   /**
-   * An event under the id of the command at `index`: its own, or that of another command with the same id. Body and time
-   * of receipt tell.
+   * An event under the id of the command at `index`. It is the command's own, or that of another command with the same
+   * id; body and time of receipt tell them apart.
    */
   onFound(index: number, rows: FrameRows, byte: number): void
-  /**
-   * The command at `index` was consumed, and no event of its id is known here.
-   */
+  /** The command at `index` was consumed, and no event of its id is known here. */
   onSilent(index: number, silence: Silence): void
-  /** The log says that the command at `index` was passed over, and no event of its id is known here: it was not decided. */
+  /** The log says that the command at `index` was skipped, and no event of its id is known here. It was not decided. */
   onPassedOver(index: number, reason: SkipReason): void
-  /** The outcomes from `index` on will not be known in time, or never. */
+  /** The outcomes from `index` on will come too late, or never. */
   onUnknown(index: number): void
 }
 
-/** An offer whose outcomes are waited for. */
+/** An offer that waits for outcomes. */
 export interface PendingOffer {
   readonly batch: PendingBatch
-  /** Offers are counted as they come, from 1. */
+  /** Offers are numbered as they come, from 1. */
   readonly number: number
-  /** Undefined as long as it is not known. */
+  /** Where the queue stored it. Undefined while that is not known. */
   offsets: OfferOffsets | undefined
   /** Commands settled so far. */
   settled: number
-  /** It waits no more: given up, or nobody knows where it stands. */
+  /** True once it no longer waits: it was given up, or nobody knows where it is stored. */
   isOver: boolean
-  /** Its commands whose id an earlier one of them carries, once it was asked for. */
+  /** Indexes of commands that repeat an id of an earlier command in the same offer. Made when first needed. */
   repeats: ReadonlySet<number> | undefined
 }
 
-/** A frame, and how far it has been walked through. */
+/** A frame, and how far the walk over it has come. */
 interface Walk {
   readonly frame: Frame
-  /** Number of the last offer that it may have consumed. */
+  /** Number of the last offer that the frame may have consumed. */
   lastOffer: number
-  /** Made when the first command is settled by it. */
+  /** Made when the frame settles its first command. */
   matcher: RowMatcher | undefined
   hasBegun: boolean
-  /** The place up to which it is walked through, if every command up to there waited here. */
+  /** The offset up to which the walk has come. Undefined once some command before it did not wait here. */
   next: CommandOffset | undefined
-  /** It waits for no place any more. */
+  /** True once the walk no longer waits for offsets. */
   isPassedOver: boolean
 }
 
-/** Frames kept for places that are not known, in bytes. */
+/** Frames kept until offsets are known, in bytes. */
 const KEPT_BYTES_MAX = 32 * 1024 * 1024
-/** What a frame costs beside its bytes: so many small ones do not add up unseen. */
+/** Memory that a frame takes besides its bytes, so that many small frames count too. */
 const FRAME_OVERHEAD_BYTES = 1_024
 
-/** One partition's pending commands. Bounded by who adds to it. */
+/** One partition's pending commands. The caller of `add` bounds their number. */
 export class PendingCommands implements FrameListener {
-  /** In the order of their offers, which is that of their places; those with a place come first. */
+  /**
+   * In the order in which they were offered, which is the order of their offsets. Those with known offsets come first.
+   */
   #offers: PendingOffer[] = []
   #count = 0
   #added = 0
-  /** The last frame that was walked through. */
+  /** The last frame whose walk is over. */
   #walked: Frame | undefined
-  /** Frames not yet walked through, in order. */
+  /** Frames whose walk is not over, in order. */
   #walks: Walk[] = []
   #keptBytes = 0
-  /** The latest id horizon of the frames that were walked through. */
+  /** The latest id horizon that a walked frame says. Milliseconds since 1970; −1: none did. */
   #horizonMs = -1
   readonly #passedOver = new PassedOver()
   #isAdvancing = false
-  /** Last sequence that the feed has brought, and when, by `performance.now()`. */
+  /** Last sequence that the feed has brought, and when it did, by `performance.now()`. */
   #reached: bigint | undefined
   #reachedAtMs = 0
   readonly #keptBytesMax: number
@@ -114,17 +115,17 @@ export class PendingCommands implements FrameListener {
     this.#keptBytesMax = keptBytesMax
   }
 
-  /** Commands whose outcome is waited for. */
+  /** Commands that wait for their outcomes. */
   get count(): number {
     return this.#count
   }
 
-  /** Offers whose outcomes are waited for. */
+  /** Offers that wait for outcomes. */
   get offers(): number {
     return this.#offers.length
   }
 
-  /** Last sequence that the feed has brought; undefined: none since the start. */
+  /** Last sequence that the feed has brought; undefined if it has brought nothing since the start. */
   get reached(): bigint | undefined {
     return this.#reached
   }
@@ -137,17 +138,17 @@ export class PendingCommands implements FrameListener {
       : performance.now() - Math.max(oldest.batch.offeredAtMs, this.#reachedAtMs)
   }
 
-  /** Bytes of frames that wait for the place of an offer. */
+  /** Bytes of frames that are kept until offsets are known. */
   get keptBytes(): number {
     return this.#keptBytes
   }
 
-  /** The event of an id, if it is among the last ones. */
+  /** The event of an id; undefined if it is not among the newest events. */
   find(ids: Int32Array): FoundRow | undefined {
     return this.#recent.find(ids, 0)
   }
 
-  /** Takes an offer that is about to be made. */
+  /** Adds an offer that is about to be made. */
   add(batch: PendingBatch): PendingOffer {
     const offer: PendingOffer = {
       batch, number: ++this.#added, offsets: undefined, settled: 0, isOver: false, repeats: undefined,
@@ -157,23 +158,27 @@ export class PendingCommands implements FrameListener {
     return offer
   }
 
-  /** The last offer was not taken after all. */
+  /** Removes the last offer, because the queue did not take it. */
   withdraw(offer: PendingOffer): void {
     if (this.#offers.pop() !== offer) throw new Error('only the last offer can be withdrawn')
     this.#count -= offer.batch.count
     offer.isOver = true
   }
 
-  /** An offer stands at this place; undefined: nobody knows where, or whether at all. Offers are placed in order. */
+  /**
+   * Says where an offer is stored; undefined: nobody knows where, or whether it is at all. Called in the order of the
+   * offers.
+   */
   stored(offer: PendingOffer, place: OfferOffsets | undefined): void {
-    // One record is on its way at a time: what waits behind its last offer cannot have been consumed by any frame that is here.
+    // Only one record is on its way at a time. What waits behind its last offer cannot have been consumed by a frame
+    // that has already come.
     if (this.#walks.length > 0 && (place === undefined || place.end.index === 0))
       for (const walk of this.#walks) walk.lastOffer = Math.min(walk.lastOffer, offer.number)
     if (!offer.isOver) {
       if (place === undefined || this.#trail.isLeft(place)) this.#lose(offer)
       else offer.offsets = place
     }
-    // Nearly always it is placed before any frame that consumes it.
+    // Nearly always the offsets are known before any frame consumes the offer.
     if (this.#walks.length > 0 || (place !== undefined && reachOf(place, this.#walked) > 0)) this.#advance()
   }
 
@@ -196,7 +201,7 @@ export class PendingCommands implements FrameListener {
     }
   }
 
-  /** Gives up on offers from before `beforeMs`; offers are in order of age. */
+  /** Gives up offers made before `beforeMs`. Offers are in order of age. */
   giveUp(beforeMs: number): void {
     let done = 0
     while ((this.#offers[done]?.batch.offeredAtMs ?? Infinity) < beforeMs) {
@@ -210,7 +215,7 @@ export class PendingCommands implements FrameListener {
     this.#advance()
   }
 
-  /** Commands whose topic is gone: whatever frames consumed of it, they have been settled by. */
+  /** The topic of these offers is gone. Every frame that consumed some of their commands has settled those already. */
   #loseThose(isLost: (place: OfferOffsets) => boolean): void {
     for (const offer of this.#offers.filter(({ offsets }) => offsets !== undefined && isLost(offsets)))
       this.#lose(offer)
@@ -223,9 +228,8 @@ export class PendingCommands implements FrameListener {
     offer.batch.onUnknown(offer.settled)
   }
 
-  /** Settles what can be settled now. */
   #advance(): void {
-    // Whoever is told of an outcome may offer the next command.
+    // A batch that is told its outcome may offer the next command at once, and so come back here.
     if (this.#isAdvancing) return
     this.#isAdvancing = true
     let walked = 0
@@ -243,7 +247,10 @@ export class PendingCommands implements FrameListener {
     this.#isAdvancing = false
   }
 
-  /** True if `offer`, the first one that the walk has not settled, may be among what its frame consumed. */
+  /**
+   * True if the walk has to wait for the offsets of `offer`, the first offer that it has not settled: its frame may
+   * have consumed it.
+   */
   #waitsForOffsets({ frame, lastOffer, isPassedOver }: Walk, offer: PendingOffer | undefined): boolean {
     if (offer === undefined || offer.offsets !== undefined || offer.number > lastOffer || isPassedOver)
       return false
@@ -253,7 +260,10 @@ export class PendingCommands implements FrameListener {
     )
   }
 
-  /** Settles the offers from `done` on, as far as their places are known and the frame reaches. @returns offers done */
+  /**
+   * Settles the offers from `done` on, as far as their offsets are known and the frame has consumed them.
+   * @returns offers done
+   */
   #walk(walk: Walk, done: number): number {
     const { frame } = walk
     if (!walk.hasBegun) {
@@ -296,12 +306,12 @@ export class PendingCommands implements FrameListener {
     }
   }
 
-  /** @param mayBeOwn false: the command has made no event itself */
+  /** @param mayBeOwn false if the command certainly made no event itself */
   #settleWithoutRow(offer: PendingOffer, index: number, frame: Frame, mayBeOwn: boolean): void {
     const { batch } = offer
     const found = this.#recent.find(batch.ids, index * ID_WORDS)
     const isPossible = mayBeOwn && !isRepeatWithin(offer, index)
-    // What a later frame holds is not the reason why this one holds nothing.
+    // An event in a later frame does not explain why this frame holds none.
     if (found === undefined || found.rows.frame.firstSequence > frame.firstSequence) {
       const reason = this.#passedOver.reasonFor(offer.offsets!, index)
       if (reason !== undefined) return batch.onPassedOver(index, reason)
@@ -311,7 +321,10 @@ export class PendingCommands implements FrameListener {
     else batch.onEarlier(index, found.rows, found.byte)
   }
 
-  /** Settles offers whose place has come to be known when frames that consumed them were passed over. @returns offers done */
+  /**
+   * Settles offers whose offsets came to be known only after the frames that consumed them were given up.
+   * @returns offers done
+   */
   #settleLate(done: number): number {
     const frame = this.#walked
     if (frame === undefined) return done
@@ -329,7 +342,7 @@ export class PendingCommands implements FrameListener {
   }
 }
 
-/** What the feed has brought to those who wait, each partition at its own index. */
+/** The position up to which the feed has come. Each partition stands at its own index. */
 export function reachedBy(pending: readonly PendingCommands[]): Position {
   const reached = new Map<number, bigint>()
   pending.forEach((one, partition) => {
@@ -338,7 +351,7 @@ export function reachedBy(pending: readonly PendingCommands[]): Position {
   return reached
 }
 
-/** The event of an id, if it is among the last ones of any partition. */
+/** The event of an id; undefined if it is not among the newest events of any partition. */
 export function findRecent(pending: readonly PendingCommands[], ids: Int32Array): FoundRow | undefined {
   for (const one of pending) {
     const found = one.find(ids)
@@ -347,7 +360,7 @@ export function findRecent(pending: readonly PendingCommands[], ids: Int32Array)
   return undefined
 }
 
-/** How many commands of an offer a frame has consumed, it and those before it. */
+/** How many commands of an offer were consumed by this frame and those before it. */
 function reachOf(place: OfferOffsets, frame: Frame | undefined): number {
   return consumedOf(place, frame)
 }
@@ -356,7 +369,7 @@ function nextOffset(frame: Frame): CommandOffset {
   return { offset: frame.nextCommandOffset, index: frame.nextCommandIndex }
 }
 
-/** True if an earlier command of the same offer carries the same id: the event is that one's, then. */
+/** True if an earlier command of the same offer carries the same id. The event is then that of the earlier one. */
 function isRepeatWithin(offer: PendingOffer, index: number): boolean {
   return (offer.repeats ??= repeatsIn(offer.batch)).has(index)
 }

@@ -1,24 +1,29 @@
 /**
- * The events of a partition that came last, findable by their id: what became of a command whose id was used a moment ago
- * is answered from memory, at once and whatever the views do. Who does not find it here asks the views.
+ * The newest events of a partition, found by id. A repeated command whose id was used a moment ago is answered from
+ * here: from memory, at once, and even while the views do not answer. For older ids the views are asked.
  *
- * The frames themselves are kept, the newest of them, which the log's own window holds as well; an index over them is made
- * only when somebody asks. Two generations: when the younger is full, the older one is forgotten.
+ * The newest frames themselves are kept; the log's own window holds the same memory. They are indexed only when
+ * somebody asks. There are two generations: when the younger one is full, the older one is forgotten.
  */
 import type { Frame } from '../../schemas/frames.ts'
 import { FrameRows } from '../../schemas/frame-rows.ts'
 
-/** Bytes of frames in one generation. Two of them are the window in which the log keeps its newest frames anyway. */
+/**
+ * Bytes of frames in one generation. Two generations are as large as the window of newest frames that the log keeps
+ * anyway.
+ */
 const GENERATION_BYTES = 32 * 1024 * 1024
-/** What a frame costs beside its bytes: so many small ones do not add up unseen. */
+/** Memory that a frame takes besides its bytes, so that many small frames count too. */
 const FRAME_OVERHEAD_BYTES = 1_024
 /** Entries of the first index; it doubles when it is three quarters full. */
 const ENTRIES_MIN = 1_024
 const FILL_MAX = 0.75
-/** An entry: a row's frame, counted from 1 (0: no entry), the byte at which it begins, and the key of its id. */
+/**
+ * An entry: the number of the row's frame, from 1 (0: no entry); the byte at which the row begins; the key of its id.
+ */
 const ENTRY_WORDS = 3
 
-/** Where an event stands. */
+/** An event: the rows of its frame, and the byte at which it begins. */
 export interface FoundRow {
   readonly rows: FrameRows
   readonly byte: number
@@ -33,7 +38,6 @@ export class RecentEvents {
     this.#generationBytes = generationBytes
   }
 
-  /** Takes the next frame. */
   add(frame: Frame): void {
     if (frame.count === 0) return
     if (this.#younger.bytes >= this.#generationBytes) {
@@ -43,7 +47,10 @@ export class RecentEvents {
     this.#younger.add(frame)
   }
 
-  /** The first event under the id at `ids[at]` (as rows.ts writes ids), or undefined if it is not among the last ones. */
+  /**
+   * The first event under the id at `ids[at]` (in the layout of frame-rows.ts). Undefined: it is not among the newest
+   * events.
+   */
   find(ids: Int32Array, at: number): FoundRow | undefined {
     return this.#younger.find(ids, at) ?? this.#older.find(ids, at)
   }
@@ -52,12 +59,12 @@ export class RecentEvents {
 class Generation {
   bytes = 0
   readonly #frames: Frame[] = []
-  /** Those of the frames that the index covers. */
+  /** The frames that are indexed. */
   readonly #indexed: FrameRows[] = []
   #entries: Int32Array
   #used = 0
 
-  /** @param entries a power of two: as many as the generation before came to need */
+  /** @param entries a power of two: as many as the generation before needed */
   constructor(entries: number) {
     this.#entries = new Int32Array(entries * ENTRY_WORDS)
   }
@@ -93,7 +100,7 @@ class Generation {
     const entries = this.#entries
     const mask = this.entries - 1
     for (let byte = 0, end = rows.end; byte < end; byte = rows.after(byte))
-      // A hold that has expired has its event under the hold's own id: not the outcome of any command.
+      // The expiry of a hold stands under the hold's own id, but is no outcome of a command.
       if (!rows.isTimer(byte)) put(entries, mask, rows.transferKey(byte), number, byte)
     this.#used += frame.count
   }
@@ -107,7 +114,7 @@ class Generation {
   }
 }
 
-/** The slot at which the probing for a key begins. */
+/** The slot at which probing for a key begins. */
 function slotOf(key: number, mask: number): number {
   return Math.imul(key, 0x9e3779b1) & mask
 }

@@ -1,4 +1,6 @@
-/** Finds the rows of commands in a frame, each row once, in the order in which the frame consumed the commands. */
+/**
+ * Finds the rows of commands in a frame. Each row is found once, in the order in which the frame consumed the commands.
+ */
 import type { FrameRows } from '../../schemas/frame-rows.ts'
 
 export const NO_ROW = -1
@@ -7,7 +9,7 @@ export class RowMatcher {
   readonly rows: FrameRows
   readonly #end: number
   #byte = 0
-  /** Key → rows not yet found, once rows may stand between ours that are not. */
+  /** Id key → rows not found yet. Made once rows of other commands may stand between. */
   #index: Map<number, number[]> | undefined
 
   constructor(rows: FrameRows) {
@@ -16,8 +18,9 @@ export class RowMatcher {
   }
 
   /**
-   * For as long as every command of the frame is ours: the next row is that of the id at `ids[at]`, or of one behind it.
-   * @returns the byte at which the id's row begins, or NO_ROW
+   * The row of the id at `ids[at]`, if it is the next one. Only valid while every command of the frame waits here: then
+   * the next row belongs to this id or to one behind it.
+   * @returns the byte at which the row begins, or NO_ROW
    */
   next(ids: Int32Array, at: number): number {
     const { rows } = this
@@ -31,7 +34,10 @@ export class RowMatcher {
     return NO_ROW
   }
 
-  /** Whatever rows stand between. From its first call on, `next` may not be called any more. @returns as `next` */
+  /**
+   * The row of the id, whatever rows stand before it. After the first call, `next` may not be called any more.
+   * @returns as `next`
+   */
   find(ids: Int32Array, at: number): number {
     this.#index ??= this.#indexRest()
     const candidates = this.#index.get(ids[at + 2]!)

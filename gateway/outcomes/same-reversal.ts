@@ -1,7 +1,7 @@
 /**
- * Whether a reversal asks for the same as one that made an event. A fingerprint alone does not tell: it covers what the door
- * filled in as well, and that depends on what the door knew. So the fields are compared that the caller chose; all of them
- * stand in the event.
+ * Whether a reversal asks for the same as one that made an event. The fingerprint does not tell: it also covers what
+ * the door filled in, and that depends on what the door knew at the time. So the fields that the caller chose are
+ * compared; the event holds all of them.
  */
 import type { EventRow } from '../../projectors/views/audit/events.ts'
 import type { Command } from '../../schemas/commands.ts'

@@ -1,11 +1,12 @@
 /**
- * Commands that were consumed without an event. Either the id was known, or it is older than what the core remembers: then it
- * has an outcome for ever. Or nobody has decided them: they were passed over, or their time has not come.
+ * Settles commands that were consumed without an event. There are two cases. The id was known before, or is older than
+ * what the core remembers: then it has an outcome for ever. Or nobody decided the command: it was skipped, or its time
+ * has not come.
  *
- * The views say which, once they include the frame that consumed the command: every event under the id stands at or before
- * that frame, so what is not found then has not happened. That it never will is said only by the log's id horizon
- * (schemas/frame-notes.ts). Whatever is not proven by one of the two is no refusal: who is told "refused" takes a new id, and
- * pays twice if something else sends the old one again.
+ * The views tell the cases apart once they include the frame that consumed the command. Every event under the id stands
+ * at or before that frame, so an event that is not found then has not happened. That it never will happen is said only
+ * by the log's id horizon (schemas/frame-notes.ts). Without proof from one of the two there is no refusal: a client
+ * that is told "refused" takes a new id, and pays twice if something else sends the old one again.
  */
 import { encodeCommands, type Command } from '../../schemas/commands.ts'
 import { fingerprintOf } from '../../schemas/fingerprint.ts'
@@ -22,18 +23,18 @@ const NS_PER_MS = 1_000_000n
 
 /** A command that was consumed without an event. */
 export interface Silence {
-  /** The frame with which it was consumed, or a later one. */
+  /** The frame that consumed it, or a later one. */
   readonly frame: Frame
-  /** True: the event may be the command's own, found late; then the time of receipt tells. */
+  /** True if an event found later may be the command's own. The time of receipt then tells. */
   readonly mayBeOwn: boolean
-  /** The latest id horizon that this frame or one before it said, milliseconds since 1970; −1: none did. */
+  /** The latest id horizon up to this frame, milliseconds since 1970; −1: none was said. */
   readonly horizonMs: number
 }
 
 /**
- * The outcome of a command that was consumed without an event, or that it has none.
+ * The outcome of a command that was consumed without an event, or why it has none.
  * @param wallMs this machine's clock, milliseconds since 1970
- * @throws Fault NOT_YET where the views do not come to include the frame in time: the same id may be sent again
+ * @throws Fault NOT_YET if the views do not include the frame in time; the same id may be sent again
  */
 export async function settleRepeat(
   views: Views,
@@ -56,7 +57,7 @@ export async function settleRepeat(
   }
   const timeMs = uuidV7TimeMs(command.id)
   if (timeMs <= horizonMs) return idRefusal(command.id, 'id_expired', place)
-  // The writer goes by its clock of now, behind which recorded time stays ahead once that clock has been set back.
+  // The writer judged the id by its wall clock. If that was set back, recorded time runs ahead: use the earlier.
   const aheadMs = timeMs - Math.min(Number(frame.timeNs / NS_PER_MS), wallMs()) - ID_AHEAD_MS_MAX
   return aheadMs > 0 ? { undecided: 'future', aheadMs } : { undecided: 'unknown' }
 }

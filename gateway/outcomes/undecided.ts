@@ -1,4 +1,4 @@
-/** Commands that no writer has decided: nothing happened, the id is as free as before, and the caller is told so by an error. */
+/** Commands that no writer has decided. Nothing happened and the id is still free; the caller is told so by a fault. */
 import type { SkipReason } from '../../schemas/frame-notes.ts'
 import { formatId, type Id } from '../../schemas/ids.ts'
 import type { LaneFault } from '../../schemas/lane-results.ts'
@@ -6,9 +6,9 @@ import { fault, type Fault } from '../errors.ts'
 
 /** Why a command was not decided. */
 export type Undecided =
-  /** The time inside its id lies so many milliseconds too far ahead. */
+  /** The time inside its id lies `aheadMs` too far ahead. */
   | { readonly undecided: 'future'; readonly aheadMs: number }
-  /** The log says that it was passed over, or does not say what became of it. */
+  /** The log says that it was skipped, or does not say what became of it. */
   | { readonly undecided: SkipReason | 'unknown' }
 
 const WHY: Readonly<Record<SkipReason | 'unknown', string>> = {
@@ -18,7 +18,7 @@ const WHY: Readonly<Record<SkipReason | 'unknown', string>> = {
   unknown: 'It was consumed without an outcome.',
 }
 
-/** What the caller is told. */
+/** The fault that the caller gets. */
 export function undecidedFault(id: Id, why: Undecided): Fault {
   if (why.undecided === 'future')
     return fault(
@@ -34,7 +34,7 @@ export function undecidedFault(id: Id, why: Undecided): Fault {
   )
 }
 
-/** The same on the binary lane. */
+/** The same fault on the binary lane. */
 export function undecidedLaneFault(why: Undecided): LaneFault {
   return why.undecided === 'future' ? 'id_in_future' : 'not_decided'
 }

@@ -1,4 +1,4 @@
-/** Tokens of this deployment: made here, and taken back only where they fit. The one place that decides it, for all doors. */
+/** Makes the tokens of this deployment, and takes back only those that fit. All doors decide it here. */
 import { createHash } from 'node:crypto'
 import type { Position } from '../../schemas/positions.ts'
 import { badInput } from '../errors.ts'
@@ -18,7 +18,7 @@ export class DeploymentTokens {
   readonly #partitions: number
 
   /**
-   * @param deployment undefined: not known, so that nothing can be said against tokens that name one
+   * @param deployment returns undefined while it is not known; tokens that name one are then taken unchecked
    * @param partitions how many there are
    */
   constructor(deployment: () => string | undefined, partitions: number) {
@@ -35,9 +35,9 @@ export class DeploymentTokens {
   }
 
   /**
-   * The position that a token stands for here.
-   * @param field that it came in, for the caller
-   * @throws Fault BAD_USER_INPUT if it is of another deployment, or of a partition that is not here
+   * The position of a token.
+   * @param field that held the token, for the error
+   * @throws Fault BAD_USER_INPUT if it is of another deployment, or of a partition that does not exist here
    */
   positionIn({ position, deployment }: PositionToken, field: string): Position {
     this.#check(deployment, 'position', field)
@@ -45,7 +45,7 @@ export class DeploymentTokens {
     return position
   }
 
-  /** As `positionIn`, for a cursor. */
+  /** The key of a cursor, checked as `positionIn` does. */
   keyIn({ key, deployment }: CursorToken, field: string): CursorKey {
     this.#check(deployment, 'cursor', field)
     this.#checkPartition(key.partition, 'cursor', field)
@@ -72,8 +72,8 @@ export class DeploymentTokens {
 }
 
 /**
- * A cursor's place in the history of an account.
- * @throws Fault BAD_USER_INPUT if it is of another list
+ * The key of a cursor in an account's history.
+ * @throws Fault BAD_USER_INPUT if the cursor is of another list
  */
 export function inHistory(
   key: CursorKey,
@@ -87,8 +87,8 @@ export function inHistory(
 }
 
 /**
- * A cursor's place in the accounts of an owner.
- * @throws Fault BAD_USER_INPUT if it is of another list
+ * The key of a cursor in an owner's accounts.
+ * @throws Fault BAD_USER_INPUT if the cursor is of another list
  */
 export function inAccountsOf(key: CursorKey, owner: string, field: string): AccountsCursorKey {
   if (key.list !== 'accounts')
@@ -98,13 +98,13 @@ export function inAccountsOf(key: CursorKey, owner: string, field: string): Acco
 }
 
 /**
- * Where a position stands in one partition.
- * @throws Fault BAD_USER_INPUT for a position of other partitions only, such as that of another account's transfer: taken for
- *   0 it would mean the beginning, which nobody asked for
+ * The sequence of a position in one partition.
+ * @throws Fault BAD_USER_INPUT if the position is of other partitions only, such as that of another account's transfer.
+ *   Taken for 0 it would mean the beginning, which nobody asked for
  */
 export function sequenceOf(position: Position, partition: number, field: string): bigint {
   const sequence = position.get(partition)
-  // Nothing of any partition is where a log without events is.
+  // A position with no event of any partition is that of a log without events.
   if (sequence !== undefined || [...position.values()].every((one) => one === 0n)) return sequence ?? 0n
   throw badInput(
     field,
@@ -113,7 +113,7 @@ export function sequenceOf(position: Position, partition: number, field: string)
   )
 }
 
-/** What a cursor carries of an owner: enough to tell one from another, and nothing of a name. */
+/** The tag of an owner in a cursor. It tells owners apart and reveals nothing of a name. */
 export function ownerTag(owner: string): string {
   return createHash('sha256').update(owner).digest().subarray(0, OWNER_TAG_BYTES).toString('hex')
 }

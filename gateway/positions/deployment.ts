@@ -1,13 +1,16 @@
 /**
- * Which deployment this is: the beginning of the hash of the first frame of partition 0. Everybody who reads the log knows
- * it, at every gateway and after every restart; a copy of the log has it, and another log has another one, since the frame
- * carries the time at which it was written. Nothing has to be kept, shared or restored for it (docs/decisions/0023).
+ * The id of this deployment: the first bytes of the hash of partition 0's first frame. Everybody who reads the log
+ * knows it, at every gateway and after every restart. A copy of the log has the same id. Another log has another one,
+ * because the frame carries the time at which it was written. So nothing has to be stored, shared or restored
+ * (docs/decisions/0023).
  */
 import type { EventLog } from '../../eventlog/ports.ts'
 import type { Frame } from '../../schemas/frames.ts'
 import { DEPLOYMENT_BYTES } from './tokens.ts'
 
-/** A first frame that is there is read within this, or it is not known whose tokens are: they are taken unchecked then. */
+/**
+ * How long reading an existing first frame may take. After that the id stays unknown, and tokens are taken unchecked.
+ */
 const READ_MS_MAX = 5_000
 
 export class Deployment {
@@ -18,7 +21,7 @@ export class Deployment {
   /**
    * Begins to read, or to wait for, the first frame.
    * @param log of partition 0
-   * @param report gets a line where it cannot be read
+   * @param report gets a line if the frame cannot be read
    */
   constructor(log: EventLog, report: (line: string) => void) {
     this.#read = this.#look(log).catch((error: unknown) => {
@@ -30,12 +33,12 @@ export class Deployment {
     })
   }
 
-  /** Undefined: it is not known, because there is no frame yet or the first one is out of reach. */
+  /** Undefined while it is unknown: there is no frame yet, or the first one cannot be read. */
   get id(): string | undefined {
     return this.#id
   }
 
-  /** Resolves once it is known, or known to stay unknown, or there is no frame yet. */
+  /** Resolves once the id is known, or certain to stay unknown, or if there is no frame yet. */
   async settled(log: EventLog): Promise<void> {
     if (!isEmpty(log)) await this.#read
   }
@@ -47,7 +50,7 @@ export class Deployment {
 
   async #look(log: EventLog): Promise<void> {
     const { signal } = this.#over
-    // What is not written yet is waited for as long as it takes.
+    // A frame that is not written yet is waited for without a bound.
     const bounded = isEmpty(log) ? signal : AbortSignal.any([signal, AbortSignal.timeout(READ_MS_MAX)])
     for await (const frame of log.tail(1n, bounded)) {
       this.#id = idOf(frame)
@@ -62,7 +65,7 @@ function isEmpty(log: EventLog): boolean {
   return isZero(log.head().hash)
 }
 
-/** Undefined for any frame but the first of a chain. */
+/** Undefined unless the frame is the first of a chain. */
 function idOf({ previousHash, hash }: Frame): string | undefined {
   return isZero(previousHash) ? Buffer.from(hash.subarray(0, DEPLOYMENT_BYTES)).toString('hex') : undefined
 }

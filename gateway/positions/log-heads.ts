@@ -1,20 +1,23 @@
 /**
- * How far the logs go, as far as anybody can know: what this gateway has read, and where that is not enough, what is stored.
- * A position behind the end is told from one that only this gateway has not heard of yet.
+ * How far the logs go. This gateway knows what it has read; if that is not enough, it asks the log's storage. So a
+ * position beyond the end of the log is told from one that only this gateway has not heard of yet.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { EventLog } from '../../eventlog/ports.ts'
 import { earliestPosition, type Position } from '../../schemas/positions.ts'
 
-/** A log's end is asked for within this. */
+/** Bound of asking for a log's end. */
 const ASK_MS_MAX = 5_000
-/** What is stored may be told of a moment later here than elsewhere: so long a position just behind the end is waited for. */
+/**
+ * News of a stored frame may reach this gateway a moment later than others. A position just beyond the end is waited
+ * for this long.
+ */
 const NEWS_MS = 1_000
 const LOOK_MS = 25
-/** More events than a log could come by in that time: what is further behind its end is not waited for. */
+/** More events than a log could grow by in that time. A position further beyond the end is not waited for. */
 const NEAR_EVENTS = 5_000_000n
 
-/** Whether the logs hold a position; `unknown`: their ends could not be asked for in time. */
+/** Whether the logs hold a position. `unknown`: their ends could not be read in time. */
 export type Reach = 'held' | 'ahead' | 'unknown'
 
 export class LogHeads {
@@ -25,22 +28,25 @@ export class LogHeads {
     this.#ends = logs.map((log) => new LogEnd(log))
   }
 
-  /** Where the logs end, as far as it is known here. */
+  /** The ends of the logs, as far as this gateway knows them. */
   position(): Position {
     return new Map(this.#ends.map(({ log, sequence }) => [log.partition, sequence]))
   }
 
-  /** As much of a position as the logs hold, as far as it is known here. */
+  /** The part of a position that the logs hold, as far as this gateway knows them. */
   within(position: Position): Position {
     return earliestPosition([position, this.position()])
   }
 
-  /** True if the logs are known here to hold all of it. */
+  /** True if this gateway knows that the logs hold all of the position. */
   holds(position: Position): boolean {
     return this.#missing(position).length === 0
   }
 
-  /** Whether the logs hold all of a position, asked of where they are stored; at most `waitMs`. */
+  /**
+   * Whether the logs hold all of a position. If this gateway does not know, it asks their storage, for at most
+   * `waitMs`.
+   */
   async reach(position: Position, waitMs: number): Promise<Reach> {
     const missing = this.#missing(position)
     if (missing.length === 0) return 'held'
@@ -73,7 +79,7 @@ export class LogHeads {
   }
 }
 
-/** The end of one log. Asked for once at a time, however many want to know. */
+/** The end of one log. Only one question is under way at a time, however many callers ask. */
 class LogEnd {
   readonly log: EventLog
   #asked: Promise<void> | undefined
@@ -88,9 +94,9 @@ class LogEnd {
   }
 
   /**
-   * Resolves when everything is known here that was stored at the call. An answer under way may be older than what is asked
-   * about: who comes meanwhile shares the next one.
-   * @throws what the log does where it cannot be asked
+   * Resolves when this gateway knows everything that was stored at the time of the call. An answer under way may be
+   * older than the call, so calls that come meanwhile share the next question.
+   * @throws what the log throws if it cannot be asked
    */
   ask(): Promise<void> {
     if (this.#asked === undefined) return this.#ask()

@@ -1,23 +1,25 @@
-/** Points in time as text: RFC 3339 with up to nanoseconds outside, nanoseconds since 1970 inside. */
+/** Points in time: outside RFC 3339 text with up to nine decimals, inside nanoseconds since 1970. */
 import { TIME_NS_MAX, TIME_NS_MIN, TIMES_TEXT } from '../../schemas/limits.ts'
 
 const RFC3339 = /^(\d{4})-(\d\d)-(\d\d)[Tt](\d\d):(\d\d):(\d\d)(?:\.(\d{1,9}))?([Zz]|([+-])(\d\d):(\d\d))$/
-/** As RFC3339, with more decimals than are kept. */
+/** RFC 3339 with more decimals than we keep. */
 const FINER_THAN_NANOSECONDS = /^\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d\.\d{10,}(?:[Zz]|[+-]\d\d:\d\d)$/
 const CHARACTERS_MAX = 40
 const NS_PER_MS = 1_000_000n
 const DAYS_IN_MONTH = [31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31]
 
-/** A time, or what is wrong with its text: the end of a sentence. */
+/** A time, or what is wrong with its text (the end of a sentence). */
 export type TimeReading = { readonly ns: bigint } | { readonly wrong: string }
 
-/** Reads an RFC 3339 date and time from 1900 to 2261, by its instant. Returns undefined for anything else. */
+/**
+ * Reads an RFC 3339 date and time whose instant lies in the years 1900 to 2261. Returns undefined for anything else.
+ */
 export function parseTime(text: string): bigint | undefined {
   const reading = readTime(text)
   return 'ns' in reading ? reading.ns : undefined
 }
 
-/** Reads an RFC 3339 date and time from 1900 to 2261, by its instant, or says what is wrong with it. */
+/** Reads an RFC 3339 date and time whose instant lies in the years 1900 to 2261, or says what is wrong with it. */
 export function readTime(text: string): TimeReading {
   const match = text.length > CHARACTERS_MAX ? null : RFC3339.exec(text)
   if (match === null)
@@ -69,7 +71,7 @@ function wrongOffset(hours: number, minutes: number): string | undefined {
   return 'has an offset from UTC of more than 23:59'
 }
 
-/** Writes nanoseconds since 1970 as RFC 3339 in UTC, with as many decimals as there are (none, or up to nine). */
+/** Formats nanoseconds since 1970 as RFC 3339 in UTC, with as many decimals as needed: none, or up to nine. */
 export function formatTime(ns: bigint): string {
   const second = ns >= 0n ? ns / 1_000_000_000n : -((-ns + 999_999_999n) / 1_000_000_000n)
   const rest = ns - second * 1_000_000_000n

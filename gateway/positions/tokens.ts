@@ -1,10 +1,11 @@
 /**
- * Positions and cursors as clients see them: opaque, versioned text that they hand back and compare for equality. A token
- * carries what it belongs to: its deployment, and a cursor also its list. Whether it fits is decided in deployment-tokens.ts.
+ * Positions and cursors as clients see them: opaque, versioned text that they hand back and compare for equality. A
+ * token names the deployment that it belongs to; a cursor also names its list. deployment-tokens.ts decides whether a
+ * token fits.
  *
- * `p2_` + base64url of `DEPLOYMENT/0:1042,1:7` · `p1_` + base64url of `0:1042,1:7`, where the deployment is not said: by an
- * earlier version, by a tool beside the log, or before there was a first frame.
- * `c2_` + base64url of `DEPLOYMENT/history/PARTITION:ACCOUNT:SEQUENCE` or `DEPLOYMENT/accounts/PARTITION:ACCOUNT:SEQUENCE:OWNER`.
+ * `p2_` + base64url of `DEPLOYMENT/0:1042,1:7`. `p1_` + base64url of `0:1042,1:7`: names no deployment. It was made by
+ * an earlier version, by a tool beside the log, or before there was a first frame. `c2_` + base64url of
+ * `DEPLOYMENT/history/PARTITION:ACCOUNT:SEQUENCE` or `DEPLOYMENT/accounts/PARTITION:ACCOUNT:SEQUENCE:OWNER`.
  */
 import { formatPosition, parsePosition, type Position } from '../../schemas/positions.ts'
 import { PARTITIONS_MAX } from '../../schemas/limits.ts'
@@ -13,7 +14,7 @@ const POSITION_PREFIX = 'p2_'
 const POSITION_PREFIX_UNSAID = 'p1_'
 const CURSOR_PREFIX = 'c2_'
 const CURSOR_PREFIX_OLD = 'c1_'
-/** Longer than any token made here: checked before anything is decoded. */
+/** Longer than any token made here. Checked before anything is decoded. */
 const TOKEN_CHARACTERS_MAX = 40 * PARTITIONS_MAX
 const BASE64URL = /^[A-Za-z0-9_-]+$/
 
@@ -25,31 +26,31 @@ const POSITION_TEXT = /^([0-9a-f]{12})\/([\d:,]+)$/
 const CURSOR_TEXT =
   /^([0-9a-f]{12})?\/(history|accounts)\/(\d{1,4}):(\d{1,10}):(\d{1,19})(?::([0-9a-f]{12}))?$/
 
-/** One place in the log, within one partition. */
+/** Where one event stands in the log. */
 export interface PartitionSequence {
   readonly partition: number
   readonly sequence: bigint
 }
 
-/** A place in a list, which is a place in the log: it cannot repeat, be re-ordered, or tie. */
+/** Where a row stands in a list. It is a partition sequence, so it cannot repeat, be re-ordered, or tie. */
 export type CursorKey = HistoryCursorKey | AccountsCursorKey
 
-/** An entry of an account. */
+/** An entry in an account's history. */
 export interface HistoryCursorKey extends PartitionSequence {
   readonly list: 'history'
-  /** Its number in the partition. */
+  /** The account's number in the partition. */
   readonly account: number
 }
 
-/** An account in the list of an owner. Its place in the log is where it was opened. */
+/** An account in an owner's list. Its partition sequence is that of its opening. */
 export interface AccountsCursorKey extends PartitionSequence {
   readonly list: 'accounts'
   readonly account: number
-  /** Tag of the owner. */
+  /** The owner's tag. */
   readonly owner: string
 }
 
-/** A position as it came in. `deployment` undefined: it does not say whose it is. */
+/** A position that a client gave. `deployment` is undefined if the token names none. */
 export interface PositionToken {
   readonly position: Position
   readonly deployment: string | undefined
@@ -60,10 +61,10 @@ export interface CursorToken {
   readonly deployment: string | undefined
 }
 
-/** What a token turned out to be, or what is wrong with it, for people. */
+/** The content of a token, or what is wrong with it, for people. */
 export type TokenReading<Token> = { readonly value: Token } | { readonly wrong: string }
 
-/** @param deployment undefined: it is not known which one this is */
+/** @param deployment undefined if it is not known */
 export function encodePosition(position: Position, deployment?: string): string {
   const text = formatPosition(position)
   return deployment === undefined
@@ -81,11 +82,11 @@ export function readPosition(token: string): TokenReading<PositionToken> {
   const position = parsePosition(unsaid ?? said?.[2] ?? '')
   if (position === undefined) return wrong
   const deployment = said?.[1]
-  // One place has one text, since clients compare it: no leading zeros, no other order, no stray bits.
+  // Clients compare tokens, so each position has one text: no leading zeros, no other order, no stray bits.
   return encodePosition(position, deployment) === token ? { value: { position, deployment } } : wrong
 }
 
-/** The position in a token made here, whosever it is; undefined for anything else. For tools beside the log. */
+/** The position in a token of any deployment; undefined for anything else. For tools beside the log. */
 export function decodePosition(token: string): Position | undefined {
   const reading = readPosition(token)
   return 'value' in reading ? reading.value.position : undefined
@@ -116,7 +117,7 @@ export function readCursor(token: string): TokenReading<CursorToken> {
   return encodeCursor(value.key, deployment) === token ? { value } : wrong
 }
 
-/** The position that one place stands for. */
+/** The position that ends at a partition sequence. */
 export function positionAt(at: PartitionSequence): Position {
   return new Map([[at.partition, at.sequence]])
 }

@@ -1,4 +1,4 @@
-/** A bounded memory: the entry that was used least lately makes room. */
+/** A bounded map. The entry that was not used for longest makes room. */
 export class LruMap<Key, Value> {
   readonly #entriesMax: number
   readonly #entries = new Map<Key, Value>()

@@ -1,13 +1,14 @@
 /**
- * The view store as the doors read it. Views may be emptied while all runs: their tables are gone for a moment, and whoever
- * reads just then has asked nothing wrong and found no fault of ours. He is told that there are no views now, and to come back.
+ * The view store as the doors read it. Views may be emptied while everything runs; their tables are then missing for a
+ * moment. A read in that moment is no mistake of the client and no bug of ours. It is answered as an outage: the client
+ * is told that there are no views now, and to come back.
  */
 import { OutageError, type ViewStore } from '../../projectors/clickhouse/view-store.ts'
 
 /** ClickHouse's codes of an unknown table and an unknown database. */
 const MISSING: ReadonlySet<unknown> = new Set(['60', '81'])
 
-/** The same store; a query of a table that is not there is an outage. */
+/** The same store, except that a query of a missing table throws an OutageError. */
 export function readingMissing(store: ViewStore): ViewStore {
   return {
     query: async <Row extends object>(...question: Parameters<ViewStore['query']>) => {
@@ -25,7 +26,10 @@ export function readingMissing(store: ViewStore): ViewStore {
   }
 }
 
-/** By the code: the type is taken for another word in capitals where the server's sentence shows the query, `Array(UUID)`. */
+/**
+ * Judged by the code. The error's type is not reliable: the client parses it from the server's message, and may take
+ * another word in capitals for it if the message quotes the query (`Array(UUID)`).
+ */
 function isMissing(error: unknown): boolean {
   return error instanceof Error && MISSING.has((error as { readonly code?: unknown }).code)
 }

@@ -1,18 +1,21 @@
-/** Read points: the position at which a whole request is answered, and the waiting until the views are far enough. */
+/** Read points: the position at which a whole request is answered, and the waiting until the views have reached it. */
 import type { Projections } from '../../projectors/runtime/status.ts'
 import { includesPosition, type Position } from '../../schemas/positions.ts'
 import { fault } from '../errors.ts'
 import { positionAt, type PartitionSequence } from '../positions/tokens.ts'
 import type { ViewsGate } from './views-gate.ts'
 
-/** A position at which everything of a request is read. One object per position, so that reads at it can be shared. */
+/**
+ * A position at which everything of a request is read. There is one object per position, so that reads can be shared by
+ * it.
+ */
 export interface ReadPoint {
   readonly upTo: Position
-  /** Up to this recorded time it includes all that there is, in every partition, ns; 0: not known. */
+  /** All events recorded up to this time are included, in every partition. Nanoseconds since 1970; 0: not known. */
   readonly settledNs: bigint
 }
 
-/** Advances of the views that are remembered with their time: what a transfer's timeline can say about itself. */
+/** Advances of the views that are remembered with their time. A transfer's timeline shows them. */
 const ADVANCES_MAX = 4_096
 
 interface Advance {
@@ -29,7 +32,7 @@ export class ReadPoints {
   readonly #advances: Advance[] = []
   #current: ReadPoint | undefined
 
-  /** @param tokenOf writes a position for the caller */
+  /** @param tokenOf makes the token of a position, for the client */
   constructor(
     projections: Projections,
     clock: () => bigint,
@@ -48,7 +51,7 @@ export class ReadPoints {
     })
   }
 
-  /** The newest point that all views hold. */
+  /** The newest point that all views have reached. */
   current(): ReadPoint {
     return (this.#current ??= {
       upTo: this.#projections.position(),
@@ -56,13 +59,13 @@ export class ReadPoints {
     })
   }
 
-  /** True if the views may speak for the log now: readers who name no position are answered. */
+  /** True if reads without a position are answered now. */
   get isOpen(): boolean {
     return this.#gate.closed() === undefined
   }
 
   /**
-   * The newest point, if it includes `after`.
+   * The newest point if it includes `after`, else undefined.
    * @throws Fault VIEWS_UNAVAILABLE while the store does not answer
    */
   now(after: Position | undefined): ReadPoint | undefined {
@@ -72,8 +75,8 @@ export class ReadPoints {
   }
 
   /**
-   * A point of views that may speak for the log, and that includes `after`, waited for within the bound: for whoever asks
-   * how things stand.
+   * Waits, within the bound, for the gate to open and for a point that includes `after`. For reads of the current
+   * state.
    * @throws Fault NOT_YET, VIEWS_UNAVAILABLE
    */
   async whole(after: Position | undefined): Promise<ReadPoint> {
@@ -82,14 +85,15 @@ export class ReadPoints {
   }
 
   /**
-   * A point that includes `after`, waited for within the bound: for whoever knows what has to be in it.
+   * Waits, within the bound, for a point that includes `after`, whether the gate is open or not. For reads that know
+   * what has to be in it.
    * @throws Fault NOT_YET; VIEWS_UNAVAILABLE at once while the store does not answer
    */
   async at(after: Position | undefined, waitMs = this.#waitMs): Promise<ReadPoint> {
     const now = this.now(after)
     if (now !== undefined || after === undefined) return now ?? this.current()
     const reached = await this.#projections.waitFor(after, waitMs)
-    // The listener may come after the waiter: then what is kept is from before.
+    // The waiter may be called before the listener that drops the cached point: the cached one is then too old.
     if (!includesPosition(this.current().upTo, after)) this.#current = undefined
     const point = this.current()
     if (reached && includesPosition(point.upTo, after)) return point
@@ -107,7 +111,10 @@ export class ReadPoints {
     return this.at(positionAt(at), waitMs)
   }
 
-  /** When the views came to include a place: undefined if they do not yet, or if it is too long ago to be remembered. */
+  /**
+   * When the views came to include a partition sequence. Undefined: they do not yet, or it is too long ago to be
+   * remembered.
+   */
   projectedAtNs(place: PartitionSequence): bigint | undefined {
     const includes = ({ upTo }: Advance): boolean => (upTo.get(place.partition) ?? 0n) >= place.sequence
     const first = this.#advances[0]
@@ -115,7 +122,6 @@ export class ReadPoints {
     return this.#advances.find(includes)?.atNs
   }
 
-  /** Seconds by which the views are behind the log now. */
   lagSeconds(): number {
     return this.#projections.status().reduce((most, { lagSeconds }) => Math.max(most, lagSeconds), 0)
   }
@@ -126,8 +132,8 @@ export class ReadPoints {
 }
 
 /**
- * One request's point. Fields of one request that ask in the same tick are answered at one point that includes all of
- * what they ask for; what comes later in the request keeps to it where it can.
+ * The read point of one request. Fields that ask in the same tick are answered at one point that includes everything
+ * they ask for. Later fields of the request use the same point if it suffices.
  */
 export class RequestPoint {
   readonly #points: ReadPoints
@@ -141,20 +147,23 @@ export class RequestPoint {
     this.#slot = new WaitingSlot()
   }
 
-  /** Says how the request, which was let in, steps aside while it waits. */
+  /** Sets how the admitted request frees its slot while it waits. */
   hasPlace(stepAside: StepAside): void {
     this.#slot.stepAside = stepAside
   }
 
   /**
-   * Waits for something without a place among the operations under way.
-   * @throws Fault BUSY if as many wait as may
+   * Waits without occupying a slot among the operations under way.
+   * @throws Fault BUSY if too many wait already
    */
   aside<Result>(wait: () => Promise<Result>): Promise<Result> {
     return this.#slot.aside(wait)
   }
 
-  /** A point of its own for what comes later in the request, because only then it is known to be needed. @throws Fault NOT_YET, BUSY */
+  /**
+   * A separate point for a later part of the request, whose need shows only then.
+   * @throws Fault NOT_YET, BUSY
+   */
   async later(after: Position): Promise<ReadPoint> {
     return this.#points.now(after) ?? this.aside(() => this.#points.at(after))
   }
@@ -174,8 +183,8 @@ export class RequestPoint {
   }
 
   /**
-   * A point for a field that says itself as of which position it is to be answered: if the views hold that, it need not wait
-   * until they may speak for all of the log.
+   * A point for a field that names the position at which it is to be answered. If the views hold that position, it is
+   * not necessary to wait until the gate opens.
    */
   async pinned(position: Position): Promise<ReadPoint> {
     return this.#points.isOpen ? this.at(position) : this.later(position)
@@ -192,12 +201,16 @@ export class RequestPoint {
   }
 }
 
-/** Leaves an operation's place to others and takes one among those that wait. Returns the way back. @throws Fault BUSY */
+/**
+ * Frees an operation's slot and counts it among those that wait.
+ * @returns takes the slot back
+ * @throws Fault BUSY
+ */
 export type StepAside = () => () => void
 
-/** One operation's place. Its fields wait side by side; it has left its place while any of them does. */
+/** One operation's slot. Its fields wait side by side; the slot is free while any of them waits. */
 class WaitingSlot {
-  /** Undefined: it has none to leave. */
+  /** Undefined if it has no slot. */
   stepAside: StepAside | undefined
   #waiting = 0
   #stepBack: () => void = () => undefined

@@ -1,9 +1,9 @@
 /**
- * Shared reads: a column store answers few queries a second but each of them may be about many keys. Single reads that
- * arrive while a query runs wait for the next one and share it. Nothing is delayed on purpose: an idle store is asked at once.
+ * Shared reads. A column store answers few queries per second, but each may be about many keys. Single reads that
+ * arrive while a query runs wait and share the next one. Nothing is delayed on purpose: an idle store is asked at once.
  */
 
-/** Loads the values of several keys at one read point; keys without a value are left out. */
+/** Loads the values of several keys at one read point. Keys without a value are left out. */
 export type Load<Point, Value> = (
   point: Point,
   keys: readonly string[],
@@ -19,13 +19,13 @@ export class SharedReads<Point, Value> {
   readonly #load: Load<Point, Value>
   readonly #keysMax: number
   readonly #queriesMax: number
-  /** By point, because one query is answered at one point. In order of arrival. */
+  /** By read point, because each query is answered at one point. In order of arrival. */
   readonly #waiting = new Map<Point, Map<string, Waiting<Value>>>()
   #running = 0
 
   /**
    * @param keysMax keys of one query
-   * @param queriesMax queries under way at a time; what arrives meanwhile shares the next
+   * @param queriesMax queries under way at a time; reads that arrive meanwhile share the next one
    */
   constructor(load: Load<Point, Value>, keysMax: number, queriesMax = 2) {
     this.#load = load
@@ -33,7 +33,7 @@ export class SharedReads<Point, Value> {
     this.#queriesMax = queriesMax
   }
 
-  /** The value of one key at one point: one query however many ask for it. */
+  /** The value of one key at one point. Equal reads share one query. */
   read(point: Point, key: string): Promise<Value | undefined> {
     let group = this.#waiting.get(point)
     if (group === undefined) this.#waiting.set(point, (group = new Map<string, Waiting<Value>>()))
@@ -41,7 +41,7 @@ export class SharedReads<Point, Value> {
     if (waiting === undefined) {
       waiting = makeWaiting<Value>()
       group.set(key, waiting)
-      // In the next microtask, so that the keys that one request asks for in one go share the first query already.
+      // In the next microtask, so that all keys that one request asks for at once share even the first query.
       if (this.#running < this.#queriesMax) queueMicrotask(() => this.#next())
     }
     return waiting.promise

@@ -1,10 +1,13 @@
 /**
- * Whether the views may speak for the log. They may not
+ * The gate in front of the views: whether they may be read as the state of the log. They may not
+ *
  *   - while the store does not answer,
- *   - until they hold all that the log held when this gateway started, or when they were last emptied: what they lack then
- *     is no lag but most of the money,
+ *   - until they hold all that the log held when this gateway started, or when they were last emptied: what they lack
+ *     then is no lag but most of the money,
  *   - while they have been behind for longer than the operator allows.
- * Reads then wait a while, or are told to ask again. Whoever names a position that the views hold is answered all the same.
+ *
+ * While the gate is closed, reads wait a while or are told to ask again. A read that names a position which the views
+ * hold is answered all the same.
  */
 import { includesPosition, type Position } from '../../schemas/positions.ts'
 import type { Projections } from '../../projectors/runtime/status.ts'
@@ -13,27 +16,27 @@ import { fault, type Fault } from '../errors.ts'
 
 export interface ViewsGateOptions {
   readonly projections: Pick<Projections, 'position' | 'absent' | 'onAdvance'>
-  /** Up to where the log is known here, without partitions that cannot be followed any more. */
+  /** Up to where this gateway knows the log, without partitions that are no longer followed. */
   readonly head: () => Position
   readonly watch: Pick<StoreWatch, 'outage' | 'onAnswer'>
   /** How long the views may lack an event that this gateway has seen, in ms. */
   readonly lagMsMax: number
-  /** By a clock that never goes back. Default: the process's. */
+  /** A clock that never goes back. Default: the process's. */
   readonly nowMs?: () => number
 }
 
-/** Why reads are not answered just now. */
+/** Why the gate is closed. */
 export interface Closed {
-  /** `away`: nobody answers. `behind`: what is there is not enough. */
+  /** `away`: the store does not answer. `behind`: the views lack too much. */
   readonly kind: 'away' | 'behind'
-  /** A sentence. */
+  /** The reason, a sentence. */
   readonly reason: string
 }
 
-/** Reads that may wait at a time for the views to be far enough; the next one is told at once. */
+/** Reads that may wait at a time for the gate to open. One more is refused at once. */
 const WAITING_MAX = 256
 const LOOK_EVERY_MS = 250
-/** Heads that are remembered with their time: as many as tell the lag to a sixtieth of its bound. */
+/** Heads that are remembered with their time: enough to know the lag to a sixtieth of its bound. */
 const SAMPLES = 60
 
 interface Sample {
@@ -46,15 +49,18 @@ export class ViewsGate {
   readonly #nowMs: () => number
   readonly #waiting = new Set<() => void>()
   #stops: (() => void)[] = []
-  /** What the views have to hold before they are asked anything; undefined: they did. */
+  /** What the views have to hold before the gate opens; undefined: they have reached it. */
   #goal: Position | undefined
-  /** True if they lacked most of a partition when the goal was set: no outage of a projector comes to that. */
+  /**
+   * True if they lacked most of a partition when the goal was set: they are being rebuilt. An outage of a projector
+   * never costs that much.
+   */
   #isAnew = false
-  /** How far they were when last looked at. */
+  /** Their position at the last look. */
   #seen: Position = new Map()
-  /** What the log held when, oldest first: only what the views do not hold. */
+  /** Heads of the log with their time, oldest first. Only those that the views do not hold yet. */
   #samples: Sample[] = []
-  /** As of the last look. */
+  /** Why the views were behind at the last look; undefined: they were not. */
   #reason: string | undefined
 
   constructor(options: ViewsGateOptions) {
@@ -62,7 +68,7 @@ export class ViewsGate {
     this.#nowMs = options.nowMs ?? (() => performance.now())
   }
 
-  /** From now on it knows what the log holds: that is what the views have to reach. */
+  /** Starts looking. The head of the log as it is known now becomes the goal of the views. */
   begin(): void {
     const { projections, watch } = this.#options
     this.#aim()
@@ -75,7 +81,7 @@ export class ViewsGate {
     ]
   }
 
-  /** Why reads are not answered just now; undefined if they are. */
+  /** Why the gate is closed; undefined if it is open. */
   closed(): Closed | undefined {
     const outage = this.#outage()
     if (outage !== undefined) return { kind: 'away', reason: outage }
@@ -90,8 +96,8 @@ export class ViewsGate {
   }
 
   /**
-   * Waits until the views may be read.
-   * @throws Fault NOT_YET if they may not within the bound, or too many wait; VIEWS_UNAVAILABLE at once
+   * Waits until the gate is open.
+   * @throws Fault NOT_YET if it stays closed within the bound, or too many wait; VIEWS_UNAVAILABLE at once
    */
   async opened(waitMs: number): Promise<void> {
     const untilMs = this.#nowMs() + waitMs
@@ -116,7 +122,7 @@ export class ViewsGate {
     this.#wake()
   }
 
-  /** Resolves when something may have changed. */
+  /** Resolves when the gate may have opened, at the latest after `forMs`. */
   #change(forMs: number): Promise<void> {
     return new Promise((resolve) => {
       const done = (): void => {
@@ -139,7 +145,7 @@ export class ViewsGate {
     for (const done of [...this.#waiting]) done()
   }
 
-  /** From here on the views have to come to hold what the log holds now. */
+  /** Sets the present head of the log as the goal of the views. */
   #aim(): void {
     const position = this.#options.projections.position()
     const head = this.#options.head()
@@ -150,7 +156,7 @@ export class ViewsGate {
 
   #observe(): void {
     const position = this.#options.projections.position()
-    // Views never go back but by being emptied, or by another store's coming in the place of theirs.
+    // Views go back only if they are emptied, or if another store takes the place of theirs.
     if (!includesPosition(position, this.#seen)) this.#aim()
     this.#seen = position
     const head = this.#options.head()
@@ -167,7 +173,7 @@ export class ViewsGate {
     const last = this.#samples.at(-1)
     if (last !== undefined && nowMs - last.atMs < this.#options.lagMsMax / SAMPLES) return
     this.#samples.push({ head, atMs: nowMs })
-    // The oldest decides; of the others, every second one is enough.
+    // The oldest sample decides. Of the others, every second one is enough.
     if (this.#samples.length > 4 * SAMPLES)
       this.#samples = this.#samples.filter((_, index) => index % 2 === 0)
   }
@@ -185,7 +191,10 @@ export class ViewsGate {
     return `The views ${how}: ${grouped(held)} of ${grouped(all)} events.`
   }
 
-  /** By when this gateway saw what they lack, and not by when it was recorded: clocks of writers may be wrong. */
+  /**
+   * The lag counts from when this gateway saw the event, not from when the event was recorded: writers' clocks may be
+   * wrong.
+   */
   #lagging(): string | undefined {
     const first = this.#samples[0]
     const { lagMsMax, head } = this.#options
@@ -204,7 +213,7 @@ export class ViewsGate {
   }
 }
 
-/** Without partitions that are not followed any more: views may never hold what was seen of them last. */
+/** Leaves out partitions that are no longer followed: views may never hold what was last seen of them. */
 function followed(position: Position, head: Position): Position {
   return new Map([...position].filter(([partition]) => head.has(partition)))
 }

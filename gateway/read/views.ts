@@ -1,4 +1,7 @@
-/** The views as the doors read them: shared single reads, and a bounded memory of what never changes about an account. */
+/**
+ * The views as the doors read them: with shared single reads, and with a bounded memory of what never changes about an
+ * account.
+ */
 import {
   accountsByIds,
   accountsByNumbers,
@@ -19,12 +22,14 @@ import { LruMap } from './lru.ts'
 import type { ReadPoint, ReadPoints } from './read-points.ts'
 import { SharedReads } from './read-sharing.ts'
 
-/** What never changes about an account once it is open. */
+/** The part of an account that never changes once it is open. */
 export type AccountIdentity = Omit<AccountRow, 'status'>
 
 const IDENTITIES_MAX = 200_000
 
-/** What can come of a hold or a transfer: each at most once. Refused attempts are no part of a transfer's state. */
+/**
+ * Events of other commands that change a transfer's state. Each happens at most once. Refused attempts change nothing.
+ */
 const CONSEQUENCES: readonly EventKind[] = ['HoldPosted', 'HoldVoided', 'TransferReversed']
 
 export class Views {
@@ -60,30 +65,30 @@ export class Views {
     this.#related = new SharedReads(
       async (point, ids) =>
         grouped(await eventsRelatedTo(store, ids, point.upTo, CONSEQUENCES), (event) => event.relatedId),
-      // Two consequences an id at most, and all of them have to fit the answer.
+      // An id has at most two consequences, and all of them have to fit one answer.
       Math.floor(EVENTS_PER_QUERY_MAX / 2),
     )
   }
 
-  /** An account with its status at the point. */
+  /** An account, with its status at the point. */
   account(point: ReadPoint, id: string): Promise<AccountRow | undefined> {
     return this.#accounts.read(point, id)
   }
 
-  /** What never changes about an account, if it is open by the point. */
+  /** The part of an account that never changes; undefined if the account is not open at the point. */
   async identity(point: ReadPoint, id: string): Promise<AccountIdentity | undefined> {
     const known = this.#identities.get(id)
     if (known === undefined) return this.#accounts.read(point, id)
     return known.openedSequence <= (point.upTo.get(known.partition) ?? 0n) ? known : undefined
   }
 
-  /** What is remembered of an account without asking anyone. */
+  /** The same from memory alone, without a query. */
   rememberedIdentity(id: string): AccountIdentity | undefined {
     return this.#identities.get(id)
   }
 
   /**
-   * The account behind a number that an event carries; waits until the views know it.
+   * The account of a number that an event carries. Waits until the views know it.
    * @param sequence of the event, at least
    */
   async identityOf(key: AccountKey, sequence: bigint): Promise<AccountIdentity> {
@@ -97,12 +102,12 @@ export class Views {
     return row
   }
 
-  /** The id of a number, without asking the views where it is known. */
+  /** The account id of a number, from memory if possible. */
   async accountIdOf(key: AccountKey, sequence: bigint): Promise<string> {
     return this.#ids.get(keyText(key)) ?? (await this.identityOf(key, sequence)).accountId
   }
 
-  /** Keeps in mind what an event or a command has told: which id has a number. */
+  /** Remembers the id of an account number, as an event or a command stated it. */
   rememberId(key: AccountKey, id: string): void {
     this.#ids.set(keyText(key), id)
   }
@@ -112,22 +117,22 @@ export class Views {
     this.#ids.set(keyText(identity), identity.accountId)
   }
 
-  /** Totals now, that is at the point; shared with other readers. */
+  /** Totals at the point. Readers share the query. */
   balance(point: ReadPoint, key: AccountKey): Promise<BalanceRow | undefined> {
     return this.#balances.read(point, keyText(key))
   }
 
-  /** Totals as of an earlier moment. */
+  /** Totals at an earlier moment. */
   async balanceAsOf(point: ReadPoint, key: AccountKey, moment: Moment): Promise<BalanceRow | undefined> {
     return (await balancesOf(this.store, [key], point.upTo, moment))[0]
   }
 
-  /** Events that commands with this id made, in order. */
+  /** The events of an id, in order. */
   async events(point: ReadPoint, id: string): Promise<readonly EventRow[]> {
     return (await this.#events.read(point, id)) ?? []
   }
 
-  /** What came of the id through other commands: a hold posted or voided, a transfer reversed. */
+  /** Events of other commands that follow from the id: a hold posted or voided, a transfer reversed. */
   async related(point: ReadPoint, id: string): Promise<readonly EventRow[]> {
     return (await this.#related.read(point, id)) ?? []
   }

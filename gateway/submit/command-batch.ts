@@ -1,4 +1,7 @@
-/** Commands that a door offers together: encoded once, told of their outcomes one by one, answered when all are known. */
+/**
+ * Commands that a door offers together. They are encoded once, told their outcomes one by one, and answered when all
+ * outcomes are known.
+ */
 import { commandBounds, encodeCommands, type Command } from '../../schemas/commands.ts'
 import { fingerprintOf } from '../../schemas/fingerprint.ts'
 import type { SkipReason } from '../../schemas/frame-notes.ts'
@@ -19,7 +22,7 @@ export class CommandBatch implements PendingBatch {
   readonly count: number
   readonly ids: Int32Array
   readonly offeredAtMs = performance.now()
-  /** The commands as they travel. */
+  /** The encoded commands. */
   readonly slots: Uint8Array
   /** The outcomes, in the order of the commands. Never rejects. */
   readonly settled: Promise<Settled[]>
@@ -28,11 +31,11 @@ export class CommandBatch implements PendingBatch {
   readonly #outcomeWaitMs: number
   readonly #outcomes: Settled[]
   #left: number
-  /** Where each command begins, once a repeated one asked for it. */
+  /** Byte at which each command begins. Made when a repeated id first needs it. */
   #bounds: Uint32Array | undefined
   #resolve!: (settled: Settled[]) => void
 
-  /** @param outcomeWaitMs longest wait for the views to tell what became of an id that made no event */
+  /** @param outcomeWaitMs longest wait until the views show what became of an id that made no event */
   constructor(commands: readonly Command[], views: Views, outcomeWaitMs: number) {
     this.count = commands.length
     this.ids = new Int32Array(commands.length * ID_WORDS)
@@ -79,7 +82,7 @@ export class CommandBatch implements PendingBatch {
     const command = this.#commands[index]!
     settleRepeat(this.#views, command, silence, this.#outcomeWaitMs, Date.now).then(
       (found) => this.#settle(index, 'undecided' in found ? undecidedFault(command.id, found) : found),
-      // A fault of the views leaves the outcome unknown: the same id, sent again, will tell.
+      // If the views fail, the outcome stays unknown. The same id, sent again, will tell.
       () => this.#settle(index, unknownOutcome(command)),
     )
   }

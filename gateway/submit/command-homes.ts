@@ -1,9 +1,10 @@
 /**
- * The partition that decides a command. That of its debit account; or, where it names a hold or a transfer instead, the one
- * where that was made.
+ * Finds the partition that decides a command. It is that of the debit account. A command that names a hold or a
+ * transfer instead is decided where that one was made.
  *
- * An id has one outcome. What is not known goes where its id says, and is refused there; if it comes to be known elsewhere
- * later, the same command sent again must not be decided a second time. So an id that has an outcome goes to where that is.
+ * An id has one outcome. If a hold is unknown, the command that names it goes to the partition that the hold's id
+ * hashes to, and is refused there. If the hold later turns up in another partition, the same command must not be
+ * decided a second time. So a command whose id has an outcome goes to the partition of that outcome.
  */
 import type { Command } from '../../schemas/commands.ts'
 import { formatId, isNilId, NIL_ID, uuidV7TimeMs, type Id } from '../../schemas/ids.ts'
@@ -16,10 +17,10 @@ import type { Views } from '../read/views.ts'
 
 const NS_PER_MS = 1_000_000n
 const ELSEWHERE_CHECK_MS = 10
-/** An id that was made longer ago is in the views, or nowhere. */
+/** The event of an older id is in the views, or nowhere. */
 const OF_NOW_MS = 10_000
 
-/** An event, as far as it matters here. */
+/** The part of an event that matters here. */
 interface Known {
   readonly partition: number
   readonly recordedAtNs: bigint
@@ -28,11 +29,14 @@ interface Known {
 export interface CommandHomesPorts {
   readonly partitions: number
   readonly views: Views
-  /** How long an id that was made a moment ago is waited for, because another gateway may have told of it; 0: there is none. */
+  /**
+   * How long to wait for an id that was made a moment ago: another gateway may have told its client before this one
+   * heard of it. 0: there is no other gateway.
+   */
   readonly elsewhereWaitMs: number
-  /** The event of an id, if it is among a partition's last ones. */
+  /** The event of an id, if it is among the last ones of any partition. */
   find(ids: Int32Array): FoundRow | undefined
-  /** What the feed has brought. */
+  /** The position up to which the feed has come. */
   reached(): Position
 }
 
@@ -45,7 +49,7 @@ export class CommandHomes {
 
   /**
    * The partition that decides a command.
-   * @throws Fault CROSS_PARTITION where its accounts live in different ones; NOT_YET
+   * @throws Fault CROSS_PARTITION if its accounts live in different ones; NOT_YET
    */
   async of(command: Command, path: string): Promise<number> {
     const { partitions } = this.#ports
@@ -59,9 +63,10 @@ export class CommandHomes {
   }
 
   /**
-   * Where a command goes that names something which was made in a partition: there, unless it has an outcome elsewhere.
-   * @param own an outcome of the command's own id, as far as it is known
-   * @param named what it names, as far as it is known
+   * The partition of a command that names a hold or a transfer: the one where that was made, unless the command has an
+   * outcome elsewhere.
+   * @param own an event of the command's own id, if one is known
+   * @param named an event of the id that it names, if one is known
    */
   async ofNamed(command: Command, own: Known | undefined, named: Known | undefined): Promise<number> {
     const { partitions, views } = this.#ports
@@ -69,7 +74,7 @@ export class CommandHomes {
     const unknownHome = partitionOf(command.related!, partitions)
     if (named === undefined || named.partition === unknownHome) return unknownHome
     if (Number(named.recordedAtNs / NS_PER_MS) < uuidV7TimeMs(command.id)) return named.partition
-    // The command is older than what it names: it may have been sent before, and refused where unknown ids go.
+    // The command is older than what it names. It may have been sent before, and refused where unknown ids go.
     const recent = await this.recent(command.id)
     if (recent !== undefined) return recent.partition
     const point = await views.points.at(this.#ports.reached())
@@ -77,8 +82,8 @@ export class CommandHomes {
   }
 
   /**
-   * The event of an id among the last ones. Where there are other gateways, an id that was made a moment ago is waited for:
-   * one of them may have told of it before this one heard of it.
+   * The event of an id, if it is among the last ones. With several gateways, an id that was made a moment ago is waited
+   * for: another gateway may have told its client before this one heard of it.
    */
   async recent(id: Id): Promise<Known | undefined> {
     const untilMs = performance.now() + this.#ports.elsewhereWaitMs
@@ -90,8 +95,8 @@ export class CommandHomes {
   }
 
   /**
-   * A hold is posted and voided where it was placed. One that nobody knows is refused: so the views have to include all that
-   * anybody may have been told of it.
+   * A hold is posted and voided where it was placed. An unknown hold is refused, so the views must first include
+   * everything that any client may have been told of it.
    */
   async #homeOfEnding(command: Command): Promise<number> {
     const { views } = this.#ports
@@ -120,12 +125,12 @@ export class CommandHomes {
   }
 }
 
-/** The answer to a command whose accounts do not live together. */
+/** The answer to a command whose accounts live in different partitions. */
 export function crossPartition(field: string): Fault {
   return fault('CROSS_PARTITION', 'The accounts live in different partitions. Nothing happened.', { field })
 }
 
-/** True if an id was made a moment ago, by its own time. */
+/** True if the time inside an id is a moment ago. */
 function isOfNow(id: Id): boolean {
   return Math.abs(Date.now() - uuidV7TimeMs(id)) < OF_NOW_MS
 }

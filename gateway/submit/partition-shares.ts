@@ -1,29 +1,31 @@
 /**
- * A bound that no partition can use up for the others. What is taken in and worked on shares one bound, whichever partition
- * it will turn out to be for. What then waits for the writer of a partition counts with that partition alone, against the
- * same bound: so a writer that pauses fills its own share, and everybody else finds the shared one as it always is.
+ * A bound that no partition can use up for the others.
+ *
+ * Whatever is being worked on counts against one shared bound, whichever partition it will turn out to be for. What
+ * then waits for the writer of a partition counts against that partition's own bound, of the same size. So a writer
+ * that pauses fills its own share only.
  */
 export class PartitionShares {
   readonly #max: number
   #working = 0
   readonly #waiting = new Map<number, number>()
 
-  /** @param max of what is worked on together, and of what waits for each partition */
+  /** @param max bound of what is worked on together, and of what waits for each partition */
   constructor(max: number) {
     this.#max = max
   }
 
-  /** What is worked on now, and waits for no writer. */
+  /** The amount that is worked on now and waits for no writer. */
   get working(): number {
     return this.#working
   }
 
-  /** What waits for a partition's writer. */
+  /** The amount that waits for a partition's writer. */
   waiting(partition: number): number {
     return this.#waiting.get(partition) ?? 0
   }
 
-  /** Takes so much in, or undefined: as much is worked on as may be. */
+  /** Takes an amount in. Undefined: the shared bound is reached. */
   enter(amount = 1): Share | undefined {
     if (this.#working + amount > this.#max) return undefined
     this.#working += amount
@@ -49,13 +51,13 @@ export class PartitionShares {
   }
 }
 
-/** What was taken in, until it is over. */
+/** An amount that was taken in, until it ends. */
 export interface Share {
   /**
-   * From now on it waits for these partitions, and for nothing else.
-   * @returns false: as much waits for one of them as may; nothing has changed
+   * From now on the amount waits for these partitions, and for nothing else.
+   * @returns false if one of them is at its bound; nothing has changed then
    */
   wait(partitions: readonly number[]): boolean
-  /** It is over. Idempotent. */
+  /** Gives the amount back. Idempotent. */
   end(): void
 }

@@ -1,6 +1,6 @@
 /**
- * The only code that reaches a writer: offers commands to the queue of their partition, within the bounds of what may wait.
- * What became of them comes back by the feed: to outcomes/pending.ts, and from there to the batch.
+ * The only code that reaches a writer. It offers commands to the queue of their partition, within the bounds of what
+ * may wait. The outcomes come back with the feed: to outcomes/pending.ts, and from there to the batch.
  */
 import type { Command } from '../../schemas/commands.ts'
 import { BATCH_COMMANDS_MAX } from '../../schemas/limits.ts'
@@ -14,14 +14,14 @@ import { CommandBatch, type Settled } from './command-batch.ts'
 import type { CommandHomes } from './command-homes.ts'
 
 const GIVE_UP_EVERY_MS = 500
-/** When to come back to a queue that is full. */
+/** When a client should come back to a full queue. */
 export const RETRY_AFTER_MS = 100
 const BUSY_MESSAGE = 'More commands wait than fit. Nothing was taken: send it again, with the same id.'
 
 export interface SubmitterPorts {
   /** One per partition, in the order of their numbers. */
   readonly writers: readonly Writer[]
-  /** Likewise: where what was taken waits for its outcome. The feed settles it. */
+  /** Likewise. Commands that were taken wait here for their outcomes, which come with the feed. */
   readonly pending: readonly PendingCommands[]
   readonly homes: CommandHomes
   readonly views: Views
@@ -32,7 +32,7 @@ export class Submitter {
   readonly #ports: SubmitterPorts
   readonly #sweeper: NodeJS.Timeout
   #stopped: string | undefined
-  /** Partitions that take nothing any more, and why. */
+  /** Partitions that take nothing more, and why. */
   readonly #stoppedOnes = new Map<number, string>()
 
   constructor(ports: SubmitterPorts) {
@@ -44,17 +44,16 @@ export class Submitter {
     }, GIVE_UP_EVERY_MS).unref()
   }
 
-  /** Partitions of this deployment. */
   get partitions(): number {
     return this.#ports.writers.length
   }
 
-  /** Commands whose outcome is waited for. */
+  /** Commands that wait for their outcomes, of all partitions. */
   get pending(): number {
     return this.#ports.pending.reduce((sum, { count }) => sum + count, 0)
   }
 
-  /** Offers whose outcomes are waited for, of all partitions. */
+  /** Offers that wait for outcomes, of all partitions. */
   get waiting(): number {
     return this.#ports.pending.reduce((sum, { offers }) => sum + offers, 0)
   }
@@ -67,7 +66,7 @@ export class Submitter {
   }
 
   /**
-   * The outcomes of commands that are offered together and decided one right behind the other, in their order.
+   * The outcomes of commands, in their order. They are offered together and decided one right behind the other.
    * @throws Fault BUSY, WRITER_STOPPED: nothing was taken
    */
   all(commands: readonly Command[], partition: number): Promise<Settled[]> {
@@ -88,7 +87,7 @@ export class Submitter {
   }
 
   /**
-   * Offers a batch's commands and has the batch told of their outcomes. Unless they are taken, nothing has happened.
+   * Offers a batch's commands; the batch is told their outcomes. Unless the answer is `taken`, nothing has happened.
    * @param slots whole commands, checked, the last one not linked; copied
    */
   offer(slots: Uint8Array, partition: number, batch: PendingBatch): 'taken' | 'busy' | 'stopped' {
@@ -105,7 +104,7 @@ export class Submitter {
     return kind
   }
 
-  /** Why no commands of a partition are taken, where that is so: a sentence. */
+  /** The reason why a partition takes no commands: a sentence. */
   stopReason(partition: number): string {
     const known = this.#stopped ?? this.#stoppedOnes.get(partition)
     if (known !== undefined) return known
@@ -113,13 +112,15 @@ export class Submitter {
     return failure === undefined ? 'The writer has stopped.' : `${failure}.`
   }
 
-  /** Takes no more of one partition; those who wait for an outcome there are told that it will not be known here. */
+  /**
+   * Takes no more commands of one partition. Those that wait there are told that their outcomes will not be known here.
+   */
   stopPartition(partition: number, reason: string): void {
     this.#stoppedOnes.set(partition, reason)
     this.#ports.pending[partition]!.giveUp(Infinity)
   }
 
-  /** Takes no more, and tells those who wait that their outcome will not be known here. */
+  /** Takes no more commands. Those that wait are told that their outcomes will not be known here. */
   stop(reason: string): void {
     this.#stopped = reason
     clearInterval(this.#sweeper)

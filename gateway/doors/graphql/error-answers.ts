@@ -1,4 +1,4 @@
-/** What a caller is told when something goes wrong in GraphQL: a code, the field where there is one, and never our insides. */
+/** What a GraphQL caller learns of an error: a code, the field if there is one, and nothing internal. */
 import { randomUUID } from 'node:crypto'
 import {
   GraphQLError,
@@ -17,7 +17,7 @@ const VARIABLE = /^Variable "\$(\w+)"(?:.* at "([^"]+)")?/s
 /** `…; Field "id" of required type "UUID!" was not provided.`, `…; Field "fee" is not defined by type "TransferInput".` */
 const FIELD = /; Field "(\w+)" (?:of required type|is not defined)/
 
-/** Turns whatever was thrown into what the caller may see; the rest goes to the log under a correlation id. */
+/** Turns anything thrown into the error that the caller may see. The rest goes to the log, under a correlation id. */
 export function answerOf(error: unknown, log: (line: string) => void): Error {
   if (error instanceof OutageError) return viewsUnavailable()
   if (!(error instanceof GraphQLError)) return hidden(error, undefined, log)
@@ -41,8 +41,8 @@ export function answerOf(error: unknown, log: (line: string) => void): Error {
 }
 
 /**
- * An error as every transport sends it: with `code` and `retryable`, without what the pipeline notes for itself (statuses,
- * causes). Validation and parsing know of no `retryable`; the list of codes does.
+ * An error as every transport sends it: with `code` and `retryable`, without what the pipeline keeps for itself
+ * (statuses, causes). Errors of parsing and validation have no `retryable` of their own; the list of codes has it.
  */
 export function publicError(error: unknown, log: (line: string) => void): GraphQLFormattedError {
   const known = answerOf(error, log) as GraphQLError
@@ -57,7 +57,7 @@ export function publicError(error: unknown, log: (line: string) => void): GraphQ
   }
 }
 
-/** Names the field of errors about literals in the query: the arguments and input fields around the value. */
+/** Names the field in an error about a literal of the query: the arguments and input fields around the literal. */
 export function withLiteralField(error: GraphQLError, document: DocumentNode): GraphQLError {
   const node = error.nodes?.[0]
   const isValue = node !== undefined && (node.kind.endsWith('Value') || node.kind === Kind.OBJECT_FIELD)
@@ -66,7 +66,7 @@ export function withLiteralField(error: GraphQLError, document: DocumentNode): G
   return field === undefined ? error : withField(error, field)
 }
 
-/** `input.transfers[3].amount`: where a value stands in the arguments of its field. */
+/** The path of a value within the arguments of its field: `input.transfers[3].amount`. */
 function fieldOf(node: ASTNode, document: DocumentNode): string | undefined {
   let found: string | undefined
   visit(document, {
@@ -101,7 +101,7 @@ function withVariableField(error: Fault): Fault {
   return field === undefined ? error : withField(error, field)
 }
 
-/** The field that an error about a variable is about; where one is missing or unknown, its own name comes last. */
+/** The field that an error about a variable names. If the field is missing or unknown, its own name comes last. */
 function variableField(message: string): string | undefined {
   const variable = VARIABLE.exec(message)
   if (variable === null) return undefined
@@ -116,7 +116,7 @@ function withField(error: GraphQLError, field: string): GraphQLError {
   })
 }
 
-/** graphql-js puts the whole value in front of what is wrong with it, which for an input object says too much. */
+/** Leaves out the value that graphql-js puts in front of the fault: a whole input object would say too much. */
 function sentence(message: string): string {
   const wrong = /^Variable .*?; (.*)$/s.exec(message)
   return wrong?.[1] ?? message

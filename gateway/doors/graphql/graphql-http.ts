@@ -1,4 +1,4 @@
-/** GraphQL over HTTP: one operation a request, answered as JSON or as a stream of events (SSE). */
+/** GraphQL over HTTP: one operation per request, answered as JSON or as a stream of events (SSE). */
 import {
   getOperationAST,
   OperationTypeNode,
@@ -27,18 +27,18 @@ export interface GraphqlDoor {
   readonly log: (line: string) => void
 }
 
-/** What answers may be; the first is for those who take anything. */
+/** Media types of answers. Clients that take anything get the first one. */
 const MEDIA_TYPES = ['application/json', 'application/graphql-response+json', 'text/event-stream'] as const
 type MediaTypeHere = (typeof MEDIA_TYPES)[number]
 
-/** True if the sender would rather have a stream of events: an answer that has no end of its own. */
+/** True if the client prefers a stream of events, an answer without an end of its own. */
 export function wantsEvents({ headers: { accept } }: IncomingMessage): boolean {
   return preferredType(accept, MEDIA_TYPES) === 'text/event-stream'
 }
 
 /**
  * Answers one request.
- * @throws Fault whatever is wrong with the request before it is GraphQL: method, media types, body, parameters
+ * @throws Fault if the request is wrong before GraphQL begins: method, media types, body, parameters
  */
 export async function answerGraphql(
   door: GraphqlDoor,
@@ -50,7 +50,7 @@ export async function answerGraphql(
   if (door.graphiql && request.method === 'GET' && preferredType(accept, PAGE_TYPES) === 'text/html')
     return sendText(response, 200, 'text/html; charset=utf-8', graphiqlPage(), PAGE_HEADERS)
   const mediaType = preferredType(accept, MEDIA_TYPES)
-  // Before anything is executed: a mutation that has happened is told.
+  // Checked before anything is executed: the outcome of a mutation must not be lost to a 406.
   if (mediaType === undefined)
     throw fault('NOT_ACCEPTABLE', `Answers here are ${MEDIA_TYPES.join(', ')}: let Accept name one of them.`)
   const params = await readParams(door, request)
@@ -69,10 +69,12 @@ export async function answerGraphql(
   sendJson(response, status, answer, { ...headers, 'content-type': `${mediaType}; charset=utf-8` })
 }
 
-/** A browser names `text/html` before all others; whoever takes anything does not. */
+/** A browser prefers `text/html`; a client that takes anything does not. */
 const PAGE_TYPES = [...MEDIA_TYPES, 'text/html'] as const
 
-/** The page may not be put into another site's frame, where its buttons would be pressed unseen. */
+/**
+ * Forbids other sites to frame the page, where a visitor would press its buttons without seeing them (clickjacking).
+ */
 const PAGE_HEADERS = { 'content-security-policy': "frame-ancestors 'none'", 'x-frame-options': 'DENY' }
 
 async function readParams(door: GraphqlDoor, request: IncomingMessage): Promise<GraphqlParams> {
@@ -84,7 +86,7 @@ async function readParams(door: GraphqlDoor, request: IncomingMessage): Promise<
   return paramsOfBody(await readBody(request, door.limits.graphqlBodyBytesMax))
 }
 
-/** Runs an operation. What is wrong with it is an answer, but for what the method or the media type rules out. */
+/** Runs an operation. Its errors are part of the answer, except for those that the method or the media type causes. */
 async function run(
   door: GraphqlDoor,
   params: GraphqlParams,
@@ -119,7 +121,6 @@ function prepare(
   }
 }
 
-/** A result as it is sent. */
 interface Answer {
   readonly errors?: readonly GraphQLFormattedError[]
   readonly data?: unknown
@@ -130,9 +131,9 @@ function publicResult({ errors, ...rest }: ExecutionResult, log: (line: string) 
 }
 
 /**
- * The status of an answer, one for all kinds of a fault: 200 for what has been executed, whatever came of it. For what has
- * not, the status of its code; but for those who take `application/json` and are told 200 by the specification (GraphQL over
- * HTTP, section 6.4.1) when text or variables are wrong.
+ * The HTTP status of an answer. An executed operation gets 200, whatever its result. One that was not executed gets the
+ * status of its code, with an exception: to clients that take `application/json`, wrong text or variables are answered
+ * with 200, as the specification has it (GraphQL over HTTP, section 6.4.1).
  */
 function statusOf(
   { errors, ...rest }: Answer,

@@ -1,4 +1,4 @@
-/** What a GraphQL request asks for, read from the query string of a GET or the body of a POST, nothing of it guessed. */
+/** The parameters of a GraphQL request, from the query string of a GET or the body of a POST. Nothing is guessed. */
 import { fault, type Fault } from '../../errors.ts'
 import { objectOf, parseObject } from '../http.ts'
 import { show } from '../../commands/values.ts'
@@ -17,9 +17,9 @@ export function paramsOfBody(body: Buffer): GraphqlParams {
 }
 
 /**
- * Reads the query string of a GET. A parameter without a value is one that was not given.
- * @param search what stands behind the question mark
- * @throws Fault BAD_REQUEST, also for a parameter that is given twice; BAD_USER_INPUT that names the field
+ * Reads the query string of a GET. A parameter without a value counts as missing.
+ * @param search the text behind the question mark
+ * @throws Fault BAD_REQUEST, also for a parameter given twice; BAD_USER_INPUT that names the field
  */
 export function paramsOfSearch(search: string): GraphqlParams {
   const given = new Map<string, string>()
@@ -41,7 +41,7 @@ export function paramsOfSearch(search: string): GraphqlParams {
 }
 
 /**
- * Checks what came as JSON.
+ * Checks the parameters of a JSON body.
  * @throws Fault BAD_REQUEST
  */
 export function checkParams(raw: Readonly<Record<string, unknown>>): GraphqlParams {
@@ -62,7 +62,10 @@ export function checkParams(raw: Readonly<Record<string, unknown>>): GraphqlPara
   }
 }
 
-/** A part of a query string. Bytes that are no UTF-8 would all become one and the same character. */
+/**
+ * Decodes a part of a query string. Bytes that are not UTF-8 are refused: decoded leniently, they would all become the
+ * same character.
+ */
 function decoded(text: string): string {
   try {
     return decodeURIComponent(text.replaceAll('+', ' '))

@@ -24,16 +24,19 @@ import type { RequestContext, Services, Transport } from '../../services.ts'
 
 export type GraphqlPipeline = YogaServerInstance<{ transport: Transport }, RequestContext>
 
-/** Characters of one query's text: parsed queries are remembered by it, so it bounds that memory as well. */
+/**
+ * Characters of one query's text. The text is the key under which parsed queries are remembered, so this bounds that
+ * memory as well.
+ */
 const QUERY_CHARACTERS_MAX = 64 * 1024
 
-/** Open brackets of one query's text at a time: the parser recurses, and thousands of them would end its stack. */
+/** Depth of brackets in one query's text. The parser recurses; thousands of open brackets would overflow its stack. */
 const QUERY_NESTING_MAX = 200
 
-/** Strings, block strings and comments, as the GraphQL lexer sees them: brackets in them nest nothing. */
+/** Strings, block strings and comments, as the GraphQL lexer reads them. Brackets inside them do not nest. */
 const TEXT_WITHOUT_NESTING = /"""(?:\\"""|[\s\S])*?"""|"(?:\\.|[^"\\\n])*"|#[^\n]*/g
 
-/** Brackets open at the deepest place. */
+/** The depth of brackets. */
 function nestingOf(text: string): number {
   let open = 0
   let deepest = 0
@@ -45,8 +48,8 @@ function nestingOf(text: string): number {
 }
 
 /**
- * Makes the pipeline: plugins, remembered documents, masked errors. HTTP and sockets are doors of our own (graphql-http.ts,
- * websocket.ts), so that what a stranger may send is decided here and not by a framework's defaults.
+ * Makes the pipeline: plugins, remembered documents, masked errors. It has no door: HTTP and sockets are our own
+ * (graphql-http.ts, websocket.ts), so that we and not a framework's defaults decide what a stranger may send.
  */
 export function createPipeline(services: Services, admission: Admission): GraphqlPipeline {
   return createYoga<{ transport: Transport }, RequestContext>({
@@ -65,7 +68,7 @@ export function createPipeline(services: Services, admission: Admission): Graphq
   })
 }
 
-/** One operation on its way through the pipeline: parsed and valid, not yet let in. */
+/** An operation that is parsed and valid, and not yet admitted. */
 export interface Prepared {
   readonly document: DocumentNode
   /** What to execute it with. */
@@ -77,7 +80,7 @@ export interface Prepared {
 export type Outcome = MaybePromise<ExecutionResult | AsyncIterable<ExecutionResult>>
 type MaybePromise<Value> = Value | Promise<Value>
 
-/** The pipeline for one operation; its own types leave open what it works on. */
+/** The pipeline for one operation. Yoga's own types leave these open. */
 interface Enveloped {
   readonly schema: GraphQLSchema
   parse(query: string): DocumentNode
@@ -88,9 +91,9 @@ interface Enveloped {
 }
 
 /**
- * Parses and validates an operation: the one way in for all transports.
- * @returns the operation, or what is wrong with its text
- * @throws GraphQLError where it cannot be parsed or is beyond a bound
+ * Parses and validates an operation. All transports come in here.
+ * @returns the operation, or the errors of its text
+ * @throws GraphQLError if the text cannot be parsed or is beyond a bound
  */
 export function prepareOperation(
   pipeline: GraphqlPipeline,
@@ -116,8 +119,8 @@ export function prepareOperation(
 }
 
 /**
- * Executes by graphql-js itself. The executor that yoga brings puts fields into an answer in the order in which they are
- * resolved; the specification wants that of the query (section 7.2.2).
+ * Executes with graphql-js itself. Yoga's executor puts fields into an answer in the order in which they are resolved;
+ * the specification wants the query's order (section 7.2.2).
  */
 function useReferenceExecutor(): Plugin {
   return {
@@ -126,7 +129,7 @@ function useReferenceExecutor(): Plugin {
   }
 }
 
-/** Bounds text and shape before anything is executed, and names fields in what validation finds. */
+/** Checks the bounds of text and shape before anything is executed, and adds the field to errors of validation. */
 function useBounds(): Plugin {
   return {
     onParse({ params, setParseFn }) {

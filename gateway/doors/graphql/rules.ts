@@ -1,4 +1,7 @@
-/** Bounds of a query's shape: one validation rule, and the tokens of its text. Static, as verdicts are remembered by document. */
+/**
+ * Bounds of a query's shape: one validation rule, and the number of tokens in its text. The bounds are constants,
+ * because verdicts are remembered by document.
+ */
 import {
   Kind,
   type ASTVisitor,
@@ -17,17 +20,17 @@ import {
 } from '../../bounds.ts'
 import { fault } from '../../errors.ts'
 
-/** What a selection comes to, fragments included. */
+/** The size of a selection, fragments included. */
 interface Shape {
   readonly depth: number
   readonly aliases: number
-  /** Fields that it may produce: those below a list count once per item. */
+  /** Fields that it may produce. A field below a list counts once per item. */
   readonly cost: number
 }
 
 const NOTHING: Shape = { depth: 0, aliases: 0, cost: 0 }
 
-/** Connections, and fields that are as long as a page. */
+/** Fields that return a page of items. */
 const PAGED_FIELDS: ReadonlySet<string> = new Set(['history', 'accounts', 'audit'])
 
 /** Rejects operations that are deeper, wider or costlier than bounds.ts allows. */
@@ -53,7 +56,10 @@ function excessOf({ depth, aliases, cost }: Shape, roots: number): string | unde
   return undefined
 }
 
-/** Measures selections. A fragment is measured once however often it is spread, so nothing grows beyond the text. */
+/**
+ * Measures selections. Each fragment is measured once, however often it is spread: the work stays in proportion to the
+ * text.
+ */
 class Measure {
   readonly #context: ValidationContext
   readonly #fragments = new Map<FragmentDefinitionNode, Shape>()
@@ -93,7 +99,7 @@ class Measure {
     if (fragment === null || fragment === undefined) return NOTHING
     const known = this.#fragments.get(fragment)
     if (known !== undefined) return known
-    // A cycle is an error of its own (NoFragmentCycles): here it only has to end.
+    // A rule of its own (NoFragmentCycles) reports cycles. Here the recursion only has to end.
     this.#fragments.set(fragment, NOTHING)
     const shape = this.selection(fragment.selectionSet)
     this.#fragments.set(fragment, shape)
@@ -101,7 +107,7 @@ class Measure {
   }
 }
 
-/** Items that a field may have: as asked for; the most there can be, where a variable says. */
+/** Items that a field may return: the number asked for, or the maximum if a variable holds it. */
 function pageItems(field: FieldNode): number {
   if (!PAGED_FIELDS.has(field.name.value)) return 1
   let items = PAGE_ITEMS_DEFAULT

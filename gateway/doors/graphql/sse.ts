@@ -1,11 +1,14 @@
-/** Server-sent events: the results of an operation as a stream that goes no faster than its reader (graphql-sse, distinct connections). */
+/**
+ * Server-sent events: streams an operation's results, no faster than the reader takes them (graphql-sse, distinct
+ * connections).
+ */
 import type { ExecutionResult } from 'graphql'
 import type { ServerResponse } from 'node:http'
 import type { Share, SubscriberMemory } from '../../live/subscriber-memory.ts'
 
 export interface EventsOptions {
   readonly memory: SubscriberMemory
-  /** How long a reader may leave an event unread before it is cut, in ms. */
+  /** A reader that leaves an event unread for longer is cut, in ms. */
   readonly sendMs: number
   readonly textOf: (result: ExecutionResult) => string
   /** The last event of a stream that failed. */
@@ -16,7 +19,9 @@ export interface EventsOptions {
 const PING_EVERY_MS = 12_000
 const COMMENT = ':\n\n'
 
-/** Streams results until they end or the reader goes. Never throws: a failure is the stream's last event. */
+/**
+ * Streams results until they end or the reader leaves. Never throws: a failure becomes the last event of the stream.
+ */
 export async function sendEvents(
   response: ServerResponse,
   results: AsyncIterable<ExecutionResult>,
@@ -33,7 +38,7 @@ export async function sendEvents(
     open = false
     clearInterval(ping)
     share.close()
-    // It lets go at once, also in the middle of waiting for its next item.
+    // The iterator releases what it holds at once, even while it waits for its next item.
     void Promise.resolve(iterator.return?.()).catch(() => undefined)
   }
   response.once('close', release)
@@ -45,7 +50,7 @@ export async function sendEvents(
     'x-content-type-options': 'nosniff',
     'x-accel-buffering': 'no',
   })
-  // Some browsers take no stream whose head comes without a body.
+  // Some browsers do not open a stream until its head is followed by a first byte.
   response.write(COMMENT)
   try {
     for (;;) {
@@ -61,12 +66,15 @@ export async function sendEvents(
   response.end('event: complete\ndata:\n\n')
 }
 
-/** JSON has no line ends of its own, so that it is one line of data. */
+/** Our JSON holds no line ends, so it is one `data` line. */
 function eventOf(json: string): string {
   return `event: next\ndata: ${json}\n\n`
 }
 
-/** Writes an event and waits until it has left this process. False: the reader is gone, or was cut because it does not read. */
+/**
+ * Writes an event and waits until it has left this process. Returns false if the reader has left, or was cut because it
+ * did not read.
+ */
 async function written(
   response: ServerResponse,
   share: Share,

@@ -1,6 +1,6 @@
 /**
- * What GraphiQL opens with: Purser in five tabs, from opened accounts to a subscription. Each document stands for itself and
- * can be run as it is, in this order; the ids in their variables are made anew for each page.
+ * The tour that GraphiQL opens with: five tabs, from opening accounts to a subscription. Each document is complete.
+ * They run as they are, in this order. Each page has new ids in its variables.
  */
 
 export interface TourTab {
@@ -133,7 +133,7 @@ subscription Watch($alice: UUID!, $after: Position) {
 }
 `
 
-/** Ids that a tab's variables name, from those that are made for one page. */
+/** The tabs, each with the names of the ids in its variables. */
 const TABS: readonly { readonly query: string; readonly ids: readonly string[] }[] = [
   { query: OPEN, ids: ['bank', 'alice', 'bob'] },
   { query: MOVE, ids: ['bank', 'alice', 'bob', 'deposit', 'lunch', 'yacht'] },

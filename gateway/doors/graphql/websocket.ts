@@ -1,4 +1,7 @@
-/** GraphQL over WebSocket (graphql-transport-ws), on the pipeline that HTTP uses, with the bounds that nothing sets for us. */
+/**
+ * GraphQL over WebSocket (graphql-transport-ws), on the pipeline that HTTP uses. graphql-ws bounds nothing; the bounds
+ * of sockets, operations, memory and time are set here.
+ */
 import type { IncomingMessage } from 'node:http'
 import type { Duplex } from 'node:stream'
 import type { ExecutionArgs, GraphQLError } from 'graphql'
@@ -26,18 +29,18 @@ export interface Sockets {
   count(): number
   /** Takes over a connection that asked for an upgrade at `/graphql`. */
   upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void
-  /** Closes all with 1012 (restart: clients come back), a few at a time over the drain window. */
+  /** Closes all sockets with 1012 (restart: clients come back), a few at a time over the drain window. */
   drain(overMs: number): Promise<void>
-  /** Cuts what is left. */
+  /** Cuts the sockets that are still open. */
   stop(): void
 }
 
-/** What an open socket is to us, beside what graphql-ws keeps. */
+/** Our own state of an open socket, beside graphql-ws's. */
 interface Extra {
   readonly connection: Connection
 }
 
-/** Bytes that may wait for a slow reader, whoever queued them. */
+/** Bytes that may wait for a slow reader, from all its operations. */
 const BUFFERED_BYTES_MAX = 4 * 1024 * 1024
 const PING_EVERY_MS = 12_000
 const SWEEP_EVERY_MS = 1_000
@@ -97,7 +100,7 @@ export function openSockets(
       const open = [...webSockets.clients]
       const perStep = Math.max(1, Math.ceil((open.length * DRAIN_STEP_MS) / overMs))
       for (let from = 0; from < open.length; from += perStep) {
-        // All at once would bring all of them back at once.
+        // Clients closed all at once would all come back at once.
         for (const socket of open.slice(from, from + perStep)) socket.close(RESTART, 'Restart')
         await new Promise((resolve) => setTimeout(resolve, DRAIN_STEP_MS))
       }
@@ -127,9 +130,9 @@ function protocolServer(
           },
     onError: (_context, _id, _payload, errors) => errors.map((error) => publicError(error, log)),
     onSubscribe: async (context, _id, payload) => {
-      // Taken before anything is waited for: the message that it is about is the one being handled.
+      // Read before the first `await`: until then, the connection's fault belongs to this message.
       const { fault: found } = context.extra.connection
-      // The one that is being opened is counted already.
+      // graphql-ws has already counted the operation that is being opened.
       if (Object.keys(context.subscriptions).length > limits.subscriptionsPerSocketMax)
         return [
           fault(
@@ -141,19 +144,19 @@ function protocolServer(
         if (found !== undefined) throw jsonFault(found, 'The message')
         return await argumentsOf(pipeline, payload)
       } catch (error) {
-        // Thrown, it would close the socket with all its other subscriptions.
+        // An error thrown here would close the socket with all its other subscriptions.
         return [answerOf(error, log) as GraphQLError]
       }
     },
   })
 }
 
-/** What graphql-ws hands back to be executed. */
+/** The arguments that graphql-ws hands back for execution. */
 interface SocketArgs extends ExecutionArgs {
   readonly prepared: Prepared
 }
 
-/** Parses and validates what came, by the shared pipeline. */
+/** Parses and validates a payload with the shared pipeline. */
 async function argumentsOf(
   pipeline: GraphqlPipeline,
   payload: SubscribePayload,
@@ -166,10 +169,10 @@ async function argumentsOf(
   return 'document' in prepared ? { ...(await prepared.args()), prepared } : prepared
 }
 
-/** One socket: hands its messages to the protocol, and watches that it is alive and read. */
+/** One socket: hands its messages to the protocol, and checks that the peer is alive and reads. */
 class Connection {
   readonly #socket: WebSocket
-  /** Frames handed over and not yet written; since when the oldest of them waits. */
+  /** WebSocket frames handed over and not yet written, and since when the oldest of them has waited. */
   #unsent = 0
   #unsentSinceMs = 0
   #pingedAtMs = performance.now()
@@ -192,12 +195,13 @@ class Connection {
         close: (code, reason) => socket.close(code, reason),
         onMessage: (handle) =>
           socket.on('message', (data: Buffer, isBinary: boolean) => {
-            // Text is known to be UTF-8 (the library checks it); bytes could be anything.
+            // The library checks that text is UTF-8. Binary messages could hold anything.
             if (isBinary) return socket.close(UNSUPPORTED_DATA, 'Messages are text')
             const text = data.toString('utf8')
             const reading = readStrictJson(text)
             this.#fault = 'fault' in reading ? reading.fault : undefined
-            // A message that could mean two things is not handled, unless its operation can be told so.
+            // An ambiguous message closes the socket. A fault within its variables does not: it is answered to its
+            // operation.
             if (this.#fault !== undefined && !isInVariables(this.#fault))
               return socket.close(CloseCode.BadRequest, jsonFaultSentence(this.#fault).slice(0, REASON_MAX))
             handle(text).catch((error: unknown) => {
@@ -210,7 +214,7 @@ class Connection {
       { connection: this },
     )
     socket.on('pong', () => (this.#isAlive = true))
-    // A frame that is too long, or a peer that is gone: `close` follows.
+    // Raised by a frame that is too long, or by a peer that is gone. `close` follows.
     socket.on('error', () => undefined)
     socket.once('close', (code, reason) => {
       this.#share.close()
@@ -218,7 +222,7 @@ class Connection {
     })
   }
 
-  /** What is wrong with the JSON of the message that is being handled. */
+  /** The fault in the JSON of the message that is being handled. */
   get fault(): JsonFault | undefined {
     return this.#fault
   }
@@ -248,7 +252,7 @@ class Connection {
         this.#share.remove(bytes)
         this.#unsent--
         this.#unsentSinceMs = performance.now()
-        // An error means that the socket is closing: `close` lets go of everything.
+        // Errors are ignored: the socket is closing then, and `close` releases everything.
         resolve()
       })
     })
