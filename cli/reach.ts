@@ -1,5 +1,6 @@
 /** Asked before any work begins: does a platform answer there, and can this machine serve at that address? */
 import { createServer } from 'node:net'
+import { askPlatform } from './ask.ts'
 import { CommandFailure } from '../platform/failure.ts'
 import { describeSystemError, type SystemError } from '../platform/system-errors.ts'
 
@@ -12,29 +13,12 @@ const ANSWER_MS_MAX = 3_000
  * @throws CommandFailure `platform_unavailable` with what is there in its place
  */
 export async function requirePlatform(url: string): Promise<void> {
-  let answer: unknown
-  try {
-    const response = await fetch(`${url}/livez`, { signal: AbortSignal.timeout(ANSWER_MS_MAX), redirect: 'manual' })
-    answer = await response.json()
-  } catch (error) {
-    throw new CommandFailure('platform_unavailable', `${whyNot(url, error)} Check --url, and that the platform runs.`)
-  }
+  const answer = await askPlatform(url, '/livez', ANSWER_MS_MAX, { redirect: 'manual' })
   if (typeof answer === 'object' && answer !== null && 'status' in answer && answer.status === 'live') return
   throw new CommandFailure(
     'platform_unavailable',
     `What answers at ${url} is no platform of this kind${whatItSaid(answer)}. Check --url.`,
   )
-} // prettier-ignore
-
-function whyNot(url: string, error: unknown): string {
-  if (error instanceof SyntaxError) return `What answers at ${url} is no platform.`
-  if (error instanceof DOMException && error.name === 'TimeoutError')
-    return `${url} takes connections and does not answer within ${ANSWER_MS_MAX / 1_000} s.`
-  const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error
-  // The fetch standard forbids ports of other services, such as 25 and 6667.
-  if (cause instanceof Error && cause.message === 'bad port')
-    return `No platform is reached at ${url}: this port is kept for another service.`
-  return `No platform answers at ${url}: ${cause instanceof Error ? cause.message : String(cause)}.`
 }
 
 /** A platform that does not know this caller's name for it says so, and what to do. */

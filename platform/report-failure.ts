@@ -1,5 +1,6 @@
 /** The one place where an error becomes what a user sees: a sentence, what to do, a stable code. Never a stack trace. */
 import { CommanderError } from 'commander'
+import { messageOf } from '../schemas/errors.ts'
 import { CommandFailure, FAILURE_CODES, type FailureCode } from './failure.ts'
 import type { Output } from './output.ts'
 import { describeSystemError } from './system-errors.ts'
@@ -74,7 +75,7 @@ export function asFailure(error: unknown, otherwise: FailureCode): CommandFailur
   const { code, message, details } = classify(error)
   if (code !== 'internal' && code !== 'writer_failed')
     return new CommandFailure(code, message, details, { cause: error })
-  const text = error instanceof Error ? error.message : String(error)
+  const text = messageOf(error)
   return new CommandFailure(otherwise, text, {}, { cause: error })
 }
 

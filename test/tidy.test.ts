@@ -85,6 +85,18 @@ describe('the code', () => {
     expect(readers.map(({ name }) => name)).toEqual(['platform/configuration/config.ts'])
   })
 
+  test('what stands once is asked for there', () => {
+    const once: readonly (readonly [RegExp, string])[] = [
+      [/instanceof Error\s*\?\s*\w+\.message\s*:\s*String\(/, 'schemas/errors.ts'],
+      [/const NS_PER_MS\b/, 'schemas/time.ts'],
+      [/No platform answers at/, 'cli/ask.ts'],
+    ]
+    for (const [pattern, place] of once) {
+      const places = sources.filter(({ name, text }) => !/test\.ts$/.test(name) && pattern.test(text))
+      expect(places.map(({ name }) => name)).toEqual([place])
+    }
+  })
+
   test('kafkajs has one door, and its consumer is asked for by who shares out partitions alone', () => {
     const users = (pattern: RegExp): string[] =>
       sources

@@ -1,5 +1,6 @@
 /** Turns what was given on the command line and in the environment into values, and gathers every fault on the way. */
 import { readFileSync } from 'node:fs'
+import { messageOf } from '../../schemas/errors.ts'
 import { CommandFailure } from '../failure.ts'
 import { SETTING_VALUES, type SettingValues } from './setting-values.ts'
 import { SETTINGS, type Setting, type SettingName } from './settings.ts'
@@ -121,7 +122,7 @@ function contentOf(file: string, isSecret: boolean): string | { readonly problem
   try {
     text = readFileSync(file, 'utf8')
   } catch (error) {
-    return { problem: `cannot be read: ${error instanceof Error ? error.message : String(error)}` }
+    return { problem: `cannot be read: ${messageOf(error)}` }
   }
   if (text.length > FILE_BYTES_MAX) return { problem: `${file} is larger than such a file can be` }
   const content = isSecret ? text.replace(/\r?\n$/, '') : text

@@ -30,6 +30,7 @@ import { PROJECTIONS } from '../../projectors/views/registry.ts'
 import { watchProjections } from '../../projectors/runtime/remote-projections.ts'
 import type { Projections } from '../../projectors/runtime/status.ts'
 import { OutageError, type ViewStore } from '../../projectors/clickhouse/view-store.ts'
+import { NS_PER_MS } from '../../schemas/time.ts'
 import type { ClickHouseConfig } from '../configuration/config.ts'
 import { assembleOf, Parts, startTogether, stopTogether } from '../parts.ts'
 import type { RoleStatus } from './health.ts'
@@ -58,7 +59,6 @@ export interface GatewayRole extends RunningRole {
 
 /** By so much another gateway may be quicker to tell of an event. */
 const ELSEWHERE_MS = 250
-const NS_PER_MS = 1_000_000
 
 /** How long the store may take at the start to say how far the views are, in ms: beyond it the gateway starts without them. */
 const CHECKPOINTS_MS_MAX = 6_000
@@ -258,7 +258,7 @@ async function provideImportsTable(
  * to give as well: by the time of receipt a command is told from the same one sent to another gateway at the same moment.
  */
 function distinctClock(): bigint {
-  return BigInt(Date.now()) * BigInt(NS_PER_MS) - BigInt(Math.floor(Math.random() * NS_PER_MS))
+  return BigInt(Date.now()) * NS_PER_MS - BigInt(Math.floor(Math.random() * Number(NS_PER_MS)))
 }
 
 /** What an operator sees beside what the gateway's own port says. */
