@@ -1,5 +1,5 @@
 /** One request to a platform over HTTP: its answer as JSON, or why there is none. */
-import { CommandFailure } from '../platform/failure.ts'
+import { CommandFailure } from './output/failure.ts'
 import { messageOf } from '../schemas/errors.ts'
 
 /**

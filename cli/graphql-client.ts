@@ -1,6 +1,6 @@
 /** GraphQL over HTTP as these commands need it: one POST, data or a failure. */
 import { askPlatform } from './ask.ts'
-import { CommandFailure } from '../platform/failure.ts'
+import { CommandFailure } from './output/failure.ts'
 
 const ANSWER_MS_MAX = 60_000
 

@@ -1,8 +1,7 @@
 /** Asked before any work begins: does a platform answer there, and can this machine serve at that address? */
 import { createServer } from 'node:net'
 import { askPlatform } from './ask.ts'
-import { CommandFailure } from '../platform/failure.ts'
-import { describeSystemError, type SystemError } from '../platform/system-errors.ts'
+import { CommandFailure } from './output/failure.ts'
 
 /** A platform answers `/livez` within milliseconds, whatever it does; whoever mistyped an address wants to know soon. */
 const ANSWER_MS_MAX = 3_000
@@ -33,19 +32,13 @@ function whatItSaid(answer: unknown): string {
  * Makes sure that this process may listen there, before a start that may take long. Whoever takes the port in between is
  * told of later, as before.
  * @param port 0 takes a free one
- * @throws CommandFailure `port_in_use`, `port_unusable`, `usage`
+ * @throws the system's error where it may not
  */
 export async function requireAddress(host: string, port: number): Promise<void> {
   const server = createServer()
-  try {
-    await new Promise<void>((resolve, reject) => {
-      server.once('error', reject)
-      server.listen(port, host, resolve)
-    })
-  } catch (error) {
-    const described = describeSystemError(error as SystemError)
-    if (described === undefined) throw error
-    throw new CommandFailure(described.code, described.message, {}, { cause: error })
-  }
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject)
+    server.listen(port, host, resolve)
+  })
   await new Promise((resolve) => server.close(resolve))
 }

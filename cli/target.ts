@@ -2,10 +2,10 @@
 import path from 'node:path'
 import { readFolderOwner } from '../eventlog/file/lock.ts'
 import { readConfig } from '../platform/configuration/config.ts'
-import { CommandFailure } from '../platform/failure.ts'
-import type { Output } from '../platform/output.ts'
+import { CommandFailure } from './output/failure.ts'
+import type { Output } from './output/output.ts'
 import { requirePlatform } from './reach.ts'
-import { startPlatform, type Platform } from '../platform/platform.ts'
+import { startPlatform, type Platform } from '../platform/embedded-platform.ts'
 import type { Flags } from '../platform/configuration/setting-texts.ts'
 
 export interface TargetFlags extends Flags {

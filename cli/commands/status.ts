@@ -1,10 +1,10 @@
 /** `purser status`: whether a running platform takes commands and answers reads, how far its views are, and, where the writers are its own, how old its newest snapshots are. */
 import { z } from 'zod'
 import { PURPOSES, type Purpose } from '../../gateway/doors/readiness.ts'
-import { CommandFailure } from '../../platform/failure.ts'
+import { CommandFailure } from '../output/failure.ts'
 import { askPlatform } from '../ask.ts'
 import { addJson, addSettings, type GivenOptions } from '../options.ts'
-import type { Output } from '../../platform/output.ts'
+import type { Output } from '../output/output.ts'
 import { requireRunning } from '../target.ts'
 import type { AddCommand } from './command.ts'
 

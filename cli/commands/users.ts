@@ -2,9 +2,9 @@
 import { messageOf } from '../../schemas/errors.ts'
 import { createViewUsers } from '../../projectors/clickhouse/clickhouse-users.ts'
 import { readUsersConfig } from '../../platform/configuration/config.ts'
-import { CommandFailure } from '../../platform/failure.ts'
+import { CommandFailure } from '../output/failure.ts'
 import { addJson, addSettings, type GivenOptions } from '../options.ts'
-import type { Output } from '../../platform/output.ts'
+import type { Output } from '../output/output.ts'
 import { settingsOf } from '../../platform/configuration/settings.ts'
 import type { AddCommand } from './command.ts'
 

@@ -1,7 +1,7 @@
 /** Turns what was given on the command line and in the environment into values, and gathers every fault on the way. */
 import { readFileSync } from 'node:fs'
 import { messageOf } from '../../schemas/errors.ts'
-import { CommandFailure } from '../failure.ts'
+import { PlatformError } from '../errors.ts'
 import { SETTING_VALUES, type SettingValues } from './setting-values.ts'
 import { SETTINGS, type Setting, type SettingName } from './settings.ts'
 
@@ -52,7 +52,7 @@ export class SettingTexts<Name extends SettingName> {
 
   /**
    * Every setting's value.
-   * @throws CommandFailure `usage` that lists every fault
+   * @throws PlatformError `usage` that lists every fault
    */
   values(): Pick<SettingValues, Name> {
     const { values, faults } = this.#parse()
@@ -129,9 +129,9 @@ function contentOf(file: string, isSecret: boolean): string | { readonly problem
   return content === '' ? { problem: `${file} is empty` } : content
 }
 
-function configFailure(faults: readonly SettingFault[]): CommandFailure {
+function configFailure(faults: readonly SettingFault[]): PlatformError {
   const lines = faults.map(({ setting, problem }) => `  ${setting}: ${problem}`)
-  return new CommandFailure(
+  return new PlatformError(
     'usage',
     `The configuration is wrong:\n${lines.join('\n')}\nCorrect it and start again.`,
     { faults },
