@@ -5,7 +5,13 @@ import { PATIENCE_MS, TEST_MS_MAX } from './test/support/patience.ts'
 
 /** The copy of graphql that every other package loads: the bundler would take the ESM build, a second one beside it. */
 const graphql = createRequire(import.meta.url).resolve('graphql')
-const resolve = { alias: [{ find: /^graphql$/, replacement: graphql }] }
+const resolve = {
+  alias: [
+    { find: /^graphql$/, replacement: graphql },
+    // What the package exports, from its sources.
+    { find: /^purser\/(\w+)$/, replacement: `${import.meta.dirname}/$1/index.ts` },
+  ],
+}
 
 const INT = '**/*.int.test.ts'
 const NOT_OURS = ['**/node_modules/**', 'dist/**']

@@ -1,5 +1,5 @@
 /**
- * The platform of `commit`, a process of its own: a writer and the doors over it, wired as platform/platform.ts does, but without
+ * The platform of `commit`, a process of its own: a writer and the doors over it, wired as platform/embedded-platform.ts does, but without
  * engine and projections.
  */
 import { acquireFolder } from '../eventlog/file/lock.ts'

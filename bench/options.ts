@@ -1,5 +1,6 @@
 /** What can be said on the command line of a benchmark, the same for all of them. */
 import { parseArgs } from 'node:util'
+import { messageOf } from '../schemas/errors.ts'
 import { BATCH_COMMANDS_MAX } from '../schemas/limits.ts'
 
 export interface BenchOptions {
@@ -115,7 +116,7 @@ function parse(args: readonly string[]) {
       },
     })
   } catch (error) {
-    throw new UsageError(error instanceof Error ? error.message : String(error), { cause: error })
+    throw new UsageError(messageOf(error), { cause: error })
   }
 }
 

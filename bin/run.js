@@ -6,5 +6,8 @@ import { ensureBuilt } from './build.js'
 
 const [source, ...args] = process.argv.slice(2)
 const dist = await ensureBuilt()
-const { main } = await import(pathToFileURL(path.join(dist, source.replace(/\.ts$/, '.js'))).href)
-await main(args)
+const file = path.join(dist, source.replace(/\.ts$/, '.js'))
+// One that has no `main` is a program: it runs when it is loaded, and finds its arguments where programs do.
+process.argv.splice(1, process.argv.length, file, ...args)
+const { main } = await import(pathToFileURL(file).href)
+await main?.(args)

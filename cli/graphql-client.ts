@@ -1,5 +1,6 @@
 /** GraphQL over HTTP as these commands need it: one POST, data or a failure. */
-import { CommandFailure } from '../platform/failure.ts'
+import { askPlatform } from './ask.ts'
+import { CommandFailure } from './output/failure.ts'
 
 const ANSWER_MS_MAX = 60_000
 
@@ -12,7 +13,14 @@ export async function graphql<Data>(
   query: string,
   variables: Readonly<Record<string, unknown>> = {},
 ): Promise<Data> {
-  const response = await send(url, query, variables)
+  const response = await askPlatform(url, '/graphql', ANSWER_MS_MAX, {
+    method: 'POST',
+    headers: {
+      'content-type': 'application/json',
+      accept: 'application/graphql-response+json, application/json',
+    },
+    body: JSON.stringify({ query, variables }),
+  })
   const { data, errors } = response as { data?: Data; errors?: readonly { message: string }[] }
   if (errors !== undefined || data === undefined || data === null)
     throw new CommandFailure(
@@ -21,18 +29,3 @@ export async function graphql<Data>(
     )
   return data
 }
-
-async function send(url: string, query: string, variables: Readonly<Record<string, unknown>>): Promise<unknown> {
-  try {
-    const response = await fetch(`${url}/graphql`, {
-      method: 'POST',
-      headers: { 'content-type': 'application/json', accept: 'application/graphql-response+json, application/json' },
-      body: JSON.stringify({ query, variables }),
-      signal: AbortSignal.timeout(ANSWER_MS_MAX),
-    })
-    return (await response.json())
-  } catch (error) {
-    const cause = error instanceof Error && error.cause instanceof Error ? error.cause.message : String(error)
-    throw new CommandFailure('platform_unavailable', `No platform answers at ${url}: ${cause}. Is it running?`)
-  }
-} // prettier-ignore

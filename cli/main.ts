@@ -2,10 +2,10 @@
 import { Command, CommanderError } from 'commander'
 import type { AddCommand, Run } from './commands/command.ts'
 import { isDebugging } from '../platform/configuration/config.ts'
-import { CommandFailure } from '../platform/failure.ts'
+import { CommandFailure } from './output/failure.ts'
 import { addJson } from './options.ts'
-import { createOutput, type Output } from '../platform/output.ts'
-import { reportFailure } from '../platform/report-failure.ts'
+import { createOutput, type Output } from './output/output.ts'
+import { reportFailure } from './output/report-failure.ts'
 import type { OutageBounds } from '../platform/roles/outage-bounds.ts'
 import { programVersion } from './version.ts'
 

@@ -1,7 +1,7 @@
 /** Asked before any work begins: does a platform answer there, and can this machine serve at that address? */
 import { createServer } from 'node:net'
-import { CommandFailure } from '../platform/failure.ts'
-import { describeSystemError, type SystemError } from '../platform/system-errors.ts'
+import { askPlatform } from './ask.ts'
+import { CommandFailure } from './output/failure.ts'
 
 /** A platform answers `/livez` within milliseconds, whatever it does; whoever mistyped an address wants to know soon. */
 const ANSWER_MS_MAX = 3_000
@@ -12,29 +12,12 @@ const ANSWER_MS_MAX = 3_000
  * @throws CommandFailure `platform_unavailable` with what is there in its place
  */
 export async function requirePlatform(url: string): Promise<void> {
-  let answer: unknown
-  try {
-    const response = await fetch(`${url}/livez`, { signal: AbortSignal.timeout(ANSWER_MS_MAX), redirect: 'manual' })
-    answer = await response.json()
-  } catch (error) {
-    throw new CommandFailure('platform_unavailable', `${whyNot(url, error)} Check --url, and that the platform runs.`)
-  }
+  const answer = await askPlatform(url, '/livez', ANSWER_MS_MAX, { redirect: 'manual' })
   if (typeof answer === 'object' && answer !== null && 'status' in answer && answer.status === 'live') return
   throw new CommandFailure(
     'platform_unavailable',
     `What answers at ${url} is no platform of this kind${whatItSaid(answer)}. Check --url.`,
   )
-} // prettier-ignore
-
-function whyNot(url: string, error: unknown): string {
-  if (error instanceof SyntaxError) return `What answers at ${url} is no platform.`
-  if (error instanceof DOMException && error.name === 'TimeoutError')
-    return `${url} takes connections and does not answer within ${ANSWER_MS_MAX / 1_000} s.`
-  const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error
-  // The fetch standard forbids ports of other services, such as 25 and 6667.
-  if (cause instanceof Error && cause.message === 'bad port')
-    return `No platform is reached at ${url}: this port is kept for another service.`
-  return `No platform answers at ${url}: ${cause instanceof Error ? cause.message : String(cause)}.`
 }
 
 /** A platform that does not know this caller's name for it says so, and what to do. */
@@ -49,19 +32,13 @@ function whatItSaid(answer: unknown): string {
  * Makes sure that this process may listen there, before a start that may take long. Whoever takes the port in between is
  * told of later, as before.
  * @param port 0 takes a free one
- * @throws CommandFailure `port_in_use`, `port_unusable`, `usage`
+ * @throws the system's error where it may not
  */
 export async function requireAddress(host: string, port: number): Promise<void> {
   const server = createServer()
-  try {
-    await new Promise<void>((resolve, reject) => {
-      server.once('error', reject)
-      server.listen(port, host, resolve)
-    })
-  } catch (error) {
-    const described = describeSystemError(error as SystemError)
-    if (described === undefined) throw error
-    throw new CommandFailure(described.code, described.message, {}, { cause: error })
-  }
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject)
+    server.listen(port, host, resolve)
+  })
   await new Promise((resolve) => server.close(resolve))
 }

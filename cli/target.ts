@@ -2,10 +2,10 @@
 import path from 'node:path'
 import { readFolderOwner } from '../eventlog/file/lock.ts'
 import { readConfig } from '../platform/configuration/config.ts'
-import { CommandFailure } from '../platform/failure.ts'
-import type { Output } from '../platform/output.ts'
+import { CommandFailure } from './output/failure.ts'
+import type { Output } from './output/output.ts'
 import { requirePlatform } from './reach.ts'
-import type { Platform } from '../platform/platform.ts'
+import type { Platform } from '../platform/embedded-platform.ts'
 import type { Flags } from '../platform/configuration/setting-texts.ts'
 
 export interface TargetFlags extends Flags {
@@ -31,7 +31,7 @@ export async function openTarget(flags: TargetFlags, output: Output): Promise<Ta
     return { url: running, own: undefined, close: () => Promise.resolve() }
   }
   const config = readConfig(flags)
-  const { startPlatform } = await import('../platform/platform.ts')
+  const { startPlatform } = await import('../platform/embedded-platform.ts')
   const own = await startPlatform({ ...config, host: '127.0.0.1', port: 0, graphiql: false, log: (line) => output.log(line) })
   return { url: own.url, own, close: () => own.stop() }
 } // prettier-ignore

@@ -2,8 +2,7 @@
  * A platform for tests that kill it: `bin/run.js cli/testing-child.ts <data folder>`. As `purser start`, but its snapshots are
  * due and its segments full so soon that a kill finds some under way.
  */
-import { ISO_CURRENCIES } from '../schemas/money.ts'
-import { startPlatform } from '../platform/platform.ts'
+import { startPlatform } from '../platform/embedded-platform.ts'
 import { stopRequested } from './shutdown.ts'
 
 const SMALL = {
@@ -15,18 +14,14 @@ export async function main(args: readonly string[]): Promise<void> {
   const asked = stopRequested()
   const platform = await startPlatform({
     dataDir: args[0]!,
-    host: '127.0.0.1',
-    port: 0,
-    currencies: ISO_CURRENCIES,
-    graphiql: false,
     engineMemoryBytes: 512 * 1024 * 1024,
     writer: SMALL,
     log: (line) => void process.stderr.write(`${line}\n`),
   })
   process.stdout.write(`${JSON.stringify({ url: platform.url })}\n`)
-  const end = await Promise.race([asked, platform.failed.then((reason) => ({ reason }))])
+  const end = await Promise.race([asked, platform.failed])
   await platform.stop()
   if (typeof end === 'string') return
-  process.stderr.write(`${end.reason}\n`)
+  process.stderr.write(`${end.message}\n`)
   process.exitCode = 1
 }

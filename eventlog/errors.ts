@@ -1,4 +1,5 @@
 /** What can be wrong with a log, each with a code that stays, a sentence, and what to do. None of them is ever retried. */
+import { messageOf } from '../schemas/errors.ts'
 
 export type LogErrorCode =
   | 'log_corrupt'
@@ -96,7 +97,7 @@ export class LogWriteFailedError extends LogError {
   constructor(what: string, file: string, cause: unknown) {
     super(
       'log_write_failed',
-      `${what} failed on ${file}: ${cause instanceof Error ? cause.message : String(cause)}. ` +
+      `${what} failed on ${file}: ${messageOf(cause)}. ` +
         'The process has to end, and nothing is retried: check the disk and its free space, then start again.',
       { cause },
     )

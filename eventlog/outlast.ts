@@ -1,5 +1,6 @@
 /** Outlasting an outage: what could not be reached is asked again, within a bound, and for no longer than anybody waits. */
 import { setTimeout as pause } from 'node:timers/promises'
+import { messageOf } from '../schemas/errors.ts'
 import { unlessAborted } from './abort.ts'
 
 export interface Patience {
@@ -32,7 +33,7 @@ export async function outlast<T>(question: () => Promise<T>, patience: Patience)
     } catch (error) {
       signal?.throwIfAborted()
       if (!isOutage(error) || performance.now() >= giveUpMs) throw error
-      if (isFirst) log?.(`${error instanceof Error ? error.message : String(error)} Trying again.`)
+      if (isFirst) log?.(`${messageOf(error)} Trying again.`)
       await unlessAborted(signal, () => pause(pauseMs))
       pauseMs = Math.min(pauseMs * 2, pauseMsMax)
     }

@@ -1,9 +1,5 @@
 /** Commands over the binary bulk lane: the example of docs/bulk-lane.md. */
-import { randomBytes } from 'node:crypto'
-import { connectBulk } from '../client/client.ts'
-import { makeUuidV7, type Id } from '../schemas/ids.ts'
-
-const newId = (): Id => makeUuidV7(Date.now(), randomBytes(10))
+import { connectBulk, newId } from 'purser/client'
 
 /** Opens two accounts and moves a cent a thousand times. Returns how many times it happened. */
 export async function moveCents(url: string): Promise<number> {

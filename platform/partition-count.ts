@@ -7,7 +7,7 @@ import { createHash } from 'node:crypto'
 import { existsSync } from 'node:fs'
 import path from 'node:path'
 import { isAbsent, nodeDisk, readUpTo, writeAll } from '../eventlog/disk/disk.ts'
-import { CommandFailure } from './failure.ts'
+import { PlatformError } from './errors.ts'
 
 /** Partitions of one process: each has a core and a log in threads of their own. */
 const EMBEDDED_PARTITIONS_MAX = 32
@@ -20,7 +20,7 @@ const PARTITION_FOLDER = /^(0|[1-9]\d{0,3})$/
 
 /**
  * Partitions of a folder that exists; undefined: it has no log yet.
- * @throws CommandFailure `folder_unusable` if what is written down is damaged, or is gone and the logs contradict one partition
+ * @throws PlatformError `folder_unusable` if what is written down is damaged, or is gone and the logs contradict one partition
  */
 export function readPartitionCount(dataDir: string): number | undefined {
   const folder = path.join(dataDir, LOG_FOLDER)
@@ -39,36 +39,36 @@ export function readPartitionCount(dataDir: string): number | undefined {
 
 /**
  * As `readPartitionCount`, for commands that work on a folder as it stands.
- * @throws CommandFailure also `file_unreadable` if there is no log
+ * @throws PlatformError also `file_unreadable` if there is no log
  */
 export function knownPartitionCount(dataDir: string): number {
   const count = readPartitionCount(dataDir)
   if (count === undefined)
-    throw new CommandFailure('file_unreadable', `There is no log in ${dataDir}. Check --data.`)
+    throw new PlatformError('file_unreadable', `There is no log in ${dataDir}. Check \`dataDir\`.`)
   return count
 }
 
 /**
  * Fixes the number of a new folder, durably, and returns the one that a folder has. The caller holds the folder's lock.
  * @param asked at least 1; undefined: as the folder is, and 1 for a new one
- * @throws CommandFailure `partitions_differ` if the folder has another number; `usage` if it would get too many
+ * @throws PlatformError `partitions_differ` if the folder has another number; `usage` if it would get too many
  */
 export function settlePartitionCount(dataDir: string, asked: number | undefined): number {
   const has = readPartitionCount(dataDir)
   if (has !== undefined) {
     if (asked === undefined || asked === has) return has
-    throw new CommandFailure(
+    throw new PlatformError(
       'partitions_differ',
       `The data folder ${dataDir} has ${has === 1 ? 'one partition' : `${has} partitions`}, and you ask for ${asked}. ` +
-        'The number is fixed when a folder is created: leave --partitions out, or give another folder with --data.',
+        'The number is fixed when a folder is created: leave `partitions` out, or give another folder with `dataDir`.',
       { partitions: has, asked },
     )
   }
   const count = asked ?? 1
   if (count > EMBEDDED_PARTITIONS_MAX)
-    throw new CommandFailure(
+    throw new PlatformError(
       'usage',
-      `--partitions: at most ${EMBEDDED_PARTITIONS_MAX} in one process, got ${count}. Take fewer, or distribute them over several.`,
+      `\`partitions\`: at most ${EMBEDDED_PARTITIONS_MAX} in one process, got ${count}. Take fewer, or distribute them over several.`,
     )
   const folder = path.join(dataDir, LOG_FOLDER)
   nodeDisk.makeFolder(folder)
@@ -116,8 +116,8 @@ function readText(name: string): string | undefined {
   }
 }
 
-function damaged(dataDir: string, what: string): CommandFailure {
-  return new CommandFailure(
+function damaged(dataDir: string, what: string): PlatformError {
+  return new PlatformError(
     'folder_unusable',
     `How many partitions ${dataDir} has cannot be told: ${path.join(LOG_FOLDER, FILE)} ${what}. Nothing was changed. ` +
       'Restore that file from a backup.',

@@ -1,5 +1,5 @@
 /** Errors of the operating system, as sentences: what happened, then what to do, with a code that scripts may rely on. */
-import type { FailureCode } from './failure.ts'
+import type { PlatformErrorCode } from './errors.ts'
 
 /** What Node puts on an error of the system. */
 export type SystemError = Error & {
@@ -12,7 +12,7 @@ export type SystemError = Error & {
 }
 
 export interface SystemFailure {
-  readonly code: FailureCode
+  readonly code: PlatformErrorCode
   readonly message: string
 }
 
@@ -31,7 +31,6 @@ const nameOf = ({ path }: SystemError): string => path ?? 'The path'
 const isAddress = ({ syscall }: SystemError): boolean => syscall === 'listen' || syscall === 'bind'
 const folder = (message: string): SystemFailure => ({ code: 'folder_unusable', message })
 const usage = (message: string): SystemFailure => ({ code: 'usage', message })
-const unavailable = (message: string): SystemFailure => ({ code: 'platform_unavailable', message })
 
 const notAllowed: Describe = (error) =>
   isAddress(error)
@@ -41,13 +40,11 @@ const notAllowed: Describe = (error) =>
       }
     : folder(`Not allowed: ${error.path ?? error.message}. Check the permissions.`)
 
-const noSuchAddress: Describe = () => usage('This machine has no such address. Check --host.')
+const noSuchAddress: Describe = () => usage('This machine has no such address. Check `host`.')
 const noSuchHost: Describe = ({ hostname }) =>
-  usage(`There is no host called ${hostname ?? 'that'}. Check the name in --host or --url.`)
+  usage(`There is no host called ${hostname ?? 'that'}. Check the name in \`host\` or \`url\`.`)
 const tooMany: Describe = () =>
   folder('Too many files are open in this process or on this machine. Raise the limit (ulimit -n).')
-const noAnswer: Describe = () => unavailable('Nothing answers at that address. Is the platform running?')
-const cutOff: Describe = () => unavailable('The connection was cut off. Is the platform running? Try again.')
 
 const DESCRIBE: Readonly<Record<string, Describe>> = {
   EADDRINUSE: ({ port }) => ({
@@ -84,10 +81,4 @@ const DESCRIBE: Readonly<Record<string, Describe>> = {
   }),
   EMFILE: tooMany,
   ENFILE: tooMany,
-  ECONNREFUSED: noAnswer,
-  EHOSTUNREACH: noAnswer,
-  ENETUNREACH: noAnswer,
-  ETIMEDOUT: noAnswer,
-  ECONNRESET: cutOff,
-  EPIPE: cutOff,
 }

@@ -15,6 +15,7 @@
  * there on, the first with the rest that is said is not later either, and is soon the true one, to the millisecond. It has to
  * be: all rows of an import carry one time, and when some of them are forgotten, that very time is the horizon.
  */
+import { NS_PER_MS } from './time.ts'
 
 /** Why commands were passed over; numbers are stable for ever. */
 export const SKIP_REASONS = {
@@ -37,7 +38,6 @@ const MANTISSAS = 2 ** MANTISSA_BITS
 const EXPONENTS = 28
 const FIRST_REST = EXPONENTS * MANTISSAS + 1
 const RESTS = 0xffff - FIRST_REST + 1
-const NS_PER_MS = 1_000_000n
 
 /** Why a frame passes over commands, by the number in its header; undefined: it does not. */
 export function skipReasonOf(mark: number | undefined): SkipReason | undefined {

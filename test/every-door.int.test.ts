@@ -1,16 +1,16 @@
 /** One rule at every door: what GraphQL, JSON and the lane are told of the same command, and one scale for a currency. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { randomBytes } from 'node:crypto'
 import { mkdtemp, rm } from 'node:fs/promises'
 import os from 'node:os'
 import path from 'node:path'
-import { startPlatform, type Platform } from '../platform/platform.ts'
+import { startPlatform, type Platform } from '../platform/embedded-platform.ts'
 import { connectBulk, type BulkClient } from '../client/client.ts'
 import { startGateway, type Gateway } from '../gateway/gateway.ts'
 import { createFileImportRegistry } from '../gateway/imports/import-registry.ts'
 import { readTime } from '../gateway/positions/times.ts'
 import type { Command } from '../schemas/commands.ts'
-import { formatId, makeUuidV7, NIL_ID, parseId, type Id } from '../schemas/ids.ts'
+import { newId } from '../client/new-id.ts'
+import { formatId, NIL_ID, parseId } from '../schemas/ids.ts'
 import { TIME_NS_MIN } from '../schemas/limits.ts'
 import { ISO_CURRENCIES } from '../schemas/money.ts'
 import { partitionOf } from '../schemas/partitions.ts'
@@ -25,7 +25,6 @@ let client: BulkClient
 let cash: string
 let alice: string
 
-const newId = (): Id => makeUuidV7(Date.now(), randomBytes(10))
 const uuid = (): string => formatId(newId())
 
 /** An id of an account that lives in this partition. */

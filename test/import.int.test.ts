@@ -16,7 +16,7 @@ import { describeReport, type ImportReport } from '../cli/import/report.ts'
 import { readRow, type ImportLine, type ImportRow } from '../cli/import/file/rows.ts'
 import { encodePosition } from '../gateway/positions/tokens.ts'
 import { EVENT_ROW_BYTES } from '../schemas/limits.ts'
-import { startPlatform, type Platform } from '../platform/platform.ts'
+import { startPlatform, type Platform } from '../platform/embedded-platform.ts'
 import { onlyJson, purser, spawnPurser, startServer, withFolder, type Finished } from './support/purser.ts'
 
 const CUSTOMERS = 7

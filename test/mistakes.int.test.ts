@@ -9,7 +9,7 @@ import os from 'node:os'
 import path from 'node:path'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import { runCommand } from '../cli/main.ts'
-import { createOutput } from '../platform/output.ts'
+import { createOutput } from '../cli/output/output.ts'
 import { onlyJson, purser, spawnPurser } from './support/purser.ts'
 
 const folder = mkdtempSync(path.join(os.tmpdir(), 'purser-mistakes-'))

@@ -86,6 +86,18 @@ describe('the code', () => {
     expect(readers.map(({ name }) => name)).toEqual(['platform/configuration/config.ts'])
   })
 
+  test('what stands once is asked for there', () => {
+    const once: readonly (readonly [RegExp, string])[] = [
+      [/instanceof Error\s*\?\s*\w+\.message\s*:\s*String\(/, 'schemas/errors.ts'],
+      [/const NS_PER_MS\b/, 'schemas/time.ts'],
+      [/No platform answers at/, 'cli/ask.ts'],
+    ]
+    for (const [pattern, place] of once) {
+      const places = sources.filter(({ name, text }) => !name.endsWith('test.ts') && pattern.test(text))
+      expect(places.map(({ name }) => name)).toEqual([place])
+    }
+  })
+
   test('kafkajs has one door, and its consumer is asked for by who shares out partitions alone', () => {
     const users = (pattern: RegExp): string[] =>
       sources
@@ -146,6 +158,26 @@ describe('the folders', () => {
 function isRoom(name: string): boolean {
   return /^(gateway|eventlog|writer|projectors|platform|client)\//.test(name) && !/\.test(ing)?\./.test(name)
 }
+
+describe('what a program embeds', () => {
+  test.each(['platform/index.ts', 'client/index.ts'])(
+    '%s leaves the environment, signals, the standard streams and the end of the process to the program',
+    (entry) => {
+      const loaded = loadedBy(entry)
+      expect(loaded.length).toBeGreaterThan(10)
+      expect(loaded.filter((name) => /^cli\/|^platform\/configuration\//.test(name))).toEqual([])
+      const taken =
+        /\bprocess\.(env|exit|exitCode|abort|on|once|stdout|stderr|stdin)\b|\bconsole\.|from '(commander|cli-progress)'/
+      expect(loaded.filter((name) => taken.test(readFileSync(path.join(root, name), 'utf8')))).toEqual([])
+    },
+  )
+
+  test('README shows the example that is run', () => {
+    const readme = documents.find(({ name }) => name === 'README.md')!.text
+    const { text } = sources.find(({ name }) => name === 'examples/embed.ts')!
+    expect(readme).toContain(`\`\`\`ts\n${text.slice(text.indexOf('import'))}\`\`\``)
+  })
+})
 
 describe('what runs in the simulation', () => {
   /** The rules that `deterministic` in eslint.config.js gives: a name that it bans shows that they are on. */

@@ -9,7 +9,7 @@ import { startEngine } from '../../projectors/engine/supervisor.ts'
 import type { ViewStore } from '../../projectors/clickhouse/view-store.ts'
 import { replayLog } from '../../writer/recovery/replay.ts'
 import { knownPartitionCount } from '../../platform/partition-count.ts'
-import { VIEWS_FOLDER } from '../../platform/platform.ts'
+import { VIEWS_FOLDER } from '../../platform/embedded-platform.ts'
 import { checkViews, conclude, type Check, type PartitionProof, type Proof } from './proof.ts'
 
 /** Proves a data folder. Logs and snapshots are only read; the views are opened, because only their engine can read them. */

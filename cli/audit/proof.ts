@@ -17,7 +17,7 @@ import type { VoidFrames } from '../../writer/distributed/replay-topic.ts'
 import { replayLog, type Replay } from '../../writer/recovery/replay.ts'
 import type { EmbeddedWriter } from '../../writer/embedded.ts'
 import { formatPosition } from '../../schemas/positions.ts'
-import type { Platform } from '../../platform/platform.ts'
+import type { Platform } from '../../platform/embedded-platform.ts'
 
 export interface Check {
   readonly name: 'log' | 'trialBalance' | 'state' | 'views'

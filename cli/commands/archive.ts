@@ -2,9 +2,9 @@
 import path from 'node:path'
 import { archiveLog, type ArchiveReport } from '../archive.ts'
 import { readConfig } from '../../platform/configuration/config.ts'
-import { CommandFailure } from '../../platform/failure.ts'
+import { CommandFailure } from '../output/failure.ts'
 import { addJson, addSettings, type GivenOptions } from '../options.ts'
-import type { Output } from '../../platform/output.ts'
+import type { Output } from '../output/output.ts'
 import { findRunning } from '../target.ts'
 import type { AddCommand } from './command.ts'
 

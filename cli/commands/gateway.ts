@@ -3,7 +3,7 @@ import { readGatewayConfig } from '../../platform/configuration/config.ts'
 import { addJson, addSettings, type GivenOptions } from '../options.ts'
 import { requireAddress } from '../reach.ts'
 import { startGatewayRole } from '../../platform/roles/gateway-role.ts'
-import { runRole } from '../../platform/roles/run.ts'
+import { runRole } from '../run-role.ts'
 import { settingsOf } from '../../platform/configuration/settings.ts'
 import { stopRequested } from '../shutdown.ts'
 import type { AddCommand } from './command.ts'
@@ -27,7 +27,6 @@ export const addGateway: AddCommand = (program, run, bounds) => {
           object: { ok: true, role: 'gateway', url, graphql: `${url}/graphql`, pid: process.pid },
           text: `A gateway serves GraphQL at ${url}/graphql. Health: ${url}/readyz. Ctrl-C stops it.`,
         }),
-        failureCode: 'gateway_failed',
       })
     }),
   )

@@ -1,8 +1,8 @@
 /** `purser id`: the id that a name of another system has here, or a fresh one. */
-import { randomBytes } from 'node:crypto'
-import { formatId, makeUuidV7 } from '../../schemas/ids.ts'
+import { newId } from '../../client/new-id.ts'
+import { formatId } from '../../schemas/ids.ts'
 import { accountIdOf, EXTERNAL_NAME_WANTED, isExternalName, referenceIdOf } from '../external-ids.ts'
-import { CommandFailure } from '../../platform/failure.ts'
+import { CommandFailure } from '../output/failure.ts'
 import { addJson, type GivenOptions } from '../options.ts'
 import type { AddCommand } from './command.ts'
 
@@ -26,7 +26,7 @@ export const addId: AddCommand = (program, run) => {
   const command = group.command('new').description('a fresh id for a command: a UUIDv7 of now')
   addJson(command).action((options: GivenOptions) =>
     run(options, async (output) => {
-      const id = formatId(makeUuidV7(Date.now(), randomBytes(10)))
+      const id = formatId(newId())
       output.answer({ ok: true, kind: 'new', id }, id)
     }),
   )

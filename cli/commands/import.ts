@@ -1,7 +1,7 @@
 /** `purser import FILE`: accounts and transfers from NDJSON or CSV, through the public bulk lane. */
 import path from 'node:path'
 import { Option } from 'commander'
-import { CommandFailure } from '../../platform/failure.ts'
+import { CommandFailure } from '../output/failure.ts'
 import { IMPORT_NAME_WANTED, isImportName } from '../../gateway/imports/import-registry.ts'
 import { importLines } from '../import/import-lines.ts'
 import { progressBar } from '../import/progress.ts'
@@ -9,7 +9,7 @@ import { findEncodingFault, importLinesOf, type ImportFormat } from '../import/f
 import { describeReport } from '../import/report.ts'
 import { findSource, type Source } from '../import/source.ts'
 import { addJson, addSettings, type GivenOptions } from '../options.ts'
-import type { Output } from '../../platform/output.ts'
+import type { Output } from '../output/output.ts'
 import { openTarget } from '../target.ts'
 import type { AddCommand } from './command.ts'
 

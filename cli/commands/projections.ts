@@ -1,7 +1,7 @@
 /** `purser projections`: how far the views of a running platform are. */
 import { graphql } from '../graphql-client.ts'
 import { addJson, addSettings, type GivenOptions } from '../options.ts'
-import type { Output } from '../../platform/output.ts'
+import type { Output } from '../output/output.ts'
 import { requireRunning } from '../target.ts'
 import type { AddCommand } from './command.ts'
 

@@ -2,7 +2,7 @@
 import { readProjectorConfig } from '../../platform/configuration/config.ts'
 import { addJson, addSettings, type GivenOptions } from '../options.ts'
 import { projectionsNamed, startProjectorRole } from '../../platform/roles/projector-role.ts'
-import { runRole } from '../../platform/roles/run.ts'
+import { runRole } from '../run-role.ts'
 import { settingsOf } from '../../platform/configuration/settings.ts'
 import { stopRequested } from '../shutdown.ts'
 import type { AddCommand } from './command.ts'
@@ -30,7 +30,6 @@ export const addProjector: AddCommand = (program, run, bounds) => {
           object: { ok: true, role: 'projector', projections: shown, health: healthUrl, pid: process.pid },
           text: `A projector fills ${shown.join(', ')}. Health: ${healthUrl}/readyz. Ctrl-C stops it.`,
         }),
-        failureCode: 'views_failed',
       })
     }),
   )

@@ -1,9 +1,8 @@
 /** `purser start`: the platform on one port, until it is told to stop. */
 import { readConfig } from '../../platform/configuration/config.ts'
-import { CommandFailure } from '../../platform/failure.ts'
 import { addJson, addSettings, type GivenOptions } from '../options.ts'
-import type { Output } from '../../platform/output.ts'
-import { startPlatform, type Platform } from '../../platform/platform.ts'
+import type { Output } from '../output/output.ts'
+import { startPlatform, type Platform } from '../../platform/embedded-platform.ts'
 import { requireAddress } from '../reach.ts'
 import { stopRequested } from '../shutdown.ts'
 import { formatPosition } from '../../schemas/positions.ts'
@@ -39,7 +38,7 @@ async function start(options: GivenOptions, output: Output): Promise<void> {
   }
   const platform = first
   output.answer(describe(platform), welcome(platform, config.graphiql))
-  const end = await Promise.race([asked, platform.failed.then((reason) => ({ reason }))])
+  const end = await Promise.race([asked, platform.failed])
   if (typeof end === 'string') {
     output.log('Stopping…')
     await platform.stop()
@@ -47,7 +46,7 @@ async function start(options: GivenOptions, output: Output): Promise<void> {
     return
   }
   await platform.stop()
-  throw new CommandFailure('writer_failed', end.reason)
+  throw end
 }
 
 function describe(platform: Platform): object {

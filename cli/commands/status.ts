@@ -1,9 +1,10 @@
 /** `purser status`: whether a running platform takes commands and answers reads, how far its views are, and, where the writers are its own, how old its newest snapshots are. */
 import { z } from 'zod'
 import { PURPOSES, type Purpose } from '../../gateway/doors/readiness.ts'
-import { CommandFailure } from '../../platform/failure.ts'
+import { CommandFailure } from '../output/failure.ts'
+import { askPlatform } from '../ask.ts'
 import { addJson, addSettings, type GivenOptions } from '../options.ts'
-import type { Output } from '../../platform/output.ts'
+import type { Output } from '../output/output.ts'
 import { requireRunning } from '../target.ts'
 import type { AddCommand } from './command.ts'
 
@@ -86,17 +87,7 @@ function purposeOf(given: string | undefined): Purpose | undefined {
 
 async function ask(url: string, purpose: Purpose | undefined): Promise<Status> {
   const query = purpose === undefined ? '' : `?for=${purpose}`
-  let answer: unknown
-  try {
-    const response = await fetch(`${url}/readyz${query}`, { signal: AbortSignal.timeout(ANSWER_MS_MAX) })
-    answer = await response.json()
-  } catch (error) {
-    const cause = error instanceof Error && error.cause instanceof Error ? error.cause.message : String(error)
-    throw new CommandFailure(
-      'platform_unavailable',
-      `No platform answers at ${url}: ${cause}. Is it running?`,
-    )
-  }
+  const answer = await askPlatform(url, `/readyz${query}`, ANSWER_MS_MAX)
   const status = answerSchema.safeParse(answer)
   if (status.success) return status.data
   throw new CommandFailure(

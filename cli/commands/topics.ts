@@ -9,9 +9,9 @@ import {
 import type { TopicFault } from '../../eventlog/kafka/topics/topic-rules.ts'
 import { adoptCommands, type Adoption } from '../../writer/distributed/commands/adopt-commands.ts'
 import { readTopicsConfig } from '../../platform/configuration/config.ts'
-import { CommandFailure } from '../../platform/failure.ts'
+import { CommandFailure } from '../output/failure.ts'
 import { addJson, addSettings, type GivenOptions } from '../options.ts'
-import type { Output } from '../../platform/output.ts'
+import type { Output } from '../output/output.ts'
 import { settingsOf } from '../../platform/configuration/settings.ts'
 import type { AddCommand } from './command.ts'
 

@@ -1,9 +1,10 @@
 /** `purser users`: makes the ClickHouse users of projectors and gateways, with no more rights than each needs. */
+import { messageOf } from '../../schemas/errors.ts'
 import { createViewUsers } from '../../projectors/clickhouse/clickhouse-users.ts'
 import { readUsersConfig } from '../../platform/configuration/config.ts'
-import { CommandFailure } from '../../platform/failure.ts'
+import { CommandFailure } from '../output/failure.ts'
 import { addJson, addSettings, type GivenOptions } from '../options.ts'
-import type { Output } from '../../platform/output.ts'
+import type { Output } from '../output/output.ts'
 import { settingsOf } from '../../platform/configuration/settings.ts'
 import type { AddCommand } from './command.ts'
 
@@ -30,7 +31,7 @@ async function users(options: GivenOptions, output: Output): Promise<void> {
   } catch (error) {
     throw new CommandFailure(
       'views_failed',
-      `ClickHouse at ${url} did not make the users: ${error instanceof Error ? error.message : String(error)} ` +
+      `ClickHouse at ${url} did not make the users: ${messageOf(error)} ` +
         `Check the address, and that ${username} may make users and databases.`,
       {},
       { cause: error },

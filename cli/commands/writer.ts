@@ -1,7 +1,7 @@
 /** `purser writer`: decides commands for the partitions that its group gives it, until it is told to stop. */
 import { readWriterConfig } from '../../platform/configuration/config.ts'
 import { addJson, addSettings, type GivenOptions } from '../options.ts'
-import { runRole } from '../../platform/roles/run.ts'
+import { runRole } from '../run-role.ts'
 import { startWriterRole } from '../../platform/roles/writer-role.ts'
 import { settingsOf } from '../../platform/configuration/settings.ts'
 import { stopRequested } from '../shutdown.ts'
@@ -25,7 +25,6 @@ export const addWriter: AddCommand = (program, run, bounds) => {
           object: { ok: true, role: 'writer', health: healthUrl, pid: process.pid },
           text: `A writer runs. Health: ${healthUrl}/readyz. Ctrl-C stops it.`,
         }),
-        failureCode: 'writer_failed',
       })
     }),
   )

@@ -1,6 +1,6 @@
 /** The demo's story: a few people, some money, and at each step what must be true now. Everything goes through the real doors. */
-import { randomBytes } from 'node:crypto'
-import { formatId, makeUuidV7 } from '../../schemas/ids.ts'
+import { newId as makeId } from '../../client/new-id.ts'
+import { formatId } from '../../schemas/ids.ts'
 import { accountIdOf } from '../external-ids.ts'
 import { graphql } from '../graphql-client.ts'
 import {
@@ -21,7 +21,7 @@ const PEOPLE = ['bank', 'alice', 'bob', 'shop'] as const
 type Person = (typeof PEOPLE)[number]
 /** Accounts that are tried until one lies in the bank's partition: with 64 partitions, 1 in 10,000 stories needs more. */
 const TRIES_MAX = 600
-const newId = (): string => formatId(makeUuidV7(Date.now(), randomBytes(10)))
+const newId = (): string => formatId(makeId())
 
 type Refused = Extract<TransferResult, { __typename: 'Refused' }>
 type Applied = Extract<TransferResult, { __typename: 'TransferApplied' }>

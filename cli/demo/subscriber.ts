@@ -1,7 +1,7 @@
 /** A subscriber as an app has one: graphql-ws's own client over a WebSocket. */
 import { createClient, type Client } from 'graphql-ws'
 import WebSocket from 'ws'
-import { CommandFailure } from '../../platform/failure.ts'
+import { CommandFailure } from '../output/failure.ts'
 
 const ARRIVAL_MS_MAX = 10_000
 

@@ -1,7 +1,7 @@
 /** The base times of one import, as the platform keeps them, and what has become of its rows under them. */
 import { z } from 'zod'
 import { refusalOf } from '../../schemas/refusals.ts'
-import { CommandFailure } from '../../platform/failure.ts'
+import { CommandFailure } from '../output/failure.ts'
 import { askJson } from './retry.ts'
 
 const timesSchema = z.object({

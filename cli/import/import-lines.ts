@@ -4,7 +4,7 @@
  */
 import { setTimeout as delay } from 'node:timers/promises'
 import { rowCommandId } from '../external-ids.ts'
-import { CommandFailure } from '../../platform/failure.ts'
+import { CommandFailure } from '../output/failure.ts'
 import { BaseTimes } from './base-times.ts'
 import { CommandMaker } from './commands-of.ts'
 import { ImportLane, type LaneResult } from './lane.ts'

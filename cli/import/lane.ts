@@ -5,7 +5,7 @@ import { BulkError } from '../../client/errors.ts'
 import { encodeCommands, type Command } from '../../schemas/commands.ts'
 import { LANE_FAULT_MEANINGS, type CommandResult, type LaneResults } from '../../schemas/lane-results.ts'
 import { BATCH_COMMANDS_MAX, LINKED_TRANSFERS_MAX } from '../../schemas/limits.ts'
-import { CommandFailure } from '../../platform/failure.ts'
+import { CommandFailure } from '../output/failure.ts'
 import { CHUNK_LINES } from './chunks.ts'
 import { PATIENCE_MS, Waiting } from './retry.ts'
 

@@ -5,7 +5,7 @@
  * name. Known with the same body it is a repeat; with another one it is no row that could be loaded.
  */
 import { rowDigest } from '../external-ids.ts'
-import { CommandFailure } from '../../platform/failure.ts'
+import { CommandFailure } from '../output/failure.ts'
 import type { BaseTimes, Known, KnownRow } from './base-times.ts'
 import { intoChunks, isLinked, type Chunk } from './chunks.ts'
 import type { CommandMaker } from './commands-of.ts'

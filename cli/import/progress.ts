@@ -1,6 +1,6 @@
 /** A progress bar on standard error, where a person watches it. */
 import { Presets, SingleBar } from 'cli-progress'
-import type { Output } from '../../platform/output.ts'
+import type { Output } from '../output/output.ts'
 
 export interface ProgressBar {
   update(bytes: number, lines: number): void

@@ -1,5 +1,5 @@
 /** Back-pressure seen from the client: wait as long as the platform says, within a bound, and send the same again. */
-import { CommandFailure } from '../../platform/failure.ts'
+import { CommandFailure } from '../output/failure.ts'
 
 /** How long a request is repeated before its sender gives up, in ms. */
 export const PATIENCE_MS = 120_000

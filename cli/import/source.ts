@@ -8,7 +8,7 @@ import { Socket } from 'node:net'
 import { pipeline, Readable } from 'node:stream'
 import { promisify } from 'node:util'
 import { createGunzip } from 'node:zlib'
-import { CommandFailure } from '../../platform/failure.ts'
+import { CommandFailure } from '../output/failure.ts'
 
 export type Bytes = AsyncIterable<Buffer>
 

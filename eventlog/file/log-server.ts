@@ -2,6 +2,7 @@
  * The log at work: opens it, commits group after group, rests when it is quiet, and ends for ever at the first thing that
  * goes wrong. It owns no thread, no timer and no port of its own: the log thread hands them in, and so does the simulator.
  */
+import { messageOf } from '../../schemas/errors.ts'
 import { LogError } from '../errors.ts'
 import type { Disk } from '../disk/disk.ts'
 import type { TakeFrameMemory } from '../handoff/frame-memory.ts'
@@ -91,6 +92,6 @@ function failureOf(error: unknown): LogFailed {
   return {
     kind: 'failed',
     code: error instanceof LogError ? error.code : 'log_broken',
-    message: error instanceof Error ? error.message : String(error),
+    message: messageOf(error),
   }
 }

@@ -3,7 +3,7 @@
  * `balance_after_haler` is what the bank itself recorded after the transaction.
  */
 import { readCsvFile } from '../../cli/import/file/read-file.ts'
-import { CommandFailure } from '../../platform/failure.ts'
+import { CommandFailure } from '../../cli/output/failure.ts'
 import { parseAmount, parseMinor } from '../../schemas/money.ts'
 import { parseTime } from '../../gateway/positions/times.ts'
 

@@ -2,7 +2,7 @@
  * The first of two passes over the file: checks every row before anything is loaded, and notes what must come out. Per
  * customer that is the bank's own balance after each transaction, and how far below zero the account goes.
  */
-import { CommandFailure } from '../../platform/failure.ts'
+import { CommandFailure } from '../../cli/output/failure.ts'
 import { readBankFile } from './bank-file.ts'
 
 export interface Customer {

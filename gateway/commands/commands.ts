@@ -8,6 +8,7 @@ import { isNilId, isUuidV7, makeUuidV7, type Id } from '../../schemas/ids.ts'
 import { encodeCommands, type Command } from '../../schemas/commands.ts'
 import { MEMO_BYTES_MAX, OWNER_BYTES_MAX } from '../../schemas/limits.ts'
 import { isCurrencyCode, isScale, type Currency } from '../../schemas/money.ts'
+import { NS_PER_MS } from '../../schemas/time.ts'
 import { badInput, type Fault } from '../errors.ts'
 import { CLIENT_KINDS, INPUT_FIELDS, type ClientKind } from './inputs.ts'
 import { READERS, show } from './values.ts'
@@ -24,7 +25,6 @@ export interface CommandContext {
 export type InputValues = Readonly<Record<string, unknown>>
 
 const NS_PER_SECOND = 1_000_000_000n
-const NS_PER_MS = 1_000_000n
 
 /**
  * Makes the command of one input.

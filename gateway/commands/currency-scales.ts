@@ -15,6 +15,7 @@ import type { Command } from '../../schemas/commands.ts'
 import { formatId, makeUuidV7, makeUuidV8, type Id } from '../../schemas/ids.ts'
 import { ISO_CURRENCIES } from '../../schemas/money.ts'
 import { partitionOf } from '../../schemas/partitions.ts'
+import { NS_PER_MS } from '../../schemas/time.ts'
 import type { CommandContext } from './commands.ts'
 import { badInput, fault } from '../errors.ts'
 import { LruMap } from '../read/lru.ts'
@@ -24,7 +25,6 @@ import type { Views } from '../read/views.ts'
 
 /** Currencies whose scale is remembered. */
 const KEPT_MAX = 10_000
-const NS_PER_MS = 1_000_000n
 
 export class CurrencyScales {
   readonly #submitter: Pick<Submitter, 'all' | 'partitions'>

@@ -6,6 +6,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo, Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { LANE_PATH } from '../../schemas/lane.ts'
+import { NS_PER_MS } from '../../schemas/time.ts'
 import type { Admission, Operation } from '../admission/admission.ts'
 import type { GatewayLimits } from '../bounds.ts'
 import { runCommands } from './bulk.ts'
@@ -32,7 +33,6 @@ const HEADERS_MS_MAX = 10_000
 const REQUEST_MS_MAX = 60_000
 const KEEP_ALIVE_MS = 65_000
 const HEADERS_MAX = 100
-const NS_PER_MS = 1_000_000n
 
 export interface Doors {
   readonly services: Services

@@ -1,6 +1,7 @@
 /** The feed: reads the tail of every partition's log once, and hands its frames to all listeners. */
 import { LogError } from '../../eventlog/errors.ts'
 import type { EventLog } from '../../eventlog/ports.ts'
+import { messageOf } from '../../schemas/errors.ts'
 import { lastSequence, type Frame } from '../../schemas/frames.ts'
 import type { Position } from '../../schemas/positions.ts'
 
@@ -56,10 +57,7 @@ export function startFeed(
       fail(log.partition, `The log of partition ${log.partition} has ended.`)
     } catch (error) {
       if (error instanceof LogError && error.code === 'log_corrupt') corrupt.add(log.partition)
-      fail(
-        log.partition,
-        `The log of partition ${log.partition} cannot be read: ${error instanceof Error ? error.message : String(error)}`,
-      )
+      fail(log.partition, `The log of partition ${log.partition} cannot be read: ${messageOf(error)}`)
     }
   }
   const followers = logs.map((log) => {

@@ -13,13 +13,12 @@ import { fingerprintOf } from '../../schemas/fingerprint.ts'
 import { lastSequence, type Frame } from '../../schemas/frames.ts'
 import { formatId, uuidV7TimeMs } from '../../schemas/ids.ts'
 import { ID_AHEAD_MS_MAX } from '../../schemas/limits.ts'
+import { NS_PER_MS } from '../../schemas/time.ts'
 import { idRefusal, outcomeOf, type Outcome } from './outcomes.ts'
 import { isSameReversal } from './same-reversal.ts'
 import type { PartitionSequence } from '../positions/tokens.ts'
 import type { Undecided } from './undecided.ts'
 import type { Views } from '../read/views.ts'
-
-const NS_PER_MS = 1_000_000n
 
 /** A command that was consumed without an event. */
 export interface Silence {

@@ -5,6 +5,7 @@
  * (docs/decisions/0023).
  */
 import type { EventLog } from '../../eventlog/ports.ts'
+import { messageOf } from '../../schemas/errors.ts'
 import type { Frame } from '../../schemas/frames.ts'
 import { DEPLOYMENT_BYTES } from './tokens.ts'
 
@@ -26,7 +27,7 @@ export class Deployment {
   constructor(log: EventLog, report: (line: string) => void) {
     this.#read = this.#look(log).catch((error: unknown) => {
       if (this.#over.signal.aborted) return
-      const cause = error instanceof Error ? error.message : String(error)
+      const cause = messageOf(error)
       report(
         `gateway: the first frame of the log cannot be read, so positions of other deployments are not known as such: ${cause}`,
       )

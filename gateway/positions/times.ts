@@ -1,11 +1,11 @@
 /** Points in time: outside RFC 3339 text with up to nine decimals, inside nanoseconds since 1970. */
 import { TIME_NS_MAX, TIME_NS_MIN, TIMES_TEXT } from '../../schemas/limits.ts'
+import { NS_PER_MS } from '../../schemas/time.ts'
 
 const RFC3339 = /^(\d{4})-(\d\d)-(\d\d)[Tt](\d\d):(\d\d):(\d\d)(?:\.(\d{1,9}))?([Zz]|([+-])(\d\d):(\d\d))$/
 /** RFC 3339 with more decimals than we keep. */
 const FINER_THAN_NANOSECONDS = /^\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d\.\d{10,}(?:[Zz]|[+-]\d\d:\d\d)$/
 const CHARACTERS_MAX = 40
-const NS_PER_MS = 1_000_000n
 const DAYS_IN_MONTH = [31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31]
 
 /** A time, or what is wrong with its text (the end of a sentence). */

@@ -3,6 +3,7 @@
  * whether anybody does just now, it does not know: commands wait in the queue until they are consumed.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
+import { messageOf } from '../../schemas/errors.ts'
 import type { Consumed } from '../../eventlog/queue/offer-offsets.ts'
 import type { CommandQueue, EventLog } from '../../eventlog/ports.ts'
 import type { Writer, WriterStatus } from '../../writer/writer.ts'
@@ -53,9 +54,7 @@ export class RemoteWriter implements Writer {
     log.onFailure((failure) => this.#fail(failure.message))
     void this.#keepLooking()
     // A log that ends or breaks says so itself.
-    this.#follow().catch((error: unknown) =>
-      this.#fail(error instanceof Error ? error.message : String(error)),
-    )
+    this.#follow().catch((error: unknown) => this.#fail(messageOf(error)))
   }
 
   /** Accounts, holds and snapshots are the writer's own business, and not known here. */

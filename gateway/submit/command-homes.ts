@@ -13,9 +13,9 @@ import type { Position } from '../../schemas/positions.ts'
 import { fault, type Fault } from '../errors.ts'
 import type { FoundRow } from '../outcomes/recent-events.ts'
 import { idWords } from '../../schemas/frame-rows.ts'
+import { NS_PER_MS } from '../../schemas/time.ts'
 import type { Views } from '../read/views.ts'
 
-const NS_PER_MS = 1_000_000n
 const ELSEWHERE_CHECK_MS = 10
 /** The event of an older id is in the views, or nowhere. */
 const OF_NOW_MS = 10_000

@@ -11,7 +11,7 @@ import {
   readTopicsConfig,
   readWriterConfig,
 } from './config.ts'
-import { CommandFailure } from '../failure.ts'
+import { PlatformError } from '../errors.ts'
 import { addSettings } from '../../cli/options.ts'
 import { ROLES, SETTINGS, settingsOf, type Setting, type SettingName } from './settings.ts'
 
@@ -50,7 +50,7 @@ test('all faults are reported at once, each by the name under which it was given
       { PURSER_HOST: 'a b', PURSER_GRAPHIQL: 'yes' },
     ),
   )
-  expect(failure.failureCode).toBe('usage')
+  expect(failure.code).toBe('usage')
   const faults = failure.details['faults'] as { setting: string }[]
   expect(faults.map(({ setting }) => setting)).toEqual([
     '--port', 'PURSER_HOST', '--currency', '--currency', 'PURSER_GRAPHIQL',
@@ -199,11 +199,11 @@ function problemsOf(work: () => unknown): string[] {
   return (failureOf(work).details['faults'] as { setting: string }[]).map(({ setting }) => setting)
 }
 
-function failureOf(work: () => unknown): CommandFailure {
+function failureOf(work: () => unknown): PlatformError {
   try {
     work()
   } catch (error) {
-    if (error instanceof CommandFailure) return error
+    if (error instanceof PlatformError) return error
     throw error
   }
   throw new Error('It did not fail.')

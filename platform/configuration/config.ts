@@ -107,7 +107,7 @@ export interface UsersConfig {
 
 /**
  * Reads the configuration of an embedded platform.
- * @throws CommandFailure `usage` that lists every fault; so do all readers below
+ * @throws PlatformError `usage` that lists every fault; so do all readers below
  */
 export function readConfig(flags: Flags, environment: Environment = process.env): Config {
   const { port, host, allowHost, data, partitions, currency, graphiql, engineMemory, viewsLagMax } = textsOf(

@@ -1,5 +1,6 @@
 /** What a PEM file is looked at for before any broker is: Node takes some that hold nothing, and fails over others late. */
 import { createPrivateKey, X509Certificate } from 'node:crypto'
+import { messageOf } from '../../schemas/errors.ts'
 
 const CERTIFICATE = /-----BEGIN ((?:X509 |TRUSTED )?CERTIFICATE)-----[\s\S]*?-----END \1-----/g
 
@@ -29,8 +30,4 @@ export function privateKeyProblem(pem: string): string | undefined {
 /** True if the key is that of the first certificate. Both have no problem of their own. */
 export function belongTogether(certificates: string, key: string): boolean {
   return new X509Certificate(certificates).checkPrivateKey(createPrivateKey(key))
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error)
 }

@@ -1,6 +1,7 @@
 /** Turns what was given on the command line and in the environment into values, and gathers every fault on the way. */
 import { readFileSync } from 'node:fs'
-import { CommandFailure } from '../failure.ts'
+import { messageOf } from '../../schemas/errors.ts'
+import { PlatformError } from '../errors.ts'
 import { SETTING_VALUES, type SettingValues } from './setting-values.ts'
 import { SETTINGS, type Setting, type SettingName } from './settings.ts'
 
@@ -51,7 +52,7 @@ export class SettingTexts<Name extends SettingName> {
 
   /**
    * Every setting's value.
-   * @throws CommandFailure `usage` that lists every fault
+   * @throws PlatformError `usage` that lists every fault
    */
   values(): Pick<SettingValues, Name> {
     const { values, faults } = this.#parse()
@@ -121,16 +122,16 @@ function contentOf(file: string, isSecret: boolean): string | { readonly problem
   try {
     text = readFileSync(file, 'utf8')
   } catch (error) {
-    return { problem: `cannot be read: ${error instanceof Error ? error.message : String(error)}` }
+    return { problem: `cannot be read: ${messageOf(error)}` }
   }
   if (text.length > FILE_BYTES_MAX) return { problem: `${file} is larger than such a file can be` }
   const content = isSecret ? text.replace(/\r?\n$/, '') : text
   return content === '' ? { problem: `${file} is empty` } : content
 }
 
-function configFailure(faults: readonly SettingFault[]): CommandFailure {
+function configFailure(faults: readonly SettingFault[]): PlatformError {
   const lines = faults.map(({ setting, problem }) => `  ${setting}: ${problem}`)
-  return new CommandFailure(
+  return new PlatformError(
     'usage',
     `The configuration is wrong:\n${lines.join('\n')}\nCorrect it and start again.`,
     { faults },

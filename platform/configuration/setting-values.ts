@@ -1,10 +1,10 @@
 /** What each setting's text may be, and what it becomes. Every fault is a phrase that goes on behind the setting's name. */
 import { isIPv6 } from 'node:net'
-import os from 'node:os'
 import { z } from 'zod'
 import { PARTITIONS_MAX } from '../../schemas/limits.ts'
 import { ISO_CURRENCIES, isCurrencyCode, isScale } from '../../schemas/money.ts'
 import { certificatesProblem, privateKeyProblem } from './pem.ts'
+import { defaultEngineMemory, ENGINE_MEMORY_BYTES_MIN } from '../defaults.ts'
 import type { SettingName } from './settings.ts'
 
 const MIB = 1024 * 1024
@@ -96,7 +96,7 @@ export const SETTING_VALUES = {
     .string()
     .regex(/^(\d{1,9})?$/, 'expected a whole number of MiB')
     .transform((text) => (text === '' ? defaultEngineMemory() : Number(text) * MIB))
-    .refine((bytes) => bytes >= 256 * MIB, 'expected 256 or more'),
+    .refine((bytes) => bytes >= ENGINE_MEMORY_BYTES_MIN, 'expected 256 or more'),
   viewsLagMax: countUpTo(LAG_SECONDS_MAX),
   partitions: z
     .string()
@@ -174,9 +174,4 @@ function isPlainUrl(text: string): boolean {
   if (!URL.canParse(text)) return false
   const { protocol, username, password, search, hash } = new URL(text)
   return /^https?:$/.test(protocol) && username + password + search + hash === ''
-}
-
-/** A quarter of the machine's memory, 4 GiB at most. */
-function defaultEngineMemory(): number {
-  return Math.max(256 * MIB, Math.min(4096 * MIB, Math.floor(os.totalmem() / 4)))
 }

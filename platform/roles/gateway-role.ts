@@ -30,11 +30,14 @@ import { PROJECTIONS } from '../../projectors/views/registry.ts'
 import { watchProjections } from '../../projectors/runtime/remote-projections.ts'
 import type { Projections } from '../../projectors/runtime/status.ts'
 import { OutageError, type ViewStore } from '../../projectors/clickhouse/view-store.ts'
+import { NS_PER_MS } from '../../schemas/time.ts'
 import type { ClickHouseConfig } from '../configuration/config.ts'
+import { DOOR_DEFAULTS, type WithDefaults } from '../defaults.ts'
+import type { PlatformError } from '../errors.ts'
+import { failureOf, startAsPlatform } from '../known-errors.ts'
 import { assembleOf, Parts, startTogether, stopTogether } from '../parts.ts'
-import type { RoleStatus } from './health.ts'
 import type { OutageBounds } from './outage-bounds.ts'
-import type { RunningRole } from './run.ts'
+import type { RoleStatus, RunningRole } from './role.ts'
 
 export interface GatewayRoleOptions
   extends
@@ -58,7 +61,6 @@ export interface GatewayRole extends RunningRole {
 
 /** By so much another gateway may be quicker to tell of an event. */
 const ELSEWHERE_MS = 250
-const NS_PER_MS = 1_000_000
 
 /** How long the store may take at the start to say how far the views are, in ms: beyond it the gateway starts without them. */
 const CHECKPOINTS_MS_MAX = 6_000
@@ -68,10 +70,14 @@ const IMPORTS_TABLE_AGAIN_MS = 2_000
 /**
  * Starts a gateway and returns once it serves: the end of every partition's log has been read. The log is read from where
  * the views are; if they do not say, from its first event. Views that are away cost reads, and nothing else.
- * @throws LogError; the signal's reason when it aborts
+ * @throws PlatformError; the signal's reason when it aborts
  */
-export function startGatewayRole(options: GatewayRoleOptions): Promise<GatewayRole> {
-  return assembleOf(new GatewayParts(), (parts) => assemble(options, parts))
+export function startGatewayRole(options: WithDefaults<GatewayRoleOptions>): Promise<GatewayRole> {
+  const whole = { ...DOOR_DEFAULTS, ...options }
+  return startAsPlatform(
+    () => assembleOf(new GatewayParts(), (parts) => assemble(whole, parts)),
+    options.signal,
+  )
 }
 
 class GatewayParts extends Parts {
@@ -141,7 +147,7 @@ async function assemble(options: GatewayRoleOptions, parts: GatewayParts): Promi
     url: gateway.url,
     gateway,
     status: () => statusOf(writers, projections),
-    failed: failureOf(logs),
+    failed: whatEnds(logs),
     stop: () => parts.stop(),
   }
 }
@@ -166,12 +172,12 @@ function remoteWriter(
  * What ends a gateway. A log that is corrupt does not, as long as another one is not: no other gateway would read it either,
  * and its partition alone takes nothing any more.
  */
-function failureOf(logs: readonly RemoteLog[]): Promise<Error> {
+function whatEnds(logs: readonly RemoteLog[]): Promise<PlatformError> {
   return new Promise((resolve) => {
     let corrupt = 0
     for (const log of logs)
       log.onFailure((failure) => {
-        if (!isCorrupt(failure) || ++corrupt === logs.length) resolve(failure)
+        if (!isCorrupt(failure) || ++corrupt === logs.length) resolve(failureOf(failure, 'gateway_failed'))
       })
   })
 }
@@ -258,7 +264,7 @@ async function provideImportsTable(
  * to give as well: by the time of receipt a command is told from the same one sent to another gateway at the same moment.
  */
 function distinctClock(): bigint {
-  return BigInt(Date.now()) * BigInt(NS_PER_MS) - BigInt(Math.floor(Math.random() * NS_PER_MS))
+  return BigInt(Date.now()) * NS_PER_MS - BigInt(Math.floor(Math.random() * Number(NS_PER_MS)))
 }
 
 /** What an operator sees beside what the gateway's own port says. */

@@ -1,16 +1,7 @@
 /** `/livez` and `/readyz` of a role that has no door of its own, on a port beside it. */
 import { createServer, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
-
-/** How a role is. */
-export interface RoleStatus {
-  /** True if it does its work now. */
-  readonly ready: boolean
-  /** Why not, in sentences; empty if it does. */
-  readonly reasons: readonly string[]
-  /** What an operator may want to see beside. */
-  readonly [detail: string]: unknown
-}
+import type { RoleStatus } from './role.ts'
 
 export interface HealthServer {
   readonly port: number

@@ -25,12 +25,12 @@ import {
 import { seenWithStore, StoreWatch } from '../../projectors/clickhouse/store-watch.ts'
 import { OutageError, type ViewStore } from '../../projectors/clickhouse/view-store.ts'
 import { formatPosition } from '../../schemas/positions.ts'
-import { CommandFailure } from '../failure.ts'
-import { asFailure } from '../report-failure.ts'
+import { PlatformError } from '../errors.ts'
+import { DOOR_DEFAULTS, type WithDefaults } from '../defaults.ts'
+import { failureOf, startAsPlatform } from '../known-errors.ts'
 import { Shares } from './shares.ts'
-import type { RoleStatus } from './health.ts'
 import type { OutageBounds } from './outage-bounds.ts'
-import type { RunningRole } from './run.ts'
+import type { RoleStatus, RunningRole } from './role.ts'
 import { viewsWhenThere, type ViewsPatience } from './views-when-there.ts'
 
 export interface ProjectorRoleOptions extends Pick<OutageBounds, 'outageMsMax'>, ViewsPatience {
@@ -51,23 +51,26 @@ export interface ProjectorRole extends RunningRole {
 
 /**
  * The projections of these names; all of them for none.
- * @throws CommandFailure `usage` for a name that there is not, or twice
+ * @throws PlatformError `usage` for a name that there is not, or twice
  */
 export function projectionsNamed(names: readonly string[]): readonly SqlProjection[] {
   if (names.length === 0) return PROJECTIONS
   const known = PROJECTIONS.map(({ name }) => name)
   for (const [index, name] of names.entries())
     if (!known.includes(name) || names.indexOf(name) !== index)
-      throw new CommandFailure('usage', `There is no projection ${name}, or it is named twice. There are: ${known.join(', ')}.`)
+      throw new PlatformError('usage', `There is no projection ${name}, or it is named twice. There are: ${known.join(', ')}.`)
   return PROJECTIONS.filter(({ name }) => names.includes(name))
 } // prettier-ignore
 
 /**
  * Makes the tables that are missing, joins the group, and returns when the group has said which partitions are this one's.
- * @throws OutageError if the view store stays away; ViewsIncompleteError; LogError `kafka_unreachable`; the signal's
- *   reason when it aborts
+ * @throws PlatformError, `views_failed` if the view store stays away; the signal's reason when it aborts
  */
-export async function startProjectorRole(options: ProjectorRoleOptions): Promise<ProjectorRole> {
+export function startProjectorRole(options: WithDefaults<ProjectorRoleOptions>): Promise<ProjectorRole> {
+  return startAsPlatform(() => start({ log: DOOR_DEFAULTS.log, ...options }), options.signal)
+}
+
+async function start(options: ProjectorRoleOptions): Promise<ProjectorRole> {
   const store = createViewStore(options.clickhouse)
   let running: RunningProjections | undefined
   try {
@@ -99,8 +102,8 @@ function startWhenThere(
 }
 
 class Role implements ProjectorRole {
-  readonly failed: Promise<Error>
-  #fail: (error: Error) => void = () => undefined
+  readonly failed: Promise<PlatformError>
+  #fail: (error: PlatformError) => void = () => undefined
   readonly #options: ProjectorRoleOptions
   readonly #projections: readonly SqlProjection[]
   readonly #store: ViewStore
@@ -264,7 +267,7 @@ class Role implements ProjectorRole {
   #broke(error: Error): void {
     if (this.#failure !== undefined || this.#stopping !== undefined) return
     this.#failure = error
-    this.#fail(error)
+    this.#fail(failureOf(error, 'views_failed'))
   }
 
   stop(): Promise<void> {
@@ -291,7 +294,7 @@ function isCorrupt(error: unknown): error is LogError {
 }
 
 /** Under the code of what it comes from. */
-function cannotFollow(partition: number, error: unknown): CommandFailure {
-  const { failureCode, message } = asFailure(error, 'views_failed')
-  return new CommandFailure(failureCode, `Partition ${partition} cannot be followed: ${message}`, {}, { cause: error })
+function cannotFollow(partition: number, error: unknown): PlatformError {
+  const { code, message } = failureOf(error, 'views_failed')
+  return new PlatformError(code, `Partition ${partition} cannot be followed: ${message}`, {}, { cause: error })
 } // prettier-ignore

@@ -2,6 +2,7 @@
  * What a process holds for each partition that is its own, opened and closed as partitions come and go. Each partition goes
  * its own way, one step behind the other; a step that has been overtaken by a newer word is undone by the next one.
  */
+import { messageOf } from '../../schemas/errors.ts'
 
 export interface SharesOptions<Held> {
   /** The signal aborts when the partition is not this one's any more: then nobody waits for what comes of it. */
@@ -93,7 +94,7 @@ export class Shares<Held> {
       } catch (error) {
         if (opening.signal.aborted) continue
         if (!this.#options.isPassing(error)) throw error
-        this.#options.log(`Partition ${partition}: ${error instanceof Error ? error.message : String(error)} Trying again.`) // prettier-ignore
+        this.#options.log(`Partition ${partition}: ${messageOf(error)} Trying again.`) // prettier-ignore
         await this.#pause()
       } finally {
         this.#openings.delete(partition)

@@ -14,8 +14,10 @@ import { openFolderStore } from '../../writer/snapshot-store/folder-store.ts'
 import { openS3Store } from '../../writer/snapshot-store/s3-store.ts'
 import { SnapshotStoreError, type SnapshotStore } from '../../writer/snapshot-store/snapshot-store.ts'
 import type { SnapshotsConfig } from '../configuration/config.ts'
-import type { RoleStatus } from './health.ts'
-import type { RunningRole } from './run.ts'
+import type { PlatformError } from '../errors.ts'
+import { DOOR_DEFAULTS, type WithDefaults } from '../defaults.ts'
+import { failureOf, startAsPlatform } from '../known-errors.ts'
+import type { RoleStatus, RunningRole } from './role.ts'
 
 export interface WriterRoleOptions extends Pick<
   PartitionWriterOptions,
@@ -45,10 +47,14 @@ const STORE_ANSWER_MS_MAX = 5_000
 
 /**
  * Joins the group and returns when it has shared out the partitions. They are served soon after: the status says when.
- * @throws LogError `kafka_unreachable`, `kafka_refused`, `kafka_untrusted`, `partitions_differ`; SnapshotStoreError
- *   `snapshot_store_refused`; the signal's reason when it aborts
+ * @throws PlatformError `kafka_unreachable`, `kafka_refused`, `kafka_untrusted`, `partitions_differ`, `snapshot_store_refused`
+ *   …; the signal's reason when it aborts
  */
-export async function startWriterRole(options: WriterRoleOptions): Promise<WriterRole> {
+export function startWriterRole(options: WithDefaults<WriterRoleOptions>): Promise<WriterRole> {
+  return startAsPlatform(() => start({ log: DOOR_DEFAULTS.log, ...options }), options.signal)
+}
+
+async function start(options: WriterRoleOptions): Promise<WriterRole> {
   const role = new Role(options)
   try {
     await role.join()
@@ -60,8 +66,8 @@ export async function startWriterRole(options: WriterRoleOptions): Promise<Write
 }
 
 class Role implements WriterRole {
-  readonly failed: Promise<Error>
-  private onFailed: (error: Error) => void = () => undefined
+  readonly failed: Promise<PlatformError>
+  private onFailed: (error: PlatformError) => void = () => undefined
   private readonly options: WriterRoleOptions
   private readonly store: SnapshotStore
   private readonly seats = new Map<number, PartitionSeat>()
@@ -186,7 +192,7 @@ class Role implements WriterRole {
   private fail(error: Error): void {
     if (this.failure !== undefined) return
     this.failure = error.message
-    this.onFailed(error)
+    this.onFailed(failureOf(error, 'writer_failed'))
   }
 }
 

@@ -2,6 +2,7 @@
 import { ClickHouseLogLevel, createClient, parseError, type ClickHouseClient } from '@clickhouse/client'
 import { Readable } from 'node:stream'
 import { text } from 'node:stream/consumers'
+import { messageOf } from '../../schemas/errors.ts'
 import { OutageError, type QueryOptions, type QueryParameters, type ViewStore } from './view-store.ts'
 
 export interface ViewStoreOptions {
@@ -237,6 +238,6 @@ function judge(error: unknown): 'passing' | 'too long' | 'broken' {
 }
 
 function reasonOf(error: unknown): string {
-  const text = error instanceof Error ? error.message : String(error)
+  const text = messageOf(error)
   return text.split('\n', 1)[0]!.slice(0, 300)
 }

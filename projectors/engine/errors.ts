@@ -3,6 +3,7 @@
  * code in a header, and the status that a server would choose. The client builds its ClickHouseError from
  * the body, so the form matters: see its `parseError`.
  */
+import { messageOf } from '../../schemas/errors.ts'
 
 /** The codes that this server gives by itself; the engine's own come through as they are. */
 const OWN_CODES = {
@@ -48,7 +49,7 @@ export function queryError(type: OwnErrorType, message: string): QueryError {
  */
 export function fromEngine(error: unknown): QueryError {
   if (error instanceof QueryError) return error
-  const text = error instanceof Error ? error.message : String(error)
+  const text = messageOf(error)
   const match = /^Code: (\d+)\. DB::(?:[A-Za-z:]*)Exception: ([\s\S]*)$/.exec(text)
   if (!match) return queryError('UNKNOWN_EXCEPTION', text)
   const types = [...text.matchAll(/\(((?=[A-Z0-9_]*[A-Z]{3})[A-Z0-9_]+)\)/g)]

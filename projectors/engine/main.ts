@@ -2,6 +2,7 @@ import { readdirSync } from 'node:fs'
 import type { Server } from 'node:http'
 import os from 'node:os'
 import path from 'node:path'
+import { messageOf } from '../../schemas/errors.ts'
 import { makeFolders } from '../../eventlog/disk/make-folders.ts'
 import type { FromEngine, ToEngine } from './protocol.ts'
 
@@ -102,6 +103,6 @@ process.on('SIGTERM', () => undefined)
 process.on('disconnect', () => process.kill(process.pid, 'SIGKILL'))
 process.on('message', (message) => {
   obey(message as ToEngine).catch((error: unknown) => {
-    say({ kind: 'failed', message: error instanceof Error ? error.message : String(error) })
+    say({ kind: 'failed', message: messageOf(error) })
   })
 })

@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto'
 import os from 'node:os'
 import path from 'node:path'
 import { createInterface } from 'node:readline'
+import { messageOf } from '../../schemas/errors.ts'
 import { THREADS } from './limits.ts'
 import type { FromEngine, ToEngine } from './protocol.ts'
 import { runtimeEntry } from '../../eventlog/runtime-entry.ts'
@@ -240,7 +241,7 @@ class Supervisor implements Engine {
       try {
         return await this.#spawn()
       } catch (error) {
-        this.#log(`engine: ${error instanceof Error ? error.message : String(error)}`)
+        this.#log(`engine: ${messageOf(error)}`)
       }
     }
     this.#become('failed')

@@ -3,6 +3,7 @@
  * then the checkpoint, then the word that the views are further. One range gathers while the one before is written, so
  * memory is bounded by two. An outage is retried with the same bytes until it ends; anything else stops the pump, loudly.
  */
+import { messageOf } from '../../schemas/errors.ts'
 import type { EventLog } from '../../eventlog/ports.ts'
 import { ChainProof, type Checkpoint } from './chain.ts'
 import { writeCheckpoint } from './checkpoints.ts'
@@ -163,7 +164,7 @@ export class Pump {
     } catch (error) {
       if (!this.#stop.signal.aborted) {
         const { partition, sequence } = this.#checkpoint
-        const cause = error instanceof Error ? error.message : String(error)
+        const cause = messageOf(error)
         this.#failure = `stopped behind ${partition}:${sequence}: ${cause}`
         this.#options.report(`projections: ${this.#failure}`)
       }

@@ -5,6 +5,7 @@
  */
 import { unlessAborted } from '../../eventlog/abort.ts'
 import type { EventLog } from '../../eventlog/ports.ts'
+import { messageOf } from '../../schemas/errors.ts'
 import { lastSequence, type Frame } from '../../schemas/frames.ts'
 import { includesPosition, type Position } from '../../schemas/positions.ts'
 import type { Checkpoint } from './chain.ts'
@@ -211,7 +212,7 @@ class RemoteProjections implements Projections {
 
   #isOut(error: unknown): void {
     this.#isTableThere = false
-    const outage = `The store does not say how far the views are: ${error instanceof Error ? error.message : String(error)}`
+    const outage = `The store does not say how far the views are: ${messageOf(error)}`
     if (this.#outage === undefined && !this.#over.signal.aborted) this.#report(`projections: ${outage}`)
     this.#outage = outage
   }

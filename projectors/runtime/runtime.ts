@@ -1,6 +1,7 @@
 /** The projections at work: tables, one pump per partition, and what operators and reads ask of them. */
 import { frameBytesOf } from '../../eventlog/frame-budget.ts'
 import type { EventLog } from '../../eventlog/ports.ts'
+import { messageOf } from '../../schemas/errors.ts'
 import { includesPosition, type Position } from '../../schemas/positions.ts'
 import { LogBehindViewsError } from './chain.ts'
 import {
@@ -274,7 +275,7 @@ class Runtime implements RunningProjections {
       await this.start()
       this.#resetFailure = undefined
     } catch (error) {
-      const cause = error instanceof Error ? error.message : String(error)
+      const cause = messageOf(error)
       this.#resetFailure = `a reset did not come to its end, and has to be repeated: ${cause}`
       this.#report(`projections: ${this.#resetFailure}`)
       throw error

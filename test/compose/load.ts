@@ -1,5 +1,5 @@
 /** Transfers through the one address while things are killed behind it, and the account of them afterwards. */
-import { randomBytes, randomUUID } from 'node:crypto'
+import { randomUUID } from 'node:crypto'
 import { accountIdOf } from '../../cli/external-ids.ts'
 import { graphql } from '../../cli/graphql-client.ts'
 import {
@@ -9,7 +9,8 @@ import {
   TRIAL_BALANCE,
   type TransferResult,
 } from '../../cli/demo/operations.ts'
-import { formatId, makeUuidV7 } from '../../schemas/ids.ts'
+import { newId } from '../../client/new-id.ts'
+import { formatId } from '../../schemas/ids.ts'
 
 const CURRENCY = 'EUR'
 const TRIES_MAX = 600
@@ -75,7 +76,7 @@ export async function startLoad(url: string, pairsWanted: number): Promise<Load>
     }
   } // prettier-ignore
   const workers = pairs.map(async (pair) => {
-    while (!isStopping) await settle(pair, formatId(makeUuidV7(Date.now(), randomBytes(10))))
+    while (!isStopping) await settle(pair, formatId(newId()))
   })
   // Whoever waits for them finds out; until then nobody does.
   const all = Promise.all(workers)

@@ -9,6 +9,7 @@
 import { spawnSync } from 'node:child_process'
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { messageOf } from '../../schemas/errors.ts'
 import { play } from '../../cli/demo/scenario.ts'
 import { startLoad, type Finding } from './load.ts'
 
@@ -31,7 +32,7 @@ export async function main(args: readonly string[]): Promise<void> {
   try {
     await check(compose, isCluster)
   } catch (error) {
-    compose.say({ title: 'it ran to its end', holds: false, seen: error instanceof Error ? error.message : String(error) })
+    compose.say({ title: 'it ran to its end', holds: false, seen: messageOf(error) })
     print(compose.run(['logs', '--tail', '40', '--no-color']).output)
   } finally {
     if (!args.includes('--keep')) compose.run(['down', '--volumes', '--remove-orphans'])

@@ -1,5 +1,6 @@
 /** What can be said on the command line of the simulator. */
 import { parseArgs } from 'node:util'
+import { messageOf } from '../../schemas/errors.ts'
 
 export const USAGE = `npm run simulate -- [--seeds N] [--from S] [--jobs J] [--json] [--verbose]
 npm run simulate -- --seed S [--json] [--verbose]       one seed by itself
@@ -58,7 +59,7 @@ function parse(args: readonly string[]) {
       },
     }).values
   } catch (error) {
-    throw new UsageError(error instanceof Error ? error.message : String(error), { cause: error })
+    throw new UsageError(messageOf(error), { cause: error })
   }
 }
 

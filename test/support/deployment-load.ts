@@ -3,14 +3,14 @@
  * what they were told, and what they sent and were told nothing of. Careful clients send the same again, under the same id
  * and to another gateway, until they know; careless ones never ask again.
  */
-import { randomBytes } from 'node:crypto'
 import { setTimeout as pause } from 'node:timers/promises'
 import { connectBulk, type BulkClient } from '../../client/client.ts'
 import { BulkError } from '../../client/errors.ts'
 import { graphql } from '../../cli/graphql-client.ts'
 import { decodePosition } from '../../gateway/positions/tokens.ts'
 import { encodeCommands, type Command } from '../../schemas/commands.ts'
-import { formatId, makeUuidV7, parseId, type Id } from '../../schemas/ids.ts'
+import { newId } from '../../client/new-id.ts'
+import { formatId, parseId, type Id } from '../../schemas/ids.ts'
 import { partitionOf } from '../../schemas/partitions.ts'
 import { sendCommands } from './json-lane.ts'
 
@@ -173,7 +173,7 @@ export class DeploymentLoad {
     count: number,
   ): { slots: Uint8Array; ids: readonly string[] } {
     const commands = Array.from({ length: count }, (): Command => ({
-      kind: 'Transfer', id: newUuid(), receivedAtNs: 0n, debit: bank, credit: customer, amount: 1n, currency: CURRENCY,
+      kind: 'Transfer', id: newId(), receivedAtNs: 0n, debit: bank, credit: customer, amount: 1n, currency: CURRENCY,
     })) // prettier-ignore
     const ids = commands.map(({ id }) => formatId(id))
     for (const id of ids) this.sent.set(id, partition)
@@ -234,7 +234,7 @@ export class DeploymentLoad {
   }
 
   private async settleOne(gateway: number, pair: Pair): Promise<void> {
-    const id = formatId(newUuid())
+    const id = formatId(newId())
     this.sent.set(id, pair.partition)
     for (let attempt = 0; ; attempt++) {
       try {
@@ -267,7 +267,7 @@ export class DeploymentLoad {
   }
 
   private async post(url: string, pair: Pair, count: number): Promise<{ ids: readonly string[]; answer: LaneAnswer }> {
-    const ids = Array.from({ length: count }, () => formatId(newUuid()))
+    const ids = Array.from({ length: count }, () => formatId(newId()))
     for (const id of ids) this.sent.set(id, pair.partition)
     const response = await fetch(`${url}/commands`, {
       method: 'POST',
@@ -299,10 +299,6 @@ function toldBy(position: string, partition: number): Told {
 function transferInput({ bank, customer }: Pair, id: string): Record<string, string> {
   const [debitAccountId, creditAccountId] = [formatId(bank), formatId(customer)]
   return { id, debitAccountId, creditAccountId, amount: '1', currency: CURRENCY }
-}
-
-function newUuid(): Id {
-  return makeUuidV7(Date.now(), randomBytes(10))
 }
 
 /** The first two accounts that live there. */

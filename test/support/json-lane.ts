@@ -1,6 +1,6 @@
 /** The JSON form of the bulk lane as a client sees it: commands in one request, a result per command. */
 import { z } from 'zod'
-import { CommandFailure } from '../../platform/failure.ts'
+import { CommandFailure } from '../../cli/output/failure.ts'
 import { askJson } from '../../cli/import/retry.ts'
 
 /** One command as the lane takes it: docs/bulk-lane.md. */

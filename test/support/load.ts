@@ -1,7 +1,7 @@
 /** Load through both doors, and what its clients know of it: what they were told, and what they heard nothing of. */
-import { randomBytes } from 'node:crypto'
 import { expect } from 'vitest'
-import { formatId, makeUuidV7 } from '../../schemas/ids.ts'
+import { newId as makeId } from '../../client/new-id.ts'
+import { formatId } from '../../schemas/ids.ts'
 import { graphql } from '../../cli/graphql-client.ts'
 import { sendCommands, type LaneCommand } from './json-lane.ts'
 import { PATIENCE_MS } from './patience.ts'
@@ -13,7 +13,7 @@ export const CASH = '00000000-0000-8000-8000-000000000001'
 export const CUSTOMER = '00000000-0000-8000-8000-000000000002'
 
 /** A new transfer id, of now. */
-export const newId = (): string => formatId(makeUuidV7(Date.now(), randomBytes(10)))
+export const newId = (): string => formatId(makeId())
 const transferInput = (id: string): Record<string, string> => ({
   id, debitAccountId: CASH, creditAccountId: CUSTOMER, amount: '1', currency: 'EUR',
 }) // prettier-ignore

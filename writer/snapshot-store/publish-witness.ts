@@ -4,6 +4,7 @@
  * that the log went backwards; it stays, and so does one that cannot be read.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
+import { messageOf } from '../../schemas/errors.ts'
 import { sameBytes } from '../../schemas/frames.ts'
 import type { HeadWitness } from './head-witness.ts'
 import type { SnapshotStore } from './snapshot-store.ts'
@@ -52,7 +53,7 @@ export class WitnessPublisher {
         return
       } catch (error) {
         if (signal.aborted) return
-        const reason = error instanceof Error ? error.message : String(error)
+        const reason = messageOf(error)
         notice(
           `The store does not know yet how far the log of partition ${this.witness.partition} is: ${reason}`,
         )

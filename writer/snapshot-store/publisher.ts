@@ -2,6 +2,7 @@
  * Takes each snapshot that has become durable on this machine to the store that all writers share: the newest one, one at a
  * time. What fails is told and tried again later; nothing but the next start's time depends on it.
  */
+import { messageOf } from '../../schemas/errors.ts'
 import { hasCode } from '../../eventlog/system-error.ts'
 import { snapshotFile } from '../snapshots/snapshot.ts'
 import type { SnapshotStore } from './snapshot-store.ts'
@@ -86,7 +87,7 @@ export class SnapshotPublisher {
         // A newer one has taken its place meanwhile.
         if (hasCode(error, 'ENOENT')) continue
         this.waiting ??= sequence
-        const reason = error instanceof Error ? error.message : String(error)
+        const reason = messageOf(error)
         this.failure = `The snapshot at sequence ${sequence} of partition ${partition} is not in the store: ${reason}`
         notice(this.failure)
         this.retry = setTimeout(() => {

@@ -3,6 +3,7 @@
  * store that all writers share. A store that does not answer never costs the start: it costs time, and the log is not compared
  * with what the store knows of it until it answers (publish-witness.ts).
  */
+import { messageOf } from '../../schemas/errors.ts'
 import { unlessAborted } from '../../eventlog/abort.ts'
 import { nodeDisk } from '../../eventlog/disk/disk.ts'
 import { makeFolders } from '../../eventlog/disk/make-folders.ts'
@@ -96,8 +97,4 @@ export async function startFromStore(options: StartFromStoreOptions): Promise<St
         'The writer starts from what is on this machine, or from the beginning of the log, which may take long.',
     )
   }
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error)
 }

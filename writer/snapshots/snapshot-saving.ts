@@ -2,6 +2,7 @@
  * One snapshot from its first slice until it is durable and older ones are removed: the part of a snapshot that touches the
  * disk, in the snapshot thread and in the simulator alike. A failure is told once; what comes after it is ignored.
  */
+import { messageOf } from '../../schemas/errors.ts'
 import type { Disk } from '../../eventlog/disk/disk.ts'
 import type { SectionLength } from '../core/core.ts'
 import type { SnapshotFileWriter } from './snapshot-file.ts'
@@ -78,7 +79,7 @@ export class SnapshotSaving {
       action()
     } catch (error) {
       this.abandon()
-      this.listener.failed(reasonOf(error))
+      this.listener.failed(messageOf(error))
     }
   }
 
@@ -89,12 +90,8 @@ export class SnapshotSaving {
       removeOldSnapshots(this.disk, dataDir, position.partition, position.sequence, kept, new Set(unusable))
     } catch (error) {
       this.listener.notice(
-        `Old snapshots could not be removed: ${reasonOf(error)}. They take room, nothing else.`,
+        `Old snapshots could not be removed: ${messageOf(error)}. They take room, nothing else.`,
       )
     }
   }
-}
-
-function reasonOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error)
 }

@@ -1,5 +1,6 @@
 /** The snapshots of a partition: `snapshots/<partition>/<sequence>.snap`, the newest few, and which of them to start from. */
 import path from 'node:path'
+import { messageOf } from '../../schemas/errors.ts'
 import type { Disk } from '../../eventlog/disk/disk.ts'
 import {
   ASIDE_SUFFIX,
@@ -120,7 +121,7 @@ export function removeUnfinishedSnapshots(
     removeAll(disk, unfinished.map((name) => path.join(folder, name))) // prettier-ignore
     return undefined
   } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error)
+    const reason = messageOf(error)
     return `Unfinished snapshots could not be removed: ${reason}. They take room, nothing else.`
   }
 }

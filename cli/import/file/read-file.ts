@@ -1,6 +1,6 @@
 /** An import file → its lines, in bounded memory: NDJSON or CSV, plain or gzip. Both formats mean the same by a line. */
 import { readStrictJson, type JsonFault } from '../../../schemas/strict-json.ts'
-import { CommandFailure } from '../../../platform/failure.ts'
+import { CommandFailure } from '../../output/failure.ts'
 import { byteLines, TOO_LONG } from './byte-lines.ts'
 import { csvRecords } from './csv.ts'
 import { COLUMNS, printable, readRow, type ImportLine } from './rows.ts'

@@ -7,6 +7,7 @@
  * stored, and its offers are told so.
  */
 import { mayBeSameTopic, topicPartOfId } from '../../../schemas/commands-topic.ts'
+import { messageOf } from '../../../schemas/errors.ts'
 import { BATCH_COMMANDS_MAX, COMMAND_SLOT_BYTES } from '../../../schemas/limits.ts'
 import { consumedOf, TopicTrail, withinRecord, type Consumed } from '../../queue/offer-offsets.ts'
 import type { CommandQueue, OfferOffsets, OfferStored } from '../../ports.ts'
@@ -285,7 +286,7 @@ class Queue implements KafkaCommandQueue {
   }
 
   #lost(batch: Gathered, slots: number, error: unknown): void {
-    const reason = error instanceof Error ? error.message : String(error)
+    const reason = messageOf(error)
     if (!this.#isAway && !this.#isStopped)
       this.#log(`kafka: commands of partition ${this.partition} cannot be stored: ${reason}`)
     this.#isAway = true

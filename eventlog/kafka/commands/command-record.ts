@@ -9,6 +9,7 @@
  */
 import { compressSync, uncompressSync } from 'lz4-napi'
 import { sortCommands, type PassedOver } from '../../../schemas/check-commands.ts'
+import { messageOf } from '../../../schemas/errors.ts'
 import { fromFirstLayout } from '../../../schemas/first-layout.ts'
 import { BATCH_COMMANDS_MAX, COMMAND_SLOT_BYTES, COMMAND_SLOTS_MAX } from '../../../schemas/limits.ts'
 
@@ -106,7 +107,7 @@ function unpack(value: Uint8Array, codec: number, bytes: number): Uint8Array<Arr
           ? new Uint8Array(unpacked.buffer, unpacked.byteOffset, bytes)
           : new Uint8Array(unpacked)
       } catch (error) {
-        return `LZ4: ${error instanceof Error ? error.message : String(error)}`
+        return `LZ4: ${messageOf(error)}`
       }
     default:
       return `unknown codec ${codec}`

@@ -8,6 +8,7 @@
  * headers of records mean nothing and are not set.
  */
 import { compressSync, uncompressSync } from 'lz4-napi'
+import { messageOf } from '../../../schemas/errors.ts'
 import { FRAME_MAGIC, readFrame, type Frame } from '../../../schemas/frames.ts'
 import { FRAME_BYTES_MAX } from '../../../schemas/limits.ts'
 import { nodeDigests } from '../../hashing.ts'
@@ -86,7 +87,7 @@ function unpack(value: Uint8Array): Uint8Array | string {
     if (frame.length !== bytes) return `a compressed frame of ${frame.length} bytes that says ${bytes}`
     return frame.byteOffset % WORD_BYTES === 0 ? frame : aligned(frame)
   } catch (error) {
-    return `LZ4: ${error instanceof Error ? error.message : String(error)}`
+    return `LZ4: ${messageOf(error)}`
   }
 }
 

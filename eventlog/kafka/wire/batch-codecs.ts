@@ -6,6 +6,7 @@ import { gunzipSync } from 'node:zlib'
 import { Decompress } from 'fzstd'
 import { decompressFrameSync } from 'lz4-napi'
 import { uncompressSync } from 'snappy'
+import { messageOf } from '../../../schemas/errors.ts'
 import { RECORD_BATCH_BYTES_MAX } from '../settings.ts'
 
 /** Bytes that a batch may come to: a topic that brokers unpack for takes no longer ones either, and there is room to spare. */
@@ -35,7 +36,7 @@ export function unpackRecords(codec: number, packed: Buffer): Buffer {
     const bytes = found.unpack(packed)
     return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length)
   } catch (error) {
-    throw new Error(`${found.name}: ${error instanceof Error ? error.message : String(error)}`, {
+    throw new Error(`${found.name}: ${messageOf(error)}`, {
       cause: error,
     })
   }

@@ -8,6 +8,7 @@
  * compared when it took the batch is right, and the batch stands where the one before it ends. Anything else is damage.
  */
 import { crc32c } from '@node-rs/crc32'
+import { messageOf } from '../../../schemas/errors.ts'
 import { unpackRecords } from './batch-codecs.ts'
 import {
   ATTRIBUTES_BYTE,
@@ -116,7 +117,7 @@ export function recordsIn(batch: RecordBatch, from: bigint, before: bigint): Top
     const offset = batch.first > from ? batch.first : from
     const end = batch.end < before ? batch.end : before
     if (offset >= end) return []
-    const why = error instanceof Error ? error.message : String(error)
+    const why = messageOf(error)
     const reason = `its batch cannot be read (${why})`
     return [{ offset, value: Buffer.alloc(0), unreadable: { end, reason } }]
   }

@@ -15,6 +15,7 @@ import {
 } from 'graphql-ws'
 import { WebSocketServer, type WebSocket } from 'ws'
 import type { GatewayLimits } from '../../bounds.ts'
+import { messageOf } from '../../../schemas/errors.ts'
 import { jsonFaultSentence, readStrictJson, type JsonFault } from '../../../schemas/strict-json.ts'
 import { publicError, answerOf } from './error-answers.ts'
 import { fault } from '../../errors.ts'
@@ -205,7 +206,7 @@ class Connection {
             if (this.#fault !== undefined && !isInVariables(this.#fault))
               return socket.close(CloseCode.BadRequest, jsonFaultSentence(this.#fault).slice(0, REASON_MAX))
             handle(text).catch((error: unknown) => {
-              log(`gateway: socket closed: ${error instanceof Error ? error.message : String(error)}`)
+              log(`gateway: socket closed: ${messageOf(error)}`)
               socket.close(CloseCode.InternalServerError, 'Internal server error')
             })
             this.#fault = undefined

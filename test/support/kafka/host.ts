@@ -4,6 +4,7 @@
  */
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { messageOf } from '../../../schemas/errors.ts'
 import { startKafkaCluster, type TestCluster } from './cluster.ts'
 
 export interface KafkaHost {
@@ -23,7 +24,7 @@ export async function startKafkaHost(): Promise<KafkaHost> {
     try {
       return { brokers: (await (cluster ??= startKafkaCluster())).addresses }
     } catch (error) {
-      return { unavailable: error instanceof Error ? error.message : String(error) }
+      return { unavailable: messageOf(error) }
     }
   }
   const server = createServer((_request, response) => {

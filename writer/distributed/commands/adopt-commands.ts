@@ -6,6 +6,7 @@
 import { EVENT_SCHEMA_VERSION } from '../../../schemas/events.ts'
 import { sameBytes } from '../../../schemas/frames.ts'
 import { topicPartOfId } from '../../../schemas/commands-topic.ts'
+import { NS_PER_MS } from '../../../schemas/time.ts'
 import { LogError } from '../../../eventlog/errors.ts'
 import { seal } from '../../../eventlog/handoff/seal.ts'
 import { openKafkaEventLog, type KafkaEventLog } from '../../../eventlog/kafka/events/kafka-event-log.ts'
@@ -35,7 +36,6 @@ export interface AdoptOptions {
 
 /** Bytes of frames kept in memory: they are read once. */
 const WINDOW_BYTES_MAX = 1024 * 1024
-const NS_PER_MS = 1_000_000n
 /** A writer that wrote meanwhile may have taken them up itself. */
 const TRIES_MAX = 3
 const NOTHING = new Uint8Array(0)

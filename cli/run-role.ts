@@ -1,17 +1,7 @@
 /** Runs one role of the distributed platform in this process: until it is told to stop, or fails. */
-import type { FailureCode } from '../failure.ts'
-import type { Output } from '../output.ts'
-import { asFailure } from '../report-failure.ts'
-import { openHealthServer, type RoleStatus } from './health.ts'
-
-/** A role that runs. */
-export interface RunningRole {
-  status(): RoleStatus
-  /** Resolves when the role fails for good, with what it fails of: its process should say so and end. */
-  readonly failed: Promise<Error>
-  /** Stops in order: takes nothing more, finishes what it took. Idempotent. */
-  stop(): Promise<void>
-}
+import { openHealthServer } from '../platform/roles/health.ts'
+import type { RoleStatus, RunningRole } from '../platform/roles/role.ts'
+import type { Output } from './output/output.ts'
 
 export interface RoleRun<Role extends RunningRole> {
   /** What it is called: `writer`. */
@@ -28,13 +18,11 @@ export interface RoleRun<Role extends RunningRole> {
   start(log: (line: string) => void, signal: AbortSignal): Promise<Role>
   /** What is said when it runs. */
   describe(role: Role, healthUrl: string | undefined): { readonly object: object; readonly text: string }
-  /** What a failure of the role is called that has no code of its own. */
-  readonly failureCode: FailureCode
 }
 
 /**
  * Starts, serves health, waits, stops in order.
- * @throws CommandFailure when the role fails; what its start throws, unless it was asked to stop by then
+ * @throws PlatformError when the role fails, or does not start, unless it was asked to stop by then
  */
 export async function runRole<Role extends RunningRole>(run: RoleRun<Role>): Promise<void> {
   const { name, health, output, stopAsked } = run
@@ -70,7 +58,7 @@ export async function runRole<Role extends RunningRole>(run: RoleRun<Role>): Pro
     stopping.abort()
     output.log('Stopping…')
     await running.stop()
-    if (end.kind === 'failed') throw asFailure(end.error, run.failureCode)
+    if (end.kind === 'failed') throw end.error
     output.log(`The ${name} has stopped.`)
   } finally {
     await server?.close()

@@ -16,21 +16,28 @@ import type { ViewStore } from '../projectors/clickhouse/view-store.ts'
 import type { Currency } from '../schemas/money.ts'
 import type { Position } from '../schemas/positions.ts'
 import { startEmbeddedWriter, type EmbeddedWriter, type EmbeddedWriterOptions } from '../writer/embedded.ts'
-import { CommandFailure } from './failure.ts'
+import { DOOR_DEFAULTS, defaultEngineMemory } from './defaults.ts'
+import { PlatformError } from './errors.ts'
+import { startAsPlatform } from './known-errors.ts'
 import { settlePartitionCount } from './partition-count.ts'
 import { assembleOf, Parts, startTogether, stopTogether } from './parts.ts'
 import { readViewsReach } from './views-position.ts'
 
 export interface PlatformOptions {
+  /** Folder that holds log, snapshots and views; made if it is not there. One process works on it at a time. */
   readonly dataDir: string
-  readonly host: string
+  /** Address to listen on. Default: 127.0.0.1. */
+  readonly host?: string
   /** Names beside those of loopback and `host` by which clients may call it. Default: none. */
   readonly allowHosts?: readonly string[]
-  /** 0 takes a free one. */
-  readonly port: number
-  readonly currencies: ReadonlyMap<string, Currency>
-  readonly graphiql: boolean
-  readonly engineMemoryBytes: number
+  /** Default: 0, which takes a free one: `url` says which. */
+  readonly port?: number
+  /** Those that accounts may be opened in without saying the scale, by code. Default: those of ISO 4217. */
+  readonly currencies?: ReadonlyMap<string, Currency>
+  /** Serves a console for browsers at `/graphql`. Default: false. */
+  readonly graphiql?: boolean
+  /** Memory for the embedded ClickHouse. Default: a quarter of the machine's, 4 GiB at most. */
+  readonly engineMemoryBytes?: number
   /** How long the views may lack an event before reads are refused, in seconds. Default: as gateway/bounds.ts says. */
   readonly viewsLagSecondsMax?: number
   /** Partitions of a new data folder, and those that an existing one has to have. Default: as the folder is; 1 if new. */
@@ -39,8 +46,8 @@ export interface PlatformOptions {
   readonly core?: NonNullable<EmbeddedWriterOptions['core']>
   /** When snapshots are due and segments full; by default as writer/embedded.ts says. */
   readonly writer?: Pick<EmbeddedWriterOptions, 'snapshots' | 'segmentBytesMax'>
-  /** Gets a line for the operator. */
-  readonly log: (line: string) => void
+  /** Gets a line for the operator. Default: nobody does. */
+  readonly log?: (line: string) => void
 }
 
 /** A running platform. */
@@ -54,24 +61,26 @@ export interface Platform {
   readonly projections: RunningProjections
   /** Everything that the log holds now. */
   position(): Position
-  /** Resolves with the reason if a part fails for good; the process should say so and end. */
-  readonly failed: Promise<string>
+  /** Resolves with what it fails of if a part fails for good: say so, and stop it. It never rejects. */
+  readonly failed: Promise<PlatformError>
   /** Stops in order: doors, writer (what was taken is committed), views, engine. Idempotent. */
   stop(): Promise<void>
 }
 
 /** The subfolder of the data folder that belongs to the engine. */
 export const VIEWS_FOLDER = 'views'
+const ENGINE_GAVE_UP =
+  'The embedded view engine does not come up again. Nothing that was acknowledged is lost: start again, and look at the lines above.'
 /** How long a stop waits for the views to take in the last events; a start would catch up all the same. */
 const CATCH_UP_MS_MAX = 5_000
 
 /**
- * Starts the platform and returns once commands are taken and views are read.
- * @throws LogFolderInUseError if another process has the folder; WriterFailedError, also if the views know more than the
- *   log; EngineStartError
+ * Starts the platform and returns once commands are taken and views are read. It reads no environment, takes no signals and
+ * writes nothing but its folder: whoever embeds it decides when to stop.
+ * @throws PlatformError, with nothing left running: `folder_in_use`, `port_in_use`, `log_corrupt` … (platform/errors.ts)
  */
 export function startPlatform(options: PlatformOptions): Promise<Platform> {
-  return assembleOf(new PlatformParts(), (parts) => assemble(options, parts))
+  return startAsPlatform(() => assembleOf(new PlatformParts(), (parts) => assemble(options, parts)))
 }
 
 class PlatformParts extends Parts {
@@ -100,7 +109,7 @@ class PlatformParts extends Parts {
 }
 
 async function assemble(options: PlatformOptions, parts: PlatformParts): Promise<Platform> {
-  const { log } = options
+  const { host, port, currencies, graphiql, log } = { ...DOOR_DEFAULTS, ...options }
   const dataDir = path.resolve(options.dataDir)
   makeFolders(dataDir)
   const lock = (parts.lock = acquireFolder(dataDir))
@@ -109,7 +118,7 @@ async function assemble(options: PlatformOptions, parts: PlatformParts): Promise
   // The views say what the log must hold at least: so a log that lost its end is refused before anything of it is repaired.
   const engine = (parts.engine = await startEngine({
     dataDir: path.join(dataDir, VIEWS_FOLDER),
-    memoryBytesMax: options.engineMemoryBytes,
+    memoryBytesMax: options.engineMemoryBytes ?? defaultEngineMemory(),
     log,
   }))
   const { url, username, password } = engine
@@ -132,11 +141,11 @@ async function assemble(options: PlatformOptions, parts: PlatformParts): Promise
     writers,
     store,
     projections,
-    currencies: options.currencies,
-    host: options.host,
+    currencies,
+    host,
     allowHosts: options.allowHosts ?? [],
-    port: options.port,
-    graphiql: options.graphiql,
+    port,
+    graphiql,
     imports: createFileImportRegistry(path.join(dataDir, 'imports')),
     limits: lagLimit(options.viewsLagSecondsMax),
     log,
@@ -149,7 +158,7 @@ async function assemble(options: PlatformOptions, parts: PlatformParts): Promise
     store,
     projections,
     position: () => headOf(writers),
-    failed: failureOf(writers, engine),
+    failed: whatEnds(writers, engine),
     stop: () => parts.stop(),
   }
 }
@@ -181,22 +190,22 @@ async function startWriters(partitions: number, options: WritersOptions): Promis
 function refuseForeignViews(views: Position, partitions: number): void {
   const foreign = [...views.keys()].find((partition) => partition >= partitions)
   if (foreign === undefined) return
-  throw new CommandFailure(
+  throw new PlatformError(
     'views_ahead',
     `The views hold events of partition ${foreign}, but the data folder has ${partitions === 1 ? 'one partition' : `${partitions} partitions`}: ` +
       'they belong to another folder. Bring back the right ones, or remove the views so that they are made anew.',
   )
 }
 
-function failureOf(writers: readonly EmbeddedWriter[], engine: Engine): Promise<string> {
+function whatEnds(writers: readonly EmbeddedWriter[], engine: Engine): Promise<PlatformError> {
   return new Promise((resolve) => {
-    for (const writer of writers) writer.onFailure(resolve)
+    for (const writer of writers)
+      writer.onFailure((reason) => resolve(new PlatformError('writer_failed', reason)))
     engine.onState((state) => {
-      if (state === 'failed')
-        resolve('The embedded view engine does not come up again. Nothing that was acknowledged is lost: start again, and look at the lines above.')
+      if (state === 'failed') resolve(new PlatformError('views_failed', ENGINE_GAVE_UP))
     })
   })
-} // prettier-ignore
+}
 
 function headOf(writers: readonly EmbeddedWriter[]): Position {
   return new Map(
