@@ -1,5 +1,5 @@
 import tseslint from 'typescript-eslint'
-import { MAY_IMPORT, PROGRAM_FOLDERS } from './bin/folders.js'
+import { MAY_IMPORT, MAY_NOT_IMPORT, ON_ANOTHER_FLOOR, PROGRAM_FOLDERS } from './bin/folders.js'
 
 /** What code that must stay deterministic may not touch: it gets time, chance and the world as arguments. */
 const impure = [
@@ -116,6 +116,17 @@ function pure() {
 
 const ours = PROGRAM_FOLDERS
 
+/** Keeps imports to the arrows of a folder, and from whatever else a pattern names. */
+function onlyBelow(folder, more = []) {
+  const arrows = ours
+    .filter((other) => other !== folder && !MAY_IMPORT[folder].includes(other))
+    .map((other) => ({
+      regex: `^(\\.\\./)+${other}/`,
+      message: `${folder} may not import ${other}: see docs/architecture.md`,
+    }))
+  return { 'no-restricted-imports': ['error', { patterns: [...arrows, ...more] }] }
+}
+
 export default tseslint.config(
   { ignores: ['dist/**', 'node_modules/**', 'data/**'] },
   {
@@ -148,20 +159,19 @@ export default tseslint.config(
   ...ours.map((folder) => ({
     files: [`${folder}/**/*.ts`],
     ignores: ['**/*.test.ts'],
-    rules: {
-      'no-restricted-imports': [
-        'error',
-        {
-          patterns: ours
-            .filter((other) => other !== folder && !MAY_IMPORT[folder].includes(other))
-            .map((other) => ({
-              regex: `^(\\.\\./)+${other}/`,
-              message: `${folder} may not import ${other}: see docs/architecture.md`,
-            })),
-        },
-      ],
-    },
+    rules: onlyBelow(folder),
   })),
+  ...MAY_NOT_IMPORT.map(({ from, to, why }) => ({
+    files: [`${from}**/*.ts`],
+    ignores: ['**/*.test.ts'],
+    rules: onlyBelow(from.split('/')[0], [
+      {
+        regex: `^(\\.\\./)+${to.split('/').slice(1).join('/')}`,
+        message: `${from} may not import ${to}: ${why}`,
+      },
+    ]),
+  })),
+  ...ON_ANOTHER_FLOOR.map(({ files, floor }) => ({ files: [...files], rules: onlyBelow(floor) })),
   {
     // The words and the core: no clock, no I/O, no chance, no promise.
     files: ['schemas/**/*.ts', 'writer/core/**/*.ts'],

@@ -69,6 +69,7 @@ class BenchPlatform {
     this.gateway = await startGateway({
       writers: [writer],
       store: NO_STORE,
+      views: [],
       projections: NO_PROJECTIONS,
       currencies: new Map(),
       imports: createFileImportRegistry(path.join(dataDir, 'imports')),

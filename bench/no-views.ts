@@ -16,7 +16,6 @@ export const NO_PROJECTIONS: Projections = {
   status: () => [],
   position: () => new Map(),
   absent: () => undefined,
-  recordedAtNs: () => 0n,
   settledNs: () => 0n,
   waitFor: () => Promise.resolve(false),
   onAdvance: () => () => undefined,

@@ -16,3 +16,31 @@ export const MAY_IMPORT = {
 
 /** What is built, and what an image holds. */
 export const PROGRAM_FOLDERS = Object.keys(MAY_IMPORT)
+
+/**
+ * Sources that stand on a higher floor than their folder. A view keeps what it brings to the GraphQL schema beside its tables
+ * and its queries; that part may import what the gateway may, and the gateway itself.
+ * @type {readonly { readonly files: readonly string[]; readonly floor: string }[]}
+ */
+export const ON_ANOTHER_FLOOR = [
+  { files: ['projectors/views/built-in.ts', 'projectors/views/*/graphql.ts'], floor: 'gateway' },
+]
+
+/**
+ * The folder by whose arrows a source goes.
+ * @param {string} name relative to the root, `projectors/views/balances/graphql.ts`
+ */
+export function floorOf(name) {
+  const matches = (glob) => new RegExp(`^${glob.replaceAll('.', '\\.').replaceAll('*', '[^/]+')}$`).test(name)
+  return ON_ANOTHER_FLOOR.find(({ files }) => files.some(matches))?.floor ?? name.split('/')[0]
+}
+
+/**
+ * Folders of one floor between which there is no arrow: what runs the projections takes them as a parameter.
+ * @type {readonly { readonly from: string; readonly to: string; readonly why: string }[]}
+ */
+export const MAY_NOT_IMPORT = ['runtime', 'proof', 'clickhouse', 'engine'].map((folder) => ({
+  from: `projectors/${folder}/`,
+  to: 'projectors/views/',
+  why: 'which views there are is a parameter',
+}))

@@ -12,6 +12,7 @@ import { logFolder } from '../eventlog/file/layout/segments.ts'
 import { decodePosition } from '../gateway/positions/tokens.ts'
 import { createViewStore } from '../projectors/clickhouse/clickhouse-store.ts'
 import { startEngine } from '../projectors/engine/supervisor.ts'
+import type { SqlProjection } from '../projectors/projection.ts'
 import { earliestPosition, formatPosition, type Position } from '../schemas/positions.ts'
 import { oldestSnapshotSequence } from '../writer/snapshots/snapshot.ts'
 import { CommandFailure } from './output/failure.ts'
@@ -29,6 +30,8 @@ export interface ArchiveRequest {
   /** The platform that runs on the data folder, if one does. */
   readonly url: string | undefined
   readonly engineMemoryBytes: number
+  /** Those of the deployment. */
+  readonly projections: readonly SqlProjection[]
   readonly log: (line: string) => void
 }
 
@@ -94,13 +97,18 @@ function refuseSameFolder(
 }
 
 /** How far the views of a folder at rest are: only their engine can read them. */
-async function viewsAtRest({ dataDir, engineMemoryBytes, log }: ArchiveRequest): Promise<Position> {
+async function viewsAtRest({
+  dataDir,
+  engineMemoryBytes,
+  projections,
+  log,
+}: ArchiveRequest): Promise<Position> {
   const folder = path.join(dataDir, VIEWS_FOLDER)
   if (!existsSync(folder)) return new Map()
   const engine = await startEngine({ dataDir: folder, memoryBytesMax: engineMemoryBytes, log })
   const store = createViewStore(engine)
   try {
-    return await readViewsPosition(store)
+    return await readViewsPosition(store, projections)
   } finally {
     await store.close()
     await engine.stop()

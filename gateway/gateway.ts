@@ -23,6 +23,8 @@ import { DeploymentTokens } from './positions/deployment-tokens.ts'
 import { ReadPoints } from './read/read-points.ts'
 import { createReadiness } from './doors/readiness.ts'
 import { openServer } from './doors/server.ts'
+import { buildSchema } from './schema/schema.ts'
+import type { View } from './view.ts'
 import type { Services } from './services.ts'
 import { SubscriberMemory } from './live/subscriber-memory.ts'
 import { findRecent, PendingCommands, reachedBy } from './outcomes/pending.ts'
@@ -37,6 +39,8 @@ export interface GatewayOptions {
   /** One per partition, in the order of their numbers. */
   readonly writers: readonly Writer[]
   readonly store: ViewStore
+  /** What they bring to the schema is served. */
+  readonly views: readonly View[]
   readonly projections: Projections
   /** Currencies that accounts may be opened in without saying the scale, by code. */
   readonly currencies: ReadonlyMap<string, Currency>
@@ -154,7 +158,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     () => submitter.waiting,
     options.onAdmitted,
   )
-  const pipeline = createPipeline(services, admission)
+  const pipeline = createPipeline(buildSchema(options.views), services, admission)
   const sockets = openSockets(pipeline, limits, memory, log)
   const lane = openLane(services, admission)
   const readiness = createReadiness({
@@ -230,7 +234,6 @@ function withStore(projections: Projections, watch: StoreWatch): Projections {
     status: () => seenWithStore(projections.status(), watch),
     position: () => projections.position(),
     absent: () => projections.absent(),
-    recordedAtNs: () => projections.recordedAtNs(),
     settledNs: () => projections.settledNs(),
     waitFor: (position, timeoutMs) => projections.waitFor(position, timeoutMs),
     onAdvance: (listener) => projections.onAdvance(listener),

@@ -4,6 +4,8 @@ import os from 'node:os'
 import path from 'node:path'
 import { createViewStore } from '../projectors/clickhouse/clickhouse-store.ts'
 import { startEngine, type Engine } from '../projectors/engine/supervisor.ts'
+import { allTogether } from '../projectors/projection.ts'
+import { BUILT_IN_VIEWS } from '../projectors/views/built-in.ts'
 import { startProjections, type RunningProjections } from '../projectors/runtime/runtime.ts'
 import type { ViewStore } from '../projectors/clickhouse/view-store.ts'
 import { formatId, makeUuidV7 } from '../schemas/ids.ts'
@@ -12,6 +14,7 @@ import { startEmbeddedWriter, type EmbeddedWriter } from '../writer/embedded.ts'
 import type { Operation } from './admission/admission.ts'
 import { startGateway, type Gateway, type GatewayOptions } from './gateway.ts'
 import { createFileImportRegistry } from './imports/import-registry.ts'
+import { projectionsOf } from './view.ts'
 import type { Transport } from './services.ts'
 import { PATIENCE_MS } from '../test/support/patience.ts'
 
@@ -60,12 +63,18 @@ export async function gatewayUnderTest(options: Partial<GatewayOptions> = {}): P
   ])
   const { url, username, password } = engine
   const store = createViewStore({ url, username, password })
-  const projections = await startProjections({ store, logs: [writer.log] })
+  const { views = BUILT_IN_VIEWS } = options
+  const projections = await startProjections({
+    store,
+    projections: allTogether(projectionsOf(views)),
+    logs: [writer.log],
+  })
   const lines: string[] = []
   const admitted: GatewayUnderTest['admitted'] = []
   const gateway = await startGateway({
     writers: [writer],
     store,
+    views,
     projections,
     currencies: ISO_CURRENCIES,
     imports: createFileImportRegistry(path.join(dir, 'imports')),

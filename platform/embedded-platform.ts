@@ -13,6 +13,7 @@ import { createViewStore } from '../projectors/clickhouse/clickhouse-store.ts'
 import { startEngine, type Engine } from '../projectors/engine/supervisor.ts'
 import { startProjections, type RunningProjections } from '../projectors/runtime/runtime.ts'
 import type { ViewStore } from '../projectors/clickhouse/view-store.ts'
+import { projectionsOf, type View } from '../gateway/view.ts'
 import type { Currency } from '../schemas/money.ts'
 import type { Position } from '../schemas/positions.ts'
 import { startEmbeddedWriter, type EmbeddedWriter, type EmbeddedWriterOptions } from '../writer/embedded.ts'
@@ -22,6 +23,8 @@ import { startAsPlatform } from './known-errors.ts'
 import { settlePartitionCount } from './partition-count.ts'
 import { assembleOf, Parts, startTogether, stopTogether } from './parts.ts'
 import { readViewsReach } from './views-position.ts'
+import { allTogether } from '../projectors/projection.ts'
+import { BUILT_IN_VIEWS } from '../projectors/views/built-in.ts'
 
 export interface PlatformOptions {
   /** Folder that holds log, snapshots and views; made if it is not there. One process works on it at a time. */
@@ -38,6 +41,8 @@ export interface PlatformOptions {
   readonly graphiql?: boolean
   /** Memory for the embedded ClickHouse. Default: a quarter of the machine's, 4 GiB at most. */
   readonly engineMemoryBytes?: number
+  /** What is made of the log to be read. Default: the built-in views. */
+  readonly views?: readonly View[]
   /** How long the views may lack an event before reads are refused, in seconds. Default: as gateway/bounds.ts says. */
   readonly viewsLagSecondsMax?: number
   /** Partitions of a new data folder, and those that an existing one has to have. Default: as the folder is; 1 if new. */
@@ -58,6 +63,7 @@ export interface Platform {
   /** One per partition, in the order of their numbers. */
   readonly writers: readonly EmbeddedWriter[]
   readonly store: ViewStore
+  readonly views: readonly View[]
   readonly projections: RunningProjections
   /** Everything that the log holds now. */
   position(): Position
@@ -110,6 +116,7 @@ class PlatformParts extends Parts {
 
 async function assemble(options: PlatformOptions, parts: PlatformParts): Promise<Platform> {
   const { host, port, currencies, graphiql, log } = { ...DOOR_DEFAULTS, ...options }
+  const { views = BUILT_IN_VIEWS } = options
   const dataDir = path.resolve(options.dataDir)
   makeFolders(dataDir)
   const lock = (parts.lock = acquireFolder(dataDir))
@@ -134,12 +141,14 @@ async function assemble(options: PlatformOptions, parts: PlatformParts): Promise
   }))
   const projections = (parts.projections = await startProjections({
     store,
+    projections: allTogether(projectionsOf(views)),
     logs: writers.map((writer) => writer.log),
     log,
   }))
   const gateway = (parts.gateway = await startGateway({
     writers,
     store,
+    views,
     projections,
     currencies,
     host,
@@ -156,6 +165,7 @@ async function assemble(options: PlatformOptions, parts: PlatformParts): Promise
     dataDir,
     writers,
     store,
+    views,
     projections,
     position: () => headOf(writers),
     failed: whatEnds(writers, engine),

@@ -37,6 +37,52 @@ export interface SqlProjection {
 }
 
 /**
+ * The projections of a deployment, and those of them that run together: these share one pass over the events. Whoever starts
+ * a process chooses; nothing below knows a list of its own.
+ */
+export interface ProjectionSet {
+  readonly all: readonly SqlProjection[]
+  readonly running: readonly SqlProjection[]
+}
+
+/**
+ * All of them, together.
+ * @throws RangeError if a name stands for two of them, or for two of their tables; or if no table of theirs is what a
+ *   `past` names
+ */
+export function allTogether(all: readonly SqlProjection[]): ProjectionSet {
+  refuseTwice(all.map(({ name }) => `projection ${name}`))
+  refuseTwice(all.flatMap((one) => one.tables.map(({ name }) => `table ${tableName(one, name)}`)))
+  for (const { tables } of all)
+    for (const { highest } of tables) if (highest !== undefined) tableNameAmong(all, highest.past)
+  return { all, running: all }
+}
+
+/**
+ * Those of these names, apart from the others.
+ * @throws RangeError, fit for an operator, for a name that none of them has, or that is given twice; as `allTogether`
+ */
+export function someTogether(all: readonly SqlProjection[], names: readonly string[]): ProjectionSet {
+  const known = all.map(({ name }) => name)
+  for (const [index, name] of names.entries())
+    if (!known.includes(name) || names.indexOf(name) !== index)
+      throw new RangeError(
+        `There is no projection ${name}, or it is named twice. There are: ${known.join(', ')}.`,
+      )
+  return { ...allTogether(all), running: all.filter(({ name }) => names.includes(name)) }
+}
+
+/** True if all that the deployment has run together. */
+export function isWhole({ all, running }: ProjectionSet): boolean {
+  return all.every(({ name }) => running.some((other) => other.name === name))
+}
+
+function refuseTwice(names: readonly string[]): void {
+  const twice = names.find((name, index) => names.indexOf(name) !== index)
+  if (twice !== undefined) throw new RangeError(`${twice} is there twice`)
+}
+
+/**
  * Where a projection's tables stand: the live ones in the database that the store uses, a replay's in one of its own.
  * Empty: the store's own.
  */
@@ -59,4 +105,24 @@ export function tableName(
   database: Database = '',
 ): string {
   return `${database === '' ? '' : `${database}.`}${table}_v${projection.version}`
+}
+
+/** The name in ClickHouse of the table that one of these projections has under `table`. @throws RangeError if none has it */
+export function tableNameAmong(
+  projections: readonly SqlProjection[],
+  table: string,
+  database: Database = '',
+): string {
+  const owner = projections.find(({ tables }) => tables.some(({ name }) => name === table))
+  if (owner === undefined) throw new RangeError(`no projection has a table ${table}`)
+  return tableName(owner, table, database)
+}
+
+/** The names in ClickHouse of all tables of a projection, as its queries write them: `history` → `history_v1`. */
+export function tableNames<Projection extends SqlProjection>(
+  projection: Projection,
+): Readonly<Record<Projection['tables'][number]['name'], string>> {
+  return Object.fromEntries(
+    projection.tables.map(({ name }) => [name, tableName(projection, name)]),
+  ) as Record<Projection['tables'][number]['name'], string>
 }

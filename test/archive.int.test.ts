@@ -13,6 +13,7 @@ import { openAccount, perform, transfer } from '../writer/testing.ts'
 import { eventsIn } from './support/log.ts'
 import { onlyJson, purser, startServer, withFolder } from './support/purser.ts'
 import { PATIENCE_MS } from './support/patience.ts'
+import { BUILT_IN_PROJECTIONS } from '../projectors/views/built-in.ts'
 
 const ACCOUNTS = 50
 const ENGINE_MEMORY_BYTES = 512 * 2 ** 20
@@ -47,7 +48,7 @@ test('what is archived is still audited, replayed and rebuilt; the platform star
     const archiveTo = async (...more: string[]) =>
       onlyJson((await purser('archive', '--data', data, '--to', archive, '--json', ...more)).stdout) as { ok: boolean; segments: object[] }
     const atRest = (to: string) =>
-      archiveLog({ dataDir: data, archive: to, dryRun: false, url: undefined, engineMemoryBytes: ENGINE_MEMORY_BYTES, log: () => undefined })
+      archiveLog({ dataDir: data, archive: to, dryRun: false, url: undefined, engineMemoryBytes: ENGINE_MEMORY_BYTES, projections: BUILT_IN_PROJECTIONS, log: () => undefined })
     const audit = async () => {
       const { stdout, exitCode } = await purser('audit', '--data', data, '--json')
       return { ...onlyJson(stdout), exitCode } as { exitCode: number; error?: { message: string }; checks?: object[] }

@@ -76,7 +76,7 @@ beforeAll(async () => {
     partitions: PARTITIONS, log: () => undefined,
   }) // prettier-ignore
   second = await startGateway({
-    writers: platform.writers, store: platform.store, projections: platform.projections,
+    writers: platform.writers, store: platform.store, views: platform.views, projections: platform.projections,
     // Another setting than the first one's, for the same currency.
     currencies: new Map([...ISO_CURRENCIES, ['COINX', { code: 'COINX', scale: 6 }]]),
     host: '127.0.0.1', port: 0, graphiql: false, imports: createFileImportRegistry(path.join(dir, 'more')),

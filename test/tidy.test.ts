@@ -4,7 +4,7 @@ import path from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import { ESLint } from 'eslint'
 import { describe, expect, test } from 'vitest'
-import { MAY_IMPORT, PROGRAM_FOLDERS } from '../bin/folders.js'
+import { floorOf, MAY_IMPORT, MAY_NOT_IMPORT, PROGRAM_FOLDERS } from '../bin/folders.js'
 import { OTHER_VARIABLES, SETTINGS, type Role, type Setting } from '../platform/configuration/settings.ts'
 import {
   ID_REFUSALS,
@@ -53,7 +53,9 @@ describe('the code', () => {
       .filter(({ name }) => !/(\.test|\btesting(-\w+)?)\.ts$/.test(name))
       .flatMap(({ name, text }) => importsOf(name, text).map((imported) => [name, imported] as const))
       .filter(([name, imported]) => {
-        const [folder, other] = [name.split('/')[0]!, imported.split('/')[0]!]
+        const [folder, other] = [floorOf(name), floorOf(imported)]
+        if (MAY_NOT_IMPORT.some(({ from, to }) => name.startsWith(from) && imported.startsWith(to)))
+          return true
         return folder in MAY_IMPORT && other !== folder && !MAY_IMPORT[folder]!.includes(other)
       })
     expect(wrong).toEqual([])

@@ -9,7 +9,8 @@ import { engineUnderTest, type EngineUnderTest } from '../projectors/engine/test
 import { dropStatements } from '../projectors/clickhouse/feed.ts'
 import { proveByReplay } from '../projectors/proof/prove.ts'
 import { balancesOf } from '../projectors/views/balances/balances.ts'
-import { PROJECTIONS } from '../projectors/views/registry.ts'
+import { BUILT_IN_PROJECTIONS } from '../projectors/views/built-in.ts'
+import { allTogether } from '../projectors/projection.ts'
 import { startProjections, type RunningProjections } from '../projectors/runtime/runtime.ts'
 import { MemoryLog, SampleWallet, type Step } from '../projectors/testing.ts'
 import { OutageError, type ViewStore } from '../projectors/clickhouse/view-store.ts'
@@ -37,7 +38,7 @@ beforeAll(async () => {
   store = createViewStore(engine.engine)
 })
 beforeEach(async () => {
-  for (const statement of dropStatements(PROJECTIONS)) await store.command(statement)
+  for (const statement of dropStatements(allTogether(BUILT_IN_PROJECTIONS))) await store.command(statement)
 })
 afterAll(async () => {
   await store.close()
@@ -67,7 +68,7 @@ class Town {
 async function started(through: ViewStore, towns: readonly Town[], rangeEventsMax: number): Promise<RunningProjections> {
   for (;;)
     try {
-      const running = await startProjections({ store: through, logs: towns.map(({ log }) => log), lingerMs: 1, rangeEventsMax })
+      const running = await startProjections({ store: through, projections: allTogether(BUILT_IN_PROJECTIONS), logs: towns.map(({ log }) => log), lingerMs: 1, rangeEventsMax })
       onTestFinished(() => running.stop())
       return running
     } catch (error) {
@@ -99,7 +100,7 @@ test.each(RUNS)('views equal a replay of the log over a network that fails: seed
       running = await started(through, towns, 20 + (round % 5) * 10)
     }
     expect(await running.waitFor(heads(), PATIENCE_MS)).toBe(true)
-    const held = heldByAll(await readCheckpoints(store), PROJECTIONS)
+    const held = heldByAll(await readCheckpoints(store), BUILT_IN_PROJECTIONS)
     for (const [partition, sequence] of last) expect(held.get(partition)!.sequence).toBeGreaterThanOrEqual(sequence)
     // What the checkpoints say is there, at any moment.
     last = new Map([...held].map(([partition, { sequence }]) => [partition, sequence]))
@@ -110,5 +111,5 @@ test.each(RUNS)('views equal a replay of the log over a network that fails: seed
   for (const other of others) expect(await other.waitFor(heads(), PATIENCE_MS)).toBe(true)
   for (const one of [running, ...others]) expect(one.status()[0]).toMatchObject({ state: 'live', failure: undefined })
   for (const { log } of towns)
-    expect((await proveByReplay({ store, log, upTo: log.head().sequence })).differences).toEqual([])
+    expect((await proveByReplay({ store, log, upTo: log.head().sequence, projections: BUILT_IN_PROJECTIONS })).differences).toEqual([])
 }, 120_000) // prettier-ignore

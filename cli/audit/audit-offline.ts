@@ -6,16 +6,21 @@ import { FileEventLog } from '../../eventlog/file/file-event-log.ts'
 import { acquireFolder } from '../../eventlog/file/lock.ts'
 import { createViewStore } from '../../projectors/clickhouse/clickhouse-store.ts'
 import { startEngine } from '../../projectors/engine/supervisor.ts'
+import type { SqlProjection } from '../../projectors/projection.ts'
 import type { ViewStore } from '../../projectors/clickhouse/view-store.ts'
 import { replayLog } from '../../writer/recovery/replay.ts'
 import { knownPartitionCount } from '../../platform/partition-count.ts'
 import { VIEWS_FOLDER } from '../../platform/embedded-platform.ts'
 import { checkViews, conclude, type Check, type PartitionProof, type Proof } from './proof.ts'
 
-/** Proves a data folder. Logs and snapshots are only read; the views are opened, because only their engine can read them. */
+/**
+ * Proves a data folder. Logs and snapshots are only read; the views are opened, because only their engine can read them.
+ * @param projections those of the deployment
+ */
 export async function auditOffline(
   dataDir: string,
   engineMemoryBytes: number,
+  projections: readonly SqlProjection[],
   log: (line: string) => void,
 ): Promise<Proof> {
   const partitions = knownPartitionCount(dataDir)
@@ -25,7 +30,7 @@ export async function auditOffline(
     return await withViews(dataDir, engineMemoryBytes, log, async (store) => {
       const proofs: PartitionProof[] = []
       for (let partition = 0; partition < partitions; partition++)
-        proofs.push(await provePartition(dataDir, partition, store))
+        proofs.push(await provePartition(dataDir, partition, store, projections))
       return conclude(proofs, startedAtMs)
     })
   } finally {
@@ -37,6 +42,7 @@ async function provePartition(
   dataDir: string,
   partition: number,
   store: ViewStore | undefined,
+  projections: readonly SqlProjection[],
 ): Promise<PartitionProof> {
   const { core: _, ...replay } = replayLog(dataDir, partition)
   const { head } = replay
@@ -44,7 +50,7 @@ async function provePartition(
   const views: Check =
     store === undefined
       ? { name: 'views', holds: true, finding: 'there are none yet' }
-      : await checkViews(store, log, head)
+      : await checkViews({ store, log, head, projections })
   return { replay, checks: [views] }
 }
 

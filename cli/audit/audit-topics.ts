@@ -5,29 +5,32 @@
 import { settledPartitions } from '../../eventlog/kafka/topics/topics.ts'
 import { readAnyCheckpoints, type Checkpoints } from '../../projectors/runtime/checkpoints.ts'
 import { createViewStore } from '../../projectors/clickhouse/clickhouse-store.ts'
+import type { SqlProjection } from '../../projectors/projection.ts'
 import type { ViewStore } from '../../projectors/clickhouse/view-store.ts'
 import { replayTopic } from '../../writer/distributed/replay-topic.ts'
 import type { AuditConfig } from '../../platform/configuration/config.ts'
 import { checkViews, conclude, type PartitionProof, type Proof } from './proof.ts'
 
 /** What stands in the server, and what of it is to be proven. */
-interface Views {
+interface Stored {
   readonly store: ViewStore
   readonly checkpoints: Checkpoints
 }
 
 /**
  * Proves a deployment, one partition after the other. Where no server of views is given, they are not among the checks.
+ * @param projections those of the deployment
  * @throws TopicCorruptError, BatchDamagedError, KafkaOffsetError, naming topic, partition and offset; other LogErrors;
  *   CoreBrokenError; OutageError if the view store does not answer
  */
 export async function auditTopics(
   { kafka, clickhouse }: AuditConfig,
+  projections: readonly SqlProjection[],
   log: (line: string) => void,
 ): Promise<Proof> {
   const startedAtMs = performance.now()
   const partitions = await settledPartitions(kafka, log)
-  const prove = async (views: Views | undefined): Promise<Proof> => {
+  const prove = async (views: Stored | undefined): Promise<Proof> => {
     const proofs: PartitionProof[] = []
     for (let partition = 0; partition < partitions; partition++) {
       const {
@@ -38,7 +41,7 @@ export async function auditTopics(
       try {
         const { head } = replay
         const checks =
-          views === undefined ? [] : [await checkViews(views.store, events, head, views.checkpoints)]
+          views === undefined ? [] : [await checkViews({ ...views, projections, log: events, head })]
         proofs.push({ replay, checks })
       } finally {
         events.close()

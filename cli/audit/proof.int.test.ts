@@ -6,7 +6,8 @@ import { history } from '../../projectors/views/history/projection.ts'
 import { readCheckpoints, writeCheckpoint, type Checkpoints } from '../../projectors/runtime/checkpoints.ts'
 import { createViewStore } from '../../projectors/clickhouse/clickhouse-store.ts'
 import { engineUnderTest, type EngineUnderTest } from '../../projectors/engine/testing.ts'
-import type { SqlProjection } from '../../projectors/projection.ts'
+import { someTogether, type SqlProjection } from '../../projectors/projection.ts'
+import { BUILT_IN_PROJECTIONS } from '../../projectors/views/built-in.ts'
 import { startProjections } from '../../projectors/runtime/runtime.ts'
 import { MemoryLog, SampleWallet } from '../../projectors/testing.ts'
 import type { ViewStore } from '../../projectors/clickhouse/view-store.ts'
@@ -36,7 +37,8 @@ function grow(): bigint {
   return log.head().sequence
 }
 
-async function fill(projections: readonly SqlProjection[]): Promise<void> {
+async function fill({ name }: SqlProjection): Promise<void> {
+  const projections = someTogether(BUILT_IN_PROJECTIONS, [name])
   const running = await startProjections({ store, logs: [log], projections, lingerMs: 1 })
   await running.waitFor(new Map([[0, log.head().sequence]]), ENOUGH_MS)
   await running.stop()
@@ -44,25 +46,25 @@ async function fill(projections: readonly SqlProjection[]): Promise<void> {
 
 test('views are compared as far as all of them are; those that hold nothing are named, and rows behind a checkpoint are not looked at', async () => {
   const check = async (before?: Checkpoints): Promise<string> => {
-    const { holds, finding } = await checkViews(store, log, log.head(), before)
+    const { holds, finding } = await checkViews({ store, log, head: log.head(), projections: BUILT_IN_PROJECTIONS, checkpoints: before })
     expect(holds, finding).toBe(true)
     return finding
   }
   expect(await check()).toBe('they hold nothing yet')
   const first = grow()
   // What a balance was before, history says.
-  await fill([balances])
+  await fill(balances)
   expect(await check()).toBe('not compared as long as some are not filled: balances, history, audit')
-  await fill([history])
+  await fill(history)
   expect(await check()).toMatch(new RegExp(`^\\d tables equal a replay of events 1 to ${first}, row for row; not compared .*: audit$`))
-  await fill([audit])
+  await fill(audit)
   const before = await readCheckpoints(store)
   const second = grow()
-  await fill([balances])
-  await fill([history])
+  await fill(balances)
+  await fill(history)
   // One stands where it stood, and so does what is compared, though the others have gone on.
   expect(await check()).toMatch(`events 1 to ${first}, row for row`)
-  await fill([audit])
+  await fill(audit)
   expect(await check()).toMatch(`events 1 to ${second}, row for row`)
   // As an audit that began before those rows came.
   expect(await check(before)).toMatch(`events 1 to ${first}, row for row`)
@@ -72,8 +74,10 @@ test('a view that knows more than the log is told, even where the others do not'
   const { sequence } = log.head()
   const [own] = (await readCheckpoints(store)).get(balances.name)!.values()
   await writeCheckpoint(store, [balances], { ...own!, sequence: sequence + 1n })
-  expect(await checkViews(store, log, log.head())).toMatchObject({
-    holds: false,
-    finding: `the views hold events up to ${sequence + 1n}, but the log ends at ${sequence}`,
-  })
+  expect(await checkViews({ store, log, head: log.head(), projections: BUILT_IN_PROJECTIONS })).toMatchObject(
+    {
+      holds: false,
+      finding: `the views hold events up to ${sequence + 1n}, but the log ends at ${sequence}`,
+    },
+  )
 })

@@ -11,12 +11,12 @@ import {
 } from '../../projectors/runtime/checkpoints.ts'
 import type { SqlProjection } from '../../projectors/projection.ts'
 import { proveByReplay } from '../../projectors/proof/prove.ts'
-import { PROJECTIONS } from '../../projectors/views/registry.ts'
 import type { ViewStore } from '../../projectors/clickhouse/view-store.ts'
 import type { VoidFrames } from '../../writer/distributed/replay-topic.ts'
 import { replayLog, type Replay } from '../../writer/recovery/replay.ts'
 import type { EmbeddedWriter } from '../../writer/embedded.ts'
 import { formatPosition } from '../../schemas/positions.ts'
+import { projectionsOf } from '../../gateway/view.ts'
 import type { Platform } from '../../platform/embedded-platform.ts'
 
 export interface Check {
@@ -66,7 +66,7 @@ const QUIET_ATTEMPTS_MAX = 20
 /** Proves a platform that runs in this process: logs, state of the writers, views. Blocks while it replays. */
 export async function provePlatform(platform: Platform): Promise<Proof> {
   const startedAtMs = performance.now()
-  const { writers, store, projections, dataDir } = platform
+  const { writers, store, projections, views, dataDir } = platform
   await projections.waitFor(platform.position(), CATCH_UP_MS_MAX)
   const proofs: PartitionProof[] = []
   for (const writer of writers) {
@@ -80,7 +80,13 @@ export async function provePlatform(platform: Platform): Promise<Proof> {
           ? `the writer's state is bit for bit what the log gives (${digest.slice(0, 16)}…)`
           : `the writer's state (${digest.slice(0, 16)}…) is not what the log gives (${replay.digest.slice(0, 16)}…)`,
     }
-    proofs.push({ replay, checks: [state, await checkViews(store, writer.log, replay.head)] })
+    const checked = await checkViews({
+      store,
+      log: writer.log,
+      head: replay.head,
+      projections: projectionsOf(views),
+    })
+    proofs.push({ replay, checks: [state, checked] })
   }
   return conclude(proofs, startedAtMs)
 }
@@ -95,18 +101,22 @@ async function digestAtRest(writer: EmbeddedWriter): Promise<{ head: LogHead; di
   }
 }
 
-/**
- * Proves the views against the log, up to where they are. A log that ends before them cannot be theirs.
- * @param checkpoints where they are; by default read now. While views go on, they have to be read before the log's head is.
- */
-export async function checkViews(
-  store: ViewStore,
-  log: EventLog,
-  head: LogHead,
-  checkpoints?: Checkpoints,
-): Promise<Check> {
+/** The views of one partition, and the log that they are to follow from. */
+export interface ViewsToCheck {
+  readonly store: ViewStore
+  readonly log: EventLog
+  readonly head: LogHead
+  /** Those of the deployment. */
+  readonly projections: readonly SqlProjection[]
+  /** Where they are; by default read now. While views go on, they have to be read before the log's head is. */
+  readonly checkpoints?: Checkpoints | undefined
+}
+
+/** Proves the views against the log, up to where they are. A log that ends before them cannot be theirs. */
+export async function checkViews(views: ViewsToCheck): Promise<Check> {
+  const { store, log, head } = views
   const { partition } = log
-  const all = checkpoints ?? (await readAnyCheckpoints(store))
+  const all = views.checkpoints ?? (await readAnyCheckpoints(store))
   const reach = heldByAny(all).get(partition) ?? 0n
   if (reach > head.sequence)
     return {
@@ -114,10 +124,10 @@ export async function checkViews(
       holds: false,
       finding: `the views hold events up to ${reach}, but the log ends at ${head.sequence}`,
     }
-  const projections = comparable(all, partition)
+  const projections = comparable(views.projections, all, partition)
   const upTo = heldByAll(all, projections).get(partition)?.sequence ?? 0n
   if (reach === 0n) return { name: 'views', holds: true, finding: 'they hold nothing yet' }
-  const others = PROJECTIONS.filter((projection) => !projections.includes(projection))
+  const others = views.projections.filter((projection) => !projections.includes(projection))
   const left =
     others.length === 0
       ? []
@@ -132,8 +142,12 @@ export async function checkViews(
 }
 
 /** Projections that hold something of a partition, and so do those whose tables say how theirs were before. */
-function comparable(checkpoints: Checkpoints, partition: number): readonly SqlProjection[] {
-  const filled = PROJECTIONS.filter(({ name }) => checkpoints.get(name)?.has(partition) === true)
+function comparable(
+  projections: readonly SqlProjection[],
+  checkpoints: Checkpoints,
+  partition: number,
+): readonly SqlProjection[] {
+  const filled = projections.filter(({ name }) => checkpoints.get(name)?.has(partition) === true)
   const tables = filled.flatMap((projection) => projection.tables.map(({ name }) => name))
   return filled.filter((projection) =>
     projection.tables.every(({ highest }) => highest === undefined || tables.includes(highest.past)),

@@ -1,5 +1,7 @@
 /** `purser archive`: moves segments of the log that lie wholly in the past to another folder. */
 import path from 'node:path'
+import { projectionsOf } from '../../gateway/view.ts'
+import { BUILT_IN_VIEWS } from '../../projectors/views/built-in.ts'
 import { archiveLog, type ArchiveReport } from '../archive.ts'
 import { readConfig } from '../../platform/configuration/config.ts'
 import { CommandFailure } from '../output/failure.ts'
@@ -38,6 +40,7 @@ async function archive(options: ArchiveFlags, output: Output): Promise<void> {
     dryRun,
     url: findRunning({ data: config.dataDir }),
     engineMemoryBytes: config.engineMemoryBytes,
+    projections: projectionsOf(BUILT_IN_VIEWS),
     log: (line) => output.log(line),
   })
   output.answer({ ok: true, dryRun, archive: folder, ...report }, describe(report, folder, dryRun))

@@ -3,6 +3,8 @@ import path from 'node:path'
 import { auditOffline } from '../audit/audit-offline.ts'
 import { auditRunning } from '../audit/audit-running.ts'
 import { auditTopics } from '../audit/audit-topics.ts'
+import { projectionsOf } from '../../gateway/view.ts'
+import { BUILT_IN_VIEWS } from '../../projectors/views/built-in.ts'
 import { readAuditConfig, readConfig } from '../../platform/configuration/config.ts'
 import { CommandFailure } from '../output/failure.ts'
 import { addJson, addSettings, type GivenOptions } from '../options.ts'
@@ -31,7 +33,7 @@ async function audit(options: GivenOptions, output: Output): Promise<void> {
       'usage',
       '--data names a folder, the others a deployment on Kafka: audit one of them.',
     )
-  tell(output, await auditTopics(deployment, (line) => output.log(line)), {})
+  tell(output, await auditTopics(deployment, projectionsOf(BUILT_IN_VIEWS), (line) => output.log(line)), {})
 }
 
 async function auditFolder(options: GivenOptions, output: Output): Promise<void> {
@@ -40,7 +42,9 @@ async function auditFolder(options: GivenOptions, output: Output): Promise<void>
   const running = findRunning(options)
   const proof =
     running === undefined
-      ? await auditOffline(dataDir, config.engineMemoryBytes, (line) => output.log(line))
+      ? await auditOffline(dataDir, config.engineMemoryBytes, projectionsOf(BUILT_IN_VIEWS), (line) =>
+          output.log(line),
+        )
       : await auditRunning(running, dataDir)
   tell(output, proof, { running: running !== undefined })
 }

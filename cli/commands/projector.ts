@@ -19,7 +19,7 @@ export const addProjector: AddCommand = (program, run, bounds) => {
     run(options, async (output) => {
       const { health, ...config } = readProjectorConfig(options)
       const projections = projectionsNamed(names)
-      const shown = projections.map(({ name }) => name)
+      const shown = projections.running.map(({ name }) => name)
       await runRole({
         name: 'projector',
         health,

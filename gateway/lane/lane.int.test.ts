@@ -24,6 +24,7 @@ import type { Writer } from '../../writer/writer.ts'
 import type { GatewayLimits } from '../bounds.ts'
 import { startGateway, type Gateway } from '../gateway.ts'
 import { gatewayUnderTest, type GatewayUnderTest } from '../testing.ts'
+import { BUILT_IN_VIEWS } from '../../projectors/views/built-in.ts'
 
 const WAIT_MS = 15_000
 
@@ -174,6 +175,7 @@ async function doors(limits: Partial<GatewayLimits>, writer: Writer = under.writ
   const gateway = await startGateway({
     writers: [writer],
     store: under.store,
+    views: BUILT_IN_VIEWS,
     projections: under.projections,
     currencies: ISO_CURRENCIES,
     imports: {} as never,

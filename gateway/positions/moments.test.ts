@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { checkMoment, neededFor } from '../schema/balances.ts'
+import { checkMoment, neededFor } from '../schema/moments.ts'
 import type { Services } from '../services.ts'
 
 const SECOND_NS = 1_000_000_000n

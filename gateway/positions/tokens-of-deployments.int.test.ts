@@ -1,9 +1,10 @@
 /** Places that are not in this log, at every field that takes one; and what waiting for one costs those who need not. */
 import { isInputObjectType, getNamedType, type GraphQLArgument } from 'graphql'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { schema } from '../schema/schema.ts'
+import { buildSchema } from '../schema/schema.ts'
 import { gatewayUnderTest, openAccounts, uuid, type GatewayUnderTest } from '../testing.ts'
 import { encodeCursor, encodePosition, readCursor, readPosition, type CursorToken } from './tokens.ts'
+import { BUILT_IN_VIEWS } from '../../projectors/views/built-in.ts'
 
 /** Operations and waits so few that a test can take them all. */
 const OPERATIONS_MAX = 4
@@ -38,6 +39,7 @@ const FIELDS: Readonly<Record<string, { readonly args: () => string; readonly se
   accountActivity: { args: () => `accountId: "${accounts[0]}"`, selection: '{ version }' },
 }
 
+const schema = buildSchema(BUILT_IN_VIEWS)
 /** Every argument of the schema's root fields that is a position: where it stands, and how one is given. */
 const arguments_ = [schema.getQueryType()!, schema.getSubscriptionType()!].flatMap((type) =>
   Object.values(type.getFields()).flatMap((field) =>

@@ -8,7 +8,8 @@ import WebSocket from 'ws'
 import { createViewStore } from '../../projectors/clickhouse/clickhouse-store.ts'
 import { startEngine, type Engine } from '../../projectors/engine/supervisor.ts'
 import { dropStatements } from '../../projectors/clickhouse/feed.ts'
-import { PROJECTIONS } from '../../projectors/views/registry.ts'
+import { BUILT_IN_PROJECTIONS, BUILT_IN_VIEWS } from '../../projectors/views/built-in.ts'
+import { allTogether } from '../../projectors/projection.ts'
 import { startProjections, type RunningProjections } from '../../projectors/runtime/runtime.ts'
 import type { ViewStore } from '../../projectors/clickhouse/view-store.ts'
 import { parseId } from '../../schemas/ids.ts'
@@ -33,6 +34,7 @@ const towns = [0, 1].map((partition) => {
   return { cash: cash!, anna: anna! }
 })
 
+const PROJECTIONS = allTogether(BUILT_IN_PROJECTIONS)
 let dir: string
 let engine: Engine
 let store: ViewStore
@@ -52,7 +54,11 @@ beforeAll(async () => {
   writers = await Promise.all(
     [0, 1].map((partition) => startEmbeddedWriter({ dataDir: dir, partition, core: { holdsMax: 1_024 } })),
   )
-  projections = await startProjections({ store, logs: writers.map(({ log }) => log) })
+  projections = await startProjections({
+    store,
+    projections: PROJECTIONS,
+    logs: writers.map(({ log }) => log),
+  })
   gateway = await start(5_000)
   early = await load(0, 1)
   await load(1, BATCHES)
@@ -73,7 +79,7 @@ afterAll(async () => {
 
 function start(readWaitMs: number, viewsLagMsMax = 300_000): Promise<Gateway> {
   return startGateway({
-    writers, store, projections, currencies: ISO_CURRENCIES, imports: createFileImportRegistry(path.join(dir, 'imports')),
+    writers, store, views: BUILT_IN_VIEWS, projections, currencies: ISO_CURRENCIES, imports: createFileImportRegistry(path.join(dir, 'imports')),
     host: '127.0.0.1', port: 0, graphiql: false, log: () => undefined, limits: { readWaitMs, viewsLagMsMax },
   }) // prettier-ignore
 }
@@ -137,7 +143,7 @@ async function probe(purpose: string): Promise<{ status: number; reasons: string
 async function standHalfway(): Promise<void> {
   await projections.stop()
   for (const statement of dropStatements(PROJECTIONS)) await store.command(statement)
-  projections = await startProjections({ store, logs: writers.map(({ log }) => log), rangeEventsMax: 1_000, lingerMs: 1 })
+  projections = await startProjections({ store, projections: PROJECTIONS, logs: writers.map(({ log }) => log), rangeEventsMax: 1_000, lingerMs: 1 })
   const wanted = decodePosition(early)!
   while (!includesPosition(projections.position(), wanted)) await projections.waitFor(wanted, PATIENCE_MS)
   await projections.pause()

@@ -8,7 +8,7 @@ import {
   type AccountRow,
 } from '../../projectors/views/balances/accounts.ts'
 import { balancesOf, type Moment } from '../../projectors/views/balances/balances.ts'
-import { ACCOUNTS_PER_QUERY_MAX, type AccountKey } from '../../projectors/views/bounds.ts'
+import { ACCOUNTS_PER_QUERY_MAX, type AccountKey } from '../../projectors/sql.ts'
 import {
   EVENTS_PER_QUERY_MAX,
   eventsByIds,

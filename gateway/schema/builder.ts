@@ -1,32 +1,42 @@
-/** The schema builder, with the scalars and enums that every part of the schema uses. */
+/** A schema builder, with the scalars that every part of a schema uses. */
 import SchemaBuilder from '@pothos/core'
 import { GraphQLError, Kind, type ValueNode } from 'graphql'
 import type { Id } from '../../schemas/ids.ts'
 import { formatId } from '../../schemas/ids.ts'
-import { EVENT_KINDS, type EventKind } from '../../schemas/events.ts'
-import { COMMAND_KINDS, type CommandKind } from '../../schemas/commands.ts'
 import type { Position } from '../../schemas/positions.ts'
-import { ID_REFUSALS, REFUSAL_CODES, type RefusalCode } from '../../schemas/refusals.ts'
 import { badInput } from '../errors.ts'
 import type { RequestContext } from '../services.ts'
 import { formatTime } from '../positions/times.ts'
 import type { CursorKey } from '../positions/tokens.ts'
 import { Literal, READERS, type ValueType } from '../commands/values.ts'
 
-export const builder = new SchemaBuilder<{
-  Context: RequestContext
-  DefaultFieldNullability: false
-  Scalars: {
-    ID: { Input: string; Output: string }
-    UUID: { Input: Id; Output: Id | string }
-    MinorUnits: { Input: bigint; Output: bigint }
-    Position: { Input: Position; Output: Position }
-    Cursor: { Input: CursorKey; Output: CursorKey }
-    DateTime: { Input: bigint; Output: bigint }
-    UInt32: { Input: number; Output: number }
-    UInt64: { Input: never; Output: bigint }
-  }
-}>({ defaultFieldNullability: false })
+export type Builder = ReturnType<typeof createBuilder>
+
+/** A builder of one schema: nothing is shared with the builders of others. */
+export function createBuilder() {
+  const builder = new SchemaBuilder<{
+    Context: RequestContext
+    DefaultFieldNullability: false
+    Scalars: {
+      ID: { Input: string; Output: string }
+      UUID: { Input: Id; Output: Id | string }
+      MinorUnits: { Input: bigint; Output: bigint }
+      Position: { Input: Position; Output: Position }
+      Cursor: { Input: CursorKey; Output: CursorKey }
+      DateTime: { Input: bigint; Output: bigint }
+      UInt32: { Input: number; Output: number }
+      UInt64: { Input: never; Output: bigint }
+    }
+  }>({ defaultFieldNullability: false })
+  addScalars(builder)
+  builder.queryType({ description: 'Reads. Each is answered at one position, which it states.' })
+  builder.mutationType({
+    description:
+      'Commands. Each answers what came of it: the outcome, or a refusal with its reason. Both are read back from the log.',
+  })
+  builder.subscriptionType({ description: 'Outcomes and entries as they happen.' })
+  return builder
+}
 
 /** A scalar that is read as the bulk lane reads the same type. */
 function readAs<Type extends ValueType>(type: Type): (raw: unknown) => never {
@@ -74,83 +84,50 @@ function literalAs<Type extends ValueType>(type: Type): (node: ValueNode) => nev
   }
 }
 
-function scalar<
-  Type extends ValueType & ('UUID' | 'MinorUnits' | 'Position' | 'Cursor' | 'DateTime' | 'UInt32'),
->(name: Type, description: string, serialize: (value: never) => string | number): void {
-  builder.scalarType(name, {
-    description,
-    serialize: serialize as (value: unknown) => string | number,
-    parseValue: readAs(name),
-    parseLiteral: literalAs(name),
+/** What a builder is while it has no scalar yet. */
+type Bare = Pick<Builder, 'scalarType'>
+
+function addScalars(builder: Bare): void {
+  const scalar = <
+    Type extends ValueType & ('UUID' | 'MinorUnits' | 'Position' | 'Cursor' | 'DateTime' | 'UInt32'),
+  >(
+    name: Type,
+    description: string,
+    serialize: (value: never) => string | number,
+  ): void => {
+    builder.scalarType(name, {
+      description,
+      serialize: serialize as (value: unknown) => string | number,
+      parseValue: readAs(name),
+      parseLiteral: literalAs(name),
+    })
+  }
+
+  scalar('UUID', 'A UUID in its canonical text form of 36 characters.', (id: Id | string) =>
+    typeof id === 'string' ? id : formatId(id),
+  )
+  scalar(
+    'MinorUnits',
+    'A whole number of minor units of a currency, as a string of decimal digits: "1250". Never a JSON number.',
+    (minor: bigint) => minor.toString(),
+  )
+  // Both go through token-fields.ts, which makes text of what is given, and of the text what it stands for here.
+  scalar(
+    'Position',
+    'How far something is in the log. Opaque: hand it back, compare it for equality, nothing else. It belongs to the deployment that gave it.',
+    (token: string) => token,
+  )
+  scalar(
+    'Cursor',
+    'A place in a list, which is a place in the log. Opaque. It belongs to the list that it was given in.',
+    (token: string) => token,
+  )
+  scalar('DateTime', 'A point in time, RFC 3339, in UTC, with up to nine decimals.', (ns: bigint) =>
+    formatTime(ns),
+  )
+  scalar('UInt32', 'A whole number from 0 to 4294967295.', (value: number) => value)
+  builder.scalarType('UInt64', {
+    description: 'A whole number of up to 64 bits, as a string of decimal digits.',
+    serialize: (value) => String(value),
   })
 }
-
-scalar('UUID', 'A UUID in its canonical text form of 36 characters.', (id: Id | string) =>
-  typeof id === 'string' ? id : formatId(id),
-)
-scalar(
-  'MinorUnits',
-  'A whole number of minor units of a currency, as a string of decimal digits: "1250". Never a JSON number.',
-  (minor: bigint) => minor.toString(),
-)
-// Both go through token-fields.ts, which makes text of what is given, and of the text what it stands for here.
-scalar(
-  'Position',
-  'How far something is in the log. Opaque: hand it back, compare it for equality, nothing else. It belongs to the deployment that gave it.',
-  (token: string) => token,
-)
-scalar(
-  'Cursor',
-  'A place in a list, which is a place in the log. Opaque. It belongs to the list that it was given in.',
-  (token: string) => token,
-)
-scalar('DateTime', 'A point in time, RFC 3339, in UTC, with up to nine decimals.', (ns: bigint) =>
-  formatTime(ns),
-)
-scalar('UInt32', 'A whole number from 0 to 4294967295.', (value: number) => value)
-builder.scalarType('UInt64', {
-  description: 'A whole number of up to 64 bits, as a string of decimal digits.',
-  serialize: (value) => String(value),
-})
-
-export const EventKindEnum = builder.enumType('EventKind', {
-  description: 'What has happened.',
-  values: Object.keys(EVENT_KINDS) as EventKind[],
-})
-
-export const CommandKindEnum = builder.enumType('CommandKind', {
-  description: 'What was asked.',
-  values: Object.keys(COMMAND_KINDS) as CommandKind[],
-})
-
-export const RefusalCodeEnum = builder.enumType('RefusalCode', {
-  description: 'Why a command is refused: a closed list, in the order in which the reasons are checked.',
-  values: [...Object.keys(REFUSAL_CODES), ...ID_REFUSALS] as RefusalCode[],
-})
-
-export const DirectionEnum = builder.enumType('Direction', {
-  description: 'On which side of a transfer an account stands.',
-  values: { DEBIT: { value: 'debit' }, CREDIT: { value: 'credit' } } as const,
-})
-
-/** A moment that has gone by. */
-export const AsOfInput = builder.inputType('AsOf', {
-  isOneOf: true,
-  description: 'A moment: exactly one of these.',
-  fields: (t) => ({
-    position: t.field({ type: 'Position', description: 'As of this position in the log.' }),
-    time: t.field({ type: 'DateTime', description: 'As of this time, by when things were recorded.' }),
-    effectiveTime: t.field({
-      type: 'DateTime',
-      description:
-        'As of this time, by when things took effect. What ends a hold takes effect no earlier than the hold.',
-    }),
-  }),
-})
-
-builder.queryType({ description: 'Reads. Each is answered at one position, which it states.' })
-builder.mutationType({
-  description:
-    'Commands. Each answers what came of it: the outcome, or a refusal with its reason. Both are read back from the log.',
-})
-builder.subscriptionType({ description: 'Outcomes and entries as they happen.' })

@@ -13,9 +13,10 @@ import { prepareReversal } from '../commands/reversals.ts'
 import type { Services } from '../services.ts'
 import { positionAt } from '../positions/tokens.ts'
 import type { AccountIdentity } from '../read/views.ts'
-import { Account, accountModel, type AccountModel } from './account.ts'
-import { builder } from './builder.ts'
-import { readTransfer, Refused, refusedModel, Transfer, transferModel } from './transfer.ts'
+import { accountModel, type AccountModel } from './account.ts'
+import type { Builder } from './builder.ts'
+import type { SchemaKit } from './kit.ts'
+import { readTransfer, refusedModel, transferModel } from './transfer.ts'
 import type { RefusedModel, TransferModel } from './transfer.ts'
 
 interface TransferAppliedModel {
@@ -25,43 +26,12 @@ interface TransferAppliedModel {
   readonly replayed: boolean
 }
 
-const POSITION_TEXT = 'Where the log has it. A read "after" it sees it.'
-const REPLAYED_TEXT = 'True if this id had this outcome before this request: nothing happened twice.'
-
-const TransferApplied = builder.objectRef<TransferAppliedModel>('TransferApplied').implement({
-  description: 'It has happened, and it is durable.',
-  isTypeOf: (value) => (value as Partial<TransferAppliedModel>).type === 'TransferApplied',
-  fields: (t) => ({
-    transfer: t.field({ type: Transfer, resolve: ({ transfer }) => transfer }),
-    position: t.field({
-      type: 'Position',
-      description: POSITION_TEXT,
-      resolve: ({ position }) => position,
-    }),
-    replayed: t.exposeBoolean('replayed', { description: REPLAYED_TEXT }),
-  }),
-})
-
 interface AccountAppliedModel {
   readonly type: 'AccountApplied'
   readonly account: AccountModel
   readonly position: Position
   readonly replayed: boolean
 }
-
-const AccountApplied = builder.objectRef<AccountAppliedModel>('AccountApplied').implement({
-  description: 'It has happened, and it is durable.',
-  isTypeOf: (value) => (value as Partial<AccountAppliedModel>).type === 'AccountApplied',
-  fields: (t) => ({
-    account: t.field({ type: Account, resolve: ({ account }) => account }),
-    position: t.field({
-      type: 'Position',
-      description: POSITION_TEXT,
-      resolve: ({ position }) => position,
-    }),
-    replayed: t.exposeBoolean('replayed', { description: REPLAYED_TEXT }),
-  }),
-})
 
 interface LinkedAppliedModel {
   readonly type: 'LinkedTransfersApplied'
@@ -70,39 +40,8 @@ interface LinkedAppliedModel {
   readonly replayed: boolean
 }
 
-const LinkedTransfersApplied = builder.objectRef<LinkedAppliedModel>('LinkedTransfersApplied').implement({
-  description: 'All of them have happened, and they are durable.',
-  isTypeOf: (value) => (value as Partial<LinkedAppliedModel>).type === 'LinkedTransfersApplied',
-  fields: (t) => ({
-    transfers: t.field({ type: [Transfer], resolve: ({ transfers }) => [...transfers] }),
-    position: t.field({
-      type: 'Position',
-      description: POSITION_TEXT,
-      resolve: ({ position }) => position,
-    }),
-    replayed: t.exposeBoolean('replayed', { description: REPLAYED_TEXT }),
-  }),
-})
-
-const TransferResult = builder.unionType('TransferResult', { types: [TransferApplied, Refused] })
-const AccountResult = builder.unionType('AccountResult', { types: [AccountApplied, Refused] })
-const LinkedTransfersResult = builder.unionType('LinkedTransfersResult', {
-  types: [LinkedTransfersApplied, Refused],
-})
-
-/** The input type of a command, made from the table that the bulk lane reads by. */
-function inputOf(kind: ClientKind) {
-  const name = `${kind[0]!.toUpperCase()}${kind.slice(1)}Input`
-  return builder.inputRef<InputValues>(name).implement({
-    fields: (t) =>
-      Object.fromEntries(
-        Object.entries(INPUT_FIELDS[kind]).map(([field, { type, required, description }]) => [
-          field,
-          t.field({ type, required, description }),
-        ]),
-      ),
-  })
-}
+const POSITION_TEXT = 'Where the log has it. A read "after" it sees it.'
+const REPLAYED_TEXT = 'True if this id had this outcome before this request: nothing happened twice.'
 
 const STATUS_AFTER: Readonly<Partial<Record<EventRow['kind'], AccountStatus>>> = {
   AccountOpened: 'open',
@@ -196,85 +135,6 @@ const DESCRIPTIONS: Readonly<Record<ClientKind, string>> = {
   reverseTransfer: 'Moves back what a transfer moved, by a new transfer. Once per transfer.',
 }
 
-for (const kind of accountKinds) {
-  const Input = inputOf(kind)
-  builder.mutationField(kind, (t) =>
-    t.field({
-      type: AccountResult,
-      description: DESCRIPTIONS[kind],
-      args: { input: t.arg({ type: Input, required: true }) },
-      resolve: async (_root, { input }, { services }) => {
-        const command = toCommand(kind, input, 'input', services.commands)
-        await services.scales.check(command, 'input')
-        return accountResult(services, command, await services.submitter.one(command, 'input'))
-      },
-    }),
-  )
-}
-
-const TransferInput = inputOf('transfer')
-for (const kind of transferKinds) {
-  const Input = kind === 'transfer' ? TransferInput : inputOf(kind)
-  builder.mutationField(kind, (t) =>
-    t.field({
-      type: TransferResult,
-      description: DESCRIPTIONS[kind],
-      args: { input: t.arg({ type: Input, required: true }) },
-      resolve: async (_root, { input }, { services }) => {
-        const command = toCommand(kind, input, 'input', services.commands)
-        return transferResult(services, command, await services.submitter.one(command, 'input'))
-      },
-    }),
-  )
-}
-
-const ReverseInput = inputOf('reverseTransfer')
-builder.mutationField('reverseTransfer', (t) =>
-  t.field({
-    type: TransferResult,
-    description: DESCRIPTIONS.reverseTransfer,
-    args: { input: t.arg({ type: ReverseInput, required: true }) },
-    resolve: async (_root, { input }, { services }) => {
-      const asked = toCommand('reverseTransfer', input, 'input', services.commands)
-      const prepared = await prepareReversal(services, asked, 'input')
-      const [settled] = await services.submitter.all([prepared.command], prepared.partition)
-      if (settled instanceof Error) throw settled
-      return transferResult(services, prepared.command, settled!)
-    },
-  }),
-)
-
-const LinkedInput = builder.inputType('LinkedTransfersInput', {
-  fields: (t) => ({
-    transfers: t.field({
-      type: [TransferInput],
-      required: true,
-      description: `1 to ${LINKED_TRANSFERS_MAX}, in order. Each may use what those before it have moved.`,
-    }),
-  }),
-})
-
-builder.mutationField('linkedTransfers', (t) =>
-  t.field({
-    type: LinkedTransfersResult,
-    description: 'Several transfers of which all happen or none.',
-    args: { input: t.arg({ type: LinkedInput, required: true }) },
-    resolve: async (_root, { input }, { services }) => {
-      const count = input.transfers.length
-      if (count < 1 || count > LINKED_TRANSFERS_MAX)
-        throw badInput(
-          'input.transfers',
-          `A linked group has 1 to ${LINKED_TRANSFERS_MAX} transfers, not ${count}.`,
-        )
-      const commands = (input.transfers as readonly InputValues[]).map((values, index) => ({
-        ...toCommand('transfer', values, `input.transfers[${index}]`, services.commands),
-        linked: index < count - 1,
-      }))
-      return linkedResult(services, commands)
-    },
-  }),
-)
-
 async function linkedResult(
   services: Services,
   commands: readonly Command[],
@@ -301,4 +161,147 @@ async function linkedResult(
     position: positionAt(outcomes.at(-1)!.at),
     replayed: outcomes.every(({ replayed }) => replayed),
   }
+}
+
+/** The input type of a command, made from the table that the bulk lane reads by. */
+function inputOf(builder: Builder, kind: ClientKind) {
+  const name = `${kind[0]!.toUpperCase()}${kind.slice(1)}Input`
+  return builder.inputRef<InputValues>(name).implement({
+    fields: (t) =>
+      Object.fromEntries(
+        Object.entries(INPUT_FIELDS[kind]).map(([field, { type, required, description }]) => [
+          field,
+          t.field({ type, required, description }),
+        ]),
+      ),
+  })
+}
+
+export function addMutations({ builder, Account, Transfer, Refused }: SchemaKit): void {
+  const TransferApplied = builder.objectRef<TransferAppliedModel>('TransferApplied').implement({
+    description: 'It has happened, and it is durable.',
+    isTypeOf: (value) => (value as Partial<TransferAppliedModel>).type === 'TransferApplied',
+    fields: (t) => ({
+      transfer: t.field({ type: Transfer, resolve: ({ transfer }) => transfer }),
+      position: t.field({
+        type: 'Position',
+        description: POSITION_TEXT,
+        resolve: ({ position }) => position,
+      }),
+      replayed: t.exposeBoolean('replayed', { description: REPLAYED_TEXT }),
+    }),
+  })
+
+  const AccountApplied = builder.objectRef<AccountAppliedModel>('AccountApplied').implement({
+    description: 'It has happened, and it is durable.',
+    isTypeOf: (value) => (value as Partial<AccountAppliedModel>).type === 'AccountApplied',
+    fields: (t) => ({
+      account: t.field({ type: Account, resolve: ({ account }) => account }),
+      position: t.field({
+        type: 'Position',
+        description: POSITION_TEXT,
+        resolve: ({ position }) => position,
+      }),
+      replayed: t.exposeBoolean('replayed', { description: REPLAYED_TEXT }),
+    }),
+  })
+
+  const LinkedTransfersApplied = builder.objectRef<LinkedAppliedModel>('LinkedTransfersApplied').implement({
+    description: 'All of them have happened, and they are durable.',
+    isTypeOf: (value) => (value as Partial<LinkedAppliedModel>).type === 'LinkedTransfersApplied',
+    fields: (t) => ({
+      transfers: t.field({ type: [Transfer], resolve: ({ transfers }) => [...transfers] }),
+      position: t.field({
+        type: 'Position',
+        description: POSITION_TEXT,
+        resolve: ({ position }) => position,
+      }),
+      replayed: t.exposeBoolean('replayed', { description: REPLAYED_TEXT }),
+    }),
+  })
+
+  const TransferResult = builder.unionType('TransferResult', { types: [TransferApplied, Refused] })
+  const AccountResult = builder.unionType('AccountResult', { types: [AccountApplied, Refused] })
+  const LinkedTransfersResult = builder.unionType('LinkedTransfersResult', {
+    types: [LinkedTransfersApplied, Refused],
+  })
+
+  for (const kind of accountKinds) {
+    const Input = inputOf(builder, kind)
+    builder.mutationField(kind, (t) =>
+      t.field({
+        type: AccountResult,
+        description: DESCRIPTIONS[kind],
+        args: { input: t.arg({ type: Input, required: true }) },
+        resolve: async (_root, { input }, { services }) => {
+          const command = toCommand(kind, input, 'input', services.commands)
+          await services.scales.check(command, 'input')
+          return accountResult(services, command, await services.submitter.one(command, 'input'))
+        },
+      }),
+    )
+  }
+
+  const TransferInput = inputOf(builder, 'transfer')
+  for (const kind of transferKinds) {
+    const Input = kind === 'transfer' ? TransferInput : inputOf(builder, kind)
+    builder.mutationField(kind, (t) =>
+      t.field({
+        type: TransferResult,
+        description: DESCRIPTIONS[kind],
+        args: { input: t.arg({ type: Input, required: true }) },
+        resolve: async (_root, { input }, { services }) => {
+          const command = toCommand(kind, input, 'input', services.commands)
+          return transferResult(services, command, await services.submitter.one(command, 'input'))
+        },
+      }),
+    )
+  }
+
+  const ReverseInput = inputOf(builder, 'reverseTransfer')
+  builder.mutationField('reverseTransfer', (t) =>
+    t.field({
+      type: TransferResult,
+      description: DESCRIPTIONS.reverseTransfer,
+      args: { input: t.arg({ type: ReverseInput, required: true }) },
+      resolve: async (_root, { input }, { services }) => {
+        const asked = toCommand('reverseTransfer', input, 'input', services.commands)
+        const prepared = await prepareReversal(services, asked, 'input')
+        const [settled] = await services.submitter.all([prepared.command], prepared.partition)
+        if (settled instanceof Error) throw settled
+        return transferResult(services, prepared.command, settled!)
+      },
+    }),
+  )
+
+  const LinkedInput = builder.inputType('LinkedTransfersInput', {
+    fields: (t) => ({
+      transfers: t.field({
+        type: [TransferInput],
+        required: true,
+        description: `1 to ${LINKED_TRANSFERS_MAX}, in order. Each may use what those before it have moved.`,
+      }),
+    }),
+  })
+
+  builder.mutationField('linkedTransfers', (t) =>
+    t.field({
+      type: LinkedTransfersResult,
+      description: 'Several transfers of which all happen or none.',
+      args: { input: t.arg({ type: LinkedInput, required: true }) },
+      resolve: async (_root, { input }, { services }) => {
+        const count = input.transfers.length
+        if (count < 1 || count > LINKED_TRANSFERS_MAX)
+          throw badInput(
+            'input.transfers',
+            `A linked group has 1 to ${LINKED_TRANSFERS_MAX} transfers, not ${count}.`,
+          )
+        const commands = (input.transfers as readonly InputValues[]).map((values, index) => ({
+          ...toCommand('transfer', values, `input.transfers[${index}]`, services.commands),
+          linked: index < count - 1,
+        }))
+        return linkedResult(services, commands)
+      },
+    }),
+  )
 }

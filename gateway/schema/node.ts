@@ -1,16 +1,11 @@
 /** The Node interface and page information of the Relay specification (relay.dev/graphql). */
-import { builder } from './builder.ts'
+import type { Builder } from './builder.ts'
 import type { CursorKey } from '../positions/tokens.ts'
 
 /** What every node is known by: its own UUID. Accounts and transfers are told apart by who has it. */
 export interface NodeModel {
   readonly nodeId: string
 }
-
-export const Node = builder.interfaceRef<NodeModel>('Node').implement({
-  description: 'Something with an id. The id is the UUID itself.',
-  fields: (t) => ({ id: t.exposeID('nodeId') }),
-})
 
 export interface PageInfoModel {
   readonly hasNextPage: boolean
@@ -19,15 +14,26 @@ export interface PageInfoModel {
   readonly endCursor: CursorKey | undefined
 }
 
-export const PageInfo = builder.objectRef<PageInfoModel>('PageInfo').implement({
-  fields: (t) => ({
-    hasNextPage: t.exposeBoolean('hasNextPage'),
-    hasPreviousPage: t.exposeBoolean('hasPreviousPage'),
-    startCursor: t.field({
-      type: 'Cursor',
-      nullable: true,
-      resolve: ({ startCursor }) => startCursor ?? null,
+export type NodeTypes = ReturnType<typeof addNodes>
+
+export function addNodes(builder: Builder) {
+  const Node = builder.interfaceRef<NodeModel>('Node').implement({
+    description: 'Something with an id. The id is the UUID itself.',
+    fields: (t) => ({ id: t.exposeID('nodeId') }),
+  })
+
+  const PageInfo = builder.objectRef<PageInfoModel>('PageInfo').implement({
+    fields: (t) => ({
+      hasNextPage: t.exposeBoolean('hasNextPage'),
+      hasPreviousPage: t.exposeBoolean('hasPreviousPage'),
+      startCursor: t.field({
+        type: 'Cursor',
+        nullable: true,
+        resolve: ({ startCursor }) => startCursor ?? null,
+      }),
+      endCursor: t.field({ type: 'Cursor', nullable: true, resolve: ({ endCursor }) => endCursor ?? null }),
     }),
-    endCursor: t.field({ type: 'Cursor', nullable: true, resolve: ({ endCursor }) => endCursor ?? null }),
-  }),
-})
+  })
+
+  return { Node, PageInfo }
+}

@@ -1,17 +1,27 @@
-/** The schema, from its parts, and its text. */
+/** The schema: the ledger's own part of it, what the views bring, and its text. */
 import { lexicographicSortSchema, printSchema, type GraphQLSchema } from 'graphql'
-import { builder } from './builder.ts'
+import { createKit } from './kit.ts'
+import { addMutations } from './mutations.ts'
 import { withTokenFields } from './token-fields.ts'
-import './account.ts'
-import './audit.ts'
-import './mutations.ts'
-import './queries.ts'
-import './subscriptions.ts'
+import { addQueries } from './queries.ts'
+import { addSubscriptions } from './subscriptions.ts'
+import type { View } from '../view.ts'
 
-/** Made once: parsed and validated queries are remembered by it. */
-export const schema: GraphQLSchema = withTokenFields(builder.toSchema())
+/**
+ * A schema of its own. To be made once for as long as it serves: parsed and validated queries are remembered by it.
+ * @throws what is wrong with what a view brings, as a type or a field that is there already
+ */
+export function buildSchema(views: readonly View[]): GraphQLSchema {
+  const kit = createKit()
+  addQueries(kit)
+  addMutations(kit)
+  addSubscriptions(kit)
+  for (const { addToSchema } of views) addToSchema?.(kit)
+  return withTokenFields(kit.builder.toSchema())
+}
 
-/** The schema definition as it is committed in `gateway/schema.graphql`. */
-export function schemaText(): string {
-  return `${printSchema(lexicographicSortSchema(schema))}\n`
+/** The schema definition; that of the built-in views is committed in `gateway/schema.graphql`. */
+export function schemaText(schema: GraphQLSchema): string {
+  return `${printSchema(lexicographicSortSchema(schema))}
+`
 }

@@ -6,9 +6,10 @@ import type { Outcome } from '../outcomes/outcomes.ts'
 import { formatId } from '../../schemas/ids.ts'
 import type { Services } from '../services.ts'
 import { positionAt, type PartitionSequence } from '../positions/tokens.ts'
-import { builder, RefusalCodeEnum } from './builder.ts'
-import { Balance, Money, type BalanceModel } from './money.ts'
-import { Node, type NodeModel } from './node.ts'
+import type { Builder } from './builder.ts'
+import type { EnumTypes } from './enums.ts'
+import type { BalanceModel, MoneyTypes } from './money.ts'
+import type { NodeModel, NodeTypes } from './node.ts'
 import { stateOf, transferKindOf, type TransferKind, type TransferState } from '../live/transfer-state.ts'
 
 /** A transfer: its own events in order, and what came of it. */
@@ -77,184 +78,6 @@ export function balanceOfSide(
   }
 }
 
-const TransferKindEnum = builder.enumType('TransferKind', {
-  values: ['TRANSFER', 'HOLD', 'HOLD_POST', 'HOLD_VOID', 'REVERSAL'] as const,
-})
-
-export const TransferStateEnum = builder.enumType('TransferState', {
-  values: {
-    PENDING: { value: 'PENDING', description: 'A hold that is open: reserved, not moved.' },
-    POSTED: { value: 'POSTED', description: 'The money has moved.' },
-    VOIDED: { value: 'VOIDED', description: 'A hold that was released.' },
-    EXPIRED: { value: 'EXPIRED', description: 'A hold that ran out.' },
-    REFUSED: { value: 'REFUSED', description: 'Nothing moved; `refusal` says why.' },
-    REVERSED: {
-      value: 'REVERSED',
-      description: 'The money had moved, and was moved back by another transfer.',
-    },
-  } as const,
-})
-
-/** Why something was refused. */
-export interface RefusalModel {
-  readonly code: RefusalCode
-}
-
-export const Refusal = builder.objectRef<RefusalModel>('Refusal').implement({
-  fields: (t) => ({
-    code: t.field({ type: RefusalCodeEnum, resolve: ({ code }) => code }),
-    message: t.string({
-      description: 'What is wrong and what to do, for people.',
-      resolve: ({ code }) => REFUSAL_MESSAGES[code],
-    }),
-    transient: t.boolean({
-      description: 'True if the same request may well succeed later, under a new id.',
-      resolve: ({ code }) => REFUSAL_TRANSIENT[code],
-    }),
-  }),
-})
-
-const Timeline = builder.objectRef<EventRow>('Timeline').implement({
-  description: 'When a command went through the stages of its life.',
-  fields: (t) => ({
-    received: t.field({
-      type: 'DateTime',
-      description: 'A door took it in.',
-      resolve: ({ receivedAtNs }) => receivedAtNs,
-    }),
-    committed: t.field({
-      type: 'DateTime',
-      description: 'The writer decided it and wrote it down: recorded_at.',
-      resolve: ({ recordedAtNs }) => recordedAtNs,
-    }),
-    projected: t.field({
-      type: 'DateTime',
-      nullable: true,
-      description: 'The views came to include it. Null: not yet, or longer ago than this gateway remembers.',
-      resolve: (event, _args, { services }) => services.views.points.projectedAtNs(sequenceOf(event)) ?? null,
-    }),
-    effective: t.field({
-      type: 'DateTime',
-      description: 'Business time.',
-      resolve: ({ effectiveAtNs }) => effectiveAtNs,
-    }),
-  }),
-})
-
-export const Transfer = builder.objectRef<TransferModel>('Transfer')
-Transfer.implement({
-  description: 'Money moved, reserved, released or moved back, or refused to be.',
-  interfaces: [Node],
-  isTypeOf: (value) => (value as Partial<TransferModel>).type === 'Transfer',
-  fields: (t) => ({
-    kind: t.field({ type: TransferKindEnum, resolve: ({ kind }) => kind }),
-    state: t.field({ type: TransferStateEnum, resolve: ({ state }) => state }),
-    amount: t.field({
-      type: Money,
-      nullable: true,
-      description:
-        'What was asked for; for a hold that was posted or voided, how much. Null: refused, and no currency is known.',
-      resolve: ({ event }) =>
-        event.currency === '' ? null : { minor: event.amount, currency: event.currency, scale: event.scale },
-    }),
-    postedAmount: t.field({
-      type: Money,
-      nullable: true,
-      description: 'What has moved. Null: nothing.',
-      resolve: ({ event, kind, own, related, state }) => {
-        if (state !== 'POSTED' && state !== 'REVERSED') return null
-        const posted = kind === 'HOLD' ? related.find((other) => other.kind === 'HoldPosted') : own[0]
-        const { amount, currency, scale } = posted ?? event
-        return { minor: amount, currency, scale }
-      },
-    }),
-    debitAccountId: t.field({
-      type: 'UUID',
-      nullable: true,
-      resolve: async ({ event }, _args, { services }) =>
-        (await accountIdOf(services, event, 'debit')) ?? null,
-    }),
-    creditAccountId: t.field({
-      type: 'UUID',
-      nullable: true,
-      resolve: async ({ event }, _args, { services }) =>
-        (await accountIdOf(services, event, 'credit')) ?? null,
-    }),
-    debitBalance: t.field({
-      type: Balance,
-      nullable: true,
-      description:
-        'The debit account right after this; for a refusal, as it was seen. Null: there is no such account.',
-      resolve: ({ event }, _args, { services }) => balanceOfSide(services, event, event.debit) ?? null,
-    }),
-    creditBalance: t.field({
-      type: Balance,
-      nullable: true,
-      description:
-        'The credit account right after this; for a refusal, as it was seen. Null: there is no such account.',
-      resolve: ({ event }, _args, { services }) => balanceOfSide(services, event, event.credit) ?? null,
-    }),
-    refusal: t.field({
-      type: Refusal,
-      nullable: true,
-      resolve: ({ event }) => (event.refusal === undefined ? null : { code: event.refusal }),
-    }),
-    relatedId: t.field({
-      type: 'UUID',
-      nullable: true,
-      description: 'The hold that this posts or voids; the transfer that this reverses.',
-      resolve: ({ event }) => event.relatedId ?? null,
-    }),
-    related: t.field({
-      type: Transfer,
-      nullable: true,
-      description: 'The transfer behind `relatedId`.',
-      resolve: async ({ event }, _args, { services }) =>
-        event.relatedId === undefined
-          ? null
-          : ((await readTransfer(services, event.relatedId, sequenceOf(event))) ?? null),
-    }),
-    postedById: t.field({
-      type: 'UUID',
-      nullable: true,
-      description: 'What posted this hold.',
-      resolve: ({ related }) => related.find(({ kind }) => kind === 'HoldPosted')?.transferId ?? null,
-    }),
-    voidedById: t.field({
-      type: 'UUID',
-      nullable: true,
-      description: 'What voided this hold.',
-      resolve: ({ related }) => related.find(({ kind }) => kind === 'HoldVoided')?.transferId ?? null,
-    }),
-    reversedById: t.field({
-      type: 'UUID',
-      nullable: true,
-      description: 'The transfer that reversed this one.',
-      resolve: ({ related }) => related.find(({ kind }) => kind === 'TransferReversed')?.transferId ?? null,
-    }),
-    expiresAt: t.field({
-      type: 'DateTime',
-      nullable: true,
-      description: 'When the hold expires. Null: never.',
-      resolve: ({ event }) => (event.expiresAtNs === 0n ? null : event.expiresAtNs),
-    }),
-    code: t.field({ type: 'UInt32', resolve: ({ event }) => event.code }),
-    reference: t.field({ type: 'UUID', nullable: true, resolve: ({ event }) => event.reference ?? null }),
-    memo: t.string({ resolve: ({ event }) => event.memo }),
-    linkIndex: t.int({
-      nullable: true,
-      description: 'Place in its linked group, from 1. Null: not linked.',
-      resolve: ({ event }) => (event.linkIndex === 0 ? null : event.linkIndex),
-    }),
-    timeline: t.field({ type: Timeline, resolve: ({ event }) => event }),
-    position: t.field({
-      type: 'Position',
-      description: 'Where the log has its outcome.',
-      resolve: ({ event }) => positionAt(sequenceOf(event)),
-    }),
-  }),
-})
-
 /** A transfer as the views have it at the point, or at one that includes the place. */
 export async function readTransfer(
   services: Services,
@@ -269,6 +92,11 @@ export async function readTransfer(
   return transferModel(own, related)
 }
 
+/** Why something was refused. */
+export interface RefusalModel {
+  readonly code: RefusalCode
+}
+
 /** A command that was refused: data, not an error. */
 export interface RefusedModel extends RefusalModel {
   readonly type: 'Refused'
@@ -281,57 +109,243 @@ export function refusedModel(outcome: Outcome, code: RefusalCode, index?: number
   return { type: 'Refused', code, outcome, index }
 }
 
-export const Refused = builder.objectRef<RefusedModel>('Refused').implement({
-  description:
-    'The command was refused, for ever: an event says so, or its id is reason enough. Nothing moved by it. What no writer ' +
-    'decided is an error instead, and may be sent again with the same id.',
-  isTypeOf: (value) => (value as Partial<RefusedModel>).type === 'Refused',
-  fields: (t) => ({
-    id: t.field({
-      type: 'UUID',
-      description: 'Id of the command.',
-      resolve: ({ outcome }) => formatId(outcome.id),
-    }),
-    code: t.field({ type: RefusalCodeEnum, resolve: ({ code }) => code }),
-    message: t.string({
-      description: 'What is wrong and what to do, for people.',
-      resolve: ({ code }) => REFUSAL_MESSAGES[code],
-    }),
-    transient: t.boolean({
-      description: 'True if the same request may well succeed later, under a new id.',
-      resolve: ({ code }) => REFUSAL_TRANSIENT[code],
-    }),
-    debitBalance: t.field({
-      type: Balance,
-      nullable: true,
-      description: 'What the debit account (or the account) was seen to have. Null: not looked at.',
-      resolve: ({ outcome }, _args, { services }) => {
-        const event = outcome.event()
-        return event === undefined ? null : (balanceOfSide(services, event, event.debit) ?? null)
+export type TransferTypes = ReturnType<typeof addTransfer>
+
+export function addTransfer(
+  builder: Builder,
+  { Node, Money, Balance, RefusalCodeEnum }: NodeTypes & MoneyTypes & EnumTypes,
+) {
+  const TransferKindEnum = builder.enumType('TransferKind', {
+    values: ['TRANSFER', 'HOLD', 'HOLD_POST', 'HOLD_VOID', 'REVERSAL'] as const,
+  })
+
+  const TransferStateEnum = builder.enumType('TransferState', {
+    values: {
+      PENDING: { value: 'PENDING', description: 'A hold that is open: reserved, not moved.' },
+      POSTED: { value: 'POSTED', description: 'The money has moved.' },
+      VOIDED: { value: 'VOIDED', description: 'A hold that was released.' },
+      EXPIRED: { value: 'EXPIRED', description: 'A hold that ran out.' },
+      REFUSED: { value: 'REFUSED', description: 'Nothing moved; `refusal` says why.' },
+      REVERSED: {
+        value: 'REVERSED',
+        description: 'The money had moved, and was moved back by another transfer.',
       },
+    } as const,
+  })
+
+  const Refusal = builder.objectRef<RefusalModel>('Refusal').implement({
+    fields: (t) => ({
+      code: t.field({ type: RefusalCodeEnum, resolve: ({ code }) => code }),
+      message: t.string({
+        description: 'What is wrong and what to do, for people.',
+        resolve: ({ code }) => REFUSAL_MESSAGES[code],
+      }),
+      transient: t.boolean({
+        description: 'True if the same request may well succeed later, under a new id.',
+        resolve: ({ code }) => REFUSAL_TRANSIENT[code],
+      }),
     }),
-    creditBalance: t.field({
-      type: Balance,
-      nullable: true,
-      description: 'What the credit account was seen to have. Null: not looked at.',
-      resolve: ({ outcome }, _args, { services }) => {
-        const event = outcome.event()
-        return event === undefined ? null : (balanceOfSide(services, event, event.credit) ?? null)
-      },
+  })
+
+  const Timeline = builder.objectRef<EventRow>('Timeline').implement({
+    description: 'When a command went through the stages of its life.',
+    fields: (t) => ({
+      received: t.field({
+        type: 'DateTime',
+        description: 'A door took it in.',
+        resolve: ({ receivedAtNs }) => receivedAtNs,
+      }),
+      committed: t.field({
+        type: 'DateTime',
+        description: 'The writer decided it and wrote it down: recorded_at.',
+        resolve: ({ recordedAtNs }) => recordedAtNs,
+      }),
+      projected: t.field({
+        type: 'DateTime',
+        nullable: true,
+        description:
+          'The views came to include it. Null: not yet, or longer ago than this gateway remembers.',
+        resolve: (event, _args, { services }) =>
+          services.views.points.projectedAtNs(sequenceOf(event)) ?? null,
+      }),
+      effective: t.field({
+        type: 'DateTime',
+        description: 'Business time.',
+        resolve: ({ effectiveAtNs }) => effectiveAtNs,
+      }),
     }),
-    index: t.int({
-      nullable: true,
-      description: 'Which transfer of a linked group was refused, from 0.',
-      resolve: ({ index }) => index ?? null,
+  })
+
+  const Transfer = builder.objectRef<TransferModel>('Transfer')
+  Transfer.implement({
+    description: 'Money moved, reserved, released or moved back, or refused to be.',
+    interfaces: [Node],
+    isTypeOf: (value) => (value as Partial<TransferModel>).type === 'Transfer',
+    fields: (t) => ({
+      kind: t.field({ type: TransferKindEnum, resolve: ({ kind }) => kind }),
+      state: t.field({ type: TransferStateEnum, resolve: ({ state }) => state }),
+      amount: t.field({
+        type: Money,
+        nullable: true,
+        description:
+          'What was asked for; for a hold that was posted or voided, how much. Null: refused, and no currency is known.',
+        resolve: ({ event }) =>
+          event.currency === ''
+            ? null
+            : { minor: event.amount, currency: event.currency, scale: event.scale },
+      }),
+      postedAmount: t.field({
+        type: Money,
+        nullable: true,
+        description: 'What has moved. Null: nothing.',
+        resolve: ({ event, kind, own, related, state }) => {
+          if (state !== 'POSTED' && state !== 'REVERSED') return null
+          const posted = kind === 'HOLD' ? related.find((other) => other.kind === 'HoldPosted') : own[0]
+          const { amount, currency, scale } = posted ?? event
+          return { minor: amount, currency, scale }
+        },
+      }),
+      debitAccountId: t.field({
+        type: 'UUID',
+        nullable: true,
+        resolve: async ({ event }, _args, { services }) =>
+          (await accountIdOf(services, event, 'debit')) ?? null,
+      }),
+      creditAccountId: t.field({
+        type: 'UUID',
+        nullable: true,
+        resolve: async ({ event }, _args, { services }) =>
+          (await accountIdOf(services, event, 'credit')) ?? null,
+      }),
+      debitBalance: t.field({
+        type: Balance,
+        nullable: true,
+        description:
+          'The debit account right after this; for a refusal, as it was seen. Null: there is no such account.',
+        resolve: ({ event }, _args, { services }) => balanceOfSide(services, event, event.debit) ?? null,
+      }),
+      creditBalance: t.field({
+        type: Balance,
+        nullable: true,
+        description:
+          'The credit account right after this; for a refusal, as it was seen. Null: there is no such account.',
+        resolve: ({ event }, _args, { services }) => balanceOfSide(services, event, event.credit) ?? null,
+      }),
+      refusal: t.field({
+        type: Refusal,
+        nullable: true,
+        resolve: ({ event }) => (event.refusal === undefined ? null : { code: event.refusal }),
+      }),
+      relatedId: t.field({
+        type: 'UUID',
+        nullable: true,
+        description: 'The hold that this posts or voids; the transfer that this reverses.',
+        resolve: ({ event }) => event.relatedId ?? null,
+      }),
+      related: t.field({
+        type: Transfer,
+        nullable: true,
+        description: 'The transfer behind `relatedId`.',
+        resolve: async ({ event }, _args, { services }) =>
+          event.relatedId === undefined
+            ? null
+            : ((await readTransfer(services, event.relatedId, sequenceOf(event))) ?? null),
+      }),
+      postedById: t.field({
+        type: 'UUID',
+        nullable: true,
+        description: 'What posted this hold.',
+        resolve: ({ related }) => related.find(({ kind }) => kind === 'HoldPosted')?.transferId ?? null,
+      }),
+      voidedById: t.field({
+        type: 'UUID',
+        nullable: true,
+        description: 'What voided this hold.',
+        resolve: ({ related }) => related.find(({ kind }) => kind === 'HoldVoided')?.transferId ?? null,
+      }),
+      reversedById: t.field({
+        type: 'UUID',
+        nullable: true,
+        description: 'The transfer that reversed this one.',
+        resolve: ({ related }) => related.find(({ kind }) => kind === 'TransferReversed')?.transferId ?? null,
+      }),
+      expiresAt: t.field({
+        type: 'DateTime',
+        nullable: true,
+        description: 'When the hold expires. Null: never.',
+        resolve: ({ event }) => (event.expiresAtNs === 0n ? null : event.expiresAtNs),
+      }),
+      code: t.field({ type: 'UInt32', resolve: ({ event }) => event.code }),
+      reference: t.field({ type: 'UUID', nullable: true, resolve: ({ event }) => event.reference ?? null }),
+      memo: t.string({ resolve: ({ event }) => event.memo }),
+      linkIndex: t.int({
+        nullable: true,
+        description: 'Place in its linked group, from 1. Null: not linked.',
+        resolve: ({ event }) => (event.linkIndex === 0 ? null : event.linkIndex),
+      }),
+      timeline: t.field({ type: Timeline, resolve: ({ event }) => event }),
+      position: t.field({
+        type: 'Position',
+        description: 'Where the log has its outcome.',
+        resolve: ({ event }) => positionAt(sequenceOf(event)),
+      }),
     }),
-    position: t.field({
-      type: 'Position',
-      description: 'Where the log says so; for an id, where it was found to be used or consumed.',
-      resolve: ({ outcome }): Position => positionAt(outcome.at),
+  })
+
+  const Refused = builder.objectRef<RefusedModel>('Refused').implement({
+    description:
+      'The command was refused, for ever: an event says so, or its id is reason enough. Nothing moved by it. What no writer ' +
+      'decided is an error instead, and may be sent again with the same id.',
+    isTypeOf: (value) => (value as Partial<RefusedModel>).type === 'Refused',
+    fields: (t) => ({
+      id: t.field({
+        type: 'UUID',
+        description: 'Id of the command.',
+        resolve: ({ outcome }) => formatId(outcome.id),
+      }),
+      code: t.field({ type: RefusalCodeEnum, resolve: ({ code }) => code }),
+      message: t.string({
+        description: 'What is wrong and what to do, for people.',
+        resolve: ({ code }) => REFUSAL_MESSAGES[code],
+      }),
+      transient: t.boolean({
+        description: 'True if the same request may well succeed later, under a new id.',
+        resolve: ({ code }) => REFUSAL_TRANSIENT[code],
+      }),
+      debitBalance: t.field({
+        type: Balance,
+        nullable: true,
+        description: 'What the debit account (or the account) was seen to have. Null: not looked at.',
+        resolve: ({ outcome }, _args, { services }) => {
+          const event = outcome.event()
+          return event === undefined ? null : (balanceOfSide(services, event, event.debit) ?? null)
+        },
+      }),
+      creditBalance: t.field({
+        type: Balance,
+        nullable: true,
+        description: 'What the credit account was seen to have. Null: not looked at.',
+        resolve: ({ outcome }, _args, { services }) => {
+          const event = outcome.event()
+          return event === undefined ? null : (balanceOfSide(services, event, event.credit) ?? null)
+        },
+      }),
+      index: t.int({
+        nullable: true,
+        description: 'Which transfer of a linked group was refused, from 0.',
+        resolve: ({ index }) => index ?? null,
+      }),
+      position: t.field({
+        type: 'Position',
+        description: 'Where the log says so; for an id, where it was found to be used or consumed.',
+        resolve: ({ outcome }): Position => positionAt(outcome.at),
+      }),
+      replayed: t.boolean({
+        description: 'True if this id had been refused before this request.',
+        resolve: ({ outcome }) => outcome.replayed,
+      }),
     }),
-    replayed: t.boolean({
-      description: 'True if this id had been refused before this request.',
-      resolve: ({ outcome }) => outcome.replayed,
-    }),
-  }),
-})
+  })
+
+  return { Transfer, TransferStateEnum, Refusal, Refused }
+}

@@ -13,6 +13,7 @@ import type { Writer } from '../../writer/writer.ts'
 import { startGateway, type Gateway } from '../gateway.ts'
 import { LaneMemory } from '../lane/memory.ts'
 import { gatewayUnderTest, uuid, type GatewayUnderTest, type GraphqlAnswer } from '../testing.ts'
+import { BUILT_IN_VIEWS } from '../../projectors/views/built-in.ts'
 
 /** Small, so that a few clients reach them. */
 const MAX = 4
@@ -67,6 +68,7 @@ beforeAll(async () => {
   gateway = await startGateway({
     writers: [first.writer, second],
     store: under.store,
+    views: BUILT_IN_VIEWS,
     projections: under.projections,
     currencies: ISO_CURRENCIES,
     imports: {} as never,

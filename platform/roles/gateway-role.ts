@@ -14,6 +14,7 @@ import type { KafkaSettings } from '../../eventlog/kafka/settings.ts'
 import { settledPartitions } from '../../eventlog/kafka/topics/topics.ts'
 import { lagLimit, type GatewayLimits } from '../../gateway/bounds.ts'
 import { startGateway, type Gateway, type GatewayOptions } from '../../gateway/gateway.ts'
+import { projectionsOf, type View } from '../../gateway/view.ts'
 import { CorruptLog } from '../../gateway/remote/corrupt-log.ts'
 import { RemoteWriter, type RemoteLog } from '../../gateway/remote/remote-writer.ts'
 import { createStoreImportRegistry } from '../../gateway/imports/store-import-registry.ts'
@@ -26,7 +27,7 @@ import {
 } from '../../projectors/runtime/checkpoints.ts'
 import { createViewStore } from '../../projectors/clickhouse/clickhouse-store.ts'
 import { createImportsTable, IMPORTS_TABLE } from '../../projectors/clickhouse/imports-table.ts'
-import { PROJECTIONS } from '../../projectors/views/registry.ts'
+import { BUILT_IN_VIEWS } from '../../projectors/views/built-in.ts'
 import { watchProjections } from '../../projectors/runtime/remote-projections.ts'
 import type { Projections } from '../../projectors/runtime/status.ts'
 import { OutageError, type ViewStore } from '../../projectors/clickhouse/view-store.ts'
@@ -45,6 +46,8 @@ export interface GatewayRoleOptions
     OutageBounds {
   readonly kafka: KafkaSettings
   readonly clickhouse: ClickHouseConfig
+  /** What is read here, whoever fills it. Default: the built-in views. */
+  readonly views?: readonly View[]
   /** How long the views may lack an event before reads are refused, in seconds. Default: as gateway/bounds.ts says. */
   readonly viewsLagSecondsMax?: number
   /** Takes a line for the operator. */
@@ -112,17 +115,25 @@ async function assemble(options: GatewayRoleOptions, parts: GatewayParts): Promi
     port,
     currencies,
     graphiql,
+    views = BUILT_IN_VIEWS,
   } = options
   const { outageMsMax = OUTAGE_MS_MAX_DEFAULT } = options
   const store = (parts.store = createViewStore(clickhouse))
   const partitions = await settledPartitions(kafka, log, { outageMsMax, signal })
   const { checkpoints, outage } = await checkpointsIfThere(options, store)
-  const held = heldByAll(checkpoints, PROJECTIONS)
+  const held = heldByAll(checkpoints, projectionsOf(views))
   const watches = Array.from({ length: partitions }, () => new OutageWatch())
   const logs = await openLogs(options, watches, held)
   parts.writers = logs.map((events) => remoteWriter(options, events, watches[events.partition]!))
   const { writers } = parts
-  const projections = (parts.projections = await watchProjections({ store, logs, log, outage, signal }))
+  const projections = (parts.projections = await watchProjections({
+    store,
+    projections: projectionsOf(views),
+    logs,
+    log,
+    outage,
+    signal,
+  }))
   void provideImportsTable(store, clickhouse, log, parts.over.signal)
   const allLimits: Partial<GatewayLimits> = {
     elsewhereWaitMs: ELSEWHERE_MS,
@@ -137,6 +148,7 @@ async function assemble(options: GatewayRoleOptions, parts: GatewayParts): Promi
     graphiql,
     writers,
     store,
+    views,
     projections,
     imports: createStoreImportRegistry(store),
     clock: distinctClock,

@@ -11,7 +11,7 @@ import { createViewStore } from '../../projectors/clickhouse/clickhouse-store.ts
 import { engineUnderTest, type EngineUnderTest } from '../../projectors/engine/testing.ts'
 import { dropStatements } from '../../projectors/clickhouse/feed.ts'
 import { proveByReplay } from '../../projectors/proof/prove.ts'
-import { PROJECTIONS } from '../../projectors/views/registry.ts'
+import { BUILT_IN_PROJECTIONS } from '../../projectors/views/built-in.ts'
 import { MemoryLog, SampleWallet, type Step } from '../../projectors/testing.ts'
 import { OutageError, type ViewStore } from '../../projectors/clickhouse/view-store.ts'
 import { withKafka } from '../../test/support/kafka.ts'
@@ -34,7 +34,7 @@ await withKafka('projectors on Kafka', (kafka) => {
     await producer.connect()
   })
   beforeEach(async () => {
-    for (const projections of [projectionsNamed(['balances']), PROJECTIONS])
+    for (const projections of [projectionsNamed(['balances']), projectionsNamed([])])
       for (const statement of dropStatements(projections))
         if (!statement.startsWith('ALTER')) await store.command(statement)
   })
@@ -99,7 +99,7 @@ await withKafka('projectors on Kafka', (kafka) => {
 
   async function untilHeld(all: readonly Town[]): Promise<void> {
     await until(async () => {
-      const held = heldByAll(await readCheckpoints(store), PROJECTIONS)
+      const held = heldByAll(await readCheckpoints(store), BUILT_IN_PROJECTIONS)
       return all.every(({ log }) => held.get(log.partition)?.sequence === log.head().sequence)
     })
   }
@@ -107,7 +107,10 @@ await withKafka('projectors on Kafka', (kafka) => {
   async function expectViewsOf(all: readonly Town[]): Promise<void> {
     await untilHeld(all)
     for (const { log } of all)
-      expect((await proveByReplay({ store, log, upTo: log.head().sequence })).differences).toEqual([])
+      expect(
+        (await proveByReplay({ store, log, upTo: log.head().sequence, projections: BUILT_IN_PROJECTIONS }))
+          .differences,
+      ).toEqual([])
   }
 
   it('share the partitions, and take over those of one that ends, where it was', async () => {
@@ -132,7 +135,7 @@ await withKafka('projectors on Kafka', (kafka) => {
     const first = await start(settings)
     await expectViewsOf(all)
     await first.stop()
-    const held = heldByAll(await readCheckpoints(store), PROJECTIONS)
+    const held = heldByAll(await readCheckpoints(store), BUILT_IN_PROJECTIONS)
     await deleteRecordsBefore(settings, topicNames(settings).events, [...held.values()])
     await Promise.all(all.map((town) => town.grow(30)))
     const second = await start(settings)
@@ -178,7 +181,7 @@ await withKafka('projectors on Kafka', (kafka) => {
     // One frame at a time, over a network that is slow: it takes long.
     proxy.delay(50)
     const role = await start(settings, [], { clickhouse, ranges: { rangeEventsMax: 1, lingerMs: 1 } })
-    const held = async () => [...heldByAll(await readCheckpoints(store), PROJECTIONS).values()]
+    const held = async () => [...heldByAll(await readCheckpoints(store), BUILT_IN_PROJECTIONS).values()]
     await until(async () => (await held()).length === PARTITIONS)
     expect(role.status()).toMatchObject({ ready: true, projections: [{ state: 'catching-up' }, {}, {}] })
     await role.stop()
@@ -258,8 +261,8 @@ it('a partition that could not be taken up because Kafka or the views are away i
 })
 
 it('projections are named as there are, each once', () => {
-  expect(projectionsNamed([])).toEqual(PROJECTIONS)
-  expect(projectionsNamed(['audit', 'balances']).map(({ name }) => name)).toEqual(['balances', 'audit'])
+  expect(projectionsNamed([]).running).toEqual(BUILT_IN_PROJECTIONS)
+  expect(projectionsNamed(['audit', 'balances']).running.map(({ name }) => name)).toEqual(['balances', 'audit'])
   for (const names of [['balance'], ['audit', 'audit']]) expect(() => projectionsNamed(names)).toThrow('no projection')
 }) // prettier-ignore
 

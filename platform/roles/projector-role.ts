@@ -15,8 +15,8 @@ import { settledPartitions } from '../../eventlog/kafka/topics/topics.ts'
 import { heldByAll, readCheckpoints } from '../../projectors/runtime/checkpoints.ts'
 import { createViewStore, type ViewStoreOptions } from '../../projectors/clickhouse/clickhouse-store.ts'
 import { createImportsTable } from '../../projectors/clickhouse/imports-table.ts'
-import type { SqlProjection } from '../../projectors/projection.ts'
-import { PROJECTIONS } from '../../projectors/views/registry.ts'
+import { allTogether, someTogether, type ProjectionSet } from '../../projectors/projection.ts'
+import { BUILT_IN_VIEWS } from '../../projectors/views/built-in.ts'
 import {
   startProjections,
   type ProjectionsOptions,
@@ -24,6 +24,7 @@ import {
 } from '../../projectors/runtime/runtime.ts'
 import { seenWithStore, StoreWatch } from '../../projectors/clickhouse/store-watch.ts'
 import { OutageError, type ViewStore } from '../../projectors/clickhouse/view-store.ts'
+import { projectionsOf, type View } from '../../gateway/view.ts'
 import { formatPosition } from '../../schemas/positions.ts'
 import { PlatformError } from '../errors.ts'
 import { DOOR_DEFAULTS, type WithDefaults } from '../defaults.ts'
@@ -36,8 +37,8 @@ import { viewsWhenThere, type ViewsPatience } from './views-when-there.ts'
 export interface ProjectorRoleOptions extends Pick<OutageBounds, 'outageMsMax'>, ViewsPatience {
   readonly kafka: KafkaSettings
   readonly clickhouse: ViewStoreOptions
-  /** Those that run here. Projectors of the same ones share the partitions. Default: all. */
-  readonly projections?: readonly SqlProjection[]
+  /** Those that run here. Projectors of the same ones share the partitions. Default: all the built-in ones. */
+  readonly projections?: ProjectionSet
   /** For tests: after which silence a member is replaced, in ms. */
   readonly sessionTimeoutMs?: number
   /** For tests: how ranges are cut. */
@@ -50,17 +51,22 @@ export interface ProjectorRole extends RunningRole {
 }
 
 /**
- * The projections of these names; all of them for none.
+ * The projections of these names, apart from the others; all of them for none.
+ * @param views those of the deployment; by default the built-in ones
  * @throws PlatformError `usage` for a name that there is not, or twice
  */
-export function projectionsNamed(names: readonly string[]): readonly SqlProjection[] {
-  if (names.length === 0) return PROJECTIONS
-  const known = PROJECTIONS.map(({ name }) => name)
-  for (const [index, name] of names.entries())
-    if (!known.includes(name) || names.indexOf(name) !== index)
-      throw new PlatformError('usage', `There is no projection ${name}, or it is named twice. There are: ${known.join(', ')}.`)
-  return PROJECTIONS.filter(({ name }) => names.includes(name))
-} // prettier-ignore
+export function projectionsNamed(
+  names: readonly string[],
+  views: readonly View[] = BUILT_IN_VIEWS,
+): ProjectionSet {
+  const all = projectionsOf(views)
+  if (names.length === 0) return allTogether(all)
+  try {
+    return someTogether(all, names)
+  } catch (error) {
+    throw new PlatformError('usage', (error as RangeError).message)
+  }
+}
 
 /**
  * Makes the tables that are missing, joins the group, and returns when the group has said which partitions are this one's.
@@ -90,7 +96,7 @@ function startWhenThere(
   store: ViewStore,
   partitions: number,
 ): Promise<RunningProjections> {
-  const { clickhouse, log, ranges, projections = PROJECTIONS } = options
+  const { clickhouse, log, ranges, projections = projectionsNamed([]) } = options
   const { database, cluster } = clickhouse
   const layout = cluster === undefined ? {} : { database: database ?? 'default', cluster }
   return viewsWhenThere(async () => {
@@ -105,7 +111,7 @@ class Role implements ProjectorRole {
   readonly failed: Promise<PlatformError>
   #fail: (error: PlatformError) => void = () => undefined
   readonly #options: ProjectorRoleOptions
-  readonly #projections: readonly SqlProjection[]
+  readonly #projections: ProjectionSet
   readonly #store: ViewStore
   readonly #running: RunningProjections
   readonly #shares: Shares<KafkaEventLog>
@@ -129,7 +135,7 @@ class Role implements ProjectorRole {
   ) {
     this.#count = count
     this.#options = options
-    this.#projections = options.projections ?? PROJECTIONS
+    this.#projections = options.projections ?? projectionsNamed([])
     this.#store = store
     this.#storeWatch = new StoreWatch(store)
     this.#running = running
@@ -171,7 +177,7 @@ class Role implements ProjectorRole {
 
   async #join(): Promise<void> {
     const { kafka, log, sessionTimeoutMs, outageMsMax, signal } = this.#options
-    const names = this.#projections.map(({ name }) => name).sort()
+    const names = this.#projections.running.map(({ name }) => name).sort()
     this.#membership = await joinGroup(kafka, {
       groupId: `${kafka.topicPrefix}.projector.${names.join('-')}`,
       topic: topicNames(kafka).events,
@@ -191,7 +197,7 @@ class Role implements ProjectorRole {
     // What was corrupt when it was here before may have been repaired.
     this.#corrupt.delete(partition)
     const checkpoints = await unlessAborted(signal, () => readCheckpoints(this.#store))
-    const held = heldByAll(checkpoints, this.#projections).get(partition)
+    const held = heldByAll(checkpoints, this.#projections.running).get(partition)
     const log = await followKafkaEventLog({
       settings: kafka,
       partition,

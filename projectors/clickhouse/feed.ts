@@ -6,14 +6,14 @@
 import { EVENT_COLUMNS } from '../../schemas/events.ts'
 import { createTables, dropTable, type TableShape } from './layout.ts'
 import {
+  isWhole,
   tableName,
   type Database,
   type Layout,
+  type ProjectionSet,
   type ProjectionTable,
   type SqlProjection,
 } from '../projection.ts'
-import { PROJECTIONS } from '../views/registry.ts'
-import { TABLES } from '../views/tables.ts'
 
 /** Newest inserts whose tokens a table remembers: repeats within it cost no row. Correctness does not rest on it. */
 const TOKENS_REMEMBERED = 1_000
@@ -25,16 +25,18 @@ const MERGED_PARTS_MIN = 16
 /** A checkpoint may be written once the rows would survive a power cut; so must the checkpoint. */
 const DURABLE = { fsync_after_insert: 1, fsync_part_directory: 1 } as const
 
-/** What the feed of a set of projections is called: those that all run have the plain name. */
-export function feedName(projections: readonly SqlProjection[], database: Database = ''): string {
-  const isWhole = PROJECTIONS.every(({ name }) => projections.some((other) => other.name === name))
-  const names = projections.map(({ name }) => name).sort()
-  return `${database === '' ? '' : `${database}.`}${isWhole ? 'feed' : `feed_${names.join('_')}`}_v1`
+/**
+ * What the feed of a set of projections is called: of all that the deployment has, the plain name. One that comes to a
+ * deployment comes behind the feed that is there; what stands behind it already need not be made anew.
+ */
+export function feedName(projections: ProjectionSet, database: Database = ''): string {
+  const names = projections.running.map(({ name }) => name).sort()
+  return `${database === '' ? '' : `${database}.`}${isWhole(projections) ? 'feed' : `feed_${names.join('_')}`}_v1`
 }
 
 /** Where a set of views keeps how far it is: per projection and partition the row with the highest sequence counts. */
 export function checkpointsName(database: Database = ''): string {
-  return `${database === '' ? '' : `${database}.`}${TABLES.checkpoints}`
+  return `${database === '' ? '' : `${database}.`}checkpoints_v2`
 }
 
 /** Where checkpoints stood before they had a projection and a place: no more is written there. */
@@ -43,12 +45,12 @@ export function formerCheckpointsName(database: Database = ''): string {
 }
 
 /** Statements that make everything that is not there yet, in order. Safe to repeat. */
-export function createStatements(projections: readonly SqlProjection[], layout: Layout = {}): string[] {
+export function createStatements(projections: ProjectionSet, layout: Layout = {}): string[] {
   const { database = '' } = layout
   return [
     ...createTables(feedShape(projections, database), layout),
     ...createTables(checkpointsShape(database), layout),
-    ...projections.flatMap((projection) =>
+    ...projections.running.flatMap((projection) =>
       projection.tables.flatMap((table) => [
         ...createTables(viewShape(projection, table, database), layout),
         createView(projections, projection, table, layout),
@@ -57,7 +59,7 @@ export function createStatements(projections: readonly SqlProjection[], layout: 
   ]
 }
 
-function feedShape(projections: readonly SqlProjection[], database: Database): TableShape {
+function feedShape(projections: ProjectionSet, database: Database): TableShape {
   return { name: feedName(projections, database), columns: EVENT_COLUMNS, engine: { kind: 'null' } }
 }
 
@@ -106,7 +108,7 @@ function viewShape(projection: SqlProjection, table: ProjectionTable, database: 
 }
 
 function createView(
-  projections: readonly SqlProjection[],
+  projections: ProjectionSet,
   projection: SqlProjection,
   table: ProjectionTable,
   { database = '', cluster }: Layout,
@@ -120,18 +122,16 @@ function createView(
 }
 
 /** What fills a table from the feed of these projections. */
-function viewName(projections: readonly SqlProjection[], table: string): string {
+function viewName(projections: ProjectionSet, table: string): string {
   return `${table}_from_${feedName(projections).replace(/_v1$/, '')}`
 }
 
-/** Names of every projection's tables, and of what fills them from the feed. */
-export function viewTableNames(projections: readonly SqlProjection[]): {
-  readonly tables: readonly string[]
-  readonly views: readonly string[]
-} {
-  const tables = projections.flatMap((projection) =>
-    projection.tables.map((table) => tableName(projection, table.name)),
-  )
+/** Names of a projection's tables, and of what fills them from the feed. */
+export function viewTableNames(
+  projections: ProjectionSet,
+  projection: SqlProjection,
+): { readonly tables: readonly string[]; readonly views: readonly string[] } {
+  const tables = projection.tables.map(({ name }) => tableName(projection, name))
   return { tables, views: tables.map((name) => viewName(projections, name)) }
 }
 
@@ -139,9 +139,9 @@ export function viewTableNames(projections: readonly SqlProjection[]): {
  * Statements that remove what `createStatements` makes, and what these projections' checkpoints say: that first, then what
  * fills the tables, or rows would go on to tables that are gone.
  */
-export function dropStatements(projections: readonly SqlProjection[], layout: Layout = {}): string[] {
+export function dropStatements(projections: ProjectionSet, layout: Layout = {}): string[] {
   const { database = '', cluster } = layout
-  const names = projections.flatMap((projection) =>
+  const names = projections.running.flatMap((projection) =>
     projection.tables.map((table) => tableName(projection, table.name, database)),
   )
   const onCluster = cluster === undefined ? '' : ` ON CLUSTER '${cluster}'`
@@ -155,20 +155,16 @@ export function dropStatements(projections: readonly SqlProjection[], layout: La
 }
 
 /** Checkpoints of other projections stay. */
-function forgetCheckpoints(projections: readonly SqlProjection[], layout: Layout): string[] {
+function forgetCheckpoints(projections: ProjectionSet, layout: Layout): string[] {
   const { database = '', cluster } = layout
-  const isWhole = feedName(projections) === feedName(PROJECTIONS)
-  if (isWhole) return dropTable(checkpointsName(database), layout)
-  const names = projections.map(({ name }) => `'${name}'`).join(', ')
+  if (isWhole(projections)) return dropTable(checkpointsName(database), layout)
+  const names = projections.running.map(({ name }) => `'${name}'`).join(', ')
   const table = cluster === undefined ? checkpointsName(database) : `${checkpointsName(database)}_local ON CLUSTER '${cluster}'`
   return [`ALTER TABLE ${table} DELETE WHERE projection_name IN (${names}) SETTINGS mutations_sync = 2`]
 } // prettier-ignore
 
 /** The statement that takes payload bytes. */
-export function insertStatement(
-  projections: readonly SqlProjection[] = PROJECTIONS,
-  database: Database = '',
-): string {
+export function insertStatement(projections: ProjectionSet, database: Database = ''): string {
   return `INSERT INTO ${feedName(projections, database)} FORMAT RowBinary`
 }
 

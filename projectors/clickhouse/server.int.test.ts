@@ -5,14 +5,16 @@
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
 import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { balances } from '../views/balances/projection.ts'
 import { createViewStore, PASSING, viewSettings } from './clickhouse-store.ts'
 import { createViewUsers, userStatements } from './clickhouse-users.ts'
 import { engineUnderTest, type EngineUnderTest } from '../engine/testing.ts'
 import { createStatements, dropStatements } from './feed.ts'
-import { PROJECTIONS } from '../views/registry.ts'
+import { BUILT_IN_PROJECTIONS } from '../views/built-in.ts'
+import { allTogether, someTogether } from '../projection.ts'
 import type { ViewStore } from './view-store.ts'
 
+const ALL = allTogether(BUILT_IN_PROJECTIONS)
+const BALANCES = someTogether(BUILT_IN_PROJECTIONS, ['balances'])
 const CLUSTER = { database: 'purser', cluster: 'bank' }
 const USERS = {
   database: 'purser',
@@ -28,22 +30,22 @@ afterAll(() => engine.stop())
 
 describe('the tables', () => {
   it('of one server are these', async () => {
-    await expect(text(createStatements([balances]))).toMatchFileSnapshot('testdata/ddl-server.sql')
+    await expect(text(createStatements(BALANCES))).toMatchFileSnapshot('testdata/ddl-server.sql')
   })
 
   it('of a cluster are replicated, and distributed by partition', async () => {
-    await expect(text(createStatements([balances], CLUSTER))).toMatchFileSnapshot('testdata/ddl-cluster.sql')
+    await expect(text(createStatements(BALANCES, CLUSTER))).toMatchFileSnapshot('testdata/ddl-cluster.sql')
   })
 
   it('of a cluster stand on every server of it, under names with their database', () => {
-    for (const statement of [...createStatements(PROJECTIONS, CLUSTER), ...dropStatements(PROJECTIONS, CLUSTER), ...dropStatements([balances], CLUSTER)]) {
+    for (const statement of [...createStatements(ALL, CLUSTER), ...dropStatements(ALL, CLUSTER), ...dropStatements(BALANCES, CLUSTER)]) {
       expect(statement).toContain(" ON CLUSTER 'bank'")
       for (const [name] of statement.matchAll(/(?<![\w'.])(\w+_v\d+\w*)/g)) expect.fail(`${name} has no database in ${statement}`)
     }
   }) // prettier-ignore
 
   it('are removed in an order in which nothing is written behind: checkpoints, what fills, what is filled', () => {
-    const order = dropStatements(PROJECTIONS, CLUSTER).map((statement) =>
+    const order = dropStatements(ALL, CLUSTER).map((statement) =>
       statement.includes('checkpoints') ? 0 : statement.startsWith('DROP VIEW') ? 1 : 2,
     )
     expect(order).toEqual([...order].sort())
@@ -55,11 +57,11 @@ describe('the tables', () => {
       { cluster: 'bank' },
       { ...CLUSTER, database: 'a b' },
     ])
-      expect(() => createStatements([balances], layout)).toThrow(RangeError)
+      expect(() => createStatements(BALANCES, layout)).toThrow(RangeError)
   })
 
   it('are statements that ClickHouse can read', async () => {
-    const all = [createStatements(PROJECTIONS, CLUSTER), dropStatements(PROJECTIONS, CLUSTER), dropStatements([balances], CLUSTER)]
+    const all = [createStatements(ALL, CLUSTER), dropStatements(ALL, CLUSTER), dropStatements(BALANCES, CLUSTER)]
     await expectReadable(all.flat())
   }) // prettier-ignore
 })

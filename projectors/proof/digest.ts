@@ -3,9 +3,14 @@
  * and merges were by which they came about. Computed over rows without repeats, in no particular order.
  */
 import type { Position } from '../../schemas/positions.ts'
-import { tableName, type Database, type ProjectionTable, type SqlProjection } from '../projection.ts'
-import { whole, within } from '../views/bounds.ts'
-import { PROJECTIONS } from '../views/registry.ts'
+import {
+  tableName,
+  tableNameAmong,
+  type Database,
+  type ProjectionTable,
+  type SqlProjection,
+} from '../projection.ts'
+import { whole, within } from '../sql.ts'
 import type { ViewStore } from '../clickhouse/view-store.ts'
 
 export interface ViewDigest {
@@ -26,17 +31,20 @@ interface StoredDigest {
 /** All rows are read. */
 const TIMEOUT_SECONDS = 1_800
 
-/** Digests of all views, bounded by `upTo`. */
+/**
+ * Digests of the views of these projections, bounded by `upTo`.
+ * @throws RangeError if a table of theirs leans on one (`past`) that none of them has
+ */
 export async function digestViews(
   store: ViewStore,
+  projections: readonly SqlProjection[],
   upTo: Position,
   database: Database = '',
-  projections: readonly SqlProjection[] = PROJECTIONS,
 ): Promise<ViewDigest[]> {
   const digests: ViewDigest[] = []
   for (const projection of projections)
     for (const table of projection.tables) {
-      const { row_count, digest } = await digestTable(store, projection, table, upTo, database)
+      const { row_count, digest } = await digestTable(store, projections, projection, table, upTo, database)
       const { name, version } = projection
       digests.push({ projection: name, version, table: table.name, rows: BigInt(row_count), digest })
     }
@@ -45,6 +53,7 @@ export async function digestViews(
 
 async function digestTable(
   store: ViewStore,
+  projections: readonly SqlProjection[],
   projection: SqlProjection,
   table: ProjectionTable,
   upTo: Position,
@@ -62,7 +71,7 @@ async function digestTable(
   const { column, past } = table.highest
   const rowsThen = `SELECT partition, ${table.key.join(', ')},
     ${rest.map((other) => `argMax(entries.${other}, entries.${column}) AS ${other}`).join(', ')}
-    FROM (SELECT * FROM ${tableName(projection, past, database)} WHERE ${within(upTo)}) AS entries
+    FROM (SELECT * FROM ${tableNameAmong(projections, past, database)} WHERE ${within(upTo)}) AS entries
     GROUP BY partition, ${table.key.join(', ')}`
   return digestRows(store, table, rowsThen, upTo)
 }

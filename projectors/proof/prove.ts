@@ -6,9 +6,8 @@ import { ChainProof } from '../runtime/chain.ts'
 import { noCheckpoint } from '../runtime/checkpoints.ts'
 import { digestViews, type ViewDigest } from './digest.ts'
 import { createStatements } from '../clickhouse/feed.ts'
-import type { SqlProjection } from '../projection.ts'
+import { allTogether, type ProjectionSet, type SqlProjection } from '../projection.ts'
 import { insertRange, RangeBuffer } from '../runtime/range.ts'
-import { PROJECTIONS } from '../views/registry.ts'
 import type { ViewStore } from '../clickhouse/view-store.ts'
 
 export interface ReplayProof {
@@ -35,22 +34,23 @@ export async function proveByReplay(options: {
   readonly store: ViewStore
   readonly log: EventLog
   readonly upTo: bigint
-  /** Those whose views are compared, with those whose tables they lean on (`past`); all are replayed. Default: all. */
-  readonly projections?: readonly SqlProjection[]
+  /** Those whose views are replayed and compared, with those whose tables they lean on (`past`). */
+  readonly projections: readonly SqlProjection[]
   /** Called with the sequence up to which the replay has come. */
   readonly progress?: (sequence: bigint) => void
 }): Promise<ReplayProof> {
-  const { store, log, upTo, projections = PROJECTIONS } = options
+  const { store, log, upTo, projections } = options
+  const replayedHere = allTogether(projections)
   const startedMs = performance.now()
   await removeLeftOvers(store)
   const database = `${DATABASE_PREFIX}${Date.now()}_${randomBytes(4).toString('hex')}`
   await store.command(`CREATE DATABASE ${database} ENGINE = Atomic`)
   try {
-    for (const statement of createStatements(PROJECTIONS, { database })) await store.command(statement)
-    await replay(options, database)
+    for (const statement of createStatements(replayedHere, { database })) await store.command(statement)
+    await replay(options, replayedHere, database)
     const position = new Map([[log.partition, upTo]])
-    const replayed = await digestViews(store, position, database, projections)
-    const live = await digestViews(store, position, '', projections)
+    const replayed = await digestViews(store, projections, position, database)
+    const live = await digestViews(store, projections, position)
     const differences = replayed
       .map((digest, index) => ({ replayed: digest, live: live[index]! }))
       .filter((pair) => pair.replayed.digest !== pair.live.digest || pair.replayed.rows !== pair.live.rows)
@@ -66,14 +66,18 @@ export async function proveByReplay(options: {
   }
 }
 
-async function replay(options: Parameters<typeof proveByReplay>[0], database: string): Promise<void> {
+async function replay(
+  options: Parameters<typeof proveByReplay>[0],
+  projections: ProjectionSet,
+  database: string,
+): Promise<void> {
   const { store, log, upTo, progress } = options
   const chain = new ChainProof(noCheckpoint(log.partition))
   const buffer = new RangeBuffer(RANGE)
   let sequence = 0n
   const flush = async (): Promise<void> => {
     if (buffer.isEmpty) return
-    await insertRange(store, PROJECTIONS, buffer.take(), database)
+    await insertRange(store, projections, buffer.take(), database)
     progress?.(sequence)
   }
   for await (const frame of upTo === 0n ? [] : log.read(1n)) {

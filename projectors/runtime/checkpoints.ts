@@ -5,11 +5,13 @@ import type { Position } from '../../schemas/positions.ts'
 import type { Checkpoint } from './chain.ts'
 import { checkpointsName, formerCheckpointsName } from '../clickhouse/feed.ts'
 import type { Database, Layout, SqlProjection } from '../projection.ts'
-import { PROJECTIONS } from '../views/registry.ts'
 import type { ViewStore } from '../clickhouse/view-store.ts'
 
 /** Projection → partition → how far it is. What is missing holds nothing. */
 export type Checkpoints = ReadonlyMap<string, ReadonlyMap<number, Checkpoint>>
+
+/** Those that there were while one checkpoint stood for all. None that came later may be taken to hold what they did. */
+const FORMER_PROJECTIONS = ['balances', 'history', 'audit'] as const
 
 /** The checkpoint of views that hold nothing. */
 export function noCheckpoint(partition: number): Checkpoint {
@@ -34,7 +36,7 @@ export async function readAnyCheckpoints(store: ViewStore): Promise<Checkpoints>
     : []
   if (there.has(formerCheckpointsName()))
     for (const row of await readRows(store, formerCheckpointsName(), "''", '0'))
-      rows.push(...PROJECTIONS.map(({ name }) => ({ ...row, projection_name: name })))
+      rows.push(...FORMER_PROJECTIONS.map((name) => ({ ...row, projection_name: name })))
   return byProjection(rows)
 }
 
@@ -102,8 +104,8 @@ export async function writeCheckpoint(
 }
 
 /**
- * Takes over what an earlier version kept: one checkpoint for all projections, those of today's list. May end anywhere and
- * be repeated: the old table goes when all of it stands in the new one, which has to be there.
+ * Takes over what an earlier version kept: one checkpoint for all the projections that it had. May end anywhere and be
+ * repeated: the old table goes when all of it stands in the new one, which has to be there.
  */
 export async function takeOverCheckpoints(store: ViewStore, { cluster }: Layout = {}): Promise<void> {
   // That version knew of no cluster.
@@ -113,7 +115,7 @@ export async function takeOverCheckpoints(store: ViewStore, { cluster }: Layout 
   await store.command(
     `INSERT INTO ${checkpointsName()} (projection_name, partition, sequence, hash, recorded_at, place)
      SELECT arrayJoin({projections:Array(String)}), partition, sequence, hash, recorded_at, 0 FROM ${former}`,
-    { projections: PROJECTIONS.map(({ name }) => name) },
+    { projections: FORMER_PROJECTIONS },
   )
   await store.command(`DROP TABLE IF EXISTS ${former} SYNC`)
 }

@@ -8,15 +8,15 @@ import type { EventLog } from '../../eventlog/ports.ts'
 import { ChainProof, type Checkpoint } from './chain.ts'
 import { writeCheckpoint } from './checkpoints.ts'
 import type { Clock } from './ports.ts'
-import type { SqlProjection } from '../projection.ts'
+import type { ProjectionSet } from '../projection.ts'
 import { insertRange, RangeBuffer, type Range, type RangeLimits } from './range.ts'
 import { OutageError, type ViewStore } from '../clickhouse/view-store.ts'
 import { Wake } from './wake.ts'
 
 export interface PumpOptions extends RangeLimits {
   readonly store: ViewStore
-  /** Whose views it fills. */
-  readonly projections: readonly SqlProjection[]
+  /** Whose views it fills: those that run. */
+  readonly projections: ProjectionSet
   readonly log: EventLog
   readonly from: Checkpoint
   readonly clock: Clock
@@ -230,7 +230,7 @@ export class Pump {
     const { store, projections } = this.#options
     await this.#untilDone(() => insertRange(store, projections, range), `${range.first} to ${range.last}`)
     await this.#untilDone(
-      () => writeCheckpoint(store, projections, range.checkpoint),
+      () => writeCheckpoint(store, projections.running, range.checkpoint),
       `checkpoint ${range.last}`,
     )
   }

@@ -4,7 +4,7 @@ import { eventRowBytes, ROW_BYTE } from '../../schemas/events.ts'
 import { lastSequence, type Frame } from '../../schemas/frames.ts'
 import type { Checkpoint } from './chain.ts'
 import { insertSettings, insertStatement } from '../clickhouse/feed.ts'
-import type { Database, SqlProjection } from '../projection.ts'
+import type { Database, ProjectionSet } from '../projection.ts'
 import type { ViewStore } from '../clickhouse/view-store.ts'
 
 /** How large a range may get. A single frame is always taken whole. */
@@ -89,10 +89,10 @@ export class RangeBuffer {
   }
 }
 
-/** Writes a range into the views of these projections. Doing it again, in whole or in other cuts, changes no answer. */
+/** Writes a range into the views of the projections that run together. Doing it again, in whole or in other cuts, changes no answer. */
 export async function insertRange(
   store: ViewStore,
-  projections: readonly SqlProjection[],
+  projections: ProjectionSet,
   range: Range,
   database: Database = '',
 ): Promise<void> {

@@ -3,7 +3,8 @@ import { writeCheckpoint } from './checkpoints.ts'
 import { createViewStore } from '../clickhouse/clickhouse-store.ts'
 import { engineUnderTest, type EngineUnderTest } from '../engine/testing.ts'
 import { checkpointsName, createStatements } from '../clickhouse/feed.ts'
-import { PROJECTIONS } from '../views/registry.ts'
+import { BUILT_IN_PROJECTIONS } from '../views/built-in.ts'
+import { allTogether } from '../projection.ts'
 import { watchProjections } from './remote-projections.ts'
 import type { Projections } from './status.ts'
 import { MemoryLog, SampleWallet } from '../testing.ts'
@@ -35,10 +36,10 @@ function logOf(partition: number, counts: readonly number[]): MemoryLog {
 
 /** What a projector elsewhere has written, in the one way in which it does. */
 async function hold(names: readonly string[], log: MemoryLog, sequence: bigint): Promise<void> {
-  for (const statement of createStatements(PROJECTIONS)) await store.command(statement)
+  for (const statement of createStatements(allTogether(BUILT_IN_PROJECTIONS))) await store.command(statement)
   await writeCheckpoint(
     store,
-    PROJECTIONS.filter(({ name }) => names.includes(name)),
+    BUILT_IN_PROJECTIONS.filter(({ name }) => names.includes(name)),
     {
       partition: log.partition,
       sequence,
@@ -50,12 +51,12 @@ async function hold(names: readonly string[], log: MemoryLog, sequence: bigint):
 }
 
 async function watch(logs: readonly MemoryLog[], from: ViewStore = store, lines: string[] = []): Promise<Projections> {
-  const projections = await watchProjections({ store: from, logs, log: (line) => lines.push(line), pollMs: 5 })
+  const projections = await watchProjections({ store: from, projections: BUILT_IN_PROJECTIONS, logs, log: (line) => lines.push(line), pollMs: 5 })
   onTestFinished(() => projections.stop())
   return projections
 } // prettier-ignore
 
-const ALL = PROJECTIONS.map(({ name }) => name)
+const ALL = BUILT_IN_PROJECTIONS.map(({ name }) => name)
 
 it('a store in which no projector has ever written holds nothing, and is watched all the same', async () => {
   const log = logOf(0, [2, 1])
@@ -88,7 +89,7 @@ it('views are as far as the least of them, in each partition; what is waited for
       [1, 4n],
     ]),
   )
-  expect(projections.recordedAtNs()).toBe(1_004n)
+  expect(projections.status()).toMatchObject(ALL.map(() => ({ recordedAtNs: 1_004n })))
   await hold(ALL.slice(0, 1), logs[0]!, 3n)
   expect(await projections.waitFor(all, PATIENCE_MS)).toBe(true)
   expect(advances).toBeGreaterThan(0)
@@ -130,7 +131,13 @@ it('a store that does not answer is named, and positions stay what they were; it
 it('views that nobody fills are stalled, each by itself, and it is said what to look after', async () => {
   const logs = [logOf(0, [2]), logOf(1, [3])]
   for (const log of logs) await hold(ALL, log, 1n)
-  const projections = await watchProjections({ store, logs, pollMs: 5, stalledMs: 300 })
+  const projections = await watchProjections({
+    store,
+    projections: BUILT_IN_PROJECTIONS,
+    logs,
+    pollMs: 5,
+    stalledMs: 300,
+  })
   onTestFinished(() => projections.stop())
   expect(projections.status().map(({ state }) => state)).toEqual(ALL.map(() => 'catching-up'))
   await hold(ALL.slice(1), logs[0]!, 2n)
@@ -158,7 +165,7 @@ it.each([
   await hold(ALL, log, 2n)
   let isAway = true
   const away = { query: (...given) => (isAway ? fails() : store.query(...given)) } as ViewStore
-  const started = watchProjections({ store: away, logs: [log], pollMs: 5, outage })
+  const started = watchProjections({ store: away, projections: BUILT_IN_PROJECTIONS, logs: [log], pollMs: 5, outage })
   const projections = await started
   onTestFinished(() => projections.stop())
   expect(projections.absent()).toContain('nobody answers')
@@ -180,5 +187,5 @@ it('a time is settled when every partition holds what came up to then', async ()
   await hold(ALL, logs[0]!, 2n)
   await projections.waitFor(new Map([[0, 2n]]), PATIENCE_MS)
   expect(projections.settledNs()).toBe(1_002n)
-  expect(projections.recordedAtNs()).toBe(1_003n)
+  expect(projections.status()).toMatchObject(ALL.map(() => ({ recordedAtNs: 1_003n })))
 })

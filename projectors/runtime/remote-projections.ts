@@ -12,7 +12,7 @@ import type { Checkpoint } from './chain.ts'
 import { heldByAll, readCheckpoints, settledNsOf, tablesThere, type Checkpoints } from './checkpoints.ts'
 import { checkpointsName } from '../clickhouse/feed.ts'
 import type { Clock } from './ports.ts'
-import { PROJECTIONS } from '../views/registry.ts'
+import type { SqlProjection } from '../projection.ts'
 import type { Projections, ProjectionStatus } from './status.ts'
 import { systemClock } from './system-clock.ts'
 import { OutageError, type ViewStore } from '../clickhouse/view-store.ts'
@@ -20,6 +20,8 @@ import { Waiters } from './waiters.ts'
 
 export interface RemoteProjectionsOptions {
   readonly store: ViewStore
+  /** Those whose views are looked at: all that reads go by. */
+  readonly projections: readonly Pick<SqlProjection, 'name' | 'version'>[]
   /** One per partition: what the views are to catch up with. */
   readonly logs: readonly EventLog[]
   /** Gets a line of text for whatever an operator should see. */
@@ -62,6 +64,7 @@ export async function watchProjections(options: RemoteProjectionsOptions): Promi
 
 class RemoteProjections implements Projections {
   readonly #store: ViewStore
+  readonly #projections: RemoteProjectionsOptions['projections']
   readonly #logs: readonly EventLog[]
   readonly #report: (line: string) => void
   readonly #pollMs: number
@@ -89,6 +92,7 @@ class RemoteProjections implements Projections {
 
   constructor(options: RemoteProjectionsOptions) {
     this.#store = options.store
+    this.#projections = options.projections
     this.#logs = options.logs
     this.#report = options.log ?? (() => undefined)
     this.#pollMs = options.pollMs ?? POLL_MS
@@ -118,7 +122,7 @@ class RemoteProjections implements Projections {
   status(): readonly ProjectionStatus[] {
     const head = this.#head()
     const nowMs = this.#clock.nowMs()
-    return PROJECTIONS.map(({ name, version }) => {
+    return this.#projections.map(({ name, version }) => {
       const own = this.#checkpoints.get(name) ?? new Map<number, Checkpoint>()
       const position = positionOf(own)
       const lagEvents = behind(position, head)
@@ -148,10 +152,6 @@ class RemoteProjections implements Projections {
   absent(): string | undefined {
     if (this.#outage !== undefined) return `${this.#outage.replace(/\.$/, '')}.`
     return this.#isTableThere ? undefined : 'No projector has made the tables of the views yet.'
-  }
-
-  recordedAtNs(): bigint {
-    return latest(this.#held)
   }
 
   settledNs(): bigint {
@@ -242,7 +242,7 @@ class RemoteProjections implements Projections {
     const before = this.position()
     this.#noteMoves(checkpoints)
     this.#checkpoints = checkpoints
-    this.#held = heldByAll(checkpoints, PROJECTIONS)
+    this.#held = heldByAll(checkpoints, this.#projections)
     const position = this.position()
     const hasMoved = !(includesPosition(before, position) && includesPosition(position, before))
     if (!hasMoved) return
@@ -254,7 +254,7 @@ class RemoteProjections implements Projections {
 
   #noteMoves(checkpoints: Checkpoints): void {
     const nowMs = this.#clock.monotonicMs()
-    for (const { name } of PROJECTIONS)
+    for (const { name } of this.#projections)
       for (const [partition, head] of this.#head()) {
         const sequence = checkpoints.get(name)?.get(partition)?.sequence ?? 0n
         const before = this.#checkpoints.get(name)?.get(partition)?.sequence ?? 0n

@@ -8,13 +8,15 @@ import { engineUnderTest, eventually, type EngineUnderTest } from '../engine/tes
 import { dropStatements, insertStatement } from '../clickhouse/feed.ts'
 import { proveByReplay } from '../proof/prove.ts'
 import { balancesOf } from '../views/balances/balances.ts'
-import { PROJECTIONS } from '../views/registry.ts'
+import { BUILT_IN_PROJECTIONS } from '../views/built-in.ts'
+import { allTogether } from '../projection.ts'
 import { startProjections, type RunningProjections } from './runtime.ts'
 import { systemClock } from './system-clock.ts'
 import { MemoryLog, SampleWallet, sealed, type Step } from '../testing.ts'
 import { OutageError, type ViewStore } from '../clickhouse/view-store.ts'
 import { PATIENCE_MS } from '../../test/support/patience.ts'
 
+const PROJECTIONS = allTogether(BUILT_IN_PROJECTIONS)
 let engine: EngineUnderTest
 let store: ViewStore
 
@@ -60,7 +62,13 @@ async function start(
   logs: readonly MemoryLog[],
   options: Partial<Parameters<typeof startProjections>[0]> = {},
 ): Promise<RunningProjections> {
-  const projections = await startProjections({ store, logs, lingerMs: 1, ...options })
+  const projections = await startProjections({
+    store,
+    projections: PROJECTIONS,
+    logs,
+    lingerMs: 1,
+    ...options,
+  })
   onTestFinished(() => projections.stop())
   return projections
 }
@@ -78,7 +86,7 @@ function bent(changes: Partial<ViewStore>): ViewStore {
 }
 
 async function expectViewsOf(log: MemoryLog, upTo = log.head().sequence): Promise<void> {
-  const proof = await proveByReplay({ store, log, upTo })
+  const proof = await proveByReplay({ store, log, upTo, projections: BUILT_IN_PROJECTIONS })
   expect(proof.differences).toEqual([])
   expect(proof.equal).toBe(true)
 }
@@ -164,11 +172,11 @@ it('everything delivered twice, without any deduplication, changes no answer', a
   const projections = await start([log])
   const upTo = new Map([[0, log.head().sequence]])
   await projections.waitFor(upTo, PATIENCE_MS)
-  const before = await digestViews(store, upTo)
-  await store.insertPayload(insertStatement(), log.frames.map((frame) => frame.payload), { insert_deduplicate: 0 }) // prettier-ignore
+  const before = await digestViews(store, BUILT_IN_PROJECTIONS, upTo)
+  await store.insertPayload(insertStatement(PROJECTIONS), log.frames.map((frame) => frame.payload), { insert_deduplicate: 0 }) // prettier-ignore
   const [rows] = await store.query<{ rows: string }>('SELECT count() AS rows FROM events_v1')
   expect(BigInt(rows!.rows)).toBe(2n * log.head().sequence)
-  expect(await digestViews(store, upTo)).toEqual(before)
+  expect(await digestViews(store, BUILT_IN_PROJECTIONS, upTo)).toEqual(before)
 })
 
 it('kill -9 of the engine during inserts costs a retry that can be seen, and no event', async () => {
@@ -331,7 +339,7 @@ it('a replay finds a view that was tampered with, and names it; live views that 
   await store.command(
     `ALTER TABLE history_v1 UPDATE credits_posted = credits_posted + 1 WHERE account = 2 AND version = 2 SETTINGS mutations_sync = 2`,
   )
-  const { equal, differences } = await proveByReplay({ store, log, upTo })
+  const { equal, differences } = await proveByReplay({ store, log, upTo, projections: BUILT_IN_PROJECTIONS })
   expect(equal).toBe(false)
   expect(differences.map(({ live }) => live.table)).toEqual(['history'])
   const databases = await store.query(

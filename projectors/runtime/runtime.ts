@@ -16,10 +16,9 @@ import {
 import { refuseIncomplete } from './completeness.ts'
 import { createStatements, dropStatements } from '../clickhouse/feed.ts'
 import type { Clock } from './ports.ts'
-import type { Layout, SqlProjection } from '../projection.ts'
+import type { Layout, ProjectionSet } from '../projection.ts'
 import { Pump, type PumpState } from './pump.ts'
 import type { RangeLimits } from './range.ts'
-import { PROJECTIONS } from '../views/registry.ts'
 import type { Projections, ProjectionStatus } from './status.ts'
 import { systemClock } from './system-clock.ts'
 import type { ViewStore } from '../clickhouse/view-store.ts'
@@ -31,8 +30,8 @@ export interface ProjectionsOptions extends Partial<RangeLimits> {
   readonly logs: readonly EventLog[]
   /** How many partitions may have to be followed here: they share the memory for ranges. Default: as many as `logs`. */
   readonly partitions?: number
-  /** Those that run here; default: all of the registry. They share one pass over the events. */
-  readonly projections?: readonly SqlProjection[]
+  /** Those of the deployment, and which of them run here. */
+  readonly projections: ProjectionSet
   /** Default: one server, the database of the store. */
   readonly layout?: Layout
   /** Gets a line of text for whatever an operator should see. */
@@ -84,7 +83,7 @@ export async function startProjections(options: ProjectionsOptions): Promise<Run
 
 class Runtime implements RunningProjections {
   readonly #options: ProjectionsOptions
-  readonly #projections: readonly SqlProjection[]
+  readonly #projections: ProjectionSet
   readonly #logs = new Map<number, EventLog>()
   readonly #report: (line: string) => void
   readonly #listeners = new Set<() => void>()
@@ -102,7 +101,7 @@ class Runtime implements RunningProjections {
 
   constructor(options: ProjectionsOptions) {
     this.#options = options
-    this.#projections = options.projections ?? PROJECTIONS
+    this.#projections = options.projections
     for (const log of options.logs) this.#logs.set(log.partition, log)
     this.#clock = options.clock ?? systemClock
     this.#waiters = new Waiters(this.#clock)
@@ -122,13 +121,15 @@ class Runtime implements RunningProjections {
 
   /** Up to where one of the projections at least holds something of a log's partition. */
   #known(checkpoints: Checkpoints, { partition }: EventLog): bigint {
-    const own = this.#projections.map(({ name }) => [name, checkpoints.get(name) ?? new Map()] as const)
+    const own = this.#projections.running.map(
+      ({ name }) => [name, checkpoints.get(name) ?? new Map()] as const,
+    )
     return heldByAny(new Map(own)).get(partition) ?? 0n
   }
 
   #startPumps(logs: readonly EventLog[], checkpoints: Checkpoints): void {
     this.#refuseStopped()
-    const held = heldByAll(checkpoints, this.#projections)
+    const held = heldByAll(checkpoints, this.#projections.running)
     const { partitions = this.#options.logs.length } = this.#options
     const pumps = logs.map(
       (log) =>
@@ -137,7 +138,6 @@ class Runtime implements RunningProjections {
           rangeBytesMax: frameBytesOf(partitions),
           lingerMs: LINGER_MS,
           ...this.#options,
-          projections: this.#projections,
           clock: this.#clock,
           log,
           from: held.get(log.partition) ?? noCheckpoint(log.partition),
@@ -197,10 +197,10 @@ class Runtime implements RunningProjections {
       lagSeconds: (nowMs - oldestMs) / 1_000,
       pumpAgeSeconds:
         (monotonicMs - Math.min(monotonicMs, ...this.#pumps.map((pump) => pump.movedAtMs))) / 1_000,
-      recordedAtNs: this.recordedAtNs(),
+      recordedAtNs: this.#recordedAtNs(),
       failure: this.#pumps.find((pump) => pump.failure !== undefined)?.failure ?? this.#resetFailure,
     }
-    return this.#projections.map(({ name, version }) => ({ name, version, ...shared }))
+    return this.#projections.running.map(({ name, version }) => ({ name, version, ...shared }))
   }
 
   #state(): PumpState {
@@ -218,7 +218,8 @@ class Runtime implements RunningProjections {
     return undefined
   }
 
-  recordedAtNs(): bigint {
+  /** Of the newest event that the views hold. */
+  #recordedAtNs(): bigint {
     const times = this.#pumps.map(({ checkpoint }) => checkpoint.recordedAtNs)
     return times.reduce((latest, time) => (time > latest ? time : latest), 0n)
   }

@@ -1,20 +1,23 @@
 /** Projections that share the work: by name, by partition, one taking over from another, and from an earlier version. */
 import { afterAll, beforeAll, beforeEach, expect, it, onTestFinished } from 'vitest'
 import { audit } from '../views/audit/projection.ts'
-import { balances } from '../views/balances/projection.ts'
 import { heldByAll, heldByAny, readAnyCheckpoints, readCheckpoints, writeCheckpoint } from './checkpoints.ts'
 import { createViewStore } from '../clickhouse/clickhouse-store.ts'
 import { engineUnderTest, eventually, type EngineUnderTest } from '../engine/testing.ts'
 import { dropStatements } from '../clickhouse/feed.ts'
 import { history } from '../views/history/projection.ts'
 import { proveByReplay } from '../proof/prove.ts'
-import { PROJECTIONS } from '../views/registry.ts'
+import { BUILT_IN_PROJECTIONS } from '../views/built-in.ts'
+import { allTogether, someTogether, type ProjectionSet } from '../projection.ts'
 import { startProjections, type ProjectionsOptions, type RunningProjections } from './runtime.ts'
 import { MemoryLog, SampleWallet, type Step } from '../testing.ts'
 import type { LogHead } from '../../eventlog/ports.ts'
 import type { Frame } from '../../schemas/frames.ts'
 import type { ViewStore } from '../clickhouse/view-store.ts'
 import { PATIENCE_MS } from '../../test/support/patience.ts'
+
+const ALL = allTogether(BUILT_IN_PROJECTIONS)
+const only = (...names: string[]): ProjectionSet => someTogether(BUILT_IN_PROJECTIONS, names)
 
 let engine: EngineUnderTest
 let store: ViewStore
@@ -24,7 +27,7 @@ beforeAll(async () => {
   store = createViewStore(engine.engine)
 })
 beforeEach(async () => {
-  for (const projections of [[balances], [history, audit], PROJECTIONS])
+  for (const projections of [only('balances'), only('history', 'audit'), ALL])
     for (const statement of dropStatements(projections))
       if (!statement.startsWith('ALTER')) await store.command(statement)
 })
@@ -99,6 +102,7 @@ async function start(
 ): Promise<RunningProjections> {
   const running = await startProjections({
     store,
+    projections: ALL,
     logs: towns.map(({ log }) => log),
     lingerMs: 1,
     ...options,
@@ -113,7 +117,9 @@ async function reach(running: RunningProjections, ...towns: readonly Town[]): Pr
 }
 
 async function expectViewsOf({ log, head }: Town): Promise<void> {
-  expect((await proveByReplay({ store, log, upTo: head })).differences).toEqual([])
+  expect(
+    (await proveByReplay({ store, log, upTo: head, projections: BUILT_IN_PROJECTIONS })).differences,
+  ).toEqual([])
 }
 
 /** First sequences of the ranges that come into a feed. */
@@ -139,20 +145,20 @@ function bound(of: ViewStore): ViewStore {
 
 it('projections run apart keep checkpoints of their own, and together begin with the one that is least far', async () => {
   const town = new Town(0, 60)
-  const alone = await start([town], { projections: [balances] })
+  const alone = await start([town], { projections: only('balances') })
   await reach(alone, town)
   await alone.stop()
   const [early, tables] = [town.head, 'SELECT name FROM system.tables WHERE database = currentDatabase()']
   expect(JSON.stringify(await store.query(tables))).not.toMatch(/history|events/)
   expect([...(await readCheckpoints(store)).keys()]).toEqual(['balances'])
   town.grow(40)
-  const others = await start([town], { projections: [history, audit] })
+  const others = await start([town], { projections: only('history', 'audit') })
   expect(others.position()).toEqual(new Map([[0, 0n]]))
   await reach(others, town)
   expect(others.status().map(({ name }) => name)).toEqual(['history', 'audit'])
   await others.stop()
   const checkpoints = await readCheckpoints(store)
-  expect(heldByAll(checkpoints, PROJECTIONS).get(0)?.sequence).toBe(early)
+  expect(heldByAll(checkpoints, BUILT_IN_PROJECTIONS).get(0)?.sequence).toBe(early)
   expect(heldByAll(checkpoints, [history, audit]).get(0)?.sequence).toBe(town.head)
   expect(heldByAny(checkpoints)).toEqual(new Map([[0, town.head]]))
   const firsts: bigint[] = []
@@ -165,8 +171,8 @@ it('projections run apart keep checkpoints of their own, and together begin with
 
 it('a projection made anew by itself leaves the others where they are', async () => {
   const town = new Town(0, 40)
-  await reach(await start([town], { projections: [history, audit] }), town)
-  const alone = await start([town], { projections: [balances] })
+  await reach(await start([town], { projections: only('history', 'audit') }), town)
+  const alone = await start([town], { projections: only('balances') })
   await reach(alone, town)
   await store.command('TRUNCATE TABLE balances_v1')
   await alone.reset()
@@ -177,7 +183,7 @@ it('a projection made anew by itself leaves the others where they are', async ()
 
 it('a log that any projection knows to have been longer is refused, also where the others have not come so far', async () => {
   const town = new Town(0, 40)
-  await reach(await start([town], { projections: [balances] }), town)
+  await reach(await start([town], { projections: only('balances') }), town)
   const shorter = new Town(0, 5)
   await expect(start([shorter])).rejects.toMatchObject({ code: 'LOG_BEHIND_VIEWS' })
 })
@@ -185,13 +191,13 @@ it('a log that any projection knows to have been longer is refused, also where t
 it('a checkpoint says where its last frame stands in the log, so that a reader can begin there', async () => {
   const town = new Town(3, 40)
   await reach(await start([town]), town)
-  const held = heldByAll(await readCheckpoints(store), PROJECTIONS).get(3)!
+  const held = heldByAll(await readCheckpoints(store), BUILT_IN_PROJECTIONS).get(3)!
   const frame = town.log.frames.at(-1)!
   expect(held).toMatchObject({ sequence: town.head, logOffset: town.log.logOffsetOf(frame) })
   expect(Buffer.from(held.hash)).toEqual(Buffer.from(frame.hash))
   // An older one that comes late does not count.
-  await writeCheckpoint(store, PROJECTIONS, { ...held, sequence: held.sequence - 1n, logOffset: 7n })
-  expect(heldByAll(await readCheckpoints(store), PROJECTIONS).get(3)).toEqual(held)
+  await writeCheckpoint(store, BUILT_IN_PROJECTIONS, { ...held, sequence: held.sequence - 1n, logOffset: 7n })
+  expect(heldByAll(await readCheckpoints(store), BUILT_IN_PROJECTIONS).get(3)).toEqual(held)
 })
 
 it('partitions come and go while the views run, and go on elsewhere where they were', async () => {
@@ -295,7 +301,7 @@ it('whoever still writes a partition that another has taken over changes nothing
   }
   for (const [name, own] of await readCheckpoints(store))
     expect(own.get(0)!.sequence).toBeGreaterThanOrEqual(held.get(name)!.get(0)!.sequence)
-  expect(heldByAll(await readCheckpoints(store), PROJECTIONS).get(0)!.sequence).toBe(town.head)
+  expect(heldByAll(await readCheckpoints(store), BUILT_IN_PROJECTIONS).get(0)!.sequence).toBe(town.head)
   await expectViewsOf(town)
   expect(lines.filter((line) => line.includes('stopped'))).toEqual([])
 })
@@ -305,7 +311,7 @@ it('checkpoints of an earlier version are taken over: nothing is filled again, a
   const before = await start([town])
   await reach(before, town)
   await before.stop()
-  const held = heldByAll(await readCheckpoints(store), PROJECTIONS).get(0)!
+  const held = heldByAll(await readCheckpoints(store), BUILT_IN_PROJECTIONS).get(0)!
   const makeFormer = async (): Promise<void> => {
     await store.command(`CREATE TABLE checkpoints_v1 (partition UInt16, sequence UInt64, hash FixedString(32), recorded_at Int64)
      ENGINE = ReplacingMergeTree(sequence) ORDER BY partition SETTINGS fsync_after_insert = 1, fsync_part_directory = 1`)
@@ -316,8 +322,10 @@ it('checkpoints of an earlier version are taken over: nothing is filled again, a
   await makeFormer()
   await store.command('DROP TABLE checkpoints_v2 SYNC')
   // As an operator's command asks before anything is taken over.
-  const former = heldByAll(await readAnyCheckpoints(store), PROJECTIONS).get(0)
+  const former = heldByAll(await readAnyCheckpoints(store), BUILT_IN_PROJECTIONS).get(0)
   expect(former).toEqual({ ...held, logOffset: 0n })
+  // What came later never held what that checkpoint says.
+  expect([...(await readAnyCheckpoints(store)).keys()].sort()).toEqual(['audit', 'balances', 'history'])
   town.grow(20)
   const firsts: bigint[] = []
   const after = await start([town], { store: watched(firsts) })
@@ -338,11 +346,11 @@ it('checkpoints of an earlier version are taken over: nothing is filled again, a
 
 it('tables that a projection lost are not made anew behind its checkpoint, and another’s may still be made', async () => {
   const town = new Town(0, 20)
-  const alone = await start([town], { projections: [balances] })
+  const alone = await start([town], { projections: only('balances') })
   await reach(alone, town)
   await alone.stop()
   await store.command('DROP TABLE accounts_v1 SYNC')
   await expect(start([town])).rejects.toMatchObject({ code: 'VIEWS_INCOMPLETE' })
-  await expect(start([town], { projections: [balances] })).rejects.toThrow(/accounts_v1/)
-  await reach(await start([town], { projections: [history] }), town)
+  await expect(start([town], { projections: only('balances') })).rejects.toThrow(/accounts_v1/)
+  await reach(await start([town], { projections: only('history') }), town)
 })

@@ -31,8 +31,6 @@ export interface Projections {
   position(): Position
   /** Why there is nothing that could be read, in a sentence, if that is known; what is behind is there. */
   absent(): string | undefined
-  /** recorded_at of the last event that all views hold, nanoseconds since 1970. */
-  recordedAtNs(): bigint
   /** Up to this recorded time all views hold everything, in every partition: nanoseconds since 1970; 0 if a view is empty. */
   settledNs(): bigint
   /**

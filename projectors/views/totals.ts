@@ -1,6 +1,6 @@
 /** An account's totals as a query gives them. */
 import type { Totals } from '../../schemas/events.ts'
-import type { AccountKey } from './bounds.ts'
+import type { AccountKey } from '../sql.ts'
 
 /** Totals of one account after one of its entries, and which entry that was. */
 export interface BalanceRow extends AccountKey, Totals {

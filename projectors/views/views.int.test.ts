@@ -6,18 +6,18 @@ import type { Position } from '../../schemas/positions.ts'
 import { createViewStore } from '../clickhouse/clickhouse-store.ts'
 import { engineUnderTest, type EngineUnderTest } from '../engine/testing.ts'
 import { createStatements } from '../clickhouse/feed.ts'
-import { tableName } from '../projection.ts'
+import { allTogether } from '../projection.ts'
 import { accountsByIds, accountsByNumbers, accountsByOwner, accountById } from './balances/accounts.ts'
 import { balancesOf, type Moment } from './balances/balances.ts'
 import { auditPage, eventsByIds, eventsRelatedTo, reversalOf, transferById } from './audit/events.ts'
 import { historyPage } from './history/history.ts'
 import { trialBalance } from './balances/trial-balance.ts'
 import { insertRange, RangeBuffer } from '../runtime/range.ts'
-import { PROJECTIONS } from './registry.ts'
-import { TABLES } from './tables.ts'
+import { BUILT_IN_PROJECTIONS } from './built-in.ts'
 import { MemoryLog, SampleWallet, START_NS, type Step } from '../testing.ts'
 import type { ViewStore } from '../clickhouse/view-store.ts'
 
+const PROJECTIONS = allTogether(BUILT_IN_PROJECTIONS)
 let engine: EngineUnderTest
 let store: ViewStore
 /** Every wallet has a partition of its own, so that tests share the tables and nothing else. */
@@ -326,11 +326,4 @@ it('audit pages go on behind a sequence and keep to their filter', async () => {
   expect(await page({ refusals: [] })).toEqual([])
   expect(await page({ recordedFromNs: START_NS + 8n * 60_000_000_000n })).toEqual([8, 9])
   expect(await page({ recordedToNs: START_NS + 2n * 60_000_000_000n })).toEqual([1, 2])
-})
-
-it('the names that queries use are those of the tables that the registry makes', () => {
-  const made = PROJECTIONS.flatMap((projection) =>
-    projection.tables.map(({ name }) => tableName(projection, name)),
-  )
-  expect(new Set(made)).toEqual(new Set(Object.values(TABLES).filter((name) => name !== TABLES.checkpoints)))
 })

@@ -10,6 +10,7 @@ import type { LogHead } from '../../eventlog/ports.ts'
 import type { KafkaSettings } from '../../eventlog/kafka/settings.ts'
 import { encodePosition } from '../../gateway/positions/tokens.ts'
 import { proveByReplay } from '../../projectors/proof/prove.ts'
+import { BUILT_IN_PROJECTIONS } from '../../projectors/views/built-in.ts'
 import { decodeEvents, type Side, type WalletEvent } from '../../schemas/events.ts'
 import { formatId } from '../../schemas/ids.ts'
 import type { Frame } from '../../schemas/frames.ts'
@@ -208,6 +209,6 @@ async function expectViews(deployment: Deployment, { log, head }: Chain): Promis
   const { store } = deployment
   const { partition, sequence: upTo } = head
   await deployment.untilViewed(new Map([[partition, upTo]]))
-  const { differences } = await proveByReplay({ store, log, upTo })
+  const { differences } = await proveByReplay({ store, log, upTo, projections: BUILT_IN_PROJECTIONS })
   expect(differences).toEqual([])
 }

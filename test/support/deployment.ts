@@ -13,7 +13,7 @@ import type { KafkaSettings } from '../../eventlog/kafka/settings.ts'
 import { heldByAll, readAnyCheckpoints } from '../../projectors/runtime/checkpoints.ts'
 import { createViewStore } from '../../projectors/clickhouse/clickhouse-store.ts'
 import { startEngine, type Engine } from '../../projectors/engine/supervisor.ts'
-import { PROJECTIONS } from '../../projectors/views/registry.ts'
+import { BUILT_IN_PROJECTIONS } from '../../projectors/views/built-in.ts'
 import type { ViewStore } from '../../projectors/clickhouse/view-store.ts'
 import { formatPosition } from '../../schemas/positions.ts'
 import { loadState } from '../../writer/recovery/recovery.ts'
@@ -167,7 +167,7 @@ export class Deployment {
     return this.until(`the views hold ${formatPosition(position)}`, async () => {
       // A store that does not answer now will.
       const checkpoints = await readAnyCheckpoints(this.store).catch(() => new Map<string, never>())
-      const held = heldByAll(checkpoints, PROJECTIONS)
+      const held = heldByAll(checkpoints, BUILT_IN_PROJECTIONS)
       return [...position].every(([partition, wanted]) => (held.get(partition)?.sequence ?? 0n) >= wanted)
     })
   }

@@ -19,7 +19,6 @@ import { fault } from '../../errors.ts'
 import type { GraphqlParams } from './graphql-request.ts'
 import { RequestPoint } from '../../read/read-points.ts'
 import { boundedOperation } from './rules.ts'
-import { schema } from '../../schema/schema.ts'
 import type { RequestContext, Services, Transport } from '../../services.ts'
 
 export type GraphqlPipeline = YogaServerInstance<{ transport: Transport }, RequestContext>
@@ -51,7 +50,11 @@ function nestingOf(text: string): number {
  * Makes the pipeline: plugins, remembered documents, masked errors. It has no door: HTTP and sockets are our own
  * (graphql-http.ts, websocket.ts), so that we and not a framework's defaults decide what a stranger may send.
  */
-export function createPipeline(services: Services, admission: Admission): GraphqlPipeline {
+export function createPipeline(
+  schema: GraphQLSchema,
+  services: Services,
+  admission: Admission,
+): GraphqlPipeline {
   return createYoga<{ transport: Transport }, RequestContext>({
     schema,
     graphqlEndpoint: '/graphql',

@@ -2,10 +2,12 @@ import { createClient } from 'graphql-ws'
 import { Kind, parse, validate } from 'graphql'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import WebSocket from 'ws'
-import { schema } from '../../schema/schema.ts'
+import { buildSchema } from '../../schema/schema.ts'
 import { gatewayUnderTest, uuid, type GatewayUnderTest } from '../../testing.ts'
 import { tourTabs, type TourTab } from './tour.ts'
+import { BUILT_IN_VIEWS } from '../../../projectors/views/built-in.ts'
 
+const schema = buildSchema(BUILT_IN_VIEWS)
 let under: GatewayUnderTest
 beforeAll(async () => {
   under = await gatewayUnderTest()

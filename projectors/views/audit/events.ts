@@ -4,7 +4,8 @@ import { COMMAND_KIND_NAMES } from '../../../schemas/commands.ts'
 import { EVENT_KIND_NAMES, EVENT_KINDS, type EventKind, type Totals } from '../../../schemas/events.ts'
 import type { Position } from '../../../schemas/positions.ts'
 import { REFUSAL_CODES, refusalOf, type Refusal } from '../../../schemas/refusals.ts'
-import { TABLES } from '../tables.ts'
+import { AUDIT_TABLES } from './projection.ts'
+import { HISTORY_TABLES } from '../history/projection.ts'
 import type { QueryParameters, ViewStore } from '../../clickhouse/view-store.ts'
 import {
   idOrNone,
@@ -15,7 +16,7 @@ import {
   within,
   withinPartition,
   type AccountKey,
-} from '../bounds.ts'
+} from '../../sql.ts'
 import { totalsOf, TOTALS_COLUMNS, type StoredTotals } from '../totals.ts'
 
 /** One side of an event: totals after it; for a refusal, as seen. Number 0: no account, totals zero. */
@@ -153,7 +154,7 @@ export async function eventsByIds(
 ): Promise<EventRow[]> {
   if (ids.length > EVENTS_PER_QUERY_MAX) throw new RangeError(`${ids.length} ids in one query`)
   if (ids.length === 0) return []
-  const found = `SELECT partition, sequence FROM ${TABLES.eventIds} WHERE id IN {ids:Array(UUID)} AND ${within(upTo)}`
+  const found = `SELECT partition, sequence FROM ${AUDIT_TABLES.event_ids} WHERE id IN {ids:Array(UUID)} AND ${within(upTo)}`
   // Two events an id at most.
   return selectEvents(store, `(partition, sequence) IN (${found})`, String(2 * EVENTS_PER_QUERY_MAX), { ids })
 }
@@ -175,7 +176,7 @@ export async function eventsRelatedTo(
           kinds.map((kind) => EVENT_KINDS[kind]),
         )}`
   // The newest are kept where someone tried more often than a page holds: among them is what ended it.
-  const found = `SELECT partition, sequence FROM ${TABLES.eventRelations}
+  const found = `SELECT partition, sequence FROM ${AUDIT_TABLES.event_relations}
     WHERE id IN {ids:Array(UUID)} AND ${within(upTo)} ${kept}
     ORDER BY kind = ${EVENT_KINDS.TransferRefused}, partition, sequence LIMIT 1 BY partition, sequence
     LIMIT ${EVENTS_PER_QUERY_MAX}`
@@ -211,7 +212,7 @@ async function selectEvents(
   parameters: QueryParameters,
 ): Promise<EventRow[]> {
   const rows = await store.query<StoredEvent>(
-    `SELECT ${COLUMNS} FROM ${TABLES.events} WHERE ${condition}
+    `SELECT ${COLUMNS} FROM ${AUDIT_TABLES.events} WHERE ${condition}
      ORDER BY partition, sequence LIMIT 1 BY partition, sequence LIMIT ${limit}`,
     parameters,
   )
@@ -276,7 +277,7 @@ async function totalsBehind(store: ViewStore, events: readonly StoredEvent[]): P
       `(partition = ${partition} AND (account, version) IN (${[...entries].join(', ')}))`,
   )
   const rows = await store.query<StoredEntryTotals>(
-    `SELECT partition, account, version, ${TOTALS_COLUMNS} FROM ${TABLES.history}
+    `SELECT partition, account, version, ${TOTALS_COLUMNS} FROM ${HISTORY_TABLES.history}
      WHERE ${conditions.join(' OR ')} LIMIT 1 BY partition, account, version`,
   )
   return new Map(rows.map((row) => [entryKey(row.partition, row.account, row.version), totalsOf(row)]))

@@ -3,7 +3,7 @@
  * `history` under (account, version), for refusals too, whose versions are those that were seen.
  */
 import { EVENT_KINDS } from '../../../schemas/events.ts'
-import type { SqlProjection } from '../../projection.ts'
+import { tableNames, type SqlProjection } from '../../projection.ts'
 
 const MIB = 1024 * 1024
 const time = "DateTime64(9, 'UTC')"
@@ -35,7 +35,7 @@ const columns = [
   ['named_accounts', 'String'],
 ] as const
 
-export const audit: SqlProjection = {
+export const audit = {
   name: 'audit',
   version: 1,
   tables: [
@@ -74,4 +74,7 @@ export const audit: SqlProjection = {
         AND related_id != transfer_id`,
     },
   ],
-}
+} as const satisfies SqlProjection
+
+/** Names of its tables, as queries write them. */
+export const AUDIT_TABLES = tableNames(audit)

@@ -5,7 +5,8 @@
  * entries say that count by then (effective.ts), in whatever order they were recorded: the sum of what each of them changed.
  */
 import type { Position } from '../../../schemas/positions.ts'
-import { TABLES } from '../tables.ts'
+import { BALANCES_TABLES } from './projection.ts'
+import { HISTORY_TABLES } from '../history/projection.ts'
 import type { QueryParameters, ViewStore } from '../../clickhouse/view-store.ts'
 import {
   ACCOUNTS_PER_QUERY_MAX,
@@ -15,8 +16,8 @@ import {
   whole,
   within,
   type AccountKey,
-} from '../bounds.ts'
-import { countsAt } from '../effective.ts'
+} from '../../sql.ts'
+import { countsAt } from './effective.ts'
 import { balanceOf, TOTALS_COLUMNS, type BalanceRow, type StoredBalance } from '../totals.ts'
 
 /** The moment as of which to answer; nothing recorded after `upTo` counts in any case. */
@@ -62,7 +63,7 @@ async function balancesAtPosition(
   const newest = await readBalances(
     store,
     `SELECT partition, account, version, sequence, ${nanoseconds('recorded_at')}, ${TOTALS_COLUMNS}
-     FROM ${TABLES.balances} WHERE ${amongAccounts(keys)}
+     FROM ${BALANCES_TABLES.balances} WHERE ${amongAccounts(keys)}
      ORDER BY partition, account, version DESC LIMIT 1 BY partition, account`,
   )
   const isTooNew = (row: BalanceRow): boolean => row.sequence > (upTo.get(row.partition) ?? 0n)
@@ -97,7 +98,7 @@ async function latestInHistory(
   return readBalances(
     store,
     `SELECT partition, account, version, sequence, ${nanoseconds('recorded_at')}, ${TOTALS_COLUMNS}
-     FROM ${TABLES.history} WHERE ${condition} AND ${within(upTo)}
+     FROM ${HISTORY_TABLES.history} WHERE ${condition} AND ${within(upTo)}
      ORDER BY partition, account, version DESC LIMIT 1 BY partition, account`,
     parameters,
   )
@@ -133,7 +134,7 @@ export function changes(condition: string): string {
     (column) => `${column} - lagInFrame(${column}, 1, toInt64(0)) OVER entries AS ${column}_change`,
   )
   return `SELECT partition, account, version, sequence, recorded_at, effective_at, kind, related_id, ${lags.join(', ')}
-    FROM ${TABLES.history} WHERE ${condition}
+    FROM ${HISTORY_TABLES.history} WHERE ${condition}
     WINDOW entries AS (PARTITION BY partition, account ORDER BY version ROWS BETWEEN 1 PRECEDING AND CURRENT ROW)`
 }
 

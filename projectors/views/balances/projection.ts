@@ -6,13 +6,13 @@
  * `balances`: a row per event and side, of which the highest version counts.
  */
 import { EVENT_KINDS } from '../../../schemas/events.ts'
-import type { SqlProjection } from '../../projection.ts'
+import { tableNames, type SqlProjection } from '../../projection.ts'
 import { bothSides } from '../sides.ts'
 
 const opened = `kind = ${EVENT_KINDS.AccountOpened}`
 const time = "DateTime64(9, 'UTC')"
 
-export const balances: SqlProjection = {
+export const balances = {
   name: 'balances',
   version: 1,
   tables: [
@@ -81,4 +81,7 @@ export const balances: SqlProjection = {
       where: 'refusal = 0 AND account != 0',
     },
   ],
-}
+} as const satisfies SqlProjection
+
+/** Names of its tables, as queries write them. */
+export const BALANCES_TABLES = tableNames(balances)

@@ -1,7 +1,7 @@
 /** Pages of one account's history. */
 import { EVENT_KIND_NAMES, EVENT_KINDS, type EventKind } from '../../../schemas/events.ts'
 import type { Position } from '../../../schemas/positions.ts'
-import { TABLES } from '../tables.ts'
+import { HISTORY_TABLES } from './projection.ts'
 import type { ViewStore } from '../../clickhouse/view-store.ts'
 import {
   idOrNone,
@@ -11,7 +11,7 @@ import {
   whole,
   withinPartition,
   type AccountKey,
-} from '../bounds.ts'
+} from '../../sql.ts'
 import { balanceOf, TOTALS_COLUMNS, type BalanceRow, type StoredBalance } from '../totals.ts'
 
 /** One entry: what happened to the account, and its totals after it. */
@@ -84,7 +84,7 @@ export async function historyPage(
     `SELECT partition, account, version, sequence, ${nanoseconds('recorded_at')}, ${nanoseconds('effective_at')},
        kind, is_debit, counterparty, amount, ${TOTALS_COLUMNS}, transfer_id, related_id, reference,
        ${nanoseconds('expires_at')}, code, memo
-     FROM ${TABLES.history}
+     FROM ${HISTORY_TABLES.history}
      WHERE account = ${whole(account)} AND ${[withinPartition(partition, upTo), ...conditions].join(' AND ')}
      ORDER BY version ${page.order === 'newest first' ? 'DESC' : 'ASC'} LIMIT 1 BY version LIMIT ${rowsOf(page.limit)}`,
     parameters,

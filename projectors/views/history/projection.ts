@@ -2,12 +2,12 @@
  * History: every entry of every account, with the totals after it. One row per event and side; refusals move nothing and
  * have none. What an account had at any past moment is the row with the highest version up to then.
  */
-import type { SqlProjection } from '../../projection.ts'
+import { tableNames, type SqlProjection } from '../../projection.ts'
 import { bothSides, DEBIT_SIDE } from '../sides.ts'
 
 const time = "DateTime64(9, 'UTC')"
 
-export const history: SqlProjection = {
+export const history = {
   name: 'history',
   version: 1,
   tables: [
@@ -46,4 +46,7 @@ export const history: SqlProjection = {
       indexes: ['INDEX sequences sequence TYPE minmax GRANULARITY 1'],
     },
   ],
-}
+} as const satisfies SqlProjection
+
+/** Names of its tables, as queries write them. */
+export const HISTORY_TABLES = tableNames(history)

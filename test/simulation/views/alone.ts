@@ -1,6 +1,5 @@
 /** One seed of the views alone: a small log that grows, processes that die, a log that is exchanged, and the end in peace. */
 import type { MemoryLog } from '../../../projectors/testing.ts'
-import { TABLES } from '../../../projectors/views/tables.ts'
 import { lastSequence } from '../../../schemas/frames.ts'
 import { nodeTurn } from '../turn.ts'
 import { createWorld } from '../world.ts'
@@ -9,6 +8,7 @@ import type { ViewsProcess } from './process.ts'
 import { SmallWriter } from './small-log.ts'
 import { createSimulatedViews, VIEWS_COVERAGE } from './views.ts'
 import { ViewsBrokenError } from './tables.ts'
+import { CHECKPOINTS, ROW_TABLES } from './rows.ts'
 
 /** What has to have happened over a run of seeds of the views alone. */
 export const ALONE_COVERAGE = [
@@ -162,12 +162,12 @@ export async function runAlone(seed: number): Promise<SeedReport> {
 
   /** A table is gone: it must not come back empty behind a checkpoint. */
   async function loseTable(): Promise<void> {
-    views.store.lose(random.pick(Object.values(TABLES).filter((name) => name !== TABLES.checkpoints)))
+    views.store.lose(random.pick(ROW_TABLES))
     const { message } = await refusal(writer.log)
     if (!message.includes('is not there'))
       throw new ViewsBrokenError(`a lost table was not noticed: ${message}`)
     world.cover('views: lost table refused')
-    views.store.lose(TABLES.checkpoints)
+    views.store.lose(CHECKPOINTS)
   }
 
   async function mishap(): Promise<void> {

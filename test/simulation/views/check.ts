@@ -1,8 +1,7 @@
 /** Whether the stored views are what the log says: everything up to the checkpoint, nothing that the log does not have. */
-import { TABLES } from '../../../projectors/views/tables.ts'
 import type { WalletEvent } from '../../../schemas/events.ts'
 import { Fold } from './fold.ts'
-import { rowsOf, type Row } from './rows.ts'
+import { ROW_TABLES, rowsOf, type Row } from './rows.ts'
 import type { SimulatedStore } from './store.ts'
 import { ViewsBrokenError, type TableRow } from './tables.ts'
 
@@ -52,9 +51,8 @@ export class ViewsCheck {
     this.#compared = 0
     this.quick(events)
     this.#fold.checkHolds()
-    for (const name of Object.values(TABLES))
-      if (name !== TABLES.checkpoints)
-        for (const row of this.#store.table(name)?.rows() ?? []) this.#known(name, row, events)
+    for (const name of ROW_TABLES)
+      for (const row of this.#store.table(name)?.rows() ?? []) this.#known(name, row, events)
   }
 
   #find(row: Row): void {

@@ -11,6 +11,7 @@ import type { EventLog } from '../../../eventlog/ports.ts'
 import type { Frame } from '../../../schemas/frames.ts'
 import type { World } from '../world.ts'
 import type { SimulatedStore, StoreConnection } from './store.ts'
+import { PROJECTIONS } from './rows.ts'
 
 /** How the runtime is set for a seed: small ranges, so that there are many of them. */
 export interface RuntimeSettings {
@@ -103,6 +104,7 @@ export class ViewsProcess {
   #start(): void {
     startProjections({
       ...this.#settings,
+      projections: PROJECTIONS,
       store: this.#connection,
       logs: [this.#ownLog()],
       clock: this.#clock(),

@@ -1,13 +1,23 @@
 /** What the built-in views keep of an event, row by row: the SELECTs of the projections, said once more in plain code. */
-import { TABLES } from '../../../projectors/views/tables.ts'
+import { allTogether } from '../../../projectors/projection.ts'
+import { audit, AUDIT_TABLES } from '../../../projectors/views/audit/projection.ts'
+import { balances, BALANCES_TABLES } from '../../../projectors/views/balances/projection.ts'
+import { history, HISTORY_TABLES } from '../../../projectors/views/history/projection.ts'
 import type { Side, WalletEvent } from '../../../schemas/events.ts'
 import { formatId, isNilId, sameId } from '../../../schemas/ids.ts'
+import { checkpointsName } from '../../../projectors/clickhouse/feed.ts'
 
-export type RowTable = Exclude<(typeof TABLES)[keyof typeof TABLES], typeof TABLES.checkpoints>
+/** What the simulated deployment has. */
+export const PROJECTIONS = allTogether([balances, history, audit])
+
+const TABLES = { ...BALANCES_TABLES, ...HISTORY_TABLES, ...AUDIT_TABLES }
+/** Names of the tables that hold rows. */
+export const ROW_TABLES: readonly string[] = Object.values(TABLES)
+export const CHECKPOINTS = checkpointsName()
 
 /** A row: what names it within its table, and all the rest of it as one text. */
 export interface Row {
-  readonly table: RowTable
+  readonly table: string
   readonly key: string
   readonly sequence: bigint
   /** Where a table keeps only the latest row of a key, the highest wins. */
@@ -24,7 +34,7 @@ const ACCOUNT_KINDS = new Set(['AccountOpened', 'AccountFrozen', 'AccountUnfroze
 export function rowsOf(event: WalletEvent): Row[] {
   const { partition, sequence, kind, refusal } = event
   const rows: Row[] = []
-  const row = (table: RowTable, key: string, text: string, version = 0n): void => {
+  const row = (table: string, key: string, text: string, version = 0n): void => {
     rows.push({ table, key: `${partition}/${key}`, sequence, version, text })
   }
   const transferId = formatId(event.transferId)
@@ -36,8 +46,8 @@ export function rowsOf(event: WalletEvent): Row[] {
       `${event.recordedAtNs} ${kind} ${relatedId} ${event.owner} ${event.currency} ${event.scale} ${event.amount}`,
     )
   if (kind === 'AccountOpened') {
-    row(TABLES.accountIds, relatedId, `${event.debit.number}`)
-    row(TABLES.accountOwners, `${event.owner}/${event.debit.number}`, '')
+    row(TABLES.account_ids, relatedId, `${event.debit.number}`)
+    row(TABLES.account_owners, `${event.owner}/${event.debit.number}`, '')
   }
   if (refusal === undefined)
     for (const [side, other, isDebit] of [
@@ -55,9 +65,9 @@ export function rowsOf(event: WalletEvent): Row[] {
       )
     }
   row(TABLES.events, `${sequence}`, textOfEvent(event))
-  row(TABLES.eventIds, `${transferId}/${sequence}`, '')
+  row(TABLES.event_ids, `${transferId}/${sequence}`, '')
   if (!ACCOUNT_KINDS.has(kind) && kind !== 'AccountRefused' && isRelation(event))
-    row(TABLES.eventRelations, `${relatedId}/${sequence}`, kind)
+    row(TABLES.event_relations, `${relatedId}/${sequence}`, kind)
   return rows
 }
 

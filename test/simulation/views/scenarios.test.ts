@@ -9,6 +9,7 @@ import { nodeTurn } from '../turn.ts'
 import { createWorld } from '../world.ts'
 import { SmallWriter } from './small-log.ts'
 import { SimulatedStore } from './store.ts'
+import { PROJECTIONS } from './rows.ts'
 
 const WALL_MS = 1_780_000_000_000
 
@@ -40,6 +41,7 @@ class Scene {
     const store = this.store.connect()
     const starting = startProjections({
       store: { ...store, ...bent(store) },
+      projections: PROJECTIONS,
       logs: [this.writer.log],
       clock: this.clock,
       lingerMs: 20,

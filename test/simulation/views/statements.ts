@@ -1,9 +1,8 @@
 /** The statements that the views' runtime sends, understood; any other is a fault of the simulation and throws. */
 import { createStatements, dropStatements, insertStatement } from '../../../projectors/clickhouse/feed.ts'
-import { PROJECTIONS } from '../../../projectors/views/registry.ts'
-import { TABLES } from '../../../projectors/views/tables.ts'
 import type { QueryParameters } from '../../../projectors/clickhouse/view-store.ts'
 import type { TableRow } from './tables.ts'
+import { CHECKPOINTS, PROJECTIONS } from './rows.ts'
 
 export type Statement =
   | { readonly kind: 'create' | 'drop'; readonly name: string }
@@ -23,8 +22,8 @@ export function understand(sql: string, parameters: QueryParameters = {}): State
     const dropped = DROP.exec(sql)?.[1]
     if (dropped !== undefined) return { kind: 'drop', name: dropped }
   }
-  if (sql === insertStatement()) return { kind: 'insert' }
-  if (sql.startsWith(`INSERT INTO ${TABLES.checkpoints} (projection_name,`)) {
+  if (sql === insertStatement(PROJECTIONS)) return { kind: 'insert' }
+  if (sql.startsWith(`INSERT INTO ${CHECKPOINTS} (projection_name,`)) {
     const { projections, partition, sequence, hash, recorded_at: recordedAt } = parameters
     const newest = BigInt(String(sequence))
     return {
@@ -39,7 +38,7 @@ export function understand(sql: string, parameters: QueryParameters = {}): State
   }
   if (
     sql.startsWith('SELECT projection_name AS projection_name, partition, max(sequence) AS newest,') &&
-    sql.includes(`FROM ${TABLES.checkpoints} `)
+    sql.includes(`FROM ${CHECKPOINTS} `)
   )
     return { kind: 'read checkpoints' }
   if (sql.startsWith('SELECT name FROM system.tables WHERE database = currentDatabase() AND name IN '))

@@ -7,8 +7,6 @@
  * after its caller gave up or died. What is under way when a table is dropped belongs to the old one, as `DROP … SYNC` has it.
  */
 import { createHash } from 'node:crypto'
-import { PROJECTIONS } from '../../../projectors/views/registry.ts'
-import { TABLES } from '../../../projectors/views/tables.ts'
 import {
   OutageError,
   type QueryParameters,
@@ -16,7 +14,7 @@ import {
 } from '../../../projectors/clickhouse/view-store.ts'
 import { decodeEvents } from '../../../schemas/events.ts'
 import type { World } from '../world.ts'
-import { rowsOf } from './rows.ts'
+import { CHECKPOINTS, PROJECTIONS, ROW_TABLES, rowsOf } from './rows.ts'
 import { understand } from './statements.ts'
 import { drawFate, drawStepNs, drawStoreFaults, NO_STORE_FAULTS, type StoreFaults } from './store-faults.ts'
 import { Table, ViewsBrokenError, type Block, type TableRow } from './tables.ts'
@@ -74,7 +72,7 @@ export class SimulatedStore {
 
   /** Up to where the views hold everything of a partition, as they say themselves: those that are least far. */
   checkpoint(partition: number): TableRow | undefined {
-    const rows = PROJECTIONS.map(({ name }) => this.table(TABLES.checkpoints)?.row(`${name}/${partition}`))
+    const rows = PROJECTIONS.all.map(({ name }) => this.table(CHECKPOINTS)?.row(`${name}/${partition}`))
     return rows.reduce((least, row) =>
       least === undefined || row === undefined || least.sequence <= row.sequence ? least : row,
     )
@@ -93,8 +91,7 @@ export class SimulatedStore {
     this.#isUp = false
     this.#life++
     for (const table of this.#tables.values()) {
-      if (table.crash(random) > 0 && table.name === TABLES.checkpoints)
-        this.#world.cover('views: checkpoint lost')
+      if (table.crash(random) > 0 && table.name === CHECKPOINTS) this.#world.cover('views: checkpoint lost')
     }
     this.#world.schedule(BigInt(random.between(20, 4_000)) * 1_000_000n, 'views store starts', () => {
       this.#isUp = true
@@ -223,7 +220,7 @@ export class SimulatedStore {
       if (statement.kind === 'which tables')
         answer = statement.names.filter((name) => this.#tables.has(name)).map((name) => ({ name }))
       else if (statement.kind === 'read checkpoints')
-        answer = this.#table(TABLES.checkpoints).rows().map(checkpointRow)
+        answer = this.#table(CHECKPOINTS).rows().map(checkpointRow)
       else throw new Error(`the simulated store answers no ${statement.kind}`)
     }
     return { what: `asks ${statement.kind}`, isWrite: false, steps: [read], answer: () => answer }
@@ -251,7 +248,7 @@ export class SimulatedStore {
   #checkpoint(rows: readonly TableRow[]): Work<void> {
     let keep: () => void = () => undefined
     const put = (): void => {
-      const table = this.#table(TABLES.checkpoints)
+      const table = this.#table(CHECKPOINTS)
       const block = table.apply({ rows, token: undefined })
       if (block !== undefined) keep = () => table.keep(block)
     }
@@ -277,7 +274,7 @@ export class SimulatedStore {
     for (const row of decodeEvents(bytes).flatMap(rowsOf))
       rows.set(row.table, [...(rows.get(row.table) ?? []), row])
     const { random } = this.#world
-    const names = Object.values<string>(TABLES).filter((name) => name !== TABLES.checkpoints)
+    const names = ROW_TABLES
     const order = names.map((name) => [random.next(), name] as const).sort(([left], [right]) => left - right)
     const cut = random.below(names.length + 1)
     const applied: [Table, Block][] = []
@@ -325,7 +322,7 @@ export class SimulatedStore {
     if (!this.#tables.has(name))
       this.#tables.set(
         name,
-        name === TABLES.checkpoints ? new Table(name, 0, true) : new Table(name, this.#tokensMax),
+        name === CHECKPOINTS ? new Table(name, 0, true) : new Table(name, this.#tokensMax),
       )
   }
 

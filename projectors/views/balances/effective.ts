@@ -4,8 +4,8 @@
  * nothing had reserved yet, and an account would hold less than nothing. Events say what was asked for; how a past moment
  * follows from them is said here alone, so it holds for every log, whenever it was written.
  */
-import { EVENT_KINDS } from '../../schemas/events.ts'
-import { TABLES } from './tables.ts'
+import { EVENT_KINDS } from '../../../schemas/events.ts'
+import { HISTORY_TABLES } from '../history/projection.ts'
 
 const PLACED = EVENT_KINDS.HoldPlaced
 const ENDS = [EVENT_KINDS.HoldPosted, EVENT_KINDS.HoldVoided, EVENT_KINDS.HoldExpired].join(', ')
@@ -26,9 +26,9 @@ export function countsAt(at: string, among: string): string {
  * a hold is recorded before its end, so either it was recorded by the moment and dated ahead, or its end was dated back.
  */
 function laterHolds(at: string, among: string): string {
-  const endedEarlier = `SELECT partition, related_id FROM ${TABLES.history}
+  const endedEarlier = `SELECT partition, related_id FROM ${HISTORY_TABLES.history}
     WHERE ${among} AND kind IN (${ENDS}) AND effective_at <= ${at} AND recorded_at > ${at}`
-  return `SELECT partition, transfer_id FROM ${TABLES.history}
+  return `SELECT partition, transfer_id FROM ${HISTORY_TABLES.history}
     WHERE ${among} AND kind = ${PLACED} AND effective_at > ${at}
       AND (recorded_at <= ${at} OR (partition, transfer_id) IN (${endedEarlier}))`
 }

@@ -1,5 +1,5 @@
-/** What all queries share: how a position bounds a SELECT, and how columns become values. */
-import type { Position } from '../../schemas/positions.ts'
+/** SQL that the queries of all views share: how a position bounds a SELECT, and how columns become values. */
+import type { Position } from '../schemas/positions.ts'
 
 /** Names of several accounts in one query, at most. */
 export const ACCOUNTS_PER_QUERY_MAX = 1_000

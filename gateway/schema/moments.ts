@@ -1,14 +1,10 @@
-/** Where balances come from: memory, the view now, or the view as of a moment that has gone by. */
-import type { Moment } from '../../projectors/views/balances/balances.ts'
-import { earlier } from '../../projectors/views/balances/balances.ts'
-import type { Totals } from '../../schemas/events.ts'
-import { includesPosition, type Position } from '../../schemas/positions.ts'
+/** Moments that have gone by, as reads name them: what the views have to include before an answer is one for good. */
+import { earlier, type Moment } from '../../projectors/views/balances/balances.ts'
+import type { Position } from '../../schemas/positions.ts'
 import { badInput } from '../errors.ts'
 import { sequenceOf } from '../positions/deployment-tokens.ts'
 import type { ReadPoint } from '../read/read-points.ts'
 import type { RequestContext, Services } from '../services.ts'
-import type { AccountIdentity } from '../read/views.ts'
-import type { BalanceModel } from './money.ts'
 
 /** `AsOf` as it arrives: exactly one of the three. */
 export interface AsOf {
@@ -16,8 +12,6 @@ export interface AsOf {
   readonly time?: bigint | null | undefined
   readonly effectiveTime?: bigint | null | undefined
 }
-
-const NO_TOTALS: Totals = { debitsPosted: 0n, debitsPending: 0n, creditsPosted: 0n, creditsPending: 0n }
 
 export function momentOf(at: AsOf | null | undefined): Moment | undefined {
   if (at?.position) return { kind: 'position', position: at.position }
@@ -59,51 +53,21 @@ export function positionOf(point: ReadPoint, moment: Moment | undefined): Positi
   return moment?.kind === 'position' ? earlier(point.upTo, moment.position) : point.upTo
 }
 
-/**
- * An account's balance at the point, or as of a moment before it. An account not yet open by then has nothing.
- * @throws Fault BAD_USER_INPUT for a position that does not name the account's partition
- */
-export async function readBalance(
-  services: Services,
-  identity: AccountIdentity,
-  point: ReadPoint,
+/** What is recorded up to a moment does not change any more: views that hold it may answer, whatever else they lack. */
+export function pointFor(
+  { point }: RequestContext,
   moment: Moment | undefined,
-): Promise<BalanceModel> {
-  checkMoment(moment, [identity.partition])
-  const row =
-    moment === undefined
-      ? await services.views.balance(point, identity)
-      : await services.views.balanceAsOf(point, identity, moment)
-  return {
-    identity,
-    totals: row ?? NO_TOTALS,
-    version: row?.version ?? 0n,
-    position: positionOf(point, moment),
-    recordedAtNs: row?.recordedAtNs,
-    isLive: moment === undefined,
-  }
+  needed: Position | undefined,
+): Promise<ReadPoint> {
+  const isPinned = moment?.kind === 'position' || moment?.kind === 'recorded'
+  return isPinned ? point.pinned(needed ?? new Map()) : point.at(needed)
 }
 
-/**
- * A balance from memory, if the account was asked for lately and nothing else of the request is read from the views.
- * Its position is the feed's, so `after` is nearly always included already.
- */
-export function readHotBalance(
-  { services }: RequestContext,
-  accountId: string,
-  after: Position | null | undefined,
-): BalanceModel | undefined {
-  const identity = services.views.rememberedIdentity(accountId)
-  if (identity === undefined || services.feed.failure(identity.partition) !== undefined) return undefined
-  const hot = services.hot.read(identity, services.feed)
-  if (hot === undefined || (after && !includesPosition(hot.position, after))) return undefined
-  const { totals, position } = hot
-  return {
-    identity,
-    totals,
-    version: totals.version,
-    position,
-    recordedAtNs: totals.recordedAtNs,
-    isLive: false,
-  }
+/** The wider of two positions, partition by partition. */
+export function joined(left: Position | undefined, right: Position | undefined): Position | undefined {
+  if (left === undefined || right === undefined) return left ?? right
+  const wide = new Map(left)
+  for (const [partition, sequence] of right)
+    if (sequence > (wide.get(partition) ?? 0n)) wide.set(partition, sequence)
+  return wide
 }

@@ -1,19 +1,21 @@
 /** What accounts had at moments of every axis, with effective times in any order: held against a model without any SQL. */
 import fc from 'fast-check'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import type { WalletEvent } from '../../schemas/events.ts'
-import type { Position } from '../../schemas/positions.ts'
-import { createViewStore } from '../clickhouse/clickhouse-store.ts'
-import { engineUnderTest, type EngineUnderTest } from '../engine/testing.ts'
-import { createStatements } from '../clickhouse/feed.ts'
-import { balancesOf, type Moment } from './balances/balances.ts'
-import type { BalanceRow } from './totals.ts'
-import { trialBalance } from './balances/trial-balance.ts'
-import { insertRange, RangeBuffer } from '../runtime/range.ts'
-import { PROJECTIONS } from './registry.ts'
-import { MemoryLog, SampleWallet, START_NS, type Step } from '../testing.ts'
-import type { ViewStore } from '../clickhouse/view-store.ts'
+import type { WalletEvent } from '../../../schemas/events.ts'
+import type { Position } from '../../../schemas/positions.ts'
+import { createViewStore } from '../../clickhouse/clickhouse-store.ts'
+import { engineUnderTest, type EngineUnderTest } from '../../engine/testing.ts'
+import { createStatements } from '../../clickhouse/feed.ts'
+import { balancesOf, type Moment } from './balances.ts'
+import type { BalanceRow } from '../totals.ts'
+import { trialBalance } from './trial-balance.ts'
+import { insertRange, RangeBuffer } from '../../runtime/range.ts'
+import { BUILT_IN_PROJECTIONS } from '../built-in.ts'
+import { allTogether } from '../../projection.ts'
+import { MemoryLog, SampleWallet, START_NS, type Step } from '../../testing.ts'
+import type { ViewStore } from '../../clickhouse/view-store.ts'
 
+const PROJECTIONS = allTogether(BUILT_IN_PROJECTIONS)
 const HOUR_NS = 3_600_000_000_000n
 /** Every account of a sample wallet that steps here open: two currencies, two accounts each. */
 const ACCOUNTS = [1, 2, 3, 4]

@@ -1,0 +1,15 @@
+/** What every part of a schema is built of, made anew for each schema: the builder, and the types that parts share. */
+import { addAccount } from './account.ts'
+import { createBuilder } from './builder.ts'
+import { addEnums } from './enums.ts'
+import { addMoney } from './money.ts'
+import { addNodes } from './node.ts'
+import { addTransfer } from './transfer.ts'
+
+export type SchemaKit = ReturnType<typeof createKit>
+
+export function createKit() {
+  const builder = createBuilder()
+  const shared = { ...addEnums(builder), ...addNodes(builder), ...addMoney(builder) }
+  return { builder, ...shared, ...addAccount(builder, shared), ...addTransfer(builder, shared) }
+}

@@ -1,0 +1,16 @@
+/** The views that a deployment has unless whoever starts it says otherwise. Nothing below a process's start imports them. */
+import { projectionsOf, type View } from '../../gateway/view.ts'
+import { addAudit } from './audit/graphql.ts'
+import { audit } from './audit/projection.ts'
+import { addBalances } from './balances/graphql.ts'
+import { balances } from './balances/projection.ts'
+import { addHistory } from './history/graphql.ts'
+import { history } from './history/projection.ts'
+
+export const BUILT_IN_VIEWS: readonly View[] = [
+  { projection: balances, addToSchema: addBalances },
+  { projection: history, addToSchema: addHistory },
+  { projection: audit, addToSchema: addAudit },
+]
+
+export const BUILT_IN_PROJECTIONS = projectionsOf(BUILT_IN_VIEWS)
