@@ -43,6 +43,7 @@ const simulated = [
   'eventlog/file/recovery/*.ts',
   'eventlog/kafka/events/shared-appender.ts',
   'gateway/outcomes/{settle-repeat,same-reversal,outcomes}.ts',
+  'test/model/**/*.ts',
   'test/simulation/**/*.ts',
 ]
 

@@ -51,7 +51,7 @@ export class ViewsCheck {
   thorough(events: readonly WalletEvent[]): void {
     this.#compared = 0
     this.quick(events)
-    this.#fold.checkHolds()
+    this.#fold.check()
     for (const name of Object.values(TABLES))
       if (name !== TABLES.checkpoints)
         for (const row of this.#store.table(name)?.rows() ?? []) this.#known(name, row, events)
