@@ -8,7 +8,8 @@ import { createViewStore } from '../../projectors/clickhouse/clickhouse-store.ts
 import { engineUnderTest, type EngineUnderTest } from '../../projectors/engine/testing.ts'
 import type { SqlProjection } from '../../projectors/projection.ts'
 import { startProjections } from '../../projectors/runtime/runtime.ts'
-import { MemoryLog, SampleWallet } from '../../projectors/testing.ts'
+import { MemoryLog } from '../../projectors/testing.ts'
+import { SampleWallet } from '../../test/model/sample-wallet.ts'
 import type { ViewStore } from '../../projectors/clickhouse/view-store.ts'
 import { checkViews } from './proof.ts'
 

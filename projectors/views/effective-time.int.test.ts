@@ -11,7 +11,8 @@ import type { BalanceRow } from './totals.ts'
 import { trialBalance } from './balances/trial-balance.ts'
 import { insertRange, RangeBuffer } from '../runtime/range.ts'
 import { PROJECTIONS } from './registry.ts'
-import { MemoryLog, SampleWallet, START_NS, type Step } from '../testing.ts'
+import { MemoryLog } from '../testing.ts'
+import { SampleWallet, START_NS, type Step } from '../../test/model/sample-wallet.ts'
 import type { ViewStore } from '../clickhouse/view-store.ts'
 
 const HOUR_NS = 3_600_000_000_000n

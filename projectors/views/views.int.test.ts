@@ -15,7 +15,8 @@ import { trialBalance } from './balances/trial-balance.ts'
 import { insertRange, RangeBuffer } from '../runtime/range.ts'
 import { PROJECTIONS } from './registry.ts'
 import { TABLES } from './tables.ts'
-import { MemoryLog, SampleWallet, START_NS, type Step } from '../testing.ts'
+import { MemoryLog } from '../testing.ts'
+import { SampleWallet, START_NS, type Step } from '../../test/model/sample-wallet.ts'
 import type { ViewStore } from '../clickhouse/view-store.ts'
 
 let engine: EngineUnderTest
@@ -289,6 +290,7 @@ it('a transfer by id brings its own events, what came of it and what was refused
   const { partition } = wallet
   const base = { one: 0, other: 0, amount: 50, hours: 2, text: '' }
   const [hold] = wallet.step({ ...base, what: 'hold' })
+  // Asks for so much more than the hold has.
   wallet.step({ ...base, what: 'refuse' })
   wallet.step({ ...base, what: 'post', amount: 20 })
   const [transfer] = wallet.step({ ...base, what: 'transfer' })
@@ -298,7 +300,7 @@ it('a transfer by id brings its own events, what came of it and what was refused
   const life = await transferById(store, formatId(hold!.transferId), upTo)
   expect(life.own.map(({ kind }) => kind)).toEqual(['HoldPlaced'])
   expect(life.related.map(({ kind, amount }) => [kind, amount])).toEqual([
-    ['TransferRefused', 50n],
+    ['TransferRefused', 100n],
     ['HoldPosted', 20n],
   ])
   const undone = formatId(transfer!.transferId)
