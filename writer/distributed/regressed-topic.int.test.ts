@@ -2,10 +2,11 @@ import { afterEach, describe, expect, it } from 'vitest'
 import { readValues, replaceTopic } from '../../eventlog/kafka/testing.ts'
 import { topicNames } from '../../eventlog/kafka/settings.ts'
 import { withKafka } from '../../test/support/kafka.ts'
+import { until } from '../../test/support/until.ts'
 import { SnapshotStoreError, type SnapshotStore } from '../snapshot-store/snapshot-store.ts'
 import type { PartitionSeat } from './partition-seat.ts'
 import { Seats } from './seats.testing.ts'
-import { readLog, until } from './testing.ts'
+import { readLog } from './testing.ts'
 
 const seats = new Seats()
 afterEach(() => seats.end())
@@ -38,8 +39,8 @@ function awayStore(real: SnapshotStore): { store: SnapshotStore; comeBack: () =>
 
 const REFUSED = 'the topic went backwards, or another one stands in its place'
 
-function untilRefused(seat: PartitionSeat, knownTo: string): Promise<void> {
-  return until(`it is refused by what ${knownTo} knows`, () => {
+async function untilRefused(seat: PartitionSeat, knownTo: string): Promise<void> {
+  await until(`it is refused by what ${knownTo} knows`, () => {
     const { state, reason = '' } = seat.status()
     return state !== 'serving' && reason.includes(`${knownTo} knows: ${REFUSED}`)
   })

@@ -5,11 +5,12 @@ import path from 'node:path'
 import type { KafkaSettings } from '../../eventlog/kafka/settings.ts'
 import type { Command } from '../../schemas/commands.ts'
 import type { TestKafka } from '../../test/support/kafka.ts'
+import { until } from '../../test/support/until.ts'
 import { openFolderStore } from '../snapshot-store/folder-store.ts'
 import type { SnapshotStore } from '../snapshot-store/snapshot-store.ts'
 import { openAccount, transfer } from '../testing.ts'
 import { PartitionSeat, type PartitionSeatOptions } from './partition-seat.ts'
-import { NO_SNAPSHOTS, openCommandSource, until, type CommandSource } from './testing.ts'
+import { NO_SNAPSHOTS, openCommandSource, type CommandSource } from './testing.ts'
 
 /** A partition that is served and has decided three commands, of two records. */
 export interface Served {
@@ -95,6 +96,6 @@ export class Seats {
 }
 
 /** Waits until the seat's writer has decided up to this sequence. */
-export function reaches(seat: PartitionSeat, sequence: bigint): Promise<void> {
-  return until(`sequence ${sequence}`, () => (seat.serving()?.status().sequence ?? 0n) >= sequence, 60_000)
+export async function reaches(seat: PartitionSeat, sequence: bigint): Promise<void> {
+  await until(`sequence ${sequence}`, () => (seat.serving()?.status().sequence ?? 0n) >= sequence, 60_000)
 }

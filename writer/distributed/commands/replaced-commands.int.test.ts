@@ -7,10 +7,11 @@ import { encodeCommands, type Command } from '../../../schemas/commands.ts'
 import { topicPartOf } from '../../../schemas/commands-topic.ts'
 import { formatId } from '../../../schemas/ids.ts'
 import { withKafka } from '../../../test/support/kafka.ts'
+import { until } from '../../../test/support/until.ts'
 import { transfer } from '../../testing.ts'
 import type { PartitionSeat, PartitionSeatOptions } from '../partition-seat.ts'
 import { reaches, Seats, type Served } from '../seats.testing.ts'
-import { readLog, until } from '../testing.ts'
+import { readLog } from '../testing.ts'
 import { adoptCommands } from './adopt-commands.ts'
 
 const seats = new Seats()
