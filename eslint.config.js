@@ -1,6 +1,9 @@
 import tseslint from 'typescript-eslint'
 import { MAY_IMPORT, MAY_NOT_IMPORT, ON_ANOTHER_FLOOR, PROGRAM_FOLDERS } from './bin/folders.js'
 
+/** Tests, and what they share: no part of the program, and not built. */
+const ofTests = ['**/*.test.ts', '**/*.testing.ts']
+
 /** What code that must stay deterministic may not touch: it gets time, chance and the world as arguments. */
 const impure = [
   'Date',
@@ -43,6 +46,7 @@ const simulated = [
   'eventlog/file/recovery/*.ts',
   'eventlog/kafka/events/shared-appender.ts',
   'gateway/outcomes/{settle-repeat,same-reversal,outcomes}.ts',
+  'test/model/**/*.ts',
   'test/simulation/**/*.ts',
 ]
 
@@ -158,12 +162,12 @@ export default tseslint.config(
   },
   ...ours.map((folder) => ({
     files: [`${folder}/**/*.ts`],
-    ignores: ['**/*.test.ts'],
+    ignores: ofTests,
     rules: onlyBelow(folder),
   })),
   ...MAY_NOT_IMPORT.map(({ from, to, why }) => ({
     files: [`${from}**/*.ts`],
-    ignores: ['**/*.test.ts'],
+    ignores: ofTests,
     rules: onlyBelow(from.split('/')[0], [
       {
         regex: `^(\\.\\./)+${to.split('/').slice(1).join('/')}`,
@@ -175,14 +179,14 @@ export default tseslint.config(
   {
     // The words and the core: no clock, no I/O, no chance, no promise.
     files: ['schemas/**/*.ts', 'writer/core/**/*.ts'],
-    ignores: ['**/*.test.ts'],
+    ignores: ofTests,
     rules: pure(),
   },
   {
     // The views' runtime: promises, but time and I/O only through its ports, so that it runs in the simulation.
     files: ['projectors/*.ts', 'projectors/{runtime,proof,clickhouse,views}/**/*.ts'],
     ignores: [
-      '**/*.test.ts',
+      ...ofTests,
       'projectors/testing.ts',
       'projectors/clickhouse/{clickhouse-store,clickhouse-users}.ts',
       'projectors/proof/prove.ts',
@@ -197,7 +201,7 @@ export default tseslint.config(
     // What runs in the simulation beside the core and the views: time, chance and I/O only through ports. A path is a text,
     // and a digest follows from its bytes.
     files: simulated,
-    ignores: ['**/*.test.ts', simulatorAdapters],
+    ignores: [...ofTests, simulatorAdapters],
     rules: deterministic('This runs in the simulation: ask a port.', {
       names: ['Promise', 'Buffer'],
       modules: ['node:path', 'node:crypto', 'node:zlib'],

@@ -21,7 +21,15 @@ import { fileURLToPath, pathToFileURL } from 'node:url'
 import { PROGRAM_FOLDERS } from './folders.js'
 
 export const root = path.dirname(path.dirname(fileURLToPath(import.meta.url)))
-const folders = [...PROGRAM_FOLDERS, 'bench', 'examples', 'test/simulation', 'test/compose', 'test/support']
+const folders = [
+  ...PROGRAM_FOLDERS,
+  'bench',
+  'examples',
+  'test/model',
+  'test/simulation',
+  'test/compose',
+  'test/support',
+]
 /** What is read beside the built files, and needs no building. */
 const assets = ['test/support/kafka/pom.xml']
 const stampFile = path.join(root, 'dist', 'build-stamp')

@@ -128,6 +128,26 @@ export async function gatewayUnderTest(options: Partial<GatewayOptions> = {}): P
   }
 }
 
+/** Another gateway over the same platform, with other bounds or over other writers. It keeps no list of imports. */
+export function furtherGateway(
+  { writer, store, projections }: GatewayUnderTest,
+  options: Partial<GatewayOptions>,
+): Promise<Gateway> {
+  return startGateway({
+    writers: [writer],
+    store,
+    views: BUILT_IN_VIEWS,
+    projections,
+    currencies: ISO_CURRENCIES,
+    imports: {} as never,
+    host: '127.0.0.1',
+    port: 0,
+    graphiql: false,
+    log: () => undefined,
+    ...options,
+  })
+}
+
 /** A new UUIDv7. */
 export function uuid(timeMs = Date.now()): string {
   return formatId(makeUuidV7(timeMs, crypto.getRandomValues(new Uint8Array(10))))
@@ -175,4 +195,27 @@ export async function openAccounts(
   if (status !== 200 || results?.some((result) => result.status !== 'accepted') !== false)
     throw new Error(JSON.stringify(body))
   return { cash, accounts, owner, position: body['position'] as string }
+}
+
+/** Moves a cent so many times, in one request. Returns the position behind it. */
+export async function pay(
+  gateway: GatewayUnderTest,
+  debitAccountId: string,
+  creditAccountId: string,
+  count = 1,
+  memo = '',
+): Promise<string> {
+  const { status, body } = await gateway.post('/commands', {
+    commands: Array.from({ length: count }, () => ({
+      kind: 'transfer',
+      id: uuid(),
+      debitAccountId,
+      creditAccountId,
+      amount: '1',
+      currency: 'EUR',
+      memo,
+    })),
+  })
+  if (status !== 200) throw new Error(JSON.stringify(body))
+  return body['position'] as string
 }

@@ -5,7 +5,7 @@ import { createClient } from 'graphql-ws'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import WebSocket from 'ws'
 import { followAccount } from '../examples/follow-account.ts'
-import { gatewayUnderTest, openAccounts, uuid, type GatewayUnderTest } from '../gateway/testing.ts'
+import { gatewayUnderTest, openAccounts, pay, uuid, type GatewayUnderTest } from '../gateway/testing.ts'
 
 let under: GatewayUnderTest
 let cutter: Cutter
@@ -36,7 +36,7 @@ test('followed through connections that are cut again and again, every entry com
   })()
   const first = await versionOf(from)
   for (let round = 0; round < 30; round++) {
-    await pay(from, to, 10)
+    await pay(under, from, to, 10)
     // In the middle of what is being delivered, and before anything is.
     if (round % 3 === 0) cutter.cut()
   }
@@ -69,7 +69,7 @@ test('graphql-ws’s own retry repeats the first variables: entries come twice',
         (result as { data: { accountActivity: { version: string } } }).data.accountActivity.version,
       )
   })().catch(() => undefined)
-  await pay(from, to, 5)
+  await pay(under, from, to, 5)
   await expect.poll(() => versions.length).toBe(5)
   cutter.cut()
   await expect.poll(() => versions.length).toBe(10)
@@ -88,18 +88,6 @@ async function versionOf(accountId: string): Promise<number> {
   const query = 'query($a: UUID!) { balance(accountId: $a) { version } }'
   const { balance } = await under.data<{ balance: { version: string } }>(query, { a: accountId })
   return Number(balance.version)
-}
-
-async function pay(from: string, to: string, count: number): Promise<void> {
-  const commands = Array.from({ length: count }, () => ({
-    kind: 'transfer',
-    id: uuid(),
-    debitAccountId: from,
-    creditAccountId: to,
-    amount: '1',
-    currency: 'EUR',
-  }))
-  expect((await under.post('/commands', { commands })).status).toBe(200)
 }
 
 interface Cutter {

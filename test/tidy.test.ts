@@ -37,6 +37,11 @@ function isProgram(name: string, besides: readonly string[] = []): boolean {
   return [...PROGRAM_FOLDERS, ...besides].includes(name.split('/')[0]!)
 }
 
+/** Tests, and what they share: neither is part of the program, so both may look anywhere. */
+function isOfTests(name: string): boolean {
+  return /\.(test|testing)\.ts$/.test(name)
+}
+
 const sources = FOLDERS.flatMap((folder) => filesIn(folder, /\.(ts|js)$/))
 const documents = [
   ...filesIn('docs', /\.md$/),
@@ -49,8 +54,7 @@ const documents = [
 describe('the code', () => {
   test('imports go one way', () => {
     const wrong = sources
-      // What tests share goes by the rules of tests.
-      .filter(({ name }) => !/(\.test|\btesting(-\w+)?)\.ts$/.test(name))
+      .filter(({ name }) => !isOfTests(name))
       .flatMap(({ name, text }) => importsOf(name, text).map((imported) => [name, imported] as const))
       .filter(([name, imported]) => {
         const [folder, other] = [floorOf(name), floorOf(imported)]
@@ -84,7 +88,7 @@ describe('the code', () => {
   test('only the configuration reads the environment', () => {
     const readers = sources
       .filter(({ name }) => isProgram(name, ['examples']))
-      .filter(({ name, text }) => !name.endsWith('.test.ts') && text.includes('process.env'))
+      .filter(({ name, text }) => !isOfTests(name) && text.includes('process.env'))
     expect(readers.map(({ name }) => name)).toEqual(['platform/configuration/config.ts'])
   })
 
@@ -104,7 +108,7 @@ describe('the code', () => {
     const users = (pattern: RegExp): string[] =>
       sources
         .filter(({ name }) => isProgram(name))
-        .filter(({ name, text }) => !name.endsWith('.test.ts') && pattern.test(text))
+        .filter(({ name, text }) => !isOfTests(name) && pattern.test(text))
         .map(({ name }) => name)
     expect(users(/^import (?!type\b).*'kafkajs|require\('kafkajs/m)).toEqual([
       'eventlog/kafka/kafkajs/client.ts',

@@ -12,7 +12,8 @@ import { balancesOf } from '../projectors/views/balances/balances.ts'
 import { BUILT_IN_PROJECTIONS } from '../projectors/views/built-in.ts'
 import { allTogether } from '../projectors/projection.ts'
 import { startProjections, type RunningProjections } from '../projectors/runtime/runtime.ts'
-import { MemoryLog, SampleWallet, type Step } from '../projectors/testing.ts'
+import { MemoryLog } from '../projectors/testing.ts'
+import { SampleWallet } from './model/sample-wallet.ts'
 import { OutageError, type ViewStore } from '../projectors/clickhouse/view-store.ts'
 import { startProxy } from './support/proxy.ts'
 import { PATIENCE_MS } from './support/patience.ts'
@@ -27,7 +28,6 @@ const PARTITIONS = 2
 const ROUNDS_MIN = 4
 /** By then each fault has happened, or something is wrong with the proxy. */
 const ROUNDS_MAX = 40
-const KINDS = ['transfer', 'hold', 'transfer', 'post', 'refuse', 'reverse', 'hold', 'void'] as const
 
 let engine: EngineUnderTest
 /** Past the proxy. */
@@ -55,12 +55,8 @@ class Town {
   }
 
   grow(steps: number): void {
-    for (let index = 0; index < steps; index++) {
-      const step: Step = { what: KINDS[index % KINDS.length]!, one: index, other: index * 7, amount: 1 + (index % 90), hours: index % 5, text: index % 9 === 0 ? 'memo' : '' } // prettier-ignore
-      this.#wallet.step(step)
-    }
-    for (let at = Number(this.log.head().sequence); at < this.#wallet.events.length; at += 7)
-      this.log.append(this.#wallet.events.slice(at, at + 7))
+    this.#wallet.grow(steps)
+    this.log.catchUp(this.#wallet.events)
   }
 }
 

@@ -9,7 +9,8 @@ import { engineUnderTest, type EngineUnderTest } from '../../projectors/engine/t
 import { someTogether, type SqlProjection } from '../../projectors/projection.ts'
 import { BUILT_IN_PROJECTIONS } from '../../projectors/views/built-in.ts'
 import { startProjections } from '../../projectors/runtime/runtime.ts'
-import { MemoryLog, SampleWallet } from '../../projectors/testing.ts'
+import { MemoryLog } from '../../projectors/testing.ts'
+import { SampleWallet } from '../../test/model/sample-wallet.ts'
 import type { ViewStore } from '../../projectors/clickhouse/view-store.ts'
 import { checkViews } from './proof.ts'
 

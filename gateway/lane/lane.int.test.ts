@@ -1,9 +1,7 @@
 /** The server's side of the bulk lane against peers that break its rules, over raw sockets: docs/bulk-lane.md. */
 import { connect, type Socket } from 'node:net'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
-import type { EventLog } from '../../eventlog/ports.ts'
 import { encodeCommands, type Command } from '../../schemas/commands.ts'
-import type { Frame } from '../../schemas/frames.ts'
 import { makeUuidV7, type Id } from '../../schemas/ids.ts'
 import { LaneResults } from '../../schemas/lane-results.ts'
 import {
@@ -19,12 +17,11 @@ import {
   type LaneHeader,
 } from '../../schemas/lane.ts'
 import { BATCH_COMMANDS_MAX } from '../../schemas/limits.ts'
-import { ISO_CURRENCIES } from '../../schemas/money.ts'
 import type { Writer } from '../../writer/writer.ts'
 import type { GatewayLimits } from '../bounds.ts'
-import { startGateway, type Gateway } from '../gateway.ts'
-import { gatewayUnderTest, type GatewayUnderTest } from '../testing.ts'
-import { BUILT_IN_VIEWS } from '../../projectors/views/built-in.ts'
+import type { Gateway } from '../gateway.ts'
+import { HeldWriter } from '../held-writer.testing.ts'
+import { furtherGateway, gatewayUnderTest, type GatewayUnderTest } from '../testing.ts'
 
 const WAIT_MS = 15_000
 
@@ -124,67 +121,17 @@ async function until(isSo: () => boolean): Promise<void> {
   await expect.poll(isSo, { timeout: WAIT_MS, interval: 5 }).toBe(true)
 }
 
-/** Keeps what is committed from the doors until it is let go: requests stay under way. */
-class Gate {
-  readonly writer: Writer
-  private letGo: () => void = () => undefined
-  private readonly opened = new Promise<void>((resolve) => (this.letGo = resolve))
-
-  constructor(writer: Writer) {
-    const { log } = writer
-    const { opened } = this
-    const held: EventLog = {
-      partition: log.partition,
-      head: () => log.head(),
-      currentHead: (signal) => log.currentHead(signal),
-      endSequence: () => log.endSequence(),
-      read: (from) => log.read(from),
-      logOffsetOf: (...asked) => log.logOffsetOf(...asked),
-      async *tail(from, signal): AsyncGenerator<Frame> {
-        const aborted = new Promise((resolve) => {
-          signal.addEventListener('abort', resolve, { once: true })
-        })
-        for await (const frame of log.tail(from, signal)) {
-          await Promise.race([opened, aborted])
-          if (signal.aborted) return
-          yield frame
-        }
-      },
-    }
-    this.writer = {
-      queue: writer.queue,
-      log: held,
-      status: () => writer.status(),
-      onFailure: (listener) => {
-        writer.onFailure(listener)
-      },
-      stop: () => writer.stop(),
-    }
-    closers.push(() => {
-      this.open()
-    })
-  }
-
-  open(): void {
-    this.letGo()
-  }
+/** The platform's writer, of which nothing is heard until it is let go. */
+function heldWriter(): HeldWriter {
+  const held = new HeldWriter(under.writer)
+  held.hold()
+  closers.push(() => held.letGo())
+  return held
 }
 
 /** Further doors over the same platform, with other bounds. */
 async function doors(limits: Partial<GatewayLimits>, writer: Writer = under.writer): Promise<Gateway> {
-  const gateway = await startGateway({
-    writers: [writer],
-    store: under.store,
-    views: BUILT_IN_VIEWS,
-    projections: under.projections,
-    currencies: ISO_CURRENCIES,
-    imports: {} as never,
-    host: '127.0.0.1',
-    port: 0,
-    graphiql: false,
-    log: () => undefined,
-    limits,
-  })
+  const gateway = await furtherGateway(under, { writers: [writer], limits })
   closers.push(() => gateway.stop())
   return gateway
 }
@@ -275,30 +222,30 @@ describe('messages', () => {
 
 describe('bounds', () => {
   test('more requests in flight than allowed are answered busy, and taken when there is room', async () => {
-    const gate = new Gate(under.writer)
-    const gateway = await doors({ laneRequestsPerConnectionMax: 2 }, gate.writer)
+    const held = heldWriter()
+    const gateway = await doors({ laneRequestsPerConnectionMax: 2 }, held.writer)
     const peer = await new Peer(gateway.port).upgraded()
     for (const requestId of [1, 2, 3]) peer.send(request(requestId))
     const busy = await peer.next()
     expect(busy.header).toMatchObject({ kind: 'busy', requestId: 3 })
     expect(readBusy(busy.body)).toBeGreaterThan(0)
-    gate.open()
+    held.letGo()
     const ids = [await peer.next(), await peer.next()].map(({ header }) => [header.kind, header.requestId])
     expect(ids).toEqual([['results', 1], ['results', 2]]) // prettier-ignore
     await expectWorks(peer)
   })
 
   test('when the memory for requests is in use, over all connections, more are answered busy', async () => {
-    const gate = new Gate(under.writer)
+    const held = heldWriter()
     // Each takes 16 slots of 160 bytes, and 32 bytes more for each.
-    const gateway = await doors({ laneBytesMax: 2 * 16 * 192 }, gate.writer)
+    const gateway = await doors({ laneBytesMax: 2 * 16 * 192 }, held.writer)
     const [first, second] = [await new Peer(gateway.port).upgraded(), await new Peer(gateway.port).upgraded()]
     first.send(request(1))
     second.send(request(2))
     await until(() => gateway.figures().operations === 2)
     second.send(request(3))
     expect((await second.next()).header).toMatchObject({ kind: 'busy', requestId: 3 })
-    gate.open()
+    held.letGo()
     expect((await first.next()).header).toMatchObject({ kind: 'results', requestId: 1 })
     expect((await second.next()).header).toMatchObject({ kind: 'results', requestId: 2 })
     // One that could never fit is read past, however long it is.
@@ -342,8 +289,8 @@ describe('bounds', () => {
 
 describe('the end', () => {
   test('a drain answers what is under way, takes nothing more, and closes each connection behind its last answer', async () => {
-    const gate = new Gate(under.writer)
-    const gateway = await doors({ drainMs: WAIT_MS }, gate.writer)
+    const held = heldWriter()
+    const gateway = await doors({ drainMs: WAIT_MS }, held.writer)
     const [idle, busy] = [await new Peer(gateway.port).upgraded(), await new Peer(gateway.port).upgraded()]
     busy.send(request(1, 3))
     await until(() => gateway.figures().operations === 1)
@@ -354,7 +301,7 @@ describe('the end', () => {
     expect(refused.header).toMatchObject({ kind: 'stopped', requestId: 2 })
     expect(sentenceOf(refused)).toContain('going down')
     expect(busy.isEnded).toBe(false)
-    gate.open()
+    held.letGo()
     expect((await busy.next()).header).toMatchObject({ kind: 'results', requestId: 1, count: 3 })
     await until(() => busy.isEnded)
     await stopped
@@ -362,8 +309,8 @@ describe('the end', () => {
   })
 
   test('a drain cuts what does not come to its end in time', async () => {
-    const gate = new Gate(under.writer)
-    const gateway = await doors({ drainMs: 200 }, gate.writer)
+    const held = heldWriter()
+    const gateway = await doors({ drainMs: 200 }, held.writer)
     const peer = await new Peer(gateway.port).upgraded()
     peer.send(request(1))
     await until(() => gateway.figures().operations === 1)

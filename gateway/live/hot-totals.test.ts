@@ -1,21 +1,16 @@
 import { expect, test } from 'vitest'
 import type { BalanceRow } from '../../projectors/views/totals.ts'
-import { NO_SIDE, sealed } from '../../projectors/testing.ts'
-import type { WalletEvent } from '../../schemas/events.ts'
+import { sealed } from '../../projectors/testing.ts'
 import type { Frame } from '../../schemas/frames.ts'
-import { NIL_ID } from '../../schemas/ids.ts'
+import { NO_SIDE, sampleEvent } from '../../schemas/sample-event.testing.ts'
 import type { Feed } from './feed.ts'
 import { HotTotals } from './hot-totals.ts'
 import type { AccountIdentity, Views } from '../read/views.ts'
 
 /** An entry of account 5: its version, and so much credited in all. */
 function frameOf(version: bigint): Frame {
-  const event: WalletEvent = {
-    sequence: version, recordedAtNs: version, effectiveAtNs: 0n, receivedAtNs: 0n, kind: 'TransferPosted', command: 'Transfer',
-    refusal: undefined, transferId: NIL_ID, relatedId: NIL_ID, reference: NIL_ID, fingerprint: 0n, currency: 'EUR', scale: 2,
-    amount: 1n, expiresAtNs: 0n, debit: NO_SIDE, credit: { ...NO_SIDE, number: 5, version, creditsPosted: version * 10n },
-    code: 0, partition: 0, linkIndex: 0, memo: '', owner: '', namedAccounts: '',
-  } // prettier-ignore
+  const credit = { ...NO_SIDE, number: 5, version, creditsPosted: version * 10n }
+  const event = sampleEvent({ sequence: version, recordedAtNs: version, credit })
   return sealed(0, [event], version, new Uint8Array(32))
 }
 

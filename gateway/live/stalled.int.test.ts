@@ -8,10 +8,11 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import WebSocket from 'ws'
 import { BoundedQueue } from './streams.ts'
 import { SubscriberMemory, type Share } from './subscriber-memory.ts'
-import { gatewayUnderTest, openAccounts, uuid, type GatewayUnderTest } from '../testing.ts'
+import { gatewayUnderTest, openAccounts, pay, type GatewayUnderTest } from '../testing.ts'
 
 const MIB = 2 ** 20
 const BYTES_MAX = 4 * MIB
+const MEMO = 'm'.repeat(200)
 
 describe('the memory of all subscribers', () => {
   test('is never above its bound, and never below what waits; the largest lets go first', () => {
@@ -105,7 +106,7 @@ describe('twenty sockets that do not read', () => {
     let most = 0
     for (let round = 0; round < 100; round++) {
       // So few at a time that one frame of them is no burst that fills the bound by itself.
-      await pay(from, to, 100)
+      await pay(under, from, to, 100, MEMO)
       most = Math.max(most, under.gateway.figures().subscriberBytes)
     }
     expect(most).toBeLessThanOrEqual(BYTES_MAX)
@@ -150,27 +151,13 @@ describe('twenty sockets that do not read', () => {
     for (const stream of streams) stream.on('error', () => undefined).socket.pause()
     await expect.poll(() => under.gateway.figures().subscriptions).toBe(5)
     for (let round = 0; round < 10; round++) {
-      await pay(from, to, 500)
+      await pay(under, from, to, 500, MEMO)
       expect(under.gateway.figures().subscriberBytes).toBeLessThanOrEqual(BYTES_MAX)
     }
     for (const stream of streams) stream.destroy()
     await expect.poll(() => under.gateway.figures()).toMatchObject({ subscriptions: 0, subscriberBytes: 0 })
     expect(under.lines).toEqual([])
   }, 60_000)
-
-  async function pay(from: string, to: string, count: number): Promise<void> {
-    const commands = Array.from({ length: count }, () => ({
-      kind: 'transfer',
-      id: uuid(),
-      debitAccountId: from,
-      creditAccountId: to,
-      amount: '1',
-      currency: 'EUR',
-      memo: 'm'.repeat(200),
-    }))
-    const { status } = await under.post('/commands', { commands })
-    expect(status).toBe(200)
-  }
 
   interface Subscribed {
     readonly socket: WebSocket

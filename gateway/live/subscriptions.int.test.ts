@@ -2,9 +2,7 @@ import { createClient, type Client } from 'graphql-ws'
 import type net from 'node:net'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import WebSocket from 'ws'
-import { gatewayUnderTest, openAccounts, TRANSFER, uuid, type GatewayUnderTest } from '../testing.ts'
-
-/** How long a check is repeated: the machine may be busy with other tests. */
+import { gatewayUnderTest, openAccounts, pay, TRANSFER, uuid, type GatewayUnderTest } from '../testing.ts'
 
 let under: GatewayUnderTest
 beforeAll(async () => {
@@ -23,20 +21,7 @@ function connect(): Client {
   })
 }
 
-async function pay(from: string, to: string, count: number): Promise<string> {
-  const { body } = await under.post('/commands', {
-    commands: Array.from({ length: count }, () => ({
-      kind: 'transfer',
-      id: uuid(),
-      debitAccountId: from,
-      creditAccountId: to,
-      amount: '1',
-      currency: 'EUR',
-      memo: 'm'.repeat(256),
-    })),
-  })
-  return body['position'] as string
-}
+const MEMO = 'm'.repeat(256)
 
 const ACTIVITY = `subscription($accountId: UUID!, $after: Position) { accountActivity(accountId: $accountId, after: $after) {
   version position kind amount { minor } balance { balance { minor } } } }`
@@ -76,7 +61,7 @@ describe('accountActivity', () => {
     let busy = true
     const load = (async () => {
       let rounds = 0
-      for (; busy && rounds < 200; rounds++) await pay(account, other, 5)
+      for (; busy && rounds < 200; rounds++) await pay(under, account, other, 5, MEMO)
       return rounds
     })()
     let position = (await under.data<{ history: { nodes: { position: string }[] } }>(
@@ -109,7 +94,7 @@ describe('accountActivity', () => {
     const stream = activity(client, accounts[0]!)
     const first = stream.next() as Promise<{ value: Activity }>
     await expect.poll(() => under.gateway.figures().subscriptions).toBe(1)
-    await pay(accounts[0]!, accounts[1]!, 1)
+    await pay(under, accounts[0]!, accounts[1]!, 1, MEMO)
     expect((await first).value.data?.accountActivity).toMatchObject({
       version: '3',
       kind: 'TransferPosted',
@@ -140,7 +125,7 @@ describe('accountActivity', () => {
     await expect.poll(() => under.gateway.figures().subscriptions).toBe(1)
     const inside = (socket as unknown as { _socket: net.Socket })._socket
     inside.pause()
-    for (let round = 0; round < 3; round++) await pay(account, other, 1_000)
+    for (let round = 0; round < 3; round++) await pay(under, account, other, 1_000, MEMO)
     await expect.poll(() => under.gateway.figures().pendingCommands).toBe(0)
     inside.resume()
     await expect.poll(() => messages.at(-1)?.type).toBe('complete')

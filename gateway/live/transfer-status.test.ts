@@ -1,7 +1,8 @@
 import { expect, test } from 'vitest'
-import { NO_SIDE, sealed } from '../../projectors/testing.ts'
+import { sealed } from '../../projectors/testing.ts'
 import type { WalletEvent } from '../../schemas/events.ts'
 import { formatId, makeUuidV7, NIL_ID } from '../../schemas/ids.ts'
+import { sampleEvent } from '../../schemas/sample-event.testing.ts'
 import type { Feed } from './feed.ts'
 import { Hub } from './hub.ts'
 import { DeploymentTokens } from '../positions/deployment-tokens.ts'
@@ -14,12 +15,7 @@ const DEPLOYMENT = 'aaaaaaaaaaaa'
 const hold = makeUuidV7(1_700_000_000_000, new Uint8Array(10))
 
 function frameOf(sequence: bigint, more: Partial<WalletEvent>) {
-  const event: WalletEvent = {
-    sequence, recordedAtNs: sequence, effectiveAtNs: 1n, receivedAtNs: 1n, kind: 'HoldPlaced', command: 'PlaceHold',
-    refusal: undefined, transferId: hold, relatedId: NIL_ID, reference: NIL_ID, fingerprint: 0n, currency: 'EUR', scale: 2,
-    amount: 1n, expiresAtNs: 0n, debit: NO_SIDE, credit: NO_SIDE, code: 0, partition: 0, linkIndex: 0, memo: '', owner: '',
-    namedAccounts: '', ...more,
-  } // prettier-ignore
+  const event = sampleEvent({ sequence, recordedAtNs: sequence, kind: 'HoldPlaced', command: 'PlaceHold', transferId: hold, ...more }) // prettier-ignore
   return sealed(0, [event], sequence, new Uint8Array(32))
 }
 

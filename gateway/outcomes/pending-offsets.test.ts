@@ -3,10 +3,11 @@ import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { withinRecord } from '../../eventlog/queue/offer-offsets.ts'
 import type { CommandOffset } from '../../eventlog/ports.ts'
-import { NO_SIDE, sealed } from '../../projectors/testing.ts'
+import { sealed } from '../../projectors/testing.ts'
 import type { WalletEvent } from '../../schemas/events.ts'
 import { lastSequence, type Frame } from '../../schemas/frames.ts'
-import { makeUuidV7, NIL_ID, type Id } from '../../schemas/ids.ts'
+import { makeUuidV7, type Id } from '../../schemas/ids.ts'
+import { sampleEvent } from '../../schemas/sample-event.testing.ts'
 import { PendingCommands, type PendingOffer } from './pending.ts'
 import { RecentEvents } from './recent-events.ts'
 import { ID_WORDS, putIdWords, type FrameRows } from '../../schemas/frame-rows.ts'
@@ -24,13 +25,8 @@ function idOf(index: number): Id {
   return makeUuidV7(1_700_000_000_000, new Uint8Array([0, 0, 0, 0, 0, 0, 0, 0, 0, index]))
 }
 
-function eventOf(command: Command, sequence: bigint): WalletEvent {
-  return {
-    sequence, recordedAtNs: 1n, effectiveAtNs: 1n, receivedAtNs: command.receivedAtNs, kind: 'TransferPosted', command: 'Transfer',
-    refusal: undefined, transferId: idOf(command.id), relatedId: NIL_ID, reference: NIL_ID, fingerprint: command.body,
-    currency: 'EUR', scale: 2, amount: 1n, expiresAtNs: 0n, debit: NO_SIDE, credit: NO_SIDE, code: 0, partition: 0,
-    linkIndex: 0, memo: '', owner: '', namedAccounts: '',
-  } // prettier-ignore
+function eventOf({ id, body, receivedAtNs }: Command, sequence: bigint): WalletEvent {
+  return sampleEvent({ sequence, receivedAtNs, transferId: idOf(id), fingerprint: body })
 }
 
 /** The topic, the writer behind it and the log: every id makes one event, of the first command that carries it. */

@@ -2,11 +2,12 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { offsetsFrom, withinRecord } from '../../eventlog/queue/offer-offsets.ts'
 import type { OfferOffsets } from '../../eventlog/ports.ts'
-import { NO_SIDE, sealed } from '../../projectors/testing.ts'
+import { sealed } from '../../projectors/testing.ts'
 import type { WalletEvent } from '../../schemas/events.ts'
 import { adoptedTopic, sameTopic } from '../../schemas/commands-topic.ts'
 import type { Frame } from '../../schemas/frames.ts'
-import { makeUuidV7, NIL_ID, type Id } from '../../schemas/ids.ts'
+import { makeUuidV7, type Id } from '../../schemas/ids.ts'
+import { sampleEvent } from '../../schemas/sample-event.testing.ts'
 import { PendingCommands, type PendingBatch } from './pending.ts'
 import { RecentEvents } from './recent-events.ts'
 import { ID_WORDS, idWords, putIdWords } from '../../schemas/frame-rows.ts'
@@ -15,13 +16,8 @@ function idOf(index: number): Id {
   return makeUuidV7(1_700_000_000_000, new Uint8Array([0, 0, 0, 0, 0, 0, 0, 0, index >> 8, index & 255]))
 }
 
-function eventOf(id: Id, command: WalletEvent['command'] = 'Transfer', memo = ''): WalletEvent {
-  return {
-    sequence: 1n, recordedAtNs: 1n, effectiveAtNs: 1n, receivedAtNs: 1n,
-    kind: command === 'ExpireHold' ? 'HoldExpired' : 'TransferPosted', command, refusal: undefined,
-    transferId: id, relatedId: NIL_ID, reference: NIL_ID, fingerprint: 0n, currency: 'EUR', scale: 2, amount: 1n,
-    expiresAtNs: 0n, debit: NO_SIDE, credit: NO_SIDE, code: 0, partition: 0, linkIndex: 0, memo, owner: '', namedAccounts: '',
-  } // prettier-ignore
+function eventOf(transferId: Id, command: WalletEvent['command'] = 'Transfer', memo = ''): WalletEvent {
+  return sampleEvent({ kind: command === 'ExpireHold' ? 'HoldExpired' : 'TransferPosted', command, transferId, memo }) // prettier-ignore
 }
 
 /** Offers a batch that takes offsets of its own from `firstOffset` on. */

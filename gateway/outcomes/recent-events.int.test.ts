@@ -1,9 +1,10 @@
 import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { NO_SIDE, sealed } from '../../projectors/testing.ts'
+import { sealed } from '../../projectors/testing.ts'
 import type { WalletEvent } from '../../schemas/events.ts'
 import type { Frame } from '../../schemas/frames.ts'
-import { makeUuidV7, NIL_ID, type Id } from '../../schemas/ids.ts'
+import { makeUuidV7, type Id } from '../../schemas/ids.ts'
+import { sampleEvent } from '../../schemas/sample-event.testing.ts'
 import type { BulkResult } from '../doors/bulk.ts'
 import { RecentEvents } from './recent-events.ts'
 import { idWords } from '../../schemas/frame-rows.ts'
@@ -18,13 +19,13 @@ function idOf(index: number): Id {
 }
 
 function eventOf(index: number, isTimer: boolean): WalletEvent {
-  return {
-    sequence: BigInt(index), recordedAtNs: 1n, effectiveAtNs: 1n, receivedAtNs: 1n,
-    kind: isTimer ? 'HoldExpired' : 'TransferPosted', command: isTimer ? 'ExpireHold' : 'Transfer', refusal: undefined,
-    transferId: idOf(index), relatedId: NIL_ID, reference: NIL_ID, fingerprint: 0n, currency: 'EUR', scale: 2, amount: 1n,
-    expiresAtNs: 0n, debit: NO_SIDE, credit: NO_SIDE, code: 0, partition: 0, linkIndex: 0, memo: index % 5 === 0 ? 'a memo' : '',
-    owner: '', namedAccounts: '',
-  } // prettier-ignore
+  return sampleEvent({
+    sequence: BigInt(index),
+    kind: isTimer ? 'HoldExpired' : 'TransferPosted',
+    command: isTimer ? 'ExpireHold' : 'Transfer',
+    transferId: idOf(index),
+    memo: index % 5 === 0 ? 'a memo' : '',
+  })
 }
 
 function frameOf(from: number, count: number, isTimer = false): Frame {

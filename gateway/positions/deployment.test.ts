@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest'
 import type { LogHead } from '../../eventlog/ports.ts'
-import { MemoryLog, SampleWallet } from '../../projectors/testing.ts'
+import { MemoryLog } from '../../projectors/testing.ts'
+import { SampleWallet } from '../../test/model/sample-wallet.ts'
 import type { Frame } from '../../schemas/frames.ts'
 import { Deployment } from './deployment.ts'
 import { LogHeads } from './log-heads.ts'

@@ -2,7 +2,7 @@
 import { isInputObjectType, getNamedType, type GraphQLArgument } from 'graphql'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { buildSchema } from '../schema/schema.ts'
-import { gatewayUnderTest, openAccounts, uuid, type GatewayUnderTest } from '../testing.ts'
+import { gatewayUnderTest, openAccounts, pay, uuid, type GatewayUnderTest } from '../testing.ts'
 import { encodeCursor, encodePosition, readCursor, readPosition, type CursorToken } from './tokens.ts'
 import { BUILT_IN_VIEWS } from '../../projectors/views/built-in.ts'
 
@@ -139,20 +139,6 @@ function numberIn(cursor: string): number {
   return token.value.key.account
 }
 
-/** Moves a cent, whatever the views do. Answers with its position. */
-async function pay(): Promise<string> {
-  const [debitAccountId, creditAccountId] = accounts
-  const command = {
-    kind: 'transfer',
-    id: uuid(),
-    debitAccountId,
-    creditAccountId,
-    amount: '1',
-    currency: 'EUR',
-  }
-  return (await under.post('/commands', { commands: [command] })).body['position'] as string
-}
-
 describe('cursors', () => {
   const pageOf = async (what: 'history' | 'accounts', args: string) =>
     (await under.data<Record<string, Page>>(`{ ${what}(${args}) { ${what === 'history' ? 'nodes { cursor }' : 'edges { cursor }'} } }`))[what]! // prettier-ignore
@@ -207,7 +193,7 @@ test('a cursor newer than the views is waited for, as a position is', async () =
   const { history } = await under.data<{ history: Page }>(nodes)
   const number = numberIn(history.nodes[0]!.cursor)
   await under.projections.pause()
-  await pay()
+  await pay(under, accounts[0]!, accounts[1]!)
   const sequence = under.writer.log.head().sequence
   const cursor = encodeCursor({ list: 'history', partition: 0, account: number, sequence }, own())
   const page = under.graphql<{ history: { nodes: unknown[] } }>(
@@ -228,7 +214,7 @@ test('a position from before there were tokens of a deployment is taken; what is
 
 test('reads that wait for a position take no place from others; beyond their own bound they alone are told BUSY', async () => {
   await under.projections.pause()
-  const after = await pay()
+  const after = await pay(under, accounts[0]!, accounts[1]!)
   // Several fields of one request wait side by side, and are one that waits.
   const wait = `{ one: transfer(id: "${uuid()}", after: "${after}") { id } two: account(id: "${accounts[0]}", after: "${after}") { id } }`
   const waiting = Array.from({ length: WAITING_MAX }, () => under.graphql(wait))
@@ -254,7 +240,7 @@ test.each<[string, (after: string) => Promise<unknown>]>([
   'who waits to be told %s takes no place from others either',
   async (_what, wait) => {
     await under.projections.pause()
-    const after = await pay()
+    const after = await pay(under, accounts[0]!, accounts[1]!)
     const { sequence } = under.writer.log.head()
     await under.post('/imports/waiting/times', { partition: 0, beyond: null, after: String(sequence) })
     const times = (await (await fetch(`${under.url}/imports/waiting`)).json()) as {

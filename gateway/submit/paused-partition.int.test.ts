@@ -3,17 +3,19 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import os from 'node:os'
 import path from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import type { EventLog } from '../../eventlog/ports.ts'
-import type { Frame } from '../../schemas/frames.ts'
 import { parseId } from '../../schemas/ids.ts'
-import { ISO_CURRENCIES } from '../../schemas/money.ts'
 import { partitionOf } from '../../schemas/partitions.ts'
 import { startEmbeddedWriter, type EmbeddedWriter } from '../../writer/embedded.ts'
-import type { Writer } from '../../writer/writer.ts'
-import { startGateway, type Gateway } from '../gateway.ts'
+import type { Gateway } from '../gateway.ts'
+import { HeldWriter } from '../held-writer.testing.ts'
 import { LaneMemory } from '../lane/memory.ts'
-import { gatewayUnderTest, uuid, type GatewayUnderTest, type GraphqlAnswer } from '../testing.ts'
-import { BUILT_IN_VIEWS } from '../../projectors/views/built-in.ts'
+import {
+  furtherGateway,
+  gatewayUnderTest,
+  uuid,
+  type GatewayUnderTest,
+  type GraphqlAnswer,
+} from '../testing.ts'
 
 /** Small, so that a few clients reach them. */
 const MAX = 4
@@ -24,58 +26,14 @@ let under: GatewayUnderTest
 let dir: string
 let second: EmbeddedWriter
 let gateway: Gateway
-let resume: () => void = () => undefined
-
-/** A writer whose events are not heard of any more from the moment at which it pauses. */
-function pausing(writer: Writer): { writer: Writer; pause: () => void } {
-  let going: Promise<void> = Promise.resolve()
-  const { log } = writer
-  const held: EventLog = {
-    partition: log.partition,
-    head: () => log.head(),
-    currentHead: (signal) => log.currentHead(signal),
-    endSequence: () => log.endSequence(),
-    read: (from) => log.read(from),
-    logOffsetOf: (...asked) => log.logOffsetOf(...asked),
-    async *tail(from, signal): AsyncGenerator<Frame> {
-      for await (const frame of log.tail(from, signal)) {
-        await going
-        yield frame
-      }
-    },
-  }
-  return {
-    writer: {
-      queue: writer.queue,
-      log: held,
-      status: () => writer.status(),
-      onFailure: (listener) => writer.onFailure(listener),
-      stop: () => writer.stop(),
-    },
-    pause: () => {
-      going = new Promise((resolve) => (resume = resolve))
-    },
-  }
-}
-
-let pause: () => void
+let first: HeldWriter
 beforeAll(async () => {
   under = await gatewayUnderTest()
   dir = await mkdtemp(path.join(os.tmpdir(), 'paused-'))
   second = await startEmbeddedWriter({ dataDir: dir, partition: 1, core: { holdsMax: 1024 } })
-  const first = pausing(under.writer)
-  pause = first.pause
-  gateway = await startGateway({
+  first = new HeldWriter(under.writer)
+  gateway = await furtherGateway(under, {
     writers: [first.writer, second],
-    store: under.store,
-    views: BUILT_IN_VIEWS,
-    projections: under.projections,
-    currencies: ISO_CURRENCIES,
-    imports: {} as never,
-    host: '127.0.0.1',
-    port: 0,
-    graphiql: false,
-    log: () => undefined,
     limits: {
       operationsMax: MAX,
       bulkRequestsMax: MAX,
@@ -87,7 +45,7 @@ beforeAll(async () => {
   })
 })
 afterAll(async () => {
-  resume()
+  first.letGo()
   await gateway.stop()
   await second.stop()
   await under.stop()
@@ -149,7 +107,7 @@ const doors: Readonly<Record<string, (pair: Pair) => Promise<{ status: number }>
 describe('a partition whose writer pauses', () => {
   test.each(Object.entries(doors))('has a bound of its own at %s, and takes nothing of the others’', async (_name, send) => {
     const [paused, going] = [await pairOf(0), await pairOf(1)]
-    pause()
+    first.hold()
     // Twice as many as may wait, one behind the other.
     const waiting: Promise<{ status: number }>[] = []
     for (let sent = 0; sent < 2 * MAX; sent++) {
@@ -160,7 +118,7 @@ describe('a partition whose writer pauses', () => {
       const told = await Promise.all(Array.from({ length: 2 }, () => send(going)))
       expect(told.map(({ status }) => status)).toEqual([200, 200])
     }
-    resume()
+    first.letGo()
     const statuses = (await Promise.all(waiting)).map(({ status }) => status)
     expect(statuses.filter((status) => status === 200)).toHaveLength(MAX)
     expect(statuses.filter((status) => status === 429)).toHaveLength(MAX)

@@ -12,14 +12,14 @@ import { engineUnderTest, type EngineUnderTest } from '../../projectors/engine/t
 import { dropStatements } from '../../projectors/clickhouse/feed.ts'
 import { proveByReplay } from '../../projectors/proof/prove.ts'
 import { BUILT_IN_PROJECTIONS } from '../../projectors/views/built-in.ts'
-import { MemoryLog, SampleWallet, type Step } from '../../projectors/testing.ts'
+import { MemoryLog } from '../../projectors/testing.ts'
+import { SampleWallet } from '../../test/model/sample-wallet.ts'
 import { OutageError, type ViewStore } from '../../projectors/clickhouse/view-store.ts'
 import { withKafka } from '../../test/support/kafka.ts'
 import { startSwitchedProxy } from '../../test/support/kafka/switched-proxy.ts'
 import { isOutage, projectionsNamed, startProjectorRole, type ProjectorRole, type ProjectorRoleOptions } from './projector-role.ts' // prettier-ignore
 
 const PARTITIONS = 3
-const KINDS = ['transfer', 'hold', 'transfer', 'post', 'refuse', 'reverse', 'hold', 'void'] as const
 const WAIT = { timeout: 60_000, interval: 30 }
 const quiet = (): void => undefined
 
@@ -58,14 +58,8 @@ await withKafka('projectors on Kafka', (kafka) => {
     }
 
     async grow(steps: number): Promise<void> {
-      for (let index = 0; index < steps; index++) {
-        const step: Step = { what: KINDS[index % KINDS.length]!, one: index, other: index * 7, amount: 1 + (index % 90), hours: index % 5, text: index % 9 === 0 ? 'memo' : '' } // prettier-ignore
-        this.#wallet.step(step)
-      }
-      for (let at = Number(this.log.head().sequence); at < this.#wallet.events.length; at += 7) {
-        this.log.append(this.#wallet.events.slice(at, at + 7))
-        if (at % 3 === 0) this.log.append([])
-      }
+      this.#wallet.grow(steps)
+      this.log.catchUp(this.#wallet.events, true)
       const values = this.log.frames.slice(this.#sent).map(({ bytes }) => encodeFrameRecord(bytes))
       this.#sent = this.log.frames.length
       // Each twice, as a retried produce leaves them.

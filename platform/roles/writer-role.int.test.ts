@@ -17,7 +17,8 @@ import {
   type TestStore,
 } from '../../test/support/bucket.ts'
 import { withKafka } from '../../test/support/kafka.ts'
-import { openCommandSource, readLog, until, type CommandSource } from '../../writer/distributed/testing.ts'
+import { until } from '../../test/support/until.ts'
+import { openCommandSource, readLog, type CommandSource } from '../../writer/distributed/testing.ts'
 import { openAccount, transfer } from '../../writer/testing.ts'
 import { startWriterRole, type WriterRole, type WriterRoleOptions } from './writer-role.ts'
 

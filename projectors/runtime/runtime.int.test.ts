@@ -12,7 +12,8 @@ import { BUILT_IN_PROJECTIONS } from '../views/built-in.ts'
 import { allTogether } from '../projection.ts'
 import { startProjections, type RunningProjections } from './runtime.ts'
 import { systemClock } from './system-clock.ts'
-import { MemoryLog, SampleWallet, sealed, type Step } from '../testing.ts'
+import { MemoryLog, sealed } from '../testing.ts'
+import { SampleWallet } from '../../test/model/sample-wallet.ts'
 import { OutageError, type ViewStore } from '../clickhouse/view-store.ts'
 import { PATIENCE_MS } from '../../test/support/patience.ts'
 
@@ -36,18 +37,10 @@ function pick({ url, username, password }: { url: string; username: string; pass
   return { url, username, password }
 }
 
-const KINDS = ['transfer', 'hold', 'transfer', 'post', 'refuse', 'reverse', 'hold', 'void'] as const
-
-/** A wallet with this many more steps, and its events appended to the log in frames of seven, with idle marks between. */
+/** A wallet with this many more steps, and its events appended to the log. */
 function grow(wallet: SampleWallet, log: MemoryLog, steps: number): void {
-  for (let index = 0; index < steps; index++) {
-    const step: Step = { what: KINDS[index % KINDS.length]!, one: index, other: index * 7, amount: 1 + (index % 90), hours: index % 5, text: index % 9 === 0 ? 'memo' : '' } // prettier-ignore
-    wallet.step(step)
-  }
-  for (let at = Number(log.head().sequence); at < wallet.events.length; at += 7) {
-    log.append(wallet.events.slice(at, at + 7))
-    if (at % 3 === 0) log.append([])
-  }
+  wallet.grow(steps)
+  log.catchUp(wallet.events, true)
 }
 
 function fresh(steps: number, partition = 0): { wallet: SampleWallet; log: MemoryLog } {

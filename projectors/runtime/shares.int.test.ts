@@ -10,7 +10,8 @@ import { proveByReplay } from '../proof/prove.ts'
 import { BUILT_IN_PROJECTIONS } from '../views/built-in.ts'
 import { allTogether, someTogether, type ProjectionSet } from '../projection.ts'
 import { startProjections, type ProjectionsOptions, type RunningProjections } from './runtime.ts'
-import { MemoryLog, SampleWallet, type Step } from '../testing.ts'
+import { MemoryLog } from '../testing.ts'
+import { SampleWallet } from '../../test/model/sample-wallet.ts'
 import type { LogHead } from '../../eventlog/ports.ts'
 import type { Frame } from '../../schemas/frames.ts'
 import type { ViewStore } from '../clickhouse/view-store.ts'
@@ -36,8 +37,6 @@ afterAll(async () => {
   await engine.stop()
 })
 
-const KINDS = ['transfer', 'hold', 'transfer', 'post', 'refuse', 'reverse', 'hold', 'void'] as const
-
 /** A log that knows where it keeps its frames, as Kafka does. */
 class PlacedMemoryLog extends MemoryLog {
   override logOffsetOf(frame: Frame): bigint | undefined {
@@ -45,7 +44,7 @@ class PlacedMemoryLog extends MemoryLog {
   }
 }
 
-/** A log of a partition with so many steps, in frames of seven events; more may be appended. */
+/** A log of a partition with so many steps; more may be appended. */
 class Town {
   readonly wallet: SampleWallet
   readonly log: PlacedMemoryLog
@@ -61,12 +60,8 @@ class Town {
   }
 
   grow(steps: number): void {
-    for (let index = 0; index < steps; index++) {
-      const step: Step = { what: KINDS[index % KINDS.length]!, one: index, other: index * 7, amount: 1 + (index % 90), hours: index % 5, text: index % 9 === 0 ? 'memo' : '' } // prettier-ignore
-      this.wallet.step(step)
-    }
-    for (let at = Number(this.head); at < this.wallet.events.length; at += 7)
-      this.log.append(this.wallet.events.slice(at, at + 7))
+    this.wallet.grow(steps)
+    this.log.catchUp(this.wallet.events)
   }
 }
 
@@ -83,7 +78,7 @@ class LateLog extends MemoryLog {
   }
 
   /** Lets in all that the source has by now. */
-  catchUp(): void {
+  letIn(): void {
     for (const frame of this.#source.frames.slice(this.frames.length)) this.push(frame)
   }
 
@@ -241,11 +236,11 @@ it('a partition whose owner before commits while it is taken over is followed al
   await reach(taker, other)
   await taker.remove(1)
   expect(isAdded).toBe(false)
-  log.catchUp()
+  log.letIn()
   await adding
   await before.stop()
   town.grow(20)
-  log.catchUp()
+  log.letIn()
   await reach(taker, town)
   await expectViewsOf(town)
 })

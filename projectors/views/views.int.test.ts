@@ -3,35 +3,25 @@ import { afterAll, beforeAll, expect, it } from 'vitest'
 import type { Totals, WalletEvent } from '../../schemas/events.ts'
 import { formatId, isNilId, type Id } from '../../schemas/ids.ts'
 import type { Position } from '../../schemas/positions.ts'
-import { createViewStore } from '../clickhouse/clickhouse-store.ts'
-import { engineUnderTest, type EngineUnderTest } from '../engine/testing.ts'
-import { createStatements } from '../clickhouse/feed.ts'
-import { allTogether } from '../projection.ts'
+import { viewsUnderTest, type ViewsUnderTest } from './views-under-test.testing.ts'
 import { accountsByIds, accountsByNumbers, accountsByOwner, accountById } from './balances/accounts.ts'
 import { balancesOf, type Moment } from './balances/balances.ts'
 import { auditPage, eventsByIds, eventsRelatedTo, reversalOf, transferById } from './audit/events.ts'
 import { historyPage } from './history/history.ts'
 import { trialBalance } from './balances/trial-balance.ts'
-import { insertRange, RangeBuffer } from '../runtime/range.ts'
-import { BUILT_IN_PROJECTIONS } from './built-in.ts'
-import { MemoryLog, SampleWallet, START_NS, type Step } from '../testing.ts'
+import { SampleWallet, START_NS, type Step } from '../../test/model/sample-wallet.ts'
 import type { ViewStore } from '../clickhouse/view-store.ts'
 
-const PROJECTIONS = allTogether(BUILT_IN_PROJECTIONS)
-let engine: EngineUnderTest
+let under: ViewsUnderTest
 let store: ViewStore
 /** Every wallet has a partition of its own, so that tests share the tables and nothing else. */
 let partitions = 0
 
 beforeAll(async () => {
-  engine = await engineUnderTest()
-  store = createViewStore(engine.engine)
-  for (const statement of createStatements(PROJECTIONS)) await store.command(statement)
+  under = await viewsUnderTest()
+  ;({ store } = under)
 })
-afterAll(async () => {
-  await store.close()
-  await engine.stop()
-})
+afterAll(() => under.stop())
 
 const step: fc.Arbitrary<Step> = fc.record({
   what: fc.constantFrom('open', 'freeze', 'unfreeze', 'transfer', 'transfer', 'transfer', 'hold', 'hold', 'post', 'void', 'expire', 'reverse', 'refuse'), // prettier-ignore
@@ -44,25 +34,6 @@ const step: fc.Arbitrary<Step> = fc.record({
 
 // Drawn evenly: what matters lies in the middle of a history, where fast-check's own draws seldom go.
 const share = fc.noBias(fc.integer({ min: 0, max: 100 })).map((percent) => percent / 100)
-
-/** Writes the events behind `from` into the views, in frames and ranges of the given sizes. */
-async function write(
-  wallet: SampleWallet,
-  frameEvents: number,
-  rangeEventsMax: number,
-  from = 0,
-): Promise<void> {
-  const log = new MemoryLog(wallet.partition)
-  for (let at = 0; at < wallet.events.length; at += frameEvents)
-    log.append(wallet.events.slice(at, at + frameEvents))
-  const buffer = new RangeBuffer({ rangeEventsMax, rangeBytesMax: 1e9 })
-  for (const frame of log.frames) {
-    if (frame.firstSequence <= from) continue
-    if (!buffer.hasRoom(frame)) await insertRange(store, PROJECTIONS, buffer.take())
-    buffer.push(frame, 0)
-  }
-  if (!buffer.isEmpty) await insertRange(store, PROJECTIONS, buffer.take())
-}
 
 const ids = (id: Id): string | undefined => (isNilId(id) ? undefined : formatId(id))
 const moves = (event: WalletEvent): boolean => event.refusal === undefined
@@ -150,8 +121,9 @@ it('views at a position equal the fold of the log up to it, however ranges were 
         const { partition } = wallet
         for (const one of steps) wallet.step(one)
         const { events } = wallet
-        await write(wallet, frameEvents, rangeEventsMax)
-        await write(wallet, frameEvents + 3, rangeEventsMax * 2, Math.floor(again * events.length))
+        await under.write(wallet, { frame: frameEvents, range: rangeEventsMax })
+        const from = Math.floor(again * events.length)
+        await under.write(wallet, { frame: frameEvents + 3, range: rangeEventsMax * 2, from })
         const sequence = BigInt(Math.floor(part * events.length))
         const upTo: Position = new Map([[partition, sequence]])
         const known = events.slice(0, Number(sequence))
@@ -237,7 +209,7 @@ it('a page of history holds exactly what its filter and its cursors leave, oldes
       hours: index % 11,
       text: 'memo',
     })
-  await write(wallet, 10, 30)
+  await under.write(wallet, { frame: 10, range: 30 })
   const key = { partition, account: 1 }
   const upTo = new Map([[partition, 110n]])
   const all = entries(wallet.events, 1).filter((entry) => entry.sequence <= 110n)
@@ -270,8 +242,8 @@ it("pages of one owner's accounts come in order, each account once", async () =>
   const { partition } = wallet
   for (let index = 0; index < 7; index++)
     wallet.step({ what: 'open', one: 0, other: 0, amount: 1, hours: 0, text: `o'wner\\` })
-  await write(wallet, 3, 5)
-  await write(wallet, 4, 9)
+  await under.write(wallet, { frame: 3, range: 5 })
+  await under.write(wallet, { frame: 4, range: 9 })
   const upTo = new Map([[partition, 100n]])
   const seen: number[] = []
   for (let after; ;) {
@@ -289,16 +261,17 @@ it('a transfer by id brings its own events, what came of it and what was refused
   const { partition } = wallet
   const base = { one: 0, other: 0, amount: 50, hours: 2, text: '' }
   const [hold] = wallet.step({ ...base, what: 'hold' })
+  // Asks for so much more than the hold has.
   wallet.step({ ...base, what: 'refuse' })
   wallet.step({ ...base, what: 'post', amount: 20 })
   const [transfer] = wallet.step({ ...base, what: 'transfer' })
   wallet.step({ ...base, what: 'reverse' })
-  await write(wallet, 2, 2)
+  await under.write(wallet, { frame: 2, range: 2 })
   const upTo = new Map([[partition, 100n]])
   const life = await transferById(store, formatId(hold!.transferId), upTo)
   expect(life.own.map(({ kind }) => kind)).toEqual(['HoldPlaced'])
   expect(life.related.map(({ kind, amount }) => [kind, amount])).toEqual([
-    ['TransferRefused', 50n],
+    ['TransferRefused', 100n],
     ['HoldPosted', 20n],
   ])
   const undone = formatId(transfer!.transferId)
@@ -313,8 +286,8 @@ it('audit pages go on behind a sequence and keep to their filter', async () => {
   wallet.step({ ...base, what: 'transfer' })
   wallet.step({ ...base, what: 'refuse' })
   for (let index = 0; index < 3; index++) wallet.step({ ...base, one: 1, what: 'transfer' })
-  await write(wallet, 2, 4)
-  await write(wallet, 3, 3)
+  await under.write(wallet, { frame: 2, range: 4 })
+  await under.write(wallet, { frame: 3, range: 3 })
   const upTo = new Map([[partition, 100n]])
   const page = async (filter?: object, afterSequence = 0n, limit = 100) =>
     (await auditPage(store, { partition, afterSequence, limit, ...(filter && { filter }) }, upTo)).map(

@@ -7,9 +7,9 @@ import {
   ID_AHEAD_MS_MAX,
   LINKED_TRANSFERS_MAX,
 } from '../../schemas/limits.ts'
-import { isAboutAccount } from './model-rules.ts'
-import { keyOf } from './model-state.ts'
-import type { Model } from './model.ts'
+import type { Model } from '../model/model.ts'
+import { isAboutAccount } from '../model/rules.ts'
+import { keyOf } from '../model/wallet.ts'
 import type { SeedOptions } from './options.ts'
 import type { Random } from './random.ts'
 

@@ -99,7 +99,7 @@ class SeedRun {
         await turn()
         await this.deployment.afterStep(turn)
         this.deployment.check()
-        this.truth.model.checkWhole()
+        this.truth.checkWhole()
         if (this.world.steps() > STEPS_MAX) throw new SimulationFailure(`no end after ${STEPS_MAX} steps`)
         const isLate = this.phase !== 'trouble' && this.world.nowNs() - this.restsFromNs > REST_NS_MAX
         if (isLate) throw new SimulationFailure(`no rest in ${REST_NS_MAX / 1_000_000n} ms without trouble`)

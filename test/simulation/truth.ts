@@ -5,14 +5,15 @@
 import type { Command } from '../../schemas/commands.ts'
 import type { FrameToSeal } from '../../eventlog/handoff/log-messages.ts'
 import { HASH_BYTES, lastSequence, sameBytes, type Frame } from '../../schemas/frames.ts'
+import { Model, type Outcome } from '../model/model.ts'
+import type { ModelBounds } from '../model/rules.ts'
+import { checkFrame } from './check-frame.ts'
 import { insist } from './insist.ts'
-import { Model, type ModelOutcome } from './model.ts'
-import type { ModelBounds } from './model-rules.ts'
 
 export interface AcceptedFrame {
   readonly frame: Frame
   /** Outcomes of the commands that it consumed, in order. */
-  readonly outcomes: readonly ModelOutcome[]
+  readonly outcomes: readonly Outcome[]
   readonly firstOffset: bigint
 }
 
@@ -27,17 +28,19 @@ export class Truth {
   private readonly cover: (event: string) => void
   /** Sequence at which the epoch began. */
   private epochBegan = 0n
+  /** Sequence at which the wallet was last looked at as a whole. */
+  private checked = 0n
   private readonly places = new Map<string, number>()
   /** Commands by the epoch of the writer whose queue took them, and their offset. */
   private readonly taken = new Map<string, Command>()
-  private readonly outcomes = new Map<string, ModelOutcome>()
+  private readonly outcomes = new Map<string, Outcome>()
   /** When a writer decided a frame. */
   private readonly decided = new Map<string, bigint>()
 
   constructor(partition: number, bounds: ModelBounds, cover: (event: string) => void) {
     this.partition = partition
     this.cover = cover
-    this.model = new Model(bounds, cover)
+    this.model = new Model(partition, bounds)
   }
 
   /** A queue took commands for the writer of this epoch. */
@@ -54,8 +57,17 @@ export class Truth {
   }
 
   /** The outcome of a command, if the frame that consumed it was accepted. */
-  outcomeOf(epoch: bigint, offset: bigint): ModelOutcome | undefined {
+  outcomeOf(epoch: bigint, offset: bigint): Outcome | undefined {
     return this.outcomes.get(`${epoch}:${offset}`)
+  }
+
+  /** Sums, available amounts and holds, as the model has them now. */
+  checkWhole(): void {
+    const { wallet } = this.model
+    if (wallet.sequence === this.checked) return
+    this.checked = wallet.sequence
+    const fault = wallet.fault()
+    if (fault !== undefined) insist(false, 'a sound wallet', fault)
   }
 
   /** The reader rule, once more: only what continues the chain is accepted. */
@@ -95,14 +107,14 @@ export class Truth {
     insist(isEmpty || nowNs !== undefined, 'a frame that a writer decided', describe(frame))
     if (frame.epoch > this.epoch) this.epochBegan = this.sequence
     else if (isEmpty) this.cover('idle mark')
-    const outcomes = this.model.takeFrame(frame, commands, nowNs ?? 0n)
+    const outcomes = checkFrame(this.model, frame, commands, nowNs ?? 0n, this.cover)
     outcomes.forEach((outcome, index) =>
       this.outcomes.set(`${frame.epoch}:${firstOffset + BigInt(index)}`, outcome),
     )
     for (const outcome of outcomes)
       if (outcome.kind === 'repeat' && outcome.event.sequence <= this.epochBegan)
         this.cover('repeated id after a restart')
-    if (this.model.used.hasDropped()) this.cover('id generations dropped')
+    if (this.model.used.horizonMs >= 0) this.cover('id generations dropped')
     this.sequence = lastSequence(frame)
     this.hash = frame.hash.slice()
     this.epoch = frame.epoch

@@ -1,7 +1,7 @@
 /**
  * What has to hold of a deployment after any fault: every transfer that a client was told of stands once in the accepted
- * chain, what nobody was told of once or not at all; sequences and versions have no gap; the books balance; a replay gives
- * what the gateways answer, and the views are that replay, row for row.
+ * chain, what nobody was told of once or not at all; sequences and versions have no gap, and totals are what the model's
+ * wallet sums; the books balance; a replay gives what the gateways answer, and the views are that replay, row for row.
  */
 import { expect } from 'vitest'
 import { graphql } from '../../cli/graphql-client.ts'
@@ -11,12 +11,14 @@ import type { KafkaSettings } from '../../eventlog/kafka/settings.ts'
 import { encodePosition } from '../../gateway/positions/tokens.ts'
 import { proveByReplay } from '../../projectors/proof/prove.ts'
 import { BUILT_IN_PROJECTIONS } from '../../projectors/views/built-in.ts'
-import { decodeEvents, type Side, type WalletEvent } from '../../schemas/events.ts'
+import { decodeEvents, type WalletEvent } from '../../schemas/events.ts'
 import { formatId } from '../../schemas/ids.ts'
 import type { Frame } from '../../schemas/frames.ts'
 import { createCore, type WalletCore } from '../../writer/core/core.ts'
 import { FedTail } from '../../writer/recovery/recovery.ts'
 import { digestSections } from '../../writer/recovery/state-digest.ts'
+import { eventsDifference, stateDifference } from '../model/differences.ts'
+import { Wallet } from '../model/wallet.ts'
 import type { Deployment } from './deployment.ts'
 import type { DeploymentLoad, Pair } from './deployment-load.ts'
 
@@ -49,7 +51,7 @@ export async function expectExact(deployment: Deployment, load: DeploymentLoad, 
     const chain = await Chain.read(deployment.kafka, pair.partition)
     try {
       expectOnce(chain, load)
-      expect([...chain.core.trialBalance()]).toEqual([['EUR', 0n]])
+      chain.expectSound()
       await expectBalances(deployment, pair, chain)
       await expectViews(deployment, chain)
       seen.push(chain.seen())
@@ -73,7 +75,7 @@ export async function expectExactBefore(
 ): Promise<void> {
   const chain = await Chain.readTo(deployment.kafka, partition, place)
   expectOnce(chain, load)
-  expect([...chain.core.trialBalance()]).toEqual([['EUR', 0n]])
+  chain.expectSound()
 }
 
 /** The accepted chain of a partition, read from the topic's first record, and folded by a core of its own. */
@@ -87,8 +89,7 @@ class Chain {
   /** Where it ended when it was read. */
   head!: LogHead
   private readonly tail: FedTail
-  private sequence = 0n
-  private readonly versions = new Map<number, bigint>()
+  private readonly wallet = new Wallet()
 
   private constructor(partition: number) {
     this.partition = partition
@@ -125,7 +126,7 @@ class Chain {
   seen(): ChainSeen {
     return {
       partition: this.partition,
-      events: this.sequence,
+      events: this.wallet.sequence,
       transfers: this.transfers.size,
       voids: this.log.voids(),
       epoch: this.head.epoch,
@@ -139,21 +140,21 @@ class Chain {
   }
 
   private count(event: WalletEvent): void {
-    const { sequence, kind, transferId, debit, credit } = event
-    if (sequence !== ++this.sequence) throw new Error(`${sequence} stands where ${this.sequence} should`)
+    const { sequence, kind, transferId } = event
+    const difference = eventsDifference([event], [this.wallet.take(event)])
+    if (difference !== undefined) throw new Error(difference)
     if (event.refusal !== undefined) throw new Error(`${sequence} is refused: ${event.refusal}`)
-    for (const side of [debit, credit]) if (side.number !== 0) this.countVersion(sequence, side)
     if (kind !== 'TransferPosted') return
     const id = formatId(transferId)
     if (this.transfers.has(id)) this.twice.push(id)
     this.transfers.set(id, sequence)
   }
 
-  private countVersion(sequence: bigint, { number, version }: Side): void {
-    const before = this.versions.get(number) ?? 0n
-    if (version !== before + 1n)
-      throw new Error(`event ${sequence} makes version ${version} of account ${number}, behind ${before}`)
-    this.versions.set(number, version)
+  /** The books balance, and the core that took in the chain knows what the model's wallet knows. */
+  expectSound(): void {
+    expect(this.wallet.fault()).toBeUndefined()
+    expect(stateDifference(this.core, this.wallet)).toBeUndefined()
+    expect([...this.core.trialBalance()]).toEqual([['EUR', 0n]])
   }
 }
 

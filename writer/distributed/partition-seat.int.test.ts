@@ -1,8 +1,9 @@
 import { afterEach, describe, expect, it } from 'vitest'
 import { withKafka } from '../../test/support/kafka.ts'
+import { until } from '../../test/support/until.ts'
 import { openFolderStore } from '../snapshot-store/folder-store.ts'
 import { PartitionSeat } from './partition-seat.ts'
-import { Machines, NO_SNAPSHOTS, until } from './testing.ts'
+import { Machines, NO_SNAPSHOTS } from './testing.ts'
 
 const machines = new Machines()
 const seats: PartitionSeat[] = []

@@ -12,12 +12,13 @@ import { FRAME_BYTES_MAX } from '../../schemas/limits.ts'
 import { createClock } from '../thread/clock.ts'
 import { WriterLoop } from '../thread/loop.ts'
 import { withKafka } from '../../test/support/kafka.ts'
+import { until } from '../../test/support/until.ts'
 import { topicNames, type KafkaSettings } from '../../eventlog/kafka/settings.ts'
 import { createCore } from '../core/core.ts'
 import { openFolderStore } from '../snapshot-store/folder-store.ts'
 import { digestSections } from '../recovery/state-digest.ts'
 import { openAccount, transfer } from '../testing.ts'
-import { Machines, readLog, until, untilConsumed, type WriterSetup } from './testing.ts'
+import { Machines, readLog, untilConsumed, type WriterSetup } from './testing.ts'
 
 const machines = new Machines()
 const { start, newFolder } = machines

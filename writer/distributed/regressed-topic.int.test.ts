@@ -1,56 +1,15 @@
-import { mkdtempSync, rmSync } from 'node:fs'
-import os from 'node:os'
-import path from 'node:path'
 import { afterEach, describe, expect, it } from 'vitest'
 import { readValues, replaceTopic } from '../../eventlog/kafka/testing.ts'
-import { topicNames, type KafkaSettings } from '../../eventlog/kafka/settings.ts'
+import { topicNames } from '../../eventlog/kafka/settings.ts'
 import { withKafka } from '../../test/support/kafka.ts'
-import { openFolderStore } from '../snapshot-store/folder-store.ts'
+import { until } from '../../test/support/until.ts'
 import { SnapshotStoreError, type SnapshotStore } from '../snapshot-store/snapshot-store.ts'
-import { openAccount, transfer } from '../testing.ts'
-import { PartitionSeat, type PartitionSeatOptions } from './partition-seat.ts'
-import { NO_SNAPSHOTS, openCommandSource, readLog, until, type CommandSource } from './testing.ts'
+import type { PartitionSeat } from './partition-seat.ts'
+import { Seats } from './seats.testing.ts'
+import { readLog } from './testing.ts'
 
-const folders: string[] = []
-const seats: PartitionSeat[] = []
-const sources: CommandSource[] = []
-afterEach(async () => {
-  for (const seat of seats.splice(0)) await seat.release()
-  for (const source of sources.splice(0)) await source.close()
-  for (const folder of folders.splice(0)) rmSync(folder, { recursive: true, force: true, maxRetries: 5 })
-})
-
-function newFolder(): string {
-  const folder = mkdtempSync(path.join(os.tmpdir(), 'purser-regressed-'))
-  folders.push(folder)
-  return folder
-}
-
-/** A process that holds the partition, on a machine of its own. */
-function sit(
-  settings: KafkaSettings,
-  store: SnapshotStore,
-  options: Partial<PartitionSeatOptions> = {},
-): PartitionSeat {
-  const seat = new PartitionSeat({
-    settings,
-    partition: 0,
-    partitions: 1,
-    scratchDir: newFolder(),
-    store,
-    snapshots: NO_SNAPSHOTS,
-    log: () => undefined,
-    confirmed: () => Promise.resolve(),
-    onBroken: (error) => {
-      throw error
-    },
-    pauseMsMin: 50,
-    ...options,
-  })
-  seats.push(seat)
-  seat.hold()
-  return seat
-}
+const seats = new Seats()
+afterEach(() => seats.end())
 
 /** Ends it as a kill would. */
 async function kill(seat: PartitionSeat): Promise<void> {
@@ -80,38 +39,17 @@ function awayStore(real: SnapshotStore): { store: SnapshotStore; comeBack: () =>
 
 const REFUSED = 'the topic went backwards, or another one stands in its place'
 
-function untilRefused(seat: PartitionSeat, knownTo: string): Promise<void> {
-  return until(`it is refused by what ${knownTo} knows`, () => {
+async function untilRefused(seat: PartitionSeat, knownTo: string): Promise<void> {
+  await until(`it is refused by what ${knownTo} knows`, () => {
     const { state, reason = '' } = seat.status()
     return state !== 'serving' && reason.includes(`${knownTo} knows: ${REFUSED}`)
   })
 }
 
 await withKafka('a topic that goes backwards', (kafka) => {
-  /** A partition that is served, with three events, no snapshot, and what the store knows of its log. */
-  async function served(): Promise<{
-    settings: KafkaSettings
-    store: SnapshotStore
-    seat: PartitionSeat
-    lines: string[]
-  }> {
-    const settings = await kafka.deployment()
-    const source = await openCommandSource(settings)
-    sources.push(source)
-    const store = openFolderStore(newFolder())
-    const lines: string[] = []
-    const seat = sit(settings, store, { log: (line) => lines.push(line) })
-    await source.send([openAccount('cash', -1n), openAccount('a')])
-    await until('it has decided', () => seat.serving()?.status().sequence === 2n)
-    await source.send([transfer('cash', 'a', 5n)])
-    await until('it has decided', () => seat.serving()?.status().sequence === 3n)
-    await until('the store knows', async () => (await store.readWitness(0)) !== undefined)
-    return { settings, store, seat, lines }
-  }
-
   describe('a topic that goes backwards', () => {
     it('under a running writer: it serves nothing until all that it has acknowledged is back, and then goes on', async () => {
-      const { settings, seat, lines } = await served()
+      const { settings, seat, lines } = await seats.served(kafka)
       const { events } = topicNames(settings)
       const whole = await readValues(settings, events, 0)
       await replaceTopic(settings, events, whole.slice(0, -1))
@@ -127,17 +65,17 @@ await withKafka('a topic that goes backwards', (kafka) => {
     })
 
     it('made anew and empty: a writer that starts without a snapshot decides none of the old commands again', async () => {
-      const { settings, store, seat } = await served()
+      const { settings, store, seat } = await seats.served(kafka)
       await kill(seat)
       const { events } = topicNames(settings)
       await replaceTopic(settings, events, [])
-      const next = sit(settings, store)
+      const next = seats.sit(settings, store)
       await untilRefused(next, 'the snapshot store')
       expect(await readLog(settings)).toEqual({ frames: [], events: [], voids: 0 })
     })
 
     it('made anew while the store is away: whoever serves it is refused when the store is back, which keeps what it knows', async () => {
-      const { settings, store, seat } = await served()
+      const { settings, store, seat } = await seats.served(kafka)
       await kill(seat)
       const { events } = topicNames(settings)
       const whole = await readValues(settings, events, 0)
@@ -146,7 +84,7 @@ await withKafka('a topic that goes backwards', (kafka) => {
       const away = awayStore(store)
       const lines: string[] = []
       const serve = async (): Promise<PartitionSeat> => {
-        const next = sit(settings, away.store, {
+        const next = seats.sit(settings, away.store, {
           snapshots: { everyEvents: 1, logRatio: 0, quietMs: 10 },
           storeRetryMs: 20,
           log: (line) => lines.push(line),
@@ -173,7 +111,7 @@ await withKafka('a topic that goes backwards', (kafka) => {
 
       await last.release()
       await replaceTopic(settings, events, whole)
-      const next = sit(settings, store)
+      const next = seats.sit(settings, store)
       await until('it serves', () => next.status().state === 'serving', 60_000)
       expect(next.status().writer).toMatchObject({ epoch: 2n, sequence: 3n })
     })

@@ -2,7 +2,6 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
-import { PATIENCE_MS } from '../../test/support/patience.ts'
 import { LogError } from '../../eventlog/errors.ts'
 import { encodeCommandRecord } from '../../eventlog/kafka/commands/command-record.ts'
 import { createKafka, createProducer } from '../../eventlog/kafka/kafkajs/client.ts'
@@ -11,6 +10,7 @@ import { topicNames, type KafkaSettings } from '../../eventlog/kafka/settings.ts
 import { encodeCommands, type Command } from '../../schemas/commands.ts'
 import { decodeEvents, type WalletEvent } from '../../schemas/events.ts'
 import { lastSequence, type Frame } from '../../schemas/frames.ts'
+import { until } from '../../test/support/until.ts'
 import type { SnapshotRuleOptions } from '../snapshots/snapshot-rule.ts'
 import { openFolderStore } from '../snapshot-store/folder-store.ts'
 import {
@@ -79,22 +79,9 @@ export async function readLog(
   return { frames, events: frames.flatMap((frame) => decodeEvents(frame.payload)), voids }
 }
 
-/** Waits until something holds; looks every few milliseconds. */
-export async function until(
-  what: string,
-  holds: () => boolean | Promise<boolean>,
-  forMs = PATIENCE_MS,
-): Promise<void> {
-  const giveUpMs = performance.now() + forMs
-  while (!(await holds())) {
-    if (performance.now() > giveUpMs) throw new Error(`not within ${forMs} ms: ${what}`)
-    await new Promise((resolve) => setTimeout(resolve, 10))
-  }
-}
-
 /** Waits until commands up to this offset are consumed and durable, as the writer's own log says. */
-export function untilConsumed(writer: PartitionWriter, offset: bigint): Promise<void> {
-  return until(`offset ${offset} is consumed`, () => writer.log.head().nextCommandOffset > offset)
+export async function untilConsumed(writer: PartitionWriter, offset: bigint): Promise<void> {
+  await until(`offset ${offset} is consumed`, () => writer.log.head().nextCommandOffset > offset)
 }
 
 /** What the writers of a deployment share. */

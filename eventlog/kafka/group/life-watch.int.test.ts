@@ -1,95 +1,41 @@
 /**
  * Members whose session outlasts every test: whoever is replaced here, was missed by the signs of life alone.
  */
-import { spawn, type ChildProcess } from 'node:child_process'
-import { createInterface } from 'node:readline'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterEach, describe, expect, it } from 'vitest'
 import { withKafka, withKafkaCluster } from '../../../test/support/kafka.ts'
-import { runtimeEntry } from '../../runtime-entry.ts'
-import { SIGN_EVERY_MS } from './life-watch.ts'
-import { joinGroup, type Membership } from './membership.ts'
+import { TEST_MS_MAX } from '../../../test/support/patience.ts'
+import { until } from '../../../test/support/until.ts'
 import { topicNames, type KafkaSettings } from '../settings.ts'
+import { SIGN_EVERY_MS } from './life-watch.ts'
+import { Members, type ChildMember, type Member } from './members.testing.ts'
+import type { MembershipOptions } from './membership.ts'
 import { SILENT_SIGNS } from './signs-of-life.ts'
 
-const SESSION_MS = 600_000
-/** On a machine with much else to do. */
-const WAIT_MS = 50_000
 /** Longer than anybody may be silent. */
 const QUIET_MS = 2 * SIGN_EVERY_MS * SILENT_SIGNS
 
-/** A member, wherever it runs, and what it was told. */
-interface Told {
-  last: readonly number[]
-  times: number
+const members = new Members()
+afterEach(() => members.end())
+
+function optionsOf(settings: KafkaSettings, partitions: number): Pick<MembershipOptions, 'groupId' | 'sessionTimeoutMs' | 'signsOfLife'> {
+  const signsOfLife = { standbyTopic: topicNames(settings).events, partitions }
+  return { groupId: 'lives', sessionTimeoutMs: 600_000, signsOfLife }
+} // prettier-ignore
+
+function join(settings: KafkaSettings, partitions: number): Promise<Member> {
+  return members.join(settings, { ...optionsOf(settings, partitions), partitions })
 }
 
-const opened: Membership[] = []
-const children: ChildProcess[] = []
-afterEach(async () => {
-  for (const child of children.splice(0)) child.kill('SIGKILL')
-  for (const membership of opened.splice(0)) await membership.leave()
-})
-
-function signsOf(settings: KafkaSettings, partitions: number): { standbyTopic: string; partitions: number } {
-  return { standbyTopic: topicNames(settings).events, partitions }
-}
-
-async function join(
-  settings: KafkaSettings,
-  partitions: number,
-): Promise<Told & { lines: string[]; membership: Membership }> {
-  const told = { last: [] as readonly number[], times: 0, lines: [] as string[] }
-  const membership = await joinGroup(settings, {
-    groupId: 'lives',
-    topic: topicNames(settings).commands,
-    partitions,
-    sessionTimeoutMs: SESSION_MS,
-    signsOfLife: signsOf(settings, partitions),
-    onAssigned: (held) => {
-      told.last = [...held]
-      told.times++
-    },
-    onFailure: (error) => {
-      throw error
-    },
-    log: (line) => told.lines.push(line),
-  })
-  opened.push(membership)
-  return Object.assign(told, { membership })
-}
-
-function joinFromChild(settings: KafkaSettings, partitions: number): Told & { child: ChildProcess } {
-  const child = spawn(
-    process.execPath,
-    [
-      runtimeEntry(new URL('./membership-child.ts', import.meta.url)),
-      JSON.stringify(settings),
-      'lives',
-      topicNames(settings).commands,
-      String(SESSION_MS),
-      JSON.stringify(signsOf(settings, partitions)),
-    ],
-    { stdio: ['ignore', 'pipe', 'ignore'] },
-  )
-  children.push(child)
-  const told = { last: [] as readonly number[], times: 0, child }
-  createInterface({ input: child.stdout }).on('line', (line) => {
-    told.last = JSON.parse(line) as number[]
-    told.times++
-  })
-  return told
-}
-
-async function until(what: string, holds: () => boolean): Promise<void> {
-  await expect.poll(holds, { timeout: WAIT_MS, interval: 20, message: what }).toBe(true)
+function joinFromChild(settings: KafkaSettings, partitions: number): ChildMember {
+  return members.joinFromChild(settings, optionsOf(settings, partitions))
 }
 
 await withKafka('members that show each other that they live', (kafka) => {
   /** Settings, a member here and one in a child, each with half of the partitions. */
   async function two(
     partitions: number,
-  ): Promise<{ settings: KafkaSettings; here: Awaited<ReturnType<typeof join>>; other: ReturnType<typeof joinFromChild> }> {
+  ): Promise<{ settings: KafkaSettings; here: Member; other: ChildMember }> {
     const settings = await kafka.deployment(partitions)
     const other = joinFromChild(settings, partitions)
     await until('the child has all', () => other.last.length === partitions)
@@ -100,7 +46,7 @@ await withKafka('members that show each other that they live', (kafka) => {
     return { settings, here, other }
   } // prettier-ignore
 
-  describe('members that show each other that they live', { timeout: 2 * WAIT_MS }, () => {
+  describe('members that show each other that they live', { timeout: TEST_MS_MAX }, () => {
     it('one that is killed is missed while its session goes on, and its partitions go to the others', async () => {
       const { here, other } = await two(4)
       other.child.kill('SIGKILL')
@@ -179,6 +125,6 @@ await withKafkaCluster('members whose broker stands still', {}, (cluster, kafka)
         await cluster.stop()
       }
     },
-    2 * WAIT_MS,
+    TEST_MS_MAX,
   )
 })

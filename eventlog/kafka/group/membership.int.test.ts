@@ -1,82 +1,24 @@
-import { spawn, type ChildProcess } from 'node:child_process'
-import { createInterface } from 'node:readline'
 import { afterEach, describe, expect, it } from 'vitest'
 import { withKafka, withKafkaCluster } from '../../../test/support/kafka.ts'
-import { PATIENCE_MS } from '../../../test/support/patience.ts'
-import { runtimeEntry } from '../../runtime-entry.ts'
-import { joinGroup, type Membership } from './membership.ts'
+import { until } from '../../../test/support/until.ts'
 import { topicNames, type KafkaSettings } from '../settings.ts'
+import { Members, type ChildMember, type Member, type Told } from './members.testing.ts'
+import { joinGroup } from './membership.ts'
 
 /** The shortest that brokers allow. */
 const SESSION_MS = 6_000
 const PARTITIONS = 6
 const ALL = Array.from({ length: PARTITIONS }, (_, index) => index)
 
-/** A member, wherever it runs, and what it was told last. */
-interface Told {
-  last: readonly number[]
-  times: number
+const members = new Members()
+afterEach(() => members.end())
+
+function join(settings: KafkaSettings, groupId: string): Promise<Member> {
+  return members.join(settings, { groupId, sessionTimeoutMs: SESSION_MS, rejoinForMs: 30_000 })
 }
 
-const opened: Membership[] = []
-const children: ChildProcess[] = []
-afterEach(async () => {
-  for (const child of children.splice(0)) child.kill('SIGKILL')
-  for (const membership of opened.splice(0)) await membership.leave()
-})
-
-async function join(
-  settings: KafkaSettings,
-  groupId: string,
-): Promise<Told & { membership: Membership; lines: string[] }> {
-  const told = { last: [] as readonly number[], times: 0 }
-  const lines: string[] = []
-  const membership = await joinGroup(settings, {
-    groupId,
-    topic: topicNames(settings).commands,
-    sessionTimeoutMs: SESSION_MS,
-    rejoinForMs: 30_000,
-    onAssigned: (partitions) => {
-      told.last = [...partitions]
-      told.times++
-    },
-    onFailure: (error) => {
-      throw error
-    },
-    log: (line) => lines.push(line),
-  })
-  opened.push(membership)
-  return Object.assign(told, { membership, lines })
-}
-
-function joinFromChild(settings: KafkaSettings, groupId: string): Told & { child: ChildProcess } {
-  const child = spawn(
-    process.execPath,
-    [
-      runtimeEntry(new URL('./membership-child.ts', import.meta.url)),
-      JSON.stringify(settings),
-      groupId,
-      topicNames(settings).commands,
-      String(SESSION_MS),
-    ],
-    { stdio: ['ignore', 'pipe', 'inherit'] },
-  )
-  children.push(child)
-  const told = { last: [] as readonly number[], times: 0, child }
-  createInterface({ input: child.stdout }).on('line', (line) => {
-    told.last = JSON.parse(line) as number[]
-    told.times++
-  })
-  return told
-}
-
-async function until(what: string, holds: () => boolean, forMs = PATIENCE_MS): Promise<number> {
-  const startedMs = performance.now()
-  while (!holds()) {
-    if (performance.now() - startedMs > forMs) throw new Error(`not within ${forMs} ms: ${what}`)
-    await new Promise((resolve) => setTimeout(resolve, 20))
-  }
-  return performance.now() - startedMs
+function joinFromChild(settings: KafkaSettings, groupId: string): ChildMember {
+  return members.joinFromChild(settings, { groupId, sessionTimeoutMs: SESSION_MS })
 }
 
 /** All that several hold, in order. */
@@ -179,23 +121,17 @@ await withKafkaCluster('a membership over a broker that fails', {}, (cluster, ka
       try {
         const settings = await kafka.deployment(PARTITIONS)
         const failures: unknown[] = []
-        let held = 0
-        const membership = await joinGroup(settings, {
+        const one = await members.join(settings, {
           groupId: 'outage',
-          topic: topicNames(settings).commands,
           sessionTimeoutMs: SESSION_MS,
           rejoinForMs: 20_000,
-          onAssigned: (partitions) => {
-            held = partitions.size
-          },
           onFailure: (error) => failures.push(error),
-          log: () => undefined,
         })
-        opened.push(membership)
+        const { membership } = one
         await broker!.kill()
         await broker!.restart()
         const other = await join(settings, 'outage')
-        await until('two halves', () => held === 3 && other.last.length === 3)
+        await until('two halves', () => one.last.length === 3 && other.last.length === 3)
         expect(failures).toEqual([])
         expect(membership.outage()).toBeUndefined()
         await other.membership.leave()

@@ -3,37 +3,27 @@ import fc from 'fast-check'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import type { WalletEvent } from '../../../schemas/events.ts'
 import type { Position } from '../../../schemas/positions.ts'
-import { createViewStore } from '../../clickhouse/clickhouse-store.ts'
-import { engineUnderTest, type EngineUnderTest } from '../../engine/testing.ts'
-import { createStatements } from '../../clickhouse/feed.ts'
+import { viewsUnderTest, type ViewsUnderTest } from '../views-under-test.testing.ts'
 import { balancesOf, type Moment } from './balances.ts'
 import type { BalanceRow } from '../totals.ts'
 import { trialBalance } from './trial-balance.ts'
-import { insertRange, RangeBuffer } from '../../runtime/range.ts'
-import { BUILT_IN_PROJECTIONS } from '../built-in.ts'
-import { allTogether } from '../../projection.ts'
-import { MemoryLog, SampleWallet, START_NS, type Step } from '../../testing.ts'
+import { SampleWallet, START_NS, type Step } from '../../../test/model/sample-wallet.ts'
 import type { ViewStore } from '../../clickhouse/view-store.ts'
 
-const PROJECTIONS = allTogether(BUILT_IN_PROJECTIONS)
 const HOUR_NS = 3_600_000_000_000n
 /** Every account of a sample wallet that steps here open: two currencies, two accounts each. */
 const ACCOUNTS = [1, 2, 3, 4]
 
-let engine: EngineUnderTest
+let under: ViewsUnderTest
 let store: ViewStore
 /** Every wallet has a partition of its own. */
 let partitions = 500
 
 beforeAll(async () => {
-  engine = await engineUnderTest()
-  store = createViewStore(engine.engine)
-  for (const statement of createStatements(PROJECTIONS)) await store.command(statement)
+  under = await viewsUnderTest()
+  ;({ store } = under)
 })
-afterAll(async () => {
-  await store.close()
-  await engine.stop()
-})
+afterAll(() => under.stop())
 
 /** Hours from recorded time to effective time: past 1970, ahead by weeks, and a few that fall on each other. */
 const hours = fc.oneof(
@@ -90,11 +80,7 @@ function figuresOf(row: BalanceRow): Had {
 async function written(steps: readonly Step[]): Promise<SampleWallet> {
   const wallet = new SampleWallet(++partitions)
   for (const one of steps) wallet.step(one)
-  const log = new MemoryLog(wallet.partition)
-  log.append(wallet.events)
-  const buffer = new RangeBuffer({ rangeEventsMax: 1e6, rangeBytesMax: 1e9 })
-  for (const frame of log.frames) buffer.push(frame, 0)
-  await insertRange(store, PROJECTIONS, buffer.take())
+  await under.write(wallet)
   return wallet
 }
 
@@ -195,13 +181,7 @@ test('two partitions that have a hold under one id each go by their own', async 
       relatedId: ahead.events[index]!.relatedId,
     })
   })
-  for (const wallet of [ahead, plain]) {
-    const log = new MemoryLog(wallet.partition)
-    log.append(wallet.events)
-    const buffer = new RangeBuffer({ rangeEventsMax: 1e6, rangeBytesMax: 1e9 })
-    for (const frame of log.frames) buffer.push(frame, 0)
-    await insertRange(store, PROJECTIONS, buffer.take())
-  }
+  for (const wallet of [ahead, plain]) await under.write(wallet)
   const [hold, end] = plain.events.slice(-2)
   const upTo = new Map([ahead, plain].map(({ partition }) => [partition, 10n]))
   const heldAt = async (atNs: bigint): Promise<bigint[]> =>

@@ -50,7 +50,7 @@ export class ViewsCheck {
   thorough(events: readonly WalletEvent[]): void {
     this.#compared = 0
     this.quick(events)
-    this.#fold.checkHolds()
+    this.#fold.check()
     for (const name of ROW_TABLES)
       for (const row of this.#store.table(name)?.rows() ?? []) this.#known(name, row, events)
   }

@@ -8,12 +8,13 @@ import { SKIP_REASONS } from '../../../schemas/frame-notes.ts'
 import { formatId } from '../../../schemas/ids.ts'
 import { TIME_NS_MIN } from '../../../schemas/limits.ts'
 import { withKafka } from '../../../test/support/kafka.ts'
+import { until } from '../../../test/support/until.ts'
 import { damageBatch } from '../../../test/support/kafka/disk.ts'
 import { need } from '../../../test/support/left-out.ts'
 import { PACKERS, sendByKcat } from '../../../test/support/kcat.ts'
 import { haveTools } from '../../../test/support/tools.ts'
 import { openAccount } from '../../testing.ts'
-import { Machines, readLog, until, untilConsumed, type WriterSetup } from '../testing.ts'
+import { Machines, readLog, untilConsumed, type WriterSetup } from '../testing.ts'
 
 const machines = new Machines()
 afterEach(() => machines.end())

@@ -1,7 +1,4 @@
 /** The commands topic is made anew under a log that has consumed another one, in every way in which that can come about. */
-import { mkdtempSync, rmSync } from 'node:fs'
-import os from 'node:os'
-import path from 'node:path'
 import { afterEach, describe, expect, it } from 'vitest'
 import { encodeCommandRecord } from '../../../eventlog/kafka/commands/command-record.ts'
 import { asAdmin, readValues, replaceTopic } from '../../../eventlog/kafka/testing.ts'
@@ -10,52 +7,20 @@ import { encodeCommands, type Command } from '../../../schemas/commands.ts'
 import { topicPartOf } from '../../../schemas/commands-topic.ts'
 import { formatId } from '../../../schemas/ids.ts'
 import { withKafka } from '../../../test/support/kafka.ts'
-import { openFolderStore } from '../../snapshot-store/folder-store.ts'
-import { openAccount, transfer } from '../../testing.ts'
+import { until } from '../../../test/support/until.ts'
+import { transfer } from '../../testing.ts'
+import type { PartitionSeat, PartitionSeatOptions } from '../partition-seat.ts'
+import { reaches, Seats, type Served } from '../seats.testing.ts'
+import { readLog } from '../testing.ts'
 import { adoptCommands } from './adopt-commands.ts'
-import { PartitionSeat, type PartitionSeatOptions } from '../partition-seat.ts'
-import { NO_SNAPSHOTS, openCommandSource, readLog, until, type CommandSource } from '../testing.ts'
 
-const folders: string[] = []
-const seats: PartitionSeat[] = []
-const sources: CommandSource[] = []
-afterEach(async () => {
-  for (const seat of seats.splice(0)) await seat.release()
-  for (const source of sources.splice(0)) await source.close()
-  for (const folder of folders.splice(0)) rmSync(folder, { recursive: true, force: true, maxRetries: 5 })
-})
+const seats = new Seats()
+afterEach(() => seats.end())
 
-function newFolder(): string {
-  const folder = mkdtempSync(path.join(os.tmpdir(), 'purser-replaced-'))
-  folders.push(folder)
-  return folder
-}
-
-function sit(
-  settings: KafkaSettings,
-  storeDir: string,
-  lines: string[],
-  options: Partial<PartitionSeatOptions> = {},
-): PartitionSeat {
-  const seat = new PartitionSeat({
-    settings,
-    partition: 0,
-    partitions: 1,
-    scratchDir: newFolder(),
-    store: openFolderStore(storeDir),
-    snapshots: NO_SNAPSHOTS,
-    log: (line) => lines.push(line),
-    confirmed: () => Promise.resolve(),
-    onBroken: (error) => {
-      throw error
-    },
-    pauseMsMin: 50,
-    ...options,
-  })
-  seats.push(seat)
-  seat.hold()
-  return seat
-}
+/** Another process that holds the partition, and says it to the same operator. */
+function sitAfter({ settings, store, lines }: Omit<Served, 'seat' | 'first'>, options: Partial<PartitionSeatOptions> = {}): PartitionSeat {
+  return seats.sit(settings, store, { log: (line) => lines.push(line), ...options })
+} // prettier-ignore
 
 /** A record's value. */
 function record(commands: readonly Command[]): Buffer {
@@ -63,47 +28,16 @@ function record(commands: readonly Command[]): Buffer {
   return encodeCommandRecord(encodeCommands(received), commands.length)
 }
 
-async function sourceOf(settings: KafkaSettings): Promise<CommandSource> {
-  const source = await openCommandSource(settings)
-  sources.push(source)
-  return source
-}
-
 async function transferIds(settings: KafkaSettings): Promise<string[]> {
   const { events } = await readLog(settings)
   return events.filter(({ command }) => command === 'Transfer').map(({ transferId }) => formatId(transferId))
 }
 
-function reaches(seat: PartitionSeat, sequence: bigint): Promise<void> {
-  return until(`sequence ${sequence}`, () => (seat.serving()?.status().sequence ?? 0n) >= sequence, 60_000)
-}
-
 await withKafka('a commands topic that is made anew', (kafka) => {
-  const first = transfer('cash', 'a', 5n)
-
-  /** A partition that is served and has decided three commands, of two records. */
-  async function served(): Promise<{
-    settings: KafkaSettings
-    commands: string
-    storeDir: string
-    seat: PartitionSeat
-    lines: string[]
-  }> {
-    const settings = await kafka.deployment()
-    const storeDir = newFolder()
-    const source = await sourceOf(settings)
-    const lines: string[] = []
-    const seat = sit(settings, storeDir, lines)
-    await source.send([openAccount('cash', -1n), openAccount('a')])
-    await source.send([first])
-    await reaches(seat, 3n)
-    await until('the store knows', async () => (await openFolderStore(storeDir).readWitness(0)) !== undefined)
-    return { settings, commands: topicNames(settings).commands, storeDir, seat, lines }
-  }
-
   describe('a commands topic that is made anew', () => {
     it('while the writer runs: it goes on behind one frame that names the new one’s place, and an id counts once over both', async () => {
-      const { settings, commands, seat, lines } = await served()
+      const { settings, seat, lines, first } = await seats.served(kafka)
+      const { commands } = topicNames(settings)
       const next = transfer('cash', 'a', 7n)
       await replaceTopic(settings, commands, [record([first, next])])
       await reaches(seat, 4n)
@@ -128,12 +62,14 @@ await withKafka('a commands topic that is made anew', (kafka) => {
     })
 
     it('with records that no writer took: the loss is counted, with its offsets', async () => {
-      const { settings, commands, seat, storeDir, lines } = await served()
+      const served = await seats.served(kafka)
+      const { settings, seat, lines } = served
+      const { commands } = topicNames(settings)
       // It has stopped taking, and others go on sending.
       await seat.release()
-      const stopped = sit(settings, storeDir, lines)
+      const stopped = sitAfter(served)
       await until('it serves', () => stopped.serving() !== undefined)
-      const source = await sourceOf(settings)
+      const source = await seats.sourceOf(settings)
       const poison = [await source.poison(), await source.poison(), await source.poison()]
       expect(poison).toEqual([2n, 3n, 4n])
       // Skipped at the end of the topic: not yet said by a frame.
@@ -145,7 +81,9 @@ await withKafka('a commands topic that is made anew', (kafka) => {
     })
 
     it('while no writer runs, and already longer than what was consumed: no record of it is passed over', async () => {
-      const { settings, commands, seat, storeDir, lines } = await served()
+      const served = await seats.served(kafka)
+      const { settings, seat, first } = served
+      const { commands } = topicNames(settings)
       await seat.release()
       const others = Array.from({ length: 6 }, (_, index) => transfer('cash', 'a', BigInt(index + 10)))
       await replaceTopic(
@@ -153,13 +91,14 @@ await withKafka('a commands topic that is made anew', (kafka) => {
         commands,
         others.map((one) => record([one])),
       )
-      const next = sit(settings, storeDir, lines)
+      const next = sitAfter(served)
       await reaches(next, 9n)
       expect(await transferIds(settings)).toEqual([first, ...others].map(({ id }) => formatId(id)))
     })
 
     it('longer at once, under a writer that runs: no record of it is passed over', async () => {
-      const { settings, commands, seat } = await served()
+      const { settings, seat, first } = await seats.served(kafka)
+      const { commands } = topicNames(settings)
       const others = Array.from({ length: 6 }, (_, index) => transfer('cash', 'a', BigInt(index + 10)))
       await replaceTopic(
         settings,
@@ -171,11 +110,13 @@ await withKafka('a commands topic that is made anew', (kafka) => {
     })
 
     it('as long as it is missing, tries cost no epoch; when it is there the writer serves by itself', async () => {
-      const { settings, commands, seat, storeDir, lines } = await served()
+      const served = await seats.served(kafka)
+      const { settings, seat, lines } = served
+      const { commands } = topicNames(settings)
       await seat.release()
       const before = await readValues(settings, topicNames(settings).events, 0)
       await asAdmin(settings, (admin) => admin.deleteTopics({ topics: [commands] }))
-      const next = sit(settings, storeDir, lines, { outageMsMax: 200 })
+      const next = sitAfter(served, { outageMsMax: 200 })
       const tried = lines.length
       await until('it has tried', () => lines.length > tried + 3)
       expect(next.status().reason).toContain(`There is no topic ${commands} with a partition 0`)
@@ -185,19 +126,19 @@ await withKafka('a commands topic that is made anew', (kafka) => {
     })
 
     it('under a copy of the log: refused without a frame, until an operator takes it up; ids count once over both', async () => {
-      const { settings, seat } = await served()
+      const { settings, seat, first } = await seats.served(kafka)
       await seat.release()
       const whole = await readValues(settings, topicNames(settings).events, 0)
       // Another cluster: a mirrored events topic, a commands topic that knows nothing, a store that knows nothing.
       const copy = await kafka.deployment()
       await replaceTopic(copy, topicNames(copy).events, whole)
-      const source = await sourceOf(copy)
+      const source = await seats.sourceOf(copy)
       const next = transfer('cash', 'a', 7n)
       await source.send([first, next])
       await source.send([next])
       await source.send([next])
       const lines: string[] = []
-      const there = sit(copy, newFolder(), lines)
+      const there = sitAfter({ settings: copy, store: seats.newStore(), lines })
       await until('it has tried', () => lines.filter((line) => line.includes('topics --adopt')).length > 3)
       expect(there.status()).toMatchObject({ writer: undefined })
       expect(there.status().reason).toContain('purser topics --adopt')

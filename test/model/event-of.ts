@@ -1,0 +1,150 @@
+/** The event that answers a command, field by field, as docs/event-format.md and schemas/events.ts have it. */
+import { encodeCommands, type Command, type CommandKind } from '../../schemas/commands.ts'
+import type { EventKind, Side, WalletEvent } from '../../schemas/events.ts'
+import { fingerprintOf } from '../../schemas/fingerprint.ts'
+import { formatId, isNilId, NIL_ID } from '../../schemas/ids.ts'
+import { AMOUNT_MAX } from '../../schemas/limits.ts'
+import type { Refusal } from '../../schemas/refusals.ts'
+import { isAboutAccount, isBare, isEnding } from './rules.ts'
+import { keyOf, type Account, type Hold, type Wallet } from './wallet.ts'
+
+const DONE: Readonly<Record<CommandKind, EventKind>> = {
+  OpenAccount: 'AccountOpened',
+  FreezeAccount: 'AccountFrozen',
+  UnfreezeAccount: 'AccountUnfrozen',
+  CloseAccount: 'AccountClosed',
+  Transfer: 'TransferPosted',
+  PlaceHold: 'HoldPlaced',
+  PostHold: 'HoldPosted',
+  VoidHold: 'HoldVoided',
+  ExpireHold: 'HoldExpired',
+  ReverseTransfer: 'TransferReversed',
+}
+
+/** What an event says beside its command. */
+export interface Verdict {
+  /** Undefined: it happens. */
+  readonly refusal: Refusal | undefined
+  readonly partition: number
+  readonly atNs: bigint
+  /** 1, 2, … within a linked group, else 0. */
+  readonly linkIndex: number
+}
+
+/** The next event of the wallet, answering the command. Of its sides only the numbers are right: `Wallet.take` tells the rest. */
+export function eventOf(command: Command, wallet: Wallet, verdict: Verdict): WalletEvent {
+  const { kind } = command
+  const { refusal, atNs } = verdict
+  const hold = isEnding(kind) ? wallet.holds.get(keyOf(command.related!)) : undefined
+  const { debit, credit } = accountsOf(command, wallet, hold)
+  const isDone = refusal === undefined
+  const newNumber = isDone && kind === 'OpenAccount' ? wallet.accounts.size + 1 : undefined
+  // A group that is too long is refused without texts, so that its rows fit a frame however many they are.
+  const withText = refusal !== 'linked_too_long'
+  return {
+    sequence: wallet.sequence + 1n,
+    recordedAtNs: atNs,
+    effectiveAtNs: command.effectiveAtNs ?? atNs,
+    receivedAtNs: command.receivedAtNs ?? 0n,
+    kind: isDone ? DONE[kind] : isAboutAccount(kind) ? 'AccountRefused' : 'TransferRefused',
+    command: kind,
+    refusal,
+    transferId: command.id,
+    relatedId: (isAboutAccount(kind) ? command.debit : command.related) ?? NIL_ID,
+    reference: command.reference ?? NIL_ID,
+    fingerprint: fingerprintOf(encodeCommands([command])),
+    ...currencyOf(command, wallet, isDone, debit ?? credit),
+    amount: isDone && hold !== undefined ? endedAmount(command, hold) : amountAsked(command),
+    expiresAtNs: isDone && kind === 'PlaceHold' ? deadline(command, atNs) : 0n,
+    debit: sideOf(newNumber ?? debit?.number),
+    credit: sideOf(credit?.number),
+    code: command.code ?? 0,
+    partition: verdict.partition,
+    linkIndex: verdict.linkIndex,
+    memo: withText ? (command.memo ?? '') : '',
+    owner: withText ? (command.owner ?? '') : '',
+    namedAccounts: isDone || !withText ? '' : namedAccounts(command, debit, credit),
+  }
+}
+
+/** The event of a hold's expiry. No command asks for it: the hold is its id, the time its times. */
+export function expiryOf(hold: Hold, wallet: Wallet, partition: number, atNs: bigint): WalletEvent {
+  const { currency, scale } = wallet.accounts.get(hold.debit)!
+  return {
+    sequence: wallet.sequence + 1n,
+    recordedAtNs: atNs,
+    effectiveAtNs: atNs,
+    receivedAtNs: atNs,
+    kind: 'HoldExpired',
+    command: 'ExpireHold',
+    refusal: undefined,
+    transferId: hold.id,
+    relatedId: hold.id,
+    reference: NIL_ID,
+    fingerprint: 0n,
+    currency,
+    scale,
+    amount: hold.amount,
+    expiresAtNs: hold.expiresAtNs,
+    debit: sideOf(hold.debit),
+    credit: sideOf(hold.credit),
+    code: 0,
+    partition,
+    linkIndex: 0,
+    memo: '',
+    owner: '',
+    namedAccounts: '',
+  }
+}
+
+/** The accounts that the event shows, those that there are. */
+function accountsOf(
+  command: Command,
+  wallet: Wallet,
+  hold: Hold | undefined,
+): { readonly debit: Account | undefined; readonly credit: Account | undefined } {
+  if (isEnding(command.kind))
+    return { debit: wallet.accounts.get(hold?.debit ?? 0), credit: wallet.accounts.get(hold?.credit ?? 0) }
+  if (isAboutAccount(command.kind)) return { debit: wallet.find(command.debit), credit: undefined }
+  if (isBare(command)) return { debit: undefined, credit: undefined }
+  return { debit: wallet.find(command.debit), credit: wallet.find(command.credit) }
+}
+
+/** What happens is in its account's currency; a refusal says the one that was asked for, else its account's. */
+function currencyOf(
+  command: Command,
+  wallet: Wallet,
+  isDone: boolean,
+  account: Account | undefined,
+): { readonly currency: string; readonly scale: number } {
+  const asked = isDone && account !== undefined ? undefined : command.currency
+  const currency = asked ?? account?.currency ?? ''
+  return { currency, scale: wallet.scales.get(currency) ?? command.scale ?? 0 }
+}
+
+/** A system account's limit is told as −1. */
+function amountAsked({ kind, system, amount = 0n }: Command): bigint {
+  return kind === 'OpenAccount' && system === true ? -1n : amount
+}
+
+function endedAmount({ kind, amount }: Command, hold: Hold): bigint {
+  return kind === 'VoidHold' ? hold.amount : (amount ?? hold.amount)
+}
+
+/** When a hold expires: 0n if never, and no later than can be told. */
+function deadline({ timeoutNs }: Command, atNs: bigint): bigint {
+  if (timeoutNs === undefined) return 0n
+  return atNs + timeoutNs > AMOUNT_MAX ? AMOUNT_MAX : atNs + timeoutNs
+}
+
+/** `debit,credit` ids that a refused move names and that have no account; empty if both have one. */
+function namedAccounts(command: Command, debit: Account | undefined, credit: Account | undefined): string {
+  const { kind } = command
+  if (isAboutAccount(kind) || isEnding(kind) || isNilId(command.debit ?? NIL_ID)) return ''
+  if (debit !== undefined && credit !== undefined) return ''
+  return `${debit === undefined ? formatId(command.debit!) : ''},${credit === undefined ? formatId(command.credit!) : ''}`
+}
+
+function sideOf(number = 0): Side {
+  return { number, version: 0n, debitsPosted: 0n, debitsPending: 0n, creditsPosted: 0n, creditsPending: 0n }
+}
