@@ -4,7 +4,7 @@ import type { LogUnderTest } from './contract.ts'
 import type { Disk } from './disk/disk.ts'
 import { FileEventLog } from './file/file-event-log.ts'
 import { readFramesSync } from './file/read/reader.ts'
-import { openLog, type OpenLogOptions, type OpenedLog } from './file/recovery/recovery.ts'
+import { openLog, type OpenLogOptions, type OpenedLog } from './file/recovery/open-log.ts'
 import { seal, sealIdleMark } from './handoff/seal.ts'
 import type { ChainEnd } from './file/layout/segments.ts'
 

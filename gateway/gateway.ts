@@ -28,7 +28,7 @@ import type { View } from './view.ts'
 import type { Services } from './services.ts'
 import { SubscriberMemory } from './live/subscriber-memory.ts'
 import { findRecent, PendingCommands, reachedBy } from './outcomes/pending.ts'
-import { CommandHomes } from './submit/command-homes.ts'
+import { CommandRouter } from './submit/command-router.ts'
 import { Submitter } from './submit/submit.ts'
 import { systemClock } from './positions/times.ts'
 import { Views } from './read/views.ts'
@@ -114,14 +114,14 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   )
   const views = new Views(store, points)
   const pending = writers.map(() => new PendingCommands())
-  const homes = new CommandHomes({
+  const router = new CommandRouter({
     partitions: writers.length,
     views,
     elsewhereWaitMs: limits.elsewhereWaitMs,
     find: (ids) => findRecent(pending, ids),
     reached: () => reachedBy(pending),
   })
-  const submitter = new Submitter({ writers, pending, homes, views, limits })
+  const submitter = new Submitter({ writers, pending, router, views, limits })
   const hub = new Hub()
   const memory = new SubscriberMemory(limits.subscriberBytesMax)
   const hot = new HotTotals(views, limits.hotAccountsMax)
@@ -140,7 +140,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     views,
     projections,
     submitter,
-    homes,
+    router,
     hub,
     memory,
     feed,

@@ -10,7 +10,7 @@ import { LogError } from '../eventlog/errors.ts'
 import { createMemoryDisk } from '../eventlog/disk/memory-disk.ts'
 import { openMark } from '../eventlog/file/layout/mark.ts'
 import { readArchivePointer } from '../eventlog/file/layout/segment-locations.ts'
-import { openLog } from '../eventlog/file/recovery/recovery.ts'
+import { openLog } from '../eventlog/file/recovery/open-log.ts'
 import { decodeSegmentHeader, encodeSegmentHeader, emptyChain, BLOCK_BYTES, logFolder, segmentName } from '../eventlog/file/layout/segments.ts' // prettier-ignore
 import { nodeDigests } from '../eventlog/hashing.ts'
 import { appendGroup, appendIdleMark, nextFrame } from '../eventlog/testing.ts'
@@ -292,7 +292,7 @@ const DECODERS: readonly Decoder[] = [
     share: 0.5,
   },
   {
-    name: 'segments (eventlog/file/recovery/recovery.ts)',
+    name: 'segments (eventlog/file/recovery/open-log.ts)',
     examples: [logFiles.get(SEGMENT)!],
     decode(bytes) {
       const disk = createMemoryDisk()
@@ -330,7 +330,7 @@ const DECODERS: readonly Decoder[] = [
     failures: [LogError],
   },
   {
-    name: 'snapshots (writer/snapshots/snapshot-file.ts, writer/core/copy/snapshot.ts)',
+    name: 'snapshots (writer/snapshots/snapshot-file.ts, writer/core/copy/state-sections.ts)',
     examples: [snapshotBytes],
     decode(bytes) {
       const disk = createMemoryDisk()

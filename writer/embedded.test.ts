@@ -6,8 +6,8 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { encodeCommands } from '../schemas/commands.ts'
 import { decodeEvents } from '../schemas/events.ts'
 import { startEmbeddedWriter, type EmbeddedWriter, type EmbeddedWriterOptions } from './embedded.ts'
-import { replayLog } from './recovery/replay.ts'
-import { snapshotsFolder } from './snapshots/snapshot.ts'
+import { replayLog } from './recovery/replay-log.ts'
+import { snapshotsFolder } from './snapshots/snapshot-folder.ts'
 import { accountId, newId, offer, openAccount, perform, readAll, transfer } from './testing.ts'
 
 let dataDir: string

@@ -11,7 +11,7 @@ import { FileEventLog } from './file-event-log.ts'
 import { createMemoryDisk, type Choose, type MemoryDisk } from '../disk/memory-disk.ts'
 import { readArchivePointer } from './layout/segment-locations.ts'
 import { readFramesAhead } from './read/read-ahead.ts'
-import { openLog, type OpenLogOptions } from './recovery/recovery.ts'
+import { openLog, type OpenLogOptions } from './recovery/open-log.ts'
 import { BLOCK_BYTES, listSegments, logFolder, segmentName } from './layout/segments.ts'
 
 const DIR = '/data'

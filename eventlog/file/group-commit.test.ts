@@ -5,7 +5,7 @@ import { allFrames } from '../testing.ts'
 import { createGroupCommit } from './group-commit.ts'
 import type { CoreToLog, FrameReceipt } from '../handoff/log-messages.ts'
 import { createMemoryDisk } from '../disk/memory-disk.ts'
-import { openLog } from './recovery/recovery.ts'
+import { openLog } from './recovery/open-log.ts'
 import { createSlabShare, openSlabPool } from '../handoff/slabs.ts'
 
 const DIR = '/data'

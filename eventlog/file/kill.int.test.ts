@@ -8,7 +8,7 @@ import { root } from '../../bin/build.js'
 import { lastSequence } from '../../schemas/frames.ts'
 import { allFrames } from '../testing.ts'
 import { nodeDisk } from '../disk/disk.ts'
-import { openLog } from './recovery/recovery.ts'
+import { openLog } from './recovery/open-log.ts'
 
 const built = (file: string): string => JSON.stringify(pathToFileURL(path.join(root, 'dist', file)).href)
 /**

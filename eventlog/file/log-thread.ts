@@ -11,11 +11,11 @@ import {
   type LogToCore,
   type LogToMain,
 } from '../handoff/log-messages.ts'
-import { LogServer, type LogServerPorts } from './log-server.ts'
+import { FileLogServer, type FileLogServerPorts } from './file-log-server.ts'
 import { openSlabPool, type SlabPool } from '../handoff/slabs.ts'
 
 /** The log server in its thread: its ports are this thread's messages, its one timer, and the memory it shares. */
-class LogThread implements LogServerPorts {
+class LogThread implements FileLogServerPorts {
   readonly disk = nodeDisk
   readonly slabs: SlabPool
   private readonly main: MessagePort
@@ -74,7 +74,7 @@ class LogThread implements LogServerPorts {
 }
 
 function serve(main: MessagePort, start: LogThreadStart): void {
-  const server = new LogServer(start, new LogThread(main, start))
+  const server = new FileLogServer(start, new LogThread(main, start))
   start.corePort.on('message', (first: CoreToLog) => {
     server.take(first)
   })

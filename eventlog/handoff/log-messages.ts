@@ -12,7 +12,7 @@ import type { MessagePort } from 'node:worker_threads'
 import type { Frame } from '../../schemas/frames.ts'
 import type { LogHead } from '../ports.ts'
 import type { FrameMemoryShare, FrameBytesRef } from './frame-memory.ts'
-import type { RecoveryReport } from '../file/recovery/recovery.ts'
+import type { RecoveryReport } from '../file/recovery/open-log.ts'
 import type { SlabShare } from './slabs.ts'
 
 /** The log thread's workerData. `corePort` is in the transfer list. */

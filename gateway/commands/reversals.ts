@@ -28,14 +28,14 @@ export interface PreparedReversal {
  * @throws Fault BAD_USER_INPUT if no transfer can have the id; NOT_YET
  */
 export async function prepareReversal(
-  { views, feed, homes, limits }: Pick<Services, 'views' | 'feed' | 'homes' | 'limits'>,
+  { views, feed, router, limits }: Pick<Services, 'views' | 'feed' | 'router' | 'limits'>,
   command: Command,
   path: string,
 ): Promise<PreparedReversal> {
   if (!isUuidV7(command.related!))
     throw badInput(`${path}.transferId`, 'No transfer has such an id: it would be a UUID of version 7.')
   // Another gateway may have acknowledged the transfer: wait until the feed has brought it here.
-  if (limits.elsewhereWaitMs > 0) await homes.recent(command.related!)
+  if (limits.elsewhereWaitMs > 0) await router.recent(command.related!)
   const originalId = formatId(command.related!)
   const point = await views.points.at(feed.position())
   const [events, related, own] = await Promise.all([
@@ -44,7 +44,7 @@ export async function prepareReversal(
     views.events(point, formatId(command.id)),
   ])
   const original = events[0]
-  const partition = await homes.ofNamed(command, own[0], original)
+  const partition = await router.ofNamed(command, own[0], original)
   const checkedSequence = point.upTo.get(partition) ?? 0n
   if (original?.kind !== 'TransferPosted' && original?.kind !== 'HoldPosted') {
     const finding = original === undefined ? 'transfer_not_found' : 'transfer_not_reversible'

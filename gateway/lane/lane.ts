@@ -27,7 +27,7 @@ import { LaneConnection, type ConnectionContext } from './connection.ts'
 import { LaneMemory, type RequestMemory } from './memory.ts'
 import { settlePrepared } from './prepare.ts'
 import { LaneRequest } from './request.ts'
-import { takeIn } from './take-in.ts'
+import { stampAndRoute } from './stamp-and-route.ts'
 
 export interface Lane {
   /** Connections open now. */
@@ -176,7 +176,7 @@ class LaneDoors implements ConnectionContext {
       partitions,
       partition: header.partition,
     }
-    const taken = takeIn(memory, request.count, context)
+    const taken = stampAndRoute(memory, request.count, context)
     switch (taken.kind) {
       case 'wrong_partition':
         return say(taken.kind, taken.sentence)

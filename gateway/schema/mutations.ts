@@ -4,7 +4,7 @@ import type { EventRow } from '../../projectors/views/audit/events.ts'
 import type { Command } from '../../schemas/commands.ts'
 import { formatId } from '../../schemas/ids.ts'
 import type { Position } from '../../schemas/positions.ts'
-import { crossPartition } from '../submit/command-homes.ts'
+import { crossPartition } from '../submit/command-router.ts'
 import { toCommand, type InputValues } from '../commands/commands.ts'
 import { badInput } from '../errors.ts'
 import { INPUT_FIELDS, LINKED_TRANSFERS_MAX, type ClientKind } from '../commands/inputs.ts'
@@ -140,7 +140,7 @@ async function linkedResult(
   commands: readonly Command[],
 ): Promise<LinkedAppliedModel | RefusedModel> {
   const partitions = await Promise.all(
-    commands.map((command, index) => services.homes.of(command, `input.transfers[${index}]`)),
+    commands.map((command, index) => services.router.partitionOf(command, `input.transfers[${index}]`)),
   )
   const elsewhere = partitions.findIndex((partition) => partition !== partitions[0])
   if (elsewhere >= 0) throw crossPartition(`input.transfers[${elsewhere}]`)

@@ -14,7 +14,7 @@ import {
   type Checkpoints,
 } from './checkpoints.ts'
 import { refuseIncomplete } from './completeness.ts'
-import { createStatements, dropStatements } from '../clickhouse/feed.ts'
+import { createStatements, dropStatements } from '../clickhouse/view-tables.ts'
 import type { Clock } from './ports.ts'
 import type { Layout, ProjectionSet } from '../projection.ts'
 import { Pump, type PumpState } from './pump.ts'

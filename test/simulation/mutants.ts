@@ -21,7 +21,7 @@ export interface Mutant {
 }
 
 const APPENDER = 'eventlog/file/appender.ts'
-const RECOVERY = 'eventlog/file/recovery/recovery.ts'
+const RECOVERY = 'eventlog/file/recovery/open-log.ts'
 const RULE = 'eventlog/reader-rule.ts'
 const GROUPS = 'eventlog/file/group-commit.ts'
 const SHARED = 'eventlog/kafka/events/shared-appender.ts'
@@ -126,7 +126,7 @@ export const MUTANTS: readonly Mutant[] = [
   one('an older epoch accepted', RULE, "    if (frame.epoch < head.epoch) return 'epoch'\n", ''),
   one(
     'younger ids lost at a snapshot',
-    'writer/core/copy/snapshot.ts',
+    'writer/core/copy/state-sections.ts',
     "  remembered.current = generation(sections, 'ids-current', head, HEAD.currentCount, remembered.slotsFull)\n",
     '',
   ),
@@ -156,7 +156,7 @@ export const MUTANTS: readonly Mutant[] = [
   ),
   one(
     'expiries not replayed',
-    'writer/core/apply/replay.ts',
+    'writer/core/apply/replay-rows.ts',
     '      changeState(state, rows, word)\n      rememberHashed',
     '      if (kindOf(rows, word) === EVENT_KINDS.HoldExpired) {\n' +
       '        state.clock[CLOCK.sequence] = rows.words[word + ROW.sequence]!\n' +
@@ -166,7 +166,7 @@ export const MUTANTS: readonly Mutant[] = [
   one(
     'a refused group not taken back',
     'writer/core/decide/linked.ts',
-    '        this.undo(desk, index)\n',
+    '        this.undo(buffers, index)\n',
     '',
   ),
   one(

@@ -6,7 +6,7 @@ export const LONGEST = [
   'test/distributed/brokers.int.test.ts',
   'test/distributed/roles.int.test.ts',
   'test/import.int.test.ts',
-  'eventlog/kafka/events/log-server.int.test.ts',
+  'eventlog/kafka/events/kafka-log-server.int.test.ts',
   'test/start.int.test.ts',
   'test/kill.int.test.ts',
   'test/faults/disk.int.test.ts',

@@ -1,7 +1,7 @@
 /** What the writer of a partition tells of itself. */
 import type { CommandOffset, LogHead } from '../../eventlog/ports.ts'
 import { STATUS, type LoadedSnapshot } from '../thread/core-messages.ts'
-import type { Replayed } from '../recovery/recovery.ts'
+import type { Replayed } from '../recovery/load-state.ts'
 import type { SnapshotPublisher } from '../snapshot-store/publisher.ts'
 
 /** How it came to its state. */

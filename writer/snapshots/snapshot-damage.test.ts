@@ -4,7 +4,7 @@ import { expect, it } from 'vitest'
 import { createMemoryDisk } from '../../eventlog/disk/memory-disk.ts'
 import { loadCore } from '../core/core.ts'
 import { Harness, accountIdOf, idOf } from '../core/harness.testing.ts'
-import { loadNewestSnapshot, saveSnapshot, snapshotsFolder } from './snapshot.ts'
+import { loadNewestSnapshot, saveSnapshot, snapshotsFolder } from './snapshot-folder.ts'
 
 const OPTIONS = { partition: 0, idsPerGeneration: 4 }
 const NEWEST = path.join(snapshotsFolder('/data', 0), '00000000000000000003.snap')

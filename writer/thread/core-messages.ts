@@ -15,9 +15,9 @@ import type { LogErrorCode } from '../../eventlog/errors.ts'
 import type { SlabShare } from '../../eventlog/handoff/slabs.ts'
 import type { LogHead } from '../../eventlog/ports.ts'
 import type { CoreOptions } from '../core/core.ts'
-import type { Replayed } from '../recovery/recovery.ts'
+import type { Replayed } from '../recovery/load-state.ts'
 import type { SnapshotRuleOptions } from '../snapshots/snapshot-rule.ts'
-import type { PassedOver } from '../snapshots/snapshot.ts'
+import type { PassedOver } from '../snapshots/snapshot-folder.ts'
 
 /** The core thread's workerData. */
 export interface CoreThreadStart {

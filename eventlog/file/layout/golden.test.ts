@@ -5,7 +5,7 @@ import { readFrame } from '../../../schemas/frames.ts'
 import { nodeDigests } from '../../hashing.ts'
 import { allFrames, appendGroup, appendIdleMark } from '../../testing.ts'
 import { createMemoryDisk } from '../../disk/memory-disk.ts'
-import { openLog } from '../recovery/recovery.ts'
+import { openLog } from '../recovery/open-log.ts'
 import { BLOCK_BYTES, logFolder, segmentName } from './segments.ts'
 
 /**

@@ -8,7 +8,7 @@ import { appendGroup, appendIdleMark } from '../../testing.ts'
 import { nodeDisk, type Disk } from '../../disk/disk.ts'
 import { readFramesAhead } from './read-ahead.ts'
 import { readFramesSync } from './reader.ts'
-import { openLog } from '../recovery/recovery.ts'
+import { openLog } from '../recovery/open-log.ts'
 import { BLOCK_BYTES, listSegments, logFolder, segmentName } from '../layout/segments.ts'
 
 /** The disk as a thread sees it that must not read a byte of the log itself. */

@@ -5,7 +5,7 @@ import { chanceOf } from '../../../test/support/mutations.ts'
 import { LogCorruptError, LogError, LogRegressedError } from '../../errors.ts'
 import { allFrames, appendGroup, appendIdleMark } from '../../testing.ts'
 import { createMemoryDisk, type MemoryDisk } from '../../disk/memory-disk.ts'
-import { openLog, type OpenLogOptions } from './recovery.ts'
+import { openLog, type OpenLogOptions } from './open-log.ts'
 import { BLOCK_BYTES, logFolder, segmentName } from '../layout/segments.ts'
 
 const DIR = '/data'

@@ -13,7 +13,7 @@ import { rounds } from '../../../test/support/rounds.ts'
 import type { Disk, DiskFile } from '../../disk/disk.ts'
 import { createMemoryDisk } from '../../disk/memory-disk.ts'
 import { readFramesSync } from '../read/reader.ts'
-import { openLog, type OpenedLog } from './recovery.ts'
+import { openLog, type OpenedLog } from './open-log.ts'
 import { seal } from '../../handoff/seal.ts'
 import { BLOCK_BYTES, logFolder, segmentName } from '../layout/segments.ts'
 

@@ -5,7 +5,7 @@ import { lastSequence } from '../../../schemas/frames.ts'
 import { LogError } from '../../errors.ts'
 import { allFrames, appendGroup, appendIdleMark } from '../../testing.ts'
 import { createMemoryDisk, type Choose, type DiskFault, type MemoryDisk } from '../../disk/memory-disk.ts'
-import { openLog, type OpenLogOptions } from './recovery.ts'
+import { openLog, type OpenLogOptions } from './open-log.ts'
 import { BLOCK_BYTES, logFolder, segmentName } from '../layout/segments.ts'
 
 const DIR = '/data'

@@ -13,7 +13,7 @@ import type { TopicPartition } from '../errors.ts'
 import { connectToCoordinator, type GroupCoordinator, type GroupMember } from './group-coordinator.ts'
 import type { KafkaSettings } from '../settings.ts'
 import { decodeSign, encodeSign, SilenceJudge, type Look } from './signs-of-life.ts'
-import { troubleOf } from '../kafkajs/trouble.ts'
+import { classifyError } from '../kafkajs/classify-error.ts'
 
 /** Between one sign and the next. */
 export const SIGN_EVERY_MS = 250
@@ -154,7 +154,7 @@ class Watch implements LifeWatch {
     this.failures++
     if (this.failures !== FAILURES_TOLD || own() === undefined || this.over.signal.aborted) return
     log(
-      `Members of group ${groupId} cannot show each other that they live: ${troubleOf(error).reason}. ` +
+      `Members of group ${groupId} cannot show each other that they live: ${classifyError(error).reason}. ` +
         'Until they can, one that dies is missed only when its session is over.',
     )
   }

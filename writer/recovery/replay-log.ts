@@ -4,7 +4,7 @@ import { readFramesAhead } from '../../eventlog/file/read/read-ahead.ts'
 import { readFramesSync } from '../../eventlog/file/read/reader.ts'
 import type { LogHead } from '../../eventlog/ports.ts'
 import { createCore, type CoreOptions, type WalletCore } from '../core/core.ts'
-import { applyFrames, type Replayed } from './recovery.ts'
+import { applyFrames, type Replayed } from './load-state.ts'
 import { digestSections } from './state-digest.ts'
 
 export interface ReplayOptions {

@@ -1,11 +1,11 @@
 /**
- * What lies on the desk during one call: the commands read, the rows written, the time. Everything as 64-bit words of
+ * Memory of one call into the core: the commands read, the rows written, the time. Everything as 64-bit words of
  * the caller's memory, because a big integer that stays between typed arrays is never allocated.
  */
 import { CoreBrokenError } from '../broken.ts'
 import type { RowWords } from '../apply/apply.ts'
 
-export interface Desk {
+export interface CallBuffers {
   readonly slots8: Uint8Array
   readonly slots32: Int32Array
   readonly slots: BigInt64Array
@@ -19,12 +19,12 @@ export interface Desk {
 const nothing = new Uint8Array(0)
 
 /** @param out rows go in here. It and `slots` begin at a multiple of 8 bytes. */
-export function layOut(
+export function createCallBuffers(
   slots: Uint8Array | undefined,
   out: Uint8Array,
   partition: number,
   idTimeMaxMs: number,
-): Desk {
+): CallBuffers {
   const slots8 = slots ?? nothing
   return {
     slots8,

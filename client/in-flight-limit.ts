@@ -1,5 +1,5 @@
 /** How many commands a client may have under way, and who waits until one more fits. */
-export class Room {
+export class InFlightLimit {
   readonly #commandsMax: number
   #commands = 0
   readonly #waiting: { readonly count: number; readonly resolve: () => void }[] = []

@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest'
 import type { Command } from '../../schemas/commands.ts'
 import { formatId, makeUuidV7, type Id } from '../../schemas/ids.ts'
 import { partitionOf } from '../../schemas/partitions.ts'
-import { CommandHomes } from './command-homes.ts'
+import { CommandRouter } from './command-router.ts'
 import type { FoundRow } from '../outcomes/recent-events.ts'
 import type { Views } from '../read/views.ts'
 
@@ -28,11 +28,11 @@ interface Event {
 }
 
 /** What the gateway knows: events that the feed brought lately, and those that the views hold. */
-function homes(
+function router(
   recent: () => readonly Event[],
   inViews: readonly Event[] = [],
   elsewhereWaitMs = 0,
-): CommandHomes {
+): CommandRouter {
   const views = {
     points: { current: () => ({}), at: () => Promise.resolve({}) },
     events: (_: unknown, id: string) =>
@@ -45,7 +45,7 @@ function homes(
           })),
       ),
   }
-  return new CommandHomes({
+  return new CommandRouter({
     partitions: PARTITIONS,
     views: views as unknown as Views,
     elsewhereWaitMs,
@@ -69,15 +69,15 @@ describe('a command that names a hold', () => {
     'goes to where the hold was placed, as %s say',
     async (where) => {
       const hold = { id: idFor(1), partition: 2, recordedAtMs: NOW_MS - 5_000 }
-      const known = where === 'the views' ? homes(() => [], [hold]) : homes(() => [hold])
-      expect(await known.of(post(idFor(0), hold.id), 'input')).toBe(2)
+      const known = where === 'the views' ? router(() => [], [hold]) : router(() => [hold])
+      expect(await known.partitionOf(post(idFor(0), hold.id), 'input')).toBe(2)
     },
   )
 
   test('that nobody knows goes where its id says, every time', async () => {
     const hold = idFor(1)
     for (let attempt = 0; attempt < 3; attempt++)
-      expect(await homes(() => []).of(post(idFor(0), hold), 'input')).toBe(1)
+      expect(await router(() => []).partitionOf(post(idFor(0), hold), 'input')).toBe(1)
   })
 
   test.each(['the last events', 'the views'])(
@@ -85,8 +85,8 @@ describe('a command that names a hold', () => {
     async (where) => {
       const hold = { id: idFor(1), partition: 2, recordedAtMs: NOW_MS - 5_000 }
       const refused = { id: idFor(0, NOW_MS - 6_000), partition: 1, recordedAtMs: NOW_MS - 5_500 }
-      const known = where === 'the views' ? homes(() => [], [hold, refused]) : homes(() => [hold, refused])
-      expect(await known.of(post(refused.id, hold.id), 'input')).toBe(1)
+      const known = where === 'the views' ? router(() => [], [hold, refused]) : router(() => [hold, refused])
+      expect(await known.partitionOf(post(refused.id, hold.id), 'input')).toBe(1)
     },
   )
 
@@ -94,10 +94,10 @@ describe('a command that names a hold', () => {
     const hold = { id: idFor(1), partition: 2, recordedAtMs: NOW_MS + 1_000 }
     const refused = { id: idFor(0), partition: 1, recordedAtMs: NOW_MS + 500 }
     let isHere = false
-    const known = homes(() => (isHere ? [hold, refused] : [hold]), [], 2_000)
+    const known = router(() => (isHere ? [hold, refused] : [hold]), [], 2_000)
     setTimeout(() => (isHere = true), 50)
-    expect(await known.of(post(refused.id, hold.id), 'input')).toBe(1)
+    expect(await known.partitionOf(post(refused.id, hold.id), 'input')).toBe(1)
     // And if nobody has, it goes to the hold.
-    expect(await homes(() => [hold], [], 20).of(post(idFor(0), hold.id), 'input')).toBe(2)
+    expect(await router(() => [hold], [], 20).partitionOf(post(idFor(0), hold.id), 'input')).toBe(2)
   })
 })

@@ -4,7 +4,7 @@ import { LogCorruptError, LogError, LogRegressedError } from '../../errors.ts'
 import { allFrames, appendGroup, appendIdleMark, nextFrame } from '../../testing.ts'
 import { rounds } from '../../../test/support/rounds.ts'
 import { createMemoryDisk, type MemoryDisk } from '../../disk/memory-disk.ts'
-import { openLog, type OpenLogOptions } from './recovery.ts'
+import { openLog, type OpenLogOptions } from './open-log.ts'
 import { BLOCK_BYTES, logFolder, segmentName } from '../layout/segments.ts'
 
 const DIR = '/data'

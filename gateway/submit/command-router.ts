@@ -18,7 +18,7 @@ import type { Views } from '../read/views.ts'
 
 const ELSEWHERE_CHECK_MS = 10
 /** The event of an older id is in the views, or nowhere. */
-const OF_NOW_MS = 10_000
+const RECENT_ID_MS_MAX = 10_000
 
 /** The part of an event that matters here. */
 interface Known {
@@ -26,7 +26,7 @@ interface Known {
   readonly recordedAtNs: bigint
 }
 
-export interface CommandHomesPorts {
+export interface CommandRouterPorts {
   readonly partitions: number
   readonly views: Views
   /**
@@ -40,10 +40,10 @@ export interface CommandHomesPorts {
   reached(): Position
 }
 
-export class CommandHomes {
-  readonly #ports: CommandHomesPorts
+export class CommandRouter {
+  readonly #ports: CommandRouterPorts
 
-  constructor(ports: CommandHomesPorts) {
+  constructor(ports: CommandRouterPorts) {
     this.#ports = ports
   }
 
@@ -51,10 +51,10 @@ export class CommandHomes {
    * The partition that decides a command.
    * @throws Fault CROSS_PARTITION if its accounts live in different ones; NOT_YET
    */
-  async of(command: Command, path: string): Promise<number> {
+  async partitionOf(command: Command, path: string): Promise<number> {
     const { partitions } = this.#ports
     if (partitions === 1) return 0
-    if (command.debit === undefined || isNilId(command.debit)) return this.#homeOfEnding(command)
+    if (command.debit === undefined || isNilId(command.debit)) return this.#routeEnding(command)
     const partition = partitionOf(command.debit, partitions)
     const credit = command.credit ?? NIL_ID
     if (!isNilId(credit) && partitionOf(credit, partitions) !== partition)
@@ -89,7 +89,7 @@ export class CommandHomes {
     const untilMs = performance.now() + this.#ports.elsewhereWaitMs
     for (;;) {
       const found = this.#find(id)
-      if (found !== undefined || performance.now() >= untilMs || !isOfNow(id)) return found
+      if (found !== undefined || performance.now() >= untilMs || !isRecentId(id)) return found
       await new Promise((resolve) => setTimeout(resolve, ELSEWHERE_CHECK_MS))
     }
   }
@@ -98,7 +98,7 @@ export class CommandHomes {
    * A hold is posted and voided where it was placed. An unknown hold is refused, so the views must first include
    * everything that any client may have been told of it.
    */
-  async #homeOfEnding(command: Command): Promise<number> {
+  async #routeEnding(command: Command): Promise<number> {
     const { views } = this.#ports
     const own = this.#find(command.id)
     if (own !== undefined) return own.partition
@@ -131,6 +131,6 @@ export function crossPartition(field: string): Fault {
 }
 
 /** True if the time inside an id is a moment ago. */
-function isOfNow(id: Id): boolean {
-  return Math.abs(Date.now() - uuidV7TimeMs(id)) < OF_NOW_MS
+function isRecentId(id: Id): boolean {
+  return Math.abs(Date.now() - uuidV7TimeMs(id)) < RECENT_ID_MS_MAX
 }

@@ -10,11 +10,11 @@
  * - `away`: it could not be reached, or was silent.
  * - `refused`: any other answer that says no.
  */
-export type TroubleKind =
+export type KafkaErrorKind =
   'credentials' | 'rights' | 'untrusted' | 'certificate' | 'missing' | 'closed' | 'away' | 'refused'
 
-export interface Trouble {
-  readonly kind: TroubleKind
+export interface KafkaErrorClass {
+  readonly kind: KafkaErrorKind
   readonly code: 'kafka_refused' | 'kafka_untrusted' | 'kafka_unreachable' | 'topics_missing'
   /** Without a stop at its end. */
   readonly reason: string
@@ -22,7 +22,7 @@ export interface Trouble {
   readonly remedy: string
 }
 
-const CODES: Readonly<Record<TroubleKind, Trouble['code']>> = {
+const CODES: Readonly<Record<KafkaErrorKind, KafkaErrorClass['code']>> = {
   credentials: 'kafka_refused',
   rights: 'kafka_refused',
   untrusted: 'kafka_untrusted',
@@ -33,7 +33,7 @@ const CODES: Readonly<Record<TroubleKind, Trouble['code']>> = {
   refused: 'kafka_refused',
 }
 
-const REMEDIES: Readonly<Record<TroubleKind, string>> = {
+const REMEDIES: Readonly<Record<KafkaErrorKind, string>> = {
   credentials: 'Check the user, the password and the mechanism.',
   rights: 'Give this user the rights that its role needs: docs/distributed.md lists them.',
   untrusted:
@@ -64,7 +64,7 @@ const RIGHTS: Readonly<Record<string, string>> = {
 const AWAY = /Connection|Timeout|BrokerNotFound|NoBrokerAvailable/
 
 /** Kinds that stay as they are until somebody changes something. */
-const LASTING: ReadonlySet<TroubleKind> = new Set(['credentials', 'rights', 'untrusted', 'certificate'])
+const LASTING: ReadonlySet<KafkaErrorKind> = new Set(['credentials', 'rights', 'untrusted', 'certificate'])
 
 /** What an error of kafkajs comes from: it wraps them when it gives up. */
 export function rootOf(error: unknown): unknown {
@@ -74,18 +74,18 @@ export function rootOf(error: unknown): unknown {
 }
 
 /** @param error as it was thrown, wrapped or not */
-export function troubleOf(error: unknown): Trouble {
+export function classifyError(error: unknown): KafkaErrorClass {
   const root = rootOf(error)
   const kind = kindOf(root)
   return { kind, code: CODES[kind], reason: reasonOf(root), remedy: REMEDIES[kind] }
 }
 
 /** True if it is there until somebody changes a setting, a certificate or a right. */
-export function isLasting({ kind }: Trouble): boolean {
+export function isLasting({ kind }: KafkaErrorClass): boolean {
   return LASTING.has(kind)
 }
 
-function kindOf(root: unknown): TroubleKind {
+function kindOf(root: unknown): KafkaErrorKind {
   if (!(root instanceof Error)) return 'refused'
   const { name, message } = root
   const { type, code } = root as { readonly type?: unknown; readonly code?: unknown }

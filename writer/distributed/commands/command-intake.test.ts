@@ -6,7 +6,7 @@ import type { TopicRecord } from '../../../eventlog/kafka/partition/topic-reader
 import { decodeCommands, encodeCommands, type Command } from '../../../schemas/commands.ts'
 import { formatId } from '../../../schemas/ids.ts'
 import { openAccount, transfer } from '../../testing.ts'
-import { CommandFeed, stretchesWithin } from './command-feed.ts'
+import { CommandIntake, stretchesWithin } from './command-intake.ts'
 import { CommandOffsetMap, type ConsumedSkip } from './command-offset-map.ts'
 
 const POISON = Buffer.from('nobody made commands of this')
@@ -41,7 +41,7 @@ function sink(
   const marked: ConsumedSkip[] = []
   let asked = 0
   let handed = 0
-  const feed = new CommandFeed(start, {
+  const intake = new CommandIntake(start, {
     reader: {
       async *read(offset, { signal } = {}) {
         const bounds = { first, end: first + 100n }
@@ -69,12 +69,12 @@ function sink(
     nowMs: () => 0,
     markAfterMs,
   })
-  return { feed, sent, marked, lines, offsetMap, asked: () => asked }
+  return { intake, sent, marked, lines, offsetMap, asked: () => asked }
 }
 
 const tick = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
 
-describe('the feed of commands', () => {
+describe('the intake of commands', () => {
   test('every command from the start on reaches the core once, in order, as whole batches, and what is poison is skipped', async () => {
     await fc.assert(
       fc.asyncProperty(
@@ -92,16 +92,16 @@ describe('the feed of commands', () => {
           const records = topic.flat()
           const firstIndex = Math.min(index, Math.max(0, (records[0]?.commands.length ?? 0) - 1))
           const start = { offset: 100n, index: firstIndex }
-          const { feed, sent, marked, lines } = sink(
+          const { intake, sent, marked, lines } = sink(
             topic.map((answer) => answer.map((one) => record(one.offset, one.commands))),
             start,
           )
-          const running = feed.run()
+          const running = intake.run()
           // At first nothing is wanted, so nothing goes; then one batch for each wish.
           await tick()
           expect(sent).toEqual([])
           for (let wishes = 1; wishes <= records.length; wishes++) {
-            feed.wanted()
+            intake.wanted()
             await tick()
             expect(sent.length).toBeLessThanOrEqual(wishes)
           }
@@ -109,13 +109,13 @@ describe('the feed of commands', () => {
           const expected = records.flatMap((one) => one.commands).slice(firstIndex)
           expect(ids(sent.flat())).toEqual(ids(expected))
           const poison = records.filter((one) => one.commands.length === 0).length
-          expect(feed.skipped).toBe(poison)
+          expect(intake.skipped).toBe(poison)
           expect(lines.length).toBe(poison === 0 ? 0 : 1)
           if (poison > 0) expect(lines[0]).toContain(' of partition 0 of purser.commands holds no commands')
           // All consumed: the place is behind everything, poison at the end included.
-          feed.wanted()
-          feed.mark()
-          feed.stop()
+          intake.wanted()
+          intake.mark()
+          intake.stop()
           expect((marked.at(-1) ?? { offset: start }).offset).toEqual(
             records.length === 0 ? start : { offset, index: 0 },
           )
@@ -155,17 +155,17 @@ describe('the feed of commands', () => {
           const goods = records.map(isGood)
           // A writer begins behind a whole group, never within one.
           const firstIndex = goods[0]![index] === true && (index === 0 || records[0]![index - 1]!.linked !== true) ? index : 0
-          const { feed, sent, marked, lines } = sink([records.map((one, at) => record(BigInt(at), one))], { offset: 0n, index: firstIndex })
+          const { intake, sent, marked, lines } = sink([records.map((one, at) => record(BigInt(at), one))], { offset: 0n, index: firstIndex })
           let isOver = false
-          const running = feed.run().finally(() => (isOver = true))
+          const running = intake.run().finally(() => (isOver = true))
           while (!isOver) {
-            feed.wanted()
+            intake.wanted()
             await tick()
           }
           await running
-          feed.wanted()
-          feed.mark()
-          feed.stop()
+          intake.wanted()
+          intake.mark()
+          intake.stop()
           const all = records.flatMap((one, at) => one.map((command, index) => ({ command, offset: BigInt(at), index, isGood: goods[at]![index]! })))
           const ahead = all.filter(({ offset, index }) => offset > 0n || index >= firstIndex)
           expect(ids(sent.flat())).toEqual(ids(ahead.filter(({ isGood }) => isGood).map(({ command }) => command)))
@@ -175,8 +175,8 @@ describe('the feed of commands', () => {
             expect(by!.reason).toBe(isGood ? undefined : 'malformed')
           }
           const lost = ahead.filter(({ isGood }) => !isGood).length
-          expect(feed.skipped).toBe(0)
-          expect(feed.passedOver).toBe(lost)
+          expect(intake.skipped).toBe(0)
+          expect(intake.passedOver).toBe(lost)
           expect(lines.length).toBe(lost === 0 ? 0 : 1)
         },
       ),
@@ -186,21 +186,21 @@ describe('the feed of commands', () => {
 
   test('while the core wants nothing, no more is taken from the topic', async () => {
     const answers = Array.from({ length: 10 }, (_, index) => [record(BigInt(index), [command(index)])])
-    const { feed, sent, asked } = sink(answers, { offset: 0n, index: 0 })
-    void feed.run()
-    feed.wanted()
+    const { intake, sent, asked } = sink(answers, { offset: 0n, index: 0 })
+    void intake.run()
+    intake.wanted()
     for (let turns = 0; turns < 20; turns++) await tick()
     expect(sent).toHaveLength(1)
     expect(asked()).toBe(2)
-    feed.stop()
+    intake.stop()
   })
 
   test('once stopped it sends nothing, wanted or not', async () => {
-    const { feed, sent } = sink([[record(0n, [command(0)])]], { offset: 0n, index: 0 })
-    const running = feed.run()
+    const { intake, sent } = sink([[record(0n, [command(0)])]], { offset: 0n, index: 0 })
+    const running = intake.run()
     await tick()
-    feed.stop()
-    feed.wanted()
+    intake.stop()
+    intake.wanted()
     await running
     expect(sent).toEqual([])
   })
@@ -208,13 +208,16 @@ describe('the feed of commands', () => {
   test('a batch that cannot be read is skipped with all of its offsets', async () => {
     const unreadable = { end: 8n, reason: 'its batch cannot be read (zstd: torn)' }
     const batch = { offset: 3n, value: Buffer.alloc(0), unreadable }
-    const { feed, sent, marked, lines } = sink([[batch, record(8n, [command(1)])]], { offset: 3n, index: 0 })
-    const running = feed.run()
-    feed.wanted()
-    feed.wanted()
+    const { intake, sent, marked, lines } = sink([[batch, record(8n, [command(1)])]], {
+      offset: 3n,
+      index: 0,
+    })
+    const running = intake.run()
+    intake.wanted()
+    intake.wanted()
     await running
     expect(sent.flat()).toHaveLength(1)
-    expect(feed.skipped).toBe(5)
+    expect(intake.skipped).toBe(5)
     expect(lines).toEqual([expect.stringContaining('offset 3 of partition 0 of purser.commands holds no')])
     expect(lines[0]).toContain('cannot be read (zstd: torn)')
     expect(marked).toEqual([
@@ -225,14 +228,14 @@ describe('the feed of commands', () => {
 
   test('records that were deleted before they were taken are passed over, counted and told, the rest of one included', async () => {
     const topic = [[record(9n, [command(1), command(2)])]]
-    const { feed, sent, marked, lines } = sink(topic, { offset: 4n, index: 7 }, 9n)
-    const running = feed.run()
-    feed.wanted()
-    feed.wanted()
+    const { intake, sent, marked, lines } = sink(topic, { offset: 4n, index: 7 }, 9n)
+    const running = intake.run()
+    intake.wanted()
+    intake.wanted()
     await running
     expect(sent.flat()).toHaveLength(2)
-    expect(feed.deleted).toBe(5)
-    expect(feed.skipped).toBe(0)
+    expect(intake.deleted).toBe(5)
+    expect(intake.skipped).toBe(0)
     expect(lines).toEqual([
       expect.stringContaining('offsets 4 to 8 of partition 0 of purser.commands were deleted'),
     ])
@@ -244,7 +247,7 @@ describe('the feed of commands', () => {
 
   test('what the reader throws for another reason ends it', async () => {
     const beyond = new KafkaOffsetError({ topic: 't', partition: 0 }, 9n, { first: 0n, end: 3n })
-    const failing = new CommandFeed(
+    const failing = new CommandIntake(
       { offset: 9n, index: 0 },
       {
         reader: {
@@ -269,41 +272,41 @@ describe('the feed of commands', () => {
       throw damaged
     }
     for (const end of ['consumed', 'stopped']) {
-      const { feed, sent } = sink(answers(), { offset: 0n, index: 0 })
+      const { intake, sent } = sink(answers(), { offset: 0n, index: 0 })
       let failure: unknown
-      const running = feed.run().catch((error: unknown) => (failure = error))
-      feed.wanted()
+      const running = intake.run().catch((error: unknown) => (failure = error))
+      intake.wanted()
       for (let turns = 0; turns < 20; turns++) await tick()
       expect(sent).toHaveLength(1)
       expect(failure).toBeUndefined()
-      if (end === 'consumed') feed.consumed({ offset: 1n, index: 0 })
-      else feed.stop()
+      if (end === 'consumed') intake.consumed({ offset: 1n, index: 0 })
+      else intake.stop()
       await running
       expect(failure).toBe(damaged)
     }
   })
 
   test('what is skipped is marked once, by a batch of no commands, when the core wants one', async () => {
-    const { feed, sent, marked } = sink([[record(0n, []), record(1n, [])]], { offset: 0n, index: 0 })
-    const running = feed.run()
-    feed.mark()
+    const { intake, sent, marked } = sink([[record(0n, []), record(1n, [])]], { offset: 0n, index: 0 })
+    const running = intake.run()
+    intake.mark()
     expect(sent).toEqual([])
-    feed.wanted()
+    intake.wanted()
     await running
-    feed.mark()
-    feed.mark()
-    feed.wanted()
-    feed.mark()
+    intake.mark()
+    intake.mark()
+    intake.wanted()
+    intake.mark()
     expect(sent).toEqual([[]])
     expect(marked).toEqual([{ offset: { offset: 2n, index: 0 }, reason: 'unreadable' }])
-    feed.stop()
+    intake.stop()
   })
 
   test('what is skipped between commands is marked between them, in its turn', async () => {
     const answers = [[record(0n, [command(1)])], [record(1n, []), record(2n, [command(2)])]]
-    const { feed, sent, marked } = sink(answers, { offset: 0n, index: 0 })
-    const running = feed.run()
-    for (let wishes = 0; wishes < 3; wishes++) feed.wanted()
+    const { intake, sent, marked } = sink(answers, { offset: 0n, index: 0 })
+    const running = intake.run()
+    for (let wishes = 0; wishes < 3; wishes++) intake.wanted()
     await running
     expect(sent.map((batch) => batch.length)).toEqual([1, 0, 1])
     expect(marked.map(({ offset, reason }) => [offset.offset, reason])).toEqual([
@@ -311,16 +314,16 @@ describe('the feed of commands', () => {
       [2n, 'unreadable'],
       [3n, undefined],
     ])
-    feed.stop()
+    intake.stop()
   })
 
   test('if no command follows, what is skipped is marked after a while', async () => {
-    const { feed, sent } = sink([[record(0n, [])]], { offset: 0n, index: 0 }, 0n, 1)
-    const running = feed.run()
-    feed.wanted()
+    const { intake, sent } = sink([[record(0n, [])]], { offset: 0n, index: 0 }, 0n, 1)
+    const running = intake.run()
+    intake.wanted()
     await running
     await expect.poll(() => sent).toEqual([[]])
-    feed.stop()
+    intake.stop()
   })
 
   test('commands of a record that nobody can take are stretches of their own: the others keep their places', () => {
@@ -367,23 +370,23 @@ describe('the feed of commands', () => {
         yield Array.from({ length: records }, (_, index) => record(BigInt(answer * records + index), []))
       yield [record(BigInt(answers * records), [command(1)])]
     }
-    const { feed, sent, lines, offsetMap } = sink(flood(), { offset: 0n, index: 0 })
-    const running = feed.run()
-    feed.wanted()
-    feed.wanted()
+    const { intake, sent, lines, offsetMap } = sink(flood(), { offset: 0n, index: 0 })
+    const running = intake.run()
+    intake.wanted()
+    intake.wanted()
     await running
-    expect(feed.skipped).toBe(answers * records)
+    expect(intake.skipped).toBe(answers * records)
     expect(lines).toHaveLength(1)
     expect(offsetMap.openRuns()).toBe(0)
     expect(sent.map((batch) => batch.length)).toEqual([0, 1])
-    feed.stop()
+    intake.stop()
   })
 
   test('memory is used again only when its commands are consumed', async () => {
     const answers = Array.from({ length: 4 }, (_, index) => [record(BigInt(index), [command(index)])])
     const memories: Uint8Array[] = []
     const start = { offset: 0n, index: 0 }
-    const feed = new CommandFeed(start, {
+    const intake = new CommandIntake(start, {
       reader: {
         async *read() {
           yield* answers
@@ -395,16 +398,16 @@ describe('the feed of commands', () => {
       notice: () => undefined,
       nowMs: () => 0,
     })
-    const running = feed.run()
+    const running = intake.run()
     for (let wishes = 0; wishes < 2; wishes++) {
-      feed.wanted()
+      intake.wanted()
       await tick()
     }
-    feed.consumed({ offset: 0n, index: 0 })
-    feed.wanted()
+    intake.consumed({ offset: 0n, index: 0 })
+    intake.wanted()
     await tick()
-    feed.consumed({ offset: 1n, index: 0 })
-    feed.wanted()
+    intake.consumed({ offset: 1n, index: 0 })
+    intake.wanted()
     await running
     expect(new Set(memories.map(({ buffer }) => buffer)).size).toBe(3)
     expect(memories[3]!.buffer).toBe(memories[0]!.buffer)

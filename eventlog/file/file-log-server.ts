@@ -8,12 +8,12 @@ import type { Disk } from '../disk/disk.ts'
 import type { TakeFrameMemory } from '../handoff/frame-memory.ts'
 import { createGroupCommit, type DurableListeners, type GroupCommit } from './group-commit.ts'
 import type { CoreToLog, LogFailed } from '../handoff/log-messages.ts'
-import { openLog, type OpenLogOptions } from './recovery/recovery.ts'
+import { openLog, type OpenLogOptions } from './recovery/open-log.ts'
 import type { LogAppender } from './appender.ts'
 import type { SlabPool } from '../handoff/slabs.ts'
 
 /** The world, as the log server sees it. */
-export interface LogServerPorts extends DurableListeners {
+export interface FileLogServerPorts extends DurableListeners {
   readonly disk: Disk
   readonly slabs: SlabPool
   /** Makes the memory of a frame that the main thread is told of. Default: an ArrayBuffer of its own. */
@@ -26,19 +26,19 @@ export interface LogServerPorts extends DurableListeners {
   ended(): void
 }
 
-export interface LogServerStart extends OpenLogOptions {
+export interface FileLogServerStart extends OpenLogOptions {
   /** The data folder. The caller holds its lock. */
   readonly dir: string
 }
 
-export class LogServer {
-  private readonly ports: LogServerPorts
+export class FileLogServer {
+  private readonly ports: FileLogServerPorts
   private appender: LogAppender | undefined
   private groups: GroupCommit | undefined
   private isOver = false
 
   /** Opens the log and repairs its tail; says `ready`, or `failed`. */
-  constructor(start: LogServerStart, ports: LogServerPorts) {
+  constructor(start: FileLogServerStart, ports: FileLogServerPorts) {
     this.ports = ports
     this.guarded(() => {
       const { appender, report } = openLog(ports.disk, start.dir, start)

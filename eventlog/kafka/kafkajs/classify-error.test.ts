@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { isLasting, plainText, troubleOf } from './trouble.ts'
+import { isLasting, plainText, classifyError } from './classify-error.ts'
 
 function errorWith(message: string, fields: object): Error {
   return Object.assign(new Error(message), fields)
@@ -26,9 +26,9 @@ test.each([
   ['refused', 'kafka_refused', errorWith('no', { type: 'INVALID_REPLICATION_FACTOR' })],
   ['refused', 'kafka_refused', 'no error at all'],
 ] as const)('what is wrong is known by what kafkajs and Node say: %s, %s, %s', (kind, code, error) => {
-  expect(troubleOf(error)).toMatchObject({ kind, code })
-  expect(troubleOf(error instanceof Error ? new Error('wrapped', { cause: error }) : error).kind).toBe(kind)
-  expect(isLasting(troubleOf(error))).toBe(!['missing', 'closed', 'away', 'refused'].includes(kind))
+  expect(classifyError(error)).toMatchObject({ kind, code })
+  expect(classifyError(error instanceof Error ? new Error('wrapped', { cause: error }) : error).kind).toBe(kind)
+  expect(isLasting(classifyError(error))).toBe(!['missing', 'closed', 'away', 'refused'].includes(kind))
 }) // prettier-ignore
 
 test('of OpenSSL’s own lines only what they mean is told', () => {

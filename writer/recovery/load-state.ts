@@ -6,7 +6,7 @@ import { LogRegressedError } from '../../eventlog/errors.ts'
 import type { LogHead } from '../../eventlog/ports.ts'
 import { HASH_BYTES, sameBytes, type Frame } from '../../schemas/frames.ts'
 import { createCore, loadCore, type CoreOptions, type WalletCore } from '../core/core.ts'
-import { loadNewestSnapshot, type PassedOver } from '../snapshots/snapshot.ts'
+import { loadNewestSnapshot, type PassedOver } from '../snapshots/snapshot-folder.ts'
 import type { SnapshotPosition } from '../snapshots/snapshot-format.ts'
 
 /** A state, and where in the log's history it stands. */
@@ -25,7 +25,7 @@ export interface Replayed {
 }
 
 /** Loads the newest usable snapshot of a partition, or an empty state if there is none. */
-export function loadState(disk: Disk, dataDir: string, options: CoreOptions): LoadedState {
+export function loadNewestState(disk: Disk, dataDir: string, options: CoreOptions): LoadedState {
   const { usable, passedOver } = loadNewestSnapshot(disk, dataDir, options.partition, ({ sections }) =>
     loadCore(options, sections),
   )
@@ -66,7 +66,7 @@ export function replayTail(
  * The tail behind a loaded state, as somebody else reads it and hands it over frame by frame. Whoever reads has judged each
  * frame by the reader rule, from the snapshot's own frame on.
  */
-export class FedTail {
+export class TailReplay {
   private readonly core: WalletCore
   private hash: Uint8Array
   private frames = 0

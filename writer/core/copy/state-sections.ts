@@ -40,7 +40,7 @@ const HEAD = {
 const HEAD_WORDS = 16
 
 /** A copy of the state as it stands now. */
-export function saveState(state: CoreState, partition: number): readonly CoreSection[] {
+export function sectionsOfState(state: CoreState, partition: number): readonly CoreSection[] {
   const copy = new StateCopying(state, partition)
   return copy.sections.map(({ name, length }) => {
     const bytes = new Uint8Array(length)
@@ -193,8 +193,8 @@ function headOf(state: CoreState, partition: number): BigInt64Array {
   return head
 }
 
-/** Throws RangeError on sections that no `saveState` of such a core wrote. Their hash is the caller's to check. */
-export function loadState(
+/** Throws RangeError on sections that no `sectionsOfState` of such a core wrote. Their hash is the caller's to check. */
+export function stateFromSections(
   sections: readonly CoreSection[],
   partition: number,
   idsPerGeneration: number,

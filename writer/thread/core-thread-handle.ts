@@ -28,7 +28,7 @@ export interface BatchSource {
   wanted(): void
 }
 
-export interface CoreListeners {
+export interface CoreThreadListeners {
   /** A line for the operator. */
   readonly notice: (line: string) => void
   /** A snapshot is durable in the data folder. */
@@ -47,9 +47,9 @@ interface Waiter {
   readonly reject: (error: Error) => void
 }
 
-export class CoreWorker implements BatchSink {
+export class CoreThreadHandle implements BatchSink {
   private readonly worker: Worker
-  private readonly listeners: CoreListeners
+  private readonly listeners: CoreThreadListeners
   /** Who waits for which answer. */
   private readonly waiters = new Map<string, Waiter>()
   private source: BatchSource | undefined
@@ -60,7 +60,7 @@ export class CoreWorker implements BatchSink {
   private framesFed = 0
 
   /** Starts the thread: it loads the newest usable snapshot and waits. */
-  constructor(start: CoreThreadStart, listeners: CoreListeners) {
+  constructor(start: CoreThreadStart, listeners: CoreThreadListeners) {
     this.listeners = listeners
     this.worker = new Worker(runtimeEntry(new URL('./core-thread.ts', import.meta.url)), {
       name: 'core',

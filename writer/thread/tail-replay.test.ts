@@ -6,7 +6,7 @@ import { nodeDisk } from '../../eventlog/disk/disk.ts'
 import { headAfter } from '../../eventlog/reader-rule.ts'
 import { lastSequence, type Frame } from '../../schemas/frames.ts'
 import { startEmbeddedWriter } from '../embedded.ts'
-import { FedTail, loadState } from '../recovery/recovery.ts'
+import { TailReplay, loadNewestState } from '../recovery/load-state.ts'
 import { digestSections } from '../recovery/state-digest.ts'
 import { accountId, newId, openAccount, perform, readAll, transfer } from '../testing.ts'
 import type { LogHead } from '../../eventlog/ports.ts'
@@ -43,8 +43,8 @@ test('a tail that is fed comes to the state of the writer, bit for bit, from a s
     ['elsewhere', 0n],
     ['middle', 6n],
   ] as const) {
-    const state = loadState(nodeDisk, path.join(dataDir, folder), { partition: 0 })
-    const tail = new FedTail(state)
+    const state = loadNewestState(nodeDisk, path.join(dataDir, folder), { partition: 0 })
+    const tail = new TailReplay(state)
     const behind = frames.filter((frame) => lastSequence(frame) > snapshotSequence)
     for (const frame of behind) tail.apply(frame)
     expect(tail.end(head)).toEqual({ frames: behind.length, events: head.sequence - snapshotSequence })
@@ -54,8 +54,8 @@ test('a tail that is fed comes to the state of the writer, bit for bit, from a s
 
 test('a tail that ends elsewhere than the log is refused', async () => {
   const { dataDir, frames, head } = await history()
-  const state = loadState(nodeDisk, path.join(dataDir, 'elsewhere'), { partition: 0 })
-  const tail = new FedTail(state)
+  const state = loadNewestState(nodeDisk, path.join(dataDir, 'elsewhere'), { partition: 0 })
+  const tail = new TailReplay(state)
   expect(() => tail.end(head)).toThrow('stands at sequence 0')
   for (const frame of frames) tail.apply(frame)
   expect(() => tail.end({ ...head, hash: new Uint8Array(32) })).toThrow('the log at')
@@ -65,8 +65,8 @@ test('a tail that ends elsewhere than the log is refused', async () => {
 
 test('a snapshot is at the end of the log that it was taken behind: nothing is to be fed', async () => {
   const { dataDir, head } = await history()
-  const state = loadState(nodeDisk, dataDir, { partition: 0 })
+  const state = loadNewestState(nodeDisk, dataDir, { partition: 0 })
   const { sequence, chainHash: hash } = state.snapshot!.position
   expect(sequence).toBe(head.sequence)
-  expect(new FedTail(state).end({ ...head, hash })).toEqual({ frames: 0, events: 0n })
+  expect(new TailReplay(state).end({ ...head, hash })).toEqual({ frames: 0, events: 0n })
 })

@@ -15,7 +15,7 @@ import { ID_WORDS } from '../../schemas/frame-rows.ts'
 import type { RequestMemory } from './memory.ts'
 
 /** What the walk needs to know beside the commands. */
-export interface TakeInContext {
+export interface StampContext {
   readonly receivedAtNs: bigint
   readonly currencies: ReadonlyMap<string, Currency>
   /** True if nobody has to be asked whether a currency may have this scale in the deployment. */
@@ -26,7 +26,7 @@ export interface TakeInContext {
 }
 
 /** How a request goes on. */
-export type TakenIn =
+export type RequestRoute =
   /** As it stands, to the partition it names. */
   | { readonly kind: 'plain' }
   /** One by one: some command has to be looked up, filled in, or goes elsewhere. */
@@ -41,14 +41,14 @@ const TEXT_LENGTHS = SLOT.textLengths * 2
 const SCALE_SHIFT = HEAD_SHIFT.scale
 const SCALE_BIT = FLAG_SCALE << HEAD_SHIFT.flags
 
-const PLAIN: TakenIn = { kind: 'plain' }
-const PREPARE: TakenIn = { kind: 'prepare' }
+const PLAIN: RequestRoute = { kind: 'plain' }
+const PREPARE: RequestRoute = { kind: 'prepare' }
 
 /**
  * Stamps each command with the time of receipt, copies the ids out, and says how the request goes on.
  * @param memory holds `count` commands that checkCommands let pass
  */
-export function takeIn(memory: RequestMemory, count: number, context: TakeInContext): TakenIn {
+export function stampAndRoute(memory: RequestMemory, count: number, context: StampContext): RequestRoute {
   const { words, ids } = memory
   const receivedLow = Number(BigInt.asIntN(32, context.receivedAtNs))
   const receivedHigh = Number(context.receivedAtNs >> 32n)
@@ -77,7 +77,7 @@ export function takeIn(memory: RequestMemory, count: number, context: TakeInCont
 }
 
 /** One command that is no plain transfer: the sentence says what is wrong with it. */
-function lookAt(memory: RequestMemory, base: number, context: TakeInContext): TakenIn {
+function lookAt(memory: RequestMemory, base: number, context: StampContext): RequestRoute {
   const { words } = memory
   const kind = words[base]! & 0xff
   if (kind === ReverseTransfer) return PREPARE
@@ -86,7 +86,7 @@ function lookAt(memory: RequestMemory, base: number, context: TakeInContext): Ta
 }
 
 /** The platform's scale where the sender leaves it open; what cannot be opened so is told when it is prepared. */
-function fillScale(words: Int32Array, base: number, context: TakeInContext): TakenIn {
+function fillScale(words: Int32Array, base: number, context: StampContext): RequestRoute {
   const code = unpackCurrency(u64(words, base + SLOT.currency * 2))
   const known = context.currencies.get(code)
   const isGiven = (words[base]! & SCALE_BIT) !== 0
@@ -98,7 +98,7 @@ function fillScale(words: Int32Array, base: number, context: TakeInContext): Tak
 }
 
 /** Where there are several partitions: does the command belong to the one that the request names? */
-function route(words: Int32Array, base: number, kind: number, context: TakeInContext): TakenIn {
+function route(words: Int32Array, base: number, kind: number, context: StampContext): RequestRoute {
   if (context.partition === ANY_PARTITION || kind === PostHold || kind === VoidHold) return PREPARE
   const home = partitionOf(idAt(words, base + SLOT.debitHigh * 2), context.partitions)
   if (home !== context.partition)

@@ -4,7 +4,7 @@ import path from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { nodeDisk } from '../../eventlog/disk/disk.ts'
 import { readSnapshotFile, type Snapshot } from './snapshot-file.ts'
-import { loadNewestSnapshot, saveSnapshot, snapshotsFolder } from './snapshot.ts'
+import { loadNewestSnapshot, saveSnapshot, snapshotsFolder } from './snapshot-folder.ts'
 
 let dataDir: string
 beforeEach(() => {

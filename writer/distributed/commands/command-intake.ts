@@ -21,7 +21,7 @@ import type { CommandOffsetMap } from './command-offset-map.ts'
 const TOLD_EVERY_MS = 10_000
 const MARK_AFTER_MS_DEFAULT = 250
 
-export interface CommandFeedPorts {
+export interface CommandIntakePorts {
   readonly reader: Pick<TopicReader, 'read'>
   /** What is read, for the operator: `partition 0 of purser.commands`. */
   readonly source: string
@@ -63,7 +63,7 @@ interface Nothing {
 /** A record is one stretch, unless some of its commands cannot be taken. */
 type Stretch = Wanted | Nothing
 
-export class CommandFeed {
+export class CommandIntake {
   /** Records skipped because they hold no commands. */
   skipped = 0
   /** Commands that no door lets through, in records whose others were taken. */
@@ -72,7 +72,7 @@ export class CommandFeed {
   deleted = 0
   /** The offset behind the last record that was read, whatever became of it. */
   readTo: bigint
-  private readonly ports: CommandFeedPorts
+  private readonly ports: CommandIntakePorts
   private readonly start: CommandOffset
   private readonly memory = new BatchMemory()
   /** Batches that the core still has to be given. */
@@ -92,7 +92,7 @@ export class CommandFeed {
     { readonly record: TopicRecord; readonly stretches: readonly Stretch[]; next: number } | undefined
 
   /** @param start the first command to be given */
-  constructor(start: CommandOffset, ports: CommandFeedPorts) {
+  constructor(start: CommandOffset, ports: CommandIntakePorts) {
     this.start = start
     this.ports = ports
     this.readTo = start.offset
@@ -122,7 +122,7 @@ export class CommandFeed {
     this.ports.send(memory.subarray(0, 0), 0)
   }
 
-  /** Ends the feed: nothing is sent any more. */
+  /** Ends the intake: nothing is sent any more. */
   stop(): void {
     this.over.abort()
     clearTimeout(this.markTimer)
@@ -138,7 +138,7 @@ export class CommandFeed {
   async run(): Promise<void> {
     for (let from = this.start.offset; ;) {
       try {
-        await this.feedFrom(from)
+        await this.takeFrom(from)
         return
       } catch (error) {
         // Whoever begins anew comes no further: what stands before it has to be decided now.
@@ -151,7 +151,7 @@ export class CommandFeed {
     }
   }
 
-  private async feedFrom(from: bigint): Promise<void> {
+  private async takeFrom(from: bigint): Promise<void> {
     const { signal } = this.over
     for await (const records of this.ports.reader.read(from, { signal })) {
       const last = records.at(-1)
@@ -220,7 +220,7 @@ export class CommandFeed {
   }
 
   /** The stretches of a record, as far as they are not consumed, and which comes next. */
-  private look(record: TopicRecord): NonNullable<CommandFeed['looked']> {
+  private look(record: TopicRecord): NonNullable<CommandIntake['looked']> {
     if (this.looked?.record !== record) this.looked = { record, stretches: this.stretchesOf(record), next: 0 }
     return this.looked
   }

@@ -33,7 +33,7 @@ const openedHashes = new Int32Array(BLOCK_ROWS)
 const touched = new Int32Array(1)
 
 /** Applies every row of a payload. Throws CoreBrokenError at the first one that does not continue the state. */
-export function replay(state: CoreState, partition: number, payload: Uint8Array): void {
+export function replayRows(state: CoreState, partition: number, payload: Uint8Array): void {
   if (payload.length % 8 !== 0) throw new CoreBrokenError('a payload is not whole words')
   const bytes = payload.byteOffset % 8 === 0 ? payload : payload.slice()
   const rows: RowWords = {

@@ -1,7 +1,7 @@
 /**
- * The feed: one Null table with the columns of an event row, and behind it one materialized view per table of every
+ * The input table: one Null table with the columns of an event row, and behind it one materialized view per table of every
  * projection. One INSERT of payload bytes thus writes all views in one pass, and nothing of it is decoded here. Projections
- * that run by themselves, apart from the others, have a feed of their own; what two feeds write twice changes nothing.
+ * that run by themselves, apart from the others, have an input table of their own; what two of them write twice changes nothing.
  */
 import { EVENT_COLUMNS } from '../../schemas/events.ts'
 import { createTables, dropTable, type TableShape } from './layout.ts'
@@ -26,10 +26,10 @@ const MERGED_PARTS_MIN = 16
 const DURABLE = { fsync_after_insert: 1, fsync_part_directory: 1 } as const
 
 /**
- * What the feed of a set of projections is called: of all that the deployment has, the plain name. One that comes to a
+ * What the input table of a set of projections is called: of all that the deployment has, the plain name. One that comes to a
  * deployment comes behind the feed that is there; what stands behind it already need not be made anew.
  */
-export function feedName(projections: ProjectionSet, database: Database = ''): string {
+export function inputTableName(projections: ProjectionSet, database: Database = ''): string {
   const names = projections.running.map(({ name }) => name).sort()
   return `${database === '' ? '' : `${database}.`}${isWhole(projections) ? 'feed' : `feed_${names.join('_')}`}_v1`
 }
@@ -48,7 +48,7 @@ export function formerCheckpointsName(database: Database = ''): string {
 export function createStatements(projections: ProjectionSet, layout: Layout = {}): string[] {
   const { database = '' } = layout
   return [
-    ...createTables(feedShape(projections, database), layout),
+    ...createTables(inputTableShape(projections, database), layout),
     ...createTables(checkpointsShape(database), layout),
     ...projections.running.flatMap((projection) =>
       projection.tables.flatMap((table) => [
@@ -59,8 +59,8 @@ export function createStatements(projections: ProjectionSet, layout: Layout = {}
   ]
 }
 
-function feedShape(projections: ProjectionSet, database: Database): TableShape {
-  return { name: feedName(projections, database), columns: EVENT_COLUMNS, engine: { kind: 'null' } }
+function inputTableShape(projections: ProjectionSet, database: Database): TableShape {
+  return { name: inputTableName(projections, database), columns: EVENT_COLUMNS, engine: { kind: 'null' } }
 }
 
 function checkpointsShape(database: Database): TableShape {
@@ -118,15 +118,15 @@ function createView(
   const suffix = cluster === undefined ? '' : '_local'
   const onCluster = cluster === undefined ? '' : ` ON CLUSTER '${cluster}'`
   return `CREATE MATERIALIZED VIEW IF NOT EXISTS ${viewName(projections, target)}${onCluster} TO ${target}${suffix}
-    AS SELECT ${table.select} FROM ${feedName(projections, database)}${suffix} ${where}`
+    AS SELECT ${table.select} FROM ${inputTableName(projections, database)}${suffix} ${where}`
 }
 
-/** What fills a table from the feed of these projections. */
+/** What fills a table from the input table of these projections. */
 function viewName(projections: ProjectionSet, table: string): string {
-  return `${table}_from_${feedName(projections).replace(/_v1$/, '')}`
+  return `${table}_from_${inputTableName(projections).replace(/_v1$/, '')}`
 }
 
-/** Names of a projection's tables, and of what fills them from the feed. */
+/** Names of a projection's tables, and of what fills them from the input table. */
 export function viewTableNames(
   projections: ProjectionSet,
   projection: SqlProjection,
@@ -150,7 +150,7 @@ export function dropStatements(projections: ProjectionSet, layout: Layout = {}):
     ...forgetCheckpoints(projections, layout),
     ...names.map((name) => `DROP VIEW IF EXISTS ${viewName(projections, name)}${onCluster} SYNC`),
     ...names.flatMap((name) => dropTable(name, layout)),
-    ...dropTable(feedName(projections, database), layout),
+    ...dropTable(inputTableName(projections, database), layout),
   ]
 }
 
@@ -165,7 +165,7 @@ function forgetCheckpoints(projections: ProjectionSet, layout: Layout): string[]
 
 /** The statement that takes payload bytes. */
 export function insertStatement(projections: ProjectionSet, database: Database = ''): string {
-  return `INSERT INTO ${feedName(projections, database)} FORMAT RowBinary`
+  return `INSERT INTO ${inputTableName(projections, database)} FORMAT RowBinary`
 }
 
 /**
