@@ -40,9 +40,9 @@ const FIRST_REST = EXPONENTS * MANTISSAS + 1
 const RESTS = 0xffff - FIRST_REST + 1
 
 /** Why a frame passes over commands, by the number in its header; undefined: it does not. */
-export function skipReasonOf(mark: number | undefined): SkipReason | undefined {
+export function skipReasonOf(skip: number | undefined): SkipReason | undefined {
   // A reason of a later version is none that this one could explain.
-  return mark === undefined || mark === 0 ? undefined : (reasonNames.get(mark) ?? 'unreadable')
+  return skip === undefined || skip === 0 ? undefined : (reasonNames.get(skip) ?? 'unreadable')
 }
 
 /**

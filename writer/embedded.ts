@@ -50,7 +50,7 @@ export interface WriterRecovery {
   /** The snapshot started from; undefined: the log was replayed from its first event. */
   readonly snapshot: { readonly file: string; readonly sequence: bigint } | undefined
   /** Newer snapshots that could not be used, and why. */
-  readonly passedOver: LoadedSnapshot['passedOver']
+  readonly unusable: LoadedSnapshot['unusable']
   /** What was replayed behind the snapshot. */
   readonly replayed: Replayed
   /** Where the log ended, before the opening frame. */
@@ -95,7 +95,7 @@ export async function startEmbeddedWriter(options: EmbeddedWriterOptions): Promi
   )
   let file: RunningFileLog | undefined
   try {
-    const { file: snapshotFile, sequence, passedOver } = await core.loaded()
+    const { file: snapshotFile, sequence, unusable } = await core.loaded()
     const viewsSequence = options.viewsPosition?.get(partition) ?? 0n
     file = await openFileLog({
       dir: dataDir,
@@ -121,7 +121,7 @@ export async function startEmbeddedWriter(options: EmbeddedWriterOptions): Promi
     writer = new Embedded(core, file, queue, status, {
       log: file.recovery,
       snapshot: snapshotFile === undefined ? undefined : { file: snapshotFile, sequence },
-      passedOver,
+      unusable,
       replayed: serving.replayed,
       head,
       milliseconds: Math.round(performance.now() - startedMs),

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { LogArchiveMissingError, LogArchiveUnfitError, LogCorruptError } from '../errors.ts'
-import { allFrames, appendGroup, appendIdleMark } from '../testing.ts'
+import { allFrames, appendGroup, appendIdleFrame } from '../testing.ts'
 import { rounds } from '../../test/support/rounds.ts'
 import { archiveSegments, planArchive } from './archive.ts'
 import { nodeDisk, type Disk } from '../disk/disk.ts'
@@ -23,7 +23,7 @@ function fill(disk: Disk, dir: string, groups = 24): bigint {
   const opened = openLog(disk, dir, OPTIONS)
   for (let group = 0; group < groups; group++) {
     appendGroup(opened, [2, 1], 3_000)
-    if (group % 4 === 0) appendIdleMark(opened)
+    if (group % 4 === 0) appendIdleFrame(opened)
   }
   const { sequence } = opened.appender.head()
   opened.appender.close()

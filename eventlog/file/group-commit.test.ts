@@ -125,7 +125,7 @@ it('a stop commits what came before it, adds the closing mark and closes', () =>
   const { disk, told, frame, commit } = setUp()
   expect(commit(frame(), frame(), { kind: 'stop' })).toBe(true)
   expect(
-    told.flatMap(({ receipts }) => receipts.map(({ sequence, idleMark }) => [sequence, idleMark])),
+    told.flatMap(({ receipts }) => receipts.map(({ sequence, isIdleFrame }) => [sequence, isIdleFrame])),
   ).toEqual([
     [1n, false],
     [2n, false],

@@ -3,7 +3,7 @@ import { parentPort, receiveMessageOnPort, workerData, type MessagePort } from '
 import { nodeDisk } from '../disk/disk.ts'
 import { FrameMemory } from '../handoff/frame-memory.ts'
 import {
-  IDLE_MARK_MS_DEFAULT,
+  IDLE_FRAME_MS_DEFAULT,
   type CoreToLog,
   type FrameSent,
   type LogThreadStart,
@@ -30,7 +30,7 @@ class LogThread implements FileLogServerPorts {
     this.core = start.corePort
     this.slabs = openSlabPool(start.slabs)
     this.memory = new FrameMemory(start.frames)
-    this.idleMarkMs = start.idleMarkMs ?? IDLE_MARK_MS_DEFAULT
+    this.idleMarkMs = start.idleFrameMs ?? IDLE_FRAME_MS_DEFAULT
   }
 
   readonly take = (bytes: number): Uint8Array => this.memory.take(bytes)

@@ -88,7 +88,7 @@ export class FileWriter implements Door {
     this.process.schedule(this.process.latency(), 'the writer starts', () => {
       removeUnfinishedSnapshots(disk.disk, DATA_FOLDER, PARTITION)
       this.state = loadNewestState(disk.disk, DATA_FOLDER, { partition: PARTITION, ...options.core })
-      for (const { file, reason } of this.state.passedOver) {
+      for (const { file, reason } of this.state.unusable) {
         world.trace(`snapshot ${file} passed over: ${reason}`)
         world.cover('snapshot passed over')
       }
@@ -130,7 +130,7 @@ export class FileWriter implements Door {
 
   private startLog(durableAtLeast: bigint): void {
     const { process, options, world } = this
-    const { syncNs, idleMarkMs } = options.writer
+    const { syncNs, idleFrameMs } = options.writer
     let syncEndsNs = 0n
     const busyNs = (): bigint => {
       const ns = BigInt(1 + world.random.below(syncNs))
@@ -157,7 +157,7 @@ export class FileWriter implements Door {
         return message
       },
       whenQuiet: (task) => {
-        quiet(task === undefined ? undefined : BigInt(idleMarkMs) * 1_000_000n, task ?? (() => undefined))
+        quiet(task === undefined ? undefined : BigInt(idleFrameMs) * 1_000_000n, task ?? (() => undefined))
       },
       ended: () => undefined,
     }
@@ -291,7 +291,7 @@ export class FileWriter implements Door {
         wake(ms === undefined ? undefined : BigInt(ms) * 1_000_000n, task)
       },
       beginSnapshot: (position, sections, listener) => {
-        const unusable = this.state!.passedOver.map(({ sequence }) => sequence)
+        const unusable = this.state!.unusable.map(({ sequence }) => sequence)
         const start = {
           dataDir: DATA_FOLDER,
           position,

@@ -38,8 +38,8 @@ export const MUTANTS: readonly Mutant[] = [
   one(
     'told before it is durable',
     GROUPS,
-    '    appender.sync()\n    isMarkDue = true\n    isTestimonyDue = frames.at(-1)!.count > 0\n    durable(\n',
-    '    isMarkDue = true\n    isTestimonyDue = frames.at(-1)!.count > 0\n' +
+    '    appender.sync()\n    isIdleFrameDue = true\n    isTestimonyDue = frames.at(-1)!.count > 0\n    durable(\n',
+    '    isIdleFrameDue = true\n    isTestimonyDue = frames.at(-1)!.count > 0\n' +
       '    const early: typeof durable = (...told) => { durable(...told); appender.sync() }\n    early(\n',
   ),
   {
@@ -48,7 +48,7 @@ export const MUTANTS: readonly Mutant[] = [
       patch(
         GROUPS,
         '        appender.append(frame, unit)\n',
-        '        durable([frame], [{ idleMark: false, sequence: frame.firstSequence + BigInt(frame.count) - 1n,\n' +
+        '        durable([frame], [{ isIdleFrame: false, sequence: frame.firstSequence + BigInt(frame.count) - 1n,\n' +
           '          hash: frame.hash.slice(), nextCommandOffset: frame.nextCommandOffset,\n' +
           '          nextCommandIndex: frame.nextCommandIndex }])\n        appender.append(frame, unit)\n',
       ),

@@ -93,7 +93,7 @@ class Chain {
   private constructor(partition: number) {
     this.partition = partition
     this.core = createCore({ partition })
-    this.tail = new TailReplay({ core: this.core, snapshot: undefined, passedOver: [] })
+    this.tail = new TailReplay({ core: this.core, snapshot: undefined, unusable: [] })
   }
 
   static async read(settings: KafkaSettings, partition: number): Promise<Chain> {

@@ -8,7 +8,7 @@ import type { SnapshotPublisher } from '../snapshot-store/publisher.ts'
 export interface PartitionRecovery {
   /** The snapshot started from; undefined: the log was replayed from its first event. */
   readonly snapshot: { readonly file: string; readonly sequence: bigint } | undefined
-  readonly passedOver: LoadedSnapshot['passedOver']
+  readonly unusable: LoadedSnapshot['unusable']
   readonly replayed: Replayed
   /** Where the log ended, before the opening frame. */
   readonly head: LogHead

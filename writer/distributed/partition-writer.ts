@@ -58,7 +58,7 @@ export interface PartitionWriterOptions {
   /** How the core is dimensioned: the same for every writer of a partition. */
   readonly core?: Omit<CoreOptions, 'partition'>
   /** After so many ms a frame says what was skipped on the commands topic, if no command came. Default: as in CommandIntake. */
-  readonly markAfterMs?: number
+  readonly skipAfterMs?: number
   /** Told of each frame of this writer that was read back as accepted: from then on it is acknowledged. */
   readonly onDurable?: (frame: Frame) => void
   /** Pause before the store is asked again for what failed, in ms. Default: one minute. */
@@ -217,10 +217,10 @@ export class PartitionWriter {
       this.throwIfEnded()
       const serving = await this.serve(core, head, commands)
       this.leaveWitness()
-      const { file, sequence, passedOver } = loaded
+      const { file, sequence, unusable } = loaded
       this.recovered = {
         snapshot: file === undefined ? undefined : { file, sequence },
-        passedOver,
+        unusable,
         replayed: serving.replayed,
         head,
         milliseconds: Math.round(performance.now() - startedMs),
@@ -361,7 +361,7 @@ export class PartitionWriter {
     head: LogHead,
     { reader, start: { start: start, commandsTopic }, source, lost }: OpenCommands,
   ): ReturnType<CoreThreadHandle['recover']> {
-    const { log, onDurable, markAfterMs } = this.options
+    const { log, onDurable, skipAfterMs } = this.options
     const events = this.events!
     const offsetMap = new CommandOffsetMap(start)
     const slabs = createSlabShare()
@@ -386,7 +386,7 @@ export class PartitionWriter {
       send: (slots, count) => core.send(slots, count),
       notice: log,
       nowMs: () => performance.now(),
-      ...(markAfterMs === undefined ? {} : { markAfterMs }),
+      ...(skipAfterMs === undefined ? {} : { skipAfterMs }),
     })
     intake.deleted = Number(lost)
     this.intake = intake
@@ -410,7 +410,7 @@ export class PartitionWriter {
 
   private async stopOnce(): Promise<void> {
     if (this.end !== undefined) return
-    this.intake!.mark()
+    this.intake!.sendSkip()
     this.intake!.stop()
     const { core } = this
     // A writer that is replaced or fails meanwhile ends its core, and the wait with it.

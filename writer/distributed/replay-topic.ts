@@ -36,7 +36,7 @@ export async function replayTopic(options: {
 }): Promise<TopicReplay> {
   const { settings, partition, partitions } = options
   const core = createCore({ partition, ...options.core })
-  const tail = new TailReplay({ core, snapshot: undefined, passedOver: [] })
+  const tail = new TailReplay({ core, snapshot: undefined, unusable: [] })
   let voids: VoidFrames = { count: 0, first: undefined }
   const log = await openKafkaEventLog({
     settings,

@@ -6,7 +6,7 @@ import { LogRegressedError } from '../../eventlog/errors.ts'
 import type { LogHead } from '../../eventlog/ports.ts'
 import { HASH_BYTES, sameBytes, type Frame } from '../../schemas/frames.ts'
 import { createCore, loadCore, type CoreOptions, type WalletCore } from '../core/core.ts'
-import { loadNewestSnapshot, type PassedOver } from '../snapshots/snapshot-folder.ts'
+import { loadNewestSnapshot, type UnusableSnapshot } from '../snapshots/snapshot-folder.ts'
 import type { SnapshotPosition } from '../snapshots/snapshot-format.ts'
 
 /** A state, and where in the log's history it stands. */
@@ -16,7 +16,7 @@ export interface LoadedState {
   readonly snapshot:
     { readonly file: string; readonly fileBytes: number; readonly position: SnapshotPosition } | undefined
   /** Newer snapshots that could not be used. */
-  readonly passedOver: readonly PassedOver[]
+  readonly unusable: readonly UnusableSnapshot[]
 }
 
 export interface Replayed {
@@ -26,12 +26,12 @@ export interface Replayed {
 
 /** Loads the newest usable snapshot of a partition, or an empty state if there is none. */
 export function loadNewestState(disk: Disk, dataDir: string, options: CoreOptions): LoadedState {
-  const { usable, passedOver } = loadNewestSnapshot(disk, dataDir, options.partition, ({ sections }) =>
+  const { usable, unusable } = loadNewestSnapshot(disk, dataDir, options.partition, ({ sections }) =>
     loadCore(options, sections),
   )
-  if (usable === undefined) return { core: createCore(options), snapshot: undefined, passedOver }
+  if (usable === undefined) return { core: createCore(options), snapshot: undefined, unusable }
   const { state: core, ...snapshot } = usable
-  return { core, snapshot, passedOver }
+  return { core, snapshot, unusable }
 }
 
 /**

@@ -40,7 +40,7 @@ const load = (partition = 0) => loadNewestSnapshot(nodeDisk, dataDir, partition,
 describe('a snapshot', () => {
   it('is read back as it was written', () => {
     saveSnapshot(nodeDisk, dataDir, snapshotOf(42n))
-    expect(load()).toMatchObject({ usable: { state: snapshotOf(42n) }, passedOver: [] })
+    expect(load()).toMatchObject({ usable: { state: snapshotOf(42n) }, unusable: [] })
   })
 
   it('is unusable whichever of its bytes is changed', () => {
@@ -81,14 +81,14 @@ describe('a snapshot', () => {
     saveSnapshot(nodeDisk, dataDir, snapshotOf(7n, 0))
     writeFileSync(path.join(snapshotsFolder(dataDir, 0), path.basename(file)), readFileSync(file))
     expect(load().usable?.position.sequence).toBe(7n)
-    expect(load().passedOver).toMatchObject([{ reason: 'it is of partition 1, not of 0' }])
+    expect(load().unusable).toMatchObject([{ reason: 'it is of partition 1, not of 0' }])
   })
 
   it('under another sequence’s name is passed over', () => {
     const file = saveSnapshot(nodeDisk, dataDir, snapshotOf(42n))
     writeFileSync(file.replace('42.snap', '43.snap'), readFileSync(file))
     expect(load().usable?.position.sequence).toBe(42n)
-    expect(load().passedOver).toHaveLength(1)
+    expect(load().unusable).toHaveLength(1)
   })
 
   it('that is damaged gives way to the one before, and to none after that', () => {
@@ -98,7 +98,7 @@ describe('a snapshot', () => {
     expect(load().usable?.position.sequence).toBe(41n)
     truncateSync(older, 0)
     expect(load().usable).toBeUndefined()
-    expect(load().passedOver.map(({ file }) => path.basename(file))).toEqual([
+    expect(load().unusable.map(({ file }) => path.basename(file))).toEqual([
       '00000000000000000042.snap',
       '00000000000000000041.snap',
     ])
@@ -112,10 +112,10 @@ describe('a snapshot', () => {
       return snapshot
     })
     expect(newest.usable?.position.sequence).toBe(41n)
-    expect(newest.passedOver[0]?.reason).toBe('sections of another version')
+    expect(newest.unusable[0]?.reason).toBe('sections of another version')
   })
 
   it('is none where there is no folder', () => {
-    expect(load()).toEqual({ usable: undefined, passedOver: [] })
+    expect(load()).toEqual({ usable: undefined, unusable: [] })
   })
 })

@@ -27,7 +27,7 @@ export function snapshotFile(dataDir: string, partition: number, sequence: bigin
 }
 
 /** A snapshot that could not be used. */
-export interface PassedOver {
+export interface UnusableSnapshot {
   /** Path relative to the data folder. */
   readonly file: string
   /** The sequence that it is named after. */
@@ -47,7 +47,7 @@ export interface NewestSnapshot<State> {
       }
     | undefined
   /** Newer ones that were not, newest first. */
-  readonly passedOver: readonly PassedOver[]
+  readonly unusable: readonly UnusableSnapshot[]
 }
 
 /** A snapshot on disk, by its name: whether it is whole is known when it has been read. */
@@ -157,7 +157,7 @@ export function loadNewestSnapshot<State>(
   partition: number,
   load: (snapshot: Snapshot) => State,
 ): NewestSnapshot<State> {
-  const passedOver: PassedOver[] = []
+  const unusable: UnusableSnapshot[] = []
   for (const { file: name, sequence } of listSnapshots(disk, dataDir, partition)) {
     const file = path.relative(dataDir, name)
     try {
@@ -167,13 +167,13 @@ export function loadNewestSnapshot<State>(
       if (snapshot.sequence !== sequence)
         throw new RangeError(`it is of sequence ${snapshot.sequence}, not the one it is named after`)
       const { sections: _, ...position } = snapshot
-      return { usable: { file, fileBytes, position, state: load(snapshot) }, passedOver }
+      return { usable: { file, fileBytes, position, state: load(snapshot) }, unusable }
     } catch (error) {
       if (!(error instanceof RangeError) && !isSystemError(error)) throw error
-      passedOver.push({ file, sequence, reason: error.message })
+      unusable.push({ file, sequence, reason: error.message })
     }
   }
-  return { usable: undefined, passedOver }
+  return { usable: undefined, unusable }
 }
 
 /** An error of the disk, such as EIO; Node's own codes have an underscore. */

@@ -105,7 +105,7 @@ export class CoreServer {
     if (message.kind === 'failed') return
     for (const receipt of message.frames) {
       this.lastReceipt = receipt
-      if (receipt.idleMark) continue
+      if (receipt.isIdleFrame) continue
       this.framesDurable++
       if (this.framesDurable === 1) {
         this.ports.changed()

@@ -154,7 +154,7 @@ class Service implements CoreServerPorts {
     listener: SinkListener,
   ): SnapshotSink {
     const { dataDir, snapshotsKept: kept } = this.start
-    const unusable = this.state.passedOver.map(({ sequence }) => sequence)
+    const unusable = this.state.unusable.map(({ sequence }) => sequence)
     const job = { dataDir, position, sections, kept, unusable }
     return saveInThread(job, listener, (line) => this.notice(line))
   }
@@ -204,7 +204,7 @@ function run(main: MessagePort, start: CoreThreadStart): void {
     file: state.snapshot?.file,
     sequence: state.snapshot?.position.sequence ?? 0n,
     anchor: anchorOf(state),
-    passedOver: state.passedOver,
+    unusable: state.unusable,
   })
 }
 

@@ -144,7 +144,7 @@ describe('the loop', () => {
     take([])
     run()
     expect(kinds()).toEqual([[], [], ['AccountOpened'], []])
-    expect(frames.map(({ isMark }) => isMark)).toEqual([true, true, undefined, true])
+    expect(frames.map(({ isSkip }) => isSkip)).toEqual([true, true, undefined, true])
     expect(frames.map(({ nextCommandOffset }) => nextCommandOffset)).toEqual([100n, 100n, 101n, 101n])
   })
 

@@ -53,7 +53,7 @@ interface Filling {
   events: number
   commands: number
   /** It answers a batch of no commands, and no other. */
-  isMark: boolean
+  isSkip: boolean
 }
 
 export class WriterLoop {
@@ -81,7 +81,7 @@ export class WriterLoop {
   open(): boolean {
     const slab = this.ports.claim()
     if (slab === undefined) return false
-    this.close(slab, { payload: slab.payload, bytes: 0, events: 0, commands: 0, isMark: false })
+    this.close(slab, { payload: slab.payload, bytes: 0, events: 0, commands: 0, isSkip: false })
     return true
   }
 
@@ -109,7 +109,7 @@ export class WriterLoop {
     if (!this.isDue(nowNs) && !this.hasCommands()) return 'idle'
     const slab = this.ports.claim()
     if (slab === undefined) return 'blocked'
-    const filling: Filling = { payload: slab.payload, bytes: 0, events: 0, commands: 0, isMark: false }
+    const filling: Filling = { payload: slab.payload, bytes: 0, events: 0, commands: 0, isSkip: false }
     this.expire(filling, nowNs)
     const batches = this.decide(filling, nowNs)
     if (filling.events === 0 && filling.commands === 0 && batches === 0)
@@ -144,7 +144,7 @@ export class WriterLoop {
       const batch = this.batches[batches]!
       if (batch.count === 0) {
         if (batches > 0 || filling.commands > 0) break
-        filling.isMark = true
+        filling.isSkip = true
         batches++
         break
       }
@@ -187,7 +187,7 @@ export class WriterLoop {
       nextCommandIndex: 0,
       payloadBytes: filling.bytes,
       ...(idHorizon === 0 ? {} : { idHorizon }),
-      ...(filling.isMark ? { isMark: true } : {}),
+      ...(filling.isSkip ? { isSkip: true } : {}),
     })
   }
 }

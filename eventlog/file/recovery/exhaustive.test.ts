@@ -8,7 +8,7 @@ import { describe, expect, it } from 'vitest'
 import { EVENT_SCHEMA_VERSION, decodeEvents, encodeEvent, type WalletEvent } from '../../../schemas/events.ts'
 import { sameBytes } from '../../../schemas/frames.ts'
 import { LogCorruptError, LogRegressedError } from '../../errors.ts'
-import { appendIdleMark } from '../../testing.ts'
+import { appendIdleFrame } from '../../testing.ts'
 import { rounds } from '../../../test/support/rounds.ts'
 import type { Disk, DiskFile } from '../../disk/disk.ts'
 import { createMemoryDisk } from '../../disk/memory-disk.ts'
@@ -242,7 +242,7 @@ const crashed = written((opened) => {
 const rested = written((opened) => {
   append(opened, [event(5n, 10)])
   opened.appender.sync()
-  appendIdleMark(opened)
+  appendIdleFrame(opened)
 })
 
 describe('the log under test', () => {

@@ -1,7 +1,7 @@
 import path from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { LogCorruptError, LogError, LogRegressedError } from '../../errors.ts'
-import { allFrames, appendGroup, appendIdleMark, nextFrame } from '../../testing.ts'
+import { allFrames, appendGroup, appendIdleFrame, nextFrame } from '../../testing.ts'
 import { rounds } from '../../../test/support/rounds.ts'
 import { createMemoryDisk, type MemoryDisk } from '../../disk/memory-disk.ts'
 import { openLog, type OpenLogOptions } from './open-log.ts'
@@ -108,12 +108,12 @@ describe('a torn tail', () => {
 describe('a flipped bit', () => {
   const short = written((opened) => {
     appendGroup(opened, [2], 300)
-    appendIdleMark(opened)
+    appendIdleFrame(opened)
   })
   const long = written((opened) => {
     appendGroup(opened, [2], 300)
     appendGroup(opened, [1], 200)
-    appendIdleMark(opened)
+    appendIdleFrame(opened)
   })
 
   /** @param bitsPerByte 8: every bit; 1: one bit of each byte, another one each time */
@@ -164,7 +164,7 @@ describe('a flipped bit', () => {
 describe('blocks in the wrong place', () => {
   const files = written((opened) => {
     for (let count = 1; count <= 4; count++) appendGroup(opened, [count], 3000)
-    appendIdleMark(opened)
+    appendIdleFrame(opened)
   })
   const block = (bytes: Uint8Array, index: number): Uint8Array =>
     bytes.slice(index * BLOCK_BYTES, (index + 1) * BLOCK_BYTES)

@@ -13,7 +13,7 @@ import { nodeDigests } from '../../hashing.ts'
 import { createReaderRule } from '../../reader-rule.ts'
 import { createAppender, createSegment, type LogAppender, type OpenSegment } from '../appender.ts'
 import { PAST_THE_CACHE, readUpTo, writeAll, type Disk, type DiskFile } from '../../disk/disk.ts'
-import { openMark, type Mark, type MarkFile } from '../layout/mark.ts'
+import { openDurableMark, type DurableMark, type DurableMarkFile } from '../layout/durable-mark.ts'
 import {
   BLOCK_BYTES,
   chainAfter,
@@ -67,7 +67,7 @@ export interface OpenedLog {
 export function openLog(disk: Disk, dir: string, options: OpenLogOptions): OpenedLog {
   const { partition, segmentBytesMax = SEGMENT_BYTES_MAX_DEFAULT, durableAtLeast = 0n } = options
   disk.makeFolder(path.join(dir, logFolder(partition)))
-  const mark = openMark(disk, dir, partition)
+  const mark = openDurableMark(disk, dir, partition)
   try {
     const witness: Witness = { mark: mark.found, durableAtLeast, isClosed: false }
     const found = findEnd(disk, dir, partition, witness)
@@ -75,7 +75,7 @@ export function openLog(disk: Disk, dir: string, options: OpenLogOptions): Opene
     refuseRegression(dir, end, witness)
     const segment =
       found === undefined ? createSegment(disk, dir, end) : reopen(disk, dir, partition, found, witness)
-    keepMark(mark, end, segment)
+    keepDurableMark(mark, end, segment)
     return {
       appender: createAppender(disk, dir, end, segment, mark, segmentBytesMax),
       report: { framesRead: found?.framesRead ?? 0, cut: found?.cut },
@@ -88,7 +88,7 @@ export function openLog(disk: Disk, dir: string, options: OpenLogOptions): Opene
 
 /** What is known of the log's durable part from outside the bytes in question. */
 interface Witness {
-  readonly mark: Mark | undefined
+  readonly mark: DurableMark | undefined
   readonly durableAtLeast: bigint
   /** A later segment exists, so all of this one was durable. */
   readonly isClosed: boolean
@@ -181,7 +181,7 @@ function scanSegment(
       end = chainAfter(frame)
       byte = step.value.byte + step.value.bytes
       framesRead++
-      if (isMarkAt(witness.mark, segment, byte)) refuseOtherHistory(dir, end, witness.mark)
+      if (isDurableMarkAt(witness.mark, segment, byte)) refuseOtherHistory(dir, end, witness.mark)
     }
     if (step.done === true && step.value.kind === 'bad') reason = step.value.reason
     if (reason === undefined) return { segment, byte, end, framesRead, cut: undefined }
@@ -235,11 +235,11 @@ function newestFrameBehind(file: DiskFile, byte: number, partition: number): big
   return durable
 }
 
-function isMarkAt(mark: Mark | undefined, segment: bigint, byte: number): mark is Mark {
+function isDurableMarkAt(mark: DurableMark | undefined, segment: bigint, byte: number): mark is DurableMark {
   return mark?.segment === segment && mark.endByte === byte
 }
 
-function refuseOtherHistory(dir: string, end: ChainEnd, mark: Mark): void {
+function refuseOtherHistory(dir: string, end: ChainEnd, mark: DurableMark): void {
   if (end.sequence !== mark.sequence || !sameBytes(end.hash, mark.hash))
     throw new LogRegressedError(dir, end.sequence, mark.sequence, 'its own mark, by another hash,')
 }
@@ -275,7 +275,7 @@ function reopen(disk: Disk, dir: string, partition: number, found: FoundEnd, wit
   return { file, firstSequence: found.segment, byte: found.byte }
 }
 
-function keepMark(mark: MarkFile, end: ChainEnd, segment: OpenSegment): void {
+function keepDurableMark(mark: DurableMarkFile, end: ChainEnd, segment: OpenSegment): void {
   mark.write({
     sequence: end.sequence,
     segment: segment.firstSequence,

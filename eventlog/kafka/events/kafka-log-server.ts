@@ -148,19 +148,19 @@ class Server {
     const { log, offsetOfCount, offsetOfSkip, commandsTopic = 0 } = this.options
     const count = message.nextCommandOffset
     const { offset, reason } =
-      message.isMark === true && offsetOfSkip !== undefined
+      message.isSkip === true && offsetOfSkip !== undefined
         ? offsetOfSkip(count)
         : { offset: offsetOfCount(count) }
     const { partitions = 0 } = log
     const { offset: nextCommandOffset, index: nextCommandIndex } = offset
-    const mark = reason === undefined ? {} : { mark: SKIP_REASONS[reason] }
+    const skip = reason === undefined ? {} : { skip: SKIP_REASONS[reason] }
     const placed = {
       ...message,
       partitions,
       commandsTopic,
       nextCommandOffset,
       nextCommandIndex,
-      ...mark,
+      ...skip,
     }
     this.appender.append((chain, durable) => {
       const sealed = sealFromSlab(this.slabs, placed, chain, durable, this.takeMemory)
@@ -200,7 +200,7 @@ class Server {
     this.slabs.release(this.slabsInUse.shift()!)
     this.options.onDurable?.(frame, logOffset)
     this.receipts.push({
-      idleMark: false,
+      isIdleFrame: false,
       sequence: lastSequence(frame),
       hash: frame.hash.slice(),
       nextCommandOffset: frame.nextCommandOffset,

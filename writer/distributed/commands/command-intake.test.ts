@@ -32,7 +32,7 @@ function sink(
   answers: Iterable<readonly TopicRecord[]>,
   start: { offset: bigint; index: number },
   first = start.offset,
-  markAfterMs = 3_600_000,
+  skipAfterMs = 3_600_000,
 ) {
   const sent: Command[][] = []
   const lines: string[] = []
@@ -67,7 +67,7 @@ function sink(
     },
     notice: (line) => lines.push(line),
     nowMs: () => 0,
-    markAfterMs,
+    skipAfterMs,
   })
   return { intake, sent, marked, lines, offsetMap, asked: () => asked }
 }
@@ -114,7 +114,7 @@ describe('the intake of commands', () => {
           if (poison > 0) expect(lines[0]).toContain(' of partition 0 of purser.commands holds no commands')
           // All consumed: the place is behind everything, poison at the end included.
           intake.wanted()
-          intake.mark()
+          intake.sendSkip()
           intake.stop()
           expect((marked.at(-1) ?? { offset: start }).offset).toEqual(
             records.length === 0 ? start : { offset, index: 0 },
@@ -164,7 +164,7 @@ describe('the intake of commands', () => {
           }
           await running
           intake.wanted()
-          intake.mark()
+          intake.sendSkip()
           intake.stop()
           const all = records.flatMap((one, at) => one.map((command, index) => ({ command, offset: BigInt(at), index, isGood: goods[at]![index]! })))
           const ahead = all.filter(({ offset, index }) => offset > 0n || index >= firstIndex)
@@ -289,14 +289,14 @@ describe('the intake of commands', () => {
   test('what is skipped is marked once, by a batch of no commands, when the core wants one', async () => {
     const { intake, sent, marked } = sink([[record(0n, []), record(1n, [])]], { offset: 0n, index: 0 })
     const running = intake.run()
-    intake.mark()
+    intake.sendSkip()
     expect(sent).toEqual([])
     intake.wanted()
     await running
-    intake.mark()
-    intake.mark()
+    intake.sendSkip()
+    intake.sendSkip()
     intake.wanted()
-    intake.mark()
+    intake.sendSkip()
     expect(sent).toEqual([[]])
     expect(marked).toEqual([{ offset: { offset: 2n, index: 0 }, reason: 'unreadable' }])
     intake.stop()
@@ -331,16 +331,10 @@ describe('the intake of commands', () => {
       fc.property(fc.array(fc.boolean(), { minLength: 1, maxLength: 12 }), fc.nat(11), (areGood, from) => {
         const commands = areGood.map((_, index) => command(index))
         const firstIndex = from % commands.length
-        const passedOver = areGood.flatMap((isGood, index) =>
+        const invalid = areGood.flatMap((isGood, index) =>
           isGood ? [] : [{ first: index, end: index + 1, why: 'odd' }],
         )
-        const stretches = stretchesWithin(
-          7n,
-          firstIndex,
-          encodeCommands(commands),
-          commands.length,
-          passedOver,
-        )
+        const stretches = stretchesWithin(7n, firstIndex, encodeCommands(commands), commands.length, invalid)
         let next = { offset: 7n, index: firstIndex }
         for (const stretch of stretches) {
           if (stretch.kind === 'nothing') {

@@ -19,7 +19,7 @@ import type { CommandOffsetMap } from './command-offset-map.ts'
 
 /** Records that cannot be read are told once in a while: a stranger may write a million of them. */
 const TOLD_EVERY_MS = 10_000
-const MARK_AFTER_MS_DEFAULT = 250
+const SKIP_AFTER_MS_DEFAULT = 250
 
 export interface CommandIntakePorts {
   readonly reader: Pick<TopicReader, 'read'>
@@ -35,7 +35,7 @@ export interface CommandIntakePorts {
   notice(line: string): void
   nowMs(): number
   /** After so many ms what was passed over is marked, if no command came. Default: a quarter of a second. */
-  readonly markAfterMs?: number
+  readonly skipAfterMs?: number
 }
 
 /** Commands of one record, one right behind the other. */
@@ -86,7 +86,7 @@ export class CommandIntake {
   private toldAtMs = -Infinity
   /** The offset behind what was passed over last. */
   private passedTo: bigint
-  private markTimer: NodeJS.Timeout | undefined
+  private skipTimer: NodeJS.Timeout | undefined
   /** The record looked at last, and which of its stretches comes next: what did not fit a batch is not decoded again. */
   private looked:
     { readonly record: TopicRecord; readonly stretches: readonly Stretch[]; next: number } | undefined
@@ -113,19 +113,19 @@ export class CommandIntake {
   }
 
   /** Has a frame say what was passed over, unless one that is on its way will, or the core wants no batch. */
-  mark(): void {
-    if (!this.ports.offsetMap.hasUnmarked() || this.wantedBatches === 0) return
+  sendSkip(): void {
+    if (!this.ports.offsetMap.hasUnsentSkip() || this.wantedBatches === 0) return
     const memory = this.memory.take(0)
     this.sent.push({ lastOffset: this.passedTo - 1n, memory })
     this.wantedBatches--
-    this.ports.offsetMap.sendMark()
+    this.ports.offsetMap.sendSkip()
     this.ports.send(memory.subarray(0, 0), 0)
   }
 
   /** Ends the intake: nothing is sent any more. */
   stop(): void {
     this.over.abort()
-    clearTimeout(this.markTimer)
+    clearTimeout(this.skipTimer)
     this.onWanted()
     this.onConsumed()
   }
@@ -194,7 +194,7 @@ export class CommandIntake {
           if (!isFull) this.skip(records[next]!, stretch)
           continue
         }
-        isFull = commands + stretch.count > BATCH_COMMANDS_MAX || this.ports.offsetMap.hasUnmarked()
+        isFull = commands + stretch.count > BATCH_COMMANDS_MAX || this.ports.offsetMap.hasUnsentSkip()
         if (isFull) continue
         batch.push(stretch)
         commands += stretch.count
@@ -202,7 +202,7 @@ export class CommandIntake {
       if (!isFull) next++
     }
     if (batch.length > 0) this.send(batch, commands)
-    else if (isFull) this.mark()
+    else if (isFull) this.sendSkip()
     return next
   }
 
@@ -240,12 +240,12 @@ export class CommandIntake {
     if (record.kind === 'bad') return nothing(record.reason)
     const firstIndex = offset === this.start.offset ? this.start.index : 0
     if (firstIndex >= record.count) return nothing('all of its commands are consumed')
-    const passedOver = record.passedOver.map(({ first, end, index, field, why }) => ({
+    const invalid = record.invalid.map(({ first, end, index, field, why }) => ({
       first,
       end,
       why: `command ${index}: ${field} ${why}`,
     }))
-    return stretchesWithin(offset, firstIndex, record.slots, record.count, passedOver)
+    return stretchesWithin(offset, firstIndex, record.slots, record.count, invalid)
   }
 
   private skip({ offset }: TopicRecord, { next, reason, why, commands }: Nothing): void {
@@ -283,22 +283,22 @@ export class CommandIntake {
   private pass(next: CommandOffset, reason: SkipReason): void {
     this.ports.offsetMap.pass(next, reason)
     this.passedTo = next.index === 0 ? next.offset : next.offset + 1n
-    this.markLater()
+    this.skipLater()
   }
 
-  private markLater(): void {
+  private skipLater(): void {
     if (this.over.signal.aborted) return
-    this.markTimer ??= setTimeout(() => {
-      this.markTimer = undefined
-      if (!this.ports.offsetMap.hasUnmarked()) return
-      this.mark()
-      this.markLater()
-    }, this.ports.markAfterMs ?? MARK_AFTER_MS_DEFAULT).unref()
+    this.skipTimer ??= setTimeout(() => {
+      this.skipTimer = undefined
+      if (!this.ports.offsetMap.hasUnsentSkip()) return
+      this.sendSkip()
+      this.skipLater()
+    }, this.ports.skipAfterMs ?? SKIP_AFTER_MS_DEFAULT).unref()
   }
 }
 
 /** Commands of a record that nobody can take: from `first` to the one before `end`. */
-export interface PassedOver {
+export interface InvalidStretch {
   readonly first: number
   readonly end: number
   readonly why: string
@@ -307,14 +307,14 @@ export interface PassedOver {
 /**
  * A record's commands from `firstIndex` on: what goes to the core, and what is passed over, each in its place.
  * @param slots all of its commands
- * @param passedOver in order
+ * @param invalid in order
  */
 export function stretchesWithin(
   offset: bigint,
   firstIndex: number,
   slots: Uint8Array,
   count: number,
-  passedOver: readonly PassedOver[],
+  invalid: readonly InvalidStretch[],
 ): Stretch[] {
   const stretches: Stretch[] = []
   let index = firstIndex
@@ -335,7 +335,7 @@ export function stretchesWithin(
     index = end
     byte += bytes
   }
-  for (const { first, end, why } of passedOver) {
+  for (const { first, end, why } of invalid) {
     if (end <= index) continue
     take(first)
     const next = end === count ? { offset: offset + 1n, index: 0 } : { offset, index: end }

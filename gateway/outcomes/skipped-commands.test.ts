@@ -5,16 +5,16 @@ import { adoptedTopic, sameTopic } from '../../schemas/commands-topic.ts'
 import { SKIP_REASONS } from '../../schemas/frame-notes.ts'
 import type { Frame } from '../../schemas/frames.ts'
 import { makeUuidV7 } from '../../schemas/ids.ts'
-import { PassedOver } from './passed-over.ts'
+import { SkippedCommands } from './skipped-commands.ts'
 import { PendingCommands } from './pending.ts'
 import { ID_WORDS, putIdWords } from '../../schemas/frame-rows.ts'
 
-function frame(nextCommandOffset: bigint, nextCommandIndex: number, mark = 0, commandsTopic = 0): Frame {
+function frame(nextCommandOffset: bigint, nextCommandIndex: number, skip = 0, commandsTopic = 0): Frame {
   const none = new Uint8Array(0)
   const zeros = new Uint8Array(32)
   return {
     schemaVersion: 1, partition: 0, partitions: 1, epoch: 1n, firstSequence: 1n, count: 0, durableSequence: 0n, timeNs: 1n,
-    payloadBytes: 0, previousHash: zeros, hash: zeros, bytes: none, payload: none, nextCommandOffset, nextCommandIndex, mark, commandsTopic,
+    payloadBytes: 0, previousHash: zeros, hash: zeros, bytes: none, payload: none, nextCommandOffset, nextCommandIndex, skip, commandsTopic,
   } // prettier-ignore
 }
 
@@ -23,24 +23,24 @@ const record = (offset: bigint, index: number, count: number, recordCount: numbe
 
 describe('what marks of the log say', () => {
   test('a mark stands for the places between the frame before it and its own, and for no others', () => {
-    const passedOver = new PassedOver()
-    passedOver.add(frame(5n, 2))
-    passedOver.add(frame(5n, 4, SKIP_REASONS.malformed))
-    passedOver.add(frame(7n, 0))
-    passedOver.add(frame(9n, 0, SKIP_REASONS.deleted))
+    const skipped = new SkippedCommands()
+    skipped.add(frame(5n, 2))
+    skipped.add(frame(5n, 4, SKIP_REASONS.malformed))
+    skipped.add(frame(7n, 0))
+    skipped.add(frame(9n, 0, SKIP_REASONS.deleted))
     const offer = record(5n, 1, 5, 6)
-    const reasons = [0, 1, 2, 3, 4].map((index) => passedOver.reasonFor(offer, index))
+    const reasons = [0, 1, 2, 3, 4].map((index) => skipped.reasonFor(offer, index))
     expect(reasons).toEqual([undefined, 'malformed', 'malformed', undefined, undefined])
-    expect(passedOver.reasonFor(record(6n, 0, 1, 1), 0)).toBeUndefined()
-    expect(passedOver.reasonFor(record(7n, 0, 1, 1), 0)).toBe('deleted')
-    expect(passedOver.reasonFor(record(8n, 3, 1, 4), 0)).toBe('deleted')
-    expect(passedOver.reasonFor(record(9n, 0, 1, 1), 0)).toBeUndefined()
+    expect(skipped.reasonFor(record(6n, 0, 1, 1), 0)).toBeUndefined()
+    expect(skipped.reasonFor(record(7n, 0, 1, 1), 0)).toBe('deleted')
+    expect(skipped.reasonFor(record(8n, 3, 1, 4), 0)).toBe('deleted')
+    expect(skipped.reasonFor(record(9n, 0, 1, 1), 0)).toBeUndefined()
   })
 
   test('the first frame that comes stands for nothing: where it begins is not known', () => {
-    const passedOver = new PassedOver()
-    passedOver.add(frame(9n, 0, SKIP_REASONS.deleted))
-    expect(passedOver.reasonFor(record(8n, 0, 1, 1), 0)).toBeUndefined()
+    const skipped = new SkippedCommands()
+    skipped.add(frame(9n, 0, SKIP_REASONS.deleted))
+    expect(skipped.reasonFor(record(8n, 0, 1, 1), 0)).toBeUndefined()
   })
 
   test.each([
@@ -48,12 +48,12 @@ describe('what marks of the log say', () => {
     ['the same one that lost its end', sameTopic(0, 7), adoptedTopic(sameTopic(0, 7), 7)],
     ['one whose id is not known', 0, adoptedTopic(0, 0)],
   ])('marks of a topic say nothing of the same offsets in %s, taken up since', (_, before, after) => {
-    const passedOver = new PassedOver()
-    passedOver.add(frame(0n, 0, 0, before))
-    passedOver.add(frame(9n, 0, SKIP_REASONS.deleted, before))
-    passedOver.add(frame(2n, 0, 0, after))
-    passedOver.add(frame(4n, 0, SKIP_REASONS.unreadable, after))
-    const reasons = [1n, 2n, 3n, 4n].map((offset) => passedOver.reasonFor(record(offset, 0, 1, 1), 0))
+    const skipped = new SkippedCommands()
+    skipped.add(frame(0n, 0, 0, before))
+    skipped.add(frame(9n, 0, SKIP_REASONS.deleted, before))
+    skipped.add(frame(2n, 0, 0, after))
+    skipped.add(frame(4n, 0, SKIP_REASONS.unreadable, after))
+    const reasons = [1n, 2n, 3n, 4n].map((offset) => skipped.reasonFor(record(offset, 0, 1, 1), 0))
     expect(reasons).toEqual([undefined, 'unreadable', 'unreadable', undefined])
   })
 
@@ -69,8 +69,8 @@ describe('what marks of the log say', () => {
         const offer = pending.add({
           count: 1, ids, offeredAtMs: 0,
           onEvent: () => told.push('event'), onFound: () => told.push('found'), onEarlier: () => told.push('earlier'),
-          onSilent: () => told.push(`silent ${offset}`), onUnknown: () => told.push('unknown'),
-          onPassedOver: (_, reason) => told.push(`${reason} ${offset}`),
+          onEventless: () => told.push(`silent ${offset}`), onUnknown: () => told.push('unknown'),
+          onSkipped: (_, reason) => told.push(`${reason} ${offset}`),
         }) // prettier-ignore
         return () => pending.stored(offer, record(offset, 0, 1, 1))
       })

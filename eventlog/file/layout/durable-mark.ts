@@ -14,7 +14,7 @@ import { isAbsent, readUpTo, writeAll, type Disk, type DiskFile } from '../../di
 import { logFolder } from './segments.ts'
 
 /** Up to here everything was durable. */
-export interface Mark {
+export interface DurableMark {
   readonly sequence: bigint
   /** First sequence of the segment in which the last durable frame stands. */
   readonly segment: bigint
@@ -23,11 +23,11 @@ export interface Mark {
   readonly hash: Uint8Array
 }
 
-export interface MarkFile {
+export interface DurableMarkFile {
   /** What the file said when it was opened. */
-  readonly found: Mark | undefined
+  readonly found: DurableMark | undefined
   /** Writes the mark; it survives the process at once, the machine only after `sync`. */
-  write(mark: Mark): void
+  write(mark: DurableMark): void
   sync(): void
   close(): void
 }
@@ -38,7 +38,7 @@ const SLOT_BYTES = 512
 const CRC_BYTE = 72
 const NOTHING = new Uint8Array(0)
 
-function encodeSlot(partition: number, turn: bigint, mark: Mark): Uint8Array {
+function encodeSlot(partition: number, turn: bigint, mark: DurableMark): Uint8Array {
   const bytes = new Uint8Array(SLOT_BYTES)
   const view = new DataView(bytes.buffer)
   view.setUint32(0, MAGIC, true)
@@ -53,7 +53,7 @@ function encodeSlot(partition: number, turn: bigint, mark: Mark): Uint8Array {
   return bytes
 }
 
-function decodeSlot(bytes: Uint8Array, partition: number): { turn: bigint; mark: Mark } | undefined {
+function decodeSlot(bytes: Uint8Array, partition: number): { turn: bigint; mark: DurableMark } | undefined {
   if (bytes.length < SLOT_BYTES) return undefined
   const view = new DataView(bytes.buffer, bytes.byteOffset, SLOT_BYTES)
   const isWhole =
@@ -77,7 +77,7 @@ function decodeSlot(bytes: Uint8Array, partition: number): { turn: bigint; mark:
  * Opens a partition's mark. The file is made at the first write, so that a log which is refused is left as it is. A slot
  * that is torn or damaged counts as not written.
  */
-export function openMark(disk: Disk, dir: string, partition: number): MarkFile {
+export function openDurableMark(disk: Disk, dir: string, partition: number): DurableMarkFile {
   const folder = path.join(dir, logFolder(partition))
   const name = path.join(folder, 'mark')
   let file = openExisting(disk, name)

@@ -17,7 +17,7 @@ interface Stretch {
 /** One skip frame covers everything that was skipped in one go, so that a flood of invalid commands takes few. */
 const STRETCHES_MAX = 1_024
 
-export class PassedOver {
+export class SkippedCommands {
   #stretches: Stretch[] = []
   /** The offset that the last frame names, and the topic that this offset is in. */
   #next: CommandOffset | undefined
@@ -25,7 +25,7 @@ export class PassedOver {
 
   add(frame: Frame): void {
     const end = { offset: frame.nextCommandOffset, index: frame.nextCommandIndex }
-    const reason = skipReasonOf(frame.mark)
+    const reason = skipReasonOf(frame.skip)
     if (this.#next !== undefined && isAdoption(this.#commandsTopic, frame.commandsTopic)) {
       // The commands topic was replaced. From here on the same offsets belong to other commands, and commands of the
       // old topic are lost, however they ended.
