@@ -30,7 +30,7 @@ import { SubscriberMemory } from './live/subscriber-memory.ts'
 import { findRecent, PendingCommands, reachedBy } from './outcomes/pending.ts'
 import { CommandRouter } from './submit/command-router.ts'
 import { Submitter } from './submit/submit.ts'
-import { systemClock } from './positions/times.ts'
+import { wallClockNs } from './positions/times.ts'
 import { Views } from './read/views.ts'
 import { ViewsGate } from './read/views-gate.ts'
 import { openSockets } from './doors/graphql/websocket.ts'
@@ -95,7 +95,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     if (queue.partition !== index) throw new RangeError(`writer ${index} is of partition ${queue.partition}`)
   })
   const limits: GatewayLimits = { ...DEFAULT_LIMITS, ...options.limits }
-  const clock = options.clock ?? systemClock
+  const clock = options.clock ?? wallClockNs
   const watch = new StoreWatch(store)
   const projections = withStore(options.projections, watch)
   const gate = new ViewsGate({

@@ -13,7 +13,7 @@
 import type { Command } from '../../schemas/commands.ts'
 import { formatId, isUuidV7, parseId } from '../../schemas/ids.ts'
 import type { ReversalFinding } from '../../schemas/refusals.ts'
-import type { EventRow } from '../../projectors/views/audit/events.ts'
+import type { PublicEvent } from '../../projectors/views/audit/events.ts'
 import { badInput } from '../errors.ts'
 import type { Services } from '../services.ts'
 
@@ -70,7 +70,7 @@ export async function prepareReversal(
 }
 
 /** The finding against reversing a transfer that did move money, if there is one. */
-function found(command: Command, related: readonly EventRow[]): { readonly finding?: ReversalFinding } {
+function found(command: Command, related: readonly PublicEvent[]): { readonly finding?: ReversalFinding } {
   const reversal = related.find((event) => event.kind === 'TransferReversed')
   // The same id again is a repeat. The core lets it pass without an event, and the first outcome is the answer.
   if (reversal === undefined || reversal.transferId === formatId(command.id)) return {}

@@ -24,7 +24,7 @@ import type { Views } from '../read/views.ts'
 import type { RequestMemory } from './memory.ts'
 
 /** What a request needs while it waits. */
-export interface RequestContext {
+export interface LaneRequestContext {
   readonly views: Views
   readonly outcomeWaitMs: number
 }
@@ -39,7 +39,7 @@ export class LaneRequest implements PendingBatch {
   readonly offeredAtMs = performance.now()
   readonly memory: RequestMemory
   readonly #header: LaneHeader
-  readonly #context: RequestContext
+  readonly #context: LaneRequestContext
   readonly #onDone: (request: LaneRequest) => void
   #left: number
   /** Where each command begins, where some have texts, once it was asked for. */
@@ -49,7 +49,7 @@ export class LaneRequest implements PendingBatch {
   constructor(
     header: LaneHeader,
     memory: RequestMemory,
-    context: RequestContext,
+    context: LaneRequestContext,
     onDone: (request: LaneRequest) => void,
   ) {
     this.count = header.count

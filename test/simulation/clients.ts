@@ -7,7 +7,7 @@ import { horizonBehind } from '../../schemas/frame-notes.ts'
 import type { Frame } from '../../schemas/frames.ts'
 import { formatId, uuidV7TimeMs } from '../../schemas/ids.ts'
 import type { Offer, OfferOffsets, OfferStored } from '../../eventlog/ports.ts'
-import { eventRowOf } from '../../gateway/outcomes/outcomes.ts'
+import { publicEvent } from '../../gateway/outcomes/outcomes.ts'
 import { settleRepeat } from '../../gateway/outcomes/settle-repeat.ts'
 import type { Views } from '../../gateway/read/views.ts'
 import { insist } from './insist.ts'
@@ -188,7 +188,7 @@ export class Clients {
     const first = this.truth.model.used.first.get(keyOf(id))
     const views = {
       points: { atSequence: () => Promise.resolve(undefined) },
-      events: () => Promise.resolve(first === undefined ? [] : [eventRowOf(first.event)]),
+      events: () => Promise.resolve(first === undefined ? [] : [publicEvent(first.event)]),
     }
     return views as unknown as Views
   }

@@ -36,7 +36,7 @@ export interface UnusableSnapshot {
 }
 
 /** What to start from: the state that `load` made of the newest usable snapshot, if any was. */
-export interface NewestSnapshot<State> {
+export interface SnapshotToStartFrom<State> {
   readonly usable:
     | {
         /** Path relative to the data folder. */
@@ -156,7 +156,7 @@ export function loadNewestSnapshot<State>(
   dataDir: string,
   partition: number,
   load: (snapshot: Snapshot) => State,
-): NewestSnapshot<State> {
+): SnapshotToStartFrom<State> {
   const unusable: UnusableSnapshot[] = []
   for (const { file: name, sequence } of listSnapshots(disk, dataDir, partition)) {
     const file = path.relative(dataDir, name)

@@ -11,7 +11,7 @@ interface Waiter {
   readonly settle: (reached: boolean) => void
 }
 
-export class Waiters {
+export class PositionWaiters {
   readonly #clock: Clock
   readonly #waiting = new Set<Waiter>()
 

@@ -18,7 +18,7 @@ import type { RequestMemory } from './memory.ts'
 import type { LaneRequest } from './request.ts'
 
 /** What a connection is given. */
-export interface ConnectionContext {
+export interface SessionContext {
   readonly requestsMax: number
   /** How long a request may take from its first byte to its last, in ms. */
   readonly requestMs: number
@@ -29,9 +29,9 @@ export interface ConnectionContext {
   take(slotBytes: number): RequestMemory | undefined
   give(memory: RequestMemory): void
   /** Gets a whole request. It is answered by `answer` or `refuse`, once. */
-  onRequest(header: LaneHeader, memory: RequestMemory, connection: LaneConnection): void
+  onRequest(header: LaneHeader, memory: RequestMemory, connection: LaneSession): void
   /** Calls `flush` at the end of this turn. */
-  flushSoon(connection: LaneConnection): void
+  flushSoon(connection: LaneSession): void
 }
 
 /** Bytes of answers that may wait for a slow reader before it is no longer read from: two of the longest. */
@@ -39,9 +39,9 @@ const BACKLOG_BYTES_MAX = 256 * 1024
 /** How long a connection that is over is read past, so that its last message is not lost to a reset, in ms. */
 const LINGER_MS = 2_000
 
-export class LaneConnection {
+export class LaneSession {
   readonly #socket: Socket
-  readonly #context: ConnectionContext
+  readonly #context: SessionContext
   readonly #header = new Uint8Array(LANE_HEADER_BYTES)
   #headerBytes = 0
   /** The request that is being received; undefined while a header is awaited. */
@@ -66,7 +66,7 @@ export class LaneConnection {
     this.#endIfDone()
   }
 
-  constructor(socket: Socket, context: ConnectionContext, hello: Uint8Array) {
+  constructor(socket: Socket, context: SessionContext, hello: Uint8Array) {
     this.#socket = socket
     this.#context = context
     socket.on('data', (chunk: Buffer) => this.#read(chunk))
