@@ -18,7 +18,7 @@ import { Hub } from './live/hub.ts'
 import type { ImportRegistry } from './imports/import-registry.ts'
 import { openLane } from './lane/lane.ts'
 import { LogHeads } from './positions/log-heads.ts'
-import { readingMissing } from './read/missing-views.ts'
+import { missingTablesAsOutage } from './read/views-as-outage.ts'
 import { DeploymentTokens } from './positions/deployment-tokens.ts'
 import { ReadPoints } from './read/read-points.ts'
 import { createReadiness } from './doors/readiness.ts'
@@ -90,7 +90,7 @@ const UNDECIDED_MS_MAX = 15_000
 /** Starts the gateway and returns once it listens. */
 export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const { writers, log } = options
-  const store = readingMissing(options.store)
+  const store = missingTablesAsOutage(options.store)
   writers.forEach(({ queue }, index) => {
     if (queue.partition !== index) throw new RangeError(`writer ${index} is of partition ${queue.partition}`)
   })

@@ -21,7 +21,7 @@ class LogThread implements FileLogServerPorts {
   private readonly main: MessagePort
   private readonly core: MessagePort
   private readonly memory: FrameMemory
-  private readonly idleMarkMs: number
+  private readonly idleFrameMs: number
   private onQuiet: (() => void) | undefined
   private idleTimer: NodeJS.Timeout | undefined
 
@@ -30,7 +30,7 @@ class LogThread implements FileLogServerPorts {
     this.core = start.corePort
     this.slabs = openSlabPool(start.slabs)
     this.memory = new FrameMemory(start.frames)
-    this.idleMarkMs = start.idleFrameMs ?? IDLE_FRAME_MS_DEFAULT
+    this.idleFrameMs = start.idleFrameMs ?? IDLE_FRAME_MS_DEFAULT
   }
 
   readonly take = (bytes: number): Uint8Array => this.memory.take(bytes)
@@ -64,7 +64,7 @@ class LogThread implements FileLogServerPorts {
     // One timer for ever, set back each time: cheaper than one for each group.
     if (task === undefined) clearTimeout(this.idleTimer)
     else if (this.idleTimer === undefined)
-      this.idleTimer = setTimeout(() => this.onQuiet?.(), this.idleMarkMs)
+      this.idleTimer = setTimeout(() => this.onQuiet?.(), this.idleFrameMs)
     else this.idleTimer.refresh()
   }
 

@@ -18,7 +18,7 @@
  */
 import type { CommandOffset, OfferOffsets } from '../../eventlog/ports.ts'
 import { consumedOf, isAtOffset, TopicTrail } from '../../eventlog/queue/offer-offsets.ts'
-import { horizonBehind, type SkipReason } from '../../schemas/frame-notes.ts'
+import { horizonAfter, type SkipReason } from '../../schemas/frame-notes.ts'
 import { lastSequence, type Frame } from '../../schemas/frames.ts'
 import type { Position } from '../../schemas/positions.ts'
 import type { FrameListener } from '../live/feed.ts'
@@ -268,7 +268,7 @@ export class PendingCommands implements FrameListener {
     const { frame } = walk
     if (!walk.hasBegun) {
       walk.hasBegun = true
-      this.#horizonMs = horizonBehind(this.#horizonMs, frame)
+      this.#horizonMs = horizonAfter(this.#horizonMs, frame)
       walk.next = this.#walked === undefined ? undefined : nextOffset(this.#walked)
     }
     for (let at = done; ; at++) {

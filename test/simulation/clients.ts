@@ -3,7 +3,7 @@
  * at the door, and unknown, because the writer fell before it answered. What is unknown they send again, mostly.
  */
 import { encodeCommands, type Command } from '../../schemas/commands.ts'
-import { horizonBehind } from '../../schemas/frame-notes.ts'
+import { horizonAfter } from '../../schemas/frame-notes.ts'
 import type { Frame } from '../../schemas/frames.ts'
 import { formatId, uuidV7TimeMs } from '../../schemas/ids.ts'
 import type { Offer, OfferOffsets, OfferStored } from '../../eventlog/ports.ts'
@@ -89,7 +89,7 @@ export class Clients {
 
   /** A writer acknowledged a frame: it is accepted and durable. */
   acknowledge(frame: Frame): void {
-    this.horizonMs = horizonBehind(this.horizonMs, frame)
+    this.horizonMs = horizonAfter(this.horizonMs, frame)
     const answered = this.pending.filter(
       (request) => request.epoch === frame.epoch && request.endOffset <= frame.nextCommandOffset,
     )

@@ -15,7 +15,7 @@ export const LONGEST = [
   'test/kafka-security.int.test.ts',
   'test/distributed/operator.int.test.ts',
   'test/archive.int.test.ts',
-  'eventlog/kafka/group/life-watch.int.test.ts',
+  'eventlog/kafka/group/member-watch.int.test.ts',
   'test/starts.int.test.ts',
   'platform/roles/projector-role.int.test.ts',
   'test/views-over-network.int.test.ts',

@@ -8,11 +8,11 @@ import { withKafka } from '../../test/support/kafka.ts'
 import { openFolderStore } from '../snapshot-store/folder-store.ts'
 import { SnapshotStoreError, type SnapshotStore } from '../snapshot-store/snapshot-store.ts'
 import { openAccount, transfer } from '../testing.ts'
-import { PartitionSeat, type PartitionSeatOptions } from './partition-seat.ts'
+import { PartitionSupervisor, type PartitionSupervisorOptions } from './partition-supervisor.ts'
 import { NO_SNAPSHOTS, openCommandSource, readLog, until, type CommandSource } from './testing.ts'
 
 const folders: string[] = []
-const seats: PartitionSeat[] = []
+const seats: PartitionSupervisor[] = []
 const sources: CommandSource[] = []
 afterEach(async () => {
   for (const seat of seats.splice(0)) await seat.release()
@@ -30,9 +30,9 @@ function newFolder(): string {
 function sit(
   settings: KafkaSettings,
   store: SnapshotStore,
-  options: Partial<PartitionSeatOptions> = {},
-): PartitionSeat {
-  const seat = new PartitionSeat({
+  options: Partial<PartitionSupervisorOptions> = {},
+): PartitionSupervisor {
+  const seat = new PartitionSupervisor({
     settings,
     partition: 0,
     partitions: 1,
@@ -53,7 +53,7 @@ function sit(
 }
 
 /** Ends it as a kill would. */
-async function kill(seat: PartitionSeat): Promise<void> {
+async function kill(seat: PartitionSupervisor): Promise<void> {
   await seat.serving()!.abandon()
   await seat.release()
 }
@@ -80,7 +80,7 @@ function awayStore(real: SnapshotStore): { store: SnapshotStore; comeBack: () =>
 
 const REFUSED = 'the topic went backwards, or another one stands in its place'
 
-function untilRefused(seat: PartitionSeat, knownTo: string): Promise<void> {
+function untilRefused(seat: PartitionSupervisor, knownTo: string): Promise<void> {
   return until(`it is refused by what ${knownTo} knows`, () => {
     const { state, reason = '' } = seat.status()
     return state !== 'serving' && reason.includes(`${knownTo} knows: ${REFUSED}`)
@@ -92,7 +92,7 @@ await withKafka('a topic that goes backwards', (kafka) => {
   async function served(): Promise<{
     settings: KafkaSettings
     store: SnapshotStore
-    seat: PartitionSeat
+    seat: PartitionSupervisor
     lines: string[]
   }> {
     const settings = await kafka.deployment()
@@ -145,7 +145,7 @@ await withKafka('a topic that goes backwards', (kafka) => {
       await replaceTopic(settings, events, [])
       const away = awayStore(store)
       const lines: string[] = []
-      const serve = async (): Promise<PartitionSeat> => {
+      const serve = async (): Promise<PartitionSupervisor> => {
         const next = sit(settings, away.store, {
           snapshots: { everyEvents: 1, logRatio: 0, quietMs: 10 },
           storeRetryMs: 20,

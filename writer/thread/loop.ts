@@ -6,7 +6,7 @@
  * before the next is begun: apply runs ahead of durability, outcomes do not, because only the log tells them.
  */
 import { EVENT_SCHEMA_VERSION } from '../../schemas/events.ts'
-import { sayHorizon, sayHorizonRest } from '../../schemas/frame-notes.ts'
+import { encodeHorizonAge, encodeHorizonRest } from '../../schemas/frame-notes.ts'
 import { BATCH_COMMANDS_MAX, COMMAND_SLOT_BYTES } from '../../schemas/limits.ts'
 import type { FrameToSeal } from '../../eventlog/handoff/log-messages.ts'
 import type { WalletCore } from '../core/core.ts'
@@ -173,7 +173,8 @@ export class WriterLoop {
     const recordedAtNs = this.core.recordedAtNs()
     const timeNs = nowNs > recordedAtNs ? nowNs : recordedAtNs
     const horizonMs = this.core.idHorizonMs()
-    const idHorizon = this.frames % 2 === 0 ? sayHorizon(timeNs, horizonMs) : sayHorizonRest(horizonMs)
+    const idHorizon =
+      this.frames % 2 === 0 ? encodeHorizonAge(timeNs, horizonMs) : encodeHorizonRest(horizonMs)
     this.frames++
     this.ports.toLog({
       kind: 'frame',

@@ -11,7 +11,7 @@ import { unlessAborted } from '../../abort.ts'
 import { LogError } from '../../errors.ts'
 import { AssignerProtocol, createKafka, type Log } from '../kafkajs/client.ts'
 import { userOf } from '../errors.ts'
-import { watchLives, type LifeWatch, type OwnLife } from './life-watch.ts'
+import { watchMembers, type MemberWatch, type OwnMember } from './member-watch.ts'
 import type { KafkaSettings } from '../settings.ts'
 import { assignSticky, decodeClaim, encodeClaim } from './sticky-assigner.ts'
 import { isLasting, classifyError, type KafkaErrorClass } from '../kafkajs/classify-error.ts'
@@ -33,7 +33,7 @@ export interface MembershipOptions {
   readonly sessionTimeoutMs?: number
   /**
    * Members show each other that they live, and have the group replace one that does not, without waiting for its session to
-   * end (life-watch.ts). `standbyTopic`: a topic that is not shared out, where members without a share have theirs; this one
+   * end (member-watch.ts). `standbyTopic`: a topic that is not shared out, where members without a share have theirs; this one
    * has to be let read both. Default: they do not.
    */
   readonly signsOfLife?: { readonly standbyTopic: string; readonly partitions: number } | undefined
@@ -114,7 +114,7 @@ class Member implements Membership {
   /** Who waits for the group's next answer. */
   private waiters: (() => void)[] = []
   private retryTimer: NodeJS.Timeout | undefined
-  private readonly lives: LifeWatch | undefined
+  private readonly lives: MemberWatch | undefined
   /** Who the group takes this one for; undefined: it is no member. */
   private memberId: string | undefined
   /** Which sharing out `held` comes from: the group says so with the first heartbeat behind it. */
@@ -211,11 +211,11 @@ class Member implements Membership {
     })
   }
 
-  private watchLives(): LifeWatch | undefined {
+  private watchLives(): MemberWatch | undefined {
     const { signsOfLife, groupId, topic, log } = this.options
     if (signsOfLife === undefined) return undefined
     const { settings } = this
-    return watchLives({
+    return watchMembers({
       ...signsOfLife,
       settings,
       groupId,
@@ -230,7 +230,7 @@ class Member implements Membership {
   }
 
   /** One whom the group does not answer has nothing to say: whoever hears its signs would not know that it cannot be told anything. */
-  private ownLife(): OwnLife | undefined {
+  private ownLife(): OwnMember | undefined {
     const { memberId, held: partitions } = this
     const generation = this.generation ?? this.lastGeneration
     if (memberId === undefined || !this.isFresh()) return undefined

@@ -1,7 +1,7 @@
 /** Creates the topics of a deployment, and asks the brokers what they are like. */
 import { mayBeSameTopic, topicPartOf, topicPartOfId } from '../../../schemas/commands-topic.ts'
 import { LogError } from '../../errors.ts'
-import { outlast } from '../../outlast.ts'
+import { retryOutage } from '../../retry-outage.ts'
 import { createKafka, knowsLeaders, type Log } from '../kafkajs/client.ts'
 import { KafkaRefusedError, KafkaUnreachableError, missingSentence, userOf } from '../errors.ts'
 import { newestFrame, partitionsBegun } from '../events/partitions-begun.ts'
@@ -154,7 +154,7 @@ export function settledPartitions(
   log: Log,
   { outageMsMax = 0, signal }: SettledOptions = {},
 ): Promise<number> {
-  return outlast(() => askPartitions(settings, log, signal), {
+  return retryOutage(() => askPartitions(settings, log, signal), {
     isOutage: (error) => error instanceof LogError && error.code === 'kafka_unreachable',
     forMs: outageMsMax,
     pauseMs: POLL_MS,

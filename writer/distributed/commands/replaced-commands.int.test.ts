@@ -13,11 +13,11 @@ import { withKafka } from '../../../test/support/kafka.ts'
 import { openFolderStore } from '../../snapshot-store/folder-store.ts'
 import { openAccount, transfer } from '../../testing.ts'
 import { adoptCommands } from './adopt-commands.ts'
-import { PartitionSeat, type PartitionSeatOptions } from '../partition-seat.ts'
+import { PartitionSupervisor, type PartitionSupervisorOptions } from '../partition-supervisor.ts'
 import { NO_SNAPSHOTS, openCommandSource, readLog, until, type CommandSource } from '../testing.ts'
 
 const folders: string[] = []
-const seats: PartitionSeat[] = []
+const seats: PartitionSupervisor[] = []
 const sources: CommandSource[] = []
 afterEach(async () => {
   for (const seat of seats.splice(0)) await seat.release()
@@ -35,9 +35,9 @@ function sit(
   settings: KafkaSettings,
   storeDir: string,
   lines: string[],
-  options: Partial<PartitionSeatOptions> = {},
-): PartitionSeat {
-  const seat = new PartitionSeat({
+  options: Partial<PartitionSupervisorOptions> = {},
+): PartitionSupervisor {
+  const seat = new PartitionSupervisor({
     settings,
     partition: 0,
     partitions: 1,
@@ -74,7 +74,7 @@ async function transferIds(settings: KafkaSettings): Promise<string[]> {
   return events.filter(({ command }) => command === 'Transfer').map(({ transferId }) => formatId(transferId))
 }
 
-function reaches(seat: PartitionSeat, sequence: bigint): Promise<void> {
+function reaches(seat: PartitionSupervisor, sequence: bigint): Promise<void> {
   return until(`sequence ${sequence}`, () => (seat.serving()?.status().sequence ?? 0n) >= sequence, 60_000)
 }
 
@@ -86,7 +86,7 @@ await withKafka('a commands topic that is made anew', (kafka) => {
     settings: KafkaSettings
     commands: string
     storeDir: string
-    seat: PartitionSeat
+    seat: PartitionSupervisor
     lines: string[]
   }> {
     const settings = await kafka.deployment()

@@ -1,11 +1,11 @@
 import { afterEach, describe, expect, it } from 'vitest'
 import { withKafka } from '../../test/support/kafka.ts'
 import { openFolderStore } from '../snapshot-store/folder-store.ts'
-import { PartitionSeat } from './partition-seat.ts'
+import { PartitionSupervisor } from './partition-supervisor.ts'
 import { Machines, NO_SNAPSHOTS, until } from './testing.ts'
 
 const machines = new Machines()
-const seats: PartitionSeat[] = []
+const seats: PartitionSupervisor[] = []
 afterEach(async () => {
   for (const seat of seats.splice(0)) await seat.release()
   await machines.end()
@@ -18,7 +18,7 @@ await withKafka('a partition that a process holds', (kafka) => {
       const before = await machines.start(place, { partitions: 6 })
       await before.abandon()
       const broken: Error[] = []
-      const seat = new PartitionSeat({
+      const seat = new PartitionSupervisor({
         settings: place.settings,
         partition: 0,
         partitions: 4,

@@ -3,7 +3,7 @@ import { setTimeout as pause } from 'node:timers/promises'
 import { messageOf } from '../schemas/errors.ts'
 import { unlessAborted } from './abort.ts'
 
-export interface Patience {
+export interface OutageRetry {
   /** Tells an outage, which may pass by itself, from what would be the same the next time. */
   readonly isOutage: (error: unknown) => boolean
   /** How long after the first question another one may be asked, in ms. */
@@ -22,7 +22,7 @@ export interface Patience {
  * What the question comes to, which has to be harmless when asked again.
  * @throws what it rejects with that is no outage, or is one still after the bound; the signal's reason when it aborts
  */
-export async function outlast<T>(question: () => Promise<T>, patience: Patience): Promise<T> {
+export async function retryOutage<T>(question: () => Promise<T>, patience: OutageRetry): Promise<T> {
   const { isOutage, forMs, log, signal } = patience
   const { pauseMsMax = patience.pauseMs } = patience
   const giveUpMs = performance.now() + forMs

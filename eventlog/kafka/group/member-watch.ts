@@ -12,7 +12,7 @@ import type { Log } from '../kafkajs/log-lines.ts'
 import type { TopicPartition } from '../errors.ts'
 import { connectToCoordinator, type GroupCoordinator, type GroupMember } from './group-coordinator.ts'
 import type { KafkaSettings } from '../settings.ts'
-import { decodeSign, encodeSign, SilenceJudge, type Look } from './signs-of-life.ts'
+import { decodeSign, encodeSign, SilenceJudge, type Sighting } from './signs-of-life.ts'
 import { classifyError } from '../kafkajs/classify-error.ts'
 
 /** Between one sign and the next. */
@@ -25,7 +25,7 @@ const RETRY_MS = 100
 const FAILURES_TOLD = 100
 
 /** This process, as a member. */
-export interface OwnLife extends GroupMember {
+export interface OwnMember extends GroupMember {
   readonly partitions: ReadonlySet<number>
 }
 
@@ -38,24 +38,24 @@ export interface LifeWatchOptions {
   /** Beside partition 0 of it, where nobody has a share, stand the signs of members that have none. */
   readonly standbyTopic: string
   /** Undefined while this process is no member. */
-  readonly own: () => OwnLife | undefined
+  readonly own: () => OwnMember | undefined
   /** Told when the group has taken a sign of this process: it knows the member. */
   readonly onStored: () => void
   readonly log: Log
 }
 
-export interface LifeWatch {
+export interface MemberWatch {
   /** No more signs are given, and nobody is looked after. */
   close(): void
 }
 
-export function watchLives(options: LifeWatchOptions): LifeWatch {
+export function watchMembers(options: LifeWatchOptions): MemberWatch {
   const watch = new Watch(options)
   void watch.run()
   return watch
 }
 
-class Watch implements LifeWatch {
+class Watch implements MemberWatch {
   private readonly options: LifeWatchOptions
   private readonly judge = new SilenceJudge()
   /** Where signs may stand. */
@@ -123,7 +123,7 @@ class Watch implements LifeWatch {
       await this.remove(coordinator, memberId)
   }
 
-  private async giveSign(coordinator: GroupCoordinator, own: OwnLife | undefined): Promise<Look> {
+  private async giveSign(coordinator: GroupCoordinator, own: OwnMember | undefined): Promise<Sighting> {
     if (own === undefined) return 'outside'
     const sign = encodeSign({ memberId: own.memberId, count: this.count++ })
     if (!(await coordinator.put(own, this.topicPartitionOf(own), sign))) return 'nothing'
@@ -131,7 +131,7 @@ class Watch implements LifeWatch {
     return 'stored'
   }
 
-  private topicPartitionOf({ partitions }: OwnLife): TopicPartition {
+  private topicPartitionOf({ partitions }: OwnMember): TopicPartition {
     const { topic, standbyTopic } = this.options
     if (partitions.size === 0) return { topic: standbyTopic, partition: 0 }
     return { topic, partition: Math.min(...partitions) }

@@ -16,7 +16,7 @@ import type { PartitionEnd } from './partition-end.ts'
 import type { PartitionWriterStatus } from './partition-status.ts'
 import { PartitionWriter, type PartitionWriterOptions } from './partition-writer.ts'
 
-export interface PartitionSeatOptions extends Omit<
+export interface PartitionSupervisorOptions extends Omit<
   PartitionWriterOptions,
   'outages' | 'lastKnown' | 'commandsSeen'
 > {
@@ -28,7 +28,7 @@ export interface PartitionSeatOptions extends Omit<
   readonly pauseMsMin?: number
 }
 
-export interface PartitionSeatStatus {
+export interface PartitionSupervisorStatus {
   readonly partition: number
   readonly state: 'starting' | 'serving' | 'waiting' | 'stopping' | 'stopped'
   /** Why it does not serve, or what keeps it from it while it would, for people. */
@@ -47,11 +47,11 @@ const LAG_EVERY_MS = 2_000
 /** Longest orderly stop of a writer whose partition has gone to another process. */
 const STOP_MS_MAX = 20_000
 
-export class PartitionSeat {
-  private readonly options: PartitionSeatOptions
+export class PartitionSupervisor {
+  private readonly options: PartitionSupervisorOptions
   private readonly outages = new OutageWatch()
   private isHeld = false
-  private state: PartitionSeatStatus['state'] = 'stopped'
+  private state: PartitionSupervisorStatus['state'] = 'stopped'
   private reason: string | undefined
   private writer: PartitionWriter | undefined
   private running: Promise<void> | undefined
@@ -62,7 +62,7 @@ export class PartitionSeat {
   /** The newest frame that any of its writers has read: what was acknowledged stands before it, and is not forgotten. */
   private lastKnown: HeadWitness | undefined
 
-  constructor(options: PartitionSeatOptions) {
+  constructor(options: PartitionSupervisorOptions) {
     this.options = options
   }
 
@@ -89,7 +89,7 @@ export class PartitionSeat {
     return this.state === 'serving' ? this.writer : undefined
   }
 
-  status(): PartitionSeatStatus {
+  status(): PartitionSupervisorStatus {
     const writer = this.serving()?.status()
     const { commandsEnd: end } = this
     const recordsBehind =

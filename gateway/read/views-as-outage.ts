@@ -9,7 +9,7 @@ import { OutageError, type ViewStore } from '../../projectors/clickhouse/view-st
 const MISSING: ReadonlySet<unknown> = new Set(['60', '81'])
 
 /** The same store, except that a query of a missing table throws an OutageError. */
-export function readingMissing(store: ViewStore): ViewStore {
+export function missingTablesAsOutage(store: ViewStore): ViewStore {
   return {
     query: async <Row extends object>(...question: Parameters<ViewStore['query']>) => {
       try {
