@@ -6,7 +6,7 @@
 import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { logFolder } from '../eventlog/file/layout/segments.ts'
-import { snapshotsFolder } from '../writer/snapshots/snapshot.ts'
+import { snapshotsFolder } from '../writer/snapshots/snapshot-folder.ts'
 import type { Benchmark } from './benchmark.ts'
 import { Child } from './child.ts'
 import { inNewFolder, keptFolder } from './data-folder.ts'

@@ -5,7 +5,7 @@
 import { Worker } from 'node:worker_threads'
 import { nodeDisk } from '../eventlog/disk/disk.ts'
 import { FileEventLog } from '../eventlog/file/file-event-log.ts'
-import { openLog } from '../eventlog/file/recovery/recovery.ts'
+import { openLog } from '../eventlog/file/recovery/open-log.ts'
 import { FrameMemory, FrameViews, createFrameMemoryShare } from '../eventlog/handoff/frame-memory.ts'
 import { frameOver, sealFromSlab } from '../eventlog/handoff/seal.ts'
 import { createSlabShare, openSlabPool } from '../eventlog/handoff/slabs.ts'

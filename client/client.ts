@@ -7,7 +7,7 @@ import { partitionOf } from '../schemas/partitions.ts'
 import { Batches, commonPartition } from './batches.ts'
 import { encodeGroup } from './encode.ts'
 import { BusyError, ClosedError, RefusedError } from './errors.ts'
-import { Room } from './room.ts'
+import { InFlightLimit } from './in-flight-limit.ts'
 import { Sender, type SenderTimes } from './sender.ts'
 
 export interface BulkOptions extends Partial<SenderTimes> {
@@ -28,19 +28,19 @@ const COMMANDS_MAX = 131_072
 export async function connectBulk(options: BulkOptions): Promise<BulkClient> {
   const { connectMs, answerMs, patienceMs } = { ...TIMES, ...options }
   const sender = await Sender.open(new URL(options.url), { connectMs, answerMs, patienceMs })
-  return new BulkClient(sender, new Room(options.commandsMax ?? COMMANDS_MAX))
+  return new BulkClient(sender, new InFlightLimit(options.commandsMax ?? COMMANDS_MAX))
 }
 
 export class BulkClient {
   readonly #sender: Sender
-  readonly #room: Room
+  readonly #inFlight: InFlightLimit
   readonly #batches: Batches
   #isClosed = false
 
   /** Made by connectBulk. */
-  constructor(sender: Sender, room: Room) {
+  constructor(sender: Sender, room: InFlightLimit) {
     this.#sender = sender
-    this.#room = room
+    this.#inFlight = room
     this.#batches = new Batches(sender)
   }
 
@@ -56,12 +56,12 @@ export class BulkClient {
 
   /** Commands taken from the caller and not settled yet. */
   get underWay(): number {
-    return this.#room.taken
+    return this.#inFlight.taken
   }
 
   /** Resolves as soon as so many commands more are taken. */
   ready(count = 1): Promise<void> {
-    return this.#room.ready(count)
+    return this.#inFlight.ready(count)
   }
 
   /**
@@ -74,10 +74,10 @@ export class BulkClient {
   submitSlots(slots: Uint8Array, count: number, partition?: number): Promise<LaneResults> {
     const refusal = this.#refusalOf(slots, count)
     if (refusal !== undefined) return Promise.reject(refusal)
-    this.#room.take(count)
+    this.#inFlight.take(count)
     return this.#sender
       .send(slots, count, partition ?? (this.partitions === 1 ? 0 : ANY_PARTITION))
-      .finally(() => this.#room.give(count))
+      .finally(() => this.#inFlight.give(count))
   }
 
   /**
@@ -102,11 +102,11 @@ export class BulkClient {
     const count = group.length
     const refusal = this.#refusalOf(slots, count)
     if (refusal !== undefined) throw refusal
-    this.#room.take(count)
+    this.#inFlight.take(count)
     const settled = new Promise<CommandResult[]>((resolve, reject) => {
       this.#batches.add(this.#partitionOf(group), { slots, count, resolve, reject })
     })
-    return settled.finally(() => this.#room.give(count))
+    return settled.finally(() => this.#inFlight.give(count))
   }
 
   /** Where a group goes: commands that name no account (a hold's end, a reversal) are looked up by the platform. */
@@ -121,7 +121,7 @@ export class BulkClient {
   /** Takes nothing more, waits until all that is under way is settled, and ends the connection. */
   async close(): Promise<void> {
     this.#isClosed = true
-    await this.#room.empty()
+    await this.#inFlight.empty()
     this.#sender.end()
   }
 
@@ -141,7 +141,9 @@ export class BulkClient {
         `A request has at most ${bytesPerRequestMax} bytes, its header included.`,
       )
     if (this.#isClosed) return new ClosedError('This client was closed: connect again.')
-    if (this.#room.has(count)) return undefined
-    return new BusyError(`${this.#room.taken} commands are under way, as many as may be. Wait for ready().`)
+    if (this.#inFlight.has(count)) return undefined
+    return new BusyError(
+      `${this.#inFlight.taken} commands are under way, as many as may be. Wait for ready().`,
+    )
   }
 }

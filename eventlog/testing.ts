@@ -4,8 +4,8 @@ import type { LogUnderTest } from './contract.ts'
 import type { Disk } from './disk/disk.ts'
 import { FileEventLog } from './file/file-event-log.ts'
 import { readFramesSync } from './file/read/reader.ts'
-import { openLog, type OpenLogOptions, type OpenedLog } from './file/recovery/recovery.ts'
-import { seal, sealIdleMark } from './handoff/seal.ts'
+import { openLog, type OpenLogOptions, type OpenedLog } from './file/recovery/open-log.ts'
+import { seal, sealIdleFrame } from './handoff/seal.ts'
 import type { ChainEnd } from './file/layout/segments.ts'
 
 /** A frame of `count` events behind `head`; its payload is `payloadBytes` bytes that depend on the sequence. */
@@ -48,8 +48,8 @@ export function appendGroup(
 }
 
 /** What the log thread does when it rests. */
-export function appendIdleMark({ appender }: OpenedLog): Frame {
-  const frame = sealIdleMark(appender.head(), appender.durable().sequence)
+export function appendIdleFrame({ appender }: OpenedLog): Frame {
+  const frame = sealIdleFrame(appender.head(), appender.durable().sequence)
   appender.append(frame)
   appender.sync()
   appender.syncMark()

@@ -18,7 +18,7 @@ import { Hub } from './live/hub.ts'
 import type { ImportRegistry } from './imports/import-registry.ts'
 import { openLane } from './lane/lane.ts'
 import { LogHeads } from './positions/log-heads.ts'
-import { readingMissing } from './read/missing-views.ts'
+import { missingTablesAsOutage } from './read/views-as-outage.ts'
 import { DeploymentTokens } from './positions/deployment-tokens.ts'
 import { ReadPoints } from './read/read-points.ts'
 import { createReadiness } from './doors/readiness.ts'
@@ -28,9 +28,9 @@ import type { View } from './view.ts'
 import type { Services } from './services.ts'
 import { SubscriberMemory } from './live/subscriber-memory.ts'
 import { findRecent, PendingCommands, reachedBy } from './outcomes/pending.ts'
-import { CommandHomes } from './submit/command-homes.ts'
+import { CommandRouter } from './submit/command-router.ts'
 import { Submitter } from './submit/submit.ts'
-import { systemClock } from './positions/times.ts'
+import { wallClockNs } from './positions/times.ts'
 import { Views } from './read/views.ts'
 import { ViewsGate } from './read/views-gate.ts'
 import { openSockets } from './doors/graphql/websocket.ts'
@@ -90,12 +90,12 @@ const UNDECIDED_MS_MAX = 15_000
 /** Starts the gateway and returns once it listens. */
 export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const { writers, log } = options
-  const store = readingMissing(options.store)
+  const store = missingTablesAsOutage(options.store)
   writers.forEach(({ queue }, index) => {
     if (queue.partition !== index) throw new RangeError(`writer ${index} is of partition ${queue.partition}`)
   })
   const limits: GatewayLimits = { ...DEFAULT_LIMITS, ...options.limits }
-  const clock = options.clock ?? systemClock
+  const clock = options.clock ?? wallClockNs
   const watch = new StoreWatch(store)
   const projections = withStore(options.projections, watch)
   const gate = new ViewsGate({
@@ -114,14 +114,14 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   )
   const views = new Views(store, points)
   const pending = writers.map(() => new PendingCommands())
-  const homes = new CommandHomes({
+  const router = new CommandRouter({
     partitions: writers.length,
     views,
     elsewhereWaitMs: limits.elsewhereWaitMs,
     find: (ids) => findRecent(pending, ids),
     reached: () => reachedBy(pending),
   })
-  const submitter = new Submitter({ writers, pending, homes, views, limits })
+  const submitter = new Submitter({ writers, pending, router, views, limits })
   const hub = new Hub()
   const memory = new SubscriberMemory(limits.subscriberBytesMax)
   const hot = new HotTotals(views, limits.hotAccountsMax)
@@ -140,7 +140,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     views,
     projections,
     submitter,
-    homes,
+    router,
     hub,
     memory,
     feed,

@@ -10,7 +10,7 @@ import type { LogHeads } from './positions/log-heads.ts'
 import type { DeploymentTokens } from './positions/deployment-tokens.ts'
 import type { RequestPoint } from './read/read-points.ts'
 import type { SubscriberMemory } from './live/subscriber-memory.ts'
-import type { CommandHomes } from './submit/command-homes.ts'
+import type { CommandRouter } from './submit/command-router.ts'
 import type { Submitter } from './submit/submit.ts'
 import type { Views } from './read/views.ts'
 
@@ -19,7 +19,7 @@ export interface Services {
   readonly projections: Projections
   readonly submitter: Submitter
   /** Which partition decides what. */
-  readonly homes: CommandHomes
+  readonly router: CommandRouter
   readonly hub: Hub
   /** What waits for all subscribers together. */
   readonly memory: SubscriberMemory

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { createStatements, dropStatements, feedName } from './clickhouse/feed.ts'
+import { createStatements, dropStatements, inputTableName } from './clickhouse/view-tables.ts'
 import { allTogether, someTogether, tableNameAmong, tableNames, type SqlProjection } from './projection.ts'
 
 function projection(name: string, table: string, past?: string): SqlProjection {
@@ -38,10 +38,10 @@ describe('a set of projections', () => {
 
   it('is fed by a table of the plain name if it is all there are, and else by one of its own, in any order', () => {
     const all = [one, two, three]
-    expect(feedName(allTogether(all))).toBe('feed_v1')
-    expect(feedName(allTogether([one]))).toBe('feed_v1')
-    expect(feedName(someTogether(all, ['three', 'one', 'two']))).toBe('feed_v1')
-    expect(feedName(someTogether(all, ['two', 'one']))).toBe('feed_one_two_v1')
+    expect(inputTableName(allTogether(all))).toBe('feed_v1')
+    expect(inputTableName(allTogether([one]))).toBe('feed_v1')
+    expect(inputTableName(someTogether(all, ['three', 'one', 'two']))).toBe('feed_v1')
+    expect(inputTableName(someTogether(all, ['two', 'one']))).toBe('feed_one_two_v1')
   })
 
   it('comes to the feed that is there: what is made for the others stays as it was', () => {

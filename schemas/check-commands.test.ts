@@ -190,13 +190,13 @@ describe('commands of several senders in one record', () => {
   const linked = { ...transfer, linked: true }
 
   it('a wrong one is passed over alone, and all that it is linked with', () => {
-    expect(sort(transfer, wrong, hold, open)).toMatchObject({ kind: 'sorted', passedOver: [{ first: 1, end: 2, index: 1, field: 'amount' }] }) // prettier-ignore
-    expect(sort(transfer, linked, { ...wrong, linked: true }, linked, hold, open, wrong)).toMatchObject({ kind: 'sorted', passedOver: [{ first: 1, end: 5, index: 2, field: 'amount' }, { first: 6, end: 7 }] }) // prettier-ignore
+    expect(sort(transfer, wrong, hold, open)).toMatchObject({ kind: 'sorted', invalid: [{ first: 1, end: 2, index: 1, field: 'amount' }] }) // prettier-ignore
+    expect(sort(transfer, linked, { ...wrong, linked: true }, linked, hold, open, wrong)).toMatchObject({ kind: 'sorted', invalid: [{ first: 1, end: 5, index: 2, field: 'amount' }, { first: 6, end: 7 }] }) // prettier-ignore
     // What a group meets that it cannot have is nobody's fault but its own.
-    expect(sort(linked, linked, open, transfer)).toMatchObject({ passedOver: [{ first: 0, end: 2, index: 1, field: 'linked' }] }) // prettier-ignore
-    expect(sort(transfer, linked)).toMatchObject({ passedOver: [{ first: 1, end: 2, field: 'linked' }] })
-    expect(sort({ ...wrong, linked: true }, open)).toMatchObject({ passedOver: [{ first: 0, end: 1 }] })
-    expect(sort({ ...freeze, linked: true }, transfer)).toMatchObject({ passedOver: [{ first: 0, end: 1 }] })
+    expect(sort(linked, linked, open, transfer)).toMatchObject({ invalid: [{ first: 0, end: 2, index: 1, field: 'linked' }] }) // prettier-ignore
+    expect(sort(transfer, linked)).toMatchObject({ invalid: [{ first: 1, end: 2, field: 'linked' }] })
+    expect(sort({ ...wrong, linked: true }, open)).toMatchObject({ invalid: [{ first: 0, end: 1 }] })
+    expect(sort({ ...freeze, linked: true }, transfer)).toMatchObject({ invalid: [{ first: 0, end: 1 }] })
   })
 
   it('only where one ends and the next begins is not known are all of them lost', () => {
@@ -222,11 +222,11 @@ describe('commands of several senders in one record', () => {
             expect(wrong).toBeDefined()
             return
           }
-          expect(sorting.passedOver.length === 0).toBe(wrong === undefined)
+          expect(sorting.invalid.length === 0).toBe(wrong === undefined)
           let behind = 0
           const left: Uint8Array[] = []
           let count = 0
-          for (const { first, end, index } of [...sorting.passedOver, { first: commands.length, end: commands.length, index: commands.length }]) {
+          for (const { first, end, index } of [...sorting.invalid, { first: commands.length, end: commands.length, index: commands.length }]) {
             expect(first).toBeGreaterThanOrEqual(behind)
             expect(index).toBeGreaterThanOrEqual(first)
             expect(index === end && end < commands.length).toBe(false)
@@ -243,6 +243,6 @@ describe('commands of several senders in one record', () => {
 
   it('a run of thousands that need a close look does not end in a depth of calls', () => {
     const many = Array.from({ length: BATCH_COMMANDS_MAX }, () => freeze)
-    expect(sort(...many)).toEqual({ kind: 'sorted', passedOver: [] })
+    expect(sort(...many)).toEqual({ kind: 'sorted', invalid: [] })
   })
 })

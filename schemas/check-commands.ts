@@ -25,7 +25,7 @@ const PLAIN_BITS = LINKED_BIT | EFFECTIVE_BIT | REFERENCE_BIT
 export type CommandStage = 'asked' | 'prepared'
 
 /** Commands that are passed over together: one alone, or the linked group that it cannot be taken out of. */
-export interface PassedOver extends WrongField {
+export interface InvalidCommands extends WrongField {
   /** The first of them and the one behind the last, counted from 0. */
   readonly first: number
   readonly end: number
@@ -34,9 +34,9 @@ export interface PassedOver extends WrongField {
 }
 
 /** Commands told apart: which of them cannot be taken. Broken: where one begins and another ends is not known. */
-export type Sorting =
+export type SortedCommands =
   | { readonly kind: 'broken'; readonly reason: string }
-  | { readonly kind: 'sorted'; readonly passedOver: readonly PassedOver[] }
+  | { readonly kind: 'sorted'; readonly invalid: readonly InvalidCommands[] }
 
 /**
  * Checks that `slots` holds exactly `count` commands that a client may send, in the one form in which each can be
@@ -67,14 +67,14 @@ export function checkCommand(slots: Uint8Array): WrongField | undefined {
  * Checks prepared commands and tells those that can be taken from those that cannot: no wrong command costs another one
  * its outcome, unless the two are linked.
  */
-export function sortCommands(slots: Uint8Array, count: number): Sorting {
+export function sortCommands(slots: Uint8Array, count: number): SortedCommands {
   const walk = new Walk(slots, count, 'prepared')
-  const passedOver: PassedOver[] = []
+  const invalid: InvalidCommands[] = []
   for (;;) {
     const found = walk.next()
-    if (found === undefined) return { kind: 'sorted', passedOver }
+    if (found === undefined) return { kind: 'sorted', invalid }
     if (typeof found === 'string') return { kind: 'broken', reason: found }
-    passedOver.push(found)
+    invalid.push(found)
   }
 }
 
@@ -100,7 +100,7 @@ class Walk {
   }
 
   /** What is wrong next, and what falls with it; a sentence where the commands cannot be told apart; undefined: nothing. */
-  next(): PassedOver | string | undefined {
+  next(): InvalidCommands | string | undefined {
     const count = this.#count
     if (!Number.isInteger(count) || count < 0 || count > BATCH_COMMANDS_MAX)
       return `${count} commands: between 0 and ${BATCH_COMMANDS_MAX} go into one batch`
@@ -139,7 +139,7 @@ class Walk {
   }
 
   /** Looks closely at the command at hand, and goes on behind it. */
-  #lookAt(): PassedOver | string | undefined {
+  #lookAt(): InvalidCommands | string | undefined {
     const words = this.#words
     const base = this.#base
     const index = this.#index
@@ -168,20 +168,20 @@ class Walk {
     return typeof end === 'string' ? `command ${this.#index} ${end}` : end
   }
 
-  #finish(): PassedOver | string | undefined {
+  #finish(): InvalidCommands | string | undefined {
     if (this.#base !== this.#words.length) return 'there are bytes behind the last command'
     return this.#groupFirst < 0 ? undefined : this.#passGroup(this.#count, LINKED_WITH_NOTHING)
   }
 
   /** The group under way is not ended by the command `end`: its last one is linked with what cannot be. */
-  #passGroup(end: number, wrong: WrongField): PassedOver {
+  #passGroup(end: number, wrong: WrongField): InvalidCommands {
     const first = this.#groupFirst
     this.#groupFirst = -1
     return { first, end, index: end - 1, ...wrong }
   }
 
   /** The command `index` is wrong: the rest of its group, before and behind it, falls with it. */
-  #passWith(index: number, isLinked: boolean, wrong: WrongField): PassedOver | string {
+  #passWith(index: number, isLinked: boolean, wrong: WrongField): InvalidCommands | string {
     const first = this.#groupFirst < 0 ? index : this.#groupFirst
     this.#groupFirst = -1
     const words = this.#words

@@ -1,6 +1,12 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { horizonBehind, sayHorizon, sayHorizonRest, SKIP_REASONS, skipReasonOf } from './frame-notes.ts'
+import {
+  horizonAfter,
+  encodeHorizonAge,
+  encodeHorizonRest,
+  SKIP_REASONS,
+  skipReasonOf,
+} from './frame-notes.ts'
 
 const timeMs = fc.integer({ min: 0, max: 4_000_000_000_000 })
 
@@ -8,7 +14,7 @@ test('a horizon that a frame says is never later than the true one, and earlier 
   fc.assert(
     fc.property(timeMs, timeMs, fc.bigInt(0n, 999_999n), (nowMs, horizonMs, restNs) => {
       const timeNs = BigInt(nowMs) * 1_000_000n + restNs
-      const said = horizonBehind(-1, { timeNs, idHorizon: sayHorizon(timeNs, horizonMs) })
+      const said = horizonAfter(-1, { timeNs, idHorizon: encodeHorizonAge(timeNs, horizonMs) })
       const ageMs = nowMs - horizonMs
       if (ageMs < 0) expect(said).toBe(nowMs)
       else if (ageMs > 2_047 * 2 ** 27) expect(said).toBe(-1)
@@ -27,9 +33,9 @@ function readAll(frames: readonly { timeMs: number; horizonMs: number }[], hasRe
   return frames.map(({ timeMs, horizonMs }, index) => {
     const timeNs = BigInt(timeMs) * 1_000_000n
     const isRest = index % 2 === (hasRestFirst ? 0 : 1)
-    const idHorizon = isRest ? sayHorizonRest(horizonMs) : sayHorizon(timeNs, horizonMs)
+    const idHorizon = isRest ? encodeHorizonRest(horizonMs) : encodeHorizonAge(timeNs, horizonMs)
     expect(idHorizon).toBeLessThanOrEqual(0xffff)
-    return (known = horizonBehind(known, { timeNs, idHorizon }))
+    return (known = horizonAfter(known, { timeNs, idHorizon }))
   })
 }
 
@@ -69,11 +75,11 @@ test('an older one soon is, as frames are of different times', () => {
 })
 
 test('where no id was ever forgotten, and in frames of earlier versions, no horizon is said', () => {
-  expect(sayHorizon(1n, -1)).toBe(0)
-  expect(sayHorizonRest(-1)).toBe(0)
+  expect(encodeHorizonAge(1n, -1)).toBe(0)
+  expect(encodeHorizonRest(-1)).toBe(0)
   for (const known of [-1, 7]) {
-    expect(horizonBehind(known, { timeNs: 10n ** 18n, idHorizon: 0 })).toBe(known)
-    expect(horizonBehind(known, { timeNs: 10n ** 18n })).toBe(known)
+    expect(horizonAfter(known, { timeNs: 10n ** 18n, idHorizon: 0 })).toBe(known)
+    expect(horizonAfter(known, { timeNs: 10n ** 18n })).toBe(known)
   }
 })
 

@@ -40,9 +40,9 @@ const FIRST_REST = EXPONENTS * MANTISSAS + 1
 const RESTS = 0xffff - FIRST_REST + 1
 
 /** Why a frame passes over commands, by the number in its header; undefined: it does not. */
-export function skipReasonOf(mark: number | undefined): SkipReason | undefined {
+export function skipReasonOf(skip: number | undefined): SkipReason | undefined {
   // A reason of a later version is none that this one could explain.
-  return mark === undefined || mark === 0 ? undefined : (reasonNames.get(mark) ?? 'unreadable')
+  return skip === undefined || skip === 0 ? undefined : (reasonNames.get(skip) ?? 'unreadable')
 }
 
 /**
@@ -51,7 +51,7 @@ export function skipReasonOf(mark: number | undefined): SkipReason | undefined {
  * @param horizonMs milliseconds since 1970; below 0: no id was ever forgotten, so nothing is said; nor is an age of more than
  *   eight years
  */
-export function sayHorizon(timeNs: bigint, horizonMs: number): number {
+export function encodeHorizonAge(timeNs: bigint, horizonMs: number): number {
   if (horizonMs < 0) return 0
   // It may lie ahead of a frame whose clock was set back: an earlier one is true as well.
   let mantissa = Math.max(0, Number(timeNs / NS_PER_MS) - horizonMs)
@@ -62,7 +62,7 @@ export function sayHorizon(timeNs: bigint, horizonMs: number): number {
 }
 
 /** The 16 bits that say an id horizon by its rest, for whoever knows it roughly. @param horizonMs as `sayHorizon` */
-export function sayHorizonRest(horizonMs: number): number {
+export function encodeHorizonRest(horizonMs: number): number {
   return horizonMs < 0 ? 0 : FIRST_REST + (horizonMs % RESTS)
 }
 
@@ -70,7 +70,7 @@ export function sayHorizonRest(horizonMs: number): number {
  * The latest id horizon that is known behind a frame, milliseconds since 1970; −1: none is.
  * @param knownMs the latest that was known before it
  */
-export function horizonBehind(
+export function horizonAfter(
   knownMs: number,
   frame: { readonly timeNs: bigint; readonly idHorizon?: number },
 ): number {

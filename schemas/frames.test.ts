@@ -12,7 +12,7 @@ const digests: Digests = {
 const u64 = fc.bigInt(0n, 2n ** 64n - 1n)
 const header: fc.Arbitrary<Omit<FrameHeader, 'payloadBytes'>> = fc.record({
   schemaVersion: fc.nat(255),
-  mark: fc.nat(255),
+  skip: fc.nat(255),
   idHorizon: fc.nat(65_535),
   partition: fc.nat(65_535),
   partitions: fc.nat(65_535),

@@ -48,7 +48,7 @@ export interface FrameHeader {
   readonly payloadBytes: number
   readonly previousHash: Uint8Array
   /** Why it passes over commands (frame-notes.ts); 0, or left out when a frame is made: it does not. */
-  readonly mark?: number
+  readonly skip?: number
   /** How it says up to when ids are expired (frame-notes.ts); 0, or left out when a frame is made: it does not. */
   readonly idHorizon?: number
 }
@@ -83,7 +83,7 @@ export function sealFrame(bytes: Uint8Array, header: FrameHeader, digests: Diges
   view.setUint32(0, FRAME_MAGIC, true)
   view.setUint16(4, FRAME_FORMAT_VERSION, true)
   view.setUint8(6, header.schemaVersion)
-  view.setUint8(7, header.mark ?? 0)
+  view.setUint8(7, header.skip ?? 0)
   view.setUint16(8, header.partition, true)
   view.setUint16(10, header.partitions, true)
   view.setUint32(12, header.count, true)
@@ -173,7 +173,7 @@ export function viewFrame(bytes: Uint8Array, at: number, frameBytes: number): Fr
   const payload = whole.subarray(FRAME_HEADER_BYTES)
   return {
     schemaVersion: view.getUint8(6),
-    mark: view.getUint8(7),
+    skip: view.getUint8(7),
     partition: view.getUint16(8, true),
     partitions: view.getUint16(10, true),
     count: view.getUint32(12, true),

@@ -8,12 +8,12 @@ import { describe, expect, test } from 'vitest'
 import fc from 'fast-check'
 import { LogError } from '../eventlog/errors.ts'
 import { createMemoryDisk } from '../eventlog/disk/memory-disk.ts'
-import { openMark } from '../eventlog/file/layout/mark.ts'
+import { openDurableMark } from '../eventlog/file/layout/durable-mark.ts'
 import { readArchivePointer } from '../eventlog/file/layout/segment-locations.ts'
-import { openLog } from '../eventlog/file/recovery/recovery.ts'
+import { openLog } from '../eventlog/file/recovery/open-log.ts'
 import { decodeSegmentHeader, encodeSegmentHeader, emptyChain, BLOCK_BYTES, logFolder, segmentName } from '../eventlog/file/layout/segments.ts' // prettier-ignore
 import { nodeDigests } from '../eventlog/hashing.ts'
-import { appendGroup, appendIdleMark, nextFrame } from '../eventlog/testing.ts'
+import { appendGroup, appendIdleFrame, nextFrame } from '../eventlog/testing.ts'
 import { toCommand, readInput } from '../gateway/commands/commands.ts'
 import { codeOf } from '../gateway/errors.ts'
 import { CLIENT_KINDS, type ClientKind } from '../gateway/commands/inputs.ts'
@@ -113,7 +113,7 @@ const logFiles = (() => {
   const disk = createMemoryDisk()
   const opened = openLog(disk, '/data', { partition: 0 })
   appendGroup(opened, [2, 1], 40)
-  appendIdleMark(opened)
+  appendIdleFrame(opened)
   return disk.files()
 })()
 
@@ -292,7 +292,7 @@ const DECODERS: readonly Decoder[] = [
     share: 0.5,
   },
   {
-    name: 'segments (eventlog/file/recovery/recovery.ts)',
+    name: 'segments (eventlog/file/recovery/open-log.ts)',
     examples: [logFiles.get(SEGMENT)!],
     decode(bytes) {
       const disk = createMemoryDisk()
@@ -303,12 +303,12 @@ const DECODERS: readonly Decoder[] = [
     share: 0.2,
   },
   {
-    name: 'marks (eventlog/file/layout/mark.ts)',
+    name: 'marks (eventlog/file/layout/durable-mark.ts)',
     examples: [logFiles.get(MARK)!],
     decode(bytes) {
       const disk = createMemoryDisk()
       for (const [name, whole] of logFiles) disk.put(name, name === MARK ? bytes : whole)
-      openMark(disk, '/data', 0)
+      openDurableMark(disk, '/data', 0)
       openLog(disk, '/data', { partition: 0 })
     },
     failures: [LogError],
@@ -330,7 +330,7 @@ const DECODERS: readonly Decoder[] = [
     failures: [LogError],
   },
   {
-    name: 'snapshots (writer/snapshots/snapshot-file.ts, writer/core/copy/snapshot.ts)',
+    name: 'snapshots (writer/snapshots/snapshot-file.ts, writer/core/copy/state-sections.ts)',
     examples: [snapshotBytes],
     decode(bytes) {
       const disk = createMemoryDisk()

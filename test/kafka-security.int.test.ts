@@ -21,7 +21,7 @@ import { openRecordSender } from '../eventlog/kafka/partition/record-sender.ts'
 import { topicNames, type KafkaSettings } from '../eventlog/kafka/settings.ts'
 import { openTopicReader } from '../eventlog/kafka/partition/topic-reader.ts'
 import { checkTopics, createTopics } from '../eventlog/kafka/topics/topics.ts'
-import { troubleOf } from '../eventlog/kafka/kafkajs/trouble.ts'
+import { classifyError } from '../eventlog/kafka/kafkajs/classify-error.ts'
 import { startEngine, type Engine } from '../projectors/engine/supervisor.ts'
 import { COMMAND_SLOT_BYTES } from '../schemas/limits.ts'
 import { createAuthority } from './support/kafka/certificates.ts'
@@ -245,7 +245,7 @@ if (haveTools('Kafka with TLS, users and rights', 'openssl')) {
             await (what === 'read' ? fetchFirst(broker, topic) : writeNothing(broker, topic)).finally(destroy)
             return 'yes'
           } catch (error) {
-            return troubleOf(error).kind
+            return classifyError(error).kind
           }
         }
         // The admin may, so it is not the requests.

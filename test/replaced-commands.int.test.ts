@@ -107,7 +107,7 @@ await withKafka('a commands topic made anew under roles', (kafka) => {
       await expect.poll(async () => (await fetch(`${gateway.url}/readyz`)).status).toBe(200)
       for (let paid = 0; paid < 5; paid++) expect(await send(pay())).toMatchObject({ status: 'accepted' })
       // The gateway may read a frame before its writer does.
-      await expect.poll(() => writer.seat(0)!.status().writer).toMatchObject({ epoch: 2n, sequence: 32n })
+      await expect.poll(() => writer.supervisor(0)!.status().writer).toMatchObject({ epoch: 2n, sequence: 32n })
     }, 180_000) // prettier-ignore
   })
 })

@@ -6,7 +6,7 @@ import { afterAll, beforeAll, beforeEach, expect, onTestFinished, test } from 'v
 import { heldByAll, readCheckpoints } from '../projectors/runtime/checkpoints.ts'
 import { createViewStore } from '../projectors/clickhouse/clickhouse-store.ts'
 import { engineUnderTest, type EngineUnderTest } from '../projectors/engine/testing.ts'
-import { dropStatements } from '../projectors/clickhouse/feed.ts'
+import { dropStatements } from '../projectors/clickhouse/view-tables.ts'
 import { proveByReplay } from '../projectors/proof/prove.ts'
 import { balancesOf } from '../projectors/views/balances/balances.ts'
 import { BUILT_IN_PROJECTIONS } from '../projectors/views/built-in.ts'

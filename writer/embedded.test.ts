@@ -6,8 +6,8 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { encodeCommands } from '../schemas/commands.ts'
 import { decodeEvents } from '../schemas/events.ts'
 import { startEmbeddedWriter, type EmbeddedWriter, type EmbeddedWriterOptions } from './embedded.ts'
-import { replayLog } from './recovery/replay.ts'
-import { snapshotsFolder } from './snapshots/snapshot.ts'
+import { replayLog } from './recovery/replay-log.ts'
+import { snapshotsFolder } from './snapshots/snapshot-folder.ts'
 import { accountId, newId, offer, openAccount, perform, readAll, transfer } from './testing.ts'
 
 let dataDir: string
@@ -69,7 +69,7 @@ describe('an embedded writer', () => {
     expect(second.recovery).toMatchObject({
       snapshot: { sequence: 7n },
       replayed: { events: 0n },
-      passedOver: [],
+      unusable: [],
     })
     expect(await second.digest()).toBe(digest)
     expect(second.status()).toMatchObject({ epoch: 2n, accounts: 4, snapshot: { newest: { sequence: 7n } } })
@@ -247,7 +247,7 @@ describe('snapshot and tail', () => {
     writer = await start()
     expect(writer.recovery).toMatchObject({
       snapshot: { sequence: 11n },
-      passedOver: [{ file: path.join('snapshots', '0', newer!), reason: 'the file is cut off or has grown' }],
+      unusable: [{ file: path.join('snapshots', '0', newer!), reason: 'the file is cut off or has grown' }],
       replayed: { events: 1n },
     })
     expect(await writer.digest()).toBe(digest)
@@ -256,13 +256,13 @@ describe('snapshot and tail', () => {
     for (const name of readdirSync(folder)) truncateSync(path.join(folder, name), 50)
     writer = await start()
     expect(writer.recovery).toMatchObject({ snapshot: undefined, replayed: { events: 12n } })
-    expect(writer.recovery.passedOver.map(({ file }) => path.basename(file))).toContain(older)
+    expect(writer.recovery.unusable.map(({ file }) => path.basename(file))).toContain(older)
     expect(await writer.digest()).toBe(digest)
     await writer.stop()
 
     rmSync(folder, { recursive: true })
     writer = await start()
-    expect(writer.recovery).toMatchObject({ snapshot: undefined, passedOver: [], replayed: { events: 12n } })
+    expect(writer.recovery).toMatchObject({ snapshot: undefined, unusable: [], replayed: { events: 12n } })
     expect(await writer.digest()).toBe(digest)
   })
 

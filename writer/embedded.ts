@@ -8,16 +8,16 @@
  */
 import type { FileEventLog } from '../eventlog/file/file-event-log.ts'
 import { openFileLog, type RunningFileLog } from '../eventlog/file/open-file-log.ts'
-import type { RecoveryReport } from '../eventlog/file/recovery/recovery.ts'
+import type { RecoveryReport } from '../eventlog/file/recovery/open-log.ts'
 import { createMemoryQueue, type MemoryQueue } from '../eventlog/queue/memory-queue.ts'
 import type { LogHead } from '../eventlog/ports.ts'
 import type { Position } from '../schemas/positions.ts'
 import { STATUS, STATUS_WORDS, type LoadedSnapshot } from './thread/core-messages.ts'
 import type { CoreOptions } from './core/core.ts'
-import { CoreWorker, WriterBrokenError } from './thread/core-worker.ts'
-import type { Replayed } from './recovery/recovery.ts'
+import { CoreThreadHandle, WriterBrokenError } from './thread/core-thread-handle.ts'
+import type { Replayed } from './recovery/load-state.ts'
 import { SNAPSHOT_RULE_DEFAULT, type SnapshotRuleOptions } from './snapshots/snapshot-rule.ts'
-import { SNAPSHOTS_KEPT_DEFAULT } from './snapshots/snapshot.ts'
+import { SNAPSHOTS_KEPT_DEFAULT } from './snapshots/snapshot-folder.ts'
 import type { NewestSnapshot, Writer, WriterStatus } from './writer.ts'
 
 export interface EmbeddedWriterOptions {
@@ -50,7 +50,7 @@ export interface WriterRecovery {
   /** The snapshot started from; undefined: the log was replayed from its first event. */
   readonly snapshot: { readonly file: string; readonly sequence: bigint } | undefined
   /** Newer snapshots that could not be used, and why. */
-  readonly passedOver: LoadedSnapshot['passedOver']
+  readonly unusable: LoadedSnapshot['unusable']
   /** What was replayed behind the snapshot. */
   readonly replayed: Replayed
   /** Where the log ended, before the opening frame. */
@@ -77,7 +77,7 @@ export async function startEmbeddedWriter(options: EmbeddedWriterOptions): Promi
   const status = new SharedArrayBuffer(STATUS_WORDS * BigInt64Array.BYTES_PER_ELEMENT)
   let writer: Embedded | undefined
   let failedEarly: Error | undefined
-  const core = new CoreWorker(
+  const core = new CoreThreadHandle(
     {
       dataDir,
       core: { ...options.core, partition },
@@ -95,7 +95,7 @@ export async function startEmbeddedWriter(options: EmbeddedWriterOptions): Promi
   )
   let file: RunningFileLog | undefined
   try {
-    const { file: snapshotFile, sequence, passedOver } = await core.loaded()
+    const { file: snapshotFile, sequence, unusable } = await core.loaded()
     const viewsSequence = options.viewsPosition?.get(partition) ?? 0n
     file = await openFileLog({
       dir: dataDir,
@@ -121,7 +121,7 @@ export async function startEmbeddedWriter(options: EmbeddedWriterOptions): Promi
     writer = new Embedded(core, file, queue, status, {
       log: file.recovery,
       snapshot: snapshotFile === undefined ? undefined : { file: snapshotFile, sequence },
-      passedOver,
+      unusable,
       replayed: serving.replayed,
       head,
       milliseconds: Math.round(performance.now() - startedMs),
@@ -158,7 +158,7 @@ class Embedded implements EmbeddedWriter {
   readonly queue: MemoryQueue
   readonly log: FileEventLog
   readonly recovery: WriterRecovery
-  private readonly core: CoreWorker
+  private readonly core: CoreThreadHandle
   private readonly file: RunningFileLog
   private readonly words: BigInt64Array
   private readonly listeners: ((reason: string) => void)[] = []
@@ -172,7 +172,7 @@ class Embedded implements EmbeddedWriter {
   private isStopped = false
 
   constructor(
-    core: CoreWorker,
+    core: CoreThreadHandle,
     file: RunningFileLog,
     queue: MemoryQueue,
     status: SharedArrayBuffer,

@@ -6,7 +6,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { lastSequence } from '../schemas/frames.ts'
 import { runtimeEntry } from '../eventlog/runtime-entry.ts'
 import { startEmbeddedWriter } from './embedded.ts'
-import { replayLog } from './recovery/replay.ts'
+import { replayLog } from './recovery/replay-log.ts'
 import { openAccount, perform, readAll } from './testing.ts'
 
 const child = runtimeEntry(new URL('./testing-child.ts', import.meta.url))

@@ -8,7 +8,7 @@ import { createViewStore } from '../../projectors/clickhouse/clickhouse-store.ts
 import { startEngine } from '../../projectors/engine/supervisor.ts'
 import type { SqlProjection } from '../../projectors/projection.ts'
 import type { ViewStore } from '../../projectors/clickhouse/view-store.ts'
-import { replayLog } from '../../writer/recovery/replay.ts'
+import { replayLog } from '../../writer/recovery/replay-log.ts'
 import { knownPartitionCount } from '../../platform/partition-count.ts'
 import { VIEWS_FOLDER } from '../../platform/embedded-platform.ts'
 import { checkViews, conclude, type Check, type PartitionProof, type Proof } from './proof.ts'

@@ -5,7 +5,7 @@
 import { LogCorruptError } from '../../eventlog/errors.ts'
 import { encodePosition } from '../../gateway/positions/tokens.ts'
 import { formatId } from '../../schemas/ids.ts'
-import { replayLog, type Replay } from '../../writer/recovery/replay.ts'
+import { replayLog, type Replay } from '../../writer/recovery/replay-log.ts'
 import { graphql } from '../graphql-client.ts'
 import { knownPartitionCount } from '../../platform/partition-count.ts'
 import { conclude, type Check, type PartitionProof, type Proof } from './proof.ts'

@@ -8,7 +8,7 @@ import { CommandFailure } from '../output/failure.ts'
 import { BaseTimes } from './base-times.ts'
 import { CommandMaker } from './commands-of.ts'
 import { ImportLane, type LaneResult } from './lane.ts'
-import { prepare, reusedFault, type Item, type Prepared } from './prepare.ts'
+import { prepare, reusedFault, type Item, type PreparedLines } from './prepare.ts'
 import { describeReport, Tally, type BadLine, type ImportReport } from './report.ts'
 import type { ImportLine } from './file/rows.ts'
 
@@ -68,7 +68,7 @@ export async function importLines(options: ImportOptions): Promise<ImportReport>
   }
 }
 
-async function loadAll(run: Run, chunks: AsyncGenerator<Prepared, undefined>): Promise<void> {
+async function loadAll(run: Run, chunks: AsyncGenerator<PreparedLines, undefined>): Promise<void> {
   let linesDone = 0
   let next = chunks.next()
   try {
@@ -91,7 +91,7 @@ async function loadAll(run: Run, chunks: AsyncGenerator<Prepared, undefined>): P
 }
 
 /** Lines that cannot be loaded are counted, or end the import. */
-function countFaults({ bad, reused, lines }: Prepared, run: Run): void {
+function countFaults({ bad, reused, lines }: PreparedLines, run: Run): void {
   const { options, tally } = run
   for (const { line, fault } of reused) tally.reused(line, fault)
   if (options.onError === 'stop') {

@@ -7,7 +7,7 @@ import { LANE_FAULT_MEANINGS, type CommandResult, type LaneResults } from '../..
 import { BATCH_COMMANDS_MAX, LINKED_TRANSFERS_MAX } from '../../schemas/limits.ts'
 import { CommandFailure } from '../output/failure.ts'
 import { CHUNK_LINES } from './chunks.ts'
-import { PATIENCE_MS, Waiting } from './retry.ts'
+import { PATIENCE_MS, RetryBudget } from './retry.ts'
 
 /** What became of one command. */
 export type LaneResult =
@@ -72,7 +72,7 @@ export class ImportLane {
   ): Promise<LaneResult[]> {
     const slots = encodeCommands(commands)
     const settled = new Array<LaneResult | undefined>(commands.length).fill(undefined)
-    const waiting = new Waiting(this.#url, this.#log)
+    const waiting = new RetryBudget(this.#url, this.#log)
     for (;;) {
       const results = await this.#submit(slots, commands.length)
       let open = 0
@@ -94,7 +94,7 @@ export class ImportLane {
   }
 
   async #submit(slots: Uint8Array, count: number): Promise<LaneResults> {
-    const waiting = new Waiting(this.#url, this.#log)
+    const waiting = new RetryBudget(this.#url, this.#log)
     for (;;) {
       try {
         this.#client ??= await connectBulk({ url: this.#url, patienceMs: PATIENCE_MS })

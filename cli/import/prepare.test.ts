@@ -2,7 +2,7 @@ import { expect, test } from 'vitest'
 import type { BaseTimes, KnownRow } from './base-times.ts'
 import { CHUNK_LINES } from './chunks.ts'
 import { CommandMaker } from './commands-of.ts'
-import { prepare, type Prepared } from './prepare.ts'
+import { prepare, type PreparedLines } from './prepare.ts'
 import type { ImportLine, TransferRow } from './file/rows.ts'
 
 const transfer = (line: number, id = String(line), linked = false): { line: number; row: TransferRow } => ({
@@ -12,12 +12,12 @@ const transfer = (line: number, id = String(line), linked = false): { line: numb
 const maker = new CommandMaker()
 
 /** @param known what the platform says of rows, by their place among those that are asked for */
-async function preparedOf(lines: readonly ImportLine[], known = new Map<number, KnownRow>(), looked = 1): Promise<Prepared> {
+async function preparedOf(lines: readonly ImportLine[], known = new Map<number, KnownRow>(), looked = 1): Promise<PreparedLines> {
   async function* give(): AsyncGenerator<ImportLine> {
     yield* lines
   }
   const times = { mayKnowRows: known.size > 0, known: () => Promise.resolve({ rows: known, looked: () => looked }) }
-  const all: Prepared[] = []
+  const all: PreparedLines[] = []
   for await (const one of prepare(give(), { name: 'n', partitions: 1, times: times as unknown as BaseTimes, maker, skipsFaults: true })) all.push(one)
   expect(all).toHaveLength(1)
   return all[0]!

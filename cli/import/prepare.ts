@@ -24,7 +24,7 @@ export interface Item {
 }
 
 /** Lines that are ready: read, judged, and looked up. */
-export interface Prepared {
+export interface PreparedLines {
   /** How many lines there were. */
   readonly lines: number
   readonly items: readonly Item[]
@@ -51,7 +51,7 @@ export interface PrepareContext {
 export async function* prepare(
   lines: AsyncIterable<ImportLine>,
   context: PrepareContext,
-): AsyncGenerator<Prepared, undefined> {
+): AsyncGenerator<PreparedLines, undefined> {
   const chunks = intoChunks(withoutRepeats(lines, context.name))
   const read = (): Promise<IteratorResult<Chunk>> => {
     const reading = chunks.next()
@@ -98,7 +98,7 @@ async function* withoutRepeats(
   }
 }
 
-async function prepareChunk(chunk: Chunk, context: PrepareContext): Promise<Prepared> {
+async function prepareChunk(chunk: Chunk, context: PrepareContext): Promise<PreparedLines> {
   const bad = chunk.filter((entry) => 'fault' in entry)
   const lines = chunk.length
   const isSent = bad.length < lines && (bad.length === 0 || context.skipsFaults)
@@ -130,7 +130,7 @@ function settle(
   looked: Known,
   badBefore: readonly BadLine[],
   maker: CommandMaker,
-): Omit<Prepared, 'lines'> {
+): Omit<PreparedLines, 'lines'> {
   const items: Item[] = []
   const bad = [...badBefore]
   const reused: BadLine[] = []

@@ -14,7 +14,7 @@ const TOLD_AFTER_MS = 2_000
 const PASSING = new Set([429, 502, 503, 504])
 
 /** Whoever waits says so: once for each time that something is waited for. */
-export class Waiting {
+export class RetryBudget {
   readonly #url: string
   readonly #log: (line: string) => void
   readonly #sinceMs = performance.now()
@@ -48,7 +48,7 @@ export class Waiting {
  */
 export async function askJson(url: string, body: string | undefined, log: (line: string) => void): Promise<unknown> {
   const { origin } = new URL(url)
-  const waiting = new Waiting(origin, log)
+  const waiting = new RetryBudget(origin, log)
   for (let attempt = 0; ; attempt++) {
     const answer = await attemptAsk(url, body)
     if (answer.kind === 'answer') return answer.json

@@ -4,7 +4,7 @@ import type { Frame } from '../../schemas/frames.ts'
 import { LogError, LogWriteFailedError } from '../errors.ts'
 import { createReaderRule } from '../reader-rule.ts'
 import { PAST_THE_CACHE, writeAll, type Disk, type DiskFile } from '../disk/disk.ts'
-import type { MarkFile } from './layout/mark.ts'
+import type { DurableMarkFile } from './layout/durable-mark.ts'
 import {
   BLOCK_BYTES,
   chainAfter,
@@ -63,7 +63,7 @@ export function createAppender(
   dir: string,
   start: ChainEnd,
   startSegment: OpenSegment,
-  mark: MarkFile,
+  mark: DurableMarkFile,
   segmentBytesMax: number,
 ): LogAppender {
   const rule = createReaderRule(start.partition, start)

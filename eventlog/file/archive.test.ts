@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { LogArchiveMissingError, LogArchiveUnfitError, LogCorruptError } from '../errors.ts'
-import { allFrames, appendGroup, appendIdleMark } from '../testing.ts'
+import { allFrames, appendGroup, appendIdleFrame } from '../testing.ts'
 import { rounds } from '../../test/support/rounds.ts'
 import { archiveSegments, planArchive } from './archive.ts'
 import { nodeDisk, type Disk } from '../disk/disk.ts'
@@ -11,7 +11,7 @@ import { FileEventLog } from './file-event-log.ts'
 import { createMemoryDisk, type Choose, type MemoryDisk } from '../disk/memory-disk.ts'
 import { readArchivePointer } from './layout/segment-locations.ts'
 import { readFramesAhead } from './read/read-ahead.ts'
-import { openLog, type OpenLogOptions } from './recovery/recovery.ts'
+import { openLog, type OpenLogOptions } from './recovery/open-log.ts'
 import { BLOCK_BYTES, listSegments, logFolder, segmentName } from './layout/segments.ts'
 
 const DIR = '/data'
@@ -23,7 +23,7 @@ function fill(disk: Disk, dir: string, groups = 24): bigint {
   const opened = openLog(disk, dir, OPTIONS)
   for (let group = 0; group < groups; group++) {
     appendGroup(opened, [2, 1], 3_000)
-    if (group % 4 === 0) appendIdleMark(opened)
+    if (group % 4 === 0) appendIdleFrame(opened)
   }
   const { sequence } = opened.appender.head()
   opened.appender.close()

@@ -5,7 +5,7 @@ import { allFrames } from '../testing.ts'
 import { createGroupCommit } from './group-commit.ts'
 import type { CoreToLog, FrameReceipt } from '../handoff/log-messages.ts'
 import { createMemoryDisk } from '../disk/memory-disk.ts'
-import { openLog } from './recovery/recovery.ts'
+import { openLog } from './recovery/open-log.ts'
 import { createSlabShare, openSlabPool } from '../handoff/slabs.ts'
 
 const DIR = '/data'
@@ -125,7 +125,7 @@ it('a stop commits what came before it, adds the closing mark and closes', () =>
   const { disk, told, frame, commit } = setUp()
   expect(commit(frame(), frame(), { kind: 'stop' })).toBe(true)
   expect(
-    told.flatMap(({ receipts }) => receipts.map(({ sequence, idleMark }) => [sequence, idleMark])),
+    told.flatMap(({ receipts }) => receipts.map(({ sequence, isIdleFrame }) => [sequence, isIdleFrame])),
   ).toEqual([
     [1n, false],
     [2n, false],

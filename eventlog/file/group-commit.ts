@@ -6,7 +6,7 @@ import type { Frame } from '../../schemas/frames.ts'
 import type { LogAppender } from './appender.ts'
 import { ownMemory, type TakeFrameMemory } from '../handoff/frame-memory.ts'
 import type { CoreToLog, FrameReceipt, LogToCore, LogToMain } from '../handoff/log-messages.ts'
-import { sealFromSlab, sealIdleMark } from '../handoff/seal.ts'
+import { sealFromSlab, sealIdleFrame } from '../handoff/seal.ts'
 import type { SlabPool } from '../handoff/slabs.ts'
 
 /** Frames and bytes that one fdatasync covers at most: more would make the first of them wait too long. */
@@ -41,15 +41,15 @@ export function createGroupCommit(
 ): GroupCommit {
   /** The last frame holds events, and no frame behind it says that they are durable. */
   let isTestimonyDue = false
-  let isMarkDue = false
+  let isIdleFrameDue = false
 
-  function makeDurable(frames: readonly Frame[], isIdleMark: boolean): void {
+  function makeDurable(frames: readonly Frame[], isIdleFrame: boolean): void {
     if (frames.length === 0) return
     appender.sync()
-    isMarkDue = true
+    isIdleFrameDue = true
     isTestimonyDue = frames.at(-1)!.count > 0
     const receipts = frames.map((frame): FrameReceipt => ({
-      idleMark: isIdleMark,
+      isIdleFrame,
       sequence: frame.firstSequence + BigInt(frame.count) - 1n,
       hash: frame.hash.slice(),
       nextCommandOffset: frame.nextCommandOffset,
@@ -63,12 +63,12 @@ export function createGroupCommit(
 
   function rest(): void {
     if (isTestimonyDue) {
-      const frame = sealIdleMark(appender.head(), appender.durable().sequence)
+      const frame = sealIdleFrame(appender.head(), appender.durable().sequence)
       appender.append(frame)
       makeDurable([frame], true)
     }
-    if (isMarkDue) appender.syncMark()
-    isMarkDue = false
+    if (isIdleFrameDue) appender.syncMark()
+    isIdleFrameDue = false
   }
 
   return {

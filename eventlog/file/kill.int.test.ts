@@ -8,7 +8,7 @@ import { root } from '../../bin/build.js'
 import { lastSequence } from '../../schemas/frames.ts'
 import { allFrames } from '../testing.ts'
 import { nodeDisk } from '../disk/disk.ts'
-import { openLog } from './recovery/recovery.ts'
+import { openLog } from './recovery/open-log.ts'
 
 const built = (file: string): string => JSON.stringify(pathToFileURL(path.join(root, 'dist', file)).href)
 /**
@@ -20,7 +20,7 @@ const WRITER = `
   import { openFileLog } from ${built('eventlog/file/open-file-log.js')}
   import { openSlabPool } from ${built('eventlog/handoff/slabs.js')}
   const [dir, acknowledged] = process.argv.slice(2)
-  const running = await openFileLog({ dir, partition: 0, segmentBytesMax: 1 << 18, idleMarkMs: 1 })
+  const running = await openFileLog({ dir, partition: 0, segmentBytesMax: 1 << 18, idleFrameMs: 1 })
   const slabs = openSlabPool(running.slabs)
   let next = running.head.sequence + 1n
   running.corePort.on('message', (message) => {

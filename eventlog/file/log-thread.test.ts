@@ -83,7 +83,7 @@ it('every frame sent becomes durable, is delivered once in order, and is read ag
 })
 
 it('frames that wait are made durable together, and the core is told of each, in order', async () => {
-  const running = await openFileLog({ dir: folder(), partition: 0, idleMarkMs: 10_000 })
+  const running = await openFileLog({ dir: folder(), partition: 0, idleFrameMs: 10_000 })
   const writer = core(running)
   for (let sent = 0; sent < 8; sent++) expect(writer.send(1, new Uint8Array(10))).toBe(true)
   writer.stop()
@@ -94,7 +94,7 @@ it('frames that wait are made durable together, and the core is told of each, in
 
 it('a quiet log testifies to its last frames by one frame without events, and only one', async () => {
   const dir = folder()
-  const running = await openFileLog({ dir, partition: 0, idleMarkMs: 5 })
+  const running = await openFileLog({ dir, partition: 0, idleFrameMs: 5 })
   const writer = core(running)
   writer.send(2, new Uint8Array(10))
   await until(() => writer.receipts.length >= 2)
@@ -107,7 +107,7 @@ it('a quiet log testifies to its last frames by one frame without events, and on
 
 it('a log that has been opened only is not written to', async () => {
   const dir = folder()
-  const running = await openFileLog({ dir, partition: 0, idleMarkMs: 1 })
+  const running = await openFileLog({ dir, partition: 0, idleFrameMs: 1 })
   await new Promise((resolve) => setTimeout(resolve, 30))
   core(running).stop()
   await running.stopped

@@ -3,7 +3,7 @@ import { parentPort, receiveMessageOnPort, workerData, type MessagePort } from '
 import { nodeDisk } from '../disk/disk.ts'
 import { FrameMemory } from '../handoff/frame-memory.ts'
 import {
-  IDLE_MARK_MS_DEFAULT,
+  IDLE_FRAME_MS_DEFAULT,
   type CoreToLog,
   type FrameSent,
   type LogThreadStart,
@@ -11,17 +11,17 @@ import {
   type LogToCore,
   type LogToMain,
 } from '../handoff/log-messages.ts'
-import { LogServer, type LogServerPorts } from './log-server.ts'
+import { FileLogServer, type FileLogServerPorts } from './file-log-server.ts'
 import { openSlabPool, type SlabPool } from '../handoff/slabs.ts'
 
 /** The log server in its thread: its ports are this thread's messages, its one timer, and the memory it shares. */
-class LogThread implements LogServerPorts {
+class LogThread implements FileLogServerPorts {
   readonly disk = nodeDisk
   readonly slabs: SlabPool
   private readonly main: MessagePort
   private readonly core: MessagePort
   private readonly memory: FrameMemory
-  private readonly idleMarkMs: number
+  private readonly idleFrameMs: number
   private onQuiet: (() => void) | undefined
   private idleTimer: NodeJS.Timeout | undefined
 
@@ -30,7 +30,7 @@ class LogThread implements LogServerPorts {
     this.core = start.corePort
     this.slabs = openSlabPool(start.slabs)
     this.memory = new FrameMemory(start.frames)
-    this.idleMarkMs = start.idleMarkMs ?? IDLE_MARK_MS_DEFAULT
+    this.idleFrameMs = start.idleFrameMs ?? IDLE_FRAME_MS_DEFAULT
   }
 
   readonly take = (bytes: number): Uint8Array => this.memory.take(bytes)
@@ -64,7 +64,7 @@ class LogThread implements LogServerPorts {
     // One timer for ever, set back each time: cheaper than one for each group.
     if (task === undefined) clearTimeout(this.idleTimer)
     else if (this.idleTimer === undefined)
-      this.idleTimer = setTimeout(() => this.onQuiet?.(), this.idleMarkMs)
+      this.idleTimer = setTimeout(() => this.onQuiet?.(), this.idleFrameMs)
     else this.idleTimer.refresh()
   }
 
@@ -74,7 +74,7 @@ class LogThread implements LogServerPorts {
 }
 
 function serve(main: MessagePort, start: LogThreadStart): void {
-  const server = new LogServer(start, new LogThread(main, start))
+  const server = new FileLogServer(start, new LogThread(main, start))
   start.corePort.on('message', (first: CoreToLog) => {
     server.take(first)
   })

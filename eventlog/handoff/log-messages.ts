@@ -12,7 +12,7 @@ import type { MessagePort } from 'node:worker_threads'
 import type { Frame } from '../../schemas/frames.ts'
 import type { LogHead } from '../ports.ts'
 import type { FrameMemoryShare, FrameBytesRef } from './frame-memory.ts'
-import type { RecoveryReport } from '../file/recovery/recovery.ts'
+import type { RecoveryReport } from '../file/recovery/open-log.ts'
 import type { SlabShare } from './slabs.ts'
 
 /** The log thread's workerData. `corePort` is in the transfer list. */
@@ -22,8 +22,8 @@ export interface LogThreadStart {
   readonly partition: number
   /** A segment is closed when it has grown to this. Default: SEGMENT_BYTES_MAX_DEFAULT. */
   readonly segmentBytesMax?: number
-  /** Quiet time after which the closing empty frame is written. Default: IDLE_MARK_MS_DEFAULT. */
-  readonly idleMarkMs?: number
+  /** Quiet time after which the closing empty frame is written. Default: IDLE_FRAME_MS_DEFAULT. */
+  readonly idleFrameMs?: number
   /** A sequence that others (snapshot, views) know to have been durable: a log that ends before it is refused. */
   readonly durableAtLeast?: bigint
   readonly slabs: SlabShare
@@ -33,7 +33,7 @@ export interface LogThreadStart {
 }
 
 /** Quiet time after a sync before the log thread writes an empty frame that testifies to it. */
-export const IDLE_MARK_MS_DEFAULT = 100
+export const IDLE_FRAME_MS_DEFAULT = 100
 
 /**
  * A frame to seal and write. Its payload stands in the slab from byte 136. Magic, partition, durable sequence, previous
@@ -60,7 +60,7 @@ export interface FrameToSeal {
   /** How it says up to when ids are expired (schemas/frame-notes.ts). Default: it does not. */
   readonly idHorizon?: number
   /** It answers a batch of no commands, and consumes no command: on Kafka it says what was passed over. */
-  readonly isMark?: boolean
+  readonly isSkip?: boolean
 }
 
 /** Core thread → log thread. `stop`: write and sync what came before, add the closing mark, close, answer main `stopped`. */
@@ -69,7 +69,7 @@ export type CoreToLog = FrameToSeal | { readonly kind: 'stop' }
 /** One frame that has become durable. */
 export interface FrameReceipt {
   /** Written by the log thread itself as a closing mark; every other receipt answers the next frame sent, in order. */
-  readonly idleMark: boolean
+  readonly isIdleFrame: boolean
   /** Last sequence up to and with this frame. */
   readonly sequence: bigint
   /** The frame's hash: 32 bytes. */

@@ -85,7 +85,7 @@ export function sealFromSlab(
   durableSequence: bigint,
   take: TakeFrameMemory,
 ): SealedSlab {
-  const { kind: _kind, slab, payloadBytes, isMark: _isMark, ...described } = message
+  const { kind: _kind, slab, payloadBytes, isSkip: _isMark, ...described } = message
   if (payloadBytes < 0 || payloadBytes > FRAME_BYTES_MAX - FRAME_HEADER_BYTES)
     throw new LogError('log_broken', `A frame of ${payloadBytes} bytes of events does not fit a slab.`)
   const frameBytes = FRAME_HEADER_BYTES + payloadBytes
@@ -98,7 +98,7 @@ export function sealFromSlab(
 }
 
 /** Seals the frame without events that testifies to all before it. It repeats what the last frame said. */
-export function sealIdleMark(head: ChainEnd, durableSequence: bigint): Frame {
+export function sealIdleFrame(head: ChainEnd, durableSequence: bigint): Frame {
   return seal(
     {
       schemaVersion: EVENT_SCHEMA_VERSION,

@@ -1,7 +1,7 @@
 /** What Kafka can do to a reader or writer of a partition, told apart: an outage to wait out, a refusal that stays, a lost place. */
 import { LogError } from '../errors.ts'
 import type { KafkaSettings } from './settings.ts'
-import { isLasting, rootOf, troubleOf } from './kafkajs/trouble.ts'
+import { isLasting, rootOf, classifyError } from './kafkajs/classify-error.ts'
 
 /** Which partition of which topic. */
 export interface TopicPartition {
@@ -13,14 +13,14 @@ export interface TopicPartition {
 export class KafkaUnreachableError extends LogError {
   override name = 'KafkaUnreachableError'
   constructor({ topic, partition }: TopicPartition, outageMs: number, cause: unknown) {
-    const trouble = troubleOf(cause)
-    const { kind, reason, remedy } = trouble
+    const classified = classifyError(cause)
+    const { kind, reason, remedy } = classified
     if (kind === 'missing') {
       super('topics_missing', missingSentence({ topic, partition }), { cause })
       return
     }
     super(
-      isLasting(trouble) ? trouble.code : 'kafka_unreachable',
+      isLasting(classified) ? classified.code : 'kafka_unreachable',
       `Kafka did not answer for partition ${partition} of ${topic} for ${Math.round(outageMs / 1000)} s: ${reason}. ` +
         (kind === 'refused'
           ? 'Check that the brokers run, that the partition has a leader, and that they can be reached from here.'
@@ -48,7 +48,7 @@ export class KafkaRefusedError extends LogError {
   /** True if it is not about what was asked, but about who asked: another process may be let. */
   readonly isAboutUser: boolean
   constructor(where: TopicPartition, { sasl }: Pick<KafkaSettings, 'sasl'>, cause: unknown) {
-    const { kind, reason, remedy } = troubleOf(cause)
+    const { kind, reason, remedy } = classifyError(cause)
     super(
       'kafka_refused',
       `Kafka refused ${userOf(sasl)} a request for partition ${where.partition} of ${where.topic}: ${reason}. ${remedy}`,

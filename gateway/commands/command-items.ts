@@ -5,7 +5,7 @@
  */
 import type { Command } from '../../schemas/commands.ts'
 import { OutageError } from '../../projectors/clickhouse/view-store.ts'
-import { crossPartition } from '../submit/command-homes.ts'
+import { crossPartition } from '../submit/command-router.ts'
 import { badInput, codeOf, fault, isRetryable, type Fault } from '../errors.ts'
 import type { Outcome } from '../outcomes/outcomes.ts'
 import { prepareReversal } from './reversals.ts'
@@ -35,7 +35,7 @@ async function routeItem(services: Services, item: CommandItem, path: string): P
   try {
     if (command.kind !== 'ReverseTransfer') {
       await services.scales.check(command, path)
-      item.partition = await services.homes.of(command, path)
+      item.partition = await services.router.partitionOf(command, path)
       return
     }
     Object.assign(item, await prepareReversal(services, command, path))

@@ -89,7 +89,7 @@ describe('one check for every door', () => {
         for (const command of commands) expect(encodeGroup([command]).length % COMMAND_SLOT_BYTES).toBe(0)
         if (commands.length === 0) return
         const slots = encodeCommands(commands.map(prepared))
-        expect(decodeCommandRecord(encodeCommandRecord(slots, commands.length))).toEqual({ kind: 'commands', slots, count: commands.length, passedOver: [] }) // prettier-ignore
+        expect(decodeCommandRecord(encodeCommandRecord(slots, commands.length))).toEqual({ kind: 'commands', slots, count: commands.length, invalid: [] }) // prettier-ignore
         decodeCommands(asked).forEach((command, index) => {
           expect(command.effectiveAtNs).toBe(commands[index]!.effectiveAtNs)
           expect(command.reference).toEqual(commands[index]!.reference)
@@ -117,7 +117,7 @@ describe('one check for every door', () => {
           const whole = encodeCommands([prepared({ ...read!, scale })])
           expect(decodeCommandRecord(encodeCommandRecord(whole, 1))).toMatchObject({
             kind: 'commands',
-            passedOver: [],
+            invalid: [],
           })
           // What the client sends of it is the same, and never more.
           try {

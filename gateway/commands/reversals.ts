@@ -13,7 +13,7 @@
 import type { Command } from '../../schemas/commands.ts'
 import { formatId, isUuidV7, parseId } from '../../schemas/ids.ts'
 import type { ReversalFinding } from '../../schemas/refusals.ts'
-import type { EventRow } from '../../projectors/views/audit/events.ts'
+import type { PublicEvent } from '../../projectors/views/audit/events.ts'
 import { badInput } from '../errors.ts'
 import type { Services } from '../services.ts'
 
@@ -28,14 +28,14 @@ export interface PreparedReversal {
  * @throws Fault BAD_USER_INPUT if no transfer can have the id; NOT_YET
  */
 export async function prepareReversal(
-  { views, feed, homes, limits }: Pick<Services, 'views' | 'feed' | 'homes' | 'limits'>,
+  { views, feed, router, limits }: Pick<Services, 'views' | 'feed' | 'router' | 'limits'>,
   command: Command,
   path: string,
 ): Promise<PreparedReversal> {
   if (!isUuidV7(command.related!))
     throw badInput(`${path}.transferId`, 'No transfer has such an id: it would be a UUID of version 7.')
   // Another gateway may have acknowledged the transfer: wait until the feed has brought it here.
-  if (limits.elsewhereWaitMs > 0) await homes.recent(command.related!)
+  if (limits.elsewhereWaitMs > 0) await router.recent(command.related!)
   const originalId = formatId(command.related!)
   const point = await views.points.at(feed.position())
   const [events, related, own] = await Promise.all([
@@ -44,7 +44,7 @@ export async function prepareReversal(
     views.events(point, formatId(command.id)),
   ])
   const original = events[0]
-  const partition = await homes.ofNamed(command, own[0], original)
+  const partition = await router.ofNamed(command, own[0], original)
   const checkedSequence = point.upTo.get(partition) ?? 0n
   if (original?.kind !== 'TransferPosted' && original?.kind !== 'HoldPosted') {
     const finding = original === undefined ? 'transfer_not_found' : 'transfer_not_reversible'
@@ -70,7 +70,7 @@ export async function prepareReversal(
 }
 
 /** The finding against reversing a transfer that did move money, if there is one. */
-function found(command: Command, related: readonly EventRow[]): { readonly finding?: ReversalFinding } {
+function found(command: Command, related: readonly PublicEvent[]): { readonly finding?: ReversalFinding } {
   const reversal = related.find((event) => event.kind === 'TransferReversed')
   // The same id again is a repeat. The core lets it pass without an event, and the first outcome is the answer.
   if (reversal === undefined || reversal.transferId === formatId(command.id)) return {}

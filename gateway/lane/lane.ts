@@ -23,11 +23,11 @@ import { codeOf, fault } from '../errors.ts'
 import { refuseUpgrade } from '../admission/refuse-upgrade.ts'
 import type { Services } from '../services.ts'
 import { RETRY_AFTER_MS } from '../submit/submit.ts'
-import { LaneConnection, type ConnectionContext } from './connection.ts'
+import { LaneSession, type SessionContext } from './session.ts'
 import { LaneMemory, type RequestMemory } from './memory.ts'
 import { settlePrepared } from './prepare.ts'
 import { LaneRequest } from './request.ts'
-import { takeIn } from './take-in.ts'
+import { stampAndRoute } from './stamp-and-route.ts'
 
 export interface Lane {
   /** Connections open now. */
@@ -49,7 +49,7 @@ const KEEP_ALIVE_MS = 60_000
 export function openLane(services: Services, admission: Admission): Lane {
   const { limits } = services
   const memory = new LaneMemory(limits.laneBytesMax)
-  const connections = new Set<LaneConnection>()
+  const connections = new Set<LaneSession>()
   const doors = new LaneDoors(services, admission, memory)
   const hello = encodeHello({
     version: LANE_VERSION,
@@ -87,7 +87,7 @@ export function openLane(services: Services, admission: Admission): Lane {
       socket.setKeepAlive(true, KEEP_ALIVE_MS)
       // What came with the upgrade is read like all that follows.
       if (head.length > 0) socket.unshift(head)
-      const connection = new LaneConnection(socket, doors, hello)
+      const connection = new LaneSession(socket, doors, hello)
       connections.add(connection)
       socket.once('close', () => connections.delete(connection))
     },
@@ -102,7 +102,7 @@ export function openLane(services: Services, admission: Admission): Lane {
 }
 
 /** What happens to a request, from its last byte to its answer. */
-class LaneDoors implements ConnectionContext {
+class LaneDoors implements SessionContext {
   readonly requestsMax: number
   readonly requestMs: number
   readonly sendMs: number
@@ -110,7 +110,7 @@ class LaneDoors implements ConnectionContext {
   readonly #services: Services
   readonly #admission: Admission
   readonly #memory: LaneMemory
-  #toFlush: LaneConnection[] = []
+  #toFlush: LaneSession[] = []
 
   constructor(services: Services, admission: Admission, memory: LaneMemory) {
     this.requestsMax = services.limits.laneRequestsPerConnectionMax
@@ -129,7 +129,7 @@ class LaneDoors implements ConnectionContext {
     this.#memory.give(memory)
   }
 
-  flushSoon(connection: LaneConnection): void {
+  flushSoon(connection: LaneSession): void {
     if (this.#toFlush.push(connection) > 1) return
     setImmediate(() => {
       const connections = this.#toFlush
@@ -138,7 +138,7 @@ class LaneDoors implements ConnectionContext {
     })
   }
 
-  onRequest(header: LaneHeader, memory: RequestMemory, connection: LaneConnection): void {
+  onRequest(header: LaneHeader, memory: RequestMemory, connection: LaneSession): void {
     let release: () => void
     try {
       release = this.#admission.admit(COMMANDS, 'lane')
@@ -176,7 +176,7 @@ class LaneDoors implements ConnectionContext {
       partitions,
       partition: header.partition,
     }
-    const taken = takeIn(memory, request.count, context)
+    const taken = stampAndRoute(memory, request.count, context)
     switch (taken.kind) {
       case 'wrong_partition':
         return say(taken.kind, taken.sentence)

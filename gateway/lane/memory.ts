@@ -1,7 +1,7 @@
 /** Where requests of the lane stand until they are answered: bounded, and used again, so that the hot path allocates nothing. */
 import { BATCH_COMMANDS_MAX, COMMAND_SLOT_BYTES } from '../../schemas/limits.ts'
 import { LANE_RESULT_WORDS } from '../../schemas/lane-results.ts'
-import { PartitionShares, type Share } from '../submit/partition-shares.ts'
+import { PartitionShares, type PartitionShare } from '../submit/partition-shares.ts'
 import { ID_WORDS } from '../../schemas/frame-rows.ts'
 
 /** Memory for one request at a time. What stood in it before is still there. */
@@ -23,7 +23,7 @@ export class LaneMemory {
   readonly #bytesMax: number
   readonly #free = new Map<number, RequestMemory[]>()
   readonly #shares: PartitionShares
-  readonly #shareOf = new Map<RequestMemory, Share>()
+  readonly #shareOf = new Map<RequestMemory, PartitionShare>()
   #freeBytes = 0
 
   /** @param bytesMax of all requests that are received or worked on, and of those that wait for each partition */

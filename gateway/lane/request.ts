@@ -18,13 +18,13 @@ import { eventAt, type Outcome } from '../outcomes/outcomes.ts'
 import type { PendingBatch } from '../outcomes/pending.ts'
 import type { FrameRows } from '../../schemas/frame-rows.ts'
 import { isSameReversal } from '../outcomes/same-reversal.ts'
-import { settleRepeat, type Silence } from '../outcomes/settle-repeat.ts'
+import { settleRepeat, type EventlessCommand } from '../outcomes/settle-repeat.ts'
 import { undecidedLaneFault } from '../outcomes/undecided.ts'
 import type { Views } from '../read/views.ts'
 import type { RequestMemory } from './memory.ts'
 
 /** What a request needs while it waits. */
-export interface RequestContext {
+export interface LaneRequestContext {
   readonly views: Views
   readonly outcomeWaitMs: number
 }
@@ -39,7 +39,7 @@ export class LaneRequest implements PendingBatch {
   readonly offeredAtMs = performance.now()
   readonly memory: RequestMemory
   readonly #header: LaneHeader
-  readonly #context: RequestContext
+  readonly #context: LaneRequestContext
   readonly #onDone: (request: LaneRequest) => void
   #left: number
   /** Where each command begins, where some have texts, once it was asked for. */
@@ -49,7 +49,7 @@ export class LaneRequest implements PendingBatch {
   constructor(
     header: LaneHeader,
     memory: RequestMemory,
-    context: RequestContext,
+    context: LaneRequestContext,
     onDone: (request: LaneRequest) => void,
   ) {
     this.count = header.count
@@ -91,14 +91,14 @@ export class LaneRequest implements PendingBatch {
     this.#putPlace(index, this.#isSameBody(index, rows, byte) ? first : REUSED, rows, byte)
   }
 
-  onPassedOver(index: number, reason: SkipReason): void {
+  onSkipped(index: number, reason: SkipReason): void {
     this.fail(index, undecidedLaneFault({ undecided: reason }))
   }
 
-  onSilent(index: number, silence: Silence): void {
+  onEventless(index: number, eventless: EventlessCommand): void {
     const { views, outcomeWaitMs } = this.#context
     const [command] = decodeCommands(this.#slotsOf(index))
-    settleRepeat(views, command!, silence, outcomeWaitMs, Date.now).then(
+    settleRepeat(views, command!, eventless, outcomeWaitMs, Date.now).then(
       (found) => {
         if ('undecided' in found) this.fail(index, undecidedLaneFault(found))
         else this.settle(index, found)

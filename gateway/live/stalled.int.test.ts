@@ -7,7 +7,7 @@ import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import WebSocket from 'ws'
 import { BoundedQueue } from './streams.ts'
-import { SubscriberMemory, type Share } from './subscriber-memory.ts'
+import { SubscriberMemory, type MemoryShare } from './subscriber-memory.ts'
 import { gatewayUnderTest, openAccounts, pay, type GatewayUnderTest } from '../testing.ts'
 
 const MIB = 2 ** 20
@@ -24,9 +24,9 @@ describe('the memory of all subscribers', () => {
     fc.assert(
       fc.property(fc.array(step, { maxLength: 200 }), (steps) => {
         const memory = new SubscriberMemory(1_000)
-        const held = new Map<Share, number>()
-        const join = (): Share => {
-          const share: Share = memory.join(() => {
+        const held = new Map<MemoryShare, number>()
+        const join = (): MemoryShare => {
+          const share: MemoryShare = memory.join(() => {
             const others = [...held].filter(([other]) => other !== share).map(([, bytes]) => bytes)
             expect(held.get(share)).toBeGreaterThanOrEqual(Math.max(0, ...others))
             held.set(share, 0)

@@ -1,5 +1,5 @@
 /** The two parts of a subscription: a bounded queue that the hub fills, and an iterator that releases at once. */
-import type { Share, SubscriberMemory } from './subscriber-memory.ts'
+import type { MemoryShare, SubscriberMemory } from './subscriber-memory.ts'
 
 /** What a queue hands out: an item; once, that it overflowed (after the items queued before); or its end. */
 export type Taken<Item> =
@@ -17,7 +17,7 @@ export interface QueueMemory<Item> {
  */
 export class BoundedQueue<Item> {
   readonly #itemsMax: number
-  readonly #share: Share | undefined
+  readonly #share: MemoryShare | undefined
   readonly #bytesOf: (item: Item) => number
   #items: Item[] = []
   /** Bytes that the reader keeps outside the queue. */

@@ -7,7 +7,7 @@
  */
 
 /** The bytes that wait for one subscriber, or for one connection. */
-export class Share {
+export class MemoryShare {
   readonly #memory: SubscriberMemory
   readonly #letGo: () => void
   bytes = 0
@@ -45,7 +45,7 @@ export class Share {
 
 export class SubscriberMemory {
   readonly #bytesMax: number
-  readonly #shares = new Set<Share>()
+  readonly #shares = new Set<MemoryShare>()
   #bytes = 0
 
   constructor(bytesMax: number) {
@@ -58,8 +58,8 @@ export class SubscriberMemory {
   }
 
   /** @param letGo drops what waits. Its bytes are no longer counted when it is called */
-  join(letGo: () => void): Share {
-    const share = new Share(this, letGo)
+  join(letGo: () => void): MemoryShare {
+    const share = new MemoryShare(this, letGo)
     this.#shares.add(share)
     return share
   }
@@ -80,13 +80,13 @@ export class SubscriberMemory {
   }
 
   /** For `Share` alone. */
-  left(share: Share): void {
+  left(share: MemoryShare): void {
     this.#shares.delete(share)
   }
 
   /** Runs only at the bound. Each search then frees at least an average share. */
-  #largest(): Share | undefined {
-    let largest: Share | undefined
+  #largest(): MemoryShare | undefined {
+    let largest: MemoryShare | undefined
     for (const share of this.#shares)
       if (share.bytes > 0 && (largest === undefined || share.bytes > largest.bytes)) largest = share
     return largest

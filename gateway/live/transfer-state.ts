@@ -1,5 +1,5 @@
 /** The state of a transfer, from its events. Pure, and the same for events of the views and of the feed. */
-import type { EventRow } from '../../projectors/views/audit/events.ts'
+import type { PublicEvent } from '../../projectors/views/audit/events.ts'
 import type { CommandKind } from '../../schemas/commands.ts'
 import type { EventKind } from '../../schemas/events.ts'
 
@@ -38,12 +38,12 @@ const STATE_OF_RELATED: Readonly<Partial<Record<EventKind, TransferState>>> = {
 }
 
 /** The kind of transfer whose outcome an event is. Undefined: the event is about an account. */
-export function transferKindOf(event: EventRow): TransferKind | undefined {
+export function transferKindOf(event: PublicEvent): TransferKind | undefined {
   return KIND_OF_COMMAND[event.command]
 }
 
 /** The state of the transfer with this id after the event. Undefined: the event does not change it. */
-export function stateAfter(id: string, event: EventRow): TransferState | undefined {
+export function stateAfter(id: string, event: PublicEvent): TransferState | undefined {
   return event.transferId === id ? STATE_OF_OWN[event.kind] : STATE_OF_RELATED[event.kind]
 }
 
@@ -52,7 +52,7 @@ export function stateAfter(id: string, event: EventRow): TransferState | undefin
  * @param own events under its id, in order; the first is its outcome
  * @param related events of other commands that name it
  */
-export function stateOf(own: readonly EventRow[], related: readonly EventRow[]): TransferState {
+export function stateOf(own: readonly PublicEvent[], related: readonly PublicEvent[]): TransferState {
   const id = own[0]!.transferId
   const events = [...own, ...related].sort((left, right) => Number(left.sequence - right.sequence))
   let state: TransferState = 'PENDING'

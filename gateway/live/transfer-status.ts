@@ -2,12 +2,12 @@
  * A transfer's state as it changes: the present one, then each change until the transfer is decided. A transfer that
  * does not exist yet is waited for.
  */
-import type { EventRow } from '../../projectors/views/audit/events.ts'
+import type { PublicEvent } from '../../projectors/views/audit/events.ts'
 import { decodeEvent } from '../../schemas/events.ts'
 import { parseId } from '../../schemas/ids.ts'
 import type { Position } from '../../schemas/positions.ts'
 import { fault, type Fault } from '../errors.ts'
-import { eventRowOf } from '../outcomes/outcomes.ts'
+import { publicEvent } from '../outcomes/outcomes.ts'
 import { isTerminal, stateAfter, stateOf, transferKindOf, type TransferState } from './transfer-state.ts'
 import type { Services } from '../services.ts'
 import { BoundedQueue, END, pullStream } from './streams.ts'
@@ -16,7 +16,7 @@ import { positionAt } from '../positions/tokens.ts'
 export interface StatusItem {
   readonly state: TransferState
   /** The event that led to this state. */
-  readonly event: EventRow
+  readonly event: PublicEvent
 }
 
 /** A transfer has at most three events: placed, ended, and reversed. */
@@ -34,14 +34,14 @@ export function transferStatus(
   after: Position | undefined,
 ): AsyncGenerator<StatusItem, undefined, undefined> {
   const { hub, feed, views, memory } = services
-  const queue = new BoundedQueue<EventRow | 'read'>(EVENTS_MAX, { memory, bytesOf: () => EVENT_BYTES })
+  const queue = new BoundedQueue<PublicEvent | 'read'>(EVENTS_MAX, { memory, bytesOf: () => EVENT_BYTES })
   const detach = hub.onTransfer(parseId(id)!, (rows, byte) =>
-    queue.push(eventRowOf(decodeEvent(rows.frame.payload, byte))),
+    queue.push(publicEvent(decodeEvent(rows.frame.payload, byte))),
   )
-  let past: readonly EventRow[] = []
+  let past: readonly PublicEvent[] = []
   let failure: Error | undefined
   /** The last event delivered. Only later ones follow. */
-  let last: EventRow | undefined
+  let last: PublicEvent | undefined
   let over = false
 
   const readPast = async (): Promise<void> => {
@@ -56,7 +56,7 @@ export function transferStatus(
     .catch((error: unknown) => (failure = error as Error))
     .finally(() => queue.push('read'))
 
-  const told = (event: EventRow, state: TransferState | undefined): StatusItem | undefined => {
+  const told = (event: PublicEvent, state: TransferState | undefined): StatusItem | undefined => {
     // Commands about accounts have ids as well, but no state.
     if (
       state === undefined ||
@@ -102,7 +102,7 @@ export function transferStatus(
 /**
  * The fault of a subscriber whose events had to be dropped. When it subscribes again, it gets those that it has missed.
  */
-function lagged({ tokens }: Services, last: EventRow | undefined): Fault {
+function lagged({ tokens }: Services, last: PublicEvent | undefined): Fault {
   const place = last === undefined ? {} : { position: tokens.position(positionAt(last)) }
   return fault('SUBSCRIPTION_LAGGED', 'More happened than was read. Subscribe again.', place)
 }

@@ -1,5 +1,5 @@
 /** The outcome of a command: an event, or an id that is reason enough. */
-import type { EventRow } from '../../projectors/views/audit/events.ts'
+import type { PublicEvent } from '../../projectors/views/audit/events.ts'
 import { decodeEvent, type WalletEvent } from '../../schemas/events.ts'
 import type { FrameRows } from '../../schemas/frame-rows.ts'
 import { formatId, isNilId, type Id } from '../../schemas/ids.ts'
@@ -18,7 +18,7 @@ export interface Outcome {
   /** True if this id had its outcome before this request. */
   readonly replayed: boolean
   /** The event, decoded when asked for; undefined for an id's refusal. */
-  event(): EventRow | undefined
+  event(): PublicEvent | undefined
 }
 
 /** The outcome of an id that never makes an event. */
@@ -27,7 +27,7 @@ export function idRefusal(id: Id, code: IdRefusal, at: PartitionSequence): Outco
 }
 
 /** The outcome that an event states. */
-export function outcomeOf(id: Id, event: EventRow, replayed: boolean): Outcome {
+export function outcomeOf(id: Id, event: PublicEvent, replayed: boolean): Outcome {
   return {
     id,
     at: { partition: event.partition, sequence: event.sequence },
@@ -54,12 +54,12 @@ export function sequenceAt(rows: FrameRows, byte: number): PartitionSequence {
   return { partition: rows.frame.partition, sequence: rows.sequence(byte) }
 }
 
-export function eventAt(rows: FrameRows, byte: number): EventRow {
-  return eventRowOf(decodeEvent(rows.frame.payload, byte))
+export function eventAt(rows: FrameRows, byte: number): PublicEvent {
+  return publicEvent(decodeEvent(rows.frame.payload, byte))
 }
 
 /** An event of the log in the form that the views give. */
-export function eventRowOf(event: WalletEvent): EventRow {
+export function publicEvent(event: WalletEvent): PublicEvent {
   const { transferId, relatedId, reference, debit, credit, ...same } = event
   return {
     ...same,

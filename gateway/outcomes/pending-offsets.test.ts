@@ -120,10 +120,10 @@ class Gateway {
         if (isOwn) tell(index, 'own')
         else earlier(index, rows, byte)
       },
-      onPassedOver: () => {
+      onSkipped: () => {
         throw new Error('no frame is a mark')
       },
-      onSilent: (index, { frame, mayBeOwn }) => {
+      onEventless: (index, { frame, mayBeOwn }) => {
         // As the views tell it, once they include the frame.
         const { id, body, receivedAtNs } = commands[index]!
         const event = this.#world.events.find(({ command }) => command.id === id)!

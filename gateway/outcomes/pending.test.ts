@@ -67,8 +67,8 @@ describe('pending commands', () => {
             onEvent: (index, rows, byte) => settle(index, `event ${rows.isTransfer(byte, ids, index * ID_WORDS)}`),
             onFound: (index, rows, byte) => settle(index, `event ${rows.isTransfer(byte, ids, index * ID_WORDS)}`),
             onEarlier: (index) => settle(index, 'earlier'),
-            onSilent: (index) => settle(index, 'silent'),
-            onPassedOver: (index) => settle(index, 'passed over'),
+            onEventless: (index) => settle(index, 'silent'),
+            onSkipped: (index) => settle(index, 'passed over'),
             onUnknown: (index) => settle(index, 'unknown'),
           }, BigInt(from)) // prettier-ignore
             from = to
@@ -143,10 +143,10 @@ describe('pending commands', () => {
                   expect(first).not.toBe(index)
                   tell('earlier')
                 },
-                onPassedOver: () => {
+                onSkipped: () => {
                   throw new Error('no frame is a mark')
                 },
-                onSilent: () => {
+                onEventless: () => {
                   expect(first).not.toBe(index)
                   tell('silent')
                 },
@@ -190,7 +190,7 @@ describe('pending commands', () => {
     for (const offset of [0n, 1n])
       offer(pending, {
         count: 1, ids, offeredAtMs: 0,
-        onEvent: () => told.push(`event ${offset}`), onFound: () => told.push('found'), onEarlier: () => told.push(`earlier ${offset}`), onSilent: () => told.push('silent'), onPassedOver: () => told.push('passed over'), onUnknown: () => told.push('unknown'),
+        onEvent: () => told.push(`event ${offset}`), onFound: () => told.push('found'), onEarlier: () => told.push(`earlier ${offset}`), onEventless: () => told.push('silent'), onSkipped: () => told.push('passed over'), onUnknown: () => told.push('unknown'),
       }, offset) // prettier-ignore
     pending.onFrame(frameOf([eventOf(idOf(7))], 2n))
     expect(told).toEqual(['event 0', 'earlier 1'])
@@ -202,7 +202,7 @@ describe('pending commands', () => {
     const ids = new Int32Array(ID_WORDS)
     offer(pending, {
       count: 1, ids, offeredAtMs: 5,
-      onEvent: () => told.push('event'), onFound: () => told.push('found'), onEarlier: () => told.push('earlier'), onSilent: () => told.push('silent'), onPassedOver: () => told.push('passed over'), onUnknown: () => told.push('unknown'),
+      onEvent: () => told.push('event'), onFound: () => told.push('found'), onEarlier: () => told.push('earlier'), onEventless: () => told.push('silent'), onSkipped: () => told.push('passed over'), onUnknown: () => told.push('unknown'),
     }, 0n) // prettier-ignore
     pending.giveUp(5)
     expect(told).toEqual([])
@@ -228,7 +228,7 @@ describe('pending commands', () => {
       }
       const offered = pending.add({
         count: 1, ids, offeredAtMs: 0,
-        onEvent: tell('event'), onFound: tell('event'), onEarlier: tell('earlier'), onSilent: tell('silent'), onUnknown: tell('unknown'), onPassedOver: tell('passed over'),
+        onEvent: tell('event'), onFound: tell('event'), onEarlier: tell('earlier'), onEventless: tell('silent'), onUnknown: tell('unknown'), onSkipped: tell('passed over'),
       })
       one.at = (place) => pending.stored(offered, place)
       return one

@@ -18,14 +18,14 @@
  */
 import type { CommandOffset, OfferOffsets } from '../../eventlog/ports.ts'
 import { consumedOf, isAtOffset, TopicTrail } from '../../eventlog/queue/offer-offsets.ts'
-import { horizonBehind, type SkipReason } from '../../schemas/frame-notes.ts'
+import { horizonAfter, type SkipReason } from '../../schemas/frame-notes.ts'
 import { lastSequence, type Frame } from '../../schemas/frames.ts'
 import type { Position } from '../../schemas/positions.ts'
 import type { FrameListener } from '../live/feed.ts'
-import { PassedOver } from './passed-over.ts'
+import { SkippedCommands } from './skipped-commands.ts'
 import { RecentEvents, type FoundRow } from './recent-events.ts'
 import { NO_ROW, RowMatcher } from './row-matcher.ts'
-import type { Silence } from './settle-repeat.ts'
+import type { EventlessCommand } from './settle-repeat.ts'
 import { FrameRows, ID_WORDS } from '../../schemas/frame-rows.ts'
 
 /** Commands of one offer, in order. */
@@ -45,9 +45,9 @@ export interface PendingBatch {
    */
   onFound(index: number, rows: FrameRows, byte: number): void
   /** The command at `index` was consumed, and no event of its id is known here. */
-  onSilent(index: number, silence: Silence): void
+  onEventless(index: number, silence: EventlessCommand): void
   /** The log says that the command at `index` was skipped, and no event of its id is known here. It was not decided. */
-  onPassedOver(index: number, reason: SkipReason): void
+  onSkipped(index: number, reason: SkipReason): void
   /** The outcomes from `index` on will come too late, or never. */
   onUnknown(index: number): void
 }
@@ -78,7 +78,7 @@ interface Walk {
   /** The offset up to which the walk has come. Undefined once some command before it did not wait here. */
   next: CommandOffset | undefined
   /** True once the walk no longer waits for offsets. */
-  isPassedOver: boolean
+  isGivenUp: boolean
 }
 
 /** Frames kept until offsets are known, in bytes. */
@@ -101,7 +101,7 @@ export class PendingCommands implements FrameListener {
   #keptBytes = 0
   /** The latest id horizon that a walked frame says. Milliseconds since 1970; −1: none did. */
   #horizonMs = -1
-  readonly #passedOver = new PassedOver()
+  readonly #skipped = new SkippedCommands()
   #isAdvancing = false
   /** Last sequence that the feed has brought, and when it did, by `performance.now()`. */
   #reached: bigint | undefined
@@ -189,14 +189,14 @@ export class PendingCommands implements FrameListener {
     const isLost = this.#trail.next(frame)
     if (isLost !== undefined) this.#loseThose(isLost)
     this.#recent.add(frame)
-    this.#passedOver.add(frame)
+    this.#skipped.add(frame)
     this.#walks.push({
-      frame, lastOffer: this.#added, matcher: undefined, hasBegun: false, next: undefined, isPassedOver: false,
+      frame, lastOffer: this.#added, matcher: undefined, hasBegun: false, next: undefined, isGivenUp: false,
     }) // prettier-ignore
     this.#keptBytes += costOf(frame)
     this.#advance()
     while (this.#keptBytes > this.#keptBytesMax && this.#walks.length > 0) {
-      this.#walks[0]!.isPassedOver = true
+      this.#walks[0]!.isGivenUp = true
       this.#advance()
     }
   }
@@ -251,8 +251,8 @@ export class PendingCommands implements FrameListener {
    * True if the walk has to wait for the offsets of `offer`, the first offer that it has not settled: its frame may
    * have consumed it.
    */
-  #waitsForOffsets({ frame, lastOffer, isPassedOver }: Walk, offer: PendingOffer | undefined): boolean {
-    if (offer === undefined || offer.offsets !== undefined || offer.number > lastOffer || isPassedOver)
+  #waitsForOffsets({ frame, lastOffer, isGivenUp }: Walk, offer: PendingOffer | undefined): boolean {
+    if (offer === undefined || offer.offsets !== undefined || offer.number > lastOffer || isGivenUp)
       return false
     const start = this.#walked
     return (
@@ -268,7 +268,7 @@ export class PendingCommands implements FrameListener {
     const { frame } = walk
     if (!walk.hasBegun) {
       walk.hasBegun = true
-      this.#horizonMs = horizonBehind(this.#horizonMs, frame)
+      this.#horizonMs = horizonAfter(this.#horizonMs, frame)
       walk.next = this.#walked === undefined ? undefined : nextOffset(this.#walked)
     }
     for (let at = done; ; at++) {
@@ -313,9 +313,9 @@ export class PendingCommands implements FrameListener {
     const isPossible = mayBeOwn && !isRepeatWithin(offer, index)
     // An event in a later frame does not explain why this frame holds none.
     if (found === undefined || found.rows.frame.firstSequence > frame.firstSequence) {
-      const reason = this.#passedOver.reasonFor(offer.offsets!, index)
-      if (reason !== undefined) return batch.onPassedOver(index, reason)
-      return batch.onSilent(index, { frame, mayBeOwn: isPossible, horizonMs: this.#horizonMs })
+      const reason = this.#skipped.reasonFor(offer.offsets!, index)
+      if (reason !== undefined) return batch.onSkipped(index, reason)
+      return batch.onEventless(index, { frame, mayBeOwn: isPossible, horizonMs: this.#horizonMs })
     }
     if (isPossible) batch.onFound(index, found.rows, found.byte)
     else batch.onEarlier(index, found.rows, found.byte)

@@ -3,11 +3,11 @@
  * the door filled in, and that depends on what the door knew at the time. So the fields that the caller chose are
  * compared; the event holds all of them.
  */
-import type { EventRow } from '../../projectors/views/audit/events.ts'
+import type { PublicEvent } from '../../projectors/views/audit/events.ts'
 import type { Command } from '../../schemas/commands.ts'
 import { formatId } from '../../schemas/ids.ts'
 
-export function isSameReversal(command: Command, event: EventRow): boolean {
+export function isSameReversal(command: Command, event: PublicEvent): boolean {
   if (command.kind !== 'ReverseTransfer' || event.command !== 'ReverseTransfer') return false
   const { effectiveAtNs, reference, code = 0, memo = '' } = command
   return (

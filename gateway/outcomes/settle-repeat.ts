@@ -21,7 +21,7 @@ import type { Undecided } from './undecided.ts'
 import type { Views } from '../read/views.ts'
 
 /** A command that was consumed without an event. */
-export interface Silence {
+export interface EventlessCommand {
   /** The frame that consumed it, or a later one. */
   readonly frame: Frame
   /** True if an event found later may be the command's own. The time of receipt then tells. */
@@ -38,7 +38,7 @@ export interface Silence {
 export async function settleRepeat(
   views: Views,
   command: Command,
-  { frame, mayBeOwn, horizonMs }: Silence,
+  { frame, mayBeOwn, horizonMs }: EventlessCommand,
   waitMs: number,
   wallMs: () => number,
 ): Promise<Outcome | Undecided> {

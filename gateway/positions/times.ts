@@ -80,6 +80,6 @@ export function formatTime(ns: bigint): string {
 }
 
 /** The system's clock, in nanoseconds since 1970, in steps of a millisecond. */
-export function systemClock(): bigint {
+export function wallClockNs(): bigint {
   return BigInt(Date.now()) * NS_PER_MS
 }

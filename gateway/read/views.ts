@@ -13,7 +13,7 @@ import {
   EVENTS_PER_QUERY_MAX,
   eventsByIds,
   eventsRelatedTo,
-  type EventRow,
+  type PublicEvent,
 } from '../../projectors/views/audit/events.ts'
 import type { BalanceRow } from '../../projectors/views/totals.ts'
 import type { EventKind } from '../../schemas/events.ts'
@@ -40,8 +40,8 @@ export class Views {
   readonly #accounts: SharedReads<ReadPoint, AccountRow>
   readonly #byNumber: SharedReads<ReadPoint, AccountRow>
   readonly #balances: SharedReads<ReadPoint, BalanceRow>
-  readonly #events: SharedReads<ReadPoint, EventRow[]>
-  readonly #related: SharedReads<ReadPoint, EventRow[]>
+  readonly #events: SharedReads<ReadPoint, PublicEvent[]>
+  readonly #related: SharedReads<ReadPoint, PublicEvent[]>
 
   constructor(store: ViewStore, points: ReadPoints) {
     this.store = store
@@ -128,12 +128,12 @@ export class Views {
   }
 
   /** The events of an id, in order. */
-  async events(point: ReadPoint, id: string): Promise<readonly EventRow[]> {
+  async events(point: ReadPoint, id: string): Promise<readonly PublicEvent[]> {
     return (await this.#events.read(point, id)) ?? []
   }
 
   /** Events of other commands that follow from the id: a hold posted or voided, a transfer reversed. */
-  async related(point: ReadPoint, id: string): Promise<readonly EventRow[]> {
+  async related(point: ReadPoint, id: string): Promise<readonly PublicEvent[]> {
     return (await this.#related.read(point, id)) ?? []
   }
 
@@ -154,10 +154,10 @@ function parseKey(text: string): AccountKey {
 }
 
 function grouped(
-  events: readonly EventRow[],
-  idOf: (event: EventRow) => string | undefined,
-): Map<string, EventRow[]> {
-  const groups = new Map<string, EventRow[]>()
+  events: readonly PublicEvent[],
+  idOf: (event: PublicEvent) => string | undefined,
+): Map<string, PublicEvent[]> {
+  const groups = new Map<string, PublicEvent[]>()
   for (const event of events) {
     const id = idOf(event)
     if (id === undefined) continue

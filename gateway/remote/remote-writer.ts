@@ -15,7 +15,7 @@ export interface RemoteQueue extends CommandQueue {
   /** Looks which topic stands there now. */
   look(): Promise<void>
   /** Why nothing is taken just now, as a sentence; undefined: it is. */
-  trouble(): string | undefined
+  outage(): string | undefined
   stop(): void
   /** Resolves when every offer taken has been told where it stands, or that it is not known. */
   settled(): Promise<void>
@@ -59,7 +59,7 @@ export class RemoteWriter implements Writer {
 
   /** Accounts, holds and snapshots are the writer's own business, and not known here. */
   status(): WriterStatus {
-    const outage = this.queue.trouble() ?? this.#outages()[0]
+    const outage = this.queue.outage() ?? this.#outages()[0]
     const failure = this.#failure ?? (outage === undefined ? undefined : withoutStop(outage))
     return {
       state: this.#state(outage !== undefined),

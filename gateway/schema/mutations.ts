@@ -1,10 +1,10 @@
 /** Mutations: one per command. Inputs are made from the table of inputs, results are read back from the log. */
 import type { AccountStatus } from '../../projectors/views/balances/accounts.ts'
-import type { EventRow } from '../../projectors/views/audit/events.ts'
+import type { PublicEvent } from '../../projectors/views/audit/events.ts'
 import type { Command } from '../../schemas/commands.ts'
 import { formatId } from '../../schemas/ids.ts'
 import type { Position } from '../../schemas/positions.ts'
-import { crossPartition } from '../submit/command-homes.ts'
+import { crossPartition } from '../submit/command-router.ts'
 import { toCommand, type InputValues } from '../commands/commands.ts'
 import { badInput } from '../errors.ts'
 import { INPUT_FIELDS, LINKED_TRANSFERS_MAX, type ClientKind } from '../commands/inputs.ts'
@@ -43,7 +43,7 @@ interface LinkedAppliedModel {
 const POSITION_TEXT = 'Where the log has it. A read "after" it sees it.'
 const REPLAYED_TEXT = 'True if this id had this outcome before this request: nothing happened twice.'
 
-const STATUS_AFTER: Readonly<Partial<Record<EventRow['kind'], AccountStatus>>> = {
+const STATUS_AFTER: Readonly<Partial<Record<PublicEvent['kind'], AccountStatus>>> = {
   AccountOpened: 'open',
   AccountFrozen: 'frozen',
   AccountUnfrozen: 'open',
@@ -72,7 +72,7 @@ async function accountResult(
 async function identityAfter(
   services: Services,
   command: Command,
-  event: EventRow,
+  event: PublicEvent,
 ): Promise<AccountIdentity> {
   const key = { partition: event.partition, account: event.debit.account }
   if (event.kind !== 'AccountOpened') return services.views.identityOf(key, event.sequence)
@@ -140,7 +140,7 @@ async function linkedResult(
   commands: readonly Command[],
 ): Promise<LinkedAppliedModel | RefusedModel> {
   const partitions = await Promise.all(
-    commands.map((command, index) => services.homes.of(command, `input.transfers[${index}]`)),
+    commands.map((command, index) => services.router.partitionOf(command, `input.transfers[${index}]`)),
   )
   const elsewhere = partitions.findIndex((partition) => partition !== partitions[0])
   if (elsewhere >= 0) throw crossPartition(`input.transfers[${elsewhere}]`)

@@ -1,5 +1,5 @@
 /** Transfers, holds and what ends them; and refusals. */
-import type { EventRow, EventSide } from '../../projectors/views/audit/events.ts'
+import type { PublicEvent, PublicEventSide } from '../../projectors/views/audit/events.ts'
 import { REFUSAL_MESSAGES, REFUSAL_TRANSIENT, type RefusalCode } from '../../schemas/refusals.ts'
 import type { Position } from '../../schemas/positions.ts'
 import type { Outcome } from '../outcomes/outcomes.ts'
@@ -15,17 +15,17 @@ import { stateOf, transferKindOf, type TransferKind, type TransferState } from '
 /** A transfer: its own events in order, and what came of it. */
 export interface TransferModel extends NodeModel {
   readonly type: 'Transfer'
-  readonly event: EventRow
-  readonly own: readonly EventRow[]
-  readonly related: readonly EventRow[]
+  readonly event: PublicEvent
+  readonly own: readonly PublicEvent[]
+  readonly related: readonly PublicEvent[]
   readonly kind: TransferKind
   readonly state: TransferState
 }
 
 /** The transfer that these events tell of; undefined if there are none, or if they are about an account. */
 export function transferModel(
-  own: readonly EventRow[],
-  related: readonly EventRow[],
+  own: readonly PublicEvent[],
+  related: readonly PublicEvent[],
 ): TransferModel | undefined {
   const event = own[0]
   const kind = event === undefined ? undefined : transferKindOf(event)
@@ -41,7 +41,7 @@ export function transferModel(
   }
 }
 
-function sequenceOf(event: EventRow): PartitionSequence {
+function sequenceOf(event: PublicEvent): PartitionSequence {
   return { partition: event.partition, sequence: event.sequence }
 }
 
@@ -50,7 +50,7 @@ type SideName = 'debit' | 'credit'
 /** The account of one side: by its number, or as a refusal names it. Undefined: the event names none. */
 export function accountIdOf(
   services: Services,
-  event: EventRow,
+  event: PublicEvent,
   side: SideName,
 ): Promise<string> | string | undefined {
   const { account } = event[side]
@@ -63,8 +63,8 @@ export function accountIdOf(
 /** The balance that an event states for one side. Undefined: there is no such account. */
 export function balanceOfSide(
   services: Services,
-  event: EventRow,
-  side: EventSide,
+  event: PublicEvent,
+  side: PublicEventSide,
 ): BalanceModel | undefined {
   if (side.account === 0) return undefined
   const key = { partition: event.partition, account: side.account }
@@ -147,7 +147,7 @@ export function addTransfer(
     }),
   })
 
-  const Timeline = builder.objectRef<EventRow>('Timeline').implement({
+  const Timeline = builder.objectRef<PublicEvent>('Timeline').implement({
     description: 'When a command went through the stages of its life.',
     fields: (t) => ({
       received: t.field({

@@ -11,7 +11,7 @@ import { fault, type Fault } from '../errors.ts'
 import { eventAt, idRefusal, outcomeAt, sequenceAt, type Outcome } from '../outcomes/outcomes.ts'
 import type { PendingBatch } from '../outcomes/pending.ts'
 import { isSameReversal } from '../outcomes/same-reversal.ts'
-import { settleRepeat, type Silence } from '../outcomes/settle-repeat.ts'
+import { settleRepeat, type EventlessCommand } from '../outcomes/settle-repeat.ts'
 import { undecidedFault } from '../outcomes/undecided.ts'
 import type { Views } from '../read/views.ts'
 
@@ -74,13 +74,13 @@ export class CommandBatch implements PendingBatch {
     )
   }
 
-  onPassedOver(index: number, reason: SkipReason): void {
+  onSkipped(index: number, reason: SkipReason): void {
     this.#settle(index, undecidedFault(this.#commands[index]!.id, { undecided: reason }))
   }
 
-  onSilent(index: number, silence: Silence): void {
+  onEventless(index: number, eventless: EventlessCommand): void {
     const command = this.#commands[index]!
-    settleRepeat(this.#views, command, silence, this.#outcomeWaitMs, Date.now).then(
+    settleRepeat(this.#views, command, eventless, this.#outcomeWaitMs, Date.now).then(
       (found) => this.#settle(index, 'undecided' in found ? undecidedFault(command.id, found) : found),
       // If the views fail, the outcome stays unknown. The same id, sent again, will tell.
       () => this.#settle(index, unknownOutcome(command)),

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { PartitionShares, type Share } from './partition-shares.ts'
+import { PartitionShares, type PartitionShare } from './partition-shares.ts'
 
 test('a partition whose writer pauses fills its own share, and takes nothing from what others may have', () => {
   const shares = new PartitionShares(3)
@@ -23,7 +23,7 @@ test('whatever is taken in, waits and ends, in any order: no bound is passed, an
   fc.assert(
     fc.property(fc.array(step, { maxLength: 60 }), fc.integer({ min: 1, max: 9 }), (steps, max) => {
       const shares = new PartitionShares(max)
-      const open: Share[] = []
+      const open: PartitionShare[] = []
       for (const { what, amount, which, partitions } of steps) {
         const one = open[which % Math.max(1, open.length)]
         if (what === 'enter') {

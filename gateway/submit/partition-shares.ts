@@ -26,7 +26,7 @@ export class PartitionShares {
   }
 
   /** Takes an amount in. Undefined: the shared bound is reached. */
-  enter(amount = 1): Share | undefined {
+  enter(amount = 1): PartitionShare | undefined {
     if (this.#working + amount > this.#max) return undefined
     this.#working += amount
     let partitions: readonly number[] | undefined
@@ -52,7 +52,7 @@ export class PartitionShares {
 }
 
 /** An amount that was taken in, until it ends. */
-export interface Share {
+export interface PartitionShare {
   /**
    * From now on the amount waits for these partitions, and for nothing else.
    * @returns false if one of them is at its bound; nothing has changed then

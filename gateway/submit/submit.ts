@@ -11,7 +11,7 @@ import type { Outcome } from '../outcomes/outcomes.ts'
 import type { PendingBatch, PendingCommands } from '../outcomes/pending.ts'
 import type { Views } from '../read/views.ts'
 import { CommandBatch, type Settled } from './command-batch.ts'
-import type { CommandHomes } from './command-homes.ts'
+import type { CommandRouter } from './command-router.ts'
 
 const GIVE_UP_EVERY_MS = 500
 /** When a client should come back to a full queue. */
@@ -23,7 +23,7 @@ export interface SubmitterPorts {
   readonly writers: readonly Writer[]
   /** Likewise. Commands that were taken wait here for their outcomes, which come with the feed. */
   readonly pending: readonly PendingCommands[]
-  readonly homes: CommandHomes
+  readonly router: CommandRouter
   readonly views: Views
   readonly limits: GatewayLimits
 }
@@ -60,7 +60,7 @@ export class Submitter {
 
   /** The outcome of one command. @throws Fault */
   async one(command: Command, path: string): Promise<Outcome> {
-    const [settled] = await this.all([command], await this.#ports.homes.of(command, path))
+    const [settled] = await this.all([command], await this.#ports.router.partitionOf(command, path))
     if (settled instanceof Error) throw settled
     return settled!
   }

@@ -4,7 +4,7 @@
  */
 import { openKafkaCommandQueue } from '../../eventlog/kafka/commands/command-queue.ts'
 import { unlessAborted } from '../../eventlog/abort.ts'
-import { outlast } from '../../eventlog/outlast.ts'
+import { retryOutage } from '../../eventlog/retry-outage.ts'
 import { LogError } from '../../eventlog/errors.ts'
 import { frameBytesOf } from '../../eventlog/frame-budget.ts'
 import { openKafkaEventLog } from '../../eventlog/kafka/events/kafka-event-log.ts'
@@ -260,7 +260,7 @@ async function provideImportsTable(
       await createImportsTable(store, cluster === undefined ? {} : { database, cluster })
   }
   try {
-    await outlast(provide, {
+    await retryOutage(provide, {
       isOutage: (error) => error instanceof OutageError,
       forMs: Infinity,
       pauseMs: IMPORTS_TABLE_AGAIN_MS,

@@ -9,7 +9,7 @@ import { deleteRecordsBefore, sendRecords } from '../../eventlog/kafka/testing.t
 import { heldByAll, readCheckpoints } from '../../projectors/runtime/checkpoints.ts'
 import { createViewStore } from '../../projectors/clickhouse/clickhouse-store.ts'
 import { engineUnderTest, type EngineUnderTest } from '../../projectors/engine/testing.ts'
-import { dropStatements } from '../../projectors/clickhouse/feed.ts'
+import { dropStatements } from '../../projectors/clickhouse/view-tables.ts'
 import { proveByReplay } from '../../projectors/proof/prove.ts'
 import { BUILT_IN_PROJECTIONS } from '../../projectors/views/built-in.ts'
 import { MemoryLog } from '../../projectors/testing.ts'

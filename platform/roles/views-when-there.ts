@@ -1,5 +1,5 @@
 /** A ClickHouse server that starts together with a role may come a little later. */
-import { outlast } from '../../eventlog/outlast.ts'
+import { retryOutage } from '../../eventlog/retry-outage.ts'
 import { OutageError } from '../../projectors/clickhouse/view-store.ts'
 
 export interface ViewsPatience {
@@ -22,7 +22,7 @@ export function viewsWhenThere<T>(
   question: () => Promise<T>,
   { startForMs = START_FOR_MS_DEFAULT, log, signal }: ViewsPatience,
 ): Promise<T> {
-  return outlast(question, {
+  return retryOutage(question, {
     isOutage: (error) => error instanceof OutageError,
     forMs: startForMs,
     pauseMs: RETRY_MS,

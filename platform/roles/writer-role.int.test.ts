@@ -162,15 +162,17 @@ await withKafka('the writer role', (kafka) => {
       })
       for (const partition of [0, 1, 2, 3]) await source.send([openAccount(partition)], partition)
       await until('all is consumed', () =>
-        [0, 1, 2, 3].every((partition) => first.role.seat(partition)!.serving()!.status().sequence === 1n),
+        [0, 1, 2, 3].every(
+          (partition) => first.role.supervisor(partition)!.serving()!.status().sequence === 1n,
+        ),
       )
       const second = await startHere(settings, folder)
       await until('two halves', () =>
         [first, second].every(({ role }) => role.status().ready && served(role) === 2),
       )
-      const moved = [0, 1, 2, 3].filter((partition) => second.role.seat(partition) !== undefined)
+      const moved = [0, 1, 2, 3].filter((partition) => second.role.supervisor(partition) !== undefined)
       for (const partition of moved) {
-        const writer = second.role.seat(partition)!.serving()!
+        const writer = second.role.supervisor(partition)!.serving()!
         // The first one stopped in order: its last snapshot was there.
         expect(writer.recovery.replayed.events + (writer.recovery.snapshot?.sequence ?? 0n)).toBe(1n)
         expect(writer.status().accounts).toBe(1)
@@ -182,7 +184,7 @@ await withKafka('the writer role', (kafka) => {
       )
       await until('all is consumed', () =>
         [0, 1, 2, 3].every((partition) => {
-          const { writer, recordsBehind } = first.role.seat(partition)!.status()
+          const { writer, recordsBehind } = first.role.supervisor(partition)!.status()
           return writer!.next.offset === last[partition]! + 1n && recordsBehind === 0n
         }),
       )
@@ -200,7 +202,7 @@ await withKafka('the writer role', (kafka) => {
       await first.role.stop()
       const second = await startHere(settings, bucketAt(bucket))
       await until('it is served again', () => served(second.role) === 1)
-      expect(second.role.seat(0)!.serving()!.recovery).toMatchObject({
+      expect(second.role.supervisor(0)!.serving()!.recovery).toMatchObject({
         snapshot: { sequence: 3n },
         replayed: { events: 0n },
       })
@@ -230,7 +232,7 @@ await withKafka('the writer role', (kafka) => {
         partitions: [{ state: 'starting' }, { state: 'starting' }],
       })
       await role.stop()
-      expect(role.seat(0)!.status().state).toBe('stopped')
+      expect(role.supervisor(0)!.status().state).toBe('stopped')
     })
 
     it('a writer that is killed under load is replaced: every command has one outcome, nothing acknowledged is lost', async () => {
@@ -248,10 +250,10 @@ await withKafka('the writer role', (kafka) => {
       await load.end()
       await until(
         'all is consumed',
-        () => here.role.seat(0)!.serving()!.log.head().nextCommandOffset > load.last(),
+        () => here.role.supervisor(0)!.serving()!.log.head().nextCommandOffset > load.last(),
       )
       await expectWhole(settings, load.sent(), other.acknowledged)
-      expect(here.role.seat(0)!.serving()!.status()).toMatchObject({ epoch: 2n, accounts: 2 })
+      expect(here.role.supervisor(0)!.serving()!.status()).toMatchObject({ epoch: 2n, accounts: 2 })
     })
 
     it('one whose clock is minutes behind takes over: recorded times go on, ids of right clocks wait for one that is right', async () => {
@@ -306,7 +308,7 @@ await withKafka('the writer role', (kafka) => {
       const after = load.sent()
       await until('more load', () => load.sent() > after + 300)
       await load.end()
-      const writer = here.role.seat(0)!.serving()
+      const writer = here.role.supervisor(0)!.serving()
       expect(writer?.status().epoch).toBe(2n)
       await until('all is consumed', () => writer!.log.head().nextCommandOffset > load.last())
       await expectWhole(settings, load.sent(), other.acknowledged)
@@ -316,7 +318,7 @@ await withKafka('the writer role', (kafka) => {
 
 /** Offset of the next command of partition 0; 0 while it is not served. */
 function next(role: WriterRole): bigint {
-  return role.seat(0)?.serving()?.status().next.offset ?? 0n
+  return role.supervisor(0)?.serving()?.status().next.offset ?? 0n
 }
 
 function served(role: WriterRole): number {

@@ -8,7 +8,10 @@ import { joinGroup, type Membership } from '../../eventlog/kafka/group/membershi
 import { OUTAGE_MS_MAX_DEFAULT } from '../../eventlog/kafka/partition/partition-link.ts'
 import { topicNames, type KafkaSettings } from '../../eventlog/kafka/settings.ts'
 import { settledPartitions } from '../../eventlog/kafka/topics/topics.ts'
-import { PartitionSeat, type PartitionSeatStatus } from '../../writer/distributed/partition-seat.ts'
+import {
+  PartitionSupervisor,
+  type PartitionSupervisorStatus,
+} from '../../writer/distributed/partition-supervisor.ts'
 import type { PartitionWriterOptions } from '../../writer/distributed/partition-writer.ts'
 import { openFolderStore } from '../../writer/snapshot-store/folder-store.ts'
 import { openS3Store } from '../../writer/snapshot-store/s3-store.ts'
@@ -39,7 +42,7 @@ export interface WriterRoleOptions extends Pick<
 
 export interface WriterRole extends RunningRole {
   /** A partition's seat, whether it is held or not; undefined if it never was. */
-  seat(partition: number): PartitionSeat | undefined
+  supervisor(partition: number): PartitionSupervisor | undefined
 }
 
 /** How long the start waits for the store's first answer. */
@@ -70,7 +73,7 @@ class Role implements WriterRole {
   private onFailed: (error: PlatformError) => void = () => undefined
   private readonly options: WriterRoleOptions
   private readonly store: SnapshotStore
-  private readonly seats = new Map<number, PartitionSeat>()
+  private readonly supervisors = new Map<number, PartitionSupervisor>()
   private assigned: ReadonlySet<number> = new Set()
   private membership: Membership | undefined
   /** Of the deployment. */
@@ -119,21 +122,21 @@ class Role implements WriterRole {
     }
   }
 
-  seat(partition: number): PartitionSeat | undefined {
-    return this.seats.get(partition)
+  supervisor(partition: number): PartitionSupervisor | undefined {
+    return this.supervisors.get(partition)
   }
 
   status(): RoleStatus {
-    const seats = [...this.assigned]
+    const supervisors = [...this.assigned]
       .sort((a, b) => a - b)
-      .map((partition) => this.seats.get(partition)!.status())
-    const reasons = seats.flatMap(({ partition, state, reason }) => {
+      .map((partition) => this.supervisors.get(partition)!.status())
+    const reasons = supervisors.flatMap(({ partition, state, reason }) => {
       if (reason !== undefined) return [reason]
       return state === 'serving' ? [] : [`Partition ${partition} is not served yet: ${state}.`]
     })
     const ownReason = this.failure ?? this.membership?.outage()
     if (ownReason !== undefined) reasons.unshift(ownReason)
-    return { ready: reasons.length === 0, reasons, partitions: seats.map(shown) }
+    return { ready: reasons.length === 0, reasons, partitions: supervisors.map(shown) }
   }
 
   stop(): Promise<void> {
@@ -142,7 +145,7 @@ class Role implements WriterRole {
 
   /** Writers end first, so that whoever takes over finds their last snapshots. */
   private async stopOnce(): Promise<void> {
-    await Promise.all([...this.seats.values()].map((seat) => seat.release()))
+    await Promise.all([...this.supervisors.values()].map((supervisor) => supervisor.release()))
     await this.membership?.leave()
     this.store.close()
   }
@@ -155,11 +158,12 @@ class Role implements WriterRole {
       return
     }
     this.assigned = partitions
-    for (const [partition, seat] of this.seats) if (!partitions.has(partition)) void seat.release()
+    for (const [partition, supervisor] of this.supervisors)
+      if (!partitions.has(partition)) void supervisor.release()
     for (const partition of partitions) this.seatFor(partition).hold()
   }
 
-  private seatFor(partition: number): PartitionSeat {
+  private seatFor(partition: number): PartitionSupervisor {
     const {
       kafka: settings,
       scratchDir,
@@ -169,9 +173,9 @@ class Role implements WriterRole {
       onDurable,
       outageMsMax,
     } = this.options
-    const known = this.seats.get(partition)
+    const known = this.supervisors.get(partition)
     if (known !== undefined) return known
-    const seat = new PartitionSeat({
+    const supervisor = new PartitionSupervisor({
       settings,
       partition,
       partitions: this.partitions,
@@ -185,8 +189,8 @@ class Role implements WriterRole {
       ...(core === undefined ? {} : { core }),
       ...(snapshots === undefined ? {} : { snapshots }),
     })
-    this.seats.set(partition, seat)
-    return seat
+    this.supervisors.set(partition, supervisor)
+    return supervisor
   }
 
   private fail(error: Error): void {
@@ -218,7 +222,7 @@ function strangePartition(partition: number, partitions: number): LogError {
 }
 
 /** What an operator sees of a partition. */
-function shown({ partition, state, reason, writer, recordsBehind }: PartitionSeatStatus): object {
+function shown({ partition, state, reason, writer, recordsBehind }: PartitionSupervisorStatus): object {
   if (writer === undefined) return { partition, state, reason }
   const {
     epoch,

@@ -26,7 +26,7 @@ export interface Query {
 }
 
 /** What a query gives back: bytes in memory, or a file that the receiver removes. */
-export interface Outcome {
+export interface QueryOutcome {
   readonly format: string
   readonly answer: Answer
   /** Rows that an insert brought in as data; what its views made of them is not counted. */
@@ -65,7 +65,7 @@ export class Executor {
    * Runs one query to its end; an insert's rows are stored when this returns.
    * @throws QueryError; anything else comes from the data's stream
    */
-  async execute(query: Query): Promise<Outcome> {
+  async execute(query: Query): Promise<QueryOutcome> {
     const { code, data } = splitInlineData(query.text)
     const statement = parseStatement(substituteParameters(code, query.parameters))
     if (query.readOnly && statement.kind !== 'read') {
@@ -109,7 +109,7 @@ export class Executor {
     for (const pool of Object.values(this.#pools)) pool.close()
   }
 
-  async #read(statement: ReadStatement, query: Query): Promise<Outcome> {
+  async #read(statement: ReadStatement, query: Query): Promise<QueryOutcome> {
     const format = statement.format ?? query.format ?? DEFAULT_FORMAT
     const asked = Number(query.settings.get('max_result_bytes') ?? 0)
     // With "break" the engine would cut the result in silence at whatever bound stands here, so none does.
@@ -139,7 +139,7 @@ export class Executor {
     format: string,
     settings: Settings,
     query: Query,
-  ): Promise<Outcome> {
+  ): Promise<QueryOutcome> {
     let answer: Answer | undefined
     const stop = new AbortController()
     const signal = AbortSignal.any([query.signal, stop.signal])
@@ -162,7 +162,7 @@ export class Executor {
   async #insertSelect(
     statement: Extract<Statement, { kind: 'insert-select' }>,
     query: Query,
-  ): Promise<Outcome> {
+  ): Promise<QueryOutcome> {
     const sql = joined(statement.head, settingsClause(query.settings, statement.settings), statement.select)
     return this.#insert(sql, query)
   }
@@ -171,7 +171,7 @@ export class Executor {
     statement: Extract<Statement, { kind: 'insert-data' | 'insert-select' }>,
     inlineData: string,
     query: Query,
-  ): Promise<Outcome> {
+  ): Promise<QueryOutcome> {
     const file = await this.#spool.receive(chunks(inlineData, query.data), query.signal)
     try {
       return await this.#insert(insertText(statement, file.name, query), query)
@@ -184,7 +184,7 @@ export class Executor {
    * An insert that has begun runs to its end even if its sender leaves: stopped half way, some of the views
    * behind a table would have its rows and others not. The sender repeats it with the same token.
    */
-  async #insert(sql: string, query: Query): Promise<Outcome> {
+  async #insert(sql: string, query: Query): Promise<QueryOutcome> {
     const answer = await this.#pools.insert.use(query.signal, (connection) => connection.run(sql, query))
     return { format: DEFAULT_FORMAT, answer, rowsWritten: answer.rowsRead }
   }

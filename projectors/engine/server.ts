@@ -5,7 +5,7 @@ import { pipeline } from 'node:stream/promises'
 import { createGunzip } from 'node:zlib'
 import { readForm, readText } from './body.ts'
 import { errorBody, fromEngine, queryError, statusOf, type QueryError } from './errors.ts'
-import type { Executor, Outcome } from './executor.ts'
+import type { Executor, QueryOutcome } from './executor.ts'
 import { REQUEST_ARRIVAL_MS_MAX, REQUEST_HEAD_BYTES_MAX, REQUESTS_MAX, SOCKETS_MAX } from './limits.ts'
 import { sortOptions } from './statement/settings.ts'
 import type { Spool } from './spool.ts'
@@ -101,7 +101,7 @@ async function answer(
 
 async function send(
   response: ServerResponse,
-  outcome: Outcome,
+  outcome: QueryOutcome,
   spool: Spool,
   queryId: string,
 ): Promise<void> {
@@ -143,7 +143,7 @@ function sendError(request: IncomingMessage, response: ServerResponse, error: Qu
 }
 
 /** Numbers as ClickHouse's own summary has them, as strings. What the engine does not tell is left out. */
-function summary({ answer, rowsWritten }: Outcome): string {
+function summary({ answer, rowsWritten }: QueryOutcome): string {
   return JSON.stringify({
     read_rows: String(answer.rowsRead),
     read_bytes: String(answer.bytesRead),

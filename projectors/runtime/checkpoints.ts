@@ -3,7 +3,7 @@ import type { EventLog } from '../../eventlog/ports.ts'
 import { HASH_BYTES } from '../../schemas/frames.ts'
 import type { Position } from '../../schemas/positions.ts'
 import type { Checkpoint } from './chain.ts'
-import { checkpointsName, formerCheckpointsName } from '../clickhouse/feed.ts'
+import { checkpointsName, formerCheckpointsName } from '../clickhouse/view-tables.ts'
 import type { Database, Layout, SqlProjection } from '../projection.ts'
 import type { ViewStore } from '../clickhouse/view-store.ts'
 

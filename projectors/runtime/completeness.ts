@@ -1,6 +1,6 @@
 /** Whether what the checkpoints speak for is there: tables that are gone must not come back empty behind a checkpoint. */
 import { heldByAny, readAnyCheckpoints, tablesThere } from './checkpoints.ts'
-import { checkpointsName, feedName, viewTableNames } from '../clickhouse/feed.ts'
+import { checkpointsName, inputTableName, viewTableNames } from '../clickhouse/view-tables.ts'
 import type { ProjectionSet } from '../projection.ts'
 import type { ViewStore } from '../clickhouse/view-store.ts'
 
@@ -19,7 +19,7 @@ export async function refuseIncomplete(store: ViewStore, projections: Projection
   const checkpoints = await readAnyCheckpoints(store)
   const holding = projections.running.filter(({ name }) => checkpoints.has(name))
   if (holding.length === 0) return
-  const feed = feedName(projections)
+  const feed = inputTableName(projections)
   const named = holding.map((projection) => viewTableNames(projections, projection))
   const tables = named.flatMap((one) => one.tables)
   const views = named.flatMap((one) => one.views)

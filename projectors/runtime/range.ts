@@ -3,7 +3,7 @@ import { EVENT_ROW_BYTES } from '../../schemas/limits.ts'
 import { eventRowBytes, ROW_BYTE } from '../../schemas/events.ts'
 import { lastSequence, type Frame } from '../../schemas/frames.ts'
 import type { Checkpoint } from './chain.ts'
-import { insertSettings, insertStatement } from '../clickhouse/feed.ts'
+import { insertSettings, insertStatement } from '../clickhouse/view-tables.ts'
 import type { Database, ProjectionSet } from '../projection.ts'
 import type { ViewStore } from '../clickhouse/view-store.ts'
 

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, beforeEach, expect, it, onTestFinished } from 'vit
 import { writeCheckpoint } from './checkpoints.ts'
 import { createViewStore } from '../clickhouse/clickhouse-store.ts'
 import { engineUnderTest, type EngineUnderTest } from '../engine/testing.ts'
-import { checkpointsName, createStatements } from '../clickhouse/feed.ts'
+import { checkpointsName, createStatements } from '../clickhouse/view-tables.ts'
 import { BUILT_IN_PROJECTIONS } from '../views/built-in.ts'
 import { allTogether } from '../projection.ts'
 import { watchProjections } from './remote-projections.ts'

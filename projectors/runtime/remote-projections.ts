@@ -10,13 +10,13 @@ import { lastSequence, type Frame } from '../../schemas/frames.ts'
 import { includesPosition, type Position } from '../../schemas/positions.ts'
 import type { Checkpoint } from './chain.ts'
 import { heldByAll, readCheckpoints, settledNsOf, tablesThere, type Checkpoints } from './checkpoints.ts'
-import { checkpointsName } from '../clickhouse/feed.ts'
+import { checkpointsName } from '../clickhouse/view-tables.ts'
 import type { Clock } from './ports.ts'
 import type { SqlProjection } from '../projection.ts'
 import type { Projections, ProjectionStatus } from './status.ts'
 import { systemClock } from './system-clock.ts'
 import { OutageError, type ViewStore } from '../clickhouse/view-store.ts'
-import { Waiters } from './waiters.ts'
+import { PositionWaiters } from './position-waiters.ts'
 
 export interface RemoteProjectionsOptions {
   readonly store: ViewStore
@@ -70,7 +70,7 @@ class RemoteProjections implements Projections {
   readonly #pollMs: number
   readonly #stalledMs: number
   readonly #clock: Clock
-  readonly #waiters: Waiters
+  readonly #waiters: PositionWaiters
   readonly #listeners = new Set<() => void>()
   readonly #over = new AbortController()
   readonly #followers: Promise<void>[] = []
@@ -97,7 +97,7 @@ class RemoteProjections implements Projections {
     this.#report = options.log ?? (() => undefined)
     this.#pollMs = options.pollMs ?? POLL_MS
     this.#clock = options.clock ?? systemClock
-    this.#waiters = new Waiters(this.#clock)
+    this.#waiters = new PositionWaiters(this.#clock)
     this.#outage = options.outage
     this.#stalledMs = options.stalledMs ?? STALLED_MS
     this.#startedAtMs = this.#clock.monotonicMs()

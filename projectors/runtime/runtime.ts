@@ -14,7 +14,7 @@ import {
   type Checkpoints,
 } from './checkpoints.ts'
 import { refuseIncomplete } from './completeness.ts'
-import { createStatements, dropStatements } from '../clickhouse/feed.ts'
+import { createStatements, dropStatements } from '../clickhouse/view-tables.ts'
 import type { Clock } from './ports.ts'
 import type { Layout, ProjectionSet } from '../projection.ts'
 import { Pump, type PumpState } from './pump.ts'
@@ -22,7 +22,7 @@ import type { RangeLimits } from './range.ts'
 import type { Projections, ProjectionStatus } from './status.ts'
 import { systemClock } from './system-clock.ts'
 import type { ViewStore } from '../clickhouse/view-store.ts'
-import { Waiters } from './waiters.ts'
+import { PositionWaiters } from './position-waiters.ts'
 
 export interface ProjectionsOptions extends Partial<RangeLimits> {
   readonly store: ViewStore
@@ -88,7 +88,7 @@ class Runtime implements RunningProjections {
   readonly #report: (line: string) => void
   readonly #listeners = new Set<() => void>()
   readonly #clock: Clock
-  readonly #waiters: Waiters
+  readonly #waiters: PositionWaiters
   #pumps: Pump[] = []
   #isPaused = false
   #isStopped = false
@@ -104,7 +104,7 @@ class Runtime implements RunningProjections {
     this.#projections = options.projections
     for (const log of options.logs) this.#logs.set(log.partition, log)
     this.#clock = options.clock ?? systemClock
-    this.#waiters = new Waiters(this.#clock)
+    this.#waiters = new PositionWaiters(this.#clock)
     this.#report = options.log ?? (() => undefined)
   }
 

@@ -1,7 +1,7 @@
 /** The tables of the built-in views in an engine of their own, and events written into them past any runtime. */
 import type { SampleWallet } from '../../test/model/sample-wallet.ts'
 import { createViewStore } from '../clickhouse/clickhouse-store.ts'
-import { createStatements } from '../clickhouse/feed.ts'
+import { createStatements } from '../clickhouse/view-tables.ts'
 import type { ViewStore } from '../clickhouse/view-store.ts'
 import { engineUnderTest } from '../engine/testing.ts'
 import { insertRange, RangeBuffer } from '../runtime/range.ts'

@@ -3,11 +3,11 @@
  * at the door, and unknown, because the writer fell before it answered. What is unknown they send again, mostly.
  */
 import { encodeCommands, type Command } from '../../schemas/commands.ts'
-import { horizonBehind } from '../../schemas/frame-notes.ts'
+import { horizonAfter } from '../../schemas/frame-notes.ts'
 import type { Frame } from '../../schemas/frames.ts'
 import { formatId, uuidV7TimeMs } from '../../schemas/ids.ts'
 import type { Offer, OfferOffsets, OfferStored } from '../../eventlog/ports.ts'
-import { eventRowOf } from '../../gateway/outcomes/outcomes.ts'
+import { publicEvent } from '../../gateway/outcomes/outcomes.ts'
 import { settleRepeat } from '../../gateway/outcomes/settle-repeat.ts'
 import type { Views } from '../../gateway/read/views.ts'
 import { keyOf } from '../model/wallet.ts'
@@ -89,7 +89,7 @@ export class Clients {
 
   /** A writer acknowledged a frame: it is accepted and durable. */
   acknowledge(frame: Frame): void {
-    this.horizonMs = horizonBehind(this.horizonMs, frame)
+    this.horizonMs = horizonAfter(this.horizonMs, frame)
     const answered = this.pending.filter(
       (request) => request.epoch === frame.epoch && request.endOffset <= frame.nextCommandOffset,
     )
@@ -188,7 +188,7 @@ export class Clients {
     const first = this.truth.model.used.first.get(keyOf(id))
     const views = {
       points: { atSequence: () => Promise.resolve(undefined) },
-      events: () => Promise.resolve(first === undefined ? [] : [eventRowOf(first.event)]),
+      events: () => Promise.resolve(first === undefined ? [] : [publicEvent(first.event)]),
     }
     return views as unknown as Views
   }

@@ -5,7 +5,7 @@
 import path from 'node:path'
 import { LogCorruptError, LogRegressedError } from '../../eventlog/errors.ts'
 import { readFramesSync } from '../../eventlog/file/read/reader.ts'
-import { openLog } from '../../eventlog/file/recovery/recovery.ts'
+import { openLog } from '../../eventlog/file/recovery/open-log.ts'
 import { unitsSync } from '../../eventlog/file/layout/units.ts'
 import { BLOCK_BYTES } from '../../eventlog/file/layout/segments.ts'
 import { sameBytes } from '../../schemas/frames.ts'

@@ -2,8 +2,8 @@
  * One life of the embedded writer on the simulated disk: the real core server, log server, queue and readers, joined by
  * simulated threads the way writer/embedded.ts joins real ones.
  */
-import type { LogServerPorts } from '../../eventlog/file/log-server.ts'
-import { LogServer } from '../../eventlog/file/log-server.ts'
+import type { FileLogServerPorts } from '../../eventlog/file/file-log-server.ts'
+import { FileLogServer } from '../../eventlog/file/file-log-server.ts'
 import { FileEventLog } from '../../eventlog/file/file-event-log.ts'
 import type { CoreToLog, LogToCore, LogToMain } from '../../eventlog/handoff/log-messages.ts'
 import { createSlabShare, openSlabPool, type SlabPool } from '../../eventlog/handoff/slabs.ts'
@@ -12,10 +12,10 @@ import type { LogHead, Offer, OfferStored } from '../../eventlog/ports.ts'
 import type { Frame } from '../../schemas/frames.ts'
 import { CoreServer, newestSnapshotIn, type CoreServerPorts } from '../../writer/thread/core-server.ts'
 import type { CommandBatch, Slab } from '../../writer/thread/loop.ts'
-import { loadState, replayTail, type LoadedState } from '../../writer/recovery/recovery.ts'
-import { removeUnfinishedSnapshots } from '../../writer/snapshots/snapshot.ts'
+import { loadNewestState, replayTail, type LoadedState } from '../../writer/recovery/load-state.ts'
+import { removeUnfinishedSnapshots } from '../../writer/snapshots/snapshot-folder.ts'
 import type { WalletCore } from '../../writer/core/core.ts'
-import type { CutDebris } from '../../eventlog/file/recovery/recovery.ts'
+import type { CutDebris } from '../../eventlog/file/recovery/open-log.ts'
 import type { Door } from './clients.ts'
 import type { SeedOptions } from './options.ts'
 import type { SimulatedDisk } from './simulated-disk.ts'
@@ -58,7 +58,7 @@ export class FileWriter implements Door {
   private readonly over = new AbortController()
   private queue: MemoryQueue | undefined
   private server: CoreServer | undefined
-  private logServer: LogServer | undefined
+  private logServer: FileLogServer | undefined
   private state: LoadedState | undefined
   private isServing = false
   private isStopping = false
@@ -87,8 +87,8 @@ export class FileWriter implements Door {
     })
     this.process.schedule(this.process.latency(), 'the writer starts', () => {
       removeUnfinishedSnapshots(disk.disk, DATA_FOLDER, PARTITION)
-      this.state = loadState(disk.disk, DATA_FOLDER, { partition: PARTITION, ...options.core })
-      for (const { file, reason } of this.state.passedOver) {
+      this.state = loadNewestState(disk.disk, DATA_FOLDER, { partition: PARTITION, ...options.core })
+      for (const { file, reason } of this.state.unusable) {
         world.trace(`snapshot ${file} passed over: ${reason}`)
         world.cover('snapshot passed over')
       }
@@ -130,7 +130,7 @@ export class FileWriter implements Door {
 
   private startLog(durableAtLeast: bigint): void {
     const { process, options, world } = this
-    const { syncNs, idleMarkMs } = options.writer
+    const { syncNs, idleFrameMs } = options.writer
     let syncEndsNs = 0n
     const busyNs = (): bigint => {
       const ns = BigInt(1 + world.random.below(syncNs))
@@ -142,7 +142,7 @@ export class FileWriter implements Door {
     const toCore = new Channel<LogToCore>(process, 'log → core', (message) => {
       this.server?.onLog(message)
     })
-    const ports: LogServerPorts = {
+    const ports: FileLogServerPorts = {
       disk: this.disk.disk,
       slabs: this.slabs,
       tellCore: (message) => {
@@ -157,14 +157,14 @@ export class FileWriter implements Door {
         return message
       },
       whenQuiet: (task) => {
-        quiet(task === undefined ? undefined : BigInt(idleMarkMs) * 1_000_000n, task ?? (() => undefined))
+        quiet(task === undefined ? undefined : BigInt(idleFrameMs) * 1_000_000n, task ?? (() => undefined))
       },
       ended: () => undefined,
     }
     this.thread = new BusyThread<CoreToLog>(process, busyNs, (first) => {
       this.logServer!.take(first)
     })
-    this.logServer = new LogServer(
+    this.logServer = new FileLogServer(
       {
         dir: DATA_FOLDER,
         partition: PARTITION,
@@ -291,7 +291,7 @@ export class FileWriter implements Door {
         wake(ms === undefined ? undefined : BigInt(ms) * 1_000_000n, task)
       },
       beginSnapshot: (position, sections, listener) => {
-        const unusable = this.state!.passedOver.map(({ sequence }) => sequence)
+        const unusable = this.state!.unusable.map(({ sequence }) => sequence)
         const start = {
           dataDir: DATA_FOLDER,
           position,

@@ -1,7 +1,7 @@
 /** What seeds have found, each as a scenario of its own: a seed's meaning changes with the code, these do not. */
 import { expect, test } from 'vitest'
 import { createMemoryDisk } from '../../eventlog/disk/memory-disk.ts'
-import { openLog } from '../../eventlog/file/recovery/recovery.ts'
+import { openLog } from '../../eventlog/file/recovery/open-log.ts'
 import { allFrames, appendGroup } from '../../eventlog/testing.ts'
 
 test('a segment whose name was never made durable, because its maker died, is durable once a log is opened on it', () => {

@@ -21,7 +21,7 @@ export interface Mutant {
 }
 
 const APPENDER = 'eventlog/file/appender.ts'
-const RECOVERY = 'eventlog/file/recovery/recovery.ts'
+const RECOVERY = 'eventlog/file/recovery/open-log.ts'
 const RULE = 'eventlog/reader-rule.ts'
 const GROUPS = 'eventlog/file/group-commit.ts'
 const SHARED = 'eventlog/kafka/events/shared-appender.ts'
@@ -35,24 +35,39 @@ export const MUTANTS: readonly Mutant[] = [
     '    segment.file.sync()\n    durable = head\n',
     '    durable = head\n',
   ),
-  one(
-    'told before it is durable',
-    GROUPS,
-    '    appender.sync()\n    isMarkDue = true\n    isTestimonyDue = frames.at(-1)!.count > 0\n    durable(\n',
-    '    isMarkDue = true\n    isTestimonyDue = frames.at(-1)!.count > 0\n' +
-      '    const early: typeof durable = (...told) => { durable(...told); appender.sync() }\n    early(\n',
-  ),
+  {
+    name: 'told before it is durable',
+    patches: [
+      patch(GROUPS, '    appender.sync()\n    isIdleFrameDue = true\n', '    isIdleFrameDue = true\n'),
+      patch(
+        GROUPS,
+        "    listeners.tellMain({ kind: 'frames', frames })\n",
+        "    listeners.tellMain({ kind: 'frames', frames })\n    appender.sync()\n",
+      ),
+    ],
+  },
   {
     name: 'told before it is written',
     patches: [
       patch(
         GROUPS,
         '        appender.append(frame, unit)\n',
-        '        durable([frame], [{ idleMark: false, sequence: frame.firstSequence + BigInt(frame.count) - 1n,\n' +
-          '          hash: frame.hash.slice(), nextCommandOffset: frame.nextCommandOffset,\n' +
-          '          nextCommandIndex: frame.nextCommandIndex }])\n        appender.append(frame, unit)\n',
+        "        listeners.tellCore({ kind: 'durable', frames: [{ isIdleFrame: false,\n" +
+          '          sequence: frame.firstSequence + BigInt(frame.count) - 1n, hash: frame.hash.slice(),\n' +
+          '          nextCommandOffset: frame.nextCommandOffset, nextCommandIndex: frame.nextCommandIndex,\n' +
+          "          logOffset: 0n }] })\n        listeners.tellMain({ kind: 'frames', frames: [frame] })\n" +
+          '        appender.append(frame, unit)\n',
       ),
-      patch(GROUPS, '    durable(\n      frames,\n', '    if (isIdleMark) durable(\n      frames,\n'),
+      patch(
+        GROUPS,
+        "    listeners.tellCore({ kind: 'durable', frames: receipts })\n",
+        "    if (isIdleFrame) listeners.tellCore({ kind: 'durable', frames: receipts })\n",
+      ),
+      patch(
+        GROUPS,
+        "    listeners.tellMain({ kind: 'frames', frames })\n",
+        "    if (isIdleFrame) listeners.tellMain({ kind: 'frames', frames })\n",
+      ),
     ],
   },
   one(
@@ -126,7 +141,7 @@ export const MUTANTS: readonly Mutant[] = [
   one('an older epoch accepted', RULE, "    if (frame.epoch < head.epoch) return 'epoch'\n", ''),
   one(
     'younger ids lost at a snapshot',
-    'writer/core/copy/snapshot.ts',
+    'writer/core/copy/state-sections.ts',
     "  remembered.current = generation(sections, 'ids-current', head, HEAD.currentCount, remembered.slotsFull)\n",
     '',
   ),
@@ -156,7 +171,7 @@ export const MUTANTS: readonly Mutant[] = [
   ),
   one(
     'expiries not replayed',
-    'writer/core/apply/replay.ts',
+    'writer/core/apply/replay-rows.ts',
     '      changeState(state, rows, word)\n      rememberHashed',
     '      if (kindOf(rows, word) === EVENT_KINDS.HoldExpired) {\n' +
       '        state.clock[CLOCK.sequence] = rows.words[word + ROW.sequence]!\n' +
@@ -166,7 +181,7 @@ export const MUTANTS: readonly Mutant[] = [
   one(
     'a refused group not taken back',
     'writer/core/decide/linked.ts',
-    '        this.undo(desk, index)\n',
+    '        this.undo(buffers, index)\n',
     '',
   ),
   one(

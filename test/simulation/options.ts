@@ -51,7 +51,7 @@ export interface WriterOptions {
   /** Bytes of a slice of a snapshot. */
   readonly snapshotRoomBytes: number
   readonly windowBytesMax: number
-  readonly idleMarkMs: number
+  readonly idleFrameMs: number
   readonly latencyNs: number
   readonly syncNs: number
 }
@@ -124,7 +124,7 @@ export function drawOptions(random: Random): SeedOptions {
       snapshotsKept: random.pick([1, 2, 3]),
       snapshotRoomBytes: random.pick([192, 1_024, 16_384]),
       windowBytesMax: random.pick([1, 8_000, 200_000]),
-      idleMarkMs: random.pick([1, 5, 100]),
+      idleFrameMs: random.pick([1, 5, 100]),
       latencyNs: Math.ceil(pauseNs * random.pick([0.01, 0.1, 0.5])),
       syncNs: Math.ceil(pauseNs * random.pick([0.05, 1, 8, 8])),
     },

@@ -225,7 +225,7 @@ export class SharedWriter implements Door {
     this.listener.durable(frame)
     this.queue!.consumed(frame.nextCommandOffset)
     this.toCore.post({
-      idleMark: false,
+      isIdleFrame: false,
       sequence: lastSequence(frame),
       hash: frame.hash.slice(),
       nextCommandOffset: frame.nextCommandOffset,

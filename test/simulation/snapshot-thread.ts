@@ -4,7 +4,7 @@ import type { SinkListener, SnapshotSink } from '../../writer/snapshots/snapshot
 import { SnapshotSaving, type SnapshotSavingStart } from '../../writer/snapshots/snapshot-saving.ts'
 import { Channel, type Process } from './threads.ts'
 
-const ROOMS = 2
+const SLICES = 2
 
 /** @param roomBytes of a slice, at least 64 */
 export function simulateSnapshotThread(
@@ -21,7 +21,7 @@ export function simulateSnapshotThread(
   const toThread = new Channel<() => void>(process, 'core → snapshot', (work) => {
     work()
   })
-  const free = Array.from({ length: ROOMS }, () => new Uint8Array(roomBytes))
+  const free = Array.from({ length: SLICES }, () => new Uint8Array(roomBytes))
   let saving: SnapshotSaving | undefined
   let isAbandoned = false
   const tell = (told: () => void): void => {

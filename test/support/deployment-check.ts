@@ -15,7 +15,7 @@ import { decodeEvents, type WalletEvent } from '../../schemas/events.ts'
 import { formatId } from '../../schemas/ids.ts'
 import type { Frame } from '../../schemas/frames.ts'
 import { createCore, type WalletCore } from '../../writer/core/core.ts'
-import { FedTail } from '../../writer/recovery/recovery.ts'
+import { TailReplay } from '../../writer/recovery/load-state.ts'
 import { digestSections } from '../../writer/recovery/state-digest.ts'
 import { eventsDifference, stateDifference } from '../model/differences.ts'
 import { Wallet } from '../model/wallet.ts'
@@ -88,13 +88,13 @@ class Chain {
   log!: KafkaEventLog
   /** Where it ended when it was read. */
   head!: LogHead
-  private readonly tail: FedTail
+  private readonly tail: TailReplay
   private readonly wallet = new Wallet()
 
   private constructor(partition: number) {
     this.partition = partition
     this.core = createCore({ partition })
-    this.tail = new FedTail({ core: this.core, snapshot: undefined, passedOver: [] })
+    this.tail = new TailReplay({ core: this.core, snapshot: undefined, unusable: [] })
   }
 
   static async read(settings: KafkaSettings, partition: number): Promise<Chain> {

@@ -16,7 +16,7 @@ import { startEngine, type Engine } from '../../projectors/engine/supervisor.ts'
 import { BUILT_IN_PROJECTIONS } from '../../projectors/views/built-in.ts'
 import type { ViewStore } from '../../projectors/clickhouse/view-store.ts'
 import { formatPosition } from '../../schemas/positions.ts'
-import { loadState } from '../../writer/recovery/recovery.ts'
+import { loadNewestState } from '../../writer/recovery/load-state.ts'
 import { digestSections } from '../../writer/recovery/state-digest.ts'
 import { startSwitchedProxy, type SwitchedProxy } from './kafka/switched-proxy.ts'
 import { RoleProcess, type ReadyAnswer } from './role-process.ts'
@@ -113,7 +113,7 @@ export class Deployment {
   /** The state of a partition as the newest snapshot of any writer has it; undefined if there is none. */
   newestSnapshot(partition: number): { readonly sequence: bigint; readonly digest: string } | undefined {
     const found = this.writers
-      .map((_, index) => loadState(nodeDisk, this.scratchDir(index + 1), { partition }))
+      .map((_, index) => loadNewestState(nodeDisk, this.scratchDir(index + 1), { partition }))
       .flatMap(({ core, snapshot }) =>
         snapshot === undefined ? [] : [{ core, position: snapshot.position }],
       )

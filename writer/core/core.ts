@@ -19,19 +19,25 @@ import { applyRow } from './apply/apply.ts'
 import { decideCommand, isNewId, type CoreBounds } from './decide/decide.ts'
 import { isDue, writeExpiry } from './decide/decide-hold.ts'
 import { Decision } from './decide/decision.ts'
-import { layOut, type Desk } from './decide/desk.ts'
+import { createCallBuffers, type CallBuffers } from './decide/call-buffers.ts'
 import { HOLD, HOLD_WORDS } from './state/hold-words.ts'
 import { LinkedGroup, beginsGroup } from './decide/linked.ts'
 import { accountAt, lookUp, trialBalance, type AccountView } from './state/read-account.ts'
 import { postPlainTransfer } from './decide/plain-transfers.ts'
-import { replay } from './apply/replay.ts'
+import { replayRows } from './apply/replay-rows.ts'
 import { rowBytesMaxAt } from './decide/row-writer.ts'
-import { beginCopy, loadState, saveState, type CoreSection, type StateCopy } from './copy/snapshot.ts'
+import {
+  beginCopy,
+  stateFromSections,
+  sectionsOfState,
+  type CoreSection,
+  type StateCopy,
+} from './copy/state-sections.ts'
 import { CLOCK, createState, type CoreState } from './state/state.ts'
 
 export { CoreBrokenError } from './broken.ts'
 export type { AccountView } from './state/read-account.ts'
-export type { CoreSection, SectionLength, StateCopy } from './copy/snapshot.ts'
+export type { CoreSection, SectionLength, StateCopy } from './copy/state-sections.ts'
 
 export interface CoreOptions {
   /** Number of the partition, 0 to 1023; stands in every event. */
@@ -117,7 +123,7 @@ export function createCore(options: CoreOptions): WalletCore {
 export function loadCore(options: CoreOptions, sections: readonly CoreSection[]): WalletCore {
   const ids = options.idsPerGeneration ?? 2 ** 20
   const bounds = boundsOf(options)
-  return new Core(bounds, loadState(sections, bounds.partition, ids, options.accountsInitial ?? 0))
+  return new Core(bounds, stateFromSections(sections, bounds.partition, ids, options.accountsInitial ?? 0))
 }
 
 function boundsOf(options: CoreOptions): CoreBounds {
@@ -159,7 +165,7 @@ class Core implements WalletCore {
     const { state, bounds, block } = this
     this.setTime(nowNs)
     const idTimeMaxMs = Number(nowNs / 1_000_000n) + ID_AHEAD_MS_MAX
-    const desk = layOut(slots, out, bounds.partition, idTimeMaxMs)
+    const buffers = createCallBuffers(slots, out, bounds.partition, idTimeMaxMs)
     const { group } = this
     let consumed = 0
     let slot = 0
@@ -168,12 +174,12 @@ class Core implements WalletCore {
     let fits = true
     while (fits && consumed < count) {
       const commands = Math.min(BLOCK_COMMANDS, count - consumed)
-      block.look(state, desk, slot, commands)
+      block.look(state, buffers, slot, commands)
       let index = 0
       while (index < commands) {
-        if (beginsGroup(desk, slot)) {
+        if (beginsGroup(buffers, slot)) {
           // A group may reach beyond the block; the next block then begins behind it.
-          fits = group.decide(desk, slot, count - consumed - index, at, outEnd)
+          fits = group.decide(buffers, slot, count - consumed - index, at, outEnd)
           if (!fits) break
           at += group.bytes
           events += group.events
@@ -181,20 +187,20 @@ class Core implements WalletCore {
           index += group.commands
           continue
         }
-        fits = at + rowBytesMaxAt(desk, slot) <= outEnd
+        fits = at + rowBytesMaxAt(buffers, slot) <= outEnd
         if (!fits) break
         const isPosted =
           block.notOld[index] === 1 &&
           postPlainTransfer(
             state,
-            desk,
+            buffers,
             slot,
             at,
             block.idHashes[index]!,
             block.debits[index]!,
             block.credits[index]!,
           )
-        const bytes = isPosted ? EVENT_ROW_BYTES : this.decideOne(desk, index, at)
+        const bytes = isPosted ? EVENT_ROW_BYTES : this.decideOne(buffers, index, at)
         if (bytes > 0) {
           at += bytes
           events += 1
@@ -211,15 +217,15 @@ class Core implements WalletCore {
     checkOut(out, outByte, outEnd)
     const { state } = this
     this.setTime(nowNs)
-    const desk = layOut(undefined, out, this.bounds.partition, 0)
+    const buffers = createCallBuffers(undefined, out, this.bounds.partition, 0)
     let at = outByte
     let events = 0
     for (;;) {
       const hold = state.holds.heap.first()
       if (hold < 0 || !isDue(state, hold)) break
       if (at + EVENT_ROW_BYTES > outEnd) break
-      const bytes = writeExpiry(state, desk, at, hold)
-      applyRow(state, desk.rows, at >>> 3)
+      const bytes = writeExpiry(state, buffers, at, hold)
+      applyRow(state, buffers.rows, at >>> 3)
       at += bytes
       events += 1
     }
@@ -233,7 +239,7 @@ class Core implements WalletCore {
   }
 
   apply(payload: Uint8Array): void {
-    replay(this.state, this.bounds.partition, payload)
+    replayRows(this.state, this.bounds.partition, payload)
   }
 
   sequence(): bigint {
@@ -257,7 +263,7 @@ class Core implements WalletCore {
   }
 
   save(): readonly CoreSection[] {
-    return saveState(this.state, this.bounds.partition)
+    return sectionsOfState(this.state, this.bounds.partition)
   }
 
   beginCopy(): StateCopy {
@@ -277,10 +283,10 @@ class Core implements WalletCore {
   }
 
   /** Decides and applies the block's command `index`. Returns the bytes of its row; 0 if its id makes no event. */
-  private decideOne(desk: Desk, index: number, at: number): number {
+  private decideOne(buffers: CallBuffers, index: number, at: number): number {
     const { state, block } = this
     const slot = block.slots[index]!
-    if (!isNewId(state, desk, slot, block.idHashes[index]!)) return 0
+    if (!isNewId(state, buffers, slot, block.idHashes[index]!)) return 0
     const { decision } = this
     decision.slot = slot
     decision.rowByte = at
@@ -288,9 +294,9 @@ class Core implements WalletCore {
     decision.creditHash = block.creditHashes[index]!
     decision.linkIndex = 0
     decision.isReversedInGroup = false
-    const bytes = decideCommand(state, desk, this.bounds, decision)
+    const bytes = decideCommand(state, buffers, this.bounds, decision)
     // From here on it must succeed.
-    applyRow(state, desk.rows, at >>> 3)
+    applyRow(state, buffers.rows, at >>> 3)
     return bytes
   }
 

@@ -1,6 +1,6 @@
 /** How the writer of a partition ends, and what that means for whoever started it. */
 import { LogError } from '../../eventlog/errors.ts'
-import { WriterBrokenError } from '../thread/core-worker.ts'
+import { WriterBrokenError } from '../thread/core-thread-handle.ts'
 
 /** Why a writer is no more. */
 export type PartitionEnd =

@@ -1,14 +1,14 @@
 /** What the writer of a partition tells of itself. */
 import type { CommandOffset, LogHead } from '../../eventlog/ports.ts'
 import { STATUS, type LoadedSnapshot } from '../thread/core-messages.ts'
-import type { Replayed } from '../recovery/recovery.ts'
+import type { Replayed } from '../recovery/load-state.ts'
 import type { SnapshotPublisher } from '../snapshot-store/publisher.ts'
 
 /** How it came to its state. */
 export interface PartitionRecovery {
   /** The snapshot started from; undefined: the log was replayed from its first event. */
   readonly snapshot: { readonly file: string; readonly sequence: bigint } | undefined
-  readonly passedOver: LoadedSnapshot['passedOver']
+  readonly unusable: LoadedSnapshot['unusable']
   readonly replayed: Replayed
   /** Where the log ended, before the opening frame. */
   readonly head: LogHead

@@ -221,9 +221,7 @@ await withKafka('the writer of a partition on Kafka', (kafka) => {
       writeFileSync(newest!, bytes)
       const second = await start(place)
       expect(second.recovery.snapshot!.sequence).toBe(BigInt(path.basename(older!, '.snap')))
-      expect(second.recovery.passedOver).toMatchObject([
-        { sequence: BigInt(path.basename(newest!, '.snap')) },
-      ])
+      expect(second.recovery.unusable).toMatchObject([{ sequence: BigInt(path.basename(newest!, '.snap')) }])
       expect(await second.digest()).toBe(await replayed(place.settings))
     })
 

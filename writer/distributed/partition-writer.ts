@@ -13,7 +13,7 @@ import { LogError } from '../../eventlog/errors.ts'
 import { createSlabShare } from '../../eventlog/handoff/slabs.ts'
 import type { KafkaEventLog } from '../../eventlog/kafka/events/kafka-event-log.ts'
 import { openKafkaEventLog } from '../../eventlog/kafka/events/kafka-event-log.ts'
-import { startKafkaLogServer, type KafkaLogServer } from '../../eventlog/kafka/events/log-server.ts'
+import { startKafkaLogServer, type KafkaLogServer } from '../../eventlog/kafka/events/kafka-log-server.ts'
 import type { OutageWatch } from '../../eventlog/kafka/kafkajs/outage-watch.ts'
 import type { PartitionLinkOptions } from '../../eventlog/kafka/partition/partition-link.ts'
 import { topicNames, type KafkaSettings } from '../../eventlog/kafka/settings.ts'
@@ -22,7 +22,7 @@ import type { LogHead } from '../../eventlog/ports.ts'
 import { topicPartOfId } from '../../schemas/commands-topic.ts'
 import type { Frame } from '../../schemas/frames.ts'
 import { STATUS, STATUS_WORDS, type LoadedSnapshot } from '../thread/core-messages.ts'
-import { CoreWorker } from '../thread/core-worker.ts'
+import { CoreThreadHandle } from '../thread/core-thread-handle.ts'
 import type { CoreOptions } from '../core/core.ts'
 import { SNAPSHOT_RULE_DISTRIBUTED, type SnapshotRuleOptions } from '../snapshots/snapshot-rule.ts'
 import { standsIn, type HeadWitness } from '../snapshot-store/head-witness.ts'
@@ -30,8 +30,8 @@ import { WitnessPublisher } from '../snapshot-store/publish-witness.ts'
 import { SnapshotPublisher } from '../snapshot-store/publisher.ts'
 import type { SnapshotStore } from '../snapshot-store/snapshot-store.ts'
 import { startFromStore } from '../snapshot-store/start-from-store.ts'
-import { SNAPSHOTS_KEPT_DEFAULT } from '../snapshots/snapshot.ts'
-import { CommandFeed } from './commands/command-feed.ts'
+import { SNAPSHOTS_KEPT_DEFAULT } from '../snapshots/snapshot-folder.ts'
+import { CommandIntake } from './commands/command-intake.ts'
 import { CommandOffsetMap } from './commands/command-offset-map.ts'
 import type { CommandsSeen } from './commands/command-start.ts'
 import { KnownFrames, NOTHING_WRITTEN, requireHeld, type KnownFrame } from './known-frames.ts'
@@ -57,8 +57,8 @@ export interface PartitionWriterOptions {
   readonly commandsSeen?: readonly CommandsSeen[]
   /** How the core is dimensioned: the same for every writer of a partition. */
   readonly core?: Omit<CoreOptions, 'partition'>
-  /** After so many ms a frame says what was skipped on the commands topic, if no command came. Default: as in CommandFeed. */
-  readonly markAfterMs?: number
+  /** After so many ms a frame says what was skipped on the commands topic, if no command came. Default: as in CommandIntake. */
+  readonly skipAfterMs?: number
   /** Told of each frame of this writer that was read back as accepted: from then on it is acknowledged. */
   readonly onDurable?: (frame: Frame) => void
   /** Pause before the store is asked again for what failed, in ms. Default: one minute. */
@@ -99,10 +99,10 @@ export class PartitionWriter {
   private readonly publisher: SnapshotPublisher
   /** From the opening frame on. */
   private witness: WitnessPublisher | undefined
-  private core: CoreWorker | undefined
+  private core: CoreThreadHandle | undefined
   private events: KafkaEventLog | undefined
   private server: KafkaLogServer | undefined
-  private feed: CommandFeed | undefined
+  private intake: CommandIntake | undefined
   private commands: TopicReader | undefined
   private recovered: PartitionRecovery | undefined
   /** Offset of the newest accepted frame; undefined while there is none. */
@@ -164,8 +164,8 @@ export class PartitionWriter {
 
   /** How far it has read the commands topic; undefined before it did. */
   commandsSeen(): CommandsSeen | undefined {
-    const { feed, commands } = this
-    return feed && commands && { topicPart: topicPartOfId(commands.topicId()), end: feed.readTo }
+    const { intake, commands } = this
+    return intake && commands && { topicPart: topicPartOfId(commands.topicId()), end: intake.readTo }
   }
 
   status(): PartitionWriterStatus {
@@ -177,9 +177,9 @@ export class PartitionWriter {
       accounts: Number(words[STATUS.accounts]),
       holdsOpen: Number(words[STATUS.holdsOpen]),
       next: { offset, index },
-      recordsSkipped: this.feed!.skipped,
-      commandsPassedOver: this.feed!.passedOver,
-      recordsDeleted: this.feed!.deleted,
+      recordsSkipped: this.intake!.skipped,
+      commandsPassedOver: this.intake!.passedOver,
+      recordsDeleted: this.intake!.deleted,
       voids: this.log.voids(),
       snapshot: snapshotStatus(words, publisher),
     }
@@ -217,10 +217,10 @@ export class PartitionWriter {
       this.throwIfEnded()
       const serving = await this.serve(core, head, commands)
       this.leaveWitness()
-      const { file, sequence, passedOver } = loaded
+      const { file, sequence, unusable } = loaded
       this.recovered = {
         snapshot: file === undefined ? undefined : { file, sequence },
-        passedOver,
+        unusable,
         replayed: serving.replayed,
         head,
         milliseconds: Math.round(performance.now() - startedMs),
@@ -246,7 +246,7 @@ export class PartitionWriter {
       notice: log,
       signal: this.over.signal,
       startCore: () => {
-        const worker = new CoreWorker(
+        const worker = new CoreThreadHandle(
           {
             dataDir: scratchDir,
             core: { ...core, partition },
@@ -272,7 +272,7 @@ export class PartitionWriter {
    * @param witness what the store knows of the log
    */
   private async openLog(
-    core: CoreWorker,
+    core: CoreThreadHandle,
     { anchor }: LoadedSnapshot,
     witness: HeadWitness | undefined,
   ): Promise<LogHead> {
@@ -357,11 +357,11 @@ export class PartitionWriter {
 
   /** Lets the core append its opening frame, and commands come. Returns when that frame has been read back. */
   private async serve(
-    core: CoreWorker,
+    core: CoreThreadHandle,
     head: LogHead,
     { reader, start: { start: start, commandsTopic }, source, lost }: OpenCommands,
-  ): ReturnType<CoreWorker['recover']> {
-    const { log, onDurable, markAfterMs } = this.options
+  ): ReturnType<CoreThreadHandle['recover']> {
+    const { log, onDurable, skipAfterMs } = this.options
     const events = this.events!
     const offsetMap = new CommandOffsetMap(start)
     const slabs = createSlabShare()
@@ -379,28 +379,28 @@ export class PartitionWriter {
       onDurable: (frame) => onDurable?.(frame),
       notice: log,
     })
-    const feed = new CommandFeed(start, {
+    const intake = new CommandIntake(start, {
       reader,
       source,
       offsetMap,
       send: (slots, count) => core.send(slots, count),
       notice: log,
       nowMs: () => performance.now(),
-      ...(markAfterMs === undefined ? {} : { markAfterMs }),
+      ...(skipAfterMs === undefined ? {} : { skipAfterMs }),
     })
-    feed.deleted = Number(lost)
-    this.feed = feed
-    core.takeFrom(feed)
+    intake.deleted = Number(lost)
+    this.intake = intake
+    core.takeFrom(intake)
     events.observe((_frame, _place, { kind }) => {
       const { nextCommandOffset: offset, nextCommandIndex: index } = events.head()
-      if (kind === 'accepted') feed.consumed({ offset, index })
+      if (kind === 'accepted') intake.consumed({ offset, index })
     })
     // The core counts commands from 0; `offsetOfCount` says where they stand.
     const from = { ...head, nextCommandOffset: 0n, nextCommandIndex: 0 }
     const recovering = core.recover(from, slabs, corePort, 'fed')
     const serving = await Promise.race([recovering, this.ended.then(() => undefined)])
     if (serving === undefined) this.throwIfEnded()
-    feed.run().catch((error: unknown) => this.fail(error))
+    intake.run().catch((error: unknown) => this.fail(error))
     return serving!
   }
 
@@ -410,8 +410,8 @@ export class PartitionWriter {
 
   private async stopOnce(): Promise<void> {
     if (this.end !== undefined) return
-    this.feed!.mark()
-    this.feed!.stop()
+    this.intake!.sendSkip()
+    this.intake!.stop()
     const { core } = this
     // A writer that is replaced or fails meanwhile ends its core, and the wait with it.
     const isOrderly = await core!.stop().then(
@@ -439,7 +439,7 @@ export class PartitionWriter {
   }
 
   private close(): void {
-    this.feed?.stop()
+    this.intake?.stop()
     this.server?.close()
     this.commands?.close()
     this.events?.close()

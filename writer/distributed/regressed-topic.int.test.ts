@@ -4,7 +4,7 @@ import { topicNames } from '../../eventlog/kafka/settings.ts'
 import { withKafka } from '../../test/support/kafka.ts'
 import { until } from '../../test/support/until.ts'
 import { SnapshotStoreError, type SnapshotStore } from '../snapshot-store/snapshot-store.ts'
-import type { PartitionSeat } from './partition-seat.ts'
+import type { PartitionSupervisor } from './partition-supervisor.ts'
 import { Seats } from './seats.testing.ts'
 import { readLog } from './testing.ts'
 
@@ -12,7 +12,7 @@ const seats = new Seats()
 afterEach(() => seats.end())
 
 /** Ends it as a kill would. */
-async function kill(seat: PartitionSeat): Promise<void> {
+async function kill(seat: PartitionSupervisor): Promise<void> {
   await seat.serving()!.abandon()
   await seat.release()
 }
@@ -39,7 +39,7 @@ function awayStore(real: SnapshotStore): { store: SnapshotStore; comeBack: () =>
 
 const REFUSED = 'the topic went backwards, or another one stands in its place'
 
-async function untilRefused(seat: PartitionSeat, knownTo: string): Promise<void> {
+async function untilRefused(seat: PartitionSupervisor, knownTo: string): Promise<void> {
   await until(`it is refused by what ${knownTo} knows`, () => {
     const { state, reason = '' } = seat.status()
     return state !== 'serving' && reason.includes(`${knownTo} knows: ${REFUSED}`)
@@ -83,7 +83,7 @@ await withKafka('a topic that goes backwards', (kafka) => {
       await replaceTopic(settings, events, [])
       const away = awayStore(store)
       const lines: string[] = []
-      const serve = async (): Promise<PartitionSeat> => {
+      const serve = async (): Promise<PartitionSupervisor> => {
         const next = seats.sit(settings, away.store, {
           snapshots: { everyEvents: 1, logRatio: 0, quietMs: 10 },
           storeRetryMs: 20,

@@ -2,8 +2,8 @@
 import { openKafkaEventLog, type KafkaEventLog } from '../../eventlog/kafka/events/kafka-event-log.ts'
 import type { KafkaSettings } from '../../eventlog/kafka/settings.ts'
 import { createCore, type CoreOptions } from '../core/core.ts'
-import { FedTail } from '../recovery/recovery.ts'
-import { replayOf, type Replay } from '../recovery/replay.ts'
+import { TailReplay } from '../recovery/load-state.ts'
+import { replayOf, type Replay } from '../recovery/replay-log.ts'
 
 /** Bytes of frames kept in memory: they are read once. */
 const WINDOW_BYTES_MAX = 1024 * 1024
@@ -36,7 +36,7 @@ export async function replayTopic(options: {
 }): Promise<TopicReplay> {
   const { settings, partition, partitions } = options
   const core = createCore({ partition, ...options.core })
-  const fed = new FedTail({ core, snapshot: undefined, passedOver: [] })
+  const tail = new TailReplay({ core, snapshot: undefined, unusable: [] })
   let voids: VoidFrames = { count: 0, first: undefined }
   const log = await openKafkaEventLog({
     settings,
@@ -45,11 +45,11 @@ export async function replayTopic(options: {
     log: options.log,
     windowBytesMax: WINDOW_BYTES_MAX,
     follows: false,
-    onCatchUp: (frame) => fed.apply(frame),
+    onCatchUp: (frame) => tail.apply(frame),
     onVoid: (_frame, logOffset) => {
       voids = { count: voids.count + 1, first: voids.first ?? logOffset }
     },
   })
   const head = log.head()
-  return { ...replayOf(core, { ...fed.end(head), head }), voids, log }
+  return { ...replayOf(core, { ...tail.end(head), head }), voids, log }
 }

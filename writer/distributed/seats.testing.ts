@@ -9,14 +9,14 @@ import { until } from '../../test/support/until.ts'
 import { openFolderStore } from '../snapshot-store/folder-store.ts'
 import type { SnapshotStore } from '../snapshot-store/snapshot-store.ts'
 import { openAccount, transfer } from '../testing.ts'
-import { PartitionSeat, type PartitionSeatOptions } from './partition-seat.ts'
+import { PartitionSupervisor, type PartitionSupervisorOptions } from './partition-supervisor.ts'
 import { NO_SNAPSHOTS, openCommandSource, type CommandSource } from './testing.ts'
 
 /** A partition that is served and has decided three commands, of two records. */
 export interface Served {
   readonly settings: KafkaSettings
   readonly store: SnapshotStore
-  readonly seat: PartitionSeat
+  readonly seat: PartitionSupervisor
   /** What its processes said to the operator. */
   readonly lines: string[]
   /** The one transfer. */
@@ -25,16 +25,16 @@ export interface Served {
 
 export class Seats {
   readonly #folders: string[] = []
-  readonly #seats: PartitionSeat[] = []
+  readonly #seats: PartitionSupervisor[] = []
   readonly #sources: CommandSource[] = []
 
   /** A process that holds the partition from now on. Without options it says nothing to anybody. */
   sit(
     settings: KafkaSettings,
     store: SnapshotStore,
-    options: Partial<PartitionSeatOptions> = {},
-  ): PartitionSeat {
-    const seat = new PartitionSeat({
+    options: Partial<PartitionSupervisorOptions> = {},
+  ): PartitionSupervisor {
+    const seat = new PartitionSupervisor({
       settings,
       partition: 0,
       partitions: 1,
@@ -96,6 +96,6 @@ export class Seats {
 }
 
 /** Waits until the seat's writer has decided up to this sequence. */
-export async function reaches(seat: PartitionSeat, sequence: bigint): Promise<void> {
+export async function reaches(seat: PartitionSupervisor, sequence: bigint): Promise<void> {
   await until(`sequence ${sequence}`, () => (seat.serving()?.status().sequence ?? 0n) >= sequence, 60_000)
 }

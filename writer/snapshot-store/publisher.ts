@@ -4,7 +4,7 @@
  */
 import { messageOf } from '../../schemas/errors.ts'
 import { hasCode } from '../../eventlog/system-error.ts'
-import { snapshotFile } from '../snapshots/snapshot.ts'
+import { snapshotFile } from '../snapshots/snapshot-folder.ts'
 import type { SnapshotStore } from './snapshot-store.ts'
 
 const RETRY_MS_DEFAULT = 60_000

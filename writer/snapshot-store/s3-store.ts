@@ -6,7 +6,7 @@
 import { S3, type CompletedPart } from '@aws-sdk/client-s3'
 import { open, type FileHandle } from 'node:fs/promises'
 import { eitherOf, unlessAborted } from '../../eventlog/abort.ts'
-import { outlast } from '../../eventlog/outlast.ts'
+import { retryOutage } from '../../eventlog/retry-outage.ts'
 import { encodeWitness, nameOfWitness, WITNESS_BYTES_MAX, type HeadWitness } from './head-witness.ts'
 import { readPiece, writeAside, writePiece } from './local-file.ts'
 import {
@@ -222,7 +222,7 @@ class S3Store implements SnapshotStore {
   private async ask<T>(request: Request<T>, signal: AbortSignal | undefined): Promise<T> {
     const ending = eitherOf(this.closing.signal, signal)
     try {
-      return await outlast(() => this.once(request, ending.signal), {
+      return await retryOutage(() => this.once(request, ending.signal), {
         isOutage,
         forMs: this.retryForMs,
         pauseMs: RETRY_MS_MIN,

@@ -8,8 +8,8 @@ import { unlessAborted } from '../../eventlog/abort.ts'
 import { nodeDisk } from '../../eventlog/disk/disk.ts'
 import { makeFolders } from '../../eventlog/disk/make-folders.ts'
 import type { LoadedSnapshot } from '../thread/core-messages.ts'
-import type { CoreWorker } from '../thread/core-worker.ts'
-import { listSnapshots, snapshotFile, snapshotsFolder } from '../snapshots/snapshot.ts'
+import type { CoreThreadHandle } from '../thread/core-thread-handle.ts'
+import { listSnapshots, snapshotFile, snapshotsFolder } from '../snapshots/snapshot-folder.ts'
 import type { HeadWitness } from './head-witness.ts'
 import type { SnapshotStore, StoredSnapshot } from './snapshot-store.ts'
 
@@ -19,7 +19,7 @@ export interface StartFromStoreOptions {
   readonly scratchDir: string
   readonly partition: number
   /** Starts the core thread over the scratch folder: it loads the newest snapshot there that it can use. */
-  readonly startCore: () => CoreWorker
+  readonly startCore: () => CoreThreadHandle
   /** Takes a line for the operator. */
   readonly notice: (line: string) => void
   /** Ends the start: nobody waits for a store any longer. */
@@ -27,7 +27,7 @@ export interface StartFromStoreOptions {
 }
 
 export interface StartedCore {
-  readonly core: CoreWorker
+  readonly core: CoreThreadHandle
   readonly loaded: LoadedSnapshot
   /** A frame that the log has to hold; undefined if the store knows of none, or does not answer. */
   readonly witness: HeadWitness | undefined

@@ -4,7 +4,7 @@ import { expect, it } from 'vitest'
 import { createMemoryDisk } from '../../eventlog/disk/memory-disk.ts'
 import { loadCore } from '../core/core.ts'
 import { Harness, accountIdOf, idOf } from '../core/harness.testing.ts'
-import { loadNewestSnapshot, saveSnapshot, snapshotsFolder } from './snapshot.ts'
+import { loadNewestSnapshot, saveSnapshot, snapshotsFolder } from './snapshot-folder.ts'
 
 const OPTIONS = { partition: 0, idsPerGeneration: 4 }
 const NEWEST = path.join(snapshotsFolder('/data', 0), '00000000000000000003.snap')
@@ -35,16 +35,16 @@ save()
 const whole = disk.files().get(NEWEST)!
 
 /** What is started from with these bytes in the newest file. */
-function startedFrom(bytes: Uint8Array): { sequence: bigint | undefined; passedOver: number } {
+function startedFrom(bytes: Uint8Array): { sequence: bigint | undefined; unusable: number } {
   disk.put(NEWEST, bytes)
-  const { usable, passedOver } = loadNewestSnapshot(disk, '/data', 0, ({ sections }) =>
+  const { usable, unusable } = loadNewestSnapshot(disk, '/data', 0, ({ sections }) =>
     loadCore(OPTIONS, sections),
   )
-  return { sequence: usable?.state.sequence(), passedOver: passedOver.length }
+  return { sequence: usable?.state.sequence(), unusable: unusable.length }
 }
 
 it('whole, it is what is started from', () => {
-  expect(startedFrom(whole)).toEqual({ sequence: 3n, passedOver: 0 })
+  expect(startedFrom(whole)).toEqual({ sequence: 3n, unusable: 0 })
 })
 
 it('whichever bit is flipped, the one before is started from [J10]', () => {
@@ -52,13 +52,13 @@ it('whichever bit is flipped, the one before is started from [J10]', () => {
   for (let byte = 0; byte < bytes.length; byte++)
     for (let bit = 0; bit < 8; bit++) {
       bytes[byte]! ^= 1 << bit
-      const { sequence, passedOver } = startedFrom(bytes)
-      if (sequence !== 1n || passedOver !== 1) expect.fail(`bit ${bit} of byte ${byte}: from ${sequence}`)
+      const { sequence, unusable } = startedFrom(bytes)
+      if (sequence !== 1n || unusable !== 1) expect.fail(`bit ${bit} of byte ${byte}: from ${sequence}`)
       bytes[byte]! ^= 1 << bit
     }
 })
 
 it('wherever it is cut, the one before is started from [J10]', () => {
   for (let length = 0; length < whole.length; length++)
-    expect(startedFrom(whole.subarray(0, length))).toEqual({ sequence: 1n, passedOver: 1 })
+    expect(startedFrom(whole.subarray(0, length))).toEqual({ sequence: 1n, unusable: 1 })
 })

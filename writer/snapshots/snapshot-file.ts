@@ -13,7 +13,7 @@ import {
   decodeSnapshotHeader,
   decodeSnapshotTable,
   encodeSnapshotHead,
-  layOutSnapshot,
+  snapshotLayout,
   type SnapshotLayout,
   type SnapshotPosition,
 } from './snapshot-format.ts'
@@ -55,7 +55,7 @@ export class SnapshotFileWriter {
   constructor(disk: Disk, file: string, position: SnapshotPosition, sections: readonly SectionLength[]) {
     this.disk = disk
     this.name = file
-    this.layout = layOutSnapshot(sections)
+    this.layout = snapshotLayout(sections)
     this.fileBytes = this.layout.fileBytes
     const head = encodeSnapshotHead(position, this.layout)
     removeIfThere(disk, file + ASIDE_SUFFIX)

@@ -59,7 +59,7 @@ export interface SnapshotLayout {
 }
 
 /** The layout of a file with these sections. Throws RangeError on what no file can hold. */
-export function layOutSnapshot(sections: readonly SectionLength[]): SnapshotLayout {
+export function snapshotLayout(sections: readonly SectionLength[]): SnapshotLayout {
   if (sections.length > SECTIONS_MAX) throw new RangeError(`a snapshot has at most ${SECTIONS_MAX} sections`)
   let at = aligned(SNAPSHOT_HEADER_BYTES + sections.length * TABLE_ENTRY_BYTES)
   const places = sections.map(({ name, length }) => {
@@ -157,7 +157,7 @@ export function decodeSnapshotTable(table: Uint8Array, fileBytes: number): Snaps
     if (length > BigInt(fileBytes)) throw new RangeError(CONTRADICTION)
     sections.push({ name, length: Number(length) })
   }
-  const layout = layOutSnapshot(sections)
+  const layout = snapshotLayout(sections)
   if (layout.fileBytes !== fileBytes) throw new RangeError(CONTRADICTION)
   return layout
 }

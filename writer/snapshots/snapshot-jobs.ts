@@ -11,9 +11,9 @@ import type { SnapshotPosition } from './snapshot-format.ts'
 import type { SinkListener, SnapshotSink } from './snapshot-keeper.ts'
 
 /** A slice: what one step of a copy takes of the loop's time, about a quarter of a millisecond. */
-export const ROOM_BYTES = 512 * 1024
+export const SLICE_BYTES = 512 * 1024
 /** Slices that may wait for the disk. */
-const ROOMS = 4
+const SLICES = 4
 
 export type SnapshotJob = SaveJob | { readonly kind: 'digest'; readonly sections: readonly CoreSection[] }
 
@@ -26,7 +26,7 @@ export interface SaveJob {
   readonly kept: number
   /** Sequences of snapshots that were found unusable. */
   readonly unusable: readonly bigint[]
-  /** Room i begins at byte i × ROOM_BYTES. */
+  /** Room i begins at byte i × SLICE_BYTES. */
   readonly rooms: SharedArrayBuffer
 }
 
@@ -50,8 +50,8 @@ export function saveInThread(
   listener: SinkListener,
   notice: (line: string) => void,
 ): SnapshotSink {
-  const rooms = new SharedArrayBuffer(ROOMS * ROOM_BYTES)
-  const free = Array.from({ length: ROOMS }, (_, index) => index)
+  const rooms = new SharedArrayBuffer(SLICES * SLICE_BYTES)
+  const free = Array.from({ length: SLICES }, (_, index) => index)
   const workerData: SaveJob = { kind: 'save', ...job, rooms }
   const worker = new Worker(snapshotThread(), { name: 'snapshot', workerData })
   let isOver = false
@@ -95,7 +95,7 @@ export function saveInThread(
   }
   return {
     claim: () =>
-      free[0] === undefined ? undefined : new Uint8Array(rooms, free[0] * ROOM_BYTES, ROOM_BYTES),
+      free[0] === undefined ? undefined : new Uint8Array(rooms, free[0] * SLICE_BYTES, SLICE_BYTES),
     send: (bytes) => {
       tell({ kind: 'slice', room: free.shift()!, bytes })
     },

@@ -3,7 +3,12 @@ import { describe, expect, it } from 'vitest'
 import { createMemoryDisk, type DiskFault, type MemoryDisk } from '../../eventlog/disk/memory-disk.ts'
 import type { Snapshot } from './snapshot-file.ts'
 import { SnapshotSaving } from './snapshot-saving.ts'
-import { listSnapshots, loadNewestSnapshot, removeUnfinishedSnapshots, saveSnapshot } from './snapshot.ts'
+import {
+  listSnapshots,
+  loadNewestSnapshot,
+  removeUnfinishedSnapshots,
+  saveSnapshot,
+} from './snapshot-folder.ts'
 
 const DATA = '/data'
 

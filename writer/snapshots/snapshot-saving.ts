@@ -7,7 +7,7 @@ import type { Disk } from '../../eventlog/disk/disk.ts'
 import type { SectionLength } from '../core/core.ts'
 import type { SnapshotFileWriter } from './snapshot-file.ts'
 import type { SnapshotPosition } from './snapshot-format.ts'
-import { beginSnapshot, removeOldSnapshots } from './snapshot.ts'
+import { beginSnapshot, removeOldSnapshots } from './snapshot-folder.ts'
 
 export interface SnapshotSavingStart {
   readonly dataDir: string

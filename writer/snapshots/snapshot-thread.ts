@@ -7,7 +7,7 @@ import { parentPort, workerData, type MessagePort } from 'node:worker_threads'
 import { nodeDisk } from '../../eventlog/disk/disk.ts'
 import { SnapshotSaving } from './snapshot-saving.ts'
 import {
-  ROOM_BYTES,
+  SLICE_BYTES,
   type FromSaving,
   type SaveJob,
   type SnapshotJob,
@@ -51,7 +51,7 @@ function save(port: MessagePort, job: SaveJob): void {
   port.on('message', (message: ToSaving) => {
     switch (message.kind) {
       case 'slice': {
-        const from = message.room * ROOM_BYTES
+        const from = message.room * SLICE_BYTES
         saving.append(rooms.subarray(from, from + message.bytes))
         tell({ kind: 'room', room: message.room })
         break

@@ -15,9 +15,9 @@ import type { LogErrorCode } from '../../eventlog/errors.ts'
 import type { SlabShare } from '../../eventlog/handoff/slabs.ts'
 import type { LogHead } from '../../eventlog/ports.ts'
 import type { CoreOptions } from '../core/core.ts'
-import type { Replayed } from '../recovery/recovery.ts'
+import type { Replayed } from '../recovery/load-state.ts'
 import type { SnapshotRuleOptions } from '../snapshots/snapshot-rule.ts'
-import type { PassedOver } from '../snapshots/snapshot.ts'
+import type { UnusableSnapshot } from '../snapshots/snapshot-folder.ts'
 
 /** The core thread's workerData. */
 export interface CoreThreadStart {
@@ -104,7 +104,7 @@ export interface LoadedSnapshot {
   readonly sequence: bigint
   /** The frame that it was taken behind; undefined if there is no snapshot. */
   readonly anchor: { readonly logOffset: bigint; readonly hash: Uint8Array } | undefined
-  readonly passedOver: readonly PassedOver[]
+  readonly unusable: readonly UnusableSnapshot[]
 }
 
 /** Answers the `digest` with the same id: one of the two is given. */

@@ -7,7 +7,7 @@ import type { CoreToLog, FrameReceipt, LogToCore } from '../../eventlog/handoff/
 import type { LogHead } from '../../eventlog/ports.ts'
 import type { WalletCore } from '../core/core.ts'
 import { WriterLoop, type CommandBatch, type LoopPorts } from './loop.ts'
-import type { LoadedState } from '../recovery/recovery.ts'
+import type { LoadedState } from '../recovery/load-state.ts'
 import { SnapshotKeeper, type KeptSnapshot, type SnapshotPorts } from '../snapshots/snapshot-keeper.ts'
 import type { SnapshotRuleOptions } from '../snapshots/snapshot-rule.ts'
 
@@ -105,7 +105,7 @@ export class CoreServer {
     if (message.kind === 'failed') return
     for (const receipt of message.frames) {
       this.lastReceipt = receipt
-      if (receipt.idleMark) continue
+      if (receipt.isIdleFrame) continue
       this.framesDurable++
       if (this.framesDurable === 1) {
         this.ports.changed()

@@ -17,12 +17,18 @@ import {
 } from './core-messages.ts'
 import { CoreServer, newestSnapshotIn, type CoreServerPorts } from './core-server.ts'
 import type { Slab } from './loop.ts'
-import { FedTail, loadState, replayTail, type LoadedState, type Replayed } from '../recovery/recovery.ts'
+import {
+  TailReplay,
+  loadNewestState,
+  replayTail,
+  type LoadedState,
+  type Replayed,
+} from '../recovery/load-state.ts'
 import type { SectionLength } from '../core/core.ts'
 import type { SnapshotPosition } from '../snapshots/snapshot-format.ts'
 import { digestInThread, saveInThread } from '../snapshots/snapshot-jobs.ts'
 import type { SinkListener, SnapshotSink } from '../snapshots/snapshot-keeper.ts'
-import { removeUnfinishedSnapshots } from '../snapshots/snapshot.ts'
+import { removeUnfinishedSnapshots } from '../snapshots/snapshot-folder.ts'
 
 /** The core server in its thread, from the opening frame on: its ports are this thread's messages, timers and memory. */
 class Service implements CoreServerPorts {
@@ -148,7 +154,7 @@ class Service implements CoreServerPorts {
     listener: SinkListener,
   ): SnapshotSink {
     const { dataDir, snapshotsKept: kept } = this.start
-    const unusable = this.state.passedOver.map(({ sequence }) => sequence)
+    const unusable = this.state.unusable.map(({ sequence }) => sequence)
     const job = { dataDir, position, sections, kept, unusable }
     return saveInThread(job, listener, (line) => this.notice(line))
   }
@@ -169,11 +175,11 @@ function run(main: MessagePort, start: CoreThreadStart): void {
   let service: Service | undefined
   const unremoved = removeUnfinishedSnapshots(nodeDisk, start.dataDir, start.core.partition)
   if (unremoved !== undefined) tell({ kind: 'notice', line: unremoved })
-  const state = loadState(nodeDisk, start.dataDir, start.core)
-  const fed = new FedTail(state)
+  const state = loadNewestState(nodeDisk, start.dataDir, start.core)
+  const tailReplay = new TailReplay(state)
   main.on('message', (message: MainToCore) => {
     if (message.kind === 'replay') {
-      fed.apply(message)
+      tailReplay.apply(message)
       tell({ kind: 'replayed' })
       return
     }
@@ -185,7 +191,7 @@ function run(main: MessagePort, start: CoreThreadStart): void {
       const { head, tail } = message
       const replayed =
         tail === 'fed'
-          ? fed.end(head)
+          ? tailReplay.end(head)
           : replayTail(nodeDisk, start.dataDir, start.core.partition, state, head, readFramesAhead)
       service = new Service(main, start, state, message, replayed)
     } catch (error) {
@@ -198,7 +204,7 @@ function run(main: MessagePort, start: CoreThreadStart): void {
     file: state.snapshot?.file,
     sequence: state.snapshot?.position.sequence ?? 0n,
     anchor: anchorOf(state),
-    passedOver: state.passedOver,
+    unusable: state.unusable,
   })
 }
 

@@ -2,7 +2,7 @@ import { beforeEach, describe, expect, it } from 'vitest'
 import type { FrameToSeal } from '../../eventlog/handoff/log-messages.ts'
 import { encodeCommands, type Command } from '../../schemas/commands.ts'
 import { decodeEvents } from '../../schemas/events.ts'
-import { horizonBehind } from '../../schemas/frame-notes.ts'
+import { horizonAfter } from '../../schemas/frame-notes.ts'
 import { BATCH_COMMANDS_MAX, EVENT_ROW_BYTES } from '../../schemas/limits.ts'
 import { createCore, type WalletCore } from '../core/core.ts'
 import { WriterLoop, type Slab } from './loop.ts'
@@ -77,7 +77,7 @@ describe('the loop', () => {
         take([again])
         run()
       }
-      expect(frames.slice(before).reduce(horizonBehind, -1)).toBe(core.idHorizonMs())
+      expect(frames.slice(before).reduce(horizonAfter, -1)).toBe(core.idHorizonMs())
     }
   })
 
@@ -144,7 +144,7 @@ describe('the loop', () => {
     take([])
     run()
     expect(kinds()).toEqual([[], [], ['AccountOpened'], []])
-    expect(frames.map(({ isMark }) => isMark)).toEqual([true, true, undefined, true])
+    expect(frames.map(({ isSkip }) => isSkip)).toEqual([true, true, undefined, true])
     expect(frames.map(({ nextCommandOffset }) => nextCommandOffset)).toEqual([100n, 100n, 101n, 101n])
   })
 

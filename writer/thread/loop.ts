@@ -6,7 +6,7 @@
  * before the next is begun: apply runs ahead of durability, outcomes do not, because only the log tells them.
  */
 import { EVENT_SCHEMA_VERSION } from '../../schemas/events.ts'
-import { sayHorizon, sayHorizonRest } from '../../schemas/frame-notes.ts'
+import { encodeHorizonAge, encodeHorizonRest } from '../../schemas/frame-notes.ts'
 import { BATCH_COMMANDS_MAX, COMMAND_SLOT_BYTES } from '../../schemas/limits.ts'
 import type { FrameToSeal } from '../../eventlog/handoff/log-messages.ts'
 import type { WalletCore } from '../core/core.ts'
@@ -53,7 +53,7 @@ interface Filling {
   events: number
   commands: number
   /** It answers a batch of no commands, and no other. */
-  isMark: boolean
+  isSkip: boolean
 }
 
 export class WriterLoop {
@@ -81,7 +81,7 @@ export class WriterLoop {
   open(): boolean {
     const slab = this.ports.claim()
     if (slab === undefined) return false
-    this.close(slab, { payload: slab.payload, bytes: 0, events: 0, commands: 0, isMark: false })
+    this.close(slab, { payload: slab.payload, bytes: 0, events: 0, commands: 0, isSkip: false })
     return true
   }
 
@@ -109,7 +109,7 @@ export class WriterLoop {
     if (!this.isDue(nowNs) && !this.hasCommands()) return 'idle'
     const slab = this.ports.claim()
     if (slab === undefined) return 'blocked'
-    const filling: Filling = { payload: slab.payload, bytes: 0, events: 0, commands: 0, isMark: false }
+    const filling: Filling = { payload: slab.payload, bytes: 0, events: 0, commands: 0, isSkip: false }
     this.expire(filling, nowNs)
     const batches = this.decide(filling, nowNs)
     if (filling.events === 0 && filling.commands === 0 && batches === 0)
@@ -144,7 +144,7 @@ export class WriterLoop {
       const batch = this.batches[batches]!
       if (batch.count === 0) {
         if (batches > 0 || filling.commands > 0) break
-        filling.isMark = true
+        filling.isSkip = true
         batches++
         break
       }
@@ -173,7 +173,8 @@ export class WriterLoop {
     const recordedAtNs = this.core.recordedAtNs()
     const timeNs = nowNs > recordedAtNs ? nowNs : recordedAtNs
     const horizonMs = this.core.idHorizonMs()
-    const idHorizon = this.frames % 2 === 0 ? sayHorizon(timeNs, horizonMs) : sayHorizonRest(horizonMs)
+    const idHorizon =
+      this.frames % 2 === 0 ? encodeHorizonAge(timeNs, horizonMs) : encodeHorizonRest(horizonMs)
     this.frames++
     this.ports.toLog({
       kind: 'frame',
@@ -187,7 +188,7 @@ export class WriterLoop {
       nextCommandIndex: 0,
       payloadBytes: filling.bytes,
       ...(idHorizon === 0 ? {} : { idHorizon }),
-      ...(filling.isMark ? { isMark: true } : {}),
+      ...(filling.isSkip ? { isSkip: true } : {}),
     })
   }
 }

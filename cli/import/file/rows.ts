@@ -9,7 +9,7 @@ import { isCurrencyCode, isScale, parseAmount, parseMinor } from '../../../schem
 import { parseTime } from '../../../gateway/positions/times.ts'
 import { EXTERNAL_NAME_WANTED, isExternalName } from '../../external-ids.ts'
 
-export interface AccountRow {
+export interface AccountLine {
   readonly type: 'account'
   /** The account's name in the system it comes from. */
   readonly id: string
@@ -43,7 +43,7 @@ export interface TransferRow {
   readonly linked?: boolean
 }
 
-export type ImportRow = AccountRow | TransferRow
+export type ImportRow = AccountLine | TransferRow
 
 /** A line of an import, by its number in the file (from 1): a row, or why it is none. */
 export type ImportLine =
@@ -92,7 +92,7 @@ function toRow(raw: unknown): ImportRow {
   return type === 'account' ? toAccount(given) : toTransfer(given)
 }
 
-function toAccount(raw: Raw): AccountRow {
+function toAccount(raw: Raw): AccountLine {
   const row = {
     type: 'account' as const,
     id: required(raw, 'id', identity, EXTERNAL_NAME_WANTED),

@@ -3,9 +3,9 @@ import path from 'node:path'
 import { expect, it } from 'vitest'
 import { readFrame } from '../../../schemas/frames.ts'
 import { nodeDigests } from '../../hashing.ts'
-import { allFrames, appendGroup, appendIdleMark } from '../../testing.ts'
+import { allFrames, appendGroup, appendIdleFrame } from '../../testing.ts'
 import { createMemoryDisk } from '../../disk/memory-disk.ts'
-import { openLog } from '../recovery/recovery.ts'
+import { openLog } from '../recovery/open-log.ts'
 import { BLOCK_BYTES, logFolder, segmentName } from './segments.ts'
 
 /**
@@ -34,7 +34,7 @@ it('a log is written with the bytes it always had', () => {
   const disk = createMemoryDisk()
   const opened = openLog(disk, '/data', { partition: 5 })
   appendGroup(opened, [0, 2])
-  appendIdleMark(opened)
+  appendIdleFrame(opened)
   expect(disk.files().get(SEGMENT)).toEqual(golden('segment'))
   expect(disk.files().get(MARK)).toEqual(golden('mark'))
 })

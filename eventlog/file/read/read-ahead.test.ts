@@ -4,11 +4,11 @@ import path from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { Frame } from '../../../schemas/frames.ts'
 import type { LogHead } from '../../ports.ts'
-import { appendGroup, appendIdleMark } from '../../testing.ts'
+import { appendGroup, appendIdleFrame } from '../../testing.ts'
 import { nodeDisk, type Disk } from '../../disk/disk.ts'
 import { readFramesAhead } from './read-ahead.ts'
 import { readFramesSync } from './reader.ts'
-import { openLog } from '../recovery/recovery.ts'
+import { openLog } from '../recovery/open-log.ts'
 import { BLOCK_BYTES, listSegments, logFolder, segmentName } from '../layout/segments.ts'
 
 /** The disk as a thread sees it that must not read a byte of the log itself. */
@@ -32,7 +32,7 @@ beforeAll(() => {
   for (let group = 0; group < 12; group++) {
     appendGroup(log, [100], 3_900_000)
     appendGroup(log, [1, 2], 4_100 + group)
-    appendIdleMark(log)
+    appendIdleFrame(log)
   }
   head = log.appender.head()
   log.appender.close()

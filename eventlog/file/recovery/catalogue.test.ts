@@ -3,9 +3,9 @@ import path from 'node:path'
 import { expect, it } from 'vitest'
 import { chanceOf } from '../../../test/support/mutations.ts'
 import { LogCorruptError, LogError, LogRegressedError } from '../../errors.ts'
-import { allFrames, appendGroup, appendIdleMark } from '../../testing.ts'
+import { allFrames, appendGroup, appendIdleFrame } from '../../testing.ts'
 import { createMemoryDisk, type MemoryDisk } from '../../disk/memory-disk.ts'
-import { openLog, type OpenLogOptions } from './recovery.ts'
+import { openLog, type OpenLogOptions } from './open-log.ts'
 import { BLOCK_BYTES, logFolder, segmentName } from '../layout/segments.ts'
 
 const DIR = '/data'
@@ -21,7 +21,7 @@ function rested(firstCount = 1): Files {
   const disk = createMemoryDisk()
   const opened = openLog(disk, DIR, OPTIONS)
   for (let frame = 1; frame < FRAMES; frame++) appendGroup(opened, [frame === 1 ? firstCount : 1], 3900)
-  appendIdleMark(opened)
+  appendIdleFrame(opened)
   opened.appender.close()
   return disk.files()
 }

@@ -8,12 +8,12 @@ import { describe, expect, it } from 'vitest'
 import { EVENT_SCHEMA_VERSION, decodeEvents, encodeEvent, type WalletEvent } from '../../../schemas/events.ts'
 import { sameBytes } from '../../../schemas/frames.ts'
 import { LogCorruptError, LogRegressedError } from '../../errors.ts'
-import { appendIdleMark } from '../../testing.ts'
+import { appendIdleFrame } from '../../testing.ts'
 import { rounds } from '../../../test/support/rounds.ts'
 import type { Disk, DiskFile } from '../../disk/disk.ts'
 import { createMemoryDisk } from '../../disk/memory-disk.ts'
 import { readFramesSync } from '../read/reader.ts'
-import { openLog, type OpenedLog } from './recovery.ts'
+import { openLog, type OpenedLog } from './open-log.ts'
 import { seal } from '../../handoff/seal.ts'
 import { BLOCK_BYTES, logFolder, segmentName } from '../layout/segments.ts'
 
@@ -242,7 +242,7 @@ const crashed = written((opened) => {
 const rested = written((opened) => {
   append(opened, [event(5n, 10)])
   opened.appender.sync()
-  appendIdleMark(opened)
+  appendIdleFrame(opened)
 })
 
 describe('the log under test', () => {

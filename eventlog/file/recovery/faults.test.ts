@@ -3,9 +3,9 @@ import fc from 'fast-check'
 import { expect, it } from 'vitest'
 import { lastSequence } from '../../../schemas/frames.ts'
 import { LogError } from '../../errors.ts'
-import { allFrames, appendGroup, appendIdleMark } from '../../testing.ts'
+import { allFrames, appendGroup, appendIdleFrame } from '../../testing.ts'
 import { createMemoryDisk, type Choose, type DiskFault, type MemoryDisk } from '../../disk/memory-disk.ts'
-import { openLog, type OpenLogOptions } from './recovery.ts'
+import { openLog, type OpenLogOptions } from './open-log.ts'
 import { BLOCK_BYTES, logFolder, segmentName } from '../layout/segments.ts'
 
 const DIR = '/data'
@@ -31,7 +31,7 @@ function write(disk: MemoryDisk, choose: Choose, groups: number): string[] {
       const counts = Array.from({ length: 1 + choose(3) }, () => choose(3))
       const frames = appendGroup(opened, counts, choose(6000))
       acknowledged.push(...frames.map(({ hash }) => Buffer.from(hash).toString('hex')))
-      if (choose(3) === 0) acknowledged.push(Buffer.from(appendIdleMark(opened).hash).toString('hex'))
+      if (choose(3) === 0) acknowledged.push(Buffer.from(appendIdleFrame(opened).hash).toString('hex'))
     }
     opened.appender.close()
   } catch (error) {

@@ -125,7 +125,7 @@ await withKafka('the command queue on Kafka', (kafka) => {
       expect(queue.waiting()).toBe(1)
       await replaceTopic(settings, topicNames(settings).commands, [])
       // Nobody has sent anything: it is noticed all the same.
-      await expect.poll(() => queue.look().then(() => queue.trouble())).toMatch(/another topic/)
+      await expect.poll(() => queue.look().then(() => queue.outage())).toMatch(/another topic/)
       expect(queue.offer(transfer(1), 1, quiet)).toEqual({ kind: 'stopped' })
       const reader = readerOf(settings)
       await reader.bounds()
@@ -134,7 +134,7 @@ await withKafka('the command queue on Kafka', (kafka) => {
       expect(now).not.toBe(first.topic)
       queue.consumed(upTo(0n, 0, adoptedTopic(sameTopic(0, first.topic), now)))
       expect(queue.waiting()).toBe(0)
-      expect(queue.trouble()).toBeUndefined()
+      expect(queue.outage()).toBeUndefined()
       expect(await place(queue, 2)).toMatchObject({ offset: 0n, topic: now })
       queue.close()
     }) // prettier-ignore

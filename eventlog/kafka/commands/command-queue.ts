@@ -43,7 +43,7 @@ export interface KafkaCommandQueue extends CommandQueue {
   /** Looks which topic stands there now. Rejects as its requests do. */
   look(): Promise<void>
   /** Why nothing is taken just now, as a sentence: the log goes by the commands of another topic. */
-  trouble(): string | undefined
+  outage(): string | undefined
   /** Takes no more. What was taken is still sent. */
   stop(): void
   /** Resolves when every offer taken has been told where it stands, or that it is not known. */
@@ -148,7 +148,7 @@ class Queue implements KafkaCommandQueue {
     await this.#link.ask(() => Promise.resolve())
   }
 
-  trouble(): string | undefined {
+  outage(): string | undefined {
     if (!this.#isElsewhere()) return undefined
     return (
       `The log of partition ${this.partition} goes by the commands of another topic than the ${this.#topic} that is there now: ` +

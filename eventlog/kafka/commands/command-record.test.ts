@@ -4,7 +4,7 @@ import { encodeCommands, type Command } from '../../../schemas/commands.ts'
 import { fingerprintOf } from '../../../schemas/fingerprint.ts'
 import { makeUuidV7, type Id } from '../../../schemas/ids.ts'
 import { TIME_NS_MIN, TIMES_TEXT } from '../../../schemas/limits.ts'
-import type { PassedOver } from '../../../schemas/check-commands.ts'
+import type { InvalidCommands } from '../../../schemas/check-commands.ts'
 import { decodeCommandRecord, encodeCommandRecord } from './command-record.ts'
 
 function idOf(number: number): Id {
@@ -56,7 +56,7 @@ describe('a record of commands', () => {
         const value = encodeCommandRecord(slots, commands.length)
         const read = decodeCommandRecord(value)
         value.fill(0)
-        expect(read).toEqual({ kind: 'commands', slots, count: commands.length, passedOver: [] })
+        expect(read).toEqual({ kind: 'commands', slots, count: commands.length, invalid: [] })
       }),
     )
   })
@@ -79,14 +79,14 @@ describe('a record of commands', () => {
     })
   })
 
-  it.each<[string, Command[], PassedOver]>([
+  it.each<[string, Command[], InvalidCommands]>([
     ['a kind that no client may send', [transfer, { ...transfer, kind: 'ExpireHold' }, transfer], { first: 1, end: 2, index: 1, field: 'kind', why: 'is 9, which no client may send' }],
     ['a last command that is linked with nothing', [transfer, { ...transfer, linked: true }], { first: 1, end: 2, index: 1, field: 'linked', why: 'ties it to a next command, and there is none' }],
     ['an effective time before 1900', [{ ...transfer, effectiveAtNs: TIME_NS_MIN - 1n }, transfer], { first: 0, end: 1, index: 0, field: 'effectiveAt', why: `lies outside ${TIMES_TEXT}` }],
     ['a transfer linked with an account', [transfer, { ...transfer, linked: true }, { kind: 'FreezeAccount', id: idOf(1), debit: idOf(2) }], { first: 1, end: 2, index: 1, field: 'linked', why: 'ties it to a command about an account, which stands alone' }],
-  ])('%s costs the others of the record nothing', (_, commands, passedOver) => {
+  ])('%s costs the others of the record nothing', (_, commands, invalid) => {
     const slots = encodeCommands(commands)
-    expect(decodeCommandRecord(encodeCommandRecord(slots, commands.length))).toEqual({ kind: 'commands', slots, count: commands.length, passedOver: [passedOver] })
+    expect(decodeCommandRecord(encodeCommandRecord(slots, commands.length))).toEqual({ kind: 'commands', slots, count: commands.length, invalid: [invalid] })
   }) // prettier-ignore
 
   it('of the version before is read as it was meant: what stood for “not given” is not given', () => {
@@ -107,7 +107,7 @@ describe('a record of commands', () => {
     old.fill(0xff, 2 * 160 + 72, 2 * 160 + 80)
     const value = encodeCommandRecord(old, commands.length)
     value[4] = 1
-    expect(decodeCommandRecord(value)).toEqual({ kind: 'commands', slots, count: commands.length, passedOver: [] })
+    expect(decodeCommandRecord(value)).toEqual({ kind: 'commands', slots, count: commands.length, invalid: [] })
     for (let index = 0; index < commands.length; index++)
       expect(fingerprintOf(slots.subarray(index * 160, index * 160 + 160))).toBe(fingerprintOf(old.subarray(index * 160, index * 160 + 160)))
   }) // prettier-ignore

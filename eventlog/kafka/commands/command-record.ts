@@ -8,7 +8,7 @@
  * and are not set. Version 1 is read as well: its slots have the first layout (schemas/first-layout.ts).
  */
 import { compressSync, uncompressSync } from 'lz4-napi'
-import { sortCommands, type PassedOver } from '../../../schemas/check-commands.ts'
+import { sortCommands, type InvalidCommands } from '../../../schemas/check-commands.ts'
 import { messageOf } from '../../../schemas/errors.ts'
 import { fromFirstLayout } from '../../../schemas/first-layout.ts'
 import { BATCH_COMMANDS_MAX, COMMAND_SLOT_BYTES, COMMAND_SLOTS_MAX } from '../../../schemas/limits.ts'
@@ -33,7 +33,7 @@ export type CommandRecord =
       readonly slots: Uint8Array<ArrayBuffer>
       readonly count: number
       /** Those among them that no door of today lets through, in order: they are passed over, and cost no other anything. */
-      readonly passedOver: readonly PassedOver[]
+      readonly invalid: readonly InvalidCommands[]
     }
   | { readonly kind: 'bad'; readonly reason: string }
 
@@ -88,7 +88,7 @@ export function decodeCommandRecord(value: Uint8Array): CommandRecord {
   if (version === FIRST_FORMAT_VERSION) fromFirstLayout(slots, count)
   const sorting = sortCommands(slots, count)
   if (sorting.kind === 'broken') return bad(sorting.reason)
-  return { kind: 'commands', slots, count, passedOver: sorting.passedOver }
+  return { kind: 'commands', slots, count, invalid: sorting.invalid }
 }
 
 /** The slots in memory of their own, or a sentence on what is wrong. */

@@ -6,7 +6,7 @@ import type { FrameReceipt, FrameToSeal, LogToCore } from '../../handoff/log-mes
 import { createSlabShare, openSlabPool } from '../../handoff/slabs.ts'
 import type { LogHead } from '../../ports.ts'
 import { openKafkaEventLog, type KafkaEventLog } from './kafka-event-log.ts'
-import { startKafkaLogServer, type KafkaLogServer } from './log-server.ts'
+import { startKafkaLogServer, type KafkaLogServer } from './kafka-log-server.ts'
 import type { KafkaSettings } from '../settings.ts'
 
 /** Commands in one record of the queue, as the places of these writers count. */

@@ -6,7 +6,7 @@ import { brokersInTurn, openCluster, REQUEST_MS_MAX, type Log, type OwnCluster }
 import type { TopicPartition } from '../errors.ts'
 import type { CoordinatorOfKafkajs } from '../kafkajs/kafkajs-parts.ts'
 import type { KafkaSettings } from '../settings.ts'
-import { rootOf } from '../kafkajs/trouble.ts'
+import { rootOf } from '../kafkajs/classify-error.ts'
 
 /** Who asks, as the group knows it. */
 export interface GroupMember {

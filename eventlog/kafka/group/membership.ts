@@ -11,10 +11,10 @@ import { unlessAborted } from '../../abort.ts'
 import { LogError } from '../../errors.ts'
 import { AssignerProtocol, createKafka, type Log } from '../kafkajs/client.ts'
 import { userOf } from '../errors.ts'
-import { watchLives, type LifeWatch, type OwnLife } from './life-watch.ts'
+import { watchMembers, type MemberWatch, type OwnMember } from './member-watch.ts'
 import type { KafkaSettings } from '../settings.ts'
 import { assignSticky, decodeClaim, encodeClaim } from './sticky-assigner.ts'
-import { isLasting, troubleOf, type Trouble } from '../kafkajs/trouble.ts'
+import { isLasting, classifyError, type KafkaErrorClass } from '../kafkajs/classify-error.ts'
 
 const { MemberAssignment, MemberMetadata } = AssignerProtocol
 
@@ -33,7 +33,7 @@ export interface MembershipOptions {
   readonly sessionTimeoutMs?: number
   /**
    * Members show each other that they live, and have the group replace one that does not, without waiting for its session to
-   * end (life-watch.ts). `standbyTopic`: a topic that is not shared out, where members without a share have theirs; this one
+   * end (member-watch.ts). `standbyTopic`: a topic that is not shared out, where members without a share have theirs; this one
    * has to be let read both. Default: they do not.
    */
   readonly signsOfLife?: { readonly standbyTopic: string; readonly partitions: number } | undefined
@@ -109,12 +109,12 @@ class Member implements Membership {
   private lastSignMs = 0
   private silentTicks = 0
   /** Why it broke last, if the group has not answered since: as the end of a sentence. */
-  private lastTrouble = ''
+  private lastError = ''
   private readonly watch: NodeJS.Timeout
   /** Who waits for the group's next answer. */
   private waiters: (() => void)[] = []
   private retryTimer: NodeJS.Timeout | undefined
-  private readonly lives: LifeWatch | undefined
+  private readonly lives: MemberWatch | undefined
   /** Who the group takes this one for; undefined: it is no member. */
   private memberId: string | undefined
   /** Which sharing out `held` comes from: the group says so with the first heartbeat behind it. */
@@ -156,7 +156,7 @@ class Member implements Membership {
     const silentMs = performance.now() - this.lastSignMs
     if (this.isOver || silentMs < this.sessionMs) return undefined
     const { groupId } = this.options
-    return `Kafka's group ${groupId} has not answered for ${Math.floor(silentMs / 1_000)} s${this.lastTrouble}.`
+    return `Kafka's group ${groupId} has not answered for ${Math.floor(silentMs / 1_000)} s${this.lastError}.`
   }
 
   async leave(): Promise<void> {
@@ -211,11 +211,11 @@ class Member implements Membership {
     })
   }
 
-  private watchLives(): LifeWatch | undefined {
+  private watchLives(): MemberWatch | undefined {
     const { signsOfLife, groupId, topic, log } = this.options
     if (signsOfLife === undefined) return undefined
     const { settings } = this
-    return watchLives({
+    return watchMembers({
       ...signsOfLife,
       settings,
       groupId,
@@ -230,7 +230,7 @@ class Member implements Membership {
   }
 
   /** One whom the group does not answer has nothing to say: whoever hears its signs would not know that it cannot be told anything. */
-  private ownLife(): OwnLife | undefined {
+  private ownLife(): OwnMember | undefined {
     const { memberId, held: partitions } = this
     const generation = this.generation ?? this.lastGeneration
     if (memberId === undefined || !this.isFresh()) return undefined
@@ -246,7 +246,7 @@ class Member implements Membership {
   private sign(): void {
     this.lastSignMs = performance.now()
     this.silentTicks = 0
-    this.lastTrouble = ''
+    this.lastError = ''
     for (const waiter of this.waiters.splice(0)) waiter()
   }
 
@@ -268,13 +268,13 @@ class Member implements Membership {
   private restart(cause: unknown): void {
     const nowMs = performance.now()
     if (this.giveUpMs === Infinity) this.giveUpMs = nowMs + this.rejoinForMs()
-    const trouble = troubleOf(cause)
-    this.lastTrouble = `: ${trouble.reason}`
-    if (nowMs + this.pauseMs > this.giveUpMs || (!this.hasJoined && isLasting(trouble))) {
-      this.fail(trouble)
+    const classified = classifyError(cause)
+    this.lastError = `: ${classified.reason}`
+    if (nowMs + this.pauseMs > this.giveUpMs || (!this.hasJoined && isLasting(classified))) {
+      this.fail(classified)
       return
     }
-    this.tell(trouble)
+    this.tell(classified)
     void this.drop()
     clearTimeout(this.retryTimer)
     this.retryTimer = setTimeout(() => {
@@ -284,7 +284,7 @@ class Member implements Membership {
   }
 
   /** Each break; of what keeps it from joining at all, each reason once, if it has not passed by itself soon. */
-  private tell({ reason }: Trouble): void {
+  private tell({ reason }: KafkaErrorClass): void {
     const { groupId, log } = this.options
     if (this.hasJoined) {
       log(`The membership in group ${groupId} broke: ${reason}. Joining again.`)
@@ -295,20 +295,22 @@ class Member implements Membership {
     log(`Group ${groupId} cannot be joined yet: ${reason}. Trying again.`)
   }
 
-  private fail(trouble: Trouble): void {
+  private fail(classified: KafkaErrorClass): void {
     const { groupId, topic } = this.options
-    const { reason, remedy } = trouble
+    const { reason, remedy } = classified
     this.end()
     void this.drop()
-    const error = isLasting(trouble)
+    const error = isLasting(classified)
       ? new LogError(
-          trouble.code,
+          classified.code,
           `Kafka's group ${groupId} on topic ${topic} cannot be joined by ${this.user}: ${reason}. ${remedy}`,
         )
       : new LogError(
           'kafka_unreachable',
           `Kafka's group ${groupId} on topic ${topic} could not be joined for ${this.rejoinForMs() / 1_000} seconds: ${reason}. ` +
-            (trouble.kind === 'refused' ? 'Check that the brokers run, and that the topic exists.' : remedy),
+            (classified.kind === 'refused'
+              ? 'Check that the brokers run, and that the topic exists.'
+              : remedy),
         )
     if (this.hasJoined) this.options.onFailure(error)
     else this.onNoJoin(error)

@@ -6,15 +6,15 @@ import {
   SILENT_LOOKS,
   SILENT_SIGNS,
   SilenceJudge,
-  type Look,
+  type Sighting,
 } from './signs-of-life.ts'
 
 const OTHER = 'other-1'
 const OWN = 'own-1'
-const looks = fc.constantFrom<Look>('stored', 'outside', 'nothing')
+const looks = fc.constantFrom<Sighting>('stored', 'outside', 'nothing')
 
 /** So many looks of one kind at a sign that stays as it is. */
-function lookOften(judge: SilenceJudge, times: number, look: Look): readonly (readonly string[])[] {
+function lookOften(judge: SilenceJudge, times: number, look: Sighting): readonly (readonly string[])[] {
   return Array.from({ length: times }, () => judge.look([{ memberId: OTHER, count: 7n }], OWN, look))
 }
 

@@ -37,7 +37,7 @@ export function decodeSign(text: string): Sign | undefined {
  * - `outside`: this process is no member.
  * - `nothing`: it is one, and could not have its own sign stored: then others may not have been able to either.
  */
-export type Look = 'stored' | 'outside' | 'nothing'
+export type Sighting = 'stored' | 'outside' | 'nothing'
 
 interface Watched {
   /** All signs of the member that were there: when it moves, an old one stays where it was. */
@@ -56,7 +56,7 @@ export class SilenceJudge {
    * @param own this process's member; never silent to itself
    * @returns members that are silent
    */
-  look(signs: readonly Sign[], own: string | undefined, look: Look): readonly string[] {
+  look(signs: readonly Sign[], own: string | undefined, look: Sighting): readonly string[] {
     const found = new Map<string, string>()
     for (const { memberId, count } of signs)
       if (memberId !== own) found.set(memberId, `${found.get(memberId) ?? ''} ${count}`)
@@ -85,7 +85,7 @@ export class SilenceJudge {
   }
 }
 
-function counted({ seen, stored, looks }: Watched, look: Look): Watched {
+function counted({ seen, stored, looks }: Watched, look: Sighting): Watched {
   switch (look) {
     case 'stored':
       return { seen, stored: stored + 1, looks }

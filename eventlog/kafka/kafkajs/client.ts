@@ -35,7 +35,7 @@ import {
   METADATA_API_KEY,
   type TopicIdentity,
 } from '../topics/topic-identity.ts'
-import { isLasting, troubleOf } from './trouble.ts'
+import { isLasting, classifyError } from './classify-error.ts'
 
 const require = createRequire(import.meta.url)
 replaceCrc()
@@ -439,7 +439,7 @@ function tellRefusals(): void {
       try {
         return await ask(broker)
       } catch (error) {
-        if (error instanceof Error && isLasting(troubleOf(error))) refusal = error
+        if (error instanceof Error && isLasting(classifyError(error))) refusal = error
         throw error
       }
     })

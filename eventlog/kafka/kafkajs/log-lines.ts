@@ -1,6 +1,6 @@
 /** What kafkajs logs, as lines for the operator: only what one can act on, each once in a while. */
 import type { logCreator } from 'kafkajs'
-import { plainText } from './trouble.ts'
+import { plainText } from './classify-error.ts'
 
 /** Takes a line for the operator. */
 export type Log = (line: string) => void

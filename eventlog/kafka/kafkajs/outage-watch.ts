@@ -3,7 +3,7 @@
  * becomes of it. One answer ends an outage, and so does time: what was given up may have come back without anybody who asks.
  */
 import { missingSentence, type TopicPartition } from '../errors.ts'
-import { troubleOf } from './trouble.ts'
+import { classifyError } from './classify-error.ts'
 
 /** Unanswered for so long is told of: a reader's request waits a second for records, and a slow machine for more. */
 export const SILENT_MS_TOLD = 5_000
@@ -90,12 +90,12 @@ export class WatchedLink {
   #silence(ms: number): string {
     const { topic, partition } = this.#to
     if (this.#isMissing()) return missingSentence({ topic, partition })
-    const reason = this.#lastFailure === undefined ? '' : `: ${troubleOf(this.#lastFailure).reason}`
+    const reason = this.#lastFailure === undefined ? '' : `: ${classifyError(this.#lastFailure).reason}`
     return `Kafka has not answered for partition ${partition} of ${topic} for ${Math.floor(ms / 1_000)} s${reason}.`
   }
 
   #isMissing(): boolean {
-    return this.#lastFailure !== undefined && troubleOf(this.#lastFailure).kind === 'missing'
+    return this.#lastFailure !== undefined && classifyError(this.#lastFailure).kind === 'missing'
   }
 
   #isGivenUpOfLate(): boolean {

@@ -1,7 +1,7 @@
 /** Creates the topics of a deployment, and asks the brokers what they are like. */
 import { mayBeSameTopic, topicPartOf, topicPartOfId } from '../../../schemas/commands-topic.ts'
 import { LogError } from '../../errors.ts'
-import { outlast } from '../../outlast.ts'
+import { retryOutage } from '../../retry-outage.ts'
 import { createKafka, knowsLeaders, type Log } from '../kafkajs/client.ts'
 import { KafkaRefusedError, KafkaUnreachableError, missingSentence, userOf } from '../errors.ts'
 import { newestFrame, partitionsBegun } from '../events/partitions-begun.ts'
@@ -16,7 +16,7 @@ import {
   type TopicFault,
   type WantedTopics,
 } from './topic-rules.ts'
-import { isLasting, troubleOf, type TroubleKind } from '../kafkajs/trouble.ts'
+import { isLasting, classifyError, type KafkaErrorKind } from '../kafkajs/classify-error.ts'
 
 /** What the brokers have, and what is wrong with it. */
 export interface TopicsReport {
@@ -154,7 +154,7 @@ export function settledPartitions(
   log: Log,
   { outageMsMax = 0, signal }: SettledOptions = {},
 ): Promise<number> {
-  return outlast(() => askPartitions(settings, log, signal), {
+  return retryOutage(() => askPartitions(settings, log, signal), {
     isOutage: (error) => error instanceof LogError && error.code === 'kafka_unreachable',
     forMs: outageMsMax,
     pauseMs: POLL_MS,
@@ -226,7 +226,7 @@ async function refuseHidden(admin: Admin, names: readonly string[]): Promise<voi
   try {
     await admin.fetchTopicMetadata({ topics: [...names] })
   } catch (error) {
-    if (reasonsOf(error).some((reason) => isLasting(troubleOf(reason)))) throw error
+    if (reasonsOf(error).some((reason) => isLasting(classifyError(reason)))) throw error
   }
 }
 
@@ -309,17 +309,17 @@ async function withAdmin<T>(
 
 /** What kafkajs throws, as a sentence that says what to do. */
 function failureOf({ brokers, sasl }: KafkaSettings, error: unknown): unknown {
-  const reasons = reasonsOf(error).map(troubleOf)
-  const trouble = reasons.find(isLasting) ?? reasons[0]
-  if (trouble === undefined) return error
-  const { kind, code, remedy } = trouble
+  const reasons = reasonsOf(error).map(classifyError)
+  const classified = reasons.find(isLasting) ?? reasons[0]
+  if (classified === undefined) return error
+  const { kind, code, remedy } = classified
   const words = [...new Set(reasons.map(({ reason }) => reason))].join('; ')
   return new LogError(code, `${WHAT_HAPPENED[kind](brokers.join(', '), userOf(sasl))}: ${words}. ${remedy}`, {
     cause: error,
   })
 }
 
-const WHAT_HAPPENED: Readonly<Record<TroubleKind, (brokers: string, user: string) => string>> = {
+const WHAT_HAPPENED: Readonly<Record<KafkaErrorKind, (brokers: string, user: string) => string>> = {
   credentials: (_brokers, user) => `Kafka does not let ${user} in`,
   rights: (_brokers, user) => `Kafka refused ${user} what was asked`,
   untrusted: (brokers) => `The certificate of Kafka at ${brokers} cannot be trusted`,

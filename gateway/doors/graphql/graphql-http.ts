@@ -11,7 +11,12 @@ import { answerOf, publicError } from './error-answers.ts'
 import { fault, httpStatusOf, type ErrorCode } from '../../errors.ts'
 import { graphiqlPage } from './graphiql.ts'
 import { paramsOfBody, paramsOfSearch, type GraphqlParams } from './graphql-request.ts'
-import { prepareOperation, type GraphqlPipeline, type Outcome, type Prepared } from './graphql.ts'
+import {
+  prepareOperation,
+  type GraphqlPipeline,
+  type OperationOutcome,
+  type PreparedOperation,
+} from './graphql.ts'
 import { allow, checkJson, errorHeaders, readBody, sendJson, sendText } from '../http.ts'
 import { preferredType } from '../media-types.ts'
 import { sendEvents } from './sse.ts'
@@ -92,7 +97,7 @@ async function run(
   params: GraphqlParams,
   request: IncomingMessage,
   mediaType: MediaTypeHere,
-): Promise<Awaited<Outcome>> {
+): Promise<Awaited<OperationOutcome>> {
   const prepared = prepare(door, params, mediaType)
   if ('errors' in prepared) return prepared
   const kind = getOperationAST(prepared.document, params.operationName)?.operation
@@ -111,7 +116,7 @@ function prepare(
   door: GraphqlDoor,
   params: GraphqlParams,
   mediaType: MediaTypeHere,
-): Prepared | { readonly errors: readonly GraphQLError[] } {
+): PreparedOperation | { readonly errors: readonly GraphQLError[] } {
   try {
     const transport = mediaType === 'text/event-stream' ? 'sse' : 'http'
     const prepared = prepareOperation(door.pipeline, transport, params)

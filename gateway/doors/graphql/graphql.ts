@@ -72,15 +72,15 @@ export function createPipeline(
 }
 
 /** An operation that is parsed and valid, and not yet admitted. */
-export interface Prepared {
+export interface PreparedOperation {
   readonly document: DocumentNode
   /** What to execute it with. */
   args(): Promise<ExecutionArgs>
-  execute(args: ExecutionArgs): Outcome
-  subscribe(args: ExecutionArgs): Outcome
+  execute(args: ExecutionArgs): OperationOutcome
+  subscribe(args: ExecutionArgs): OperationOutcome
 }
 
-export type Outcome = MaybePromise<ExecutionResult | AsyncIterable<ExecutionResult>>
+export type OperationOutcome = MaybePromise<ExecutionResult | AsyncIterable<ExecutionResult>>
 type MaybePromise<Value> = Value | Promise<Value>
 
 /** The pipeline for one operation. Yoga's own types leave these open. */
@@ -89,8 +89,8 @@ interface Enveloped {
   parse(query: string): DocumentNode
   validate(schema: GraphQLSchema, document: DocumentNode): readonly GraphQLError[]
   contextFactory(): MaybePromise<RequestContext>
-  execute(args: ExecutionArgs): Outcome
-  subscribe(args: ExecutionArgs): Outcome
+  execute(args: ExecutionArgs): OperationOutcome
+  subscribe(args: ExecutionArgs): OperationOutcome
 }
 
 /**
@@ -102,7 +102,7 @@ export function prepareOperation(
   pipeline: GraphqlPipeline,
   transport: Transport,
   params: GraphqlParams,
-): Prepared | readonly GraphQLError[] {
+): PreparedOperation | readonly GraphQLError[] {
   const enveloped = pipeline.getEnveloped({ transport, params }) as unknown as Enveloped
   const document = enveloped.parse(params.query)
   const errors = enveloped.validate(enveloped.schema, document)

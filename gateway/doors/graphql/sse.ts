@@ -4,7 +4,7 @@
  */
 import type { ExecutionResult } from 'graphql'
 import type { ServerResponse } from 'node:http'
-import type { Share, SubscriberMemory } from '../../live/subscriber-memory.ts'
+import type { MemoryShare, SubscriberMemory } from '../../live/subscriber-memory.ts'
 
 export interface EventsOptions {
   readonly memory: SubscriberMemory
@@ -77,7 +77,7 @@ function eventOf(json: string): string {
  */
 async function written(
   response: ServerResponse,
-  share: Share,
+  share: MemoryShare,
   event: string,
   { sendMs }: EventsOptions,
 ): Promise<boolean> {

@@ -20,10 +20,10 @@ import { jsonFaultSentence, readStrictJson, type JsonFault } from '../../../sche
 import { publicError, answerOf } from './error-answers.ts'
 import { fault } from '../../errors.ts'
 import { checkParams } from './graphql-request.ts'
-import { prepareOperation, type GraphqlPipeline, type Prepared } from './graphql.ts'
+import { prepareOperation, type GraphqlPipeline, type PreparedOperation } from './graphql.ts'
 import { jsonFault } from '../http.ts'
 import { refuseUpgrade } from '../../admission/refuse-upgrade.ts'
-import type { Share, SubscriberMemory } from '../../live/subscriber-memory.ts'
+import type { MemoryShare, SubscriberMemory } from '../../live/subscriber-memory.ts'
 
 export interface Sockets {
   /** Sockets open now. */
@@ -154,7 +154,7 @@ function protocolServer(
 
 /** The arguments that graphql-ws hands back for execution. */
 interface SocketArgs extends ExecutionArgs {
-  readonly prepared: Prepared
+  readonly prepared: PreparedOperation
 }
 
 /** Parses and validates a payload with the shared pipeline. */
@@ -178,7 +178,7 @@ class Connection {
   #unsentSinceMs = 0
   #pingedAtMs = performance.now()
   #isAlive = true
-  readonly #share: Share
+  readonly #share: MemoryShare
   #fault: JsonFault | undefined
 
   constructor(

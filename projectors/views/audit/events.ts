@@ -20,13 +20,13 @@ import {
 import { totalsOf, TOTALS_COLUMNS, type StoredTotals } from '../totals.ts'
 
 /** One side of an event: totals after it; for a refusal, as seen. Number 0: no account, totals zero. */
-export interface EventSide extends Totals {
+export interface PublicEventSide extends Totals {
   readonly account: number
   readonly version: bigint
 }
 
 /** One event. Ids are text; times are nanoseconds since 1970. */
-export interface EventRow {
+export interface PublicEvent {
   readonly partition: number
   readonly sequence: bigint
   readonly recordedAtNs: bigint
@@ -44,8 +44,8 @@ export interface EventRow {
   readonly amount: bigint
   /** 0: never. */
   readonly expiresAtNs: bigint
-  readonly debit: EventSide
-  readonly credit: EventSide
+  readonly debit: PublicEventSide
+  readonly credit: PublicEventSide
   readonly code: number
   readonly linkIndex: number
   readonly memo: string
@@ -108,7 +108,7 @@ export async function auditPage(
     readonly filter?: EventFilter
   },
   upTo: Position,
-): Promise<EventRow[]> {
+): Promise<PublicEvent[]> {
   const { kinds, refusals, account, recordedFromNs, recordedToNs } = page.filter ?? {}
   const conditions = [`sequence > ${whole(page.afterSequence)}`, withinPartition(page.partition, upTo)]
   const parameters: Record<string, string> = {}
@@ -151,7 +151,7 @@ export async function eventsByIds(
   store: ViewStore,
   ids: readonly string[],
   upTo: Position,
-): Promise<EventRow[]> {
+): Promise<PublicEvent[]> {
   if (ids.length > EVENTS_PER_QUERY_MAX) throw new RangeError(`${ids.length} ids in one query`)
   if (ids.length === 0) return []
   const found = `SELECT partition, sequence FROM ${AUDIT_TABLES.event_ids} WHERE id IN {ids:Array(UUID)} AND ${within(upTo)}`
@@ -165,7 +165,7 @@ export async function eventsRelatedTo(
   ids: readonly string[],
   upTo: Position,
   kinds?: readonly EventKind[],
-): Promise<EventRow[]> {
+): Promise<PublicEvent[]> {
   if (ids.length > EVENTS_PER_QUERY_MAX) throw new RangeError(`${ids.length} ids in one query`)
   if (ids.length === 0) return []
   const kept =
@@ -188,7 +188,7 @@ export async function transferById(
   store: ViewStore,
   id: string,
   upTo: Position,
-): Promise<{ readonly own: EventRow[]; readonly related: EventRow[] }> {
+): Promise<{ readonly own: PublicEvent[]; readonly related: PublicEvent[] }> {
   const [own, related] = await Promise.all([
     eventsByIds(store, [id], upTo),
     eventsRelatedTo(store, [id], upTo),
@@ -201,7 +201,7 @@ export async function reversalOf(
   store: ViewStore,
   id: string,
   upTo: Position,
-): Promise<EventRow | undefined> {
+): Promise<PublicEvent | undefined> {
   return (await eventsRelatedTo(store, [id], upTo, ['TransferReversed']))[0]
 }
 
@@ -210,14 +210,14 @@ async function selectEvents(
   condition: string,
   limit: string,
   parameters: QueryParameters,
-): Promise<EventRow[]> {
+): Promise<PublicEvent[]> {
   const rows = await store.query<StoredEvent>(
     `SELECT ${COLUMNS} FROM ${AUDIT_TABLES.events} WHERE ${condition}
      ORDER BY partition, sequence LIMIT 1 BY partition, sequence LIMIT ${limit}`,
     parameters,
   )
   const totals = await totalsBehind(store, rows)
-  const side = (partition: number, account: number, version: string): EventSide => ({
+  const side = (partition: number, account: number, version: string): PublicEventSide => ({
     account,
     version: BigInt(version),
     ...(totals.get(entryKey(partition, account, version)) ?? NO_TOTALS),

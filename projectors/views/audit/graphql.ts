@@ -13,10 +13,10 @@ import type { EventKind } from '../../../schemas/events.ts'
 import { formatId, type Id } from '../../../schemas/ids.ts'
 import type { Position } from '../../../schemas/positions.ts'
 import type { Refusal as RefusalName, RefusalCode } from '../../../schemas/refusals.ts'
-import { auditPage, type EventFilter, type EventRow } from './events.ts'
+import { auditPage, type EventFilter, type PublicEvent } from './events.ts'
 
 interface AuditPageModel {
-  readonly events: readonly EventRow[]
+  readonly events: readonly PublicEvent[]
   readonly next: Position
   readonly hasMore: boolean
   readonly point: ReadPoint
@@ -38,7 +38,7 @@ export function addAudit({
   Money,
   Balance,
 }: SchemaKit): void {
-  const AuditEvent = builder.objectRef<EventRow>('AuditEvent').implement({
+  const AuditEvent = builder.objectRef<PublicEvent>('AuditEvent').implement({
     description: 'One event of the log.',
     fields: (t) => ({
       position: t.field({ type: 'Position', resolve: (event) => positionAt(event) }),
@@ -158,7 +158,7 @@ async function readAudit(
   filter: AuditFilterArguments | null | undefined,
   point: ReadPoint,
 ): Promise<AuditPageModel> {
-  const events: EventRow[] = []
+  const events: PublicEvent[] = []
   const next = new Map(from)
   let account: { readonly partition: number; readonly account: number } | undefined
   if (filter?.accountId) {

@@ -57,7 +57,7 @@ export const VIEWS_MUTANTS: readonly Mutant[] = [
     name: 'reset drops rows before checkpoints',
     patches: [
       {
-        file: 'projectors/clickhouse/feed.ts',
+        file: 'projectors/clickhouse/view-tables.ts',
         find: `    ...forgetCheckpoints(projections, layout),
     ...names.map((name) => \`DROP VIEW IF EXISTS \${viewName(projections, name)}\${onCluster} SYNC\`),
     ...names.flatMap((name) => dropTable(name, layout)),`,

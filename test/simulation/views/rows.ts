@@ -5,7 +5,7 @@ import { balances, BALANCES_TABLES } from '../../../projectors/views/balances/pr
 import { history, HISTORY_TABLES } from '../../../projectors/views/history/projection.ts'
 import type { Side, WalletEvent } from '../../../schemas/events.ts'
 import { formatId, isNilId, sameId } from '../../../schemas/ids.ts'
-import { checkpointsName } from '../../../projectors/clickhouse/feed.ts'
+import { checkpointsName } from '../../../projectors/clickhouse/view-tables.ts'
 
 /** What the simulated deployment has. */
 export const PROJECTIONS = allTogether([balances, history, audit])

@@ -1,6 +1,6 @@
 /** A small log for the views alone: frames that the real core decided, sealed one behind the other in memory. */
 import { chainAfter, emptyChain, type ChainEnd } from '../../../eventlog/file/layout/segments.ts'
-import { seal, sealIdleMark } from '../../../eventlog/handoff/seal.ts'
+import { seal, sealIdleFrame } from '../../../eventlog/handoff/seal.ts'
 import { MemoryLog } from '../../../projectors/testing.ts'
 import { encodeCommands, type Command } from '../../../schemas/commands.ts'
 import { decodeEvents, EVENT_SCHEMA_VERSION, type WalletEvent } from '../../../schemas/events.ts'
@@ -81,7 +81,7 @@ export class SmallWriter {
   #push(payload: Uint8Array, count: number): void {
     const frame =
       count === 0 && this.#random.chance(0.5)
-        ? sealIdleMark(this.#end, this.#end.sequence)
+        ? sealIdleFrame(this.#end, this.#end.sequence)
         : seal(
             {
               schemaVersion: EVENT_SCHEMA_VERSION,

@@ -1,5 +1,9 @@
 /** The statements that the views' runtime sends, understood; any other is a fault of the simulation and throws. */
-import { createStatements, dropStatements, insertStatement } from '../../../projectors/clickhouse/feed.ts'
+import {
+  createStatements,
+  dropStatements,
+  insertStatement,
+} from '../../../projectors/clickhouse/view-tables.ts'
 import type { QueryParameters } from '../../../projectors/clickhouse/view-store.ts'
 import type { TableRow } from './tables.ts'
 import { CHECKPOINTS, PROJECTIONS } from './rows.ts'

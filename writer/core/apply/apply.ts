@@ -48,7 +48,7 @@ export function applyRow(state: CoreState, rows: RowWords, word: number): void {
 /** Applies the event at `word`, all but its ids: a linked group remembers them when it is sure to happen. */
 export function changeState(state: CoreState, rows: RowWords, word: number): void {
   const kind = kindOf(rows, word)
-  if (kind !== EVENT_KINDS.TransferPosted) changeMore(state, rows, word, kind)
+  if (kind !== EVENT_KINDS.TransferPosted) applyKindEffects(state, rows, word, kind)
   copySide(state, rows, debitNumber(rows, word), word + ROW.debitVersion)
   copySide(state, rows, creditNumber(rows, word), word + ROW.creditVersion)
   const recordedAt = rows.words[word + ROW.recordedAt]!
@@ -73,7 +73,7 @@ export function rememberHashed(state: CoreState, rows: RowWords, word: number, h
 }
 
 /** What an event does beyond its accounts' versions and totals. */
-function changeMore(state: CoreState, rows: RowWords, word: number, kind: number): void {
+function applyKindEffects(state: CoreState, rows: RowWords, word: number, kind: number): void {
   const { accounts, holds } = state
   switch (kind) {
     case EVENT_KINDS.AccountOpened: {

@@ -4,7 +4,7 @@
  * holding up the next. Reading ahead has no effect on any decision.
  */
 import { SLOT, SLOT_WORDS } from '../../../schemas/commands.ts'
-import type { Desk } from './desk.ts'
+import type { CallBuffers } from './call-buffers.ts'
 import { hashId } from '../state/hash-id.ts'
 import { slotsTakenAt } from './row-writer.ts'
 import type { CoreState } from '../state/state.ts'
@@ -26,8 +26,8 @@ export class Block {
   touched = 0
 
   /** Looks at `commands` commands from `slot` on. */
-  look(state: CoreState, desk: Desk, slot: number, commands: number): void {
-    const { slots32 } = desk
+  look(state: CoreState, buffers: CallBuffers, slot: number, commands: number): void {
+    const { slots32 } = buffers
     let next = slot
     for (let index = 0; index < commands; index++) {
       this.slots[index] = next
@@ -35,7 +35,7 @@ export class Block {
       this.idHashes[index] = hashId(slots32, from + SLOT.idHigh * 2)
       this.debitHashes[index] = hashId(slots32, from + SLOT.debitHigh * 2)
       this.creditHashes[index] = hashId(slots32, from + SLOT.creditHigh * 2)
-      next += slotsTakenAt(desk, next)
+      next += slotsTakenAt(buffers, next)
     }
     this.slots[commands] = next
     // Loops of little else than loads: the processor has many of them under way at a time.

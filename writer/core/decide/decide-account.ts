@@ -16,7 +16,7 @@ import { CoreBrokenError } from '../broken.ts'
 import { CURRENCIES_MAX } from '../state/currencies.ts'
 import { refuse } from './decide-transfer.ts'
 import type { Decision } from './decision.ts'
-import type { Desk } from './desk.ts'
+import type { CallBuffers } from './call-buffers.ts'
 import { advance, commandKindAt, hasFlagAt, writeRow } from './row-writer.ts'
 import type { CoreState } from '../state/state.ts'
 
@@ -24,47 +24,53 @@ import type { CoreState } from '../state/state.ts'
  * Decides an account command about the decision's debit account. Returns the row's bytes.
  * @param accountsMax accounts that this core may open, at most ACCOUNTS_MAX
  */
-export function decideAccount(state: CoreState, desk: Desk, decision: Decision, accountsMax: number): number {
+export function decideAccount(
+  state: CoreState,
+  buffers: CallBuffers,
+  decision: Decision,
+  accountsMax: number,
+): number {
   const { slot, debit: number } = decision
-  const command = commandKindAt(desk, slot)
+  const command = commandKindAt(buffers, slot)
   const opening = command === COMMAND_KINDS.OpenAccount
   const refusal = opening
-    ? openingRefusal(state, desk, slot, number, Math.min(accountsMax, ACCOUNTS_MAX))
+    ? openingRefusal(state, buffers, slot, number, Math.min(accountsMax, ACCOUNTS_MAX))
     : statusRefusal(state, command, number)
   const row = decision.rowByte >>> 3
   const from = slot * SLOT_WORDS
   let bytes: number
   decision.credit = 0
-  if (refusal !== 0) bytes = refuse(state, desk, decision, refusal)
+  if (refusal !== 0) bytes = refuse(state, buffers, decision, refusal)
   else {
     decision.kind = eventKind(command)
     decision.refusal = 0
     decision.currency = opening
-      ? state.currencies.indexOf(desk.slots[from + SLOT.currency]!)
+      ? state.currencies.indexOf(buffers.slots[from + SLOT.currency]!)
       : state.accounts.currency(number)
-    bytes = writeRow(state, desk, decision)
-    if (opening) desk.rows.words32[(row + ROW.accounts) * 2] = state.accounts.count + 1
-    advance(desk.rows, row + ROW.debitVersion)
+    bytes = writeRow(state, buffers, decision)
+    if (opening) buffers.rows.words32[(row + ROW.accounts) * 2] = state.accounts.count + 1
+    advance(buffers.rows, row + ROW.debitVersion)
   }
-  if (opening && hasFlagAt(desk, slot, FLAG_SYSTEM)) desk.rows.words[row + ROW.amount] = OVERDRAFT_UNLIMITED
-  desk.rows.words[row + ROW.relatedHigh] = desk.slots[from + SLOT.debitHigh]!
-  desk.rows.words[row + ROW.relatedLow] = desk.slots[from + SLOT.debitLow]!
+  if (opening && hasFlagAt(buffers, slot, FLAG_SYSTEM))
+    buffers.rows.words[row + ROW.amount] = OVERDRAFT_UNLIMITED
+  buffers.rows.words[row + ROW.relatedHigh] = buffers.slots[from + SLOT.debitHigh]!
+  buffers.rows.words[row + ROW.relatedLow] = buffers.slots[from + SLOT.debitLow]!
   return bytes
 }
 
 function openingRefusal(
   state: CoreState,
-  desk: Desk,
+  buffers: CallBuffers,
   slot: number,
   number: number,
   accountsMax: number,
 ): number {
   const from = slot * SLOT_WORDS
-  const code = desk.slots[from + SLOT.currency]!
-  const scale = (desk.slots32[from * 2]! >>> HEAD_SHIFT.scale) & 0xff
-  if (scale > SCALE_MAX || !hasFlagAt(desk, slot, FLAG_SCALE) || !isCurrencyCode(unpackCurrency(code)))
+  const code = buffers.slots[from + SLOT.currency]!
+  const scale = (buffers.slots32[from * 2]! >>> HEAD_SHIFT.scale) & 0xff
+  if (scale > SCALE_MAX || !hasFlagAt(buffers, slot, FLAG_SCALE) || !isCurrencyCode(unpackCurrency(code)))
     throw new CoreBrokenError('a door let an account without a currency or its scale pass')
-  if (desk.slots[from + SLOT.amount]! < 0n) return REFUSAL_CODES.amount_invalid
+  if (buffers.slots[from + SLOT.amount]! < 0n) return REFUSAL_CODES.amount_invalid
   if (number !== 0) return REFUSAL_CODES.account_exists
   const currency = state.currencies.indexOf(code)
   if (state.accounts.count >= accountsMax || (currency === 0 && state.currencies.count >= CURRENCIES_MAX))

@@ -7,7 +7,7 @@ import { STATUS_FROZEN } from '../state/account-lines.ts'
 import { CoreBrokenError } from '../broken.ts'
 import { movementRefusal, refuse, totalsRefusal, writeAccepted } from './decide-transfer.ts'
 import type { Decision } from './decision.ts'
-import type { Desk } from './desk.ts'
+import type { CallBuffers } from './call-buffers.ts'
 import { HOLD, HOLD_WORDS } from '../state/hold-words.ts'
 import { addTo, advance, commandKindAt, hasFlagAt, subtractFrom, writeSide } from './row-writer.ts'
 import { CLOCK, type CoreState } from '../state/state.ts'
@@ -16,27 +16,32 @@ import { CLOCK, type CoreState } from '../state/state.ts'
  * Decides a PlaceHold between the decision's accounts. Returns the row's bytes.
  * @param holdsMax holds that may be open at a time
  */
-export function decidePlaceHold(state: CoreState, desk: Desk, decision: Decision, holdsMax: number): number {
-  let refusal = movementRefusal(state, desk, decision)
-  if (refusal === 0) refusal = totalsRefusal(state, desk, decision)
+export function decidePlaceHold(
+  state: CoreState,
+  buffers: CallBuffers,
+  decision: Decision,
+  holdsMax: number,
+): number {
+  let refusal = movementRefusal(state, buffers, decision)
+  if (refusal === 0) refusal = totalsRefusal(state, buffers, decision)
   if (refusal === 0 && state.holds.count >= holdsMax) refusal = REFUSAL_CODES.too_many_holds
-  if (refusal !== 0) return refuse(state, desk, decision, refusal)
-  const { rows, slots } = desk
+  if (refusal !== 0) return refuse(state, buffers, decision, refusal)
+  const { rows, slots } = buffers
   const { slot } = decision
-  const bytes = writeAccepted(state, desk, decision, EVENT_KINDS.HoldPlaced)
+  const bytes = writeAccepted(state, buffers, decision, EVENT_KINDS.HoldPlaced)
   const row = decision.rowByte >>> 3
   const from = slot * SLOT_WORDS
   advance(rows, row + ROW.debitVersion)
   addTo(rows, row + ROW.debitTotals + TOTAL.debitsPending, slots, from + SLOT.amount)
   advance(rows, row + ROW.creditVersion)
   addTo(rows, row + ROW.creditTotals + TOTAL.creditsPending, slots, from + SLOT.amount)
-  if (hasFlagAt(desk, slot, FLAG_TIMEOUT)) writeDeadline(desk, row, from + SLOT.timeout)
+  if (hasFlagAt(buffers, slot, FLAG_TIMEOUT)) writeDeadline(buffers, row, from + SLOT.timeout)
   return bytes
 }
 
 /** Writes when the hold expires: its timeout after it is recorded. Its parts are looked at as 32 bits, which costs no number on the heap. */
-function writeDeadline(desk: Desk, row: number, timeout: number): void {
-  const { slots, slots32, rows } = desk
+function writeDeadline(buffers: CallBuffers, row: number, timeout: number): void {
+  const { slots, slots32, rows } = buffers
   const high = slots32[timeout * 2 + 1]!
   if (high < 0) throw new CoreBrokenError('a door let a negative timeout pass')
   const expiresAt = row + ROW.expiresAt
@@ -46,26 +51,26 @@ function writeDeadline(desk: Desk, row: number, timeout: number): void {
 }
 
 /** Decides a PostHold or VoidHold: the command names the hold, the hold names the accounts. */
-export function decideEndHold(state: CoreState, desk: Desk, decision: Decision): number {
-  const { rows, slots32 } = desk
+export function decideEndHold(state: CoreState, buffers: CallBuffers, decision: Decision): number {
+  const { rows, slots32 } = buffers
   const { holds } = state
   const { slot } = decision
   const from = slot * SLOT_WORDS
-  const posting = commandKindAt(desk, slot) === COMMAND_KINDS.PostHold
+  const posting = commandKindAt(buffers, slot) === COMMAND_KINDS.PostHold
   const hold = holds.find(slots32, (from + SLOT.relatedHigh) * 2)
   decision.debit = hold < 0 ? 0 : holds.debit(hold)
   decision.credit = hold < 0 ? 0 : holds.credit(hold)
-  const refusal = endingRefusal(state, desk, slot, hold, posting)
-  if (refusal !== 0) return refuse(state, desk, decision, refusal)
+  const refusal = endingRefusal(state, buffers, slot, hold, posting)
+  if (refusal !== 0) return refuse(state, buffers, decision, refusal)
   const bytes = writeAccepted(
     state,
-    desk,
+    buffers,
     decision,
     posting ? EVENT_KINDS.HoldPosted : EVENT_KINDS.HoldVoided,
   )
   const row = decision.rowByte >>> 3
-  release(state, desk, row, hold)
-  if (!posting || hasFlagAt(desk, slot, FLAG_ALL))
+  release(state, buffers, row, hold)
+  if (!posting || hasFlagAt(buffers, slot, FLAG_ALL))
     rows.words[row + ROW.amount] = holds.words[hold * HOLD_WORDS + HOLD.amount]!
   if (posting) {
     addTo(rows, row + ROW.debitTotals + TOTAL.debitsPosted, rows.words, row + ROW.amount)
@@ -74,9 +79,15 @@ export function decideEndHold(state: CoreState, desk: Desk, decision: Decision):
   return bytes
 }
 
-function endingRefusal(state: CoreState, desk: Desk, slot: number, hold: number, posting: boolean): number {
-  const isAll = hasFlagAt(desk, slot, FLAG_ALL)
-  const asked = desk.slots[slot * SLOT_WORDS + SLOT.amount]!
+function endingRefusal(
+  state: CoreState,
+  buffers: CallBuffers,
+  slot: number,
+  hold: number,
+  posting: boolean,
+): number {
+  const isAll = hasFlagAt(buffers, slot, FLAG_ALL)
+  const asked = buffers.slots[slot * SLOT_WORDS + SLOT.amount]!
   if (posting && !isAll && asked <= 0n) return REFUSAL_CODES.amount_invalid
   // A hold that is due is over, whether or not its expiry has been recorded yet.
   if (hold < 0 || isDue(state, hold)) return REFUSAL_CODES.hold_not_open
@@ -97,8 +108,8 @@ export function isDue(state: CoreState, hold: number): boolean {
 }
 
 /** Writes the row of the hold's expiry. No command asks for it: the hold is its id, the core's time its times. */
-export function writeExpiry(state: CoreState, desk: Desk, rowByte: number, hold: number): number {
-  const { rows } = desk
+export function writeExpiry(state: CoreState, buffers: CallBuffers, rowByte: number, hold: number): number {
+  const { rows } = buffers
   const { words, words32 } = rows
   const row = rowByte >>> 3
   const { holds } = state
@@ -118,22 +129,22 @@ export function writeExpiry(state: CoreState, desk: Desk, rowByte: number, hold:
   words[row + ROW.accounts] = holds.words[held + HOLD.accounts]!
   writeSide(state.accounts, rows, row + ROW.debitVersion, holds.debit(hold))
   writeSide(state.accounts, rows, row + ROW.creditVersion, holds.credit(hold))
-  release(state, desk, row, hold)
+  release(state, buffers, row, hold)
   const currency = state.accounts.currency(holds.debit(hold))
   words[row + ROW.currency] = state.currencies.codes[currency]!
   words32[(row + ROW.codeKindRefusalScaleCommand) * 2 + 1] =
     EVENT_KINDS.HoldExpired |
     (state.currencies.scales[currency]! << KINDS_SHIFT.scale) |
     (COMMAND_KINDS.ExpireHold << KINDS_SHIFT.command)
-  words32[(row + ROW.partitionLinkTexts) * 2] = desk.partition
+  words32[(row + ROW.partitionLinkTexts) * 2] = buffers.partition
   return EVENT_ROW_BYTES
 }
 
 /** Moves both sides of a row on by a version, and takes what the hold reserved out of their pending totals. */
-function release(state: CoreState, desk: Desk, row: number, hold: number): void {
+function release(state: CoreState, buffers: CallBuffers, row: number, hold: number): void {
   const amount = hold * HOLD_WORDS + HOLD.amount
-  advance(desk.rows, row + ROW.debitVersion)
-  subtractFrom(desk.rows, row + ROW.debitTotals + TOTAL.debitsPending, state.holds.words, amount)
-  advance(desk.rows, row + ROW.creditVersion)
-  subtractFrom(desk.rows, row + ROW.creditTotals + TOTAL.creditsPending, state.holds.words, amount)
+  advance(buffers.rows, row + ROW.debitVersion)
+  subtractFrom(buffers.rows, row + ROW.debitTotals + TOTAL.debitsPending, state.holds.words, amount)
+  advance(buffers.rows, row + ROW.creditVersion)
+  subtractFrom(buffers.rows, row + ROW.creditTotals + TOTAL.creditsPending, state.holds.words, amount)
 }

@@ -7,7 +7,7 @@ import { EVENT_KINDS, ROW, TOTAL } from '../../../schemas/events.ts'
 import { REFUSAL_CODES } from '../../../schemas/refusals.ts'
 import { LINE, LINE_WORDS, STATUS_CLOSED, STATUS_FROZEN } from '../state/account-lines.ts'
 import type { Decision } from './decision.ts'
-import type { Desk } from './desk.ts'
+import type { CallBuffers } from './call-buffers.ts'
 import { hashId, sameIdAt } from '../state/hash-id.ts'
 import { isUuidV7At } from '../state/remembered-ids.ts'
 import { addTo, advance, refusedKind, writeRow, commandKindAt } from './row-writer.ts'
@@ -15,35 +15,35 @@ import { hasFunds, overflows } from '../state/totals.ts'
 import type { CoreState } from '../state/state.ts'
 
 /** Decides a Transfer between the decision's accounts. Returns the row's bytes. */
-export function decideTransfer(state: CoreState, desk: Desk, decision: Decision): number {
-  let refusal = movementRefusal(state, desk, decision)
-  if (refusal === 0) refusal = totalsRefusal(state, desk, decision)
-  if (refusal !== 0) return refuse(state, desk, decision, refusal)
-  return writeMovement(state, desk, decision, EVENT_KINDS.TransferPosted)
+export function decideTransfer(state: CoreState, buffers: CallBuffers, decision: Decision): number {
+  let refusal = movementRefusal(state, buffers, decision)
+  if (refusal === 0) refusal = totalsRefusal(state, buffers, decision)
+  if (refusal !== 0) return refuse(state, buffers, decision, refusal)
+  return writeMovement(state, buffers, decision, EVENT_KINDS.TransferPosted)
 }
 
 /**
  * Decides a ReverseTransfer: a transfer like any other, once for the transfer it names. What a door found against it stands in
  * the command, because only views know every transfer; the event is made here, so that the id stays refused.
  */
-export function decideReversal(state: CoreState, desk: Desk, decision: Decision): number {
-  const absence = absenceRefusal(state, desk, decision.slot)
+export function decideReversal(state: CoreState, buffers: CallBuffers, decision: Decision): number {
+  const absence = absenceRefusal(state, buffers, decision.slot)
   if (absence !== 0) {
     decision.debit = 0
     decision.credit = 0
-    return refuse(state, desk, decision, absence)
+    return refuse(state, buffers, decision, absence)
   }
-  let refusal = movementRefusal(state, desk, decision)
-  if (refusal === 0) refusal = reversalRefusal(state, desk, decision)
-  if (refusal === 0) refusal = totalsRefusal(state, desk, decision)
-  if (refusal !== 0) return refuse(state, desk, decision, refusal)
-  return writeMovement(state, desk, decision, EVENT_KINDS.TransferReversed)
+  let refusal = movementRefusal(state, buffers, decision)
+  if (refusal === 0) refusal = reversalRefusal(state, buffers, decision)
+  if (refusal === 0) refusal = totalsRefusal(state, buffers, decision)
+  if (refusal !== 0) return refuse(state, buffers, decision, refusal)
+  return writeMovement(state, buffers, decision, EVENT_KINDS.TransferReversed)
 }
 
 /** What speaks against moving money between the two accounts, short of their totals. 0: nothing. */
-export function movementRefusal(state: CoreState, desk: Desk, decision: Decision): number {
+export function movementRefusal(state: CoreState, buffers: CallBuffers, decision: Decision): number {
   const { slot, debit, credit } = decision
-  const { slots32 } = desk
+  const { slots32 } = buffers
   const from = slot * SLOT_WORDS
   const amount = (from + SLOT.amount) * 2
   if (slots32[amount + 1]! < 0 || (slots32[amount]! | slots32[amount + 1]!) === 0)
@@ -80,61 +80,69 @@ function statusRefusal(state: CoreState, debit: number, credit: number): number 
 }
 
 /** What the totals of the two accounts say against moving the slot's amount, now or after a hold. 0: nothing. */
-export function totalsRefusal(state: CoreState, desk: Desk, { slot, debit, credit }: Decision): number {
+export function totalsRefusal(
+  state: CoreState,
+  buffers: CallBuffers,
+  { slot, debit, credit }: Decision,
+): number {
   const amount = slot * SLOT_WORDS + SLOT.amount
   const debitLine = debit * LINE_WORDS
   const creditLine = credit * LINE_WORDS
   const { words } = state.accounts
-  if (!hasFunds(state.accounts, debitLine, desk.slots, amount)) return REFUSAL_CODES.insufficient_funds
+  if (!hasFunds(state.accounts, debitLine, buffers.slots, amount)) return REFUSAL_CODES.insufficient_funds
   if (
-    overflows(words, debitLine + LINE.debitsPosted, desk.slots, amount) ||
-    overflows(words, creditLine + LINE.creditsPosted, desk.slots, amount)
+    overflows(words, debitLine + LINE.debitsPosted, buffers.slots, amount) ||
+    overflows(words, creditLine + LINE.creditsPosted, buffers.slots, amount)
   )
     return REFUSAL_CODES.balance_overflow
   return 0
 }
 
 /** What a door has found against the reversal: the number of a refusal, 0 for nothing. */
-function findingAt(desk: Desk, slot: number): number {
-  return desk.slots32[slot * SLOT_WORDS * 2]! >>> HEAD_SHIFT.finding
+function findingAt(buffers: CallBuffers, slot: number): number {
+  return buffers.slots32[slot * SLOT_WORDS * 2]! >>> HEAD_SHIFT.finding
 }
 
 /** There is nothing to reverse, by what a door found. 0: there is. */
-function absenceRefusal(state: CoreState, desk: Desk, slot: number): number {
-  const finding = findingAt(desk, slot)
+function absenceRefusal(state: CoreState, buffers: CallBuffers, slot: number): number {
+  const finding = findingAt(buffers, slot)
   if (finding === REFUSAL_CODES.transfer_not_reversible) return finding
   if (finding !== REFUSAL_CODES.transfer_not_found) return 0
-  const { slots32 } = desk
+  const { slots32 } = buffers
   const related = (slot * SLOT_WORDS + SLOT.relatedHigh) * 2
   // It may have been made behind what the door has seen: then it is remembered, or so much came in that it may be forgotten.
   const isUnchecked =
-    state.remembered.has(hashId(slots32, related), slots32, related) || isCheckTooOld(state, desk, slot)
+    state.remembered.has(hashId(slots32, related), slots32, related) || isCheckTooOld(state, buffers, slot)
   return isUnchecked ? REFUSAL_CODES.reversal_unchecked : finding
 }
 
 /** True if more may have come in since the door's check than is remembered. */
-function isCheckTooOld(state: CoreState, desk: Desk, slot: number): boolean {
-  const { slots32 } = desk
+function isCheckTooOld(state: CoreState, buffers: CallBuffers, slot: number): boolean {
+  const { slots32 } = buffers
   const checked = (slot * SLOT_WORDS + SLOT.checkedSequence) * 2
   const checkedSequence = (slots32[checked + 1]! >>> 0) * 4_294_967_296 + (slots32[checked]! >>> 0)
   return checkedSequence < state.remembered.oldestBeganSequence()
 }
 
-function reversalRefusal(state: CoreState, desk: Desk, { slot, isReversedInGroup }: Decision): number {
-  const { slots32 } = desk
+function reversalRefusal(
+  state: CoreState,
+  buffers: CallBuffers,
+  { slot, isReversedInGroup }: Decision,
+): number {
+  const { slots32 } = buffers
   const related = (slot * SLOT_WORDS + SLOT.relatedHigh) * 2
   // No transfer has such an id, so no view can have been asked about it.
   if (!isUuidV7At(slots32, related)) return REFUSAL_CODES.reversal_unchecked
-  const isFound = findingAt(desk, slot) === REFUSAL_CODES.already_reversed
+  const isFound = findingAt(buffers, slot) === REFUSAL_CODES.already_reversed
   if (isFound || isReversedInGroup || state.remembered.hasReversed(slots32, related))
     return REFUSAL_CODES.already_reversed
-  return isCheckTooOld(state, desk, slot) ? REFUSAL_CODES.reversal_unchecked : 0
+  return isCheckTooOld(state, buffers, slot) ? REFUSAL_CODES.reversal_unchecked : 0
 }
 
 /** Writes the row of a posted movement: debits_posted of one side, credits_posted of the other. */
-function writeMovement(state: CoreState, desk: Desk, decision: Decision, kind: number): number {
-  const { rows, slots } = desk
-  const bytes = writeAccepted(state, desk, decision, kind)
+function writeMovement(state: CoreState, buffers: CallBuffers, decision: Decision, kind: number): number {
+  const { rows, slots } = buffers
+  const bytes = writeAccepted(state, buffers, decision, kind)
   const row = decision.rowByte >>> 3
   const amount = decision.slot * SLOT_WORDS + SLOT.amount
   advance(rows, row + ROW.debitVersion)
@@ -145,24 +153,29 @@ function writeMovement(state: CoreState, desk: Desk, decision: Decision, kind: n
 }
 
 /** Writes the row of what happens between the decision's accounts, in their currency, sides as they were before it. */
-export function writeAccepted(state: CoreState, desk: Desk, decision: Decision, kind: number): number {
+export function writeAccepted(
+  state: CoreState,
+  buffers: CallBuffers,
+  decision: Decision,
+  kind: number,
+): number {
   decision.kind = kind
   decision.refusal = 0
   decision.currency = state.accounts.currency(decision.debit)
-  return writeRow(state, desk, decision)
+  return writeRow(state, buffers, decision)
 }
 
 /** Writes the row of a refusal: accounts as seen, amount and currency as asked. */
-export function refuse(state: CoreState, desk: Desk, decision: Decision, refusal: number): number {
-  decision.kind = refusedKind(commandKindAt(desk, decision.slot))
+export function refuse(state: CoreState, buffers: CallBuffers, decision: Decision, refusal: number): number {
+  decision.kind = refusedKind(commandKindAt(buffers, decision.slot))
   decision.refusal = refusal
-  decision.currency = refusedCurrency(state, desk, decision)
-  return writeRow(state, desk, decision)
+  decision.currency = refusedCurrency(state, buffers, decision)
+  return writeRow(state, buffers, decision)
 }
 
 /** Index of the currency that a refusal names: the one asked for, else the accounts'. */
-function refusedCurrency(state: CoreState, desk: Desk, { slot, debit, credit }: Decision): number {
-  const asked = desk.slots[slot * SLOT_WORDS + SLOT.currency]!
+function refusedCurrency(state: CoreState, buffers: CallBuffers, { slot, debit, credit }: Decision): number {
+  const asked = buffers.slots[slot * SLOT_WORDS + SLOT.currency]!
   if (asked !== 0n) return state.currencies.indexOf(asked)
   return state.accounts.currency(debit !== 0 ? debit : credit)
 }

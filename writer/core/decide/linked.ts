@@ -26,7 +26,7 @@ import { CoreBrokenError } from '../broken.ts'
 import { decideCommand, isAccountCommand, isNewId, type CoreBounds } from './decide.ts'
 import { refuse } from './decide-transfer.ts'
 import type { Decision } from './decision.ts'
-import type { Desk } from './desk.ts'
+import type { CallBuffers } from './call-buffers.ts'
 import { hashId, sameIdAt } from '../state/hash-id.ts'
 import { HOLD_KEPT_WORDS, HOLD_WORDS } from '../state/hold-words.ts'
 import { commandKindAt, isLinkedAt, rowBytesMaxAt, slotsTakenAt } from './row-writer.ts'
@@ -35,8 +35,8 @@ import type { CoreState } from '../state/state.ts'
 const LINK_INDEX_MAX = 0xffff
 
 /** True if a linked group begins with the command at `slot`. */
-export function beginsGroup(desk: Desk, slot: number): boolean {
-  return isLinkedAt(desk, slot) && !isAccountCommand(commandKindAt(desk, slot))
+export function beginsGroup(buffers: CallBuffers, slot: number): boolean {
+  return isLinkedAt(buffers, slot) && !isAccountCommand(commandKindAt(buffers, slot))
 }
 
 export class LinkedGroup {
@@ -70,32 +70,32 @@ export class LinkedGroup {
    * Decides and applies the group that begins at `slot`, of at most `offered` commands.
    * @returns false if its rows might not fit before `outEnd`: then nothing has happened
    */
-  decide(desk: Desk, slot: number, offered: number, at: number, outEnd: number): boolean {
-    const bytesMax = this.measure(desk, slot, offered)
+  decide(buffers: CallBuffers, slot: number, offered: number, at: number, outEnd: number): boolean {
+    const bytesMax = this.measure(buffers, slot, offered)
     this.events = 0
     this.bytes = 0
     if (!this.ended || this.commands > LINKED_TRANSFERS_MAX) {
       if (at + this.commands * EVENT_ROW_BYTES > outEnd) return false
-      this.refuseTooLong(desk, slot, at)
+      this.refuseTooLong(buffers, slot, at)
       return true
     }
     if (at + bytesMax > outEnd) return false
-    const fresh = this.findFresh(desk)
+    const fresh = this.findFresh(buffers)
     if (fresh === 0) return true
-    const failed = fresh === this.commands ? this.attempt(desk, at) : 0
-    if (failed !== 0 || fresh < this.commands) this.refuseAll(desk, at, failed)
+    const failed = fresh === this.commands ? this.attempt(buffers, at) : 0
+    if (failed !== 0 || fresh < this.commands) this.refuseAll(buffers, at, failed)
     return true
   }
 
   /** Finds out how far the group reaches. Returns the bytes that its rows take at most. */
-  private measure(desk: Desk, from: number, offered: number): number {
+  private measure(buffers: CallBuffers, from: number, offered: number): number {
     let slot = from
     let bytesMax = 0
     this.commands = 0
     this.ended = false
     while (!this.ended && this.commands < offered) {
-      const taken = slotsTakenAt(desk, slot)
-      const kind = commandKindAt(desk, slot)
+      const taken = slotsTakenAt(buffers, slot)
+      const kind = commandKindAt(buffers, slot)
       if (isAccountCommand(kind)) break
       if (
         kind < COMMAND_KINDS.Transfer ||
@@ -104,8 +104,8 @@ export class LinkedGroup {
       )
         throw new CoreBrokenError(`a door let command kind ${kind} pass`)
       if (this.commands < LINKED_TRANSFERS_MAX) this.memberSlots[this.commands] = slot
-      bytesMax += rowBytesMaxAt(desk, slot)
-      this.ended = !isLinkedAt(desk, slot)
+      bytesMax += rowBytesMaxAt(buffers, slot)
+      this.ended = !isLinkedAt(buffers, slot)
       this.commands += 1
       slot += taken
     }
@@ -114,25 +114,25 @@ export class LinkedGroup {
   }
 
   /** Refuses every member. Their rows carry no text, so that a run of any length fits one frame. */
-  private refuseTooLong(desk: Desk, from: number, at: number): void {
+  private refuseTooLong(buffers: CallBuffers, from: number, at: number): void {
     let slot = from
     for (let index = 0; index < this.commands; index++) {
-      if (isNewId(this.state, desk, slot, this.idHash(desk, slot))) {
+      if (isNewId(this.state, buffers, slot, this.idHash(buffers, slot))) {
         const linkIndex = Math.min(index + 1, LINK_INDEX_MAX)
-        this.writeRefusal(desk, slot, at + this.bytes, REFUSAL_CODES.linked_too_long, linkIndex)
+        this.writeRefusal(buffers, slot, at + this.bytes, REFUSAL_CODES.linked_too_long, linkIndex)
       }
-      slot += slotsTakenAt(desk, slot)
+      slot += slotsTakenAt(buffers, slot)
     }
   }
 
   /** Notes which members' ids are new, to the core and within the group. Returns how many are. */
-  private findFresh(desk: Desk): number {
+  private findFresh(buffers: CallBuffers): number {
     let count = 0
     for (let index = 0; index < this.commands; index++) {
       const slot = this.memberSlots[index]!
       const isFresh =
-        isNewId(this.state, desk, slot, this.idHash(desk, slot)) &&
-        !this.earlierHas(desk, index, SLOT.idHigh, undefined)
+        isNewId(this.state, buffers, slot, this.idHash(buffers, slot)) &&
+        !this.earlierHas(buffers, index, SLOT.idHigh, undefined)
       this.fresh[index] = isFresh ? 1 : 0
       if (isFresh) count += 1
     }
@@ -140,12 +140,12 @@ export class LinkedGroup {
   }
 
   /** True if a member before `index` (of the given kind) carries the same id in the same field. */
-  private earlierHas(desk: Desk, index: number, field: number, kind: number | undefined): boolean {
+  private earlierHas(buffers: CallBuffers, index: number, field: number, kind: number | undefined): boolean {
     const at = (this.memberSlots[index]! * SLOT_WORDS + field) * 2
     for (let earlier = 0; earlier < index; earlier++) {
       const slot = this.memberSlots[earlier]!
-      if (kind !== undefined && commandKindAt(desk, slot) !== kind) continue
-      if (sameIdAt(desk.slots32, at, desk.slots32, (slot * SLOT_WORDS + field) * 2)) return true
+      if (kind !== undefined && commandKindAt(buffers, slot) !== kind) continue
+      if (sameIdAt(buffers.slots32, at, buffers.slots32, (slot * SLOT_WORDS + field) * 2)) return true
     }
     return false
   }
@@ -154,50 +154,51 @@ export class LinkedGroup {
    * Decides the members one after the other, each on what those before it have left. Returns 0 if all happened; else the
    * number of the refusal with the member's index above it (bits 8 and up), the state being what it was.
    */
-  private attempt(desk: Desk, at: number): number {
+  private attempt(buffers: CallBuffers, at: number): number {
     const { state } = this
     copyWords(state.clock, 0, this.clockBefore, 0, state.clock.length)
     let rowByte = at
     for (let index = 0; index < this.commands; index++) {
       const slot = this.memberSlots[index]!
       const reversed =
-        commandKindAt(desk, slot) === COMMAND_KINDS.ReverseTransfer &&
-        this.earlierHas(desk, index, SLOT.relatedHigh, COMMAND_KINDS.ReverseTransfer)
+        commandKindAt(buffers, slot) === COMMAND_KINDS.ReverseTransfer &&
+        this.earlierHas(buffers, index, SLOT.relatedHigh, COMMAND_KINDS.ReverseTransfer)
       const from = slot * SLOT_WORDS
       const { decision } = this
       decision.slot = slot
       decision.rowByte = rowByte
-      decision.debitHash = hashId(desk.slots32, (from + SLOT.debitHigh) * 2)
-      decision.creditHash = hashId(desk.slots32, (from + SLOT.creditHigh) * 2)
+      decision.debitHash = hashId(buffers.slots32, (from + SLOT.debitHigh) * 2)
+      decision.creditHash = hashId(buffers.slots32, (from + SLOT.creditHigh) * 2)
       decision.linkIndex = index + 1
       decision.isReversedInGroup = reversed
-      const bytes = decideCommand(state, desk, this.bounds, decision)
+      const bytes = decideCommand(state, buffers, this.bounds, decision)
       const row = rowByte >>> 3
-      const refusal = refusalNumberOf(desk.rows, row)
+      const refusal = refusalNumberOf(buffers.rows, row)
       if (refusal !== 0) {
-        this.undo(desk, index)
+        this.undo(buffers, index)
         return refusal | (index << 8)
       }
       this.memberRows[index] = row
-      this.keepBefore(desk, index, row)
-      changeState(state, desk.rows, row)
+      this.keepBefore(buffers, index, row)
+      changeState(state, buffers.rows, row)
       rowByte += bytes
     }
     // From here on it must succeed.
-    for (let index = 0; index < this.commands; index++) rememberRow(state, desk.rows, this.memberRows[index]!)
+    for (let index = 0; index < this.commands; index++)
+      rememberRow(state, buffers.rows, this.memberRows[index]!)
     this.events = this.commands
     this.bytes = rowByte - at
     return 0
   }
 
-  private keepBefore(desk: Desk, index: number, row: number): void {
+  private keepBefore(buffers: CallBuffers, index: number, row: number): void {
     const { holds } = this.state
-    this.keepSide(debitNumber(desk.rows, row), index * 2)
-    this.keepSide(creditNumber(desk.rows, row), index * 2 + 1)
-    const kind = kindOf(desk.rows, row)
+    this.keepSide(debitNumber(buffers.rows, row), index * 2)
+    this.keepSide(creditNumber(buffers.rows, row), index * 2 + 1)
+    const kind = kindOf(buffers.rows, row)
     this.kinds[index] = kind
     if (kind !== EVENT_KINDS.HoldPosted && kind !== EVENT_KINDS.HoldVoided) return
-    const hold = holds.find(desk.slots32, (this.memberSlots[index]! * SLOT_WORDS + SLOT.relatedHigh) * 2)
+    const hold = holds.find(buffers.slots32, (this.memberSlots[index]! * SLOT_WORDS + SLOT.relatedHigh) * 2)
     copyWords(holds.words, hold * HOLD_WORDS, this.holdsBefore, index * HOLD_KEPT_WORDS, HOLD_KEPT_WORDS)
   }
 
@@ -207,7 +208,7 @@ export class LinkedGroup {
   }
 
   /** Takes back the first `members` members, last one first. */
-  private undo(desk: Desk, members: number): void {
+  private undo(buffers: CallBuffers, members: number): void {
     const { accounts, holds, clock } = this.state
     for (let index = members - 1; index >= 0; index--) {
       for (let side = 1; side >= 0; side--) {
@@ -217,7 +218,7 @@ export class LinkedGroup {
       }
       const kind = this.kinds[index]!
       if (kind === EVENT_KINDS.HoldPlaced)
-        holds.remove(holds.find(desk.slots32, (this.memberSlots[index]! * SLOT_WORDS + SLOT.idHigh) * 2))
+        holds.remove(holds.find(buffers.slots32, (this.memberSlots[index]! * SLOT_WORDS + SLOT.idHigh) * 2))
       else if (kind === EVENT_KINDS.HoldPosted || kind === EVENT_KINDS.HoldVoided)
         holds.place(this.holdsBefore, index * HOLD_KEPT_WORDS)
     }
@@ -225,19 +226,25 @@ export class LinkedGroup {
   }
 
   /** @param failed what `attempt` returned; 0 if a member's id was the reason */
-  private refuseAll(desk: Desk, at: number, failed: number): void {
+  private refuseAll(buffers: CallBuffers, at: number, failed: number): void {
     for (let index = 0; index < this.commands; index++) {
       if (this.fresh[index] === 0) continue
       const own = failed !== 0 && failed >>> 8 === index
       const refusal = own ? failed & 0xff : REFUSAL_CODES.linked_failed
-      this.writeRefusal(desk, this.memberSlots[index]!, at + this.bytes, refusal, index + 1)
+      this.writeRefusal(buffers, this.memberSlots[index]!, at + this.bytes, refusal, index + 1)
     }
   }
 
-  private writeRefusal(desk: Desk, slot: number, rowByte: number, refusal: number, linkIndex: number): void {
+  private writeRefusal(
+    buffers: CallBuffers,
+    slot: number,
+    rowByte: number,
+    refusal: number,
+    linkIndex: number,
+  ): void {
     const { state } = this
     const from = slot * SLOT_WORDS
-    const kind = commandKindAt(desk, slot)
+    const kind = commandKindAt(buffers, slot)
     const { decision } = this
     decision.slot = slot
     decision.rowByte = rowByte
@@ -245,26 +252,26 @@ export class LinkedGroup {
     decision.debit = 0
     decision.credit = 0
     if (kind === COMMAND_KINDS.PostHold || kind === COMMAND_KINDS.VoidHold) {
-      const hold = state.holds.find(desk.slots32, (from + SLOT.relatedHigh) * 2)
+      const hold = state.holds.find(buffers.slots32, (from + SLOT.relatedHigh) * 2)
       if (hold >= 0) {
         decision.debit = state.holds.debit(hold)
         decision.credit = state.holds.credit(hold)
       }
     } else {
-      decision.debit = this.accountAt(desk, from + SLOT.debitHigh)
-      decision.credit = this.accountAt(desk, from + SLOT.creditHigh)
+      decision.debit = this.accountAt(buffers, from + SLOT.debitHigh)
+      decision.credit = this.accountAt(buffers, from + SLOT.creditHigh)
     }
-    this.bytes += refuse(state, desk, decision, refusal)
-    applyRow(state, desk.rows, rowByte >>> 3)
+    this.bytes += refuse(state, buffers, decision, refusal)
+    applyRow(state, buffers.rows, rowByte >>> 3)
     this.events += 1
   }
 
-  private accountAt(desk: Desk, word: number): number {
-    return this.state.accounts.find(hashId(desk.slots32, word * 2), desk.slots32, word * 2)
+  private accountAt(buffers: CallBuffers, word: number): number {
+    return this.state.accounts.find(hashId(buffers.slots32, word * 2), buffers.slots32, word * 2)
   }
 
-  private idHash(desk: Desk, slot: number): number {
-    return hashId(desk.slots32, (slot * SLOT_WORDS + SLOT.idHigh) * 2)
+  private idHash(buffers: CallBuffers, slot: number): number {
+    return hashId(buffers.slots32, (slot * SLOT_WORDS + SLOT.idHigh) * 2)
   }
 }
 

@@ -5,11 +5,11 @@ import { EVENT_ROW_BYTES, EVENT_ROW_BYTES_MAX } from '../../../schemas/limits.ts
 import { applyRow } from '../apply/apply.ts'
 import { Decision } from './decision.ts'
 import { decideCommand, isNewId } from './decide.ts'
-import { layOut } from './desk.ts'
+import { createCallBuffers } from './call-buffers.ts'
 import { NOW_MS, NOW_NS, Harness, accountIdOf, differingSections, idOf } from '../harness.testing.ts'
 import { hashId } from '../state/hash-id.ts'
 import { postPlainTransfer } from './plain-transfers.ts'
-import { loadState, saveState, type CoreSection } from '../copy/snapshot.ts'
+import { stateFromSections, sectionsOfState, type CoreSection } from '../copy/state-sections.ts'
 import { CLOCK, type CoreState } from '../state/state.ts'
 
 const IDS_PER_GENERATION = 64
@@ -59,55 +59,55 @@ const anyCommand: fc.Arbitrary<Command> = fc.record({
   reference: fc.option(fc.bigInt(0n, 2n ** 64n - 1n).map((low) => ({ high: 0n, low })), { nil: undefined }),
 }).map(({ currency, ...rest }) => ({ ...rest, ...(currency === '' ? {} : { currency }) })) // prettier-ignore
 
-function deskFor(state: CoreState, command: Command): ReturnType<typeof layOut> {
+function deskFor(state: CoreState, command: Command): ReturnType<typeof createCallBuffers> {
   const slots = encodeCommands([{ ...command, receivedAtNs: NOW_NS }])
   state.clock[CLOCK.nextRecordedAt] = NOW_NS + 1_000n
   // What stands in the memory from an earlier frame must not show through.
   const out = new Uint8Array(EVENT_ROW_BYTES_MAX).fill(0xa5)
-  return layOut(slots, out, 0, NOW_MS + 60_000)
+  return createCallBuffers(slots, out, 0, NOW_MS + 60_000)
 }
 
 /** The general way, as the core goes it. Returns the row's bytes. */
-function decideGenerally(state: CoreState, desk: ReturnType<typeof layOut>): number {
-  if (!isNewId(state, desk, 0, hashId(desk.slots32, SLOT.idHigh * 2))) return 0
+function decideGenerally(state: CoreState, buffers: ReturnType<typeof createCallBuffers>): number {
+  if (!isNewId(state, buffers, 0, hashId(buffers.slots32, SLOT.idHigh * 2))) return 0
   const bounds = { partition: 0, accountsMax: 100, holdsMax: 100 }
   const decision = new Decision()
-  decision.debitHash = hashId(desk.slots32, SLOT.debitHigh * 2)
-  decision.creditHash = hashId(desk.slots32, SLOT.creditHigh * 2)
-  const bytes = decideCommand(state, desk, bounds, decision)
-  applyRow(state, desk.rows, 0)
+  decision.debitHash = hashId(buffers.slots32, SLOT.debitHigh * 2)
+  decision.creditHash = hashId(buffers.slots32, SLOT.creditHigh * 2)
+  const bytes = decideCommand(state, buffers, bounds, decision)
+  applyRow(state, buffers.rows, 0)
   return bytes
 }
 
 describe('the quick way for plain transfers', () => {
   it('comes to the same row and the same state as the general way, or does nothing', () => {
     const sections = world()
-    const load = (): CoreState => loadState(sections, 0, IDS_PER_GENERATION, 0)
-    const before = saveState(load(), 0)
+    const load = (): CoreState => stateFromSections(sections, 0, IDS_PER_GENERATION, 0)
+    const before = sectionsOfState(load(), 0)
     let posted = 0
     let left = 0
     fc.assert(
       fc.property(anyCommand, (command) => {
         const general = load()
         const quick = load()
-        const generalDesk = deskFor(general, command)
-        const quickDesk = deskFor(quick, command)
-        const { slots32 } = quickDesk
+        const generalBuffers = deskFor(general, command)
+        const quickBuffers = deskFor(quick, command)
+        const { slots32 } = quickBuffers
         const [ID, DEBIT, CREDIT] = [SLOT.idHigh * 2, SLOT.debitHigh * 2, SLOT.creditHigh * 2]
         const idHash = hashId(slots32, ID)
         // The block looks into the older generation, and guesses the accounts.
         fc.pre(!quick.remembered.isOld(idHash, slots32, ID))
         const debit = quick.accounts.find(hashId(slots32, DEBIT), slots32, DEBIT)
         const credit = quick.accounts.find(hashId(slots32, CREDIT), slots32, CREDIT)
-        if (!postPlainTransfer(quick, quickDesk, 0, 0, idHash, debit, credit)) {
+        if (!postPlainTransfer(quick, quickBuffers, 0, 0, idHash, debit, credit)) {
           left++
-          expect(differingSections(saveState(quick, 0), before)).toEqual([])
+          expect(differingSections(sectionsOfState(quick, 0), before)).toEqual([])
           return
         }
         posted++
-        expect(decideGenerally(general, generalDesk)).toBe(EVENT_ROW_BYTES)
-        expect(quickDesk.out8).toEqual(generalDesk.out8)
-        expect(differingSections(saveState(quick, 0), saveState(general, 0))).toEqual([])
+        expect(decideGenerally(general, generalBuffers)).toBe(EVENT_ROW_BYTES)
+        expect(quickBuffers.out8).toEqual(generalBuffers.out8)
+        expect(differingSections(sectionsOfState(quick, 0), sectionsOfState(general, 0))).toEqual([])
       }),
       { numRuns: 3_000 },
     )
@@ -116,15 +116,15 @@ describe('the quick way for plain transfers', () => {
   })
 
   it('takes nothing of a wrong guess at an account', () => {
-    const state = loadState(world(), 0, IDS_PER_GENERATION, 0)
+    const state = stateFromSections(world(), 0, IDS_PER_GENERATION, 0)
     const command: Command = {
       kind: 'Transfer', id: idOf(5_000), debit: accountIdOf(1), credit: accountIdOf(2), amount: 1n,
     } // prettier-ignore
-    const desk = deskFor(state, command)
-    const idHash = hashId(desk.slots32, SLOT.idHigh * 2)
-    expect(postPlainTransfer(state, desk, 0, 0, idHash, 1, 3)).toBe(false)
-    expect(postPlainTransfer(state, desk, 0, 0, idHash, 3, 2)).toBe(false)
-    expect(postPlainTransfer(state, desk, 0, 0, idHash, 1, 2)).toBe(true)
-    expect(postPlainTransfer(state, desk, 0, 0, idHash, 1, 2)).toBe(false)
+    const buffers = deskFor(state, command)
+    const idHash = hashId(buffers.slots32, SLOT.idHigh * 2)
+    expect(postPlainTransfer(state, buffers, 0, 0, idHash, 1, 3)).toBe(false)
+    expect(postPlainTransfer(state, buffers, 0, 0, idHash, 3, 2)).toBe(false)
+    expect(postPlainTransfer(state, buffers, 0, 0, idHash, 1, 2)).toBe(true)
+    expect(postPlainTransfer(state, buffers, 0, 0, idHash, 1, 2)).toBe(false)
   })
 })

@@ -15,7 +15,7 @@ import {
 import { EVENT_KINDS, KINDS_SHIFT, ROW, TOTAL } from '../../../schemas/events.ts'
 import { writeFingerprint } from '../../../schemas/fingerprint.ts'
 import { LINE, LINE_WORDS } from '../state/account-lines.ts'
-import type { Desk } from './desk.ts'
+import type { CallBuffers } from './call-buffers.ts'
 import { isTimelyAt, isUuidV7At } from '../state/remembered-ids.ts'
 import { CLOCK, type CoreState } from '../state/state.ts'
 import { hasFunds, overflows } from '../state/totals.ts'
@@ -35,14 +35,14 @@ const POSTED_WORD = EVENT_KINDS.TransferPosted | (COMMAND_KINDS.Transfer << KIND
  */
 export function postPlainTransfer(
   state: CoreState,
-  desk: Desk,
+  buffers: CallBuffers,
   slot: number,
   rowByte: number,
   idHash: number,
   debit: number,
   credit: number,
 ): boolean {
-  const { slots, slots32, rows } = desk
+  const { slots, slots32, rows } = buffers
   const { accounts, currencies, clock, remembered } = state
   const from = slot * SLOT_WORDS
   const from32 = from * 2
@@ -55,7 +55,7 @@ export function postPlainTransfer(
   if (!accounts.isAccount(debit, slots32, from32 + SLOT.debitHigh * 2)) return false
   if (!accounts.isAccount(credit, slots32, from32 + SLOT.creditHigh * 2)) return false
   const id32 = from32 + SLOT.idHigh * 2
-  if (!isUuidV7At(slots32, id32) || !isTimelyAt(slots32, id32, remembered, desk)) return false
+  if (!isUuidV7At(slots32, id32) || !isTimelyAt(slots32, id32, remembered, buffers)) return false
   const amount = from + SLOT.amount
   const amountHigh = slots32[amount * 2 + 1]!
   if (amountHigh < 0 || (slots32[amount * 2]! | amountHigh) === 0) return false
@@ -126,7 +126,7 @@ export function postPlainTransfer(
   words32[row32 + ROW.codeKindRefusalScaleCommand * 2] = slots32[from32 + 1]!
   words32[row32 + ROW.codeKindRefusalScaleCommand * 2 + 1] =
     POSTED_WORD | (currencies.scales[meta]! << KINDS_SHIFT.scale)
-  words32[row32 + ROW.partitionLinkTexts * 2] = desk.partition
+  words32[row32 + ROW.partitionLinkTexts * 2] = buffers.partition
   words32[row32 + ROW.partitionLinkTexts * 2 + 1] = 0
   return true
 }

@@ -24,35 +24,35 @@ import type { Accounts } from '../state/accounts.ts'
 import type { RowWords } from '../apply/apply.ts'
 import { CoreBrokenError } from '../broken.ts'
 import type { Decision } from './decision.ts'
-import type { Desk } from './desk.ts'
+import type { CallBuffers } from './call-buffers.ts'
 import { CLOCK, type CoreState } from '../state/state.ts'
 
 const NO_TEXT = new Uint8Array(0)
 
 /** Kind of the command in this slot. */
-export function commandKindAt(desk: Desk, slot: number): number {
-  return desk.slots32[slot * SLOT_WORDS * 2]! & 0xff
+export function commandKindAt(buffers: CallBuffers, slot: number): number {
+  return buffers.slots32[slot * SLOT_WORDS * 2]! & 0xff
 }
 
-export function isLinkedAt(desk: Desk, slot: number): boolean {
-  return hasFlagAt(desk, slot, FLAG_LINKED)
+export function isLinkedAt(buffers: CallBuffers, slot: number): boolean {
+  return hasFlagAt(buffers, slot, FLAG_LINKED)
 }
 
 /** True if the command in this slot has the flag, one of `FLAG_*`. */
-export function hasFlagAt(desk: Desk, slot: number, flag: number): boolean {
-  return ((desk.slots32[slot * SLOT_WORDS * 2]! >>> HEAD_SHIFT.flags) & flag) !== 0
+export function hasFlagAt(buffers: CallBuffers, slot: number, flag: number): boolean {
+  return ((buffers.slots32[slot * SLOT_WORDS * 2]! >>> HEAD_SHIFT.flags) & flag) !== 0
 }
 
 /** Lengths of the command's texts: memo in the low 16 bits, owner above. */
-function textLengthsAt(desk: Desk, slot: number): number {
-  return desk.slots32[(slot * SLOT_WORDS + SLOT.textLengths) * 2]!
+function textLengthsAt(buffers: CallBuffers, slot: number): number {
+  return buffers.slots32[(slot * SLOT_WORDS + SLOT.textLengths) * 2]!
 }
 
 /** Slots that the command at `slot` takes. Throws CoreBrokenError if it does not lie within the slots offered. */
-export function slotsTakenAt(desk: Desk, slot: number): number {
-  const slots = desk.slots8.length / COMMAND_SLOT_BYTES
+export function slotsTakenAt(buffers: CallBuffers, slot: number): number {
+  const slots = buffers.slots8.length / COMMAND_SLOT_BYTES
   if (slot >= slots) throw new CoreBrokenError('fewer command slots than commands')
-  const lengths = textLengthsAt(desk, slot)
+  const lengths = textLengthsAt(buffers, slot)
   if (lengths === 0) return 1
   const memoBytes = lengths & 0xffff
   const ownerBytes = lengths >>> 16
@@ -63,8 +63,8 @@ export function slotsTakenAt(desk: Desk, slot: number): number {
 }
 
 /** Bytes that the row of the command at `slot` takes at most, whatever its outcome. */
-export function rowBytesMaxAt(desk: Desk, slot: number): number {
-  const lengths = textLengthsAt(desk, slot)
+export function rowBytesMaxAt(buffers: CallBuffers, slot: number): number {
+  const lengths = textLengthsAt(buffers, slot)
   const textBytes = lengths === 0 ? 0 : (lengths & 0xffff) + (lengths >>> 16)
   return (EVENT_ROW_BYTES + textBytes + NAMED_ACCOUNTS_BYTES_MAX + 2 + 7) & ~7
 }
@@ -74,9 +74,9 @@ export function rowBytesMaxAt(desk: Desk, slot: number): number {
  * `advance` and `addTo`. A refusal as `linked_too_long` leaves the texts out.
  * @returns the row's bytes
  */
-export function writeRow(state: CoreState, desk: Desk, decision: Decision): number {
+export function writeRow(state: CoreState, buffers: CallBuffers, decision: Decision): number {
   const { slot, rowByte, kind, refusal, currency, debit, credit } = decision
-  const { slots, slots32, rows } = desk
+  const { slots, slots32, rows } = buffers
   const words = rows.words
   const words32 = rows.words32
   const row = rowByte >>> 3
@@ -84,7 +84,7 @@ export function writeRow(state: CoreState, desk: Desk, decision: Decision): numb
   const recordedAt = state.clock[CLOCK.nextRecordedAt]!
   words[row + ROW.sequence] = BigInt.asIntN(64, state.clock[CLOCK.sequence]! + 1n)
   words[row + ROW.recordedAt] = recordedAt
-  words[row + ROW.effectiveAt] = hasFlagAt(desk, slot, FLAG_EFFECTIVE_AT)
+  words[row + ROW.effectiveAt] = hasFlagAt(buffers, slot, FLAG_EFFECTIVE_AT)
     ? slots[from + SLOT.effectiveAt]!
     : recordedAt
   words[row + ROW.receivedAt] = slots[from + SLOT.receivedAt]!
@@ -94,7 +94,7 @@ export function writeRow(state: CoreState, desk: Desk, decision: Decision): numb
   words[row + ROW.relatedLow] = slots[from + SLOT.relatedLow]!
   words[row + ROW.referenceHigh] = slots[from + SLOT.referenceHigh]!
   words[row + ROW.referenceLow] = slots[from + SLOT.referenceLow]!
-  const lengths = textLengthsAt(desk, slot)
+  const lengths = textLengthsAt(buffers, slot)
   const textSlots = lengths === 0 ? 0 : commandSlots(lengths & 0xffff, lengths >>> 16) - 1
   writeFingerprint(slots32, slot, textSlots, words32, (row + ROW.fingerprint) * 2)
   words[row + ROW.amount] = slots[from + SLOT.amount]!
@@ -116,11 +116,11 @@ export function writeRow(state: CoreState, desk: Desk, decision: Decision): numb
     (refusal << KINDS_SHIFT.refusal) |
     (scale << KINDS_SHIFT.scale) |
     ((head & 0xff) << KINDS_SHIFT.command)
-  words32[(row + ROW.partitionLinkTexts) * 2] = desk.partition | (decision.linkIndex << 16)
+  words32[(row + ROW.partitionLinkTexts) * 2] = buffers.partition | (decision.linkIndex << 16)
   words32[(row + ROW.partitionLinkTexts) * 2 + 1] = 0
   const isPlain = lengths === 0 && (refusal === 0 || (debit !== 0 && credit !== 0))
   if (isPlain || refusal === REFUSAL_CODES.linked_too_long) return EVENT_ROW_BYTES
-  return writeTexts(desk, decision, lengths)
+  return writeTexts(buffers, decision, lengths)
 }
 
 /** Moves a side of a row on by one version. `at` is the word of its version. */
@@ -158,23 +158,23 @@ function isMovement(command: number): boolean {
 }
 
 /** The slow path: a memo, a new account's owner, or accounts that a refusal names and that do not exist. */
-function writeTexts(desk: Desk, decision: Decision, lengths: number): number {
+function writeTexts(buffers: CallBuffers, decision: Decision, lengths: number): number {
   const { slot, rowByte, refusal } = decision
   const memoFrom = (slot + 1) * COMMAND_SLOT_BYTES
-  const memo = desk.slots8.subarray(memoFrom, memoFrom + (lengths & 0xffff))
-  const owner = desk.slots8.subarray(memoFrom + memo.length, memoFrom + memo.length + (lengths >>> 16))
-  const isNaming = refusal !== 0 && isMovement(commandKindAt(desk, slot))
-  const named = isNaming ? namedAccounts(desk, decision) : NO_TEXT
-  return writeRowTexts(desk.out8, rowByte + ROW_TEXT_BYTE, memo, owner, named) - rowByte
+  const memo = buffers.slots8.subarray(memoFrom, memoFrom + (lengths & 0xffff))
+  const owner = buffers.slots8.subarray(memoFrom + memo.length, memoFrom + memo.length + (lengths >>> 16))
+  const isNaming = refusal !== 0 && isMovement(commandKindAt(buffers, slot))
+  const named = isNaming ? namedAccounts(buffers, decision) : NO_TEXT
+  return writeRowTexts(buffers.out8, rowByte + ROW_TEXT_BYTE, memo, owner, named) - rowByte
 }
 
 /** `debit,credit` ids in text, each empty where the account has a number. None where the command names none. */
-function namedAccounts(desk: Desk, { slot, debit, credit }: Decision): Uint8Array {
+function namedAccounts(buffers: CallBuffers, { slot, debit, credit }: Decision): Uint8Array {
   if (debit !== 0 && credit !== 0) return NO_TEXT
   const from = slot * SLOT_WORDS
-  if ((desk.slots[from + SLOT.debitHigh]! | desk.slots[from + SLOT.debitLow]!) === 0n) return NO_TEXT
+  if ((buffers.slots[from + SLOT.debitHigh]! | buffers.slots[from + SLOT.debitLow]!) === 0n) return NO_TEXT
   const id = (word: number): string =>
-    formatId({ high: desk.slots[from + word]!, low: desk.slots[from + word + 1]! })
+    formatId({ high: buffers.slots[from + word]!, low: buffers.slots[from + word + 1]! })
   const text = `${debit === 0 ? id(SLOT.debitHigh) : ''},${credit === 0 ? id(SLOT.creditHigh) : ''}`
   return Uint8Array.from(text, (character) => character.charCodeAt(0))
 }

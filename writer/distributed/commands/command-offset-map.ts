@@ -22,13 +22,13 @@ interface Handed {
 }
 
 /** Places that hold nothing for the core. */
-interface Passed {
-  readonly kind: 'passed'
+interface Skipped {
+  readonly kind: 'skipped'
   readonly reason: SkipReason
   /** The place behind them. */
   next: CommandOffset
   /** The mark that consumes them is on its way: what is passed later needs another one. */
-  isMarked: boolean
+  isSent: boolean
 }
 
 /** Why places were consumed without being decided; undefined: nothing was passed over. */
@@ -39,7 +39,7 @@ export interface ConsumedSkip {
 
 export class CommandOffsetMap {
   /** Not consumed to their end, in order. */
-  private readonly open: (Handed | Passed)[] = []
+  private readonly open: (Handed | Skipped)[] = []
   private count = 0n
   /** The place behind everything that is consumed. */
   private consumed: CommandOffset
@@ -60,7 +60,7 @@ export class CommandOffsetMap {
   add(offset: bigint, firstIndex: number, commands: number, isLast = true): void {
     if (isBefore({ offset, index: firstIndex }, this.next))
       throw new Error(`record ${offset} is handed over behind record ${this.next.offset}`)
-    if (this.hasUnmarked()) throw new Error(`record ${offset} is handed over behind what is not marked`)
+    if (this.hasUnsentSkip()) throw new Error(`record ${offset} is handed over behind what is not marked`)
     const first = this.count
     this.count += BigInt(commands)
     this.next = isLast ? { offset: offset + 1n, index: 0 } : { offset, index: firstIndex + commands }
@@ -76,20 +76,20 @@ export class CommandOffsetMap {
       throw new Error(`what stands before ${next.offset} is passed behind record ${this.next.offset}`)
     this.next = next
     const last = this.open.at(-1)
-    if (last?.kind === 'passed' && !last.isMarked && last.reason === reason) last.next = next
-    else this.open.push({ kind: 'passed', reason, next, isMarked: false })
+    if (last?.kind === 'skipped' && !last.isSent && last.reason === reason) last.next = next
+    else this.open.push({ kind: 'skipped', reason, next, isSent: false })
   }
 
   /** True if something was passed over for which no mark is on its way. */
-  hasUnmarked(): boolean {
+  hasUnsentSkip(): boolean {
     const last = this.open.at(-1)
-    return last?.kind === 'passed' && !last.isMarked
+    return last?.kind === 'skipped' && !last.isSent
   }
 
   /** A mark is sent to the core, behind all that was handed over: for what was passed over first of what has none. */
-  sendMark(): void {
-    const passed = this.open.find((one) => one.kind === 'passed' && !one.isMarked) as Passed | undefined
-    if (passed !== undefined) passed.isMarked = true
+  sendSkip(): void {
+    const skipped = this.open.find((one) => one.kind === 'skipped' && !one.isSent) as Skipped | undefined
+    if (skipped !== undefined) skipped.isSent = true
   }
 
   /** The place behind the first `count` commands. Counts come in order; what is before them is forgotten. */
@@ -111,11 +111,11 @@ export class CommandOffsetMap {
   /** The place behind the mark that comes behind the first `count` commands, and why it was made. Marks come in order. */
   offsetOfSkip(count: bigint): ConsumedSkip {
     const offset = this.offsetOf(count)
-    const passed = this.open[0]
-    if (passed?.kind !== 'passed' || !passed.isMarked) return { offset }
+    const skipped = this.open[0]
+    if (skipped?.kind !== 'skipped' || !skipped.isSent) return { offset }
     this.open.shift()
-    this.consumed = passed.next
-    return { offset: passed.next, reason: passed.reason }
+    this.consumed = skipped.next
+    return { offset: skipped.next, reason: skipped.reason }
   }
 
   /** Runs of commands, and of what is passed over, that are not consumed to their end. */

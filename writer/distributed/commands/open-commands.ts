@@ -55,7 +55,7 @@ export async function openCommands(
     if (start.kind === 'refused')
       throw new LogError('commands_replaced', describeRefusal(start.because, capital(source)))
     const from = start.start.offset
-    // What was deleted before it is told by the feed.
+    // What was deleted before it is told by the intake.
     await reader.probe(from < first ? first : from, signal)
     if (start.kind === 'continued') return { reader, start, source, lost: 0n }
     const lost = recordsLost(start.left, head.commandsTopic ?? 0, seen)

@@ -20,8 +20,8 @@ const machines = new Machines()
 afterEach(() => machines.end())
 
 /** As soon as can be seen. */
-const SOON = { markAfterMs: 20 }
-const NEVER = { markAfterMs: 3_600_000 }
+const SOON = { skipAfterMs: 20 }
+const NEVER = { skipAfterMs: 3_600_000 }
 
 function deleteCommandsBefore(settings: KafkaSettings, logOffset: bigint): Promise<void> {
   return deleteRecordsBefore(settings, topicNames(settings).commands, [{ partition: 0, logOffset }])
@@ -50,7 +50,7 @@ await withKafka('a commands topic that others wrote to', (kafka) => {
       // Two open an epoch. One more says what was skipped, or two, if the first one was quick.
       const empty = frames.filter(({ count }) => count === 0).length
       expect([3, 4]).toContain(empty)
-      expect(frames.filter(({ mark }) => mark === SKIP_REASONS.unreadable)).toHaveLength(empty - 2)
+      expect(frames.filter(({ skip }) => skip === SKIP_REASONS.unreadable)).toHaveLength(empty - 2)
     })
 
     it('what is passed over is a mark of its own in the log: it consumes nothing but that, and a takeover does not undo it', async () => {
@@ -68,7 +68,7 @@ await withKafka('a commands topic that others wrote to', (kafka) => {
       await untilConsumed(second, last)
       await second.abandon()
       const { frames } = await readLog(place.settings)
-      const told = frames.map(({ mark, count, nextCommandOffset }) => [mark, count, nextCommandOffset])
+      const told = frames.map(({ skip, count, nextCommandOffset }) => [skip, count, nextCommandOffset])
       const { deleted, unreadable } = SKIP_REASONS
       // Behind the two opening frames; "a" stands between them.
       expect(told.slice(3)).toEqual([

@@ -9,7 +9,7 @@ import { formatId } from '../../../schemas/ids.ts'
 import { withKafka } from '../../../test/support/kafka.ts'
 import { until } from '../../../test/support/until.ts'
 import { transfer } from '../../testing.ts'
-import type { PartitionSeat, PartitionSeatOptions } from '../partition-seat.ts'
+import type { PartitionSupervisor, PartitionSupervisorOptions } from '../partition-supervisor.ts'
 import { reaches, Seats, type Served } from '../seats.testing.ts'
 import { readLog } from '../testing.ts'
 import { adoptCommands } from './adopt-commands.ts'
@@ -18,7 +18,7 @@ const seats = new Seats()
 afterEach(() => seats.end())
 
 /** Another process that holds the partition, and says it to the same operator. */
-function sitAfter({ settings, store, lines }: Omit<Served, 'seat' | 'first'>, options: Partial<PartitionSeatOptions> = {}): PartitionSeat {
+function sitAfter({ settings, store, lines }: Omit<Served, 'seat' | 'first'>, options: Partial<PartitionSupervisorOptions> = {}): PartitionSupervisor {
   return seats.sit(settings, store, { log: (line) => lines.push(line), ...options })
 } // prettier-ignore
 

@@ -1,0 +1,117 @@
+/** One walk over the commands of a request, behind the general check: what only a door can check, and what it fills in. */
+import {
+  COMMAND_KINDS,
+  FLAG_SCALE,
+  HEAD_SHIFT,
+  SLOT,
+  SLOT_WORDS,
+  commandSlots,
+} from '../../schemas/commands.ts'
+import type { Id } from '../../schemas/ids.ts'
+import { ANY_PARTITION } from '../../schemas/lane.ts'
+import { unpackCurrency, type Currency } from '../../schemas/money.ts'
+import { partitionOf } from '../../schemas/partitions.ts'
+import { ID_WORDS } from '../../schemas/frame-rows.ts'
+import type { RequestMemory } from './memory.ts'
+
+/** What the walk needs to know beside the commands. */
+export interface StampContext {
+  readonly receivedAtNs: bigint
+  readonly currencies: ReadonlyMap<string, Currency>
+  /** True if nobody has to be asked whether a currency may have this scale in the deployment. */
+  isScaleFixed(code: string, scale: number): boolean
+  readonly partitions: number
+  /** The partition that the request names. */
+  readonly partition: number
+}
+
+/** How a request goes on. */
+export type RequestRoute =
+  /** As it stands, to the partition it names. */
+  | { readonly kind: 'plain' }
+  /** One by one: some command has to be looked up, filled in, or goes elsewhere. */
+  | { readonly kind: 'prepare' }
+  | { readonly kind: 'wrong_partition'; readonly sentence: string }
+
+const { OpenAccount, Transfer, PostHold, VoidHold, ReverseTransfer } = COMMAND_KINDS
+const WORDS = SLOT_WORDS * 2
+const ID = SLOT.idHigh * 2
+const RECEIVED_AT = SLOT.receivedAt * 2
+const TEXT_LENGTHS = SLOT.textLengths * 2
+const SCALE_SHIFT = HEAD_SHIFT.scale
+const SCALE_BIT = FLAG_SCALE << HEAD_SHIFT.flags
+
+const PLAIN: RequestRoute = { kind: 'plain' }
+const PREPARE: RequestRoute = { kind: 'prepare' }
+
+/**
+ * Stamps each command with the time of receipt, copies the ids out, and says how the request goes on.
+ * @param memory holds `count` commands that checkCommands let pass
+ */
+export function stampAndRoute(memory: RequestMemory, count: number, context: StampContext): RequestRoute {
+  const { words, ids } = memory
+  const receivedLow = Number(BigInt.asIntN(32, context.receivedAtNs))
+  const receivedHigh = Number(context.receivedAtNs >> 32n)
+  const isRouted = context.partitions > 1
+  let taken = context.partition === ANY_PARTITION && isRouted ? PREPARE : PLAIN
+  let base = 0
+  for (let index = 0; index < count; index++) {
+    const cell = index * ID_WORDS
+    words[base + RECEIVED_AT] = receivedLow
+    words[base + RECEIVED_AT + 1] = receivedHigh
+    ids[cell] = words[base + ID]!
+    ids[cell + 1] = words[base + ID + 1]!
+    ids[cell + 2] = words[base + ID + 2]!
+    ids[cell + 3] = words[base + ID + 3]!
+    const lengths = words[base + TEXT_LENGTHS]!
+    // Nearly all are transfers without text, in a deployment of one partition.
+    if ((words[base]! & 0xff) !== Transfer || lengths !== 0 || isRouted) {
+      const command = lookAt(memory, base, context)
+      if (command.kind === 'prepare') taken = PREPARE
+      else if (command.kind !== 'plain')
+        return { ...command, sentence: `command ${index} ${command.sentence}` }
+      base += commandSlots(lengths & 0xffff, lengths >>> 16) * WORDS
+    } else base += WORDS
+  }
+  return taken
+}
+
+/** One command that is no plain transfer: the sentence says what is wrong with it. */
+function lookAt(memory: RequestMemory, base: number, context: StampContext): RequestRoute {
+  const { words } = memory
+  const kind = words[base]! & 0xff
+  if (kind === ReverseTransfer) return PREPARE
+  const scale = kind === OpenAccount ? fillScale(words, base, context) : PLAIN
+  return context.partitions === 1 || scale !== PLAIN ? scale : route(words, base, kind, context)
+}
+
+/** The platform's scale where the sender leaves it open; what cannot be opened so is told when it is prepared. */
+function fillScale(words: Int32Array, base: number, context: StampContext): RequestRoute {
+  const code = unpackCurrency(u64(words, base + SLOT.currency * 2))
+  const known = context.currencies.get(code)
+  const isGiven = (words[base]! & SCALE_BIT) !== 0
+  if (known === undefined && !isGiven) return PREPARE
+  if (!isGiven) words[base] = words[base]! | SCALE_BIT | (known!.scale << SCALE_SHIFT)
+  const scale = (words[base]! >>> SCALE_SHIFT) & 0xff
+  if (known !== undefined && known.scale !== scale) return PREPARE
+  return context.isScaleFixed(code, scale) ? PLAIN : PREPARE
+}
+
+/** Where there are several partitions: does the command belong to the one that the request names? */
+function route(words: Int32Array, base: number, kind: number, context: StampContext): RequestRoute {
+  if (context.partition === ANY_PARTITION || kind === PostHold || kind === VoidHold) return PREPARE
+  const home = partitionOf(idAt(words, base + SLOT.debitHigh * 2), context.partitions)
+  if (home !== context.partition)
+    return { kind: 'wrong_partition', sentence: `belongs to partition ${home}, not to ${context.partition}` }
+  const credit = idAt(words, base + SLOT.creditHigh * 2)
+  const isHome = (credit.high | credit.low) === 0n || partitionOf(credit, context.partitions) === home
+  return isHome ? PLAIN : PREPARE
+}
+
+function idAt(words: Int32Array, at: number): Id {
+  return { high: u64(words, at), low: u64(words, at + 2) }
+}
+
+function u64(words: Int32Array, at: number): bigint {
+  return (BigInt(words[at + 1]! >>> 0) << 32n) | BigInt(words[at]! >>> 0)
+}

@@ -1,0 +1,103 @@
+/** Which partition decides a command that names a hold or a transfer, and not its accounts. */
+import { describe, expect, test } from 'vitest'
+import type { Command } from '../../schemas/commands.ts'
+import { formatId, makeUuidV7, type Id } from '../../schemas/ids.ts'
+import { partitionOf } from '../../schemas/partitions.ts'
+import { CommandRouter } from './command-router.ts'
+import type { FoundRow } from '../outcomes/recent-events.ts'
+import type { Views } from '../read/views.ts'
+
+const PARTITIONS = 3
+const NOW_MS = Date.now()
+
+let made = 0
+/** An id whose hash says `home`, made at `timeMs`. */
+function idFor(home: number, timeMs = NOW_MS): Id {
+  for (;;) {
+    const bits = new Uint8Array(10)
+    new DataView(bits.buffer).setUint32(4, ++made)
+    const id = makeUuidV7(timeMs, bits)
+    if (partitionOf(id, PARTITIONS) === home) return id
+  }
+}
+
+interface Event {
+  readonly id: Id
+  readonly partition: number
+  readonly recordedAtMs: number
+}
+
+/** What the gateway knows: events that the feed brought lately, and those that the views hold. */
+function router(
+  recent: () => readonly Event[],
+  inViews: readonly Event[] = [],
+  elsewhereWaitMs = 0,
+): CommandRouter {
+  const views = {
+    points: { current: () => ({}), at: () => Promise.resolve({}) },
+    events: (_: unknown, id: string) =>
+      Promise.resolve(
+        inViews
+          .filter((event) => formatId(event.id) === id)
+          .map(({ partition, recordedAtMs }) => ({
+            partition,
+            recordedAtNs: BigInt(recordedAtMs) * 1_000_000n,
+          })),
+      ),
+  }
+  return new CommandRouter({
+    partitions: PARTITIONS,
+    views: views as unknown as Views,
+    elsewhereWaitMs,
+    find: (ids) => {
+      const event = recent().find(({ id }) => BigInt.asIntN(32, id.low) === BigInt(ids[2]!))
+      if (event === undefined) return undefined
+      const rows = {
+        frame: { partition: event.partition },
+        recordedAtNs: () => BigInt(event.recordedAtMs) * 1_000_000n,
+      }
+      return { rows, byte: 0 } as unknown as FoundRow
+    },
+    reached: () => new Map(),
+  })
+}
+
+const post = (id: Id, related: Id): Command => ({ kind: 'PostHold', id, related })
+
+describe('a command that names a hold', () => {
+  test.each(['the last events', 'the views'])(
+    'goes to where the hold was placed, as %s say',
+    async (where) => {
+      const hold = { id: idFor(1), partition: 2, recordedAtMs: NOW_MS - 5_000 }
+      const known = where === 'the views' ? router(() => [], [hold]) : router(() => [hold])
+      expect(await known.partitionOf(post(idFor(0), hold.id), 'input')).toBe(2)
+    },
+  )
+
+  test('that nobody knows goes where its id says, every time', async () => {
+    const hold = idFor(1)
+    for (let attempt = 0; attempt < 3; attempt++)
+      expect(await router(() => []).partitionOf(post(idFor(0), hold), 'input')).toBe(1)
+  })
+
+  test.each(['the last events', 'the views'])(
+    'an id that has an outcome goes to where that is, as %s say, whatever has become known since',
+    async (where) => {
+      const hold = { id: idFor(1), partition: 2, recordedAtMs: NOW_MS - 5_000 }
+      const refused = { id: idFor(0, NOW_MS - 6_000), partition: 1, recordedAtMs: NOW_MS - 5_500 }
+      const known = where === 'the views' ? router(() => [], [hold, refused]) : router(() => [hold, refused])
+      expect(await known.partitionOf(post(refused.id, hold.id), 'input')).toBe(1)
+    },
+  )
+
+  test('that is younger than the command: what another gateway may just have told of the command is waited for', async () => {
+    const hold = { id: idFor(1), partition: 2, recordedAtMs: NOW_MS + 1_000 }
+    const refused = { id: idFor(0), partition: 1, recordedAtMs: NOW_MS + 500 }
+    let isHere = false
+    const known = router(() => (isHere ? [hold, refused] : [hold]), [], 2_000)
+    setTimeout(() => (isHere = true), 50)
+    expect(await known.partitionOf(post(refused.id, hold.id), 'input')).toBe(1)
+    // And if nobody has, it goes to the hold.
+    expect(await router(() => [hold], [], 20).partitionOf(post(idFor(0), hold.id), 'input')).toBe(2)
+  })
+})
