@@ -325,7 +325,9 @@ describe('the documents', () => {
 
   test('CONTRIBUTING names files that are there', () => {
     const text = documents.find(({ name }) => name === 'CONTRIBUTING.md')!.text
-    const named = [...text.matchAll(/`([\w.-]+\/[\w/.-]*)`/g)].map((match) => match[1]!)
+    const named = [...text.matchAll(/`([^`\n]+)`/g)].flatMap(
+      ([, code]) => code!.match(/(?<![\w/.:-])[\w.-]+\/[\w/.-]*/g) ?? [],
+    )
     expect(named.length).toBeGreaterThan(30)
     expect(named.filter((name) => name !== 'dist/' && !exists(name))).toEqual([])
   })
