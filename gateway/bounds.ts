@@ -1,23 +1,29 @@
-/** Every bound of the doors, in one place. `startGateway` takes others; a test or an operator may set them. */
+/** Every bound of the doors. Tests and operators may give `startGateway` other values. */
 
 export interface GatewayLimits {
   /** Bytes of one GraphQL request's body. */
   readonly graphqlBodyBytesMax: number
   /** Bytes of one bulk request's body. */
   readonly bulkBodyBytesMax: number
-  /** Bulk requests that are worked on at a time, and that wait for each partition's writer. */
+  /** Bulk requests that may be worked on at a time, and that may wait for each partition's writer. */
   readonly bulkRequestsMax: number
   /** Connections of the binary bulk lane. */
   readonly laneConnectionsMax: number
-  /** Requests under way at a time on one of them; one more is answered busy. */
+  /** Requests under way at a time on one lane connection. One more is answered busy. */
   readonly laneRequestsPerConnectionMax: number
-  /** How long one of its requests may take from its first byte to its last, in ms. */
+  /** How long a lane request may take from its first byte to its last, in ms. */
   readonly laneRequestMs: number
-  /** Bytes of all its requests that are received or worked on, and of those that wait for each partition; beyond them, busy. */
+  /**
+   * Bytes of all lane requests that are received or worked on, and of those that wait for each partition. Beyond it:
+   * busy.
+   */
   readonly laneBytesMax: number
-  /** Operations that are worked on at a time, over all transports, and offers that wait for each partition's writer; subscriptions are counted apart. */
+  /**
+   * Operations that are worked on at a time, over all transports; and offers that wait for each partition's writer.
+   * Subscriptions are counted apart.
+   */
   readonly operationsMax: number
-  /** Reads that wait for a position at a time: they leave their place among the operations to others. */
+  /** Reads that wait for a position at a time. They free their slots among the operations. */
   readonly waitingReadsMax: number
   readonly connectionsMax: number
   readonly socketsMax: number
@@ -25,24 +31,24 @@ export interface GatewayLimits {
   /** Operations open at a time on one WebSocket. */
   readonly subscriptionsPerSocketMax: number
   readonly subscriptionsMax: number
-  /** Items that wait for one slow subscriber before it is told that it lags. */
+  /** Items that may wait for one slow subscriber. Beyond it, it is told that it lags. */
   readonly subscriberQueueMax: number
-  /** Bytes that wait for all subscribers together; beyond them the one with the most is told that it lags. */
+  /** Bytes that may wait for all subscribers together. Beyond it, the one with the most bytes is told that it lags. */
   readonly subscriberBytesMax: number
   /** How long a read waits for a position, in ms. */
   readonly readWaitMs: number
   /** How long the views may lack an event that this gateway has seen before reads are refused, in ms. */
   readonly viewsLagMsMax: number
-  /** How long a command's outcome is waited for, in ms. */
+  /** How long a command waits for its outcome, in ms. */
   readonly outcomeWaitMs: number
   /**
-   * How long an id that was made a moment ago and that nobody here knows is waited for, in ms, because another gateway may
-   * have told of it before this one heard of it; 0: there is no other.
+   * How long to wait for an id that was made a moment ago and is not known here, in ms: another gateway may have told
+   * its client before this one heard of it. 0: there is no other gateway.
    */
   readonly elsewhereWaitMs: number
-  /** Commands whose outcome is waited for at a time, of each partition. */
+  /** Commands of each partition that may wait for outcomes at a time. */
   readonly pendingCommandsMax: number
-  /** How long a socket may leave a frame unread before it is cut, in ms. */
+  /** A socket that leaves a frame unread for longer is cut, in ms. */
   readonly socketSendMs: number
   /** How long a drain takes at most, in ms. */
   readonly drainMs: number
@@ -77,7 +83,7 @@ export const DEFAULT_LIMITS: GatewayLimits = {
   hotAccountsMax: 100_000,
 }
 
-/** The bound of the views' lag, where an operator gives one. */
+/** The bound of the views' lag, if an operator gives one. */
 export function lagLimit(seconds: number | undefined): Partial<Pick<GatewayLimits, 'viewsLagMsMax'>> {
   return seconds === undefined ? {} : { viewsLagMsMax: seconds * 1_000 }
 }
@@ -91,5 +97,5 @@ export const QUERY_TOKENS_MAX = 4_000
 export const QUERY_DEPTH_MAX = 20
 export const QUERY_ALIASES_MAX = 100
 export const QUERY_ROOT_FIELDS_MAX = 50
-/** Fields that an operation may produce, lists counted by their page size. */
+/** Fields that an operation may produce. Lists count by their page size. */
 export const QUERY_COST_MAX = 50_000

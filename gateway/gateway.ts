@@ -42,13 +42,13 @@ export interface GatewayOptions {
   /** What they bring to the schema is served. */
   readonly views: readonly View[]
   readonly projections: Projections
-  /** Currencies that accounts may be opened in without saying the scale, by code. */
+  /** Currencies whose scale may be left out when an account is opened, by code. */
   readonly currencies: ReadonlyMap<string, Currency>
   readonly imports: ImportRegistry
   readonly host: string
-  /** Names and addresses beside loopback's and `host` by which clients may call it. Default: none. */
+  /** Names and addresses by which clients may call it, besides loopback and `host`. Default: none. */
   readonly allowHosts?: readonly string[]
-  /** 0 takes a free one. */
+  /** 0: any free port. */
   readonly port: number
   /** Serves GraphiQL to browsers at `/graphql`. */
   readonly graphiql: boolean
@@ -57,18 +57,21 @@ export interface GatewayOptions {
   /** Gets a line for the operator. */
   readonly log: (line: string) => void
   readonly limits?: Partial<GatewayLimits>
-  /** Told of each operation that the door lets in. */
+  /** Called with each operation that is admitted. */
   readonly onAdmitted?: AdmissionListener
 }
 
 /** A running gateway. */
 export interface Gateway {
-  /** Where it serves: `http://127.0.0.1:4000`. */
+  /** Its address: `http://127.0.0.1:4000`. */
   readonly url: string
   readonly port: number
-  /** Lets go in order: no new work, sockets a few at a time, what is under way to its end, the rest cut. Idempotent. */
+  /**
+   * Stops in order: takes no new work, closes sockets a few at a time, finishes what is under way, cuts the rest.
+   * Idempotent.
+   */
   stop(): Promise<void>
-  /** What an operator or a test may look at. */
+  /** Figures for operators and tests. */
   figures(): GatewayFigures
 }
 
@@ -84,10 +87,10 @@ export interface GatewayFigures {
 }
 
 const DRAIN_CHECK_MS = 10
-/** Longer than another writer takes to take over. */
+/** Longer than another writer needs to take over. */
 const UNDECIDED_MS_MAX = 15_000
 
-/** Starts the gateway and returns once it listens. */
+/** Starts the gateway. Resolves once it listens. */
 export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const { writers, log } = options
   const store = missingTablesAsOutage(options.store)
@@ -125,7 +128,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const hub = new Hub()
   const memory = new SubscriberMemory(limits.subscriberBytesMax)
   const hot = new HotTotals(views, limits.hotAccountsMax)
-  // Memory first, so that whoever hears of an outcome reads a balance that includes it.
+  // Memory comes first: a client that hears of an outcome then reads a balance that includes it.
   const feed = startFeed(
     logs,
     (partition) => [hot, hub, pending[partition]!],
@@ -182,7 +185,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   }
   try {
     await deployment.settled(firstLog)
-    // So that the first probe knows whether the store answers.
+    // The first probe has to know whether the store answers.
     await watch.settled()
     const server = await openServer(
       {
@@ -228,7 +231,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   }
 }
 
-/** The projections, with what is known of their store. */
+/** The projections, with what the watch knows of their store. */
 function withStore(projections: Projections, watch: StoreWatch): Projections {
   return {
     status: () => seenWithStore(projections.status(), watch),
@@ -246,7 +249,7 @@ function unansweredOf(partition: number, undecidedMs: number): string | undefine
   return `Commands of partition ${partition} have not been decided for ${Math.floor(undecidedMs / 1_000)} s.`
 }
 
-/** Waits until what is under way is done, within a bound. */
+/** Waits until `isSettled`, for at most `waitMs`. */
 async function settled(isSettled: () => boolean, waitMs: number): Promise<void> {
   const deadlineMs = performance.now() + waitMs
   while (!isSettled() && performance.now() < deadlineMs)

@@ -1,4 +1,4 @@
-/** What the doors work with, wired once by `startGateway`. */
+/** The services that the doors share. `startGateway` wires them once. */
 import type { Projections } from '../projectors/runtime/status.ts'
 import type { GatewayLimits } from './bounds.ts'
 import type { CommandContext } from './commands/commands.ts'
@@ -18,10 +18,10 @@ export interface Services {
   readonly views: Views
   readonly projections: Projections
   readonly submitter: Submitter
-  /** Which partition decides what. */
+  /** Finds the partition that decides a command. */
   readonly router: CommandRouter
   readonly hub: Hub
-  /** What waits for all subscribers together. */
+  /** Bytes that wait for all subscribers together. */
   readonly memory: SubscriberMemory
   readonly feed: Feed
   readonly heads: LogHeads
@@ -33,14 +33,14 @@ export interface Services {
   readonly log: (line: string) => void
 }
 
-/** By which way an operation came in. */
+/** The way by which an operation came in. */
 export type Transport = 'http' | 'sse' | 'ws' | 'bulk' | 'lane'
 
-/** What resolvers get. */
+/** The context of resolvers. */
 export interface RequestContext {
   readonly services: Services
   readonly transport: Transport
   readonly point: RequestPoint
-  /** True if the operation asks for current balances and nothing else: then memory may answer. */
+  /** True if the operation asks for current balances only. Then memory may answer. */
   readonly onlyBalances: boolean
 }

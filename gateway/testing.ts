@@ -1,4 +1,4 @@
-/** For tests: a gateway over a real writer and a real engine, on a temporary folder, and the calls that a client makes. */
+/** For tests: a gateway over a real writer and a real engine, in a temporary folder, and the calls of a client. */
 import { mkdtemp, rm } from 'node:fs/promises'
 import os from 'node:os'
 import path from 'node:path'
@@ -34,15 +34,15 @@ export interface GatewayUnderTest {
   readonly engine: Engine
   readonly store: ViewStore
   readonly projections: RunningProjections
-  /** What the door let in, in order. */
+  /** The operations that were admitted, in order. */
   readonly admitted: { readonly operation: Operation; readonly transport: Transport }[]
-  /** What the gateway wrote for the operator. */
+  /** The lines that the gateway wrote for the operator. */
   readonly lines: string[]
   graphql<Data = Record<string, never>>(
     query: string,
     variables?: Readonly<Record<string, unknown>>,
   ): Promise<GraphqlAnswer<Data>>
-  /** The data of an operation that may not fail. */
+  /** The data of an operation that must not fail. */
   data<Data = Record<string, never>>(
     query: string,
     variables?: Readonly<Record<string, unknown>>,
@@ -51,7 +51,7 @@ export interface GatewayUnderTest {
   stop(): Promise<void>
 }
 
-/** How long a read waits for the views: what a loaded machine takes, where no test is about the bound itself. */
+/** How long a read waits for the views: as long as a busy machine needs. Tests of the bound itself set their own. */
 const READ_WAIT_MS = PATIENCE_MS
 
 /** Starts everything for one test file. */

@@ -1,4 +1,7 @@
-/** Whatever a door lets in, the writer takes: generated through the doors' own readers, without a platform. */
+/**
+ * The writer takes every command that a door lets in. Commands are generated through the doors' own readers, without a
+ * platform.
+ */
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { encodeGroup } from '../../client/encode.ts'

@@ -1,4 +1,4 @@
-/** Reversals of what cannot be reversed: refused by an event, alike at every door, for ever. */
+/** A reversal of something that cannot be reversed is refused by an event, alike at every door, for ever. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { connectBulk, type BulkClient } from '../../client/client.ts'
 import { decodeEvents, type WalletEvent } from '../../schemas/events.ts'

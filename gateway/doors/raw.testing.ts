@@ -1,4 +1,4 @@
-/** For tests: HTTP requests byte by byte, as no client library would send them. */
+/** For tests: HTTP requests byte by byte, as no client library sends them. */
 import net from 'node:net'
 
 export interface RawAnswer {

@@ -1,4 +1,4 @@
-/** The server's side of the bulk lane against peers that break its rules, over raw sockets: docs/bulk-lane.md. */
+/** Peers that break the rules of the bulk lane, over raw sockets (docs/bulk-lane.md). */
 import { connect, type Socket } from 'node:net'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import { encodeCommands, type Command } from '../../schemas/commands.ts'

@@ -1,6 +1,6 @@
 /**
- * The bulk lane: commands in binary over a socket, a result of 16 bytes for each (docs/bulk-lane.md). It begins as an
- * upgrade of an HTTP request on the platform's own port, and passes the same admission, queue and feed as every other door.
+ * The bulk lane: binary commands over a socket, and a result of 16 bytes for each (docs/bulk-lane.md). It begins as an
+ * HTTP upgrade on the platform's own port, and passes the same admission, queue and feed as every other door.
  */
 import type { IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
@@ -32,18 +32,18 @@ import { stampAndRoute } from './stamp-and-route.ts'
 export interface Lane {
   /** Connections open now. */
   count(): number
-  /** Of these, those whose peer still waits for something: an answer that is not known, or not written yet. */
+  /** Connections whose peer still waits for something: a result that is not known, or an answer that is not written. */
   unanswered(): number
-  /** Takes over a connection that asked for the lane. */
+  /** Takes over a connection that asks for the lane. */
   upgrade(request: IncomingMessage, socket: Socket, head: Buffer): void
-  /** Takes no further requests; connections close as what is under way on them is answered. */
+  /** Takes no further requests. Each connection closes once its requests under way are answered. */
   drain(): void
-  /** Cuts what is left. */
+  /** Cuts the connections that are still open. */
   stop(): void
 }
 
 const SWEEP_EVERY_MS = 1_000
-/** A peer that is gone without a word is noticed by TCP, in ms. */
+/** TCP checks after this long whether a silent peer is still there, in ms. */
 const KEEP_ALIVE_MS = 60_000
 
 export function openLane(services: Services, admission: Admission): Lane {
@@ -85,7 +85,7 @@ export function openLane(services: Services, admission: Admission): Lane {
       )
       socket.setNoDelay(true)
       socket.setKeepAlive(true, KEEP_ALIVE_MS)
-      // What came with the upgrade is read like all that follows.
+      // Bytes that came with the upgrade are the beginning of the stream.
       if (head.length > 0) socket.unshift(head)
       const connection = new LaneSession(socket, doors, hello)
       connections.add(connection)
@@ -101,7 +101,7 @@ export function openLane(services: Services, admission: Admission): Lane {
   }
 }
 
-/** What happens to a request, from its last byte to its answer. */
+/** Handles a request from its last byte to its answer. */
 class LaneDoors implements SessionContext {
   readonly requestsMax: number
   readonly requestMs: number
@@ -201,7 +201,7 @@ class LaneDoors implements SessionContext {
     settlePrepared(this.#services, request, waits).catch((error: unknown) => {
       const code = codeOf(error)
       if (code === 'BUSY' || code === 'WRITER_STOPPED') return refuseAs(refusalOf(error, request.id))
-      // Logged there, where it is a fault of ours.
+      // Logs the error if it is a bug of ours.
       answerOf(error, this.#services.log)
       request.onUnknown(0)
     })
@@ -210,7 +210,7 @@ class LaneDoors implements SessionContext {
 
 const COMMANDS = { kind: 'commands', name: undefined } as const
 
-/** The answer to a request that a door did not let in. */
+/** The answer to a request that was not let in. */
 function refusalOf(error: unknown, requestId: number): Uint8Array {
   if (codeOf(error) === 'BUSY') return encodeBusy(requestId, RETRY_AFTER_MS)
   if (codeOf(error) === undefined) throw error

@@ -1,24 +1,27 @@
-/** Where requests of the lane stand until they are answered: bounded, and used again, so that the hot path allocates nothing. */
+/**
+ * Memory for requests of the lane, from their first byte to their answer. It is bounded and reused, so that the hot
+ * path allocates nothing.
+ */
 import { BATCH_COMMANDS_MAX, COMMAND_SLOT_BYTES } from '../../schemas/limits.ts'
 import { LANE_RESULT_WORDS } from '../../schemas/lane-results.ts'
 import { PartitionShares, type PartitionShare } from '../submit/partition-shares.ts'
 import { ID_WORDS } from '../../schemas/frame-rows.ts'
 
-/** Memory for one request at a time. What stood in it before is still there. */
+/** Memory for one request at a time. It is not cleared between requests. */
 export interface RequestMemory {
   /** The commands. */
   readonly bytes: Uint8Array<ArrayBuffer>
-  /** The same memory by words of 32 bits. */
+  /** The same memory as 32-bit words. */
   readonly words: Int32Array<ArrayBuffer>
-  /** Room for each command's id, as rows.ts writes ids. */
+  /** Each command's id, as frame-rows.ts writes ids. */
   readonly ids: Int32Array<ArrayBuffer>
-  /** Room for each command's result. */
+  /** Each command's result. */
   readonly results: Int32Array<ArrayBuffer>
 }
 
 const SLOTS_MIN = 16
 
-/** Memories by size, in powers of two. */
+/** The lane's memories, by size in powers of two. */
 export class LaneMemory {
   readonly #bytesMax: number
   readonly #free = new Map<number, RequestMemory[]>()
@@ -26,13 +29,13 @@ export class LaneMemory {
   readonly #shareOf = new Map<RequestMemory, PartitionShare>()
   #freeBytes = 0
 
-  /** @param bytesMax of all requests that are received or worked on, and of those that wait for each partition */
+  /** @param bytesMax bytes of all requests that are received or worked on, and of those that wait for each partition */
   constructor(bytesMax: number) {
     this.#bytesMax = bytesMax
     this.#shares = new PartitionShares(bytesMax)
   }
 
-  /** Memory for so many bytes of slots, or undefined: as much is in use as may be. */
+  /** Memory for a request with `slotBytes` of commands; undefined if the bound is reached. */
   take(slotBytes: number): RequestMemory | undefined {
     const slots = slotsFor(slotBytes)
     const size = slots * COMMAND_SLOT_BYTES + cells(slots) * 4 * (ID_WORDS + LANE_RESULT_WORDS)
@@ -47,8 +50,8 @@ export class LaneMemory {
   }
 
   /**
-   * The request in this memory waits for the writers of these partitions from now on.
-   * @returns false: as much waits for one of them as may
+   * From now on the request in this memory waits for the writers of these partitions.
+   * @returns false if one of them has as much waiting as allowed
    */
   wait(memory: RequestMemory, partitions: readonly number[]): boolean {
     return this.#shareOf.get(memory)!.wait(partitions)
@@ -58,7 +61,7 @@ export class LaneMemory {
     this.#shareOf.get(memory)?.end()
     this.#shareOf.delete(memory)
     const size = sizeOf(memory)
-    // What waited for a writer may be more than is ever needed again.
+    // Requests that waited for writers may have taken more memory than is ever needed again.
     if (this.#shares.working + this.#freeBytes + size > this.#bytesMax) return
     const slots = memory.bytes.length / COMMAND_SLOT_BYTES
     const free = this.#free.get(slots)
@@ -67,7 +70,7 @@ export class LaneMemory {
     this.#freeBytes += size
   }
 
-  /** Lets go of what is free, for other sizes. */
+  /** Releases free memories, to make room for other sizes. */
   #forget(): void {
     this.#free.clear()
     this.#freeBytes = 0
@@ -80,7 +83,7 @@ function slotsFor(slotBytes: number): number {
   return slots
 }
 
-/** Commands that may stand in so many slots. */
+/** The most commands that fit into so many slots. */
 function cells(slots: number): number {
   return Math.min(slots, BATCH_COMMANDS_MAX)
 }

@@ -1,4 +1,7 @@
-/** Requests of the lane with a command that has to be looked up first: settled one by one, as the JSON lane does it. */
+/**
+ * Settles requests of the lane in which a command has to be looked up first. Their commands are settled one by one, as
+ * bulk HTTP does it.
+ */
 import type { Command } from '../../schemas/commands.ts'
 import type { LaneFault } from '../../schemas/lane-results.ts'
 import type { Currency } from '../../schemas/money.ts'
@@ -9,8 +12,9 @@ import type { LaneRequest } from './request.ts'
 
 /**
  * Settles every command of the request.
- * @param waits told, before anything is offered, of which partitions it will wait for; what it throws ends it
- * @throws Fault BUSY, WRITER_STOPPED where nothing of it was taken
+ * @param waits called before anything is offered, with the partitions that the request will wait for; if it throws,
+ *   nothing is offered
+ * @throws Fault BUSY, WRITER_STOPPED if no partition took anything
  */
 export async function settlePrepared(
   services: Services,
@@ -49,7 +53,10 @@ function wrongCurrency(command: Command, currencies: ReadonlyMap<string, Currenc
   return known.scale === command.scale ? undefined : 'scale_differs'
 }
 
-/** Names the faults that have come since. @param badInputMeans what it is by now that makes an input bad */
+/**
+ * Sets the lane's fault of each item that failed since the last call.
+ * @param badInputMeans the lane's name for bad input at this stage
+ */
 function name(
   items: readonly CommandItem[],
   faults: (LaneFault | undefined)[],
@@ -57,7 +64,7 @@ function name(
 ): void {
   items.forEach(({ command, settled }, index) => {
     if (!(settled instanceof Error) || faults[index] !== undefined) return
-    // What is wrong with an opening by itself, the check has told; here it can only be its scale.
+    // The check has reported every other error of an opening: only its scale can be wrong here.
     faults[index] = faultOf(settled, command?.kind === 'OpenAccount' ? 'scale_differs' : badInputMeans)
   })
 }

@@ -1,4 +1,6 @@
-/** One request of the lane, from its header to its answer: a batch that waits for its outcomes, a cell of 16 bytes for each. */
+/**
+ * One request of the lane, from its header to its answer: a batch that collects a result of 16 bytes for each command.
+ */
 import { COMMAND_KINDS, commandBounds, decodeCommands, SLOT, type Command } from '../../schemas/commands.ts'
 import { fingerprintOf } from '../../schemas/fingerprint.ts'
 import type { SkipReason } from '../../schemas/frame-notes.ts'
@@ -23,7 +25,6 @@ import { undecidedLaneFault } from '../outcomes/undecided.ts'
 import type { Views } from '../read/views.ts'
 import type { RequestMemory } from './memory.ts'
 
-/** What a request needs while it waits. */
 export interface LaneRequestContext {
   readonly views: Views
   readonly outcomeWaitMs: number
@@ -42,7 +43,7 @@ export class LaneRequest implements PendingBatch {
   readonly #context: LaneRequestContext
   readonly #onDone: (request: LaneRequest) => void
   #left: number
-  /** Where each command begins, where some have texts, once it was asked for. */
+  /** Byte at which each command begins. Made when first needed, and only if some command has a text. */
   #bounds: Uint32Array | undefined
 
   /** @param onDone called once, when every command has its result */
@@ -69,7 +70,7 @@ export class LaneRequest implements PendingBatch {
     return this.#header.partition
   }
 
-  /** The commands, as they came. */
+  /** The encoded commands. */
   get slots(): Uint8Array<ArrayBuffer> {
     return this.memory.bytes.subarray(0, this.#header.length - LANE_HEADER_BYTES)
   }
@@ -103,7 +104,7 @@ export class LaneRequest implements PendingBatch {
         if ('undecided' in found) this.fail(index, undecidedLaneFault(found))
         else this.settle(index, found)
       },
-      // A fault of the views leaves the outcome unknown: the same id, sent again, will tell.
+      // If the views fail, the outcome stays unknown. The same id, sent again, will tell.
       () => this.fail(index, 'outcome_unknown'),
     )
   }
@@ -112,7 +113,7 @@ export class LaneRequest implements PendingBatch {
     for (let rest = index; rest < this.count; rest++) this.fail(rest, 'outcome_unknown')
   }
 
-  /** Every command in the form in which other doors have it. */
+  /** The commands, decoded as other doors have them. */
   commands(): Command[] {
     return decodeCommands(this.slots)
   }
@@ -134,14 +135,17 @@ export class LaneRequest implements PendingBatch {
     return isSameReversal(decodeCommands(slots)[0]!, eventAt(rows, byte))
   }
 
-  /** True if the event is of a command that was taken in when this one was. */
+  /** True if the event's command has the same time of receipt as this one. */
   #isReceipt(index: number, rows: FrameRows, byte: number): boolean {
     const { words } = this.memory
     const word = this.#firstByteOf(index) / 4 + SLOT.receivedAt * 2
     return rows.isReceivedAt(byte, words[word]!, words[word + 1]!)
   }
 
-  /** A result that an event states: no object and no big integer, because nearly every one passes here. */
+  /**
+   * Writes the result that an event states. It allocates neither an object nor a bigint, because nearly every result
+   * passes here.
+   */
   #putPlace(index: number, first: number, rows: FrameRows, byte: number): void {
     const { results } = this.memory
     const at = index * LANE_RESULT_WORDS
@@ -163,7 +167,6 @@ export class LaneRequest implements PendingBatch {
     if (--this.#left === 0) this.#onDone(this)
   }
 
-  /** Bytes of the answer. */
   get answerBytes(): number {
     return LANE_HEADER_BYTES + this.count * LANE_RESULT_BYTES
   }
@@ -180,9 +183,9 @@ export class LaneRequest implements PendingBatch {
     return this.memory.bytes.subarray(this.#firstByteOf(index), this.#firstByteOf(index + 1))
   }
 
-  /** Byte at which a command begins; behind the last one, where it ends. */
+  /** Byte at which a command begins; for the index behind the last one, where that one ends. */
   #firstByteOf(index: number): number {
-    // Without texts each takes a slot.
+    // Without texts each command takes one slot.
     if (this.slots.length === this.count * COMMAND_SLOT_BYTES) return index * COMMAND_SLOT_BYTES
     this.#bounds ??= commandBounds(this.slots, this.count)
     return this.#bounds[index]!

@@ -1,10 +1,11 @@
 /**
- * One connection of the lane: bytes in, whole requests out of them; answers gathered, one write for all that are ready in a
- * turn of the event loop.
+ * One connection of the lane. It makes whole requests of the bytes that come in. It gathers answers, and writes all
+ * that are ready in a turn of the event loop at once.
  *
- * Bounds: a header says how long its request is, and is believed only within what its kind and count allow. Requests under
- * way are counted: one too many is read past and answered `busy`. A peer that does not read its answers is not read from
- * either, and cut when it has not read for too long; so is one that does not finish a request that it began.
+ * Bounds: a header says how long its request is, but only lengths that its kind and count allow are accepted. Requests
+ * under way are counted; one too many is read, dropped, and answered `busy`. If a peer does not read its answers,
+ * nothing more is read from it; if that lasts too long, it is cut. So is a peer that does not finish a request that it
+ * has begun.
  */
 import type { Socket } from 'node:net'
 import {
@@ -17,7 +18,7 @@ import {
 import type { RequestMemory } from './memory.ts'
 import type { LaneRequest } from './request.ts'
 
-/** What a connection is given. */
+/** What a connection needs from outside. */
 export interface SessionContext {
   readonly requestsMax: number
   /** How long a request may take from its first byte to its last, in ms. */
@@ -25,18 +26,18 @@ export interface SessionContext {
   /** How long a peer may leave answers unread, in ms. */
   readonly sendMs: number
   readonly retryAfterMs: number
-  /** Memory for a request, or undefined where there is none left. */
+  /** Memory for a request; undefined if there is none left. */
   take(slotBytes: number): RequestMemory | undefined
   give(memory: RequestMemory): void
-  /** Gets a whole request. It is answered by `answer` or `refuse`, once. */
+  /** Handles a whole request. It is answered once, with `answer` or `refuse`. */
   onRequest(header: LaneHeader, memory: RequestMemory, connection: LaneSession): void
   /** Calls `flush` at the end of this turn. */
   flushSoon(connection: LaneSession): void
 }
 
-/** Bytes of answers that may wait for a slow reader before it is no longer read from: two of the longest. */
+/** Bytes of answers that may wait for a slow reader before reading from it stops: two of the longest answers. */
 const BACKLOG_BYTES_MAX = 256 * 1024
-/** How long a connection that is over is read past, so that its last message is not lost to a reset, in ms. */
+/** After its end a connection is still read for this long, in ms. A reset would lose its last message. */
 const LINGER_MS = 2_000
 
 export class LaneSession {
@@ -46,13 +47,13 @@ export class LaneSession {
   #headerBytes = 0
   /** The request that is being received; undefined while a header is awaited. */
   #receiving: LaneHeader | undefined
-  /** Where it goes; undefined: it is read past, and answered busy. */
+  /** The memory that it is received into. Undefined: it is dropped, and answered `busy`. */
   #memory: RequestMemory | undefined
   #bodyBytes = 0
   #sinceMs = 0
   /** Requests taken and not answered yet. */
   #open = 0
-  /** What is ready to be written. */
+  /** Answers that are ready to be written. */
   #answers: (LaneRequest | Uint8Array)[] = []
   #unsent = 0
   #unsentSinceMs = 0
@@ -71,7 +72,7 @@ export class LaneSession {
     this.#context = context
     socket.on('data', (chunk: Buffer) => this.#read(chunk))
     socket.on('end', () => {
-      // A peer may be done sending and still wait for its answers.
+      // A peer that has stopped sending may still wait for its answers.
       this.#readEnded = true
       this.#endIfDone()
     })
@@ -79,17 +80,19 @@ export class LaneSession {
     this.#write(hello)
   }
 
-  /** True while its peer has something to come: a result that is not known yet, or an answer that is not written. */
+  /**
+   * True while the peer still waits for something: a result that is not known yet, or an answer that is not written.
+   */
   get isAwaited(): boolean {
     return this.#overSinceMs === undefined && this.#open + this.#answers.length + this.#unsent > 0
   }
 
-  /** Takes a request's results to the peer; its memory is free when they are written. */
+  /** Sends a request's results. Its memory is free once they are written. */
   answer(request: LaneRequest): void {
     this.#queue(request)
   }
 
-  /** Answers a request of which nothing was taken. */
+  /** Answers a request of which no command was taken. */
   refuse(message: Uint8Array, memory: RequestMemory): void {
     this.#context.give(memory)
     this.#open--
@@ -100,7 +103,7 @@ export class LaneSession {
     if (this.#answers.push(answer) === 1) this.#context.flushSoon(this)
   }
 
-  /** Writes what is ready, in one piece. */
+  /** Writes all answers that are ready, in one piece. */
   flush(): void {
     const answers = this.#answers
     this.#answers = []
@@ -113,7 +116,7 @@ export class LaneSession {
     this.#endIfDone()
   }
 
-  /** Takes no further requests; closes when those under way are answered. */
+  /** Takes no further requests, and closes once those under way are answered. */
   stop(): void {
     this.#stopping = true
     this.#endIfDone()
@@ -123,7 +126,7 @@ export class LaneSession {
     this.#socket.destroy()
   }
 
-  /** Cuts a peer that does not go on. */
+  /** Cuts a peer that has stalled for too long. */
   check(nowMs: number): void {
     const { sendMs, requestMs } = this.#context
     if (this.#overSinceMs !== undefined) {
@@ -192,7 +195,7 @@ export class LaneSession {
     return end
   }
 
-  /** What came is no message: says so, and ends, because nobody knows where the next one would begin. */
+  /** Answers bytes that are no message, and ends the connection: nobody can tell where the next message would begin. */
   #fail(reason: string): void {
     this.#write(encodeSentence('bad_message', 0, `${reason}. The connection is closed.`))
     this.#end()
@@ -232,7 +235,7 @@ export class LaneSession {
   }
 }
 
-/** The answers, one behind the other. */
+/** The encoded answers, one behind the other. */
 function bytesOf(answers: readonly (LaneRequest | Uint8Array)[]): Uint8Array {
   let length = 0
   for (const answer of answers) length += answer instanceof Uint8Array ? answer.length : answer.answerBytes

@@ -1,4 +1,7 @@
-/** One walk over the commands of a request, behind the general check: what only a door can check, and what it fills in. */
+/**
+ * Stamps and routes a request in one walk over its commands, after the general check. It checks what only a door can
+ * check, and fills in what only a door knows.
+ */
 import {
   COMMAND_KINDS,
   FLAG_SCALE,
@@ -14,11 +17,11 @@ import { partitionOf } from '../../schemas/partitions.ts'
 import { ID_WORDS } from '../../schemas/frame-rows.ts'
 import type { RequestMemory } from './memory.ts'
 
-/** What the walk needs to know beside the commands. */
+/** What the walk needs besides the commands. */
 export interface StampContext {
   readonly receivedAtNs: bigint
   readonly currencies: ReadonlyMap<string, Currency>
-  /** True if nobody has to be asked whether a currency may have this scale in the deployment. */
+  /** True if the scale needs no check against the deployment. */
   isScaleFixed(code: string, scale: number): boolean
   readonly partitions: number
   /** The partition that the request names. */
@@ -27,9 +30,9 @@ export interface StampContext {
 
 /** How a request goes on. */
 export type RequestRoute =
-  /** As it stands, to the partition it names. */
+  /** As it is, to the partition that it names. */
   | { readonly kind: 'plain' }
-  /** One by one: some command has to be looked up, filled in, or goes elsewhere. */
+  /** One by one: some command has to be looked up or filled in, or goes elsewhere. */
   | { readonly kind: 'prepare' }
   | { readonly kind: 'wrong_partition'; readonly sentence: string }
 
@@ -46,7 +49,7 @@ const PREPARE: RequestRoute = { kind: 'prepare' }
 
 /**
  * Stamps each command with the time of receipt, copies the ids out, and says how the request goes on.
- * @param memory holds `count` commands that checkCommands let pass
+ * @param memory holds `count` commands that passed checkCommands
  */
 export function stampAndRoute(memory: RequestMemory, count: number, context: StampContext): RequestRoute {
   const { words, ids } = memory
@@ -64,7 +67,7 @@ export function stampAndRoute(memory: RequestMemory, count: number, context: Sta
     ids[cell + 2] = words[base + ID + 2]!
     ids[cell + 3] = words[base + ID + 3]!
     const lengths = words[base + TEXT_LENGTHS]!
-    // Nearly all are transfers without text, in a deployment of one partition.
+    // The fast path: nearly all commands are transfers without text, in a deployment of one partition.
     if ((words[base]! & 0xff) !== Transfer || lengths !== 0 || isRouted) {
       const command = lookAt(memory, base, context)
       if (command.kind === 'prepare') taken = PREPARE
@@ -76,7 +79,7 @@ export function stampAndRoute(memory: RequestMemory, count: number, context: Sta
   return taken
 }
 
-/** One command that is no plain transfer: the sentence says what is wrong with it. */
+/** Checks one command that is no plain transfer. The sentence says what is wrong with it. */
 function lookAt(memory: RequestMemory, base: number, context: StampContext): RequestRoute {
   const { words } = memory
   const kind = words[base]! & 0xff
@@ -85,7 +88,10 @@ function lookAt(memory: RequestMemory, base: number, context: StampContext): Req
   return context.partitions === 1 || scale !== PLAIN ? scale : route(words, base, kind, context)
 }
 
-/** The platform's scale where the sender leaves it open; what cannot be opened so is told when it is prepared. */
+/**
+ * Fills in the platform's scale if the sender leaves it open. If the account cannot be opened with that scale,
+ * preparing reports it.
+ */
 function fillScale(words: Int32Array, base: number, context: StampContext): RequestRoute {
   const code = unpackCurrency(u64(words, base + SLOT.currency * 2))
   const known = context.currencies.get(code)
@@ -97,7 +103,7 @@ function fillScale(words: Int32Array, base: number, context: StampContext): Requ
   return context.isScaleFixed(code, scale) ? PLAIN : PREPARE
 }
 
-/** Where there are several partitions: does the command belong to the one that the request names? */
+/** With several partitions: whether the command belongs to the partition that the request names. */
 function route(words: Int32Array, base: number, kind: number, context: StampContext): RequestRoute {
   if (context.partition === ANY_PARTITION || kind === PostHold || kind === VoidHold) return PREPARE
   const home = partitionOf(idAt(words, base + SLOT.debitHigh * 2), context.partitions)

@@ -1,4 +1,4 @@
-/** Subscribers that do not read, on real sockets: what they cost, over all of them, and that nothing of it stays. */
+/** Subscribers that do not read, on real sockets: their cost is bounded over all of them, and nothing of it stays. */
 import type net from 'node:net'
 import v8 from 'node:v8'
 import vm from 'node:vm'

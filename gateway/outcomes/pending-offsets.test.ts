@@ -1,4 +1,6 @@
-/** Several gateways, their records in one topic, places that come late, twice or never: who is told what of his commands. */
+/**
+ * Several gateways share one topic, and offsets come late, twice or never. Every client is still told its own outcomes.
+ */
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { withinRecord } from '../../eventlog/queue/offer-offsets.ts'

@@ -1,4 +1,4 @@
-/** What is said of a command that was consumed without an event: a refusal only where the log proves it, for ever. */
+/** A command that was consumed without an event is refused only if the log proves that it never will have one. */
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import type { Command } from '../../schemas/commands.ts'

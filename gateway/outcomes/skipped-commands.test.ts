@@ -1,4 +1,4 @@
-/** Marks of the log, as a gateway reads them: which of its commands nobody has decided. */
+/** Skip frames of the log tell a gateway which of its commands nobody has decided. */
 import { describe, expect, test } from 'vitest'
 import { withinRecord } from '../../eventlog/queue/offer-offsets.ts'
 import { adoptedTopic, sameTopic } from '../../schemas/commands-topic.ts'

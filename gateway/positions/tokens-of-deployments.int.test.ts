@@ -1,4 +1,4 @@
-/** Places that are not in this log, at every field that takes one; and what waiting for one costs those who need not. */
+/** Positions that are not in this log, at every field that takes one. Waiting for one costs other clients nothing. */
 import { isInputObjectType, getNamedType, type GraphQLArgument } from 'graphql'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { buildSchema } from '../schema/schema.ts'

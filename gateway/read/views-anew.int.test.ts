@@ -1,4 +1,6 @@
-/** Views that are made anew, over two partitions: until they hold what the log held, nobody is told what they hold by then. */
+/**
+ * Views that are being rebuilt, over two partitions. Until they hold what the log held, nothing is answered from them.
+ */
 import { mkdtemp, rm } from 'node:fs/promises'
 import os from 'node:os'
 import path from 'node:path'

@@ -1,4 +1,4 @@
-/** Views whose engine stands still (SIGSTOP): nobody who asks waits for it, and commands go on. */
+/** Views whose engine stands still (SIGSTOP): no request waits for it, and commands go on. */
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { gatewayUnderTest, openAccounts, TRANSFER_FIELDS, uuid, type GatewayUnderTest } from '../testing.ts'
 

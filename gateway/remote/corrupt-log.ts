@@ -1,4 +1,4 @@
-/** Stands for the log of a partition that cannot be followed because it is corrupt: whoever reads it is told so, at once. */
+/** Stands for the log of a partition that is corrupt and cannot be followed. Every reader gets the error at once. */
 import type { EventLog, LogHead } from '../../eventlog/ports.ts'
 import { emptyHead } from '../../eventlog/reader-rule.ts'
 import type { Frame } from '../../schemas/frames.ts'

@@ -1,6 +1,7 @@
 /**
- * A writer in another process, as a gateway sees it: the queue into it, the log out of it. Who holds the partition, and
- * whether anybody does just now, it does not know: commands wait in the queue until they are consumed.
+ * A writer in another process, as a gateway sees it: commands go into its queue, and events come out of its log. The
+ * gateway does not know which process holds the partition, or whether any does. Commands wait in the queue until they
+ * are consumed.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { messageOf } from '../../schemas/errors.ts'
@@ -8,30 +9,30 @@ import type { Consumed } from '../../eventlog/queue/offer-offsets.ts'
 import type { CommandQueue, EventLog } from '../../eventlog/ports.ts'
 import type { Writer, WriterStatus } from '../../writer/writer.ts'
 
-/** A queue whose consumer is elsewhere. */
+/** A queue whose consumer is another process. */
 export interface RemoteQueue extends CommandQueue {
-  /** Frees the room of commands that a frame, or the head of the log, has consumed. */
+  /** Frees the memory of commands that a frame, or the head of the log, has consumed. */
   consumed(frame: Consumed): void
-  /** Looks which topic stands there now. */
+  /** Checks which topic is there now. */
   look(): Promise<void>
-  /** Why nothing is taken just now, as a sentence; undefined: it is. */
+  /** Why nothing is taken now, as a sentence; undefined: commands are taken. */
   outage(): string | undefined
   stop(): void
-  /** Resolves when every offer taken has been told where it stands, or that it is not known. */
+  /** Resolves when every offer that was taken knows where it is stored, or that this is not known. */
   settled(): Promise<void>
   close(): void
 }
 
-/** A log that is written elsewhere. */
+/** A log that another process writes. */
 export interface RemoteLog extends EventLog {
-  /** Told once if it cannot be followed any more. */
+  /** Calls the listener once if the log can no longer be followed. */
   onFailure(listener: (failure: Error) => void): void
   close(): void
 }
 
 /** How long a stop waits for offers on their way, in ms. */
 const SETTLE_MS_MAX = 5_000
-/** How often the commands topic is looked at, in ms. */
+/** Interval between checks of the commands topic, in ms. */
 const LOOK_EVERY_MS = 1_000
 
 export class RemoteWriter implements Writer {
@@ -44,8 +45,8 @@ export class RemoteWriter implements Writer {
   #listeners: ((reason: string) => void)[] = []
 
   /**
-   * Queue and log are the writer's from here on: it closes them.
-   * @param outages what does not answer either of them just now, in sentences
+   * Takes over queue and log, and closes them at the end.
+   * @param outages sentences about what does not answer the queue or the log now
    */
   constructor(queue: RemoteQueue, log: RemoteLog, outages: () => readonly string[]) {
     this.queue = queue
@@ -53,11 +54,11 @@ export class RemoteWriter implements Writer {
     this.#outages = outages
     log.onFailure((failure) => this.#fail(failure.message))
     void this.#keepLooking()
-    // A log that ends or breaks says so itself.
+    // A log that ends or breaks rejects.
     this.#follow().catch((error: unknown) => this.#fail(messageOf(error)))
   }
 
-  /** Accounts, holds and snapshots are the writer's own business, and not known here. */
+  /** Accounts, holds and snapshots are known to the writer's own process only. */
   status(): WriterStatus {
     const outage = this.queue.outage() ?? this.#outages()[0]
     const failure = this.#failure ?? (outage === undefined ? undefined : withoutStop(outage))
@@ -99,7 +100,7 @@ export class RemoteWriter implements Writer {
     this.log.close()
   }
 
-  /** Frees the queue's room as its commands come back from the log. */
+  /** Frees the queue's memory as its commands come back in the log. */
   async #follow(): Promise<void> {
     const { log, queue } = this
     const head = log.head()
@@ -107,11 +108,11 @@ export class RemoteWriter implements Writer {
     for await (const frame of log.tail(head.sequence + 1n, this.#over.signal)) queue.consumed(frame)
   }
 
-  /** Whoever asks whether this is ready is to know without having sent a command. */
+  /** Keeps readiness true even if no command is sent. */
   async #keepLooking(): Promise<void> {
     const { signal } = this.#over
     while (!signal.aborted) {
-      // What it rejects with is watched as an outage.
+      // Its errors are watched elsewhere, as an outage.
       await this.queue.look().catch(() => undefined)
       await sleep(LOOK_EVERY_MS, undefined, { signal, ref: false }).catch(() => undefined)
     }
@@ -126,7 +127,7 @@ export class RemoteWriter implements Writer {
   }
 }
 
-/** Where it stands within a sentence of others. */
+/** For use within another sentence. */
 function withoutStop(sentence: string): string {
   return sentence.replace(/\.$/, '')
 }

@@ -11,7 +11,7 @@ export interface AccountModel extends NodeModel {
   readonly type: 'Account'
   readonly identity: AccountIdentity
   readonly status: AccountStatus
-  /** The point at which it and everything below it is read. */
+  /** The point at which the account and every field below it is read. */
   readonly point: () => Promise<ReadPoint>
 }
 

@@ -12,7 +12,7 @@ import { Literal, READERS, type ValueType } from '../commands/values.ts'
 
 export type Builder = ReturnType<typeof createBuilder>
 
-/** A builder of one schema: nothing is shared with the builders of others. */
+/** Makes the builder of one schema. Builders share nothing. */
 export function createBuilder() {
   const builder = new SchemaBuilder<{
     Context: RequestContext
@@ -38,7 +38,7 @@ export function createBuilder() {
   return builder
 }
 
-/** A scalar that is read as the bulk lane reads the same type. */
+/** Reads a scalar as bulk HTTP reads the same type. */
 function readAs<Type extends ValueType>(type: Type): (raw: unknown) => never {
   return (raw) => {
     const reading = READERS[type](raw)
@@ -47,7 +47,10 @@ function readAs<Type extends ValueType>(type: Type): (raw: unknown) => never {
   }
 }
 
-/** What a literal is to a reader: its value, or what stands there where it is none of our scalars. */
+/**
+ * The value of a literal for a reader. One that no scalar of ours takes is handed on as its text, or as an empty list
+ * or object.
+ */
 function literalOf(node: ValueNode): unknown {
   switch (node.kind) {
     case Kind.STRING:
@@ -70,21 +73,21 @@ function literalOf(node: ValueNode): unknown {
   }
 }
 
-/** Literals in a query: strings and whole numbers only; no list or object is any of our scalars. */
+/** Reads a literal of a query. Our scalars are strings and whole numbers; no list or object is one. */
 function literalAs<Type extends ValueType>(type: Type): (node: ValueNode) => never {
   const read = readAs(type)
   return (node) => {
     try {
       return read(literalOf(node))
     } catch (error) {
-      // With its place in the query, from which the field's name is found.
+      // The node leads to the field's name.
       const { message, extensions } = error as GraphQLError
       throw new GraphQLError(message, { nodes: node, extensions })
     }
   }
 }
 
-/** What a builder is while it has no scalar yet. */
+/** A builder without scalars. */
 type Bare = Pick<Builder, 'scalarType'>
 
 function addScalars(builder: Bare): void {
@@ -111,7 +114,7 @@ function addScalars(builder: Bare): void {
     'A whole number of minor units of a currency, as a string of decimal digits: "1250". Never a JSON number.',
     (minor: bigint) => minor.toString(),
   )
-  // Both go through token-fields.ts, which makes text of what is given, and of the text what it stands for here.
+  // token-fields.ts translates both: text outside, positions and cursor keys in resolvers.
   scalar(
     'Position',
     'How far something is in the log. Opaque: hand it back, compare it for equality, nothing else. It belongs to the deployment that gave it.',

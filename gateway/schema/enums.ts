@@ -1,4 +1,4 @@
-/** Words of the ledger that every part of a schema uses. */
+/** The ledger's enums, and other types that every part of a schema uses. */
 import { COMMAND_KINDS, type CommandKind } from '../../schemas/commands.ts'
 import { EVENT_KINDS, type EventKind } from '../../schemas/events.ts'
 import { ID_REFUSALS, REFUSAL_CODES, type RefusalCode } from '../../schemas/refusals.ts'
@@ -27,7 +27,7 @@ export function addEnums(builder: Builder) {
     values: { DEBIT: { value: 'debit' }, CREDIT: { value: 'credit' } } as const,
   })
 
-  /** A moment that has gone by. */
+  /** A moment in the past. */
   const AsOfInput = builder.inputType('AsOf', {
     isOneOf: true,
     description: 'A moment: exactly one of these.',

@@ -1,16 +1,16 @@
-/** Finding what a read names, also if it came to be a moment ago. */
+/** Finds what a read names, even if it was made a moment ago. */
 import { badInput } from '../errors.ts'
 import type { ReadPoint } from '../read/read-points.ts'
 import type { AccountIdentity } from '../read/views.ts'
 import type { RequestContext } from '../services.ts'
 import { accountModel, type AccountModel } from './account.ts'
 
-/** What the argument `after` of a read means. */
+/** The description of the argument `after`. */
 export const AFTER_TEXT = 'What the answer has to include. Waits a while for it, then fails with NOT_YET.'
 
 /**
- * What is not in the views may be on its way into them: before an answer says that there is no such thing, it waits until
- * they include what the feed had brought when it was asked for.
+ * Looks something up. If it is not in the views, it may be on its way into them. Before the answer says that it does
+ * not exist, this waits until the views include what the feed had brought when the request came.
  * @throws Fault NOT_YET
  */
 export async function findAt<Found>(
@@ -26,7 +26,10 @@ export async function findAt<Found>(
   return found === undefined ? undefined : { found, point: later }
 }
 
-/** The account that a read is about. @throws Fault BAD_USER_INPUT where there is none */
+/**
+ * The account that a read names.
+ * @throws Fault BAD_USER_INPUT if there is none
+ */
 export async function accountOf(
   context: RequestContext,
   id: string,

@@ -1,4 +1,7 @@
-/** What every part of a schema is built of, made anew for each schema: the builder, and the types that parts share. */
+/**
+ * The kit that every part of a schema is built with: the builder, and the types that parts share. Each schema has its
+ * own.
+ */
 import { addAccount } from './account.ts'
 import { createBuilder } from './builder.ts'
 import { addEnums } from './enums.ts'

@@ -1,4 +1,4 @@
-/** Moments that have gone by, as reads name them: what the views have to include before an answer is one for good. */
+/** Past moments that reads name, and what the views have to include before the answer is final. */
 import { earlier, type Moment } from '../../projectors/views/balances/balances.ts'
 import type { Position } from '../../schemas/positions.ts'
 import { badInput } from '../errors.ts'
@@ -6,7 +6,7 @@ import { sequenceOf } from '../positions/deployment-tokens.ts'
 import type { ReadPoint } from '../read/read-points.ts'
 import type { RequestContext, Services } from '../services.ts'
 
-/** `AsOf` as it arrives: exactly one of the three. */
+/** The input `AsOf`: exactly one of its fields is set. */
 export interface AsOf {
   readonly position?: Position | null | undefined
   readonly time?: bigint | null | undefined
@@ -21,7 +21,7 @@ export function momentOf(at: AsOf | null | undefined): Moment | undefined {
 }
 
 /**
- * What the views have to include before a moment can be answered for good.
+ * The position that the views have to include before the answer for a moment is final.
  * @throws Fault BAD_USER_INPUT for a recorded time in the future
  */
 export function neededFor(
@@ -32,15 +32,16 @@ export function neededFor(
   if (moment?.kind === 'position') return moment.position
   if (moment?.kind !== 'recorded') return undefined
   if (moment.atNs > services.commands.clock()) throw badInput(field, 'This time is still to come.')
-  // Up to what all views hold in every partition a time is settled; behind it, what the log has by now decides.
+  // A time is settled up to what all views hold in every partition. Behind that, everything that the log has now
+  // counts.
   const point = services.views.points.current()
   return moment.atNs <= point.settledNs ? undefined : services.feed.position()
 }
 
 /**
- * Checks that a position as a moment says where the partitions stood that it is asked of: of one that it does not name,
- * it would tell of a past in which there was nothing.
- * @param partitions numbers of those that are asked of
+ * Checks that a position, used as a moment, names all partitions that are read. In a partition that it does not name,
+ * it would mean a past without any events.
+ * @param partitions numbers of the partitions that are read
  * @throws Fault BAD_USER_INPUT
  */
 export function checkMoment(moment: Moment | undefined, partitions: Iterable<number>): void {
@@ -48,12 +49,18 @@ export function checkMoment(moment: Moment | undefined, partitions: Iterable<num
   for (const partition of partitions) sequenceOf(moment.position, partition, 'at.position')
 }
 
-/** The position of an answer as of a moment: the moment itself where it is one, else what was read. */
+/**
+ * The position of an answer for a moment: the moment if it is a position, else the read point. Never beyond the read
+ * point.
+ */
 export function positionOf(point: ReadPoint, moment: Moment | undefined): Position {
   return moment?.kind === 'position' ? earlier(point.upTo, moment.position) : point.upTo
 }
 
-/** What is recorded up to a moment does not change any more: views that hold it may answer, whatever else they lack. */
+/**
+ * The read point for a moment. Events recorded up to a past moment do not change, so views that hold them may answer,
+ * whatever else the views lack.
+ */
 export function pointFor(
   { point }: RequestContext,
   moment: Moment | undefined,
@@ -63,7 +70,7 @@ export function pointFor(
   return isPinned ? point.pinned(needed ?? new Map()) : point.at(needed)
 }
 
-/** The wider of two positions, partition by partition. */
+/** The later of two positions, partition by partition. */
 export function joined(left: Position | undefined, right: Position | undefined): Position | undefined {
   if (left === undefined || right === undefined) return left ?? right
   const wide = new Map(left)

@@ -12,15 +12,18 @@ export interface MoneyModel {
   readonly scale: number
 }
 
-/** An account's totals at a position. The account is looked up where the event that brought the totals names a number only. */
+/**
+ * An account's totals at a position. The account is looked up later if the event that brought the totals names only a
+ * number.
+ */
 export interface BalanceModel {
   readonly identity: AccountIdentity | (() => Promise<AccountIdentity>)
   readonly totals: Totals
   readonly version: bigint
   readonly position: Position
-  /** When the entry that left these totals was recorded; undefined: none by then. */
+  /** When the last entry in these totals was recorded; undefined: there was none. */
   readonly recordedAtNs: bigint | undefined
-  /** True if it is read from the views as they are now, so that their lag says how old it may be. */
+  /** True if it is read from the present views: their lag then says how old it may be. */
   readonly isLive: boolean
 }
 
@@ -28,7 +31,10 @@ async function identityOf({ identity }: BalanceModel): Promise<AccountIdentity> 
   return typeof identity === 'function' ? identity() : identity
 }
 
-/** Money in the account's currency. Stays synchronous where the account is known: most balances are read by the thousand. */
+/**
+ * Money in the account's currency. Stays synchronous if the account is known, because most balances are read by the
+ * thousand.
+ */
 function moneyOf(
   balance: BalanceModel,
   minor: (identity: AccountIdentity) => bigint,
@@ -45,7 +51,7 @@ export function balanceOfTotals({ creditsPosted, debitsPosted }: Totals): bigint
   return creditsPosted - debitsPosted
 }
 
-/** What may still be spent; undefined: no limit. */
+/** The amount that may still be spent; undefined: no limit. */
 function availableOf(totals: Totals, { overdraftLimit }: AccountIdentity): bigint | undefined {
   if (overdraftLimit === OVERDRAFT_UNLIMITED) return undefined
   return balanceOfTotals(totals) - totals.debitsPending + overdraftLimit

@@ -1,4 +1,4 @@
-/** Mutations: one per command. Inputs are made from the table of inputs, results are read back from the log. */
+/** Mutations, one per command. Inputs are made from the table of inputs; results are read from the log. */
 import type { AccountStatus } from '../../projectors/views/balances/accounts.ts'
 import type { PublicEvent } from '../../projectors/views/audit/events.ts'
 import type { Command } from '../../schemas/commands.ts'
@@ -68,7 +68,7 @@ async function accountResult(
   }
 }
 
-/** The account of an account event; that of an opening is told by the event itself, so nobody waits for the views. */
+/** The account of an account event. The event of an opening states it itself, so no wait for the views is necessary. */
 async function identityAfter(
   services: Services,
   command: Command,
@@ -90,7 +90,10 @@ async function identityAfter(
   return identity
 }
 
-/** What a transfer's outcome says; the ids of its accounts are known from the command, so nobody waits for the views. */
+/**
+ * The result of a transfer's outcome. The command states the ids of its accounts, so no wait for the views is
+ * necessary.
+ */
 async function transferResult(
   services: Services,
   command: Command,
@@ -149,7 +152,7 @@ async function linkedResult(
     if (one instanceof Error) throw one
     return one
   })
-  // The one that failed by itself says why; the others only say that one did.
+  // The transfer that failed by itself has the reason; the others only say that one failed.
   const own = outcomes.findIndex(({ refusal }) => refusal !== undefined && refusal !== 'linked_failed')
   const failed = own >= 0 ? own : outcomes.findIndex(({ refusal }) => refusal !== undefined)
   if (failed >= 0) return refusedModel(outcomes[failed]!, outcomes[failed]!.refusal!, failed)
@@ -163,7 +166,7 @@ async function linkedResult(
   }
 }
 
-/** The input type of a command, made from the table that the bulk lane reads by. */
+/** The input type of a command, made from the table that bulk HTTP reads by. */
 function inputOf(builder: Builder, kind: ClientKind) {
   const name = `${kind[0]!.toUpperCase()}${kind.slice(1)}Input`
   return builder.inputRef<InputValues>(name).implement({

@@ -2,7 +2,7 @@
 import type { Builder } from './builder.ts'
 import type { CursorKey } from '../positions/tokens.ts'
 
-/** What every node is known by: its own UUID. Accounts and transfers are told apart by who has it. */
+/** A node, known by its own UUID. An id does not tell an account from a transfer: both are looked up. */
 export interface NodeModel {
   readonly nodeId: string
 }

@@ -1,4 +1,4 @@
-/** Pages: which rows a connection asks for, and what it says about the rest. */
+/** Pages: which rows a connection asks for, and what it reports about the rest. */
 import { PAGE_ITEMS_DEFAULT, PAGE_ITEMS_MAX } from '../bounds.ts'
 import { badInput } from '../errors.ts'
 import type { CursorKey } from '../positions/tokens.ts'
@@ -11,14 +11,13 @@ export interface PageArguments {
   readonly before?: CursorKey | null | undefined
 }
 
-/** How many items, and from which end of the list. */
 export interface PageSize {
   readonly items: number
   readonly backward: boolean
 }
 
 /**
- * Reads `first` and `last`. Neither: the newest.
+ * Reads `first` and `last`. Without either, a page has the newest items.
  * @throws Fault BAD_USER_INPUT that names the argument
  */
 export function pageSize({ first, last }: PageArguments, field: string): PageSize {
@@ -28,16 +27,14 @@ export function pageSize({ first, last }: PageArguments, field: string): PageSiz
   return { items: itemsOf(last ?? PAGE_ITEMS_DEFAULT, `${field}last`), backward: true }
 }
 
-/** A number of items within the bounds of a page. */
+/** Checks a number of items against the bounds of a page. */
 export function itemsOf(items: number, field: string): number {
   if (items < 1 || items > PAGE_ITEMS_MAX)
     throw badInput(field, `A page has 1 to ${PAGE_ITEMS_MAX} items, not ${items}.`)
   return items
 }
 
-/**
- * Cuts what was read (one more than asked for, in reading order) to the page, in list order.
- */
+/** Cuts rows, read in reading order with one more than asked for, to a page in list order. */
 export function cutPage<Row>(
   rows: readonly Row[],
   { items, backward }: PageSize,

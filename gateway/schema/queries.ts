@@ -1,4 +1,4 @@
-/** Queries of the ledger itself: what has an id, transfers, and how far the projections are. */
+/** Queries of the ledger itself: nodes by id, transfers, and how far the projections are. */
 import type { ProjectionStatus } from '../../projectors/runtime/status.ts'
 import { formatId } from '../../schemas/ids.ts'
 import type { ReadPoint } from '../read/read-points.ts'
@@ -119,7 +119,7 @@ export function addQueries({ builder, Node, Transfer }: SchemaKit): void {
       description: 'The running projections with their lag.',
       args: { after: t.arg({ type: 'Position', description: AFTER_TEXT }) },
       resolve: async (_root, { after }, context) => {
-        // Who asks how the views are gets an answer whatever they are like.
+        // This field is answered whatever state the views are in.
         if (after) await context.point.later(after)
         return [...context.services.projections.status()]
       },

@@ -1,4 +1,4 @@
-/** The schema: the ledger's own part of it, what the views bring, and its text. */
+/** The schema: the ledger's own part, the parts of the views, and its text. */
 import { lexicographicSortSchema, printSchema, type GraphQLSchema } from 'graphql'
 import { createKit } from './kit.ts'
 import { addMutations } from './mutations.ts'
@@ -8,8 +8,8 @@ import { addSubscriptions } from './subscriptions.ts'
 import type { View } from '../view.ts'
 
 /**
- * A schema of its own. To be made once for as long as it serves: parsed and validated queries are remembered by it.
- * @throws what is wrong with what a view brings, as a type or a field that is there already
+ * Builds a schema. Build it once per process, because parsed and validated queries are remembered by it.
+ * @throws if a view adds a type or field that exists already, or one that is wrong
  */
 export function buildSchema(views: readonly View[]): GraphQLSchema {
   const kit = createKit()
@@ -20,7 +20,7 @@ export function buildSchema(views: readonly View[]): GraphQLSchema {
   return withTokenFields(kit.builder.toSchema())
 }
 
-/** The schema definition; that of the built-in views is committed in `gateway/schema.graphql`. */
+/** The schema definition. That of the built-in views is committed in `gateway/schema.graphql`. */
 export function schemaText(schema: GraphQLSchema): string {
   return `${printSchema(lexicographicSortSchema(schema))}
 `

@@ -1,4 +1,4 @@
-/** Subscriptions of the ledger itself: where a transfer stands. */
+/** Subscriptions of the ledger itself: the state of a transfer. */
 import { formatId } from '../../schemas/ids.ts'
 import { isTerminal } from '../live/transfer-state.ts'
 import { transferStatus, type StatusItem } from '../live/transfer-status.ts'

@@ -1,7 +1,7 @@
 /**
- * Positions and cursors on their way through the schema. A scalar does not see who asks, and a token belongs to a deployment:
- * so every field that takes or gives one is wrapped here, once for all of them. Resolvers see positions and places only, and
- * only those that are in this log.
+ * Translates positions and cursors on their way through the schema. A token belongs to a deployment, but a scalar does
+ * not know the request that it is read for. So every field that takes or gives a token is wrapped here. Resolvers see
+ * positions and cursor keys only, and only those that are in this log.
  */
 import {
   defaultFieldResolver,
@@ -23,7 +23,7 @@ import { fault, type Fault } from '../errors.ts'
 type Resolver = GraphQLFieldResolver<unknown, RequestContext>
 type Scalar = 'Position' | 'Cursor'
 
-/** Where a token stands in a field's arguments: `['at', 'position']`. */
+/** The path of a token in a field's arguments: `['at', 'position']`. */
 interface TokenPath {
   readonly names: readonly string[]
   readonly scalar: Scalar
@@ -65,7 +65,10 @@ function tokensIn(type: GraphQLInputType, names: readonly string[], isListed = f
   )
 }
 
-/** Tokens out. Stays synchronous where the resolver is: most of them are read by the thousand. */
+/**
+ * Wraps a resolver that gives tokens. Stays synchronous if the resolver is, because most tokens are read by the
+ * thousand.
+ */
 function giving(resolve: Resolver, scalar: Scalar): Resolver {
   const told = (value: unknown, { services: { tokens } }: RequestContext): unknown => {
     if (value === null || value === undefined) return value
@@ -79,7 +82,10 @@ function giving(resolve: Resolver, scalar: Scalar): Resolver {
   }
 }
 
-/** Tokens in: refused where they do not fit; behind the end of the log, refused when that is certain. */
+/**
+ * Wraps a resolver that takes tokens. Tokens of another deployment are refused. A position behind the end of the log is
+ * refused once that is certain.
+ */
 function taking(resolve: Resolver, paths: readonly TokenPath[]): Resolver {
   return (source, args, context, info) => {
     const { tokens, heads } = context.services
@@ -104,9 +110,9 @@ function taking(resolve: Resolver, paths: readonly TokenPath[]): Resolver {
 }
 
 /**
- * Makes sure that the log holds a position, whichever door it came through.
- * @param field that it came in, for the caller
- * @throws Fault POSITION_AHEAD; NOT_YET where the end of the log cannot be asked for; BUSY
+ * Makes sure that the log holds a position. Shared by all doors.
+ * @param field that held the position, for the error
+ * @throws Fault POSITION_AHEAD; NOT_YET if the end of the log cannot be asked for in time; BUSY
  */
 export async function requirePosition(
   { services: { heads, limits, tokens }, point }: Pick<RequestContext, 'services' | 'point'>,

@@ -1,4 +1,4 @@
-/** Transfers, holds and what ends them; and refusals. */
+/** Transfers, holds and what ends them, and refusals. */
 import type { PublicEvent, PublicEventSide } from '../../projectors/views/audit/events.ts'
 import { REFUSAL_MESSAGES, REFUSAL_TRANSIENT, type RefusalCode } from '../../schemas/refusals.ts'
 import type { Position } from '../../schemas/positions.ts'
@@ -12,7 +12,7 @@ import type { BalanceModel, MoneyTypes } from './money.ts'
 import type { NodeModel, NodeTypes } from './node.ts'
 import { stateOf, transferKindOf, type TransferKind, type TransferState } from '../live/transfer-state.ts'
 
-/** A transfer: its own events in order, and what came of it. */
+/** A transfer: its own events in order, and those that follow from it. */
 export interface TransferModel extends NodeModel {
   readonly type: 'Transfer'
   readonly event: PublicEvent
@@ -22,7 +22,7 @@ export interface TransferModel extends NodeModel {
   readonly state: TransferState
 }
 
-/** The transfer that these events tell of; undefined if there are none, or if they are about an account. */
+/** The transfer of these events; undefined if there are none, or if they are about an account. */
 export function transferModel(
   own: readonly PublicEvent[],
   related: readonly PublicEvent[],
@@ -47,7 +47,10 @@ function sequenceOf(event: PublicEvent): PartitionSequence {
 
 type SideName = 'debit' | 'credit'
 
-/** The account of one side: by its number, or as a refusal names it. Undefined: the event names none. */
+/**
+ * The account id of one side: found by its number, or as a refusal states it. Undefined: the event has none on this
+ * side.
+ */
 export function accountIdOf(
   services: Services,
   event: PublicEvent,
@@ -78,7 +81,7 @@ export function balanceOfSide(
   }
 }
 
-/** A transfer as the views have it at the point, or at one that includes the place. */
+/** A transfer as of the read point, or of a later one that includes the given sequence. */
 export async function readTransfer(
   services: Services,
   id: string,
@@ -92,7 +95,7 @@ export async function readTransfer(
   return transferModel(own, related)
 }
 
-/** Why something was refused. */
+/** A refusal. */
 export interface RefusalModel {
   readonly code: RefusalCode
 }
@@ -101,7 +104,7 @@ export interface RefusalModel {
 export interface RefusedModel extends RefusalModel {
   readonly type: 'Refused'
   readonly outcome: Outcome
-  /** Place of the refused transfer within its linked group, from 0. */
+  /** Index of the refused transfer within its linked group, from 0. */
   readonly index: number | undefined
 }
 

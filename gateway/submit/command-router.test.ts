@@ -1,4 +1,4 @@
-/** Which partition decides a command that names a hold or a transfer, and not its accounts. */
+/** The partition that decides a command which names a hold or a transfer instead of accounts. */
 import { describe, expect, test } from 'vitest'
 import type { Command } from '../../schemas/commands.ts'
 import { formatId, makeUuidV7, type Id } from '../../schemas/ids.ts'

@@ -2,9 +2,9 @@
  * Finds the partition that decides a command. It is that of the debit account. A command that names a hold or a
  * transfer instead is decided where that one was made.
  *
- * An id has one outcome. If a hold is unknown, the command that names it goes to the partition that the hold's id
- * hashes to, and is refused there. If the hold later turns up in another partition, the same command must not be
- * decided a second time. So a command whose id has an outcome goes to the partition of that outcome.
+ * An id has one outcome. If the hold or transfer is unknown, the command goes to the partition that the named id hashes
+ * to, and is refused there. If it turns up later in another partition, the same command must not be decided a second
+ * time. So a command whose id has an outcome goes to the partition of that outcome.
  */
 import type { Command } from '../../schemas/commands.ts'
 import { formatId, isNilId, NIL_ID, uuidV7TimeMs, type Id } from '../../schemas/ids.ts'

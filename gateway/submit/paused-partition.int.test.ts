@@ -1,4 +1,4 @@
-/** A partition whose writer pauses, beside one whose writer does not: at every door, only its own clients notice. */
+/** One partition's writer pauses, another's does not. At every door, only clients of the paused one notice. */
 import { mkdtemp, rm } from 'node:fs/promises'
 import os from 'node:os'
 import path from 'node:path'
