@@ -2,9 +2,20 @@
  * A view that the product does not know: it is given as a parameter, and gets all that the built-in ones get. Also the
  * shortest example of one: a projection with one table, a query of it, and a field of the schema that asks it.
  */
+import { mkdtemp, rm } from 'node:fs/promises'
+import os from 'node:os'
+import path from 'node:path'
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
 import { buildSchema } from '../gateway/schema/schema.ts'
-import { gatewayUnderTest, openAccounts, TRANSFER, uuid, type GatewayUnderTest } from '../gateway/testing.ts'
+import { provePlatform } from '../cli/audit/proof.ts'
+import {
+  gatewayUnderTest,
+  openAccounts,
+  OPEN,
+  TRANSFER,
+  uuid,
+  type GatewayUnderTest,
+} from '../gateway/testing.ts'
 import { projectionsOf, type View } from '../gateway/view.ts'
 import type { ViewStore } from '../projectors/clickhouse/view-store.ts'
 import { allTogether, tableNames, type SqlProjection } from '../projectors/projection.ts'
@@ -12,6 +23,8 @@ import { proveByReplay } from '../projectors/proof/prove.ts'
 import { startProjections } from '../projectors/runtime/runtime.ts'
 import { within } from '../projectors/sql.ts'
 import { BUILT_IN_VIEWS } from '../projectors/views/built-in.ts'
+import { startPlatform } from '../platform/embedded-platform.ts'
+import { ISO_CURRENCIES } from '../schemas/money.ts'
 import type { Position } from '../schemas/positions.ts'
 import { REFUSAL_CODES, refusalOf, type RefusalCode } from '../schemas/refusals.ts'
 
@@ -165,6 +178,43 @@ describe('a view that is not given', () => {
       equal: true,
     })
   })
+})
+
+test('an embedded platform that is given one serves it, and its audit proves it with the others', async () => {
+  const dataDir = await mkdtemp(path.join(os.tmpdir(), 'added-view-'))
+  const platform = await startPlatform({
+    dataDir,
+    host: '127.0.0.1',
+    port: 0,
+    currencies: ISO_CURRENCIES,
+    graphiql: false,
+    engineMemoryBytes: 1024 ** 3,
+    core: { holdsMax: 1024 },
+    views: [...BUILT_IN_VIEWS, view],
+    log: () => undefined,
+  })
+  onTestFinished(async () => {
+    await platform.stop()
+    await rm(dataDir, { recursive: true, force: true })
+  })
+  const ask = async (query: string, variables = {}): Promise<unknown> => {
+    const response = await fetch(`${platform.url}/graphql`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({ query, variables }),
+    })
+    return response.json()
+  }
+  expect(await ask(COUNTS)).toEqual({ data: { refusalCounts: [] } })
+  await ask(OPEN, { input: { accountId: uuid(), currency: 'EUR' } })
+  const audit = async () => (await provePlatform(platform)).checks.find(({ name }) => name === 'views')
+  const whole = await audit()
+  expect(whole?.finding).toContain('9 tables equal')
+  expect(whole?.holds).toBe(true)
+  await platform.store.command(`INSERT INTO ${TABLES.refusals} VALUES (0, 1, 1)`)
+  const spoiled = await audit()
+  expect(spoiled?.finding).toMatch(/differ .*: refusals$/)
+  expect(spoiled?.holds).toBe(false)
 })
 
 test('a schema has what its own views bring, whatever other schemas are made in the process', () => {

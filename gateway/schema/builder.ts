@@ -10,24 +10,27 @@ import { formatTime } from '../positions/times.ts'
 import type { CursorKey } from '../positions/tokens.ts'
 import { Literal, READERS, type ValueType } from '../commands/values.ts'
 
+/** What resolvers are given, and what the scalars are to them. */
+export interface SchemaTypes {
+  Context: RequestContext
+  DefaultFieldNullability: false
+  Scalars: {
+    ID: { Input: string; Output: string }
+    UUID: { Input: Id; Output: Id | string }
+    MinorUnits: { Input: bigint; Output: bigint }
+    Position: { Input: Position; Output: Position }
+    Cursor: { Input: CursorKey; Output: CursorKey }
+    DateTime: { Input: bigint; Output: bigint }
+    UInt32: { Input: number; Output: number }
+    UInt64: { Input: never; Output: bigint }
+  }
+}
+
 export type Builder = ReturnType<typeof createBuilder>
 
 /** Makes the builder of one schema. Builders share nothing. */
 export function createBuilder() {
-  const builder = new SchemaBuilder<{
-    Context: RequestContext
-    DefaultFieldNullability: false
-    Scalars: {
-      ID: { Input: string; Output: string }
-      UUID: { Input: Id; Output: Id | string }
-      MinorUnits: { Input: bigint; Output: bigint }
-      Position: { Input: Position; Output: Position }
-      Cursor: { Input: CursorKey; Output: CursorKey }
-      DateTime: { Input: bigint; Output: bigint }
-      UInt32: { Input: number; Output: number }
-      UInt64: { Input: never; Output: bigint }
-    }
-  }>({ defaultFieldNullability: false })
+  const builder = new SchemaBuilder<SchemaTypes>({ defaultFieldNullability: false })
   addScalars(builder)
   builder.queryType({ description: 'Reads. Each is answered at one position, which it states.' })
   builder.mutationType({

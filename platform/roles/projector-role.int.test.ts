@@ -237,7 +237,7 @@ await withKafka('projectors on Kafka', (kafka) => {
     await towns(other, 3)
     const confused = await start(other)
     expect(await confused.failed).toMatchObject({
-      failureCode: 'log_regressed',
+      code: 'log_regressed',
       message: expect.stringMatching(
         /Partition \d cannot be followed: .*(not the frame|went backwards|beyond)/,
       ) as string,
