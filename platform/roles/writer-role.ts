@@ -41,7 +41,7 @@ export interface WriterRoleOptions extends Pick<
 }
 
 export interface WriterRole extends RunningRole {
-  /** A partition's seat, whether it is held or not; undefined if it never was. */
+  /** A partition's supervisor, whether it is held or not; undefined if it never was. */
   supervisor(partition: number): PartitionSupervisor | undefined
 }
 
