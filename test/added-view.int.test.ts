@@ -4,7 +4,13 @@
  */
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
 import { buildSchema } from '../gateway/schema/schema.ts'
-import { gatewayUnderTest, openAccounts, TRANSFER, uuid, type GatewayUnderTest } from '../gateway/testing.ts'
+import {
+  gatewayUnderTest,
+  openAccounts,
+  TRANSFER,
+  uuid,
+  type GatewayUnderTest,
+} from '../gateway/gateway-under-test.testing.ts'
 import { projectionsOf, type View } from '../gateway/view.ts'
 import type { ViewStore } from '../projectors/clickhouse/view-store.ts'
 import { allTogether, tableNames, type SqlProjection } from '../projectors/projection.ts'
