@@ -47,6 +47,7 @@ const simulated = [
   'eventlog/kafka/events/shared-appender.ts',
   'gateway/outcomes/{settle-repeat,same-reversal,outcomes}.ts',
   'test/model/**/*.ts',
+  'test/support/memory-log.ts',
   'test/simulation/**/*.ts',
 ]
 
@@ -187,7 +188,6 @@ export default tseslint.config(
     files: ['projectors/*.ts', 'projectors/{runtime,proof,clickhouse,views}/**/*.ts'],
     ignores: [
       ...ofTests,
-      'projectors/testing.ts',
       'projectors/clickhouse/{clickhouse-store,clickhouse-users}.ts',
       'projectors/proof/prove.ts',
       'projectors/runtime/system-clock.ts',

@@ -6,7 +6,7 @@ import { sameId } from '../schemas/ids.ts'
 import { ANY_PARTITION, encodeBusy, encodeSentence, LANE_HEADER_BYTES } from '../schemas/lane.ts'
 import { COMMAND_SLOT_BYTES } from '../schemas/limits.ts'
 import { partitionOf } from '../schemas/partitions.ts'
-import { accept, type ReceivedRequest } from './testing.ts'
+import { accept, type ReceivedRequest } from './fake-platform.testing.ts'
 
 import { connected, errorOf, newId, slotsOf, transfer } from './client.testing.ts'
 

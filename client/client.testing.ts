@@ -4,7 +4,7 @@ import { encodeCommands, type Command } from '../schemas/commands.ts'
 import { makeUuidV7, type Id } from '../schemas/ids.ts'
 import { connectBulk, type BulkClient, type BulkOptions } from './client.ts'
 import { BulkError } from './errors.ts'
-import { fakePlatform, type FakeOptions, type FakePlatform } from './testing.ts'
+import { fakePlatform, type FakeOptions, type FakePlatform } from './fake-platform.testing.ts'
 
 const stops: (() => Promise<unknown>)[] = []
 afterEach(async () => {

@@ -7,7 +7,7 @@ import { describe, expect, test } from 'vitest'
 import { encodeBusy, encodeHello, encodeSentence, LANE_HEADER_BYTES } from '../schemas/lane.ts'
 import { connectBulk } from './client.ts'
 import { BulkError } from './errors.ts'
-import { accept, accepted, HELLO, UPGRADED, type ReceivedRequest } from './testing.ts'
+import { accept, accepted, HELLO, UPGRADED, type ReceivedRequest } from './fake-platform.testing.ts'
 
 import { connected, errorOf, platformOf, slotsOf, transfer } from './client.testing.ts'
 

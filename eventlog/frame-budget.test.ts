@@ -4,7 +4,7 @@ import type { Frame } from '../schemas/frames.ts'
 import { chainAfter, emptyChain } from './file/layout/segments.ts'
 import { frameBytesOf } from './frame-budget.ts'
 import { emptyHead } from './reader-rule.ts'
-import { nextFrame } from './testing.ts'
+import { nextFrame } from './log-on-disk.testing.ts'
 import { WindowedLog } from './windowed-log.ts'
 
 const MIB = 1024 * 1024

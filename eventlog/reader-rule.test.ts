@@ -3,7 +3,7 @@ import { expect, it } from 'vitest'
 import type { Frame } from '../schemas/frames.ts'
 import { chainAfter, emptyChain } from './file/layout/segments.ts'
 import { createReaderRule, headAfter } from './reader-rule.ts'
-import { nextFrame } from './testing.ts'
+import { nextFrame } from './log-on-disk.testing.ts'
 
 function chain(counts: readonly number[], epoch = 1n): Frame[] {
   let head = emptyChain(0)

@@ -15,7 +15,7 @@ import {
   TRANSFER,
   uuid,
   type GatewayUnderTest,
-} from '../gateway/testing.ts'
+} from '../gateway/gateway-under-test.testing.ts'
 import { projectionsOf, type View } from '../gateway/view.ts'
 import type { ViewStore } from '../projectors/clickhouse/view-store.ts'
 import { allTogether, tableNames, type SqlProjection } from '../projectors/projection.ts'

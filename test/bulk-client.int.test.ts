@@ -2,7 +2,7 @@
 import { connect, createServer, type AddressInfo, type Socket } from 'node:net'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { connectBulk, type BulkClient } from '../client/client.ts'
-import { gatewayUnderTest, type GatewayUnderTest } from '../gateway/testing.ts'
+import { gatewayUnderTest, type GatewayUnderTest } from '../gateway/gateway-under-test.testing.ts'
 import { encodePosition } from '../gateway/positions/tokens.ts'
 import { encodeCommands, type Command } from '../schemas/commands.ts'
 import { formatId, makeUuidV7, type Id } from '../schemas/ids.ts'

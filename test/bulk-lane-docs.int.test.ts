@@ -4,7 +4,7 @@ import { connect } from 'node:net'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { connectBulk } from '../client/client.ts'
 import { moveCents } from '../examples/bulk-lane.ts'
-import { gatewayUnderTest, type GatewayUnderTest } from '../gateway/testing.ts'
+import { gatewayUnderTest, type GatewayUnderTest } from '../gateway/gateway-under-test.testing.ts'
 import { COMMAND_KINDS, decodeCommands, encodeCommands, SLOT, type Command } from '../schemas/commands.ts'
 import { makeUuidV7, parseId } from '../schemas/ids.ts'
 import {

@@ -13,7 +13,7 @@ import { readArchivePointer } from '../eventlog/file/layout/segment-locations.ts
 import { openLog } from '../eventlog/file/recovery/open-log.ts'
 import { decodeSegmentHeader, encodeSegmentHeader, emptyChain, BLOCK_BYTES, logFolder, segmentName } from '../eventlog/file/layout/segments.ts' // prettier-ignore
 import { nodeDigests } from '../eventlog/hashing.ts'
-import { appendGroup, appendIdleFrame, nextFrame } from '../eventlog/testing.ts'
+import { appendGroup, appendIdleFrame, nextFrame } from '../eventlog/log-on-disk.testing.ts'
 import { toCommand, readInput } from '../gateway/commands/commands.ts'
 import { codeOf } from '../gateway/errors.ts'
 import { CLIENT_KINDS, type ClientKind } from '../gateway/commands/inputs.ts'

@@ -5,7 +5,13 @@ import { createClient } from 'graphql-ws'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import WebSocket from 'ws'
 import { followAccount } from '../examples/follow-account.ts'
-import { gatewayUnderTest, openAccounts, pay, uuid, type GatewayUnderTest } from '../gateway/testing.ts'
+import {
+  gatewayUnderTest,
+  openAccounts,
+  pay,
+  uuid,
+  type GatewayUnderTest,
+} from '../gateway/gateway-under-test.testing.ts'
 
 let under: GatewayUnderTest
 let cutter: Cutter

@@ -7,7 +7,7 @@ import { startGatewayRole, type GatewayRole } from '../platform/roles/gateway-ro
 import { startProjectorRole, type ProjectorRole } from '../platform/roles/projector-role.ts'
 import { startWriterRole, type WriterRole } from '../platform/roles/writer-role.ts'
 import { topicNames, type KafkaSettings } from '../eventlog/kafka/settings.ts'
-import { asAdmin, replaceTopic } from '../eventlog/kafka/testing.ts'
+import { asAdmin, replaceTopic } from './support/kafka/topics.ts'
 import { startEngine, type Engine } from '../projectors/engine/supervisor.ts'
 import { ISO_CURRENCIES } from '../schemas/money.ts'
 import { withKafka } from './support/kafka.ts'

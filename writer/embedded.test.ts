@@ -8,7 +8,7 @@ import { decodeEvents } from '../schemas/events.ts'
 import { startEmbeddedWriter, type EmbeddedWriter, type EmbeddedWriterOptions } from './embedded.ts'
 import { replayLog } from './recovery/replay-log.ts'
 import { snapshotsFolder } from './snapshots/snapshot-folder.ts'
-import { accountId, newId, offer, openAccount, perform, readAll, transfer } from './testing.ts'
+import { accountId, newId, offer, openAccount, perform, readAll, transfer } from '../test/support/commands.ts'
 
 let dataDir: string
 let running: EmbeddedWriter[]

@@ -7,9 +7,9 @@ import { lastSequence } from '../schemas/frames.ts'
 import { runtimeEntry } from '../eventlog/runtime-entry.ts'
 import { startEmbeddedWriter } from './embedded.ts'
 import { replayLog } from './recovery/replay-log.ts'
-import { openAccount, perform, readAll } from './testing.ts'
+import { openAccount, perform, readAll } from '../test/support/commands.ts'
 
-const child = runtimeEntry(new URL('./testing-child.ts', import.meta.url))
+const child = runtimeEntry(new URL('../test/support/loaded-writer.ts', import.meta.url))
 
 let dataDir: string
 beforeEach(() => {

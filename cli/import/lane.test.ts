@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, it } from 'vitest'
-import { fakePlatform, type ReceivedRequest } from '../../client/testing.ts'
+import { fakePlatform, type ReceivedRequest } from '../../client/fake-platform.testing.ts'
 import type { Command } from '../../schemas/commands.ts'
 import { makeUuidV7 } from '../../schemas/ids.ts'
 import { LANE_HEADER_BYTES, writeLaneHeader } from '../../schemas/lane.ts'

@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest'
 import type { Frame } from '../../schemas/frames.ts'
 import { FRAME_BYTES_MAX } from '../../schemas/limits.ts'
-import { allFrames } from '../testing.ts'
+import { allFrames } from '../log-on-disk.testing.ts'
 import { createGroupCommit } from './group-commit.ts'
 import type { CoreToLog, FrameReceipt } from '../handoff/log-messages.ts'
 import { createMemoryDisk } from '../disk/memory-disk.ts'

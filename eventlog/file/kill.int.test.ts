@@ -6,7 +6,7 @@ import { pathToFileURL } from 'node:url'
 import { afterAll, expect, it } from 'vitest'
 import { root } from '../../bin/build.js'
 import { lastSequence } from '../../schemas/frames.ts'
-import { allFrames } from '../testing.ts'
+import { allFrames } from '../log-on-disk.testing.ts'
 import { nodeDisk } from '../disk/disk.ts'
 import { openLog } from './recovery/open-log.ts'
 

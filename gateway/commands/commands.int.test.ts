@@ -7,7 +7,7 @@ import {
   TRANSFER_FIELDS,
   uuid,
   type GatewayUnderTest,
-} from '../testing.ts'
+} from '../gateway-under-test.testing.ts'
 
 let under: GatewayUnderTest
 beforeAll(async () => {

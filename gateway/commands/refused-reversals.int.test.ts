@@ -3,7 +3,13 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { connectBulk, type BulkClient } from '../../client/client.ts'
 import { decodeEvents, type WalletEvent } from '../../schemas/events.ts'
 import { formatId, parseId } from '../../schemas/ids.ts'
-import { gatewayUnderTest, openAccounts, TRANSFER_FIELDS, uuid, type GatewayUnderTest } from '../testing.ts'
+import {
+  gatewayUnderTest,
+  openAccounts,
+  TRANSFER_FIELDS,
+  uuid,
+  type GatewayUnderTest,
+} from '../gateway-under-test.testing.ts'
 
 let under: GatewayUnderTest
 let client: BulkClient

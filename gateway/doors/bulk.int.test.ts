@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import type { BulkResult } from './bulk.ts'
-import { gatewayUnderTest, openAccounts, uuid, type GatewayUnderTest } from '../testing.ts'
+import { gatewayUnderTest, openAccounts, uuid, type GatewayUnderTest } from '../gateway-under-test.testing.ts'
 import { PATIENCE_MS } from '../../test/support/patience.ts'
 
 let under: GatewayUnderTest

@@ -4,7 +4,14 @@ import http from 'node:http'
 import net from 'node:net'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import WebSocket from 'ws'
-import { gatewayUnderTest, OPEN, openAccounts, TRANSFER, uuid, type GatewayUnderTest } from '../testing.ts'
+import {
+  gatewayUnderTest,
+  OPEN,
+  openAccounts,
+  TRANSFER,
+  uuid,
+  type GatewayUnderTest,
+} from '../gateway-under-test.testing.ts'
 
 /** How long a check is repeated: the machine may be busy with other tests. */
 

@@ -1,7 +1,7 @@
 import { createClient } from 'graphql-ws'
 import { expect, test } from 'vitest'
 import WebSocket from 'ws'
-import { gatewayUnderTest, openAccounts, TRANSFER, uuid } from '../testing.ts'
+import { gatewayUnderTest, openAccounts, TRANSFER, uuid } from '../gateway-under-test.testing.ts'
 
 test('a gateway that stops closes sockets so that clients come back, finishes what was taken, and cuts the rest', async () => {
   const under = await gatewayUnderTest({ limits: { drainMs: 10_000 } })

@@ -4,7 +4,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { Fault } from '../errors.ts'
 import { AllowedHosts, hostOf } from './hosts.ts'
 import { rawRequest, requestText, type RawAnswer } from './raw.testing.ts'
-import { gatewayUnderTest, type GatewayUnderTest } from '../testing.ts'
+import { gatewayUnderTest, type GatewayUnderTest } from '../gateway-under-test.testing.ts'
 
 let under: GatewayUnderTest
 beforeAll(async () => {

@@ -3,7 +3,7 @@ import { gzipSync } from 'node:zlib'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { paramsOfSearch } from './graphql/graphql-request.ts'
 import { rawRequest, requestText, type RawAnswer } from './raw.testing.ts'
-import { gatewayUnderTest, openAccounts, uuid, type GatewayUnderTest } from '../testing.ts'
+import { gatewayUnderTest, openAccounts, uuid, type GatewayUnderTest } from '../gateway-under-test.testing.ts'
 
 let under: GatewayUnderTest
 let accounts: readonly string[]

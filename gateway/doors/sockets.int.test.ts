@@ -2,7 +2,7 @@ import { createClient } from 'graphql-ws'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import WebSocket from 'ws'
 import { rawRequest, requestText } from './raw.testing.ts'
-import { gatewayUnderTest, openAccounts, uuid, type GatewayUnderTest } from '../testing.ts'
+import { gatewayUnderTest, openAccounts, uuid, type GatewayUnderTest } from '../gateway-under-test.testing.ts'
 
 let under: GatewayUnderTest
 let account: string

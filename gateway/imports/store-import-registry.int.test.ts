@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { afterAll, beforeAll, expect, it, vi } from 'vitest'
 import { createViewStore } from '../../projectors/clickhouse/clickhouse-store.ts'
-import { engineUnderTest, type EngineUnderTest } from '../../projectors/engine/testing.ts'
+import { engineUnderTest, type EngineUnderTest } from '../../projectors/engine/engine-under-test.testing.ts'
 import { createImportsTable, IMPORTS_TABLE } from '../../projectors/clickhouse/imports-table.ts'
 import type { ViewStore } from '../../projectors/clickhouse/view-store.ts'
 import { beginning, describeImportRegistry, timesOf } from './import-registry-contract.ts'

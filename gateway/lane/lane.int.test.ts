@@ -21,7 +21,7 @@ import type { Writer } from '../../writer/writer.ts'
 import type { GatewayLimits } from '../bounds.ts'
 import type { Gateway } from '../gateway.ts'
 import { HeldWriter } from '../held-writer.testing.ts'
-import { furtherGateway, gatewayUnderTest, type GatewayUnderTest } from '../testing.ts'
+import { furtherGateway, gatewayUnderTest, type GatewayUnderTest } from '../gateway-under-test.testing.ts'
 
 const WAIT_MS = 15_000
 

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import type { BalanceRow } from '../../projectors/views/totals.ts'
-import { sealed } from '../../projectors/testing.ts'
+import { sealed } from '../../test/support/memory-log.ts'
 import type { Frame } from '../../schemas/frames.ts'
 import { NO_SIDE, sampleEvent } from '../../schemas/sample-event.testing.ts'
 import type { Feed } from './feed.ts'

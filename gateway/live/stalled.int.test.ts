@@ -8,7 +8,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import WebSocket from 'ws'
 import { BoundedQueue } from './streams.ts'
 import { SubscriberMemory, type MemoryShare } from './subscriber-memory.ts'
-import { gatewayUnderTest, openAccounts, pay, type GatewayUnderTest } from '../testing.ts'
+import { gatewayUnderTest, openAccounts, pay, type GatewayUnderTest } from '../gateway-under-test.testing.ts'
 
 const MIB = 2 ** 20
 const BYTES_MAX = 4 * MIB

@@ -2,7 +2,14 @@ import { createClient, type Client } from 'graphql-ws'
 import type net from 'node:net'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import WebSocket from 'ws'
-import { gatewayUnderTest, openAccounts, pay, TRANSFER, uuid, type GatewayUnderTest } from '../testing.ts'
+import {
+  gatewayUnderTest,
+  openAccounts,
+  pay,
+  TRANSFER,
+  uuid,
+  type GatewayUnderTest,
+} from '../gateway-under-test.testing.ts'
 
 let under: GatewayUnderTest
 beforeAll(async () => {

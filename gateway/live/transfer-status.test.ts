@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { sealed } from '../../projectors/testing.ts'
+import { sealed } from '../../test/support/memory-log.ts'
 import type { WalletEvent } from '../../schemas/events.ts'
 import { formatId, makeUuidV7, NIL_ID } from '../../schemas/ids.ts'
 import { sampleEvent } from '../../schemas/sample-event.testing.ts'

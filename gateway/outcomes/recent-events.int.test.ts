@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { sealed } from '../../projectors/testing.ts'
+import { sealed } from '../../test/support/memory-log.ts'
 import type { WalletEvent } from '../../schemas/events.ts'
 import type { Frame } from '../../schemas/frames.ts'
 import { makeUuidV7, type Id } from '../../schemas/ids.ts'
@@ -8,7 +8,7 @@ import { sampleEvent } from '../../schemas/sample-event.testing.ts'
 import type { BulkResult } from '../doors/bulk.ts'
 import { RecentEvents } from './recent-events.ts'
 import { idWords } from '../../schemas/frame-rows.ts'
-import { gatewayUnderTest, openAccounts, uuid, type GatewayUnderTest } from '../testing.ts'
+import { gatewayUnderTest, openAccounts, uuid, type GatewayUnderTest } from '../gateway-under-test.testing.ts'
 
 /** Ids of which every four share the key under which they are looked for. */
 function idOf(index: number): Id {

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import type { LogHead } from '../../eventlog/ports.ts'
-import { MemoryLog } from '../../projectors/testing.ts'
+import { MemoryLog } from '../../test/support/memory-log.ts'
 import { SampleWallet } from '../../test/model/sample-wallet.ts'
 import type { Frame } from '../../schemas/frames.ts'
 import { Deployment } from './deployment.ts'

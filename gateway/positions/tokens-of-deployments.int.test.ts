@@ -2,7 +2,13 @@
 import { isInputObjectType, getNamedType, type GraphQLArgument } from 'graphql'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { buildSchema } from '../schema/schema.ts'
-import { gatewayUnderTest, openAccounts, pay, uuid, type GatewayUnderTest } from '../testing.ts'
+import {
+  gatewayUnderTest,
+  openAccounts,
+  pay,
+  uuid,
+  type GatewayUnderTest,
+} from '../gateway-under-test.testing.ts'
 import { encodeCursor, encodePosition, readCursor, readPosition, type CursorToken } from './tokens.ts'
 import { BUILT_IN_VIEWS } from '../../projectors/views/built-in.ts'
 

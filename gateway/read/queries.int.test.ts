@@ -1,7 +1,13 @@
 import { readFileSync } from 'node:fs'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { buildSchema, schemaText } from '../schema/schema.ts'
-import { gatewayUnderTest, openAccounts, TRANSFER, uuid, type GatewayUnderTest } from '../testing.ts'
+import {
+  gatewayUnderTest,
+  openAccounts,
+  TRANSFER,
+  uuid,
+  type GatewayUnderTest,
+} from '../gateway-under-test.testing.ts'
 import { BUILT_IN_VIEWS } from '../../projectors/views/built-in.ts'
 
 let under: GatewayUnderTest

@@ -21,7 +21,7 @@ import { includesPosition } from '../../schemas/positions.ts'
 import { startEmbeddedWriter, type EmbeddedWriter } from '../../writer/embedded.ts'
 import { startGateway, type Gateway } from '../gateway.ts'
 import { createFileImportRegistry } from '../imports/import-registry.ts'
-import { uuid, type GraphqlAnswer } from '../testing.ts'
+import { uuid, type GraphqlAnswer } from '../gateway-under-test.testing.ts'
 import { decodePosition } from '../positions/tokens.ts'
 import { PATIENCE_MS } from '../../test/support/patience.ts'
 

@@ -1,6 +1,12 @@
 /** Views whose engine stands still (SIGSTOP): no request waits for it, and commands go on. */
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { gatewayUnderTest, openAccounts, TRANSFER_FIELDS, uuid, type GatewayUnderTest } from '../testing.ts'
+import {
+  gatewayUnderTest,
+  openAccounts,
+  TRANSFER_FIELDS,
+  uuid,
+  type GatewayUnderTest,
+} from '../gateway-under-test.testing.ts'
 
 /** A probe's client gives up after a second. */
 const PROBE_MS_MAX = 1_000

@@ -15,7 +15,7 @@ import {
   uuid,
   type GatewayUnderTest,
   type GraphqlAnswer,
-} from '../testing.ts'
+} from '../gateway-under-test.testing.ts'
 
 /** Small, so that a few clients reach them. */
 const MAX = 4

@@ -18,8 +18,8 @@ import {
 } from '../../test/support/bucket.ts'
 import { withKafka } from '../../test/support/kafka.ts'
 import { until } from '../../test/support/until.ts'
-import { openCommandSource, readLog, type CommandSource } from '../../writer/distributed/testing.ts'
-import { openAccount, transfer } from '../../writer/testing.ts'
+import { openCommandSource, readLog, type CommandSource } from '../../writer/distributed/writers.testing.ts'
+import { openAccount, transfer } from '../../test/support/commands.ts'
 import { startWriterRole, type WriterRole, type WriterRoleOptions } from './writer-role.ts'
 
 /** The shortest that brokers allow. */

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { engineUnderTest, failure, text, type EngineUnderTest } from './testing.ts'
+import { engineUnderTest, failure, text, type EngineUnderTest } from './engine-under-test.testing.ts'
 
 let engine: EngineUnderTest
 

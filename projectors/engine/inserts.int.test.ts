@@ -2,7 +2,13 @@ import http from 'node:http'
 import { Readable } from 'node:stream'
 import { gzipSync } from 'node:zlib'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { engineUnderTest, eventually, failure, numbers, type EngineUnderTest } from './testing.ts'
+import {
+  engineUnderTest,
+  eventually,
+  failure,
+  numbers,
+  type EngineUnderTest,
+} from './engine-under-test.testing.ts'
 
 let engine: EngineUnderTest
 

@@ -2,7 +2,13 @@ import type { ClickHouseError } from '@clickhouse/client'
 import { Readable } from 'node:stream'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { QUERY_TEXT_BYTES_MAX, WAITING_MAX } from './limits.ts'
-import { engineUnderTest, eventually, failure, numbers, type EngineUnderTest } from './testing.ts'
+import {
+  engineUnderTest,
+  eventually,
+  failure,
+  numbers,
+  type EngineUnderTest,
+} from './engine-under-test.testing.ts'
 
 let engine: EngineUnderTest
 

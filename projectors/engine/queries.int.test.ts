@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { engineUnderTest, failure, text, type EngineUnderTest } from './testing.ts'
+import { engineUnderTest, failure, text, type EngineUnderTest } from './engine-under-test.testing.ts'
 
 let engine: EngineUnderTest
 

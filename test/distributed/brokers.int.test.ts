@@ -2,7 +2,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { graphql } from '../../cli/graphql-client.ts'
-import { asAdmin } from '../../eventlog/kafka/testing.ts'
+import { asAdmin } from '../support/kafka/topics.ts'
 import { topicNames, type KafkaSettings } from '../../eventlog/kafka/settings.ts'
 import { formatId } from '../../schemas/ids.ts'
 import { startDeployment, type Deployment } from '../support/deployment.ts'

@@ -2,7 +2,7 @@
 import { expect, test } from 'vitest'
 import { createMemoryDisk } from '../../eventlog/disk/memory-disk.ts'
 import { openLog } from '../../eventlog/file/recovery/open-log.ts'
-import { allFrames, appendGroup } from '../../eventlog/testing.ts'
+import { allFrames, appendGroup } from '../../eventlog/log-on-disk.testing.ts'
 
 test('a segment whose name was never made durable, because its maker died, is durable once a log is opened on it', () => {
   const disk = createMemoryDisk()

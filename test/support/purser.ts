@@ -55,7 +55,7 @@ export function spawnImpatient(
   around: Surroundings = {},
 ): Running {
   const program = path.join(root, 'bin', 'run.js')
-  return run([program, 'cli/testing-bounds.ts', JSON.stringify(bounds), ...args], around)
+  return run([program, 'test/support/impatient-role.ts', JSON.stringify(bounds), ...args], around)
 }
 
 /** Runs an example to its end. */
@@ -100,7 +100,7 @@ export async function startServerIn(
 
 /** As `startServer`, with snapshots and segments so small that a kill finds some of them under way. */
 export function startSmallServer(dataDir: string): Promise<Server> {
-  return serving(run([path.join(root, 'bin', 'run.js'), 'cli/testing-child.ts', dataDir]))
+  return serving(run([path.join(root, 'bin', 'run.js'), 'test/support/killable-platform.ts', dataDir]))
 }
 
 async function serving(running: Running): Promise<Server> {

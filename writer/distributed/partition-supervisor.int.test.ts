@@ -3,7 +3,7 @@ import { withKafka } from '../../test/support/kafka.ts'
 import { until } from '../../test/support/until.ts'
 import { openFolderStore } from '../snapshot-store/folder-store.ts'
 import { PartitionSupervisor } from './partition-supervisor.ts'
-import { Machines, NO_SNAPSHOTS } from './testing.ts'
+import { Machines, NO_SNAPSHOTS } from './writers.testing.ts'
 
 const machines = new Machines()
 const seats: PartitionSupervisor[] = []

@@ -17,8 +17,8 @@ import { topicNames, type KafkaSettings } from '../../eventlog/kafka/settings.ts
 import { createCore } from '../core/core.ts'
 import { openFolderStore } from '../snapshot-store/folder-store.ts'
 import { digestSections } from '../recovery/state-digest.ts'
-import { openAccount, transfer } from '../testing.ts'
-import { Machines, readLog, untilConsumed, type WriterSetup } from './testing.ts'
+import { openAccount, transfer } from '../../test/support/commands.ts'
+import { Machines, readLog, untilConsumed, type WriterSetup } from './writers.testing.ts'
 
 const machines = new Machines()
 const { start, newFolder } = machines

@@ -1,12 +1,12 @@
 import { afterEach, describe, expect, it } from 'vitest'
-import { readValues, replaceTopic } from '../../eventlog/kafka/testing.ts'
+import { readValues, replaceTopic } from '../../test/support/kafka/topics.ts'
 import { topicNames } from '../../eventlog/kafka/settings.ts'
 import { withKafka } from '../../test/support/kafka.ts'
 import { until } from '../../test/support/until.ts'
 import { SnapshotStoreError, type SnapshotStore } from '../snapshot-store/snapshot-store.ts'
 import type { PartitionSupervisor } from './partition-supervisor.ts'
 import { Seats } from './seats.testing.ts'
-import { readLog } from './testing.ts'
+import { readLog } from './writers.testing.ts'
 
 const seats = new Seats()
 afterEach(() => seats.end())

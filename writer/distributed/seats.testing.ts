@@ -8,9 +8,9 @@ import type { TestKafka } from '../../test/support/kafka.ts'
 import { until } from '../../test/support/until.ts'
 import { openFolderStore } from '../snapshot-store/folder-store.ts'
 import type { SnapshotStore } from '../snapshot-store/snapshot-store.ts'
-import { openAccount, transfer } from '../testing.ts'
+import { openAccount, transfer } from '../../test/support/commands.ts'
 import { PartitionSupervisor, type PartitionSupervisorOptions } from './partition-supervisor.ts'
-import { NO_SNAPSHOTS, openCommandSource, type CommandSource } from './testing.ts'
+import { NO_SNAPSHOTS, openCommandSource, type CommandSource } from './writers.testing.ts'
 
 /** A partition that is served and has decided three commands, of two records. */
 export interface Served {

@@ -6,7 +6,7 @@ import { horizonAfter } from '../../schemas/frame-notes.ts'
 import { BATCH_COMMANDS_MAX, EVENT_ROW_BYTES } from '../../schemas/limits.ts'
 import { createCore, type WalletCore } from '../core/core.ts'
 import { WriterLoop, type Slab } from './loop.ts'
-import { accountId, newId, openAccount, transfer } from '../testing.ts'
+import { accountId, newId, openAccount, transfer } from '../../test/support/commands.ts'
 
 /** Room for eight rows: the core keeps back what a row might take that names its accounts. */
 const SLAB_BYTES = 8 * EVENT_ROW_BYTES + 80

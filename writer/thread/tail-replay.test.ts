@@ -8,7 +8,7 @@ import { lastSequence, type Frame } from '../../schemas/frames.ts'
 import { startEmbeddedWriter } from '../embedded.ts'
 import { TailReplay, loadNewestState } from '../recovery/load-state.ts'
 import { digestSections } from '../recovery/state-digest.ts'
-import { accountId, newId, openAccount, perform, readAll, transfer } from '../testing.ts'
+import { accountId, newId, openAccount, perform, readAll, transfer } from '../../test/support/commands.ts'
 import type { LogHead } from '../../eventlog/ports.ts'
 
 const folders: string[] = []

@@ -1,7 +1,7 @@
 import path from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { LogCorruptError, LogError, LogRegressedError } from '../../errors.ts'
-import { allFrames, appendGroup, appendIdleFrame, nextFrame } from '../../testing.ts'
+import { allFrames, appendGroup, appendIdleFrame, nextFrame } from '../../log-on-disk.testing.ts'
 import { rounds } from '../../../test/support/rounds.ts'
 import { createMemoryDisk, type MemoryDisk } from '../../disk/memory-disk.ts'
 import { openLog, type OpenLogOptions } from './open-log.ts'

@@ -10,7 +10,7 @@ import { openKafkaCommandQueue, type KafkaCommandQueue } from './command-queue.t
 import { decodeCommandRecord } from './command-record.ts'
 import { topicNames, type KafkaSettings } from '../settings.ts'
 import { OutageWatch } from '../kafkajs/outage-watch.ts'
-import { replaceTopic } from '../testing.ts'
+import { replaceTopic } from '../../../test/support/kafka/topics.ts'
 import { openTopicReader, type TopicReader } from '../partition/topic-reader.ts'
 
 const quiet = (): void => undefined

@@ -9,7 +9,7 @@ import { lastSequence, sameBytes, type Frame } from '../../../schemas/frames.ts'
 import { describeEventLog } from '../../contract.ts'
 import { seal } from '../../handoff/seal.ts'
 import { chainAfter, emptyChain } from '../../file/layout/segments.ts'
-import { nextFrame } from '../../testing.ts'
+import { nextFrame } from '../../log-on-disk.testing.ts'
 import { UNPACKED_BYTES_MAX } from '../wire/batch-codecs.ts'
 import { createKafka, createProducer } from '../kafkajs/client.ts'
 import { followKafkaEventLog, openKafkaEventLog, type KafkaEventLogOptions } from './kafka-event-log.ts'
@@ -17,13 +17,8 @@ import type { LogAnchor } from './log-anchor.ts'
 import { FrameIndex } from './frame-index.ts'
 import { encodeFrameRecord } from './record.ts'
 import { topicNames, type KafkaSettings } from '../settings.ts'
-import {
-  deleteRecordsBefore,
-  openKafkaLogUnderTest,
-  sendGzipped,
-  sendRecords,
-  type KafkaLogUnderTest,
-} from '../testing.ts'
+import { deleteRecordsBefore, sendGzipped, sendRecords } from '../../../test/support/kafka/topics.ts'
+import { openKafkaLogUnderTest, type KafkaLogUnderTest } from '../kafka-log-under-test.testing.ts'
 
 const PARTITION = 2
 const quiet = (): void => undefined

@@ -6,7 +6,7 @@ import { openKafkaEventLog } from './kafka-event-log.ts'
 import { decodeFrameRecord } from './record.ts'
 import { openRecordSender } from '../partition/record-sender.ts'
 import { topicNames, type KafkaSettings } from '../settings.ts'
-import { TestWriter, type TestWriterOptions } from './testing-core.ts'
+import { TestWriter, type TestWriterOptions } from './test-writer.testing.ts'
 import { openTopicReader } from '../partition/topic-reader.ts'
 
 const quiet = (): void => undefined

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest'
 import type { Frame } from '../../../schemas/frames.ts'
 import { chainAfter, emptyChain, type ChainEnd } from '../../file/layout/segments.ts'
 import { createReaderRule } from '../../reader-rule.ts'
-import { nextFrame } from '../../testing.ts'
+import { nextFrame } from '../../log-on-disk.testing.ts'
 import { SharedAppender } from './shared-appender.ts'
 
 const sealed =

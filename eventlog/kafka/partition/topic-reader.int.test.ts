@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest'
 import { withKafka } from '../../../test/support/kafka.ts'
 import { createKafka, createProducer } from '../kafkajs/client.ts'
 import { topicNames, type KafkaSettings } from '../settings.ts'
-import { deleteRecordsBefore } from '../testing.ts'
+import { deleteRecordsBefore } from '../../../test/support/kafka/topics.ts'
 import { openTopicReader, type TopicReader, type TopicRecord } from './topic-reader.ts'
 
 const quiet = (): void => undefined

@@ -10,7 +10,7 @@ import { chainAfter, emptyChain } from '../../file/layout/segments.ts'
 import { createKafka, createProducer } from '../kafkajs/client.ts'
 import { encodeFrameRecord } from '../events/record.ts'
 import { topicNames, type KafkaSettings } from '../settings.ts'
-import { addPartitions, asAdmin, sendRecords } from '../testing.ts'
+import { addPartitions, asAdmin, sendRecords } from '../../../test/support/kafka/topics.ts'
 import { checkTopics, createTopics, settledPartitions } from './topics.ts'
 import { judgeTopics, topicRules, type FoundTopic } from './topic-rules.ts'
 

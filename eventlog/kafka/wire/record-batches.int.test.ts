@@ -11,7 +11,7 @@ import { CODEC, UNPACKED_BYTES_MAX } from './batch-codecs.ts'
 import { connectToLeader } from '../kafkajs/client.ts'
 import { BATCH_RECORDS_MAX, batchesIn, recordsIn, type TopicRecord } from './record-batches.ts'
 import { topicNames } from '../settings.ts'
-import { packedBatch as packed, recordBatch as batch, withOffsetDeltas } from './testing-batches.ts'
+import { packedBatch as packed, recordBatch as batch, withOffsetDeltas } from './odd-batches.testing.ts'
 import { openTopicReader } from '../partition/topic-reader.ts'
 
 const EVERYTHING = 2n ** 63n

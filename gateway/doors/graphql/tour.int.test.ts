@@ -3,7 +3,7 @@ import { Kind, parse, validate } from 'graphql'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import WebSocket from 'ws'
 import { buildSchema } from '../../schema/schema.ts'
-import { gatewayUnderTest, uuid, type GatewayUnderTest } from '../../testing.ts'
+import { gatewayUnderTest, uuid, type GatewayUnderTest } from '../../gateway-under-test.testing.ts'
 import { tourTabs, type TourTab } from './tour.ts'
 import { BUILT_IN_VIEWS } from '../../../projectors/views/built-in.ts'
 

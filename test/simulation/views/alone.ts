@@ -1,5 +1,5 @@
 /** One seed of the views alone: a small log that grows, processes that die, a log that is exchanged, and the end in peace. */
-import type { MemoryLog } from '../../../projectors/testing.ts'
+import type { MemoryLog } from '../../support/memory-log.ts'
 import { lastSequence } from '../../../schemas/frames.ts'
 import { nodeTurn } from '../turn.ts'
 import { createWorld } from '../world.ts'

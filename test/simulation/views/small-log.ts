@@ -1,7 +1,7 @@
 /** A small log for the views alone: frames that the real core decided, sealed one behind the other in memory. */
 import { chainAfter, emptyChain, type ChainEnd } from '../../../eventlog/file/layout/segments.ts'
 import { seal, sealIdleFrame } from '../../../eventlog/handoff/seal.ts'
-import { MemoryLog } from '../../../projectors/testing.ts'
+import { MemoryLog } from '../../support/memory-log.ts'
 import { encodeCommands, type Command } from '../../../schemas/commands.ts'
 import { decodeEvents, EVENT_SCHEMA_VERSION, type WalletEvent } from '../../../schemas/events.ts'
 import type { Frame } from '../../../schemas/frames.ts'

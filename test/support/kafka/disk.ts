@@ -2,7 +2,7 @@
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { LENGTH_END, LENGTH_BYTE } from '../../../eventlog/kafka/wire/batch-layout.ts'
-import { asAdmin } from '../../../eventlog/kafka/testing.ts'
+import { asAdmin } from './topics.ts'
 import type { KafkaSettings } from '../../../eventlog/kafka/settings.ts'
 
 /** Kafka's number for a broker among the things that have a configuration. */

@@ -5,7 +5,7 @@ import { BatchDamagedError, KafkaOffsetError } from '../../../eventlog/kafka/err
 import type { TopicRecord } from '../../../eventlog/kafka/partition/topic-reader.ts'
 import { decodeCommands, encodeCommands, type Command } from '../../../schemas/commands.ts'
 import { formatId } from '../../../schemas/ids.ts'
-import { openAccount, transfer } from '../../testing.ts'
+import { openAccount, transfer } from '../../../test/support/commands.ts'
 import { CommandIntake, stretchesWithin } from './command-intake.ts'
 import { CommandOffsetMap, type ConsumedSkip } from './command-offset-map.ts'
 

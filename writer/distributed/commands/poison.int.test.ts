@@ -2,8 +2,8 @@
 import { afterEach, describe, expect, it } from 'vitest'
 import { UNPACKED_BYTES_MAX } from '../../../eventlog/kafka/wire/batch-codecs.ts'
 import { topicNames, type KafkaSettings } from '../../../eventlog/kafka/settings.ts'
-import { deleteRecordsBefore, sendGzipped, setTopicProperty } from '../../../eventlog/kafka/testing.ts'
-import { sendWithOffsetDeltas } from '../../../eventlog/kafka/wire/testing-batches.ts'
+import { deleteRecordsBefore, sendGzipped, setTopicProperty } from '../../../test/support/kafka/topics.ts'
+import { sendWithOffsetDeltas } from '../../../eventlog/kafka/wire/odd-batches.testing.ts'
 import { SKIP_REASONS } from '../../../schemas/frame-notes.ts'
 import { formatId } from '../../../schemas/ids.ts'
 import { TIME_NS_MIN } from '../../../schemas/limits.ts'
@@ -13,8 +13,8 @@ import { damageBatch } from '../../../test/support/kafka/disk.ts'
 import { need } from '../../../test/support/left-out.ts'
 import { PACKERS, sendByKcat } from '../../../test/support/kcat.ts'
 import { haveTools } from '../../../test/support/tools.ts'
-import { openAccount } from '../../testing.ts'
-import { Machines, readLog, untilConsumed, type WriterSetup } from '../testing.ts'
+import { openAccount } from '../../../test/support/commands.ts'
+import { Machines, readLog, untilConsumed, type WriterSetup } from '../writers.testing.ts'
 
 const machines = new Machines()
 afterEach(() => machines.end())

@@ -1,17 +1,17 @@
 /** The commands topic is made anew under a log that has consumed another one, in every way in which that can come about. */
 import { afterEach, describe, expect, it } from 'vitest'
 import { encodeCommandRecord } from '../../../eventlog/kafka/commands/command-record.ts'
-import { asAdmin, readValues, replaceTopic } from '../../../eventlog/kafka/testing.ts'
+import { asAdmin, readValues, replaceTopic } from '../../../test/support/kafka/topics.ts'
 import { topicNames, type KafkaSettings } from '../../../eventlog/kafka/settings.ts'
 import { encodeCommands, type Command } from '../../../schemas/commands.ts'
 import { topicPartOf } from '../../../schemas/commands-topic.ts'
 import { formatId } from '../../../schemas/ids.ts'
 import { withKafka } from '../../../test/support/kafka.ts'
 import { until } from '../../../test/support/until.ts'
-import { transfer } from '../../testing.ts'
+import { transfer } from '../../../test/support/commands.ts'
 import type { PartitionSupervisor, PartitionSupervisorOptions } from '../partition-supervisor.ts'
 import { reaches, Seats, type Served } from '../seats.testing.ts'
-import { readLog } from '../testing.ts'
+import { readLog } from '../writers.testing.ts'
 import { adoptCommands } from './adopt-commands.ts'
 
 const seats = new Seats()

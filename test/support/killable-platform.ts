@@ -1,9 +1,9 @@
 /**
- * A platform for tests that kill it: `bin/run.js cli/testing-child.ts <data folder>`. As `purser start`, but its snapshots are
+ * A platform for tests that kill it: `bin/run.js test/support/killable-platform.ts <data folder>`. As `purser start`, but its snapshots are
  * due and its segments full so soon that a kill finds some under way.
  */
-import { startPlatform } from '../platform/embedded-platform.ts'
-import { stopRequested } from './shutdown.ts'
+import { startPlatform } from '../../platform/embedded-platform.ts'
+import { stopRequested } from '../../cli/shutdown.ts'
 
 const SMALL = {
   snapshots: { everyEvents: 2_000, logRatio: 0, quietMs: 50 },

@@ -1,10 +1,10 @@
 /** For tests and the simulation: a log in memory. */
 import { createHash } from 'node:crypto'
 import { crc32 } from 'node:zlib'
-import type { EventLog, LogHead } from '../eventlog/ports.ts'
-import { encodeEvent, EVENT_SCHEMA_VERSION, type WalletEvent } from '../schemas/events.ts'
-import { lastSequence, readFrame, sealFrame, type Digests, type Frame } from '../schemas/frames.ts'
-import { FRAME_HEADER_BYTES } from '../schemas/limits.ts'
+import type { EventLog, LogHead } from '../../eventlog/ports.ts'
+import { encodeEvent, EVENT_SCHEMA_VERSION, type WalletEvent } from '../../schemas/events.ts'
+import { lastSequence, readFrame, sealFrame, type Digests, type Frame } from '../../schemas/frames.ts'
+import { FRAME_HEADER_BYTES } from '../../schemas/limits.ts'
 
 const digests: Digests = {
   crc32: (first, second) => crc32(second, crc32(first)),

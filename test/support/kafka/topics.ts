@@ -1,29 +1,9 @@
-/** A log on a real topic, with a writer in this process: for the contract suite and for tests of readers. */
+/** What tests do to topics of a real broker: write records as they are, read them back, replace a topic, set its properties. */
 import type { Admin, Producer } from 'kafkajs'
-import { chainAfter, type ChainEnd } from '../file/layout/segments.ts'
-import type { LogUnderTest } from '../contract.ts'
-import { nextFrame } from '../testing.ts'
-import { sameBytes, type Frame } from '../../schemas/frames.ts'
-import { openKafkaEventLog, type KafkaEventLog, type KafkaEventLogOptions } from './events/kafka-event-log.ts'
-import { encodeFrameRecord } from './events/record.ts'
-import { topicNames, type KafkaSettings } from './settings.ts'
-import { createKafka, createProducer } from './kafkajs/client.ts'
-import { openTopicReader } from './partition/topic-reader.ts'
-import { TOPIC_RESOURCE } from './topics/topics.ts'
-
-export interface KafkaLogUnderTest extends LogUnderTest {
-  readonly log: KafkaEventLog
-  reopen(): Promise<KafkaLogUnderTest>
-}
-
-export interface OpenUnderTest extends KafkaEventLogOptions {
-  /** Connected. */
-  readonly producer: Producer
-  /** Where the log ended when it was closed last. */
-  readonly chain: ChainEnd
-  /** True opens it again behind the last frame of its first life, by its place. */
-  readonly isAnchored?: boolean
-}
+import { createKafka, createProducer } from '../../../eventlog/kafka/kafkajs/client.ts'
+import { openTopicReader } from '../../../eventlog/kafka/partition/topic-reader.ts'
+import type { KafkaSettings } from '../../../eventlog/kafka/settings.ts'
+import { TOPIC_RESOURCE } from '../../../eventlog/kafka/topics/topics.ts'
 
 /** Sends records as they are; resolves with the offset of the first. */
 export async function sendRecords(
@@ -38,50 +18,6 @@ export async function sendRecords(
     messages: values.map((value) => ({ value: Buffer.from(value), partition })),
   })
   return BigInt(stored!.baseOffset!)
-}
-
-/** Opens the log of partition 2 of a topic. */
-export async function openKafkaLogUnderTest(options: OpenUnderTest): Promise<KafkaLogUnderTest> {
-  const { producer, partition, settings, isAnchored = false } = options
-  const { events } = topicNames(settings)
-  const log = await openKafkaEventLog(options)
-  let chain = options.chain
-  let last: Frame | undefined
-  const arrived = (frame: Frame): Promise<Frame> =>
-    new Promise((resolve, reject) => {
-      log.onFailure(reject)
-      const end = log.observe((seen) => {
-        if (!sameBytes(seen.hash, frame.hash)) return
-        end()
-        // Observers hear of a frame before readers do; by the next turn both have.
-        setImmediate(resolve, seen)
-      })
-    })
-  return {
-    log,
-    async append(count, payloadBytes) {
-      const frame = nextFrame(chain, count, payloadBytes)
-      chain = chainAfter(frame)
-      const back = arrived(frame)
-      await sendRecords(producer, events, partition, [encodeFrameRecord(frame.bytes)])
-      last = await back
-      return last
-    },
-    async close() {
-      log.close()
-    },
-    async reopen() {
-      log.close()
-      const { anchor: _, ...rest } = options
-      return openKafkaLogUnderTest({
-        ...rest,
-        chain,
-        ...(isAnchored && last !== undefined
-          ? { anchor: { logOffset: log.logOffsetOf(last)!, hash: last.hash } }
-          : {}),
-      })
-    },
-  }
 }
 
 /** Kafka's number for gzip, the one codec that the client packs with. */

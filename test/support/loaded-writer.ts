@@ -1,12 +1,12 @@
 /**
- * A writer under load in a process of its own, for tests that kill it: `testing-child.js <data folder>`. It says each
+ * A writer under load in a process of its own, for tests that kill it: `loaded-writer.js <data folder>`. It says each
  * durable frame on standard output, `<last sequence> <hash>`, before it goes on; and why it failed, on standard error.
  */
 import { writeSync } from 'node:fs'
-import { lastSequence } from '../schemas/frames.ts'
-import { startEmbeddedWriter } from './embedded.ts'
-import { accountId, newId, offer, openAccount, transfer } from './testing.ts'
-import type { Command } from '../schemas/commands.ts'
+import { lastSequence } from '../../schemas/frames.ts'
+import { startEmbeddedWriter } from '../../writer/embedded.ts'
+import { accountId, newId, offer, openAccount, transfer } from './commands.ts'
+import type { Command } from '../../schemas/commands.ts'
 
 const ACCOUNTS = 50
 
