@@ -8,11 +8,12 @@ import { rounds } from '../../test/support/rounds.ts'
 import { archiveSegments, planArchive } from './archive.ts'
 import { nodeDisk, type Disk } from '../disk/disk.ts'
 import { FileEventLog } from './file-event-log.ts'
-import { createMemoryDisk, type Choose, type MemoryDisk } from '../disk/memory-disk.ts'
+import { createMemoryDisk, type MemoryDisk } from '../disk/memory-disk.ts'
 import { readArchivePointer } from './layout/segment-locations.ts'
 import { readFramesAhead } from './read/read-ahead.ts'
 import { openLog, type OpenLogOptions } from './recovery/open-log.ts'
 import { BLOCK_BYTES, listSegments, logFolder, segmentName } from './layout/segments.ts'
+import { chanceOf } from '../../test/support/mutations.ts'
 
 const DIR = '/data'
 const ARCHIVE = '/archive'
@@ -171,17 +172,6 @@ describe('an archive that cannot be it', () => {
   })
 }) // prettier-ignore
 
-/** A small repeatable generator (mulberry32): the tests' only chance. */
-function chance(seed: number): Choose {
-  let state = seed
-  return (choices) => {
-    state = (state + 0x6d2b79f5) | 0
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state)
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed
-    return ((mixed ^ (mixed >>> 14)) >>> 0) % choices
-  }
-}
-
 describe('archiving that is killed, or whose disk fails, at any step', () => {
   it.each(['crash', 'EIO', 'ENOSPC', 'short'] as const)('%s: not a frame is lost, and the next run goes on', (fault) => {
     const whole = filled()
@@ -200,7 +190,7 @@ describe('archiving that is killed, or whose disk fails, at any step', () => {
         } catch (error) {
           expect((error as { code?: string }).code).toBe(fault === 'crash' ? 'EIO' : fault)
         }
-        if (fault === 'crash') disk.crash(seed === 0 ? undefined : chance(step * 100 + seed))
+        if (fault === 'crash') disk.crash(seed === 0 ? undefined : chanceOf(step * 100 + seed))
         else disk.setFaults(undefined)
         expect(hashes(disk)).toEqual(before)
         archiveSegments(disk, DIR, 0, ARCHIVE, last)

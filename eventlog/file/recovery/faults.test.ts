@@ -7,20 +7,10 @@ import { allFrames, appendGroup, appendIdleFrame } from '../../testing.ts'
 import { createMemoryDisk, type Choose, type DiskFault, type MemoryDisk } from '../../disk/memory-disk.ts'
 import { openLog, type OpenLogOptions } from './open-log.ts'
 import { BLOCK_BYTES, logFolder, segmentName } from '../layout/segments.ts'
+import { chanceOf } from '../../../test/support/mutations.ts'
 
 const DIR = '/data'
 const OPTIONS: OpenLogOptions = { partition: 0, segmentBytesMax: 4 * BLOCK_BYTES }
-
-/** A small repeatable generator (mulberry32): the tests' only chance. */
-function chance(seed: number): Choose {
-  let state = seed
-  return (choices) => {
-    state = (state + 0x6d2b79f5) | 0
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state)
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed
-    return ((mixed ^ (mixed >>> 14)) >>> 0) % choices
-  }
-}
 
 /** Writes groups of changing size until a fault stops it or they are done; returns the hashes acknowledged, in order. */
 function write(disk: MemoryDisk, choose: Choose, groups: number): string[] {
@@ -55,7 +45,7 @@ function expectKept(disk: MemoryDisk, acknowledged: readonly string[]): string[]
 it('whatever a crash leaves of unsynced pages and names, the log opens with all that was acknowledged', () => {
   fc.assert(
     fc.property(fc.integer(), fc.integer({ min: 1, max: 120 }), (seed, crashAt) => {
-      const choose = chance(seed)
+      const choose = chanceOf(seed)
       const disk = createMemoryDisk()
       let kept: string[] = []
       for (let life = 0; life < 4; life++) {
@@ -79,18 +69,18 @@ it.each(['EIO', 'ENOSPC'] as const)('%s at any single operation: nothing acknowl
 
 it('short writes are finished, whichever write it is', () => {
   const whole = createMemoryDisk()
-  const all = write(whole, chance(1), 8)
+  const all = write(whole, chanceOf(1), 8)
   for (let nth = 1; nth <= whole.operations(); nth++) {
     const disk = createMemoryDisk()
     disk.setFaults((operation, at) => (at === nth && operation === 'write' ? 'short' : undefined))
-    expect(write(disk, chance(1), 8)).toEqual(all)
+    expect(write(disk, chanceOf(1), 8)).toEqual(all)
     expectKept(disk, all)
   }
 })
 
 /** Fails the nth operation of a run, for every n; then the machine crashes, or only the process. */
 function sweep(fault: DiskFault): void {
-  const run = (disk: MemoryDisk): string[] => write(disk, chance(1), 8)
+  const run = (disk: MemoryDisk): string[] => write(disk, chanceOf(1), 8)
   const whole = createMemoryDisk()
   run(whole)
   for (let nth = 1; nth <= whole.operations(); nth++) {
@@ -99,7 +89,7 @@ function sweep(fault: DiskFault): void {
       disk.setFaults((_operation, at) => (at === nth ? fault : undefined))
       const acknowledged = run(disk)
       disk.setFaults(undefined)
-      if (isMachine) disk.crash(chance(nth))
+      if (isMachine) disk.crash(chanceOf(nth))
       const kept = expectKept(disk, acknowledged)
       disk.crash()
       expectKept(disk, kept)
