@@ -23,25 +23,25 @@ interface Waiter {
 
 /** A child process, as its parent sees it. */
 export class Child<D extends Dialogue> {
-  private readonly child: ChildProcess
-  private readonly waiters = new Map<number, Waiter>()
-  private readonly exited: Promise<void>
-  private asked = 0
+  readonly #child: ChildProcess
+  readonly #waiters = new Map<number, Waiter>()
+  readonly #exited: Promise<void>
+  #asked = 0
 
   /** @param program `new URL('./some-child.ts', import.meta.url)` */
   constructor(program: URL) {
     const threadNames = runtimeEntry(new URL('./thread-names.ts', import.meta.url))
-    this.child = fork(runtimeEntry(program), [], {
+    this.#child = fork(runtimeEntry(program), [], {
       serialization: 'advanced',
       execArgv: ['--import', pathToFileURL(threadNames).href],
       stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
     })
-    this.child.on('message', (message) => this.onAnswer(message as Answer))
-    this.exited = new Promise((resolve) => {
-      this.child.once('exit', (code, signal) => {
-        for (const waiter of this.waiters.values())
+    this.#child.on('message', (message) => this.#onAnswer(message as Answer))
+    this.#exited = new Promise((resolve) => {
+      this.#child.once('exit', (code, signal) => {
+        for (const waiter of this.#waiters.values())
           waiter.reject(new Error(`a process of the benchmark ended early: ${signal ?? code}`))
-        this.waiters.clear()
+        this.#waiters.clear()
         resolve()
       })
     })
@@ -49,10 +49,10 @@ export class Child<D extends Dialogue> {
 
   /** Rejects if the child fails at it, or ends. */
   ask<Kind extends keyof D & string>(kind: Kind, ask: D[Kind]['ask']): Promise<D[Kind]['answer']> {
-    const number = ++this.asked
+    const number = ++this.#asked
     return new Promise((resolve, reject) => {
-      this.waiters.set(number, { resolve, reject })
-      this.child.send({ number, kind, ask } satisfies Question, (error) => {
+      this.#waiters.set(number, { resolve, reject })
+      this.#child.send({ number, kind, ask } satisfies Question, (error) => {
         if (error !== null) reject(error)
       })
     })
@@ -60,13 +60,13 @@ export class Child<D extends Dialogue> {
 
   /** Ends the child where it stands, and returns when it is gone. */
   async kill(): Promise<void> {
-    this.child.kill('SIGKILL')
-    await this.exited
+    this.#child.kill('SIGKILL')
+    await this.#exited
   }
 
-  private onAnswer(answer: Answer): void {
-    const waiter = this.waiters.get(answer.number)
-    this.waiters.delete(answer.number)
+  #onAnswer(answer: Answer): void {
+    const waiter = this.#waiters.get(answer.number)
+    this.#waiters.delete(answer.number)
     if ('failure' in answer) waiter?.reject(new Error(answer.failure))
     else waiter?.resolve(answer.answer)
   }

@@ -49,10 +49,10 @@ export type PlatformDialogue = {
 
 /** The writer's state has to be one for all runs: it is there from `open` on. */
 class BenchPlatform {
-  private readonly clock = new RoleClock()
-  private readonly acknowledged = new SerialSet()
-  private writer: EmbeddedWriter | undefined
-  private gateway: Gateway | undefined
+  readonly #clock = new RoleClock()
+  readonly #acknowledged = new SerialSet()
+  #writer: EmbeddedWriter | undefined
+  #gateway: Gateway | undefined
 
   async open(ask: OpenAsk): Promise<number> {
     const { dataDir, accounts } = ask
@@ -64,9 +64,9 @@ class BenchPlatform {
       log(reason)
       process.exit(1)
     })
-    this.writer = writer
+    this.#writer = writer
     await fillLog(writer, new CommandGenerator(WORKLOADS[0]!, ask), accounts, 0)
-    this.gateway = await startGateway({
+    this.#gateway = await startGateway({
       writers: [writer],
       store: NO_STORE,
       views: [],
@@ -78,30 +78,30 @@ class BenchPlatform {
       graphiql: false,
       log,
     })
-    return this.gateway.port
+    return this.#gateway.port
   }
 
   usage(): Usage {
     return {
-      cpuSeconds: this.clock.now(),
+      cpuSeconds: this.#clock.now(),
       rssBytes: processStatusBytes('VmRSS'),
       diskBytes: diskBytesWritten(),
     }
   }
 
   async load(load: Load): Promise<LoadResult> {
-    const lane = queueLane(this.writer!)
+    const lane = queueLane(this.#writer!)
     try {
-      return await sendLoad([lane], load, this.acknowledged)
+      return await sendLoad([lane], load, this.#acknowledged)
     } finally {
       await lane.close()
     }
   }
 
   async stop(): Promise<Uint8Array> {
-    await this.gateway?.stop()
-    await this.writer?.stop()
-    return this.acknowledged.toBytes()
+    await this.#gateway?.stop()
+    await this.#writer?.stop()
+    return this.#acknowledged.toBytes()
   }
 }
 

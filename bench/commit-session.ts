@@ -31,28 +31,28 @@ export interface Measured {
 
 export class Session {
   readonly loads: LoadSeries
-  private readonly sizes: SessionSizes
-  private readonly platform = new Child<PlatformDialogue>(new URL('./commit-platform.ts', import.meta.url))
-  private readonly client = new Child<ClientDialogue>(new URL('./commit-client.ts', import.meta.url))
-  private port = 0
+  readonly #sizes: SessionSizes
+  readonly #platform = new Child<PlatformDialogue>(new URL('./commit-platform.ts', import.meta.url))
+  readonly #client = new Child<ClientDialogue>(new URL('./commit-client.ts', import.meta.url))
+  #port = 0
 
   constructor(sizes: SessionSizes) {
-    this.sizes = sizes
+    this.#sizes = sizes
     this.loads = new LoadSeries(sizes)
   }
 
   async open(): Promise<void> {
-    this.port = await this.platform.ask('open', this.sizes)
+    this.#port = await this.#platform.ask('open', this.#sizes)
   }
 
   /** @param messagesPerSecond undefined: as many as there are answers */
   async measure(shape: Shape, workload: string, messagesPerSecond: number | undefined): Promise<Measured> {
-    await this.send(shape, workload, true, messagesPerSecond)
-    const heapsBefore = await this.platform.ask('heaps', {})
-    const before = await this.platform.ask('usage', {})
-    const { result, clientCpu } = await this.send(shape, workload, false, messagesPerSecond)
-    const after = await this.platform.ask('usage', {})
-    const heapsAfter = await this.platform.ask('heaps', {})
+    await this.#send(shape, workload, true, messagesPerSecond)
+    const heapsBefore = await this.#platform.ask('heaps', {})
+    const before = await this.#platform.ask('usage', {})
+    const { result, clientCpu } = await this.#send(shape, workload, false, messagesPerSecond)
+    const after = await this.#platform.ask('usage', {})
+    const heapsAfter = await this.#platform.ask('heaps', {})
     return {
       shape,
       workload,
@@ -62,23 +62,23 @@ export class Session {
       rssBytesBefore: before.rssBytes,
       rssBytes: after.rssBytes,
       heapGrowthPerMillion: growthPerMillion(heapsBefore, heapsAfter, result.made.commands),
-      echo: shape.hasEcho ? await this.measureEcho(shape, workload) : undefined,
+      echo: shape.hasEcho ? await this.#measureEcho(shape, workload) : undefined,
     }
   }
 
   /** Stops the platform in order. Answers with the serials of all commands that anyone was told are durable. */
   async stop(): Promise<SerialSet> {
     const acknowledged = new SerialSet()
-    acknowledged.addAll(await this.client.ask('acknowledged', {}))
-    acknowledged.addAll(await this.platform.ask('stop', {}))
+    acknowledged.addAll(await this.#client.ask('acknowledged', {}))
+    acknowledged.addAll(await this.#platform.ask('stop', {}))
     return acknowledged
   }
 
   async end(): Promise<void> {
-    await Promise.all([this.client.kill(), this.platform.kill()])
+    await Promise.all([this.#client.kill(), this.#platform.kill()])
   }
 
-  private async send(
+  async #send(
     shape: Shape,
     workload: string,
     isWarmUp: boolean,
@@ -86,27 +86,27 @@ export class Session {
   ): Promise<{ readonly result: LoadResult; readonly clientCpu: RoleCpu }> {
     const load = this.loads.next(shape, workload, isWarmUp, messagesPerSecond)
     if (shape.via === 'queue')
-      return { result: this.loads.counted(await this.platform.ask('load', load)), clientCpu: {} }
-    const { cpuSeconds, ...result } = await this.client.ask(
+      return { result: this.loads.counted(await this.#platform.ask('load', load)), clientCpu: {} }
+    const { cpuSeconds, ...result } = await this.#client.ask(
       'load',
-      this.toClient(load, shape, 'bulk', this.port),
+      this.#toClient(load, shape, 'bulk', this.#port),
     )
     return { result: this.loads.counted(result), clientCpu: { client: cpuSeconds } }
   }
 
-  private async measureEcho(shape: Shape, workload: string): Promise<Measured['echo']> {
+  async #measureEcho(shape: Shape, workload: string): Promise<Measured['echo']> {
     const server = new Child<EchoDialogue>(new URL('./echo-server.ts', import.meta.url))
     try {
       const port = await server.ask('listen', { batch: shape.batch })
       const load = this.loads.next(shape, workload, false, undefined)
-      await this.client.ask(
+      await this.#client.ask(
         'load',
-        this.toClient({ ...load, seconds: shape.warmUpSeconds }, shape, 'echo', port),
+        this.#toClient({ ...load, seconds: shape.warmUpSeconds }, shape, 'echo', port),
       )
       const before = await server.ask('cpu', {})
-      const { cpuSeconds, ...result } = await this.client.ask(
+      const { cpuSeconds, ...result } = await this.#client.ask(
         'load',
-        this.toClient(load, shape, 'echo', port),
+        this.#toClient(load, shape, 'echo', port),
       )
       return {
         messagesPerSecond: result.messages / result.wallSeconds,
@@ -117,7 +117,7 @@ export class Session {
     }
   }
 
-  private toClient(load: Load, shape: Shape, kind: ClientLoad['kind'], port: number): ClientLoad {
+  #toClient(load: Load, shape: Shape, kind: ClientLoad['kind'], port: number): ClientLoad {
     return { ...load, kind, port, connections: shape.connections }
   }
 }

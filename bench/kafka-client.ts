@@ -37,9 +37,9 @@ export type KafkaClientDialogue = {
 }
 
 class Client {
-  private readonly acknowledged = new SerialSet()
-  private writer: { readonly queue: CommandQueue; readonly log: KafkaEventLog } | undefined
-  private endRecord = 0n
+  readonly #acknowledged = new SerialSet()
+  #writer: { readonly queue: CommandQueue; readonly log: KafkaEventLog } | undefined
+  #endRecord = 0n
 
   async open(ask: OpenAsk): Promise<undefined> {
     const options = {
@@ -51,28 +51,28 @@ class Client {
     const log = await openKafkaEventLog(options)
     log.observe((_frame, place) => {
       queue.consumed({ commandsTopic: 0, ...log.head() })
-      this.endRecord = place + 1n
+      this.#endRecord = place + 1n
     })
-    this.writer = { queue, log }
-    await fillLog(this.writer, new CommandGenerator(WORKLOADS[0]!, ask), ask.accounts, 0)
+    this.#writer = { queue, log }
+    await fillLog(this.#writer, new CommandGenerator(WORKLOADS[0]!, ask), ask.accounts, 0)
     return undefined
   }
 
   async load(load: Load): Promise<KafkaLoadResult> {
-    const lane = queueLane(this.writer!)
+    const lane = queueLane(this.#writer!)
     try {
-      const firstRecord = this.endRecord
+      const firstRecord = this.#endRecord
       const before = process.cpuUsage()
-      const result = await sendLoad([lane], load, this.acknowledged)
+      const result = await sendLoad([lane], load, this.#acknowledged)
       const { user, system } = process.cpuUsage(before)
-      return { ...result, cpuSeconds: (user + system) / 1e6, firstRecord, endRecord: this.endRecord }
+      return { ...result, cpuSeconds: (user + system) / 1e6, firstRecord, endRecord: this.#endRecord }
     } finally {
       await lane.close()
     }
   }
 
   serials(): Uint8Array {
-    return this.acknowledged.toBytes()
+    return this.#acknowledged.toBytes()
   }
 }
 

@@ -19,22 +19,22 @@ export interface KafkaMeasured {
 
 export class KafkaSession {
   readonly loads: LoadSeries
-  private readonly broker: BenchBroker
-  private readonly sizes: LoadSizes
-  private readonly writer = new Child<WriterDialogue>(new URL('./kafka-writer.ts', import.meta.url))
-  private readonly client = new Child<KafkaClientDialogue>(new URL('./kafka-client.ts', import.meta.url))
+  readonly #broker: BenchBroker
+  readonly #sizes: LoadSizes
+  readonly #writer = new Child<WriterDialogue>(new URL('./kafka-writer.ts', import.meta.url))
+  readonly #client = new Child<KafkaClientDialogue>(new URL('./kafka-client.ts', import.meta.url))
 
   constructor(broker: BenchBroker, sizes: LoadSizes) {
-    this.broker = broker
-    this.sizes = sizes
+    this.#broker = broker
+    this.#sizes = sizes
     this.loads = new LoadSeries(sizes)
   }
 
   /** Starts the writer and opens the accounts. */
   async open(settings: KafkaSettings, folder: string): Promise<void> {
-    const { accounts } = this.sizes
-    await this.writer.ask('start', { settings, folder, accounts })
-    await this.client.ask('open', { ...this.sizes, settings })
+    const { accounts } = this.#sizes
+    await this.#writer.ask('start', { settings, folder, accounts })
+    await this.#client.ask('open', { ...this.#sizes, settings })
   }
 
   /** @param messagesPerSecond undefined: as many as there are answers */
@@ -43,12 +43,12 @@ export class KafkaSession {
     workload: string,
     messagesPerSecond: number | undefined,
   ): Promise<KafkaMeasured> {
-    await this.send(shape, workload, true, messagesPerSecond)
-    const before = await this.writer.ask('usage', {})
-    const brokerBefore = this.broker.cpuSeconds()
-    const result = await this.send(shape, workload, false, messagesPerSecond)
-    const brokerAfter = this.broker.cpuSeconds()
-    const after = await this.writer.ask('usage', {})
+    await this.#send(shape, workload, true, messagesPerSecond)
+    const before = await this.#writer.ask('usage', {})
+    const brokerBefore = this.#broker.cpuSeconds()
+    const result = await this.#send(shape, workload, false, messagesPerSecond)
+    const brokerAfter = this.#broker.cpuSeconds()
+    const after = await this.#writer.ask('usage', {})
     return {
       shape,
       result,
@@ -66,22 +66,22 @@ export class KafkaSession {
   /** Stops the writer in order. Answers with the serials of all commands that the client was told are durable. */
   async stop(): Promise<SerialSet> {
     const acknowledged = new SerialSet()
-    acknowledged.addAll(await this.client.ask('acknowledged', {}))
-    await this.writer.ask('stop', {})
+    acknowledged.addAll(await this.#client.ask('acknowledged', {}))
+    await this.#writer.ask('stop', {})
     return acknowledged
   }
 
   async end(): Promise<void> {
-    await Promise.all([this.client.kill(), this.writer.kill()])
+    await Promise.all([this.#client.kill(), this.#writer.kill()])
   }
 
-  private async send(
+  async #send(
     shape: KafkaShape,
     workload: string,
     isWarmUp: boolean,
     messagesPerSecond: number | undefined,
   ): Promise<KafkaLoadResult> {
     const load = this.loads.next(shape, workload, isWarmUp, messagesPerSecond)
-    return this.loads.counted(await this.client.ask('load', load))
+    return this.loads.counted(await this.#client.ask('load', load))
   }
 }

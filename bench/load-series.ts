@@ -21,24 +21,24 @@ export class LoadSeries {
   /** Commands sent so far, warm-up included, and those among them that repeat another. */
   sent = 0
   repeated = 0
-  private readonly sizes: LoadSizes
-  private nextSerial = 0
-  private loads = 0
+  readonly #sizes: LoadSizes
+  #nextSerial = 0
+  #loads = 0
 
   constructor(sizes: LoadSizes) {
-    this.sizes = sizes
+    this.#sizes = sizes
   }
 
   /** @param messagesPerSecond undefined: as many as there are answers */
   next(shape: LoadShape, workload: string, isWarmUp: boolean, messagesPerSecond: number | undefined): Load {
-    const { accounts, seed, unlimited } = this.sizes
+    const { accounts, seed, unlimited } = this.#sizes
     const { batch, inFlight } = shape
     return {
       workload,
       accounts,
       unlimited,
-      seed: seed + 1 + this.loads++,
-      firstSerial: this.nextSerial,
+      seed: seed + 1 + this.#loads++,
+      firstSerial: this.#nextSerial,
       batch,
       inFlight,
       seconds: isWarmUp ? shape.warmUpSeconds : shape.seconds,
@@ -49,7 +49,7 @@ export class LoadSeries {
 
   /** To be told what came of each load before the next one is made. */
   counted<Result extends LoadResult>(result: Result): Result {
-    this.nextSerial = result.nextSerial
+    this.#nextSerial = result.nextSerial
     this.sent += result.made.commands
     this.repeated += result.made.repeated
     return result

@@ -60,36 +60,36 @@ export async function sendLoad(
 }
 
 class Sender {
-  private readonly load: Load
-  private readonly acknowledged: SerialSet | undefined
-  private readonly generator: CommandGenerator
-  private readonly histogram = new Histogram()
-  private messages = 0
-  private decided = 0
-  private refused = 0
-  private repeated = 0
+  readonly #load: Load
+  readonly #acknowledged: SerialSet | undefined
+  readonly #generator: CommandGenerator
+  readonly #histogram = new Histogram()
+  #messages = 0
+  #decided = 0
+  #refused = 0
+  #repeated = 0
 
   constructor(load: Load, acknowledged: SerialSet | undefined) {
-    this.load = load
-    this.acknowledged = acknowledged
-    this.generator = new CommandGenerator(workloadOf(load.workload), load)
+    this.#load = load
+    this.#acknowledged = acknowledged
+    this.#generator = new CommandGenerator(workloadOf(load.workload), load)
   }
 
   /** One message after the other until the time is over. */
   async keepSending(lane: Lane, startMs: number): Promise<void> {
-    const slots = new Uint8Array(this.load.batch * COMMAND_SLOT_BYTES)
-    const { seconds, commandsMin } = this.load
+    const slots = new Uint8Array(this.#load.batch * COMMAND_SLOT_BYTES)
+    const { seconds, commandsMin } = this.#load
     const endMs = startMs + seconds * 1_000
     for (;;) {
       const nowMs = performance.now()
-      if (nowMs >= endMs && this.generator.made().commands >= commandsMin) return
-      await this.sendOne(lane, slots, nowMs)
+      if (nowMs >= endMs && this.#generator.made().commands >= commandsMin) return
+      await this.#sendOne(lane, slots, nowMs)
     }
   }
 
   /** Each message when it is due, over the lanes in turn; if as many as may be are under way, as soon as one is answered. */
   async sendOnTime(lanes: readonly Lane[], schedule: Schedule, startMs: number): Promise<void> {
-    const { batch, seconds, inFlight } = this.load
+    const { batch, seconds, inFlight } = this.#load
     const free = Array.from(
       { length: lanes.length * inFlight },
       () => new Uint8Array(batch * COMMAND_SLOT_BYTES),
@@ -101,7 +101,7 @@ class Sender {
       while (performance.now() < intendedMs) await delay(intendedMs - performance.now())
       while (free.length === 0) await Promise.race(underWay)
       const slots = free.pop()!
-      const sending = this.sendOne(lanes[sent % lanes.length]!, slots, intendedMs).finally(() => {
+      const sending = this.#sendOne(lanes[sent % lanes.length]!, slots, intendedMs).finally(() => {
         free.push(slots)
         underWay.delete(sending)
       })
@@ -114,31 +114,31 @@ class Sender {
 
   result(wallSeconds: number): LoadResult {
     return {
-      messages: this.messages,
+      messages: this.#messages,
       wallSeconds,
-      made: this.generator.made(),
-      nextSerial: this.generator.nextSerial(),
-      decided: this.decided,
-      refused: this.refused,
-      repeated: this.repeated,
-      buckets: this.histogram.buckets(),
-      maxMs: this.histogram.max(),
+      made: this.#generator.made(),
+      nextSerial: this.#generator.nextSerial(),
+      decided: this.#decided,
+      refused: this.#refused,
+      repeated: this.#repeated,
+      buckets: this.#histogram.buckets(),
+      maxMs: this.#histogram.max(),
     }
   }
 
-  private async sendOne(lane: Lane, slots: Uint8Array, fromMs: number): Promise<void> {
-    const { batch } = this.load
-    this.generator.fill(slots, batch, Date.now())
+  async #sendOne(lane: Lane, slots: Uint8Array, fromMs: number): Promise<void> {
+    const { batch } = this.#load
+    this.#generator.fill(slots, batch, Date.now())
     const answer = await lane.send(slots, batch)
-    this.histogram.record(performance.now() - fromMs)
-    this.messages += 1
-    this.decided += answer.decided
-    this.refused += answer.refused
-    this.repeated += answer.repeated
-    if (this.acknowledged !== undefined) this.acknowledge(slots, this.acknowledged)
+    this.#histogram.record(performance.now() - fromMs)
+    this.#messages += 1
+    this.#decided += answer.decided
+    this.#refused += answer.refused
+    this.#repeated += answer.repeated
+    if (this.#acknowledged !== undefined) this.#acknowledge(slots, this.#acknowledged)
   }
 
-  private acknowledge(slots: Uint8Array, acknowledged: SerialSet): void {
+  #acknowledge(slots: Uint8Array, acknowledged: SerialSet): void {
     const words = new Uint32Array(slots.buffer, slots.byteOffset, slots.length / 4)
     for (let word = 1; word < words.length; word += SLOT_WORDS * 2) acknowledged.add(words[word]!)
   }

@@ -7,14 +7,14 @@ import { THREAD_NAMES_CHANNEL, type ThreadName } from './thread-names.ts'
 export type RoleCpu = Readonly<Record<string, number>>
 
 export class RoleClock {
-  private readonly roles = new Map<number, string>([[process.pid, 'main']])
+  readonly #roles = new Map<number, string>([[process.pid, 'main']])
 
   /** To be made before the workers are started, in a process started with thread-names.ts. */
   constructor() {
     const channel = new BroadcastChannel(THREAD_NAMES_CHANNEL)
     channel.onmessage = (message: unknown) => {
       const { thread, role } = (message as { data: ThreadName }).data
-      this.roles.set(thread, role)
+      this.#roles.set(thread, role)
     }
     channel.unref()
   }
@@ -23,7 +23,7 @@ export class RoleClock {
     const seconds: Record<string, number> = {}
     let known = 0
     for (const [thread, nanoseconds] of cpuByThread()) {
-      const role = this.roles.get(thread)
+      const role = this.#roles.get(thread)
       if (role === undefined) continue
       seconds[role] = (seconds[role] ?? 0) + nanoseconds / 1e9
       known += nanoseconds / 1e9

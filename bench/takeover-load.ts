@@ -28,28 +28,28 @@ const KNOWN_MS_MAX = 120_000
 export class TakeoverLoad {
   /** Of each partition: what clients were told is durable. */
   readonly acknowledged: readonly SerialSet[]
-  private readonly pairs: readonly Pair[]
-  private readonly urls: () => readonly string[]
-  private readonly opening: DeploymentLoad
-  private readonly sent: number[]
-  private readonly lastMs: number[]
-  private readonly longestMs: number[]
-  private clients: Promise<void>[] = []
-  private isEnding = false
+  readonly #pairs: readonly Pair[]
+  readonly #urls: () => readonly string[]
+  readonly #opening: DeploymentLoad
+  readonly #sent: number[]
+  readonly #lastMs: number[]
+  readonly #longestMs: number[]
+  #clients: Promise<void>[] = []
+  #isEnding = false
 
   /** @param urls gateways that run */
   constructor(partitions: number, urls: () => readonly string[]) {
-    this.opening = new DeploymentLoad(partitions, urls)
-    this.pairs = this.opening.pairs
-    this.urls = urls
-    this.acknowledged = this.pairs.map(() => new SerialSet())
-    this.sent = this.pairs.map(() => 0)
-    this.lastMs = this.pairs.map(() => 0)
-    this.longestMs = this.pairs.map(() => 0)
+    this.#opening = new DeploymentLoad(partitions, urls)
+    this.#pairs = this.#opening.pairs
+    this.#urls = urls
+    this.acknowledged = this.#pairs.map(() => new SerialSet())
+    this.#sent = this.#pairs.map(() => 0)
+    this.#lastMs = this.#pairs.map(() => 0)
+    this.#longestMs = this.#pairs.map(() => 0)
   }
 
   openAccounts(): Promise<void> {
-    return this.opening.openAccounts()
+    return this.#opening.openAccounts()
   }
 
   /** Transfers that clients were told of until now. */
@@ -59,54 +59,54 @@ export class TakeoverLoad {
 
   /** Starts a client for each gateway and partition. */
   start(pace: Pace): void {
-    this.isEnding = false
-    this.lastMs.fill(performance.now())
+    this.#isEnding = false
+    this.#lastMs.fill(performance.now())
     this.mark()
-    this.clients = this.urls().flatMap((_, gateway) =>
-      this.pairs.map((pair) => this.client(gateway, pair, pace)),
+    this.#clients = this.#urls().flatMap((_, gateway) =>
+      this.#pairs.map((pair) => this.#client(gateway, pair, pace)),
     )
-    for (const client of this.clients) client.catch(() => undefined)
+    for (const client of this.#clients) client.catch(() => undefined)
   }
 
   /** Sends nothing new; resolves when all that was sent is known. @throws what a client could not find out */
   async end(): Promise<void> {
-    this.isEnding = true
-    await Promise.all(this.clients)
+    this.#isEnding = true
+    await Promise.all(this.#clients)
   }
 
   /** Measures anew from here: a time without service counts from the last answer before. */
   mark(): void {
-    this.longestMs.fill(0)
+    this.#longestMs.fill(0)
   }
 
   /** Longest time since the mark between one answer and the next of some partition, in ms. */
   longestGapMs(): number {
     const nowMs = performance.now()
-    return Math.max(...this.lastMs.map((lastMs, partition) => Math.max(this.longestMs[partition]!, nowMs - lastMs)))
+    return Math.max(...this.#lastMs.map((lastMs, partition) => Math.max(this.#longestMs[partition]!, nowMs - lastMs)))
   } // prettier-ignore
 
   /** When the partition that has waited longest had its last answer, by `performance.now()`. */
   oldestAnswerMs(): number {
-    return Math.min(...this.lastMs)
+    return Math.min(...this.#lastMs)
   }
 
-  private answered(partition: number): void {
+  #answered(partition: number): void {
     const nowMs = performance.now()
-    this.longestMs[partition] = Math.max(this.longestMs[partition]!, nowMs - this.lastMs[partition]!)
-    this.lastMs[partition] = nowMs
+    this.#longestMs[partition] = Math.max(this.#longestMs[partition]!, nowMs - this.#lastMs[partition]!)
+    this.#lastMs[partition] = nowMs
   }
 
-  private async client(first: number, pair: Pair, { batch, pauseMs }: Pace): Promise<void> {
+  async #client(first: number, pair: Pair, { batch, pauseMs }: Pace): Promise<void> {
     let client: BulkClient | undefined
     let gateway = first
-    while (!this.isEnding) {
-      const serials = this.nextSerials(pair.partition, batch)
+    while (!this.#isEnding) {
+      const serials = this.#nextSerials(pair.partition, batch)
       const slots = transfers(pair, serials)
       const deadlineMs = performance.now() + KNOWN_MS_MAX
       for (;;) {
         try {
-          client ??= await connectBulk({ url: this.url(gateway), ...TIMES })
-          if (await this.isKnown(client, slots, serials, pair.partition)) break
+          client ??= await connectBulk({ url: this.#url(gateway), ...TIMES })
+          if (await this.#isKnown(client, slots, serials, pair.partition)) break
         } catch (error) {
           if (!(error instanceof BulkError)) throw error
           // It may wait for what it cannot have any more.
@@ -123,7 +123,7 @@ export class TakeoverLoad {
   } // prettier-ignore
 
   /** Sends a batch. @returns true if it is known of each transfer that it is durable */
-  private async isKnown(
+  async #isKnown(
     client: BulkClient,
     slots: Uint8Array,
     serials: readonly number[],
@@ -138,18 +138,18 @@ export class TakeoverLoad {
       this.acknowledged[partition]!.add(serial)
       known++
     })
-    if (known > 0) this.answered(partition)
+    if (known > 0) this.#answered(partition)
     return known === serials.length
   }
 
-  private nextSerials(partition: number, count: number): readonly number[] {
-    const first = this.sent[partition]!
-    this.sent[partition] = first + count
+  #nextSerials(partition: number, count: number): readonly number[] {
+    const first = this.#sent[partition]!
+    this.#sent[partition] = first + count
     return Array.from({ length: count }, (_, index) => first + index)
   }
 
-  private url(gateway: number): string {
-    const urls = this.urls()
+  #url(gateway: number): string {
+    const urls = this.#urls()
     return urls[gateway % urls.length]!
   }
 }

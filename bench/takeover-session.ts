@@ -34,10 +34,10 @@ export interface FaultMeasured {
 export class TakeoverSession {
   readonly load: TakeoverLoad
   readonly deployment: Deployment
-  private readonly cluster: TestCluster
+  readonly #cluster: TestCluster
 
   private constructor(cluster: TestCluster, deployment: Deployment) {
-    this.cluster = cluster
+    this.#cluster = cluster
     this.deployment = deployment
     this.load = new TakeoverLoad(PARTITIONS, () => deployment.urls())
   }
@@ -69,32 +69,32 @@ export class TakeoverSession {
 
   async end(): Promise<void> {
     await this.deployment.stop()
-    await this.cluster.stop()
+    await this.#cluster.stop()
   }
 
   /** Kills writers in turn, and starts each again. */
   killWriter(round: number): Promise<FaultMeasured> {
-    return this.writerFault(round, (victim) => victim.kill(), (victim) => victim.start())
+    return this.#writerFault(round, (victim) => victim.kill(), (victim) => victim.start())
   } // prettier-ignore
 
   /** Has writers stand still in turn, with their connections open, until others have their partitions. */
   freezeWriter(round: number): Promise<FaultMeasured> {
-    return this.writerFault(round, (victim) => victim.pause(), (victim) => victim.resume())
+    return this.#writerFault(round, (victim) => victim.pause(), (victim) => victim.resume())
   } // prettier-ignore
 
   /** Kills the broker that leads one of the partitions, and starts it again. */
   async killLeader(round: number): Promise<FaultMeasured> {
     await this.untilShared()
-    await this.untilInSync()
+    await this.#untilInSync()
     await sleep(SETTLE_MS)
-    const leader = await this.leaderOf(round % PARTITIONS)
+    const leader = await this.#leaderOf(round % PARTITIONS)
     this.load.mark()
     const faultMs = performance.now()
     await leader.kill()
-    const led = this.untilLedByOthers(leader.nodeId).then(() => performance.now() - faultMs)
-    await this.until('every partition answers', () => this.load.oldestAnswerMs() > faultMs + LOOK_EVERY_MS)
+    const led = this.#untilLedByOthers(leader.nodeId).then(() => performance.now() - faultMs)
+    await this.#until('every partition answers', () => this.load.oldestAnswerMs() > faultMs + LOOK_EVERY_MS)
     await sleep(AFTER_MS)
-    await this.until('every partition answers', () => this.load.oldestAnswerMs() > performance.now() - 1_000)
+    await this.#until('every partition answers', () => this.load.oldestAnswerMs() > performance.now() - 1_000)
     const awayMs = this.load.longestGapMs()
     const ledMs = await led
     await leader.restart()
@@ -107,7 +107,7 @@ export class TakeoverSession {
    */
   async calm(minutes: number, pace: Pace): Promise<{ takeovers: number; awayMs: number; transfers: number; seconds: number }> {
     await this.untilShared()
-    await this.untilInSync()
+    await this.#untilInSync()
     const before = await this.epochs()
     const countBefore = this.load.count()
     const startedMs = performance.now()
@@ -129,7 +129,7 @@ export class TakeoverSession {
 
   /** Both writers serve their share. */
   untilShared(): Promise<void> {
-    return this.until('each writer serves its share', async () => {
+    return this.#until('each writer serves its share', async () => {
       const held = await Promise.all(this.deployment.writers.map((writer) => this.deployment.held(writer)))
       return held.every(
         (seats) =>
@@ -138,7 +138,7 @@ export class TakeoverSession {
     })
   }
 
-  private async writerFault(
+  async #writerFault(
     round: number,
     fault: (victim: RoleProcess) => unknown,
     undo: (victim: RoleProcess) => unknown,
@@ -154,11 +154,11 @@ export class TakeoverSession {
     this.load.mark()
     const faultMs = performance.now()
     await fault(victim)
-    await this.until('it is missed', () => said('no sign of life') > 0 || said('is served from here') > 0)
+    await this.#until('it is missed', () => said('no sign of life') > 0 || said('is served from here') > 0)
     const missedMs = said('no sign of life') > 0 ? performance.now() - faultMs : undefined
-    await this.until('others serve', () => said('is served from here') >= PARTITIONS / writers.length)
+    await this.#until('others serve', () => said('is served from here') >= PARTITIONS / writers.length)
     const servedMs = performance.now() - faultMs
-    await this.until('every partition answers', () => this.load.oldestAnswerMs() > faultMs + servedMs)
+    await this.#until('every partition answers', () => this.load.oldestAnswerMs() > faultMs + servedMs)
     const awayMs = this.load.longestGapMs()
     await sleep(SETTLE_MS)
     this.load.mark()
@@ -168,27 +168,27 @@ export class TakeoverSession {
     return { awayMs, missedMs, servedMs, ledMs: undefined, handBackMs: this.load.longestGapMs() }
   }
 
-  private async leaderOf(partition: number): Promise<TestBroker> {
-    const { leader } = (await this.partitionsSeen()).find(({ partitionId }) => partitionId === partition)!
-    return this.cluster.brokers.find(({ nodeId }) => nodeId === leader)!
+  async #leaderOf(partition: number): Promise<TestBroker> {
+    const { leader } = (await this.#partitionsSeen()).find(({ partitionId }) => partitionId === partition)!
+    return this.#cluster.brokers.find(({ nodeId }) => nodeId === leader)!
   }
 
   /** Every replica has what its leader has. */
-  private untilInSync(): Promise<void> {
-    return this.until('all replicas are in sync', async () => {
-      const seen = await this.partitionsSeen().catch(() => [])
+  #untilInSync(): Promise<void> {
+    return this.#until('all replicas are in sync', async () => {
+      const seen = await this.#partitionsSeen().catch(() => [])
       return seen.length === 2 * PARTITIONS && seen.every(({ isr }) => isr.length === BROKERS)
     })
   }
 
-  private untilLedByOthers(nodeId: number): Promise<void> {
-    return this.until('others lead', async () => {
-      const seen = await this.partitionsSeen().catch(() => [])
+  #untilLedByOthers(nodeId: number): Promise<void> {
+    return this.#until('others lead', async () => {
+      const seen = await this.#partitionsSeen().catch(() => [])
       return seen.length === 2 * PARTITIONS && seen.every(({ leader }) => leader >= 0 && leader !== nodeId)
     })
   }
 
-  private async partitionsSeen(): Promise<
+  async #partitionsSeen(): Promise<
     readonly { readonly partitionId: number; readonly leader: number; readonly isr: readonly number[] }[]
   > {
     const { kafka } = this.deployment
@@ -205,7 +205,7 @@ export class TakeoverSession {
     }
   }
 
-  private async until(what: string, holds: () => boolean | Promise<boolean>): Promise<void> {
+  async #until(what: string, holds: () => boolean | Promise<boolean>): Promise<void> {
     const deadlineMs = performance.now() + WAIT_MS_MAX
     while (!(await holds())) {
       if (performance.now() > deadlineMs)

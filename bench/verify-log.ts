@@ -32,45 +32,45 @@ export function verifyLog(dataDir: string, accounts: number, acknowledged: Seria
 
 /** Counts the frames of a log, wherever they are read from: all accepted ones, in order. */
 export class LogVerifier {
-  private readonly core: WalletCore
-  private readonly found = new SerialSet()
-  private events = 0
-  private accountsOpened = 0
-  private refused = 0
+  readonly #core: WalletCore
+  readonly #found = new SerialSet()
+  #events = 0
+  #accountsOpened = 0
+  #refused = 0
 
   constructor(accounts: number, partition = PARTITION) {
-    this.core = createCore({ partition, accountsInitial: accounts })
+    this.#core = createCore({ partition, accountsInitial: accounts })
   }
 
   /** @throws Error if a command stands in the log twice */
   take({ count, payload }: Pick<Frame, 'count' | 'payload'>): void {
     if (count === 0) return
-    this.core.apply(payload)
-    this.events += count
+    this.#core.apply(payload)
+    this.#events += count
     if (payload.length !== count * EVENT_ROW_BYTES) throw new Error('a row has a text, which no command has')
     const view = new DataView(payload.buffer, payload.byteOffset, payload.length)
     for (let row = 0; row < payload.length; row += EVENT_ROW_BYTES) {
       const kind = payload[row + ROW_BYTE.kind]!
       if (kind === EVENT_KINDS.AccountOpened) {
-        this.accountsOpened += 1
+        this.#accountsOpened += 1
         continue
       }
-      if (kind === EVENT_KINDS.TransferRefused) this.refused += 1
+      if (kind === EVENT_KINDS.TransferRefused) this.#refused += 1
       const serial = view.getUint32(row + ROW_BYTE.code, true)
-      if (!this.found.add(serial)) throw new Error(`command ${serial} stands in the log twice`)
+      if (!this.#found.add(serial)) throw new Error(`command ${serial} stands in the log twice`)
     }
   }
 
   /** @throws Error if a command was acknowledged and does not stand in the log, or the other way round */
   countFor(acknowledged: SerialSet): LogCount {
-    const { core, found, events, accountsOpened, refused } = this
-    const differing = found.differsFrom(acknowledged)
+    const [events, accountsOpened, refused] = [this.#events, this.#accountsOpened, this.#refused]
+    const differing = this.#found.differsFrom(acknowledged)
     if (differing !== undefined)
       throw new Error(
         `command ${differing} was acknowledged and is not in the log, or the other way round: ` +
-          `${acknowledged.count()} acknowledged, ${found.count()} in the log`,
+          `${acknowledged.count()} acknowledged, ${this.#found.count()} in the log`,
       )
     const accepted = events - accountsOpened - refused
-    return { events, accountsOpened, accepted, refused, trialBalance: core.trialBalance() }
+    return { events, accountsOpened, accepted, refused, trialBalance: this.#core.trialBalance() }
   }
 }

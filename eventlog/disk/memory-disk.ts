@@ -53,26 +53,26 @@ export interface MemoryDisk extends Disk {
 /** A file's bytes, in memory that grows by doubling. Bytes beyond the length are zero. */
 class Content {
   length = 0
-  private bytes: Uint8Array<ArrayBuffer> = new Uint8Array(0)
+  #bytes: Uint8Array<ArrayBuffer> = new Uint8Array(0)
 
   /** The bytes, as a view. */
   view(): Uint8Array<ArrayBuffer> {
-    return this.bytes.subarray(0, this.length)
+    return this.#bytes.subarray(0, this.length)
   }
 
   resize(length: number): void {
-    if (length > this.bytes.length) {
-      const grown = new Uint8Array(Math.max(length, this.bytes.length * 2))
+    if (length > this.#bytes.length) {
+      const grown = new Uint8Array(Math.max(length, this.#bytes.length * 2))
       grown.set(this.view())
-      this.bytes = grown
+      this.#bytes = grown
     }
-    if (length < this.length) this.bytes.fill(0, length, this.length)
+    if (length < this.length) this.#bytes.fill(0, length, this.length)
     this.length = length
   }
 
   set(bytes: Uint8Array, at: number): void {
     if (at + bytes.length > this.length) this.resize(at + bytes.length)
-    this.bytes.set(bytes, at)
+    this.#bytes.set(bytes, at)
   }
 
   replace(bytes: Uint8Array): void {

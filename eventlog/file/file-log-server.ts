@@ -32,59 +32,59 @@ export interface FileLogServerStart extends OpenLogOptions {
 }
 
 export class FileLogServer {
-  private readonly ports: FileLogServerPorts
-  private appender: LogAppender | undefined
-  private groups: GroupCommit | undefined
-  private isOver = false
+  readonly #ports: FileLogServerPorts
+  #appender: LogAppender | undefined
+  #groups: GroupCommit | undefined
+  #isOver = false
 
   /** Opens the log and repairs its tail; says `ready`, or `failed`. */
   constructor(start: FileLogServerStart, ports: FileLogServerPorts) {
-    this.ports = ports
-    this.guarded(() => {
+    this.#ports = ports
+    this.#guarded(() => {
       const { appender, report } = openLog(ports.disk, start.dir, start)
-      this.appender = appender
-      this.groups = createGroupCommit(appender, ports.slabs, ports, ports.take)
+      this.#appender = appender
+      this.#groups = createGroupCommit(appender, ports.slabs, ports, ports.take)
       ports.tellMain({ kind: 'ready', head: appender.head(), recovery: report })
-      this.waitForQuiet()
+      this.#waitForQuiet()
     })
   }
 
   /** Commits the group that begins with `first`. */
   take(first: CoreToLog): void {
-    this.guarded(() => {
-      const isStopped = this.groups!.commit(first, () => this.ports.next())
+    this.#guarded(() => {
+      const isStopped = this.#groups!.commit(first, () => this.#ports.next())
       if (isStopped) {
-        this.ports.tellMain({ kind: 'stopped', head: this.appender!.head() })
-        this.end()
-      } else this.waitForQuiet()
+        this.#ports.tellMain({ kind: 'stopped', head: this.#appender!.head() })
+        this.#end()
+      } else this.#waitForQuiet()
     })
   }
 
-  private waitForQuiet(): void {
-    this.ports.whenQuiet(() => {
-      this.guarded(() => {
-        this.groups!.rest()
+  #waitForQuiet(): void {
+    this.#ports.whenQuiet(() => {
+      this.#guarded(() => {
+        this.#groups!.rest()
       })
     })
   }
 
   /** Whatever goes wrong ends the service for ever: nothing is written, and no frame told of, after it. */
-  private guarded(work: () => void): void {
-    if (this.isOver) return
+  #guarded(work: () => void): void {
+    if (this.#isOver) return
     try {
       work()
     } catch (error) {
       const failure = failureOf(error)
-      this.ports.tellMain(failure)
-      this.ports.tellCore(failure)
-      this.end()
+      this.#ports.tellMain(failure)
+      this.#ports.tellCore(failure)
+      this.#end()
     }
   }
 
-  private end(): void {
-    this.isOver = true
-    this.ports.whenQuiet(undefined)
-    this.ports.ended()
+  #end(): void {
+    this.#isOver = true
+    this.#ports.whenQuiet(undefined)
+    this.#ports.ended()
   }
 }
 

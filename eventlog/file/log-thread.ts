@@ -18,58 +18,58 @@ import { openSlabPool, type SlabPool } from '../handoff/slabs.ts'
 class LogThread implements FileLogServerPorts {
   readonly disk = nodeDisk
   readonly slabs: SlabPool
-  private readonly main: MessagePort
-  private readonly core: MessagePort
-  private readonly memory: FrameMemory
-  private readonly idleFrameMs: number
-  private onQuiet: (() => void) | undefined
-  private idleTimer: NodeJS.Timeout | undefined
+  readonly #main: MessagePort
+  readonly #core: MessagePort
+  readonly #memory: FrameMemory
+  readonly #idleFrameMs: number
+  #onQuiet: (() => void) | undefined
+  #idleTimer: NodeJS.Timeout | undefined
 
   constructor(main: MessagePort, start: LogThreadStart) {
-    this.main = main
-    this.core = start.corePort
+    this.#main = main
+    this.#core = start.corePort
     this.slabs = openSlabPool(start.slabs)
-    this.memory = new FrameMemory(start.frames)
-    this.idleFrameMs = start.idleFrameMs ?? IDLE_FRAME_MS_DEFAULT
+    this.#memory = new FrameMemory(start.frames)
+    this.#idleFrameMs = start.idleFrameMs ?? IDLE_FRAME_MS_DEFAULT
   }
 
-  readonly take = (bytes: number): Uint8Array => this.memory.take(bytes)
+  readonly take = (bytes: number): Uint8Array => this.#memory.take(bytes)
 
   next(): CoreToLog | undefined {
-    return receiveMessageOnPort(this.core)?.message as CoreToLog | undefined
+    return receiveMessageOnPort(this.#core)?.message as CoreToLog | undefined
   }
 
   tellCore(message: LogToCore): void {
-    this.core.postMessage(message)
+    this.#core.postMessage(message)
   }
 
   tellMain(message: LogToMain): void {
     if (message.kind !== 'frames') {
-      this.main.postMessage(message satisfies LogThreadToMain)
+      this.#main.postMessage(message satisfies LogThreadToMain)
       return
     }
     const frames = message.frames.map((frame): FrameSent => {
       const { bytes, payload: _payload, hash: _hash, previousHash: _previousHash, ...header } = frame
-      return { ...header, bytesRef: this.memory.refOf(bytes) }
+      return { ...header, bytesRef: this.#memory.refOf(bytes) }
     })
     // What stands in no chunk moves.
     const moved = frames.flatMap(({ bytesRef }) =>
       'own' in bytesRef ? [bytesRef.own.buffer as ArrayBuffer] : [],
     )
-    this.main.postMessage({ kind: 'frames', frames } satisfies LogThreadToMain, moved)
+    this.#main.postMessage({ kind: 'frames', frames } satisfies LogThreadToMain, moved)
   }
 
   whenQuiet(task: (() => void) | undefined): void {
-    this.onQuiet = task
+    this.#onQuiet = task
     // One timer for ever, set back each time: cheaper than one for each group.
-    if (task === undefined) clearTimeout(this.idleTimer)
-    else if (this.idleTimer === undefined)
-      this.idleTimer = setTimeout(() => this.onQuiet?.(), this.idleFrameMs)
-    else this.idleTimer.refresh()
+    if (task === undefined) clearTimeout(this.#idleTimer)
+    else if (this.#idleTimer === undefined)
+      this.#idleTimer = setTimeout(() => this.#onQuiet?.(), this.#idleFrameMs)
+    else this.#idleTimer.refresh()
   }
 
   ended(): void {
-    this.core.close()
+    this.#core.close()
   }
 }
 

@@ -10,26 +10,26 @@ const BYTES_MIN = 64 * COMMAND_SLOT_BYTES
 const KEPT_BYTES_MAX = 16 * 1024 * 1024
 
 export class BatchMemory {
-  private readonly free = new Map<number, Uint8Array<SharedArrayBuffer>[]>()
-  private freeBytes = 0
+  readonly #free = new Map<number, Uint8Array<SharedArrayBuffer>[]>()
+  #freeBytes = 0
 
   /** Memory of at least so many bytes, which begins at a multiple of 8. What stood in it before is still there. */
   take(bytesMin: number): Uint8Array<SharedArrayBuffer> {
     let bytes = BYTES_MIN
     while (bytes < bytesMin) bytes *= 2
-    const memory = this.free.get(bytes)?.pop()
+    const memory = this.#free.get(bytes)?.pop()
     if (memory === undefined) return new Uint8Array(new SharedArrayBuffer(bytes))
-    this.freeBytes -= bytes
+    this.#freeBytes -= bytes
     return memory
   }
 
   /** Nobody reads it any more. */
   give(memory: Uint8Array<SharedArrayBuffer>): void {
     const bytes = memory.length
-    if (this.freeBytes + bytes > KEPT_BYTES_MAX) return
-    this.freeBytes += bytes
-    const free = this.free.get(bytes)
-    if (free === undefined) this.free.set(bytes, [memory])
+    if (this.#freeBytes + bytes > KEPT_BYTES_MAX) return
+    this.#freeBytes += bytes
+    const free = this.#free.get(bytes)
+    if (free === undefined) this.#free.set(bytes, [memory])
     else free.push(memory)
   }
 }

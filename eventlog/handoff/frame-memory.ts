@@ -50,39 +50,39 @@ export type FrameBytesRef =
 
 /** The log thread's side. */
 export class FrameMemory {
-  private readonly share: FrameMemoryShare
-  private readonly states: Int32Array
-  private readonly chunkOf: ReadonlyMap<ArrayBufferLike, number>
+  readonly #share: FrameMemoryShare
+  readonly #states: Int32Array
+  readonly #chunkOf: ReadonlyMap<ArrayBufferLike, number>
   /** The chunk that is being filled, if any, and up to where it is full. */
-  private chunk = -1
-  private byte = CHUNK_BYTES
+  #chunk = -1
+  #byte = CHUNK_BYTES
 
   constructor(share: FrameMemoryShare) {
-    this.share = share
-    this.states = new Int32Array(share.states)
-    this.chunkOf = new Map(share.chunks.map((chunk, index) => [chunk, index]))
+    this.#share = share
+    this.#states = new Int32Array(share.states)
+    this.#chunkOf = new Map(share.chunks.map((chunk, index) => [chunk, index]))
   }
 
   /** In a chunk where one has room. @param bytes 1 to FRAME_BYTES_MAX */
   take(bytes: number): Uint8Array {
-    if (this.byte + bytes > CHUNK_BYTES && !this.begin()) return ownMemory(bytes)
-    const taken = new Uint8Array(this.share.chunks[this.chunk]!, this.byte, bytes)
-    this.byte = Math.ceil((this.byte + bytes) / ALIGNMENT) * ALIGNMENT
+    if (this.#byte + bytes > CHUNK_BYTES && !this.#begin()) return ownMemory(bytes)
+    const taken = new Uint8Array(this.#share.chunks[this.#chunk]!, this.#byte, bytes)
+    this.#byte = Math.ceil((this.#byte + bytes) / ALIGNMENT) * ALIGNMENT
     return taken
   }
 
   refOf(frame: Uint8Array): FrameBytesRef {
-    const chunk = this.chunkOf.get(frame.buffer)
+    const chunk = this.#chunkOf.get(frame.buffer)
     return chunk === undefined ? { own: frame } : { chunk, byte: frame.byteOffset, bytes: frame.length }
   }
 
   /** Begins a free chunk. False if there is none: what is left of the last one stays for a smaller frame. */
-  private begin(): boolean {
-    const { states } = this
+  #begin(): boolean {
+    const states = this.#states
     for (let chunk = 0; chunk < states.length; chunk++) {
       if (Atomics.compareExchange(states, chunk, FREE, IN_USE) !== FREE) continue
-      this.chunk = chunk
-      this.byte = 0
+      this.#chunk = chunk
+      this.#byte = 0
       return true
     }
     return false
@@ -91,16 +91,16 @@ export class FrameMemory {
 
 /** The main thread's side. */
 export class FrameViews {
-  private readonly share: FrameMemoryShare
-  private readonly unreachable: FinalizationRegistry<number>
+  readonly #share: FrameMemoryShare
+  readonly #unreachable: FinalizationRegistry<number>
   /** The chunk of the last frame. Held, so that it is not free before the log thread is done with it. */
-  private chunk = -1
-  private use: SharedArrayBuffer | undefined
+  #chunk = -1
+  #use: SharedArrayBuffer | undefined
 
   constructor(share: FrameMemoryShare) {
-    this.share = share
+    this.#share = share
     const states = new Int32Array(share.states)
-    this.unreachable = new FinalizationRegistry((chunk) => {
+    this.#unreachable = new FinalizationRegistry((chunk) => {
       Atomics.store(states, chunk, FREE)
     })
   }
@@ -109,11 +109,11 @@ export class FrameViews {
   at(ref: FrameBytesRef): Uint8Array {
     if ('own' in ref) return ref.own
     const { chunk, byte, bytes } = ref
-    if (this.use === undefined || chunk !== this.chunk) {
-      this.use = structuredClone(this.share.chunks[chunk]!)
-      this.chunk = chunk
-      this.unreachable.register(this.use, chunk)
+    if (this.#use === undefined || chunk !== this.#chunk) {
+      this.#use = structuredClone(this.#share.chunks[chunk]!)
+      this.#chunk = chunk
+      this.#unreachable.register(this.#use, chunk)
     }
-    return new Uint8Array(this.use, byte, bytes)
+    return new Uint8Array(this.#use, byte, bytes)
   }
 }

@@ -70,39 +70,39 @@ async function start(options: WriterRoleOptions): Promise<WriterRole> {
 
 class Role implements WriterRole {
   readonly failed: Promise<PlatformError>
-  private onFailed: (error: PlatformError) => void = () => undefined
-  private readonly options: WriterRoleOptions
-  private readonly store: SnapshotStore
-  private readonly supervisors = new Map<number, PartitionSupervisor>()
-  private assigned: ReadonlySet<number> = new Set()
-  private membership: Membership | undefined
+  #onFailed: (error: PlatformError) => void = () => undefined
+  readonly #options: WriterRoleOptions
+  readonly #store: SnapshotStore
+  readonly #supervisors = new Map<number, PartitionSupervisor>()
+  #assigned: ReadonlySet<number> = new Set()
+  #membership: Membership | undefined
   /** Of the deployment. */
-  private partitions = 0
-  private failure: string | undefined
-  private stopping: Promise<void> | undefined
+  #partitions = 0
+  #failure: string | undefined
+  #stopping: Promise<void> | undefined
 
   constructor(options: WriterRoleOptions) {
-    this.options = options
-    this.store = openStore(options.snapshots)
+    this.#options = options
+    this.#store = openStore(options.snapshots)
     this.failed = new Promise((resolve) => {
-      this.onFailed = resolve
+      this.#onFailed = resolve
     })
   }
 
   async join(): Promise<void> {
-    const { kafka, log, sessionTimeoutMs, outageMsMax, signal } = this.options
+    const { kafka, log, sessionTimeoutMs, outageMsMax, signal } = this.#options
     const [partitions] = await Promise.all([
       settledPartitions(kafka, log, { outageMsMax: outageMsMax ?? OUTAGE_MS_MAX_DEFAULT, signal }),
-      unlessAborted(signal, () => this.askStore()),
+      unlessAborted(signal, () => this.#askStore()),
     ])
-    this.partitions = partitions
-    this.membership = await joinGroup(kafka, {
+    this.#partitions = partitions
+    this.#membership = await joinGroup(kafka, {
       groupId: `${kafka.topicPrefix}.writers`,
       topic: topicNames(kafka).commands,
-      partitions: this.partitions,
-      signsOfLife: { standbyTopic: topicNames(kafka).events, partitions: this.partitions },
-      onAssigned: (partitions) => this.assign(partitions),
-      onFailure: (error) => this.fail(error),
+      partitions: this.#partitions,
+      signsOfLife: { standbyTopic: topicNames(kafka).events, partitions: this.#partitions },
+      onAssigned: (partitions) => this.#assign(partitions),
+      onFailure: (error) => this.#fail(error),
       log,
       signal,
       ...(sessionTimeoutMs === undefined ? {} : { sessionTimeoutMs }),
@@ -114,56 +114,56 @@ class Role implements WriterRole {
    * One question to the store: what it refuses (no such bucket, no credentials) it would refuse for ever. One that does not
    * answer is waited for by each partition.
    */
-  private async askStore(): Promise<void> {
+  async #askStore(): Promise<void> {
     try {
-      await this.store.list(0, AbortSignal.timeout(STORE_ANSWER_MS_MAX))
+      await this.#store.list(0, AbortSignal.timeout(STORE_ANSWER_MS_MAX))
     } catch (error) {
       if (error instanceof SnapshotStoreError && error.code === 'snapshot_store_refused') throw error
     }
   }
 
   supervisor(partition: number): PartitionSupervisor | undefined {
-    return this.supervisors.get(partition)
+    return this.#supervisors.get(partition)
   }
 
   status(): RoleStatus {
-    const supervisors = [...this.assigned]
+    const supervisors = [...this.#assigned]
       .sort((a, b) => a - b)
-      .map((partition) => this.supervisors.get(partition)!.status())
+      .map((partition) => this.#supervisors.get(partition)!.status())
     const reasons = supervisors.flatMap(({ partition, state, reason }) => {
       if (reason !== undefined) return [reason]
       return state === 'serving' ? [] : [`Partition ${partition} is not served yet: ${state}.`]
     })
-    const ownReason = this.failure ?? this.membership?.outage()
+    const ownReason = this.#failure ?? this.#membership?.outage()
     if (ownReason !== undefined) reasons.unshift(ownReason)
     return { ready: reasons.length === 0, reasons, partitions: supervisors.map(shown) }
   }
 
   stop(): Promise<void> {
-    return (this.stopping ??= this.stopOnce())
+    return (this.#stopping ??= this.#stopOnce())
   }
 
   /** Writers end first, so that whoever takes over finds their last snapshots. */
-  private async stopOnce(): Promise<void> {
-    await Promise.all([...this.supervisors.values()].map((supervisor) => supervisor.release()))
-    await this.membership?.leave()
-    this.store.close()
+  async #stopOnce(): Promise<void> {
+    await Promise.all([...this.#supervisors.values()].map((supervisor) => supervisor.release()))
+    await this.#membership?.leave()
+    this.#store.close()
   }
 
-  private assign(partitions: ReadonlySet<number>): void {
-    if (this.stopping !== undefined) return
-    const strange = [...partitions].find((partition) => partition >= this.partitions)
+  #assign(partitions: ReadonlySet<number>): void {
+    if (this.#stopping !== undefined) return
+    const strange = [...partitions].find((partition) => partition >= this.#partitions)
     if (strange !== undefined) {
-      this.fail(strangePartition(strange, this.partitions))
+      this.#fail(strangePartition(strange, this.#partitions))
       return
     }
-    this.assigned = partitions
-    for (const [partition, supervisor] of this.supervisors)
+    this.#assigned = partitions
+    for (const [partition, supervisor] of this.#supervisors)
       if (!partitions.has(partition)) void supervisor.release()
-    for (const partition of partitions) this.seatFor(partition).hold()
+    for (const partition of partitions) this.#seatFor(partition).hold()
   }
 
-  private seatFor(partition: number): PartitionSupervisor {
+  #seatFor(partition: number): PartitionSupervisor {
     const {
       kafka: settings,
       scratchDir,
@@ -172,31 +172,31 @@ class Role implements WriterRole {
       snapshotRule: snapshots,
       onDurable,
       outageMsMax,
-    } = this.options
-    const known = this.supervisors.get(partition)
+    } = this.#options
+    const known = this.#supervisors.get(partition)
     if (known !== undefined) return known
     const supervisor = new PartitionSupervisor({
       settings,
       partition,
-      partitions: this.partitions,
+      partitions: this.#partitions,
       scratchDir,
-      store: this.store,
+      store: this.#store,
       log,
-      confirmed: () => this.membership?.confirmed() ?? Promise.resolve(),
-      onBroken: (error) => this.fail(error),
+      confirmed: () => this.#membership?.confirmed() ?? Promise.resolve(),
+      onBroken: (error) => this.#fail(error),
       ...(onDurable === undefined ? {} : { onDurable }),
       ...(outageMsMax === undefined ? {} : { outageMsMax }),
       ...(core === undefined ? {} : { core }),
       ...(snapshots === undefined ? {} : { snapshots }),
     })
-    this.supervisors.set(partition, supervisor)
+    this.#supervisors.set(partition, supervisor)
     return supervisor
   }
 
-  private fail(error: Error): void {
-    if (this.failure !== undefined) return
-    this.failure = error.message
-    this.onFailed(failureOf(error, 'writer_failed'))
+  #fail(error: Error): void {
+    if (this.#failure !== undefined) return
+    this.#failure = error.message
+    this.#onFailed(failureOf(error, 'writer_failed'))
   }
 }
 

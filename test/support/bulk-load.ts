@@ -25,7 +25,7 @@ export class BulkLoad {
   /** Ids whose outcome was told. */
   readonly acknowledged: string[] = []
   /** Sent, and not told of as a whole. */
-  private open: Batch[] = []
+  #open: Batch[] = []
 
   /** Sends until the platform is gone. */
   async run(url: string): Promise<void> {
@@ -34,8 +34,8 @@ export class BulkLoad {
         Array.from({ length: IN_FLIGHT }, async () => {
           for (;;) {
             const batch = newBatch()
-            this.open.push(batch)
-            if (!(await this.send(client, batch))) return
+            this.#open.push(batch)
+            if (!(await this.#send(client, batch))) return
             await pause(PAUSE_MS)
           }
         }),
@@ -50,8 +50,8 @@ export class BulkLoad {
   async resend(url: string): Promise<void> {
     const deadlineMs = performance.now() + RESEND_MS_MAX
     await withClient(url, async (client) => {
-      for (const batch of [...this.open])
-        while (!(await this.send(client, batch))) {
+      for (const batch of [...this.#open])
+        while (!(await this.#send(client, batch))) {
           if (performance.now() > deadlineMs) throw new Error('the platform does not tell what became of it')
           await pause(PAUSE_MS)
         }
@@ -59,7 +59,7 @@ export class BulkLoad {
   }
 
   /** False if the platform is gone. */
-  private async send(client: BulkClient, batch: Batch): Promise<boolean> {
+  async #send(client: BulkClient, batch: Batch): Promise<boolean> {
     const { slots, ids } = batch
     try {
       const { decided, refused } = (await client.submitSlots(slots, ids.length)).tally()
@@ -69,7 +69,7 @@ export class BulkLoad {
       if (error instanceof BulkError) return false
       throw error
     }
-    this.open = this.open.filter((other) => other !== batch)
+    this.#open = this.#open.filter((other) => other !== batch)
     for (const id of ids) this.acknowledged.push(id)
     return true
   }

@@ -88,37 +88,37 @@ class Chain {
   log!: KafkaEventLog
   /** Where it ended when it was read. */
   head!: LogHead
-  private readonly tail: TailReplay
-  private readonly wallet = new Wallet()
+  readonly #tail: TailReplay
+  readonly #wallet = new Wallet()
 
   private constructor(partition: number) {
     this.partition = partition
     this.core = createCore({ partition })
-    this.tail = new TailReplay({ core: this.core, snapshot: undefined, unusable: [] })
+    this.#tail = new TailReplay({ core: this.core, snapshot: undefined, unusable: [] })
   }
 
   static async read(settings: KafkaSettings, partition: number): Promise<Chain> {
     const chain = new Chain(partition)
-    chain.log = await chain.open(settings)
+    chain.log = await chain.#open(settings)
     chain.head = chain.log.head()
-    chain.tail.end(chain.head)
+    chain.#tail.end(chain.head)
     return chain
   }
 
   /** Up to a record that nobody can read, as every reader comes to it. */
   static async readTo(settings: KafkaSettings, partition: number, place: string): Promise<Chain> {
     const chain = new Chain(partition)
-    await expect(chain.open(settings)).rejects.toMatchObject({
+    await expect(chain.#open(settings)).rejects.toMatchObject({
       code: 'log_corrupt',
       message: expect.stringContaining(place) as string,
     })
     return chain
   }
 
-  private open(settings: KafkaSettings): Promise<KafkaEventLog> {
+  #open(settings: KafkaSettings): Promise<KafkaEventLog> {
     const { partition } = this
     const onCatchUp = (frame: Frame): void => {
-      this.take(frame)
+      this.#take(frame)
     }
     return openKafkaEventLog({ settings, partition, log: () => undefined, onCatchUp })
   }
@@ -126,7 +126,7 @@ class Chain {
   seen(): ChainSeen {
     return {
       partition: this.partition,
-      events: this.wallet.sequence,
+      events: this.#wallet.sequence,
       transfers: this.transfers.size,
       voids: this.log.voids(),
       epoch: this.head.epoch,
@@ -134,14 +134,14 @@ class Chain {
     }
   }
 
-  private take(frame: Frame): void {
-    for (const event of decodeEvents(frame.payload)) this.count(event)
-    this.tail.apply(frame)
+  #take(frame: Frame): void {
+    for (const event of decodeEvents(frame.payload)) this.#count(event)
+    this.#tail.apply(frame)
   }
 
-  private count(event: WalletEvent): void {
+  #count(event: WalletEvent): void {
     const { sequence, kind, transferId } = event
-    const difference = eventsDifference([event], [this.wallet.take(event)])
+    const difference = eventsDifference([event], [this.#wallet.take(event)])
     if (difference !== undefined) throw new Error(difference)
     if (event.refusal !== undefined) throw new Error(`${sequence} is refused: ${event.refusal}`)
     if (kind !== 'TransferPosted') return
@@ -152,8 +152,8 @@ class Chain {
 
   /** The books balance, and the core that took in the chain knows what the model's wallet knows. */
   expectSound(): void {
-    expect(this.wallet.fault()).toBeUndefined()
-    expect(stateDifference(this.core, this.wallet)).toBeUndefined()
+    expect(this.#wallet.fault()).toBeUndefined()
+    expect(stateDifference(this.core, this.#wallet)).toBeUndefined()
     expect([...this.core.trialBalance()]).toEqual([['EUR', 0n]])
   }
 }

@@ -61,21 +61,21 @@ export class DeploymentLoad {
   readonly acknowledged = new Map<string, Told>()
   /** Refusals: there may be none. */
   readonly refused: string[] = []
-  private readonly urls: () => readonly string[]
-  private readonly counts: number[]
-  private readonly lastMs: number[]
-  private readonly longestMs: number[]
-  private clients: { readonly partition: number; readonly over: Promise<void> }[] = []
-  private isEnding = false
-  private settleByMs = Infinity
+  readonly #urls: () => readonly string[]
+  readonly #counts: number[]
+  readonly #lastMs: number[]
+  readonly #longestMs: number[]
+  #clients: { readonly partition: number; readonly over: Promise<void> }[] = []
+  #isEnding = false
+  #settleByMs = Infinity
 
   /** @param urls gateways that can be asked now */
   constructor(partitions: number, urls: () => readonly string[]) {
-    this.urls = urls
+    this.#urls = urls
     this.pairs = Array.from({ length: partitions }, (_, partition) => pairIn(partition, partitions))
-    this.counts = this.pairs.map(() => 0)
-    this.lastMs = this.pairs.map(() => performance.now())
-    this.longestMs = this.pairs.map(() => 0)
+    this.#counts = this.pairs.map(() => 0)
+    this.#lastMs = this.pairs.map(() => performance.now())
+    this.#longestMs = this.pairs.map(() => 0)
   }
 
   /** Harmless if they are open. */
@@ -84,27 +84,27 @@ export class DeploymentLoad {
       { kind: 'openAccount', accountId: formatId(bank), currency: CURRENCY, system: true },
       { kind: 'openAccount', accountId: formatId(customer), currency: CURRENCY },
     ])
-    const results = await sendCommands(this.urls()[0]!, commands, () => undefined)
+    const results = await sendCommands(this.#urls()[0]!, commands, () => undefined)
     const wrong = results.filter(({ kind }) => kind !== 'accepted')
     if (wrong.length > 0) throw new Error(`accounts were not opened: ${JSON.stringify(wrong)}`)
   }
 
   /** Starts the clients: of each door, for each gateway and partition. */
   start(): void {
-    this.isEnding = false
-    this.settleByMs = Infinity
+    this.#isEnding = false
+    this.#settleByMs = Infinity
     this.mark()
-    this.clients = this.urls().flatMap((_, gateway) =>
+    this.#clients = this.#urls().flatMap((_, gateway) =>
       this.pairs.flatMap((pair) =>
         [
-          this.graphqlClient(gateway, pair),
-          this.bulkClient(gateway, pair),
-          this.carelessClient(gateway, pair),
+          this.#graphqlClient(gateway, pair),
+          this.#bulkClient(gateway, pair),
+          this.#carelessClient(gateway, pair),
         ].map((over) => ({ partition: pair.partition, over })),
       ),
     )
     // Whoever ends the load finds out; until then nobody does.
-    for (const { over } of this.clients) over.catch(() => undefined)
+    for (const { over } of this.#clients) over.catch(() => undefined)
   }
 
   /**
@@ -112,20 +112,20 @@ export class DeploymentLoad {
    * @param only clients of other partitions are given up as they are
    */
   async end(only?: number): Promise<void> {
-    this.isEnding = true
-    this.settleByMs = performance.now() + SETTLE_MS_MAX
-    const waitedFor = this.clients.filter(({ partition }) => only === undefined || partition === only)
+    this.#isEnding = true
+    this.#settleByMs = performance.now() + SETTLE_MS_MAX
+    const waitedFor = this.#clients.filter(({ partition }) => only === undefined || partition === only)
     await Promise.all(waitedFor.map(({ over }) => over))
     // Those that are left have nobody to wait for.
-    this.settleByMs = only === undefined ? Infinity : 0
-    this.clients = []
+    this.#settleByMs = only === undefined ? Infinity : 0
+    this.#clients = []
   }
 
   /** Measures anew from here. */
   mark(): void {
     for (const { partition } of this.pairs) {
-      this.lastMs[partition] = performance.now()
-      this.longestMs[partition] = 0
+      this.#lastMs[partition] = performance.now()
+      this.#longestMs[partition] = 0
     }
   }
 
@@ -133,19 +133,19 @@ export class DeploymentLoad {
   awaySeconds(): number {
     const nowMs = performance.now()
     const longest = this.pairs.map(({ partition }) =>
-      Math.max(this.longestMs[partition]!, nowMs - this.lastMs[partition]!),
+      Math.max(this.#longestMs[partition]!, nowMs - this.#lastMs[partition]!),
     )
     return Math.round(Math.max(...longest) / 100) / 10
   }
 
   /** Acknowledged of a partition until now. */
   count(partition: number): number {
-    return this.counts[partition]!
+    return this.#counts[partition]!
   }
 
   /** The code of the fault that answers so many transfers; undefined if they are decided. Their sender never asks again. */
   async faultAt(url: string, partition: number, count = 1): Promise<string | undefined> {
-    const { answer } = await this.post(url, this.pairs[partition]!, count)
+    const { answer } = await this.#post(url, this.pairs[partition]!, count)
     const [result] = answer.results ?? []
     return answer.error?.code ?? (result?.status === 'error' ? result.code : undefined)
   }
@@ -161,9 +161,9 @@ export class DeploymentLoad {
   acknowledge(id: string, told: Told): void {
     const nowMs = performance.now()
     const { partition } = told
-    this.longestMs[partition] = Math.max(this.longestMs[partition]!, nowMs - this.lastMs[partition]!)
-    this.lastMs[partition] = nowMs
-    if (!this.acknowledged.has(id)) this.counts[partition]!++
+    this.#longestMs[partition] = Math.max(this.#longestMs[partition]!, nowMs - this.#lastMs[partition]!)
+    this.#lastMs[partition] = nowMs
+    if (!this.acknowledged.has(id)) this.#counts[partition]!++
     this.acknowledged.set(id, told)
   }
 
@@ -189,14 +189,14 @@ export class DeploymentLoad {
     try {
       for (let attempt = 0; ; attempt++) {
         try {
-          client ??= await connectBulk({ url: this.url(first + attempt), ...BULK_TIMES })
-          if (await this.sendBatch(client, batch)) return
+          client ??= await connectBulk({ url: this.#url(first + attempt), ...BULK_TIMES })
+          if (await this.#sendBatch(client, batch)) return
         } catch (error) {
           if (!(error instanceof BulkError)) throw error
           await client?.close()
           client = undefined
         }
-        await this.again(`${batch.ids.length} transfers over the binary lane`)
+        await this.#again(`${batch.ids.length} transfers over the binary lane`)
       }
     } finally {
       await client?.close()
@@ -204,7 +204,7 @@ export class DeploymentLoad {
   }
 
   /** True if every one of them is known. */
-  private async sendBatch(
+  async #sendBatch(
     client: BulkClient,
     { slots, ids }: { slots: Uint8Array; ids: readonly string[] },
   ): Promise<boolean> {
@@ -219,42 +219,42 @@ export class DeploymentLoad {
     return faults === 0
   }
 
-  private async bulkClient(gateway: number, pair: Pair): Promise<void> {
-    while (!this.isEnding) {
+  async #bulkClient(gateway: number, pair: Pair): Promise<void> {
+    while (!this.#isEnding) {
       await this.settleBatch(gateway, this.newBatch(pair, BULK_COMMANDS))
       await pause(PAUSE_MS)
     }
   }
 
-  private async graphqlClient(gateway: number, pair: Pair): Promise<void> {
-    while (!this.isEnding) {
-      await this.settleOne(gateway, pair)
+  async #graphqlClient(gateway: number, pair: Pair): Promise<void> {
+    while (!this.#isEnding) {
+      await this.#settleOne(gateway, pair)
       await pause(PAUSE_MS)
     }
   }
 
-  private async settleOne(gateway: number, pair: Pair): Promise<void> {
+  async #settleOne(gateway: number, pair: Pair): Promise<void> {
     const id = formatId(newId())
     this.sent.set(id, pair.partition)
     for (let attempt = 0; ; attempt++) {
       try {
-        const { result } = await graphql<{ result: TransferAnswer }>(this.url(gateway + attempt), TRANSFER, {
+        const { result } = await graphql<{ result: TransferAnswer }>(this.#url(gateway + attempt), TRANSFER, {
           input: transferInput(pair, id),
         })
         if ('position' in result) this.acknowledge(id, toldBy(result.position, pair.partition))
         else this.refused.push(`${id}: ${result.code}`)
         return
       } catch {
-        await this.again('a transfer over GraphQL')
+        await this.#again('a transfer over GraphQL')
       }
     }
   }
 
   /** JSON, and never again. */
-  private async carelessClient(gateway: number, pair: Pair): Promise<void> {
-    while (!this.isEnding) {
+  async #carelessClient(gateway: number, pair: Pair): Promise<void> {
+    while (!this.#isEnding) {
       try {
-        const { ids, answer } = await this.post(this.url(gateway), pair, JSON_COMMANDS)
+        const { ids, answer } = await this.#post(this.#url(gateway), pair, JSON_COMMANDS)
         answer.results?.forEach(({ status, code }, index) => {
           if (status === 'accepted') this.acknowledge(ids[index]!, toldBy(answer.position!, pair.partition))
           else if (status === 'refused') this.refused.push(`${ids[index]!}: ${code}`)
@@ -266,7 +266,7 @@ export class DeploymentLoad {
     }
   }
 
-  private async post(url: string, pair: Pair, count: number): Promise<{ ids: readonly string[]; answer: LaneAnswer }> {
+  async #post(url: string, pair: Pair, count: number): Promise<{ ids: readonly string[]; answer: LaneAnswer }> {
     const ids = Array.from({ length: count }, () => formatId(newId()))
     for (const id of ids) this.sent.set(id, pair.partition)
     const response = await fetch(`${url}/commands`, {
@@ -278,13 +278,13 @@ export class DeploymentLoad {
     return { ids, answer: (await response.json()) as LaneAnswer }
   } // prettier-ignore
 
-  private url(gateway: number): string {
-    const urls = this.urls()
+  #url(gateway: number): string {
+    const urls = this.#urls()
     return urls[gateway % urls.length] ?? 'http://127.0.0.1:9'
   }
 
-  private async again(what: string): Promise<void> {
-    if (performance.now() > this.settleByMs)
+  async #again(what: string): Promise<void> {
+    if (performance.now() > this.#settleByMs)
       throw new Error(`It did not become known what became of ${what}, within ${SETTLE_MS_MAX / 1_000} s.`)
     await pause(RETRY_MS)
   }

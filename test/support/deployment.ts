@@ -60,7 +60,7 @@ export class Deployment {
   readonly store: ViewStore
   /** Of this deployment alone. */
   readonly folder: string
-  private readonly firstBrokers: readonly string[]
+  readonly #firstBrokers: readonly string[]
 
   /** Use `startDeployment`. */
   constructor(options: DeploymentOptions, folder: string, engine: Engine, engineProxy: SwitchedProxy) {
@@ -68,20 +68,20 @@ export class Deployment {
     const roles = (kind: string, count: number, args: (number: number) => readonly string[]): RoleProcess[] =>
       rolesOf(kind, count, args, lifeMsMax)
     this.kafka = kafka
-    this.firstBrokers = options.firstBrokers ?? kafka.brokers
+    this.#firstBrokers = options.firstBrokers ?? kafka.brokers
     this.partitions = partitions
     this.folder = folder
     this.engine = engine
     this.engineProxy = engineProxy
     const { username, password } = engine
     this.store = createViewStore({ url: engine.url, username, password, database: DATABASE })
-    this.writers = roles('writer', WRITERS, (number) => this.writerArguments(number))
+    this.writers = roles('writer', WRITERS, (number) => this.#writerArguments(number))
     this.projectors = roles('projector', projectors, (number) => [
-      ...this.viewArguments(this.brokersOf(number)),
+      ...this.viewArguments(this.#brokersOf(number)),
       ...['--health-port', '0'],
     ])
     this.gateways = roles('gateway', GATEWAYS, (number) => [
-      ...this.viewArguments(this.brokersOf(number)),
+      ...this.viewArguments(this.#brokersOf(number)),
       ...['--port', '0', '--graphiql', 'false'],
     ])
   }
@@ -113,7 +113,7 @@ export class Deployment {
   /** The state of a partition as the newest snapshot of any writer has it; undefined if there is none. */
   newestSnapshot(partition: number): { readonly sequence: bigint; readonly digest: string } | undefined {
     const found = this.writers
-      .map((_, index) => loadNewestState(nodeDisk, this.scratchDir(index + 1), { partition }))
+      .map((_, index) => loadNewestState(nodeDisk, this.#scratchDir(index + 1), { partition }))
       .flatMap(({ core, snapshot }) =>
         snapshot === undefined ? [] : [{ core, position: snapshot.position }],
       )
@@ -139,19 +139,19 @@ export class Deployment {
 
   /** Waits until each of these says that it is ready. */
   untilReady(roles: readonly RoleProcess[] = this.roles()): Promise<void> {
-    return this.untilEach(roles, 'is ready', ({ ready }) => ready)
+    return this.#untilEach(roles, 'is ready', ({ ready }) => ready)
   }
 
   /** Waits until each of these says that it is not ready because Kafka does not answer. */
   untilKafkaIsMissed(roles: readonly RoleProcess[] = this.roles()): Promise<void> {
-    return this.untilEach(
+    return this.#untilEach(
       roles,
       'misses Kafka',
       ({ ready, reasons }) => !ready && reasons.some((reason) => reason.includes('Kafka has not answered')),
     )
   }
 
-  private untilEach(
+  #untilEach(
     roles: readonly RoleProcess[],
     what: string,
     holds: (answer: ReadyAnswer) => boolean,
@@ -202,19 +202,19 @@ export class Deployment {
     await rm(this.folder, { recursive: true, force: true, maxRetries: 5 })
   }
 
-  private scratchDir(number: number): string {
+  #scratchDir(number: number): string {
     return path.join(this.folder, `scratch-${number}`)
   }
 
-  private brokersOf(number: number): readonly string[] {
-    return number === 1 ? this.firstBrokers : this.kafka.brokers
+  #brokersOf(number: number): readonly string[] {
+    return number === 1 ? this.#firstBrokers : this.kafka.brokers
   }
 
-  private writerArguments(number: number): string[] {
+  #writerArguments(number: number): string[] {
     return [
-      ...this.kafkaArguments(this.brokersOf(number)),
+      ...this.#kafkaArguments(this.#brokersOf(number)),
       ...['--snapshots', path.join(this.folder, 'snapshots')],
-      ...['--scratch', this.scratchDir(number)],
+      ...['--scratch', this.#scratchDir(number)],
       ...['--health-port', '0'],
     ]
   }
@@ -223,13 +223,13 @@ export class Deployment {
   viewArguments(brokers = this.kafka.brokers): string[] {
     const { username } = this.engine
     return [
-      ...this.kafkaArguments(brokers),
+      ...this.#kafkaArguments(brokers),
       ...['--clickhouse-url', `http://${this.engineProxy.address}`, '--clickhouse-database', DATABASE],
       ...['--clickhouse-user', username, '--clickhouse-password-file', path.join(this.folder, PASSWORD_FILE)],
     ]
   }
 
-  private kafkaArguments(brokers: readonly string[]): string[] {
+  #kafkaArguments(brokers: readonly string[]): string[] {
     return [
       '--json',
       ...brokers.flatMap((broker) => ['--brokers', broker]),

@@ -15,31 +15,31 @@ export interface ReadyAnswer {
 export class RoleProcess {
   /** `writer-1`. */
   readonly name: string
-  private readonly args: readonly string[]
-  private readonly lifeMsMax: number
-  private running: Running | undefined
-  private isPaused = false
-  private said = ''
-  private where = ''
+  readonly #args: readonly string[]
+  readonly #lifeMsMax: number
+  #running: Running | undefined
+  #isPaused = false
+  #said = ''
+  #where = ''
 
   constructor(name: string, args: readonly string[], lifeMsMax = LIFE_MS_MAX) {
     this.name = name
-    this.args = args
-    this.lifeMsMax = lifeMsMax
+    this.#args = args
+    this.#lifeMsMax = lifeMsMax
   }
 
   /** Where it answers: a gateway its clients, others `/readyz`. It changes with each start. */
   get url(): string {
-    return this.where
+    return this.#where
   }
 
   isRunning(): boolean {
-    return this.running !== undefined
+    return this.#running !== undefined
   }
 
   /** Lines for the operator, of all its lives. */
   log(): string {
-    return this.said + (this.running?.stderr() ?? '')
+    return this.#said + (this.#running?.stderr() ?? '')
   }
 
   /**
@@ -47,11 +47,11 @@ export class RoleProcess {
    * @param bounds its patience with Kafka. Default: that of any role
    */
   async start(bounds?: OutageBounds): Promise<void> {
-    if (this.running !== undefined) throw new Error(`${this.name} runs already`)
-    const around = { runMsMax: this.lifeMsMax }
+    if (this.#running !== undefined) throw new Error(`${this.name} runs already`)
+    const around = { runMsMax: this.#lifeMsMax }
     const running =
-      bounds === undefined ? spawnPurser(this.args, around) : spawnImpatient(bounds, this.args, around)
-    this.running = running
+      bounds === undefined ? spawnPurser(this.#args, around) : spawnImpatient(bounds, this.#args, around)
+    this.#running = running
     const { child, finished } = running
     const told = await Promise.race([
       new Promise<Record<string, unknown>>((resolve) =>
@@ -63,39 +63,39 @@ export class RoleProcess {
         throw new Error(`${this.name} ended before it ran: ${stdout}${stderr}`)
       }),
     ])
-    this.where = (told['url'] ?? told['health']) as string
+    this.#where = (told['url'] ?? told['health']) as string
   }
 
   /** SIGKILL, also of one that is paused. */
   kill(): Promise<Finished> {
-    return this.end('SIGKILL')
+    return this.#end('SIGKILL')
   }
 
   /** Ends it in order. */
   stop(): Promise<Finished> {
     this.resume()
-    return this.end('SIGTERM')
+    return this.#end('SIGTERM')
   }
 
   /** SIGSTOP: it stands still, its connections stay. */
   pause(): void {
-    this.running?.child.kill('SIGSTOP')
-    this.isPaused = true
+    this.#running?.child.kill('SIGSTOP')
+    this.#isPaused = true
   }
 
   resume(): void {
-    if (this.isPaused) this.running?.child.kill('SIGCONT')
-    this.isPaused = false
+    if (this.#isPaused) this.#running?.child.kill('SIGCONT')
+    this.#isPaused = false
   }
 
   /** Resolves when the process is gone, whoever ended it. */
   async finished(): Promise<Finished> {
-    return this.running!.finished
+    return this.#running!.finished
   }
 
   /** What it says of itself; undefined if it does not answer. */
   async ready(): Promise<ReadyAnswer | undefined> {
-    if (this.running === undefined) return undefined
+    if (this.#running === undefined) return undefined
     try {
       const response = await fetch(`${this.url}/readyz`, { signal: AbortSignal.timeout(5_000) })
       return (await response.json()) as ReadyAnswer
@@ -104,13 +104,13 @@ export class RoleProcess {
     }
   }
 
-  private async end(signal: NodeJS.Signals): Promise<Finished> {
-    const running = this.running!
+  async #end(signal: NodeJS.Signals): Promise<Finished> {
+    const running = this.#running!
     running.child.kill(signal)
-    this.isPaused = false
+    this.#isPaused = false
     const finished = await running.finished
-    this.said += finished.stderr
-    this.running = undefined
+    this.#said += finished.stderr
+    this.#running = undefined
     return finished
   }
 }

@@ -45,59 +45,59 @@ export function createWindowShare(): WindowShare {
 
 /** The reading thread's side. */
 export class WindowFiller {
-  private readonly share: WindowShare
-  private readonly counters: Int32Array
-  private readonly port: MessagePort
-  private filled = 0
+  readonly #share: WindowShare
+  readonly #counters: Int32Array
+  readonly #port: MessagePort
+  #filled = 0
 
   constructor(share: WindowShare, port: MessagePort) {
-    this.share = share
-    this.counters = new Int32Array(share.counters)
-    this.port = port
+    this.#share = share
+    this.#counters = new Int32Array(share.counters)
+    this.#port = port
   }
 
   /** The next window to fill; blocks until it is free. */
   next(): Uint8Array<SharedArrayBuffer> {
     for (;;) {
-      const released = Atomics.load(this.counters, RELEASED)
-      if (this.filled - released < WINDOWS) break
-      Atomics.wait(this.counters, RELEASED, released)
+      const released = Atomics.load(this.#counters, RELEASED)
+      if (this.#filled - released < WINDOWS) break
+      Atomics.wait(this.#counters, RELEASED, released)
     }
-    const window = this.filled++ % WINDOWS
-    return new Uint8Array(this.share.bytes, window * READ_BYTES, READ_BYTES)
+    const window = this.#filled++ % WINDOWS
+    return new Uint8Array(this.#share.bytes, window * READ_BYTES, READ_BYTES)
   }
 
   send(message: WindowMessage): void {
-    this.port.postMessage(message)
-    Atomics.add(this.counters, SENT, 1)
-    Atomics.notify(this.counters, SENT)
+    this.#port.postMessage(message)
+    Atomics.add(this.#counters, SENT, 1)
+    Atomics.notify(this.#counters, SENT)
   }
 }
 
 /** The consuming thread's side. It blocks, also on the main thread. */
 export class WindowTaker {
   readonly bytes: Uint8Array<SharedArrayBuffer>
-  private readonly counters: Int32Array
-  private readonly port: MessagePort
-  private received = 0
+  readonly #counters: Int32Array
+  readonly #port: MessagePort
+  #received = 0
 
   constructor(share: WindowShare, port: MessagePort) {
     this.bytes = new Uint8Array(share.bytes)
-    this.counters = new Int32Array(share.counters)
-    this.port = port
+    this.#counters = new Int32Array(share.counters)
+    this.#port = port
   }
 
   /** The next message; undefined if none comes within the time. */
   next(timeoutMs: number): WindowMessage | undefined {
-    const outcome = Atomics.wait(this.counters, SENT, this.received, timeoutMs)
+    const outcome = Atomics.wait(this.#counters, SENT, this.#received, timeoutMs)
     if (outcome === 'timed-out') return undefined
-    this.received++
-    return receiveMessageOnPort(this.port)?.message as WindowMessage | undefined
+    this.#received++
+    return receiveMessageOnPort(this.#port)?.message as WindowMessage | undefined
   }
 
   /** Gives the oldest window that is not free back to the reader. */
   release(): void {
-    Atomics.add(this.counters, RELEASED, 1)
-    Atomics.notify(this.counters, RELEASED)
+    Atomics.add(this.#counters, RELEASED, 1)
+    Atomics.notify(this.#counters, RELEASED)
   }
 }

@@ -163,14 +163,14 @@ class Broker implements TestBroker {
   readonly controllerAddress: string
   readonly mutualAddress: string
   readonly proxy: SwitchedProxy | undefined
-  private readonly security: ClusterSecurity | undefined
-  private readonly compiler: readonly string[]
-  private readonly jars: string
-  private readonly folder: string
-  private readonly properties: string
-  private keeper: ChildProcess | undefined
-  private started: Promise<number> | undefined
-  private knownPid = 0
+  readonly #security: ClusterSecurity | undefined
+  readonly #compiler: readonly string[]
+  readonly #jars: string
+  readonly #folder: string
+  readonly #properties: string
+  #keeper: ChildProcess | undefined
+  #started: Promise<number> | undefined
+  #knownPid = 0
 
   constructor(
     jars: string,
@@ -185,11 +185,11 @@ class Broker implements TestBroker {
     this.controllerAddress = `127.0.0.1:${node.controllerPort}`
     this.mutualAddress = `127.0.0.1:${node.proxiedPort}`
     this.proxy = node.proxy
-    this.security = node.security
-    this.compiler = node.isMeasured ? [] : [QUICK_COMPILER]
-    this.jars = jars
-    this.folder = folder
-    this.properties = path.join(folder, 'server.properties')
+    this.#security = node.security
+    this.#compiler = node.isMeasured ? [] : [QUICK_COMPILER]
+    this.#jars = jars
+    this.#folder = folder
+    this.#properties = path.join(folder, 'server.properties')
     const replicas = Math.min(3, brokers)
     mkdirSync(folder, { recursive: true })
     const lines = [
@@ -218,17 +218,17 @@ class Broker implements TestBroker {
       'replica.lag.time.max.ms=3000',
       ...more,
     ]
-    writeFileSync(this.properties, `${lines.join('\n')}\n`)
+    writeFileSync(this.#properties, `${lines.join('\n')}\n`)
   }
 
   async format(): Promise<void> {
-    const users = this.security?.scramUsers.flatMap((user) => ['--add-scram', user]) ?? []
-    const args = ['format', '-t', CLUSTER_ID, '-c', this.properties, ...users]
+    const users = this.#security?.scramUsers.flatMap((user) => ['--add-scram', user]) ?? []
+    const args = ['format', '-t', CLUSTER_ID, '-c', this.#properties, ...users]
     await promisify(execFile)('java', [
       '-Xshare:auto',
       QUICK_COMPILER,
       '-cp',
-      `${this.jars}/*`,
+      `${this.#jars}/*`,
       'kafka.tools.StorageTool',
       ...args,
     ])
@@ -237,45 +237,45 @@ class Broker implements TestBroker {
   start(): void {
     // The shell ends the broker when its standard input closes, so it never outlives the process that started it.
     const script = '"$@" & pid=$!; echo $pid; cat > /dev/null; kill -9 $pid'
-    const out = openSync(path.join(this.folder, 'broker.log'), 'a')
+    const out = openSync(path.join(this.#folder, 'broker.log'), 'a')
     const java = [
       'java',
       '-Xmx512m',
       '-XX:+UseSerialGC',
-      ...this.compiler,
+      ...this.#compiler,
       '-cp',
-      `${this.jars}/*`,
+      `${this.#jars}/*`,
       'kafka.Kafka',
     ]
-    const keeper = spawn('sh', ['-c', script, 'broker', ...java, this.properties], {
+    const keeper = spawn('sh', ['-c', script, 'broker', ...java, this.#properties], {
       stdio: ['pipe', 'pipe', out],
-      cwd: this.folder,
+      cwd: this.#folder,
     })
     closeSync(out)
-    this.keeper = keeper
-    this.started = new Promise((resolve, reject) => {
+    this.#keeper = keeper
+    this.#started = new Promise((resolve, reject) => {
       keeper.once('error', reject)
       let text = ''
       keeper.stdout!.on('data', (data: Buffer) => {
         if (text.includes('\n')) return
         text += data.toString()
         if (!text.includes('\n')) return
-        this.knownPid = Number(text.slice(0, text.indexOf('\n')))
-        resolve(this.knownPid)
+        this.#knownPid = Number(text.slice(0, text.indexOf('\n')))
+        resolve(this.#knownPid)
       })
     })
   }
 
   pid(): number {
-    return this.knownPid
+    return this.#knownPid
   }
 
   async kill(): Promise<void> {
-    if (this.keeper === undefined) return
-    const { keeper } = this
-    this.keeper = undefined
+    const keeper = this.#keeper
+    if (keeper === undefined) return
+    this.#keeper = undefined
     const isGone = new Promise((resolve) => keeper.once('exit', resolve))
-    const pid = await this.started!
+    const pid = await this.#started!
     // A paused one too: SIGKILL needs no answer.
     process.kill(pid, 'SIGKILL')
     keeper.stdin!.end()
@@ -283,26 +283,26 @@ class Broker implements TestBroker {
   }
 
   pause(): void {
-    process.kill(this.knownPid, 'SIGSTOP')
+    process.kill(this.#knownPid, 'SIGSTOP')
     // On a busy machine it answers for a while yet: until its first thread has run and seen the signal.
     const nothing = new Int32Array(new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT))
-    for (let waits = 0; waits < PAUSE_MS_MAX && isRunning(this.knownPid); waits++)
+    for (let waits = 0; waits < PAUSE_MS_MAX && isRunning(this.#knownPid); waits++)
       Atomics.wait(nothing, 0, 0, 1)
   }
 
   resume(): void {
-    process.kill(this.knownPid, 'SIGCONT')
+    process.kill(this.#knownPid, 'SIGCONT')
   }
 
   async restart(): Promise<void> {
     this.start()
-    await untilAnswers([this.address], 1, this.security, () => this.trouble())
+    await untilAnswers([this.address], 1, this.#security, () => this.trouble())
   }
 
   /** The end of what the broker wrote down: for who waits in vain. */
   trouble(): string {
     try {
-      return readFileSync(path.join(this.folder, 'broker.log'), 'utf8').split('\n').slice(-15).join('\n')
+      return readFileSync(path.join(this.#folder, 'broker.log'), 'utf8').split('\n').slice(-15).join('\n')
     } catch {
       return ''
     }

@@ -35,45 +35,45 @@ export async function startSwitchedProxy(targetPort: number): Promise<SwitchedPr
 }
 
 class Proxy implements SwitchedProxy {
-  private readonly server: net.Server
-  private readonly ways = new Set<Way>()
-  private readonly sockets = new Set<net.Socket>()
-  private isRefusing = false
-  private away = 0
+  readonly #server: net.Server
+  readonly #ways = new Set<Way>()
+  readonly #sockets = new Set<net.Socket>()
+  #isRefusing = false
+  #away = 0
   delayMs = 0
   holds: 'nothing' | 'there' | 'both' = 'nothing'
 
   constructor(targetPort: number) {
-    this.server = net.createServer({ allowHalfOpen: true }, (client) => {
-      if (this.isRefusing) {
-        this.away++
+    this.#server = net.createServer({ allowHalfOpen: true }, (client) => {
+      if (this.#isRefusing) {
+        this.#away++
         client.destroy()
         return
       }
       const target = net.connect({ port: targetPort, host: '127.0.0.1', allowHalfOpen: true })
       for (const socket of [client, target]) {
         socket.setNoDelay(true)
-        this.sockets.add(socket)
-        socket.once('close', () => this.sockets.delete(socket))
+        this.#sockets.add(socket)
+        socket.once('close', () => this.#sockets.delete(socket))
       }
       const there = new Way(this, client, target, () => this.holds !== 'nothing')
       const back = new Way(this, target, client, () => this.holds === 'both')
       for (const way of [there, back]) {
-        this.ways.add(way)
-        way.onOver = () => this.ways.delete(way)
+        this.#ways.add(way)
+        way.onOver = () => this.#ways.delete(way)
       }
     })
   }
 
   listen(): Promise<void> {
     return new Promise((resolve, reject) => {
-      this.server.once('error', reject)
-      this.server.listen(0, '127.0.0.1', resolve)
+      this.#server.once('error', reject)
+      this.#server.listen(0, '127.0.0.1', resolve)
     })
   }
 
   get port(): number {
-    return (this.server.address() as net.AddressInfo).port
+    return (this.#server.address() as net.AddressInfo).port
   }
 
   get address(): string {
@@ -90,34 +90,34 @@ class Proxy implements SwitchedProxy {
 
   flow(): void {
     this.holds = 'nothing'
-    for (const way of this.ways) way.pass()
+    for (const way of this.#ways) way.pass()
   }
 
   cut(): void {
-    for (const way of this.ways) way.drop()
-    for (const socket of this.sockets) socket.destroy()
+    for (const way of this.#ways) way.drop()
+    for (const socket of this.#sockets) socket.destroy()
   }
 
   refuse(): void {
-    this.isRefusing = true
+    this.#isRefusing = true
     this.cut()
   }
 
   accept(): void {
-    this.isRefusing = false
+    this.#isRefusing = false
   }
 
   connections(): number {
-    return this.sockets.size / 2
+    return this.#sockets.size / 2
   }
 
   turnedAway(): number {
-    return this.away
+    return this.#away
   }
 
   close(): Promise<void> {
     this.refuse()
-    return new Promise((resolve) => this.server.close(() => resolve()))
+    return new Promise((resolve) => this.#server.close(() => resolve()))
   }
 }
 
@@ -130,22 +130,22 @@ interface Piece {
 /** One direction of one connection. */
 class Way {
   onOver: () => void = () => undefined
-  private readonly proxy: Proxy
-  private readonly to: net.Socket
-  private readonly isHeld: () => boolean
-  private pieces: Piece[] = []
-  private timer: NodeJS.Timeout | undefined
-  private hasEnded = false
+  readonly #proxy: Proxy
+  readonly #to: net.Socket
+  readonly #isHeld: () => boolean
+  #pieces: Piece[] = []
+  #timer: NodeJS.Timeout | undefined
+  #hasEnded = false
 
   constructor(proxy: Proxy, from: net.Socket, to: net.Socket, isHeld: () => boolean) {
-    this.proxy = proxy
-    this.isHeld = isHeld
-    this.to = to
-    from.on('data', (bytes) => this.push(bytes))
+    this.#proxy = proxy
+    this.#isHeld = isHeld
+    this.#to = to
+    from.on('data', (bytes) => this.#push(bytes))
     const end = (): void => {
-      if (this.hasEnded) return
-      this.hasEnded = true
-      this.push(undefined)
+      if (this.#hasEnded) return
+      this.#hasEnded = true
+      this.#push(undefined)
     }
     from.once('end', end)
     from.once('close', end)
@@ -155,33 +155,33 @@ class Way {
 
   /** Passes on what is due. */
   pass(): void {
-    clearTimeout(this.timer)
-    for (let piece = this.pieces[0]; piece !== undefined && !this.isHeld(); piece = this.pieces[0]) {
+    clearTimeout(this.#timer)
+    for (let piece = this.#pieces[0]; piece !== undefined && !this.#isHeld(); piece = this.#pieces[0]) {
       const waitMs = piece.dueMs - performance.now()
       if (waitMs > 0) {
-        this.timer = setTimeout(() => this.pass(), waitMs)
+        this.#timer = setTimeout(() => this.pass(), waitMs)
         return
       }
-      this.pieces.shift()
-      if (piece.bytes !== undefined) this.to.write(piece.bytes)
-      else this.finish()
+      this.#pieces.shift()
+      if (piece.bytes !== undefined) this.#to.write(piece.bytes)
+      else this.#finish()
     }
   }
 
   /** What is on its way never arrives. */
   drop(): void {
-    clearTimeout(this.timer)
-    this.pieces = []
+    clearTimeout(this.#timer)
+    this.#pieces = []
     this.onOver()
   }
 
-  private push(bytes: Buffer | undefined): void {
-    this.pieces.push({ bytes, dueMs: performance.now() + this.proxy.delayMs })
+  #push(bytes: Buffer | undefined): void {
+    this.#pieces.push({ bytes, dueMs: performance.now() + this.#proxy.delayMs })
     this.pass()
   }
 
-  private finish(): void {
-    this.to.end()
+  #finish(): void {
+    this.#to.end()
     this.onOver()
   }
 }
