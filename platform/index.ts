@@ -14,5 +14,7 @@ export {
 export { startGatewayRole, type GatewayRole, type GatewayRoleOptions } from './roles/gateway-role.ts'
 export { openHealthServer, type HealthServer } from './roles/health.ts'
 export type { RoleStatus, RunningRole } from './roles/role.ts'
+export type { View } from '../gateway/view.ts'
+export { BUILT_IN_VIEWS } from '../projectors/views/built-in.ts'
 export { ISO_CURRENCIES, type Currency } from '../schemas/money.ts'
 export { formatPosition, type Position } from '../schemas/positions.ts'
