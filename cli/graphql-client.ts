@@ -1,11 +1,19 @@
 /** GraphQL over HTTP as these commands need it: one POST, data or a failure. */
+import { setTimeout } from 'node:timers/promises'
 import { askPlatform } from './ask.ts'
 import { CommandFailure } from './output/failure.ts'
 
 const ANSWER_MS_MAX = 60_000
+/** Between an answer that the views are not so far yet and the next question. The gateway has waited before it said so. */
+const NOT_YET_PAUSE_MS = 200
+
+interface Answer<Data> {
+  readonly data?: Data | null
+  readonly errors?: readonly { readonly message: string; readonly extensions?: { readonly code?: string } }[]
+}
 
 /**
- * Runs one operation.
+ * Runs one operation. Views that are not so far yet are asked again, within a minute.
  * @throws CommandFailure `platform_unavailable` if there is no answer, or the answer is an error
  */
 export async function graphql<Data>(
@@ -13,7 +21,31 @@ export async function graphql<Data>(
   query: string,
   variables: Readonly<Record<string, unknown>> = {},
 ): Promise<Data> {
-  const response = await askPlatform(url, '/graphql', ANSWER_MS_MAX, {
+  const deadlineMs = performance.now() + ANSWER_MS_MAX
+  let answer = await send<Data>(url, query, variables)
+  while (isTooEarly(answer) && performance.now() < deadlineMs) {
+    await setTimeout(NOT_YET_PAUSE_MS)
+    answer = await send<Data>(url, query, variables)
+  }
+  const { data, errors } = answer
+  if (errors !== undefined || data === undefined || data === null)
+    throw new CommandFailure(
+      'platform_unavailable',
+      `The platform at ${url} answered: ${errors?.map(({ message }) => message).join('; ') ?? 'nothing'}`,
+    )
+  return data
+}
+
+function isTooEarly({ errors }: Answer<unknown>): boolean {
+  return errors?.some(({ extensions }) => extensions?.code === 'NOT_YET') === true
+}
+
+async function send<Data>(
+  url: string,
+  query: string,
+  variables: Readonly<Record<string, unknown>>,
+): Promise<Answer<Data>> {
+  const answer = await askPlatform(url, '/graphql', ANSWER_MS_MAX, {
     method: 'POST',
     headers: {
       'content-type': 'application/json',
@@ -21,11 +53,5 @@ export async function graphql<Data>(
     },
     body: JSON.stringify({ query, variables }),
   })
-  const { data, errors } = response as { data?: Data; errors?: readonly { message: string }[] }
-  if (errors !== undefined || data === undefined || data === null)
-    throw new CommandFailure(
-      'platform_unavailable',
-      `The platform at ${url} answered: ${errors?.map(({ message }) => message).join('; ') ?? 'nothing'}`,
-    )
-  return data
+  return answer as Answer<Data>
 }
