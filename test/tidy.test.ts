@@ -39,7 +39,7 @@ function isProgram(name: string, besides: readonly string[] = []): boolean {
 
 /** Tests, and what they share: neither is part of the program, so both may look anywhere. */
 function isOfTests(name: string): boolean {
-  return /\.(test|testing)\.ts$/.test(name)
+  return /(\.test|\btesting(-\w+)?)\.ts$/.test(name)
 }
 
 const sources = FOLDERS.flatMap((folder) => filesIn(folder, /\.(ts|js)$/))
