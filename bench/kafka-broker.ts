@@ -18,7 +18,8 @@ export interface BenchBroker {
 /** @throws KafkaUnavailableError where none can be started */
 export async function openBroker(log: (line: string) => void): Promise<BenchBroker> {
   const given = process.env['KAFKA_BROKERS']
-  const cluster = given === undefined || given === '' ? await startKafkaCluster({ isMeasured: true }) : undefined
+  const cluster =
+    given === undefined || given === '' ? await startKafkaCluster({ isMeasured: true }) : undefined
   const brokers = cluster?.addresses ?? given!.split(',')
   const made: KafkaSettings[] = []
   return {
