@@ -28,7 +28,7 @@ import type { KafkaSettings } from '../settings.ts'
 /** How long nobody may answer for a partition, by default. */
 export const OUTAGE_MS_MAX_DEFAULT = 60_000
 const PAUSE_MS_MIN = 50
-/** First pauses, while brokers elect a new leader: short, to find it soon. */
+/** Longest pause while brokers elect a new leader: short, to find it soon. */
 const PAUSE_MS_SOON = 250
 /** How long the pauses stay short: an election takes no longer. */
 const SOON_MS = 15_000
