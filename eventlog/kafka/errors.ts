@@ -1,4 +1,4 @@
-/** What Kafka can do to a reader or writer of a partition, told apart: an outage to wait out, a refusal that stays, a lost place. */
+/** Errors of a partition's reader or writer: an outage to wait out, a refusal that lasts, an offset that is gone. */
 import { LogError } from '../errors.ts'
 import type { KafkaSettings } from './settings.ts'
 import { isLasting, rootOf, classifyError } from './kafkajs/classify-error.ts'
@@ -9,7 +9,7 @@ export interface TopicPartition {
   readonly partition: number
 }
 
-/** Nobody answered for the partition within the bound, or nobody who can be trusted. */
+/** No trusted broker answered for the partition within the bound. */
 export class KafkaUnreachableError extends LogError {
   override name = 'KafkaUnreachableError'
   constructor({ topic, partition }: TopicPartition, outageMs: number, cause: unknown) {
@@ -42,10 +42,10 @@ export function missingSentence(what: TopicPartition | readonly string[]): strin
   )
 }
 
-/** The broker turned a request down for a reason that does not pass by itself. */
+/** The broker refused a request for a reason that does not pass by itself. */
 export class KafkaRefusedError extends LogError {
   override name = 'KafkaRefusedError'
-  /** True if it is not about what was asked, but about who asked: another process may be let. */
+  /** True if the refusal is about the user, not the request: another process may succeed. */
   readonly isAboutUser: boolean
   constructor(where: TopicPartition, { sasl }: Pick<KafkaSettings, 'sasl'>, cause: unknown) {
     const { kind, reason, remedy } = classifyError(cause)
@@ -58,12 +58,12 @@ export class KafkaRefusedError extends LogError {
   }
 }
 
-/** Who asks, within a sentence. */
+/** The user, within a sentence. */
 export function userOf(sasl: KafkaSettings['sasl']): string {
   return sasl === undefined ? 'this client' : `user ${sasl.username}`
 }
 
-/** A place in a topic that is not there: deleted from its beginning, or beyond its end. */
+/** An offset that the topic does not hold: deleted from its beginning, or beyond its end. */
 export class KafkaOffsetError extends LogError {
   override name = 'KafkaOffsetError'
   readonly offset: bigint
@@ -82,7 +82,7 @@ export class KafkaOffsetError extends LogError {
   }
 }
 
-/** The topic that was read or written here is gone, and another one stands under its name. */
+/** The topic that was read or written here is gone, and another one has its name. */
 export class TopicReplacedError extends LogError {
   override name = 'TopicReplacedError'
   constructor({ topic, partition }: TopicPartition) {
@@ -93,7 +93,7 @@ export class TopicReplacedError extends LogError {
   }
 }
 
-/** The log was begun with another number of partitions: accounts would be looked for where they are not. */
+/** The log was begun with another number of partitions, so accounts would be looked for in the wrong one. */
 export class PartitionsDifferError extends LogError {
   override name = 'PartitionsDifferError'
   constructor(where: string, said: number, found: number) {
@@ -120,7 +120,7 @@ export class TopicCorruptError extends LogError {
   }
 }
 
-/** What the leader hands out is not what it once took. It is neither skipped nor repaired: nobody knows where it ends. */
+/** The leader's batch is not as the broker took it. It is neither skipped nor repaired: its end is unknown. */
 export class BatchDamagedError extends LogError {
   override name = 'BatchDamagedError'
   /** The first one that cannot be read. */

@@ -1,15 +1,15 @@
-/** Where Kafka is, and how one gets in. Read from the configuration; nothing here looks at the environment. */
+/** How to reach Kafka. Read from the configuration; nothing here looks at the environment. */
 
 export interface KafkaSettings {
   /** `host:port` of brokers to begin with; the cluster names the others. */
   readonly brokers: readonly string[]
-  /** How this process names itself in the brokers' logs and metrics. */
+  /** This process's name in the brokers' logs and metrics. */
   readonly clientId: string
-  /** Topics are named after it: `<prefix>.commands`, `<prefix>.events`. */
+  /** Prefix of the topics' names: `<prefix>.commands`, `<prefix>.events`. */
   readonly topicPrefix: string
   /** Undefined: connections are not encrypted. */
   readonly tls?: KafkaTls
-  /** Undefined: nobody is asked who they are. */
+  /** Undefined: no authentication. */
   readonly sasl?: KafkaSasl
 }
 

@@ -23,7 +23,7 @@ export class Wake {
   /** Sleeps until woken, at most `ms`. */
   async sleep(ms: number): Promise<void> {
     await new Promise<void>((resolve) => {
-      // Also where nobody woke it, or a loop that sleeps all night would leave a sleeper behind each time.
+      // Removes the sleeper on timeout too, or idle loops leak.
       const wake = (): void => {
         callOff()
         this.#sleepers.delete(wake)

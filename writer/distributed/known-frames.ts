@@ -1,6 +1,6 @@
 /**
- * Frames that the log of a partition has to hold, because somebody has read them there before: the writer that ran here
- * before, or whoever left a witness in the snapshot store. A log without them went backwards.
+ * Frames that a partition's log has to hold, because they were read there before: by the last writer here, or by the one that
+ * left a witness in the snapshot store. A log without them went backwards.
  */
 import { LogError } from '../../eventlog/errors.ts'
 import { KafkaOffsetError } from '../../eventlog/kafka/errors.ts'
@@ -11,13 +11,13 @@ import { openTopicReader } from '../../eventlog/kafka/partition/topic-reader.ts'
 import { sameBytes, type Frame } from '../../schemas/frames.ts'
 import type { HeadWitness } from '../snapshot-store/head-witness.ts'
 
-/** A frame, and who knows of it: a noun for a sentence. */
+/** A frame, and its source, as a noun for a sentence. */
 export interface KnownFrame {
   readonly head: HeadWitness
   readonly knownTo: string
 }
 
-/** Those that a start comes by while it reads the log. */
+/** The frames that a start expects to find while it reads the log. */
 export class KnownFrames {
   private missing: readonly KnownFrame[]
 
@@ -25,13 +25,13 @@ export class KnownFrames {
     this.missing = known
   }
 
-  /** An accepted frame. */
+  /** Notes an accepted frame. */
   saw({ hash }: Pick<Frame, 'hash'>): void {
     if (this.missing.length > 0) this.missing = this.missing.filter(({ head }) => !sameBytes(head.hash, hash))
   }
 
   /**
-   * The log has been read to its end.
+   * Call when the log has been read to its end.
    * @param topic for people
    * @throws LogError `log_regressed` if a frame was not there
    */
@@ -44,9 +44,9 @@ export class KnownFrames {
 export const NOTHING_WRITTEN = 'Nothing was written.'
 
 /**
- * Looks at the place of a frame, without reading the log up to there. One whose place was deleted cannot be missed.
+ * Checks one frame at its offset, without reading the log up to there. A frame whose offset was deleted cannot be checked.
  * @param written a sentence on what was written to the log without it
- * @throws LogError `log_regressed` if it does not stand there; KafkaUnreachableError, KafkaRefusedError; the signal's reason
+ * @throws LogError `log_regressed` if it is not there; KafkaUnreachableError, KafkaRefusedError; the signal's reason
  */
 export async function requireHeld(
   known: KnownFrame,

@@ -2,12 +2,12 @@
 import { LogError } from '../../eventlog/errors.ts'
 import { WriterBrokenError } from '../thread/core-thread-handle.ts'
 
-/** Why a writer is no more. */
+/** Why a writer has ended. */
 export type PartitionEnd =
   | { readonly kind: 'stopped' }
-  /** Another one has taken over. */
+  /** Another writer has taken over. */
   | { readonly kind: 'replaced' }
-  /** Kafka does not do what is asked, or the log is not what it was: it may be tried again. */
+  /** Kafka failed or refused, or the log is not what it was. A new start may succeed. */
   | { readonly kind: 'failed'; readonly error: Error }
   /** Broken logic: the process should end. */
   | { readonly kind: 'broken'; readonly error: Error }
@@ -18,7 +18,7 @@ export function endOf(error: unknown): PartitionEnd {
   return { kind: 'broken', error: error instanceof Error ? error : new WriterBrokenError(error) }
 }
 
-/** The same as an error, for whoever waits for its start. */
+/** The same as an error, for the caller that waits for the start. */
 export function errorOf(end: PartitionEnd, partition: number): Error {
   switch (end.kind) {
     case 'failed':

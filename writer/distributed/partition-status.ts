@@ -1,10 +1,10 @@
-/** What the writer of a partition tells of itself. */
+/** The status of a partition's writer. */
 import type { CommandOffset, LogHead } from '../../eventlog/ports.ts'
 import { STATUS, type LoadedSnapshot } from '../thread/core-messages.ts'
 import type { Replayed } from '../recovery/load-state.ts'
 import type { SnapshotPublisher } from '../snapshot-store/publisher.ts'
 
-/** How it came to its state. */
+/** How the writer recovered its state. */
 export interface PartitionRecovery {
   /** The snapshot started from; undefined: the log was replayed from its first event. */
   readonly snapshot: { readonly file: string; readonly sequence: bigint } | undefined
@@ -24,7 +24,7 @@ export interface PartitionWriterStatus {
   readonly next: CommandOffset
   /** Records of the commands topic that were skipped because they hold no commands. */
   readonly recordsSkipped: number
-  /** Commands that no gateway lets through, in records whose other commands were taken. */
+  /** Invalid commands, in records whose other commands were taken. */
   readonly commandsPassedOver: number
   /** Records of the commands topic that were deleted before they were taken. */
   readonly recordsDeleted: number

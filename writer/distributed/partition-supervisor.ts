@@ -1,8 +1,7 @@
 /**
- * A partition that this process may hold: as long as it is held, a writer runs. One that is replaced or fails is started
- * again after a pause, with growing pauses, for as long as the group still gives the partition to this process. One whom
- * Kafka does not let, or who was told another number of partitions, ends the process: the group then gives the partition to
- * another, and whoever starts asks the log for the number.
+ * Runs a writer as long as this process holds a partition. A writer that is replaced or fails is started again, after pauses
+ * that grow, while the group still gives the partition to this process. If access is denied, or partition counts differ, the
+ * process exits: the group then gives the partition to another process, and a new start asks the log for the count.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { KafkaRefusedError, PartitionsDifferError } from '../../eventlog/kafka/errors.ts'
@@ -20,28 +19,28 @@ export interface PartitionSupervisorOptions extends Omit<
   PartitionWriterOptions,
   'outages' | 'lastKnown' | 'commandsSeen'
 > {
-  /** Resolves when the group confirms that this process is a member: one that was replaced may have lost the partition. */
+  /** Resolves when the group next confirms this member: a writer that was replaced may have lost the partition. */
   readonly confirmed: () => Promise<void>
-  /** Broken logic, Kafka does not let this process, or it goes by another number of partitions than the log: it should end. */
+  /** Called if the process should exit: broken logic, denied access, or another partition count than the log's. */
   readonly onBroken: (error: Error) => void
-  /** First pause, in ms; each is twice as long as the one before. Default: 500. */
+  /** First pause, in ms; each next one is twice as long. Default: 500. */
   readonly pauseMsMin?: number
 }
 
 export interface PartitionSupervisorStatus {
   readonly partition: number
   readonly state: 'starting' | 'serving' | 'waiting' | 'stopping' | 'stopped'
-  /** Why it does not serve, or what keeps it from it while it would, for people. */
+  /** Why it does not serve, or which outage it waits out; for people. */
   readonly reason: string | undefined
   /** Undefined unless it serves. */
   readonly writer: PartitionWriterStatus | undefined
-  /** Records on the commands topic that are not consumed; undefined if it is not known. */
+  /** Records on the commands topic that are not consumed; undefined if unknown. */
   readonly recordsBehind: bigint | undefined
 }
 
 const PAUSE_MS_MIN = 500
 const PAUSE_MS_MAX = 30_000
-/** One that has served for so long begins anew with short pauses. */
+/** A life of at least this long resets the pause. */
 const STEADY_MS = 60_000
 const LAG_EVERY_MS = 2_000
 /** Longest orderly stop of a writer whose partition has gone to another process. */
@@ -57,16 +56,16 @@ export class PartitionSupervisor {
   private running: Promise<void> | undefined
   private released = new AbortController()
   private commandsEnd: bigint | undefined
-  /** The furthest that its writers have seen of commands topics. */
+  /** How far its writers have seen each commands topic. */
   private commandsSeen: readonly CommandsSeen[] = []
-  /** The newest frame that any of its writers has read: what was acknowledged stands before it, and is not forgotten. */
+  /** The newest frame that any of its writers has read: everything acknowledged is up to there. The log has to keep it. */
   private lastKnown: HeadWitness | undefined
 
   constructor(options: PartitionSupervisorOptions) {
     this.options = options
   }
 
-  /** The partition is this process's. */
+  /** The group has given the partition to this process. */
   hold(): void {
     if (this.isHeld) return
     this.isHeld = true
@@ -74,7 +73,7 @@ export class PartitionSupervisor {
     this.running = this.run(this.running, this.released.signal)
   }
 
-  /** It is not any more: what was taken is made durable, if it can still be, and the writer ends. */
+  /** The group has taken it away. The writer makes durable what it took, if it still can, and ends. */
   async release(): Promise<void> {
     if (this.isHeld) {
       this.isHeld = false
@@ -84,7 +83,7 @@ export class PartitionSupervisor {
     await this.running
   }
 
-  /** The writer, if it serves. */
+  /** The writer, while it serves. */
   serving(): PartitionWriter | undefined {
     return this.state === 'serving' ? this.writer : undefined
   }
@@ -117,7 +116,7 @@ export class PartitionSupervisor {
     await writer.abandon()
   }
 
-  /** @param before the life before this one: two never work on one scratch folder */
+  /** @param before the life before this one: two must not use one scratch folder */
   private async run(before: Promise<void> | undefined, released: AbortSignal): Promise<void> {
     await before
     let pauseMs = this.options.pauseMsMin ?? PAUSE_MS_MIN
@@ -134,14 +133,14 @@ export class PartitionSupervisor {
       }
       if (performance.now() - startedMs > STEADY_MS) pauseMs = this.options.pauseMsMin ?? PAUSE_MS_MIN
       await this.pause(end, pauseMs, released)
-      // One that was overtaken while it started has not failed: whoever held the partition is about to let go.
+      // A writer that was overtaken while it started did not fail: the former holder is about to let go.
       if (hasServed || end.kind !== 'replaced') pauseMs = Math.min(pauseMs * 2, PAUSE_MS_MAX)
     }
     this.state = 'stopped'
     this.reason = undefined
   }
 
-  /** One writer, from its start to its end. */
+  /** Runs one writer, from its start to its end. */
   private async live(): Promise<PartitionEnd> {
     const { log, partition } = this.options
     this.state = 'starting'
@@ -166,7 +165,7 @@ export class PartitionSupervisor {
       void this.watchLag(watching.signal)
       return await writer.ended
     } catch {
-      // What it failed with is how it ended.
+      // `ended` has the same error.
       return await writer.ended
     } finally {
       watching.abort()
@@ -186,7 +185,7 @@ export class PartitionSupervisor {
     log(
       `Partition ${partition} is not served from here any more: ${this.reason} Trying again while it is ours.`,
     )
-    // Without this, two that both believe to hold it would replace each other for ever.
+    // Without this, two processes that both believe to hold it would replace each other for ever.
     if (end.kind === 'replaced')
       await new Promise<void>((resolve) => {
         const go = (): void => {
@@ -199,7 +198,7 @@ export class PartitionSupervisor {
     await sleep(pauseMs, undefined, { signal: released }).catch(() => undefined)
   }
 
-  /** Asks how long the commands topic is, over a connection of its own. */
+  /** Asks for the end of the commands topic, over its own connection. */
   private async watchLag(signal: AbortSignal): Promise<void> {
     const { settings, partition } = this.options
     const topic = topicNames(settings).commands
@@ -211,7 +210,7 @@ export class PartitionSupervisor {
         this.commandsSeen = withSeen(this.commandsSeen, seen)
         this.commandsEnd = seen.end
       } catch {
-        // The feed of the writer tells what is wrong with the topic.
+        // The writer's intake reports what is wrong with the topic.
         this.commandsEnd = undefined
         reader?.close()
         reader = undefined
@@ -222,7 +221,7 @@ export class PartitionSupervisor {
   }
 }
 
-/** Another process may have the rights, or know the number: as long as this one keeps the partition, nobody serves it. */
+/** True if another process may succeed: it may have the rights, or know the count. This one has to let go of the partition. */
 function isAboutProcess(error: Error): boolean {
   return (error instanceof KafkaRefusedError && error.isAboutUser) || error instanceof PartitionsDifferError
 }

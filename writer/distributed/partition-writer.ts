@@ -1,12 +1,12 @@
 /**
  * The writer of one partition on Kafka: the core in a thread of its own, everything that talks to Kafka in this one.
  *
- *   commands topic ──▶ feed ──batches──▶ core thread ──frames, by shared memory──▶ log server ──▶ events topic
- *                                             ▲──────────receipts, once read back──────┘◀── log ◀──┘
+ *   commands topic ──▶ intake ──batches──▶ core thread ──frames, by shared memory──▶ log server ──▶ events topic
+ *                                               ▲──────────receipts, once read back──────┘◀── log ◀──┘
  *
- * It starts from the newest snapshot it can get, is fed the log's tail behind it, and serves once its opening frame has come
- * back accepted. From then on it acknowledges nothing that it has not read back. If it reads that another writer's frame was
- * accepted, or one of its own was not, it has been replaced, and stops at once.
+ * It starts from the newest snapshot it can get, replays the log's tail, and serves once its opening frame came back accepted.
+ * It acknowledges only what it has read back. If another writer's frame is accepted, or an own frame is not, it has been
+ * replaced, and stops at once.
  */
 import { MessageChannel } from 'node:worker_threads'
 import { LogError } from '../../eventlog/errors.ts'
@@ -42,30 +42,30 @@ import { snapshotStatus, type PartitionRecovery, type PartitionWriterStatus } fr
 export interface PartitionWriterOptions {
   readonly settings: KafkaSettings
   readonly partition: number
-  /** How many there are: its frames say so, and it refuses a log whose frames say another number. */
+  /** Number of partitions. Its frames state it, and it refuses a log whose frames state another number. */
   readonly partitions: number
-  /** Holds the snapshots of this machine; made if missing. One writer of a partition works on it at a time. */
+  /** Holds this machine's snapshots; created if missing. For one writer of a partition at a time. */
   readonly scratchDir: string
   readonly store: SnapshotStore
   /** When a snapshot is due; what is left out is as in SNAPSHOT_RULE_DISTRIBUTED. */
   readonly snapshots?: Partial<SnapshotRuleOptions>
   /** Snapshots to keep here and in the store, the newest included. Default: SNAPSHOTS_KEPT_DEFAULT. */
   readonly snapshotsKept?: number
-  /** The newest frame that a writer of this partition has read here before: the log has to hold it still. */
+  /** The newest frame that an earlier writer here has read: the log still has to hold it. */
   readonly lastKnown?: HeadWitness
-  /** How long commands topics were when they were last looked at: what is lost with one is counted by that. */
+  /** The last known ends of commands topics, to count what is lost with one. */
   readonly commandsSeen?: readonly CommandsSeen[]
-  /** How the core is dimensioned: the same for every writer of a partition. */
+  /** The core's capacities: the same for every writer of a partition. */
   readonly core?: Omit<CoreOptions, 'partition'>
   /** After so many ms a frame says what was skipped on the commands topic, if no command came. Default: as in CommandIntake. */
   readonly skipAfterMs?: number
-  /** Told of each frame of this writer that was read back as accepted: from then on it is acknowledged. */
+  /** Called with each own frame that was read back as accepted: from then on it is acknowledged. */
   readonly onDurable?: (frame: Frame) => void
   /** Pause before the store is asked again for what failed, in ms. Default: one minute. */
   readonly storeRetryMs?: number
   /** How long Kafka may not answer, in ms. Default: OUTAGE_MS_MAX_DEFAULT. */
   readonly outageMsMax?: number
-  /** Told of what is asked of Kafka and answered. Default: nobody is. */
+  /** Gets the requests to Kafka and their ends, for health reports. Default: none. */
   readonly outages?: OutageWatch
   /** Takes a line for the operator. */
   readonly log: (line: string) => void
@@ -73,7 +73,7 @@ export interface PartitionWriterOptions {
 
 /** Bytes of frames kept in memory: nobody reads this log but the writer itself. */
 const WINDOW_BYTES_MAX = 1024 * 1024
-/** Longest wait of an orderly stop for the last snapshot to be in the store. */
+/** How long an orderly stop waits for the last snapshot to be in the store. */
 const PUBLISH_MS_MAX = 15_000
 
 /**
@@ -89,11 +89,11 @@ export async function startPartitionWriter(options: PartitionWriterOptions): Pro
 
 export class PartitionWriter {
   readonly partition: number
-  /** Resolves once, when this writer is no more. */
+  /** Resolves once, when this writer has ended. */
   readonly ended: Promise<PartitionEnd>
   private onEnded: (end: PartitionEnd) => void = () => undefined
   private readonly options: PartitionWriterOptions
-  /** How Kafka is asked, whatever is asked. */
+  /** Options of every link to Kafka. */
   private readonly link: Omit<PartitionLinkOptions, 'topic'>
   private readonly words: BigInt64Array
   private readonly publisher: SnapshotPublisher
@@ -107,10 +107,10 @@ export class PartitionWriter {
   private recovered: PartitionRecovery | undefined
   /** Offset of the newest accepted frame; undefined while there is none. */
   private headOffset: bigint | undefined
-  /** A writer of this deployment has served this very topic of events: it is no copy in another place. */
+  /** True if this deployment's writers have served this very events topic, so it is no copy elsewhere. */
   private isHome = false
   private end: PartitionEnd | undefined
-  /** Aborts with the end: what the start waits for. */
+  /** Aborts what the start waits for, when this writer ends. */
   private readonly over = new AbortController()
   private stopping: Promise<void> | undefined
 
@@ -134,7 +134,7 @@ export class PartitionWriter {
       partition,
       kept,
       notice: log,
-      // One of a log that went backwards would push out those of the log that was lost.
+      // Snapshots of a log that went backwards would push out those of the lost log.
       ready: async () => this.witness?.published(),
       ...(retryMs === undefined ? {} : { retryMs }),
     })
@@ -153,7 +153,7 @@ export class PartitionWriter {
     return this.events!
   }
 
-  /** The newest frame that this writer has read as part of the log; what it was told of, if there is none. */
+  /** The newest frame of the log that this writer has read; if none, the one from its options. */
   lastKnown(): HeadWitness | undefined {
     const { events, headOffset, options } = this
     if (events === undefined || headOffset === undefined) return options.lastKnown
@@ -185,20 +185,19 @@ export class PartitionWriter {
     }
   }
 
-  /** SHA-256 of the core's state of now. Copies the state: for auditors and tests. */
+  /** SHA-256 of the core's current state. Copies the state: for auditors and tests. */
   digest(): Promise<string> {
     return this.core!.digest()
   }
 
   /**
-   * Takes no more commands, makes what was taken durable, keeps a snapshot and publishes it. Ends at once if that turns out
-   * to be impossible.
+   * Takes no more commands, makes durable what was taken, keeps a snapshot and publishes it. Ends at once if that fails.
    */
   stop(): Promise<void> {
     return (this.stopping ??= this.stopOnce())
   }
 
-  /** Ends where it stands, starting or serving: as a kill would, but for the threads of this process. */
+  /** Ends at once, starting or serving: like a kill, but within this process. */
   async abandon(): Promise<void> {
     this.finish({ kind: 'stopped' })
     await this.core?.end()
@@ -225,13 +224,13 @@ export class PartitionWriter {
         head,
         milliseconds: Math.round(performance.now() - startedMs),
       }
-      // What the log server found out meanwhile.
+      // The log server may have ended it meanwhile.
       this.throwIfEnded()
     } catch (error) {
       this.finish(endOf(error))
       this.close()
       await this.core?.end()
-      // What ended it: this may only be the echo.
+      // Report the first reason: this error may only follow from it.
       this.throwIfEnded()
       throw error
     }
@@ -268,7 +267,7 @@ export class PartitionWriter {
   }
 
   /**
-   * Reads the log to its end and feeds the core what is behind its snapshot. Returns where the log ended.
+   * Reads the log to its end and replays in the core what is behind its snapshot. Returns the log's head.
    * @param witness what the store knows of the log
    */
   private async openLog(
@@ -283,7 +282,7 @@ export class PartitionWriter {
     ]
     const isBefore = ({ head }: KnownFrame): boolean =>
       anchor !== undefined && head.logOffset <= anchor.logOffset
-    // A snapshot may be of a log that had lost it already.
+    // The snapshot may be of a log that had already lost the frame.
     for (const one of all.filter(isBefore))
       await requireHeld(one, this.link, NOTHING_WRITTEN, this.over.signal)
     const known = new KnownFrames(all.filter((one) => !isBefore(one)))
@@ -301,17 +300,17 @@ export class PartitionWriter {
     })
     this.events = events
     known.check(topicNames(settings).events)
-    // Not before: a log that went backwards must not become what is known.
+    // Only after the check: the head of a log that went backwards must not become the known one.
     this.headOffset = headOffset
     events.observe((_frame, logOffset, { kind }) => {
       if (kind === 'accepted') this.headOffset = logOffset
     })
     events.onFailure((error) => this.fail(error))
-    // Before anything else is read: the core stands exactly here.
+    // Before anything else is read: this is exactly the core's state.
     return events.head()
   }
 
-  /** The opening frame stands: so far the log has to reach from now on, whoever reads it. */
+  /** Leaves a witness of the opening frame: from now on every reader's log has to reach it. */
   private leaveWitness(): void {
     this.isHome = true
     const { store, log: notice, storeRetryMs: retryMs } = this.options
@@ -325,7 +324,7 @@ export class PartitionWriter {
     void this.witness.keepTrying()
   }
 
-  /** The store may not have answered before: what it knows ends a writer even now. */
+  /** Asks the store again if it did not answer at the start: its witness may still end this writer. */
   private async requireHeld(head: HeadWitness): Promise<void> {
     const written =
       'What this writer has written since it started stands in this topic only: keep a copy of it.'
@@ -333,7 +332,7 @@ export class PartitionWriter {
       await requireHeld({ head, knownTo: 'the snapshot store' }, this.link, written, this.over.signal)
     } catch (error) {
       if (error instanceof LogError && error.code === 'log_regressed') {
-        // What it has read is not required of the log that is put back.
+        // Forget what it read, so that a restored log is not refused for it.
         this.headOffset = undefined
         this.fail(error)
       }
@@ -342,7 +341,7 @@ export class PartitionWriter {
   }
 
   /**
-   * Commands, from where they go on: nothing is written before they are known to be there.
+   * Opens the commands at the start offset. Nothing is written before they are known to be there.
    * @param witness what the store knows of the log
    */
   private async openCommands(head: LogHead, witness: HeadWitness | undefined): Promise<OpenCommands> {
@@ -355,7 +354,7 @@ export class PartitionWriter {
     return opened
   }
 
-  /** Lets the core append its opening frame, and commands come. Returns when that frame has been read back. */
+  /** Has the core append its opening frame and starts the intake. Returns when that frame was read back. */
   private async serve(
     core: CoreThreadHandle,
     head: LogHead,
@@ -395,7 +394,7 @@ export class PartitionWriter {
       const { nextCommandOffset: offset, nextCommandIndex: index } = events.head()
       if (kind === 'accepted') intake.consumed({ offset, index })
     })
-    // The core counts commands from 0; `offsetOfCount` says where they stand.
+    // The core counts commands from 0; `offsetOfCount` maps counts to offsets.
     const from = { ...head, nextCommandOffset: 0n, nextCommandIndex: 0 }
     const recovering = core.recover(from, slabs, corePort, 'fed')
     const serving = await Promise.race([recovering, this.ended.then(() => undefined)])
@@ -413,7 +412,7 @@ export class PartitionWriter {
     this.intake!.sendSkip()
     this.intake!.stop()
     const { core } = this
-    // A writer that is replaced or fails meanwhile ends its core, and the wait with it.
+    // If the writer is replaced or fails meanwhile, its core ends, and so does this wait.
     const isOrderly = await core!.stop().then(
       () => true,
       () => false,
@@ -429,7 +428,7 @@ export class PartitionWriter {
     void this.core?.end()
   }
 
-  /** From here on nothing is sent and nothing acknowledged. */
+  /** Ends the writer: from here on nothing is sent or acknowledged. */
   private finish(end: PartitionEnd): void {
     if (this.end !== undefined) return
     this.end = end

@@ -1,20 +1,20 @@
-/** A partition of the events topic from its first record, folded again: what proves a deployment, at rest or while it runs. */
+/** Replays a partition of the events topic from its first record, to prove a deployment at rest or while it runs. */
 import { openKafkaEventLog, type KafkaEventLog } from '../../eventlog/kafka/events/kafka-event-log.ts'
 import type { KafkaSettings } from '../../eventlog/kafka/settings.ts'
 import { createCore, type CoreOptions } from '../core/core.ts'
 import { TailReplay } from '../recovery/load-state.ts'
 import { replayOf, type Replay } from '../recovery/replay-log.ts'
 
-/** Bytes of frames kept in memory: they are read once. */
+/** Bytes of frames kept in memory: small, because they are read once. */
 const WINDOW_BYTES_MAX = 1024 * 1024
 
 export interface TopicReplay extends Replay {
   readonly voids: VoidFrames
-  /** The log that was replayed, up to where it was: to be closed. */
+  /** The replayed log. The caller closes it. */
   readonly log: KafkaEventLog
 }
 
-/** Frames that every reader passes over. */
+/** Void frames, which every reader skips. */
 export interface VoidFrames {
   readonly count: number
   /** Offset of the first; undefined if there is none. */
@@ -29,7 +29,7 @@ export interface VoidFrames {
 export async function replayTopic(options: {
   readonly settings: KafkaSettings
   readonly partition: number
-  /** How many there are. */
+  /** Number of partitions. */
   readonly partitions: number
   readonly core?: Omit<CoreOptions, 'partition'>
   readonly log: (line: string) => void

@@ -1,10 +1,9 @@
 /**
- * The command queue of one partition on Kafka: commands that wait here travel as one record, one record at a time, so that
- * batches grow with load by themselves, and the order of offers is the order in the topic.
+ * The command queue of one partition on Kafka. Waiting commands are sent as one record, one record at a time. So batches grow
+ * with load, and the topic has the order of the offers.
  *
- * A record that is not answered is sent again, byte for byte, within a bound. It may then stand in the topic twice: every
- * command carries an id that takes effect once, so the second time is a repeat. After the bound nobody knows whether it is
- * stored, and its offers are told so.
+ * A record without an answer is sent again, byte for byte, within a bound. The topic may then hold it twice; ids take effect
+ * once, so the second copy is a repeat. After the bound it is unknown whether the record is stored, and its offers are told so.
  */
 import { mayBeSameTopic, topicPartOfId } from '../../../schemas/commands-topic.ts'
 import { messageOf } from '../../../schemas/errors.ts'
@@ -18,7 +17,7 @@ import type { OutageWatch } from '../kafkajs/outage-watch.ts'
 import { openPartitionLink } from '../partition/partition-link.ts'
 import { topicNames, type KafkaSettings } from '../settings.ts'
 
-/** How long a record may go unanswered, unless said otherwise. */
+/** How long a record may go unanswered, by default. */
 export const COMMAND_OUTAGE_MS_MAX = 20_000
 /** How long a broker may take until all replicas that count have a record. */
 const ACK_MS_MAX = 5_000
@@ -27,32 +26,32 @@ const ALL_REPLICAS = -1
 export interface KafkaCommandQueueOptions {
   readonly settings: KafkaSettings
   readonly partition: number
-  /** Slots that may be taken and not yet consumed. Default: QUEUE_SLOTS_MAX_DEFAULT. */
+  /** Bound of slots taken and not yet consumed. Default: QUEUE_SLOTS_MAX_DEFAULT. */
   readonly slotsMax?: number
   /** How long a record may wait to be sent, and then for its answer, in ms. Default: COMMAND_OUTAGE_MS_MAX. */
   readonly outageMsMax?: number
-  /** Told of what is sent and answered. Default: nobody is. */
+  /** Gets the requests and their ends, for health reports. Default: none. */
   readonly outages?: OutageWatch
   /** Takes a line for the operator. */
   readonly log: Log
 }
 
 export interface KafkaCommandQueue extends CommandQueue {
-  /** Frees the room of commands that a frame, or the head of a log, has consumed: it is durable. */
+  /** Frees the slots of commands that a durable frame, or the head of a log, has consumed. */
   consumed(frame: Consumed): void
-  /** Looks which topic stands there now. Rejects as its requests do. */
+  /** Asks which topic has the name now. Rejects as its requests do. */
   look(): Promise<void>
-  /** Why nothing is taken just now, as a sentence: the log goes by the commands of another topic. */
+  /** A sentence while nothing is taken, because the log consumes another topic's commands; else undefined. */
   outage(): string | undefined
-  /** Takes no more. What was taken is still sent. */
+  /** Takes no more offers. What was taken is still sent. */
   stop(): void
-  /** Resolves when every offer taken has been told where it stands, or that it is not known. */
+  /** Resolves when every offer taken was told its offsets, or that they are unknown. */
   settled(): Promise<void>
-  /** Cuts the connection: what has no place yet is told that it is not known. */
+  /** Cuts the connection. Offers that are not stored yet are told that it is unknown. */
   close(): void
 }
 
-/** Commands of whole offers, on their way together. */
+/** Commands of whole offers, for one record. */
 interface Gathered {
   bytes: Uint8Array<ArrayBuffer>
   usedBytes: number
@@ -62,14 +61,14 @@ interface Gathered {
   readonly sinceMs: number
 }
 
-/** Commands that have a place and are not consumed. */
+/** Commands that are stored and not consumed. */
 interface Stored {
   readonly offsets: OfferOffsets
   readonly count: number
   readonly slots: number
 }
 
-/** What is known of a record's place. */
+/** What is known of a stored record. */
 type RecordOf = Parameters<typeof withinRecord>[3]
 
 const TAKEN = { kind: 'taken' } as const
@@ -97,7 +96,7 @@ class Queue implements KafkaCommandQueue {
   #commandsTaken = 0
   #isSending = false
   #isStopped = false
-  /** The last record that was sent was not stored, as far as is known. */
+  /** The last record that was sent may not be stored. */
   #isAway = false
   #whenSettled: (() => void)[] = []
 
@@ -156,12 +155,12 @@ class Queue implements KafkaCommandQueue {
     )
   }
 
-  /** True if the topic is known to be another one than the log goes by. */
+  /** True if the topic is known to be another one than the log consumes. */
   #isElsewhere(): boolean {
     return !mayBeSameTopic(this.#trail.part, topicPartOfId(this.#link.topicId()))
   }
 
-  /** What stood in a topic that is gone takes no room. */
+  /** Frees the slots of what was stored in a topic that is gone. */
   #forget(isLost: (place: OfferOffsets) => boolean): void {
     for (const { count, slots } of this.#stored.filter(({ offsets }) => isLost(offsets)))
       this.#free(count, slots)
@@ -220,7 +219,7 @@ class Queue implements KafkaCommandQueue {
     return batch
   }
 
-  /** At the end of this turn, so that offers of one turn travel together; later, when the record on its way has its place. */
+  /** Sends at the end of this turn, so that its offers share a record. While a record is on its way, when that is stored. */
   #sendSoon(): void {
     if (this.#isSending) return
     this.#isSending = true
@@ -240,7 +239,7 @@ class Queue implements KafkaCommandQueue {
     const slots = batch.usedBytes / COMMAND_SLOT_BYTES
     let attempts = 0
     try {
-      // What waited behind an outage for too long is not sent any more: nobody waits for it.
+      // What waited too long behind an outage is not sent: nobody waits for it any more.
       if (performance.now() - batch.sinceMs > this.#outageMsMax) throw new Error('they waited for too long')
       const value = encodeCommandRecord(batch.bytes.subarray(0, batch.usedBytes), batch.count)
       const { partition } = this
@@ -258,7 +257,7 @@ class Queue implements KafkaCommandQueue {
       })
       this.#recovered()
       const topic = topicPartOfId(this.#link.topicId())
-      // The topic changed meanwhile: nobody knows in which one they are.
+      // The topic changed meanwhile, so it is unknown which one holds them.
       if (before !== 0 && before !== topic) throw new Error('the topic was made anew meanwhile')
       const of = { recordCount: batch.count, isRepeated: attempts > 1, topic }
       if (isBehind(withinRecord(offset, 0, batch.count, of), consumed))
@@ -277,7 +276,7 @@ class Queue implements KafkaCommandQueue {
       stored(withinRecord(offset, index, count, of))
       index += count
     }
-    // Its frame may have come first.
+    // Its frame may have arrived before the answer.
     this.#freeConsumed()
   }
 
@@ -306,7 +305,7 @@ class Queue implements KafkaCommandQueue {
   }
 }
 
-/** True if a record has come to stand before what a log had consumed when it was sent. */
+/** True if a record is stored before what the log had consumed when it was sent. */
 function isBehind(place: OfferOffsets, consumed: Consumed | undefined): boolean {
   return consumedOf(place, consumed) > 0
 }

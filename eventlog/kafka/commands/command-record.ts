@@ -1,5 +1,5 @@
 /**
- * The value of a record on the commands topic: commands that waited in a gateway, one behind the other. Little-endian:
+ * The value of a record on the commands topic: consecutive commands from one gateway. Little-endian:
  *
  *  0 magic "PRSC" · 4 format version u8 (2) · 5 codec u8 (0: as they are, 1: LZ4) · 6 zero u16 · 8 commands u32
  * 12 bytes of their slots u32 · 16 the slots (schemas/commands.ts), or one LZ4 block of them, to the end
@@ -17,11 +17,11 @@ const MAGIC = 0x43535250
 const FORMAT_VERSION = 2
 const FIRST_FORMAT_VERSION = 1
 const CODECS = { none: 0, lz4: 1 } as const
-/** The library writes the length of what it compressed in front of the block: it takes the place of the slots' bytes. */
+/** The library writes the uncompressed length before the block: that is the field for the slots' bytes. */
 const LENGTH_BYTE = 12
 const HEADER_BYTES = 16
 const COUNT_BYTE = 8
-/** Fewer bytes are sent as they are: there is nothing to gain. */
+/** Fewer bytes are not compressed: there is nothing to gain. */
 const COMPRESSED_BYTES_MIN = 4 * COMMAND_SLOT_BYTES
 const SLOTS_BYTES_MAX = BATCH_COMMANDS_MAX * COMMAND_SLOTS_MAX * COMMAND_SLOT_BYTES
 const WORD_BYTES = 8
@@ -32,7 +32,7 @@ export type CommandRecord =
       readonly kind: 'commands'
       readonly slots: Uint8Array<ArrayBuffer>
       readonly count: number
-      /** Those among them that no door of today lets through, in order: they are passed over, and cost no other anything. */
+      /** The invalid ones among them, in order. They are skipped; the others are decided. */
       readonly invalid: readonly InvalidCommands[]
     }
   | { readonly kind: 'bad'; readonly reason: string }
@@ -67,9 +67,8 @@ function putHeader(value: Buffer, codec: number, count: number): void {
 }
 
 /**
- * Reads a record's value. Never throws, and allocates no more than the longest batch. The commands stand in memory of their
- * own. Those that no gateway lets through are told apart from the others; only where it is not known where one ends and the
- * next begins, all of them are bad.
+ * Reads a record's value. Never throws, and allocates no more than the longest batch. The commands are in their own memory.
+ * Invalid commands are listed beside the others. All of them are bad only if it is unknown where one ends and the next begins.
  */
 export function decodeCommandRecord(value: Uint8Array): CommandRecord {
   if (value.length < HEADER_BYTES) return bad(`only ${value.length} bytes`)

@@ -1,10 +1,10 @@
 /**
- * Where frames stand in the topic, for readers that begin in the middle of it: not each frame's place, but every so manieth
- * one, with the head of the chain before it. Bounded: when it is full, every second entry goes and half as many come.
+ * Sparse index of the topic, for readers that begin in the middle of it: the offset of every Nth frame, and the head of the
+ * chain before it. When it is full, it drops every second entry and doubles N.
  */
 import type { LogHead } from '../../ports.ts'
 
-/** A place in the topic, and what the chain comes to before the frame that stands there. */
+/** The offset of a frame's record, and the head of the chain before that frame. */
 export interface IndexedFrame {
   readonly before: LogHead
   readonly logOffset: bigint
@@ -25,12 +25,12 @@ export class FrameIndex {
     this.everyFrames = everyFrames
   }
 
-  /** Told of a place right behind a frame with events: all that follow its last event are behind it. */
+  /** Sets the entry before all others. `start` has to be right behind a frame with events. */
   begin(start: IndexedFrame): void {
     this.start = start
   }
 
-  /** Told of each accepted frame, in order: what stood before it, and its place. */
+  /** Adds an accepted frame: the head before it, and its offset. Frames come in order. */
   add(before: LogHead, logOffset: bigint): void {
     if (this.frames++ % this.everyFrames !== 0) return
     this.entries.push({ before, logOffset })
@@ -39,7 +39,7 @@ export class FrameIndex {
     this.everyFrames *= 2
   }
 
-  /** The last known place behind which are all frames that hold `sequence` or follow it, those without events too. */
+  /** The last entry before every frame that holds or follows `sequence`, frames without events included. */
   entryBefore(sequence: bigint): IndexedFrame | undefined {
     let low = 0
     let high = this.entries.length

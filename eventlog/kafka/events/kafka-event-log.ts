@@ -1,7 +1,7 @@
 /**
- * The event log of one partition on a Kafka topic. Every record is a frame; who may write is not for the broker to say:
- * the reader rule is applied to each record in the order of its offsets, and what it finds void (a repeated send, a writer
- * that has been replaced) is skipped and counted. A record that holds no whole frame is corruption and ends the reading.
+ * The event log of one partition on a Kafka topic. Every record is a frame. The broker does not decide who may write: the
+ * reader rule judges each record, in the order of offsets. Void frames (a repeated send, a writer that was replaced) are
+ * skipped and counted. A record that holds no whole frame is corruption and ends the reading.
  */
 import { lastSequence, sameBytes, type Frame } from '../../../schemas/frames.ts'
 import { LogError } from '../../errors.ts'
@@ -25,32 +25,32 @@ import {
 export interface KafkaEventLogOptions {
   readonly settings: KafkaSettings
   readonly partition: number
-  /** How many partitions there are. A frame that says another number ends the reading. Undefined: any will do. */
+  /** Number of partitions. A frame that says another number ends the reading. Undefined: not checked. */
   readonly partitions?: number
-  /** Begins behind this frame, which has to stand at its place. Default: at the first record. */
+  /** Begins behind this frame, which has to be at its offset. Default: at the first record. */
   readonly anchor?: LogAnchor
-  /** Told of each accepted frame behind the anchor that is there when the log is opened; the next one waits for it. */
+  /** Called with each accepted frame that is read while the log is opened. The next frame waits for its promise. */
   readonly onCatchUp?: (frame: Frame, logOffset: bigint) => Promise<void> | void
-  /** Told of each void frame. */
+  /** Called with each void frame. */
   readonly onVoid?: (frame: Frame, logOffset: bigint, reason: VoidReason) => void
-  /** False: it is read to its end as of now and no further. Default: true. */
+  /** False: reads to the end as of the call, and no further. Default: true. */
   readonly follows?: boolean
   readonly log: Log
   /** Bytes of frames kept in memory. Default: as of a process's only partition. */
   readonly windowBytesMax?: number
   /** How long Kafka may not answer. Default: OUTAGE_MS_MAX_DEFAULT. */
   readonly outageMsMax?: number
-  /** Told of what is asked and answered. Default: nobody is. */
+  /** Gets the requests and their ends, for health reports. Default: none. */
   readonly outages?: OutageWatch
-  /** For tests: how often the leader may answer that the anchor's record is not there. */
+  /** For tests: how often the leader may answer that it has no record at the anchor. */
   readonly anchorAnswersMax?: number
-  /** For tests: how sparse the index of places is. */
+  /** For tests: a denser index. */
   readonly frameIndex?: FrameIndex
-  /** Ends the opening; what is open stays so. */
+  /** Aborts the opening. A log that is open stays open. */
   readonly signal?: AbortSignal | undefined
 }
 
-/** Told of each frame that is read from the topic, in order, and what the reader rule says of it. */
+/** Gets each frame that is read from the topic, in order, and the reader rule's judgement. */
 export type RecordObserver = (frame: Frame, logOffset: bigint, judgement: Judgement) => void
 
 /**
@@ -66,9 +66,9 @@ export function openKafkaEventLog(options: KafkaEventLogOptions): Promise<KafkaE
 }
 
 /**
- * Opens a partition's log and reads nothing yet. With its first tail it is followed: what is there already comes as it is
- * read, once, no faster than tails take it. Until then `head` is how far that is, and `endSequence` what the newest record
- * says; `currentHead` waits for the end.
+ * Opens a partition's log without reading its frames. Reading starts with the first tail, or with `currentHead`. Frames that
+ * were stored before are read no faster than tails take them. Meanwhile `head` says how far it has read, `endSequence` what
+ * the newest record says, and `currentHead` waits for the end.
  * @throws as `openKafkaEventLog`; what is found later ends the tails
  */
 export function followKafkaEventLog(
@@ -77,7 +77,7 @@ export function followKafkaEventLog(
   return begin(options, async (log, end) => log.followWithFirstTail(end))
 }
 
-/** @param read what comes of what is there: up to before the offset `end` */
+/** @param read reads what is stored, up to before the offset `end` */
 async function begin(
   options: KafkaEventLogOptions,
   read: (log: KafkaEventLog, end: bigint) => Promise<void>,
@@ -103,7 +103,7 @@ async function begin(
 interface Start {
   readonly topic: string
   readonly reader: TopicReader
-  /** Another one, with connections of its own. */
+  /** Opens another reader, with connections of its own. */
   readonly openReader: () => TopicReader
   readonly head: LogHead
   /** The offset from which to read. */
@@ -132,9 +132,9 @@ export class KafkaEventLog extends WindowedLog implements EventLog {
   #failure: LogError | undefined
   #isClosed = false
   #followLater: (() => void) | undefined
-  /** What the newest record says that was there when the log was opened, and the offset behind it. */
+  /** The newest record at the opening: its last sequence, and the offset behind it. */
   #newest = { sequence: 0n, end: 0n }
-  /** The offset behind what was read. */
+  /** The offset to read next. */
   #next: bigint
   /** Not every offset has a record. */
   readonly #passed = (next: bigint): void => {
@@ -160,7 +160,7 @@ export class KafkaEventLog extends WindowedLog implements EventLog {
     this.#next = start.next
   }
 
-  /** How many partitions there are, as far as it was told. */
+  /** Number of partitions; undefined: not told. */
   get partitions(): number | undefined {
     return this.#options.partitions
   }
@@ -175,24 +175,24 @@ export class KafkaEventLog extends WindowedLog implements EventLog {
     return this.#logOffsets.get(frame)
   }
 
-  /** Has an observer told of each frame from now on, before readers get it. Returns how to end that. */
+  /** Calls the observer with each frame from now on, before readers get it. @returns ends that */
   observe(observer: RecordObserver): () => void {
     this.#observers.add(observer)
     return () => this.#observers.delete(observer)
   }
 
   /**
-   * A record that this process is about to send, and the frame that it was made of: when it comes, it is known by its bytes,
-   * and not unpacked and verified once more. That is all it changes: the frame is judged as any other is, and whatever does
-   * not have these very bytes is read as if nothing had been said. Records come in the order in which they are announced.
-   * @param value stays as it is until then
+   * Announces a record that this process is about to send, so that reading it back does not unpack and verify it once more.
+   * The record is known by its bytes. Its frame is judged as any other is; records with other bytes are read as usual.
+   * Records are announced in the order in which they are sent.
+   * @param value must not change until it is read back
    * @param frame verified or sealed here, in memory of its own
    */
   expect(value: Buffer, frame: Frame): void {
     this.#expected.push({ value, frame })
   }
 
-  /** Told once if the log cannot be followed any more: it is corrupt, or Kafka is out of reach. Tails reject with it. */
+  /** Calls the listener once if following fails: the log is corrupt, or Kafka is out of reach. Tails reject with the same. */
   onFailure(listener: (failure: LogError) => void): void {
     if (this.#failure === undefined) this.#failureListeners.push(listener)
     else listener(this.#failure)
@@ -215,7 +215,7 @@ export class KafkaEventLog extends WindowedLog implements EventLog {
     signal?.throwIfAborted()
   }
 
-  /** Reads on, for ever; up to before the offset `pacedTo` no faster than tails take what comes. For who opens the log. */
+  /** Reads until closed. Before the offset `pacedTo`, no faster than tails take frames. For who opens the log. */
   follow(pacedTo = this.#next): void {
     this.#followLater = undefined
     const following = async (): Promise<void> => {
@@ -227,13 +227,13 @@ export class KafkaEventLog extends WindowedLog implements EventLog {
     })
   }
 
-  /** As `follow`, as soon as anybody wants to know. For who opens the log. */
+  /** Starts following at the first `tail` or `currentHead`. For who opens the log. */
   async followWithFirstTail(pacedTo: bigint): Promise<void> {
     this.#newest = { sequence: await this.#sequenceBefore(pacedTo), end: pacedTo }
     this.#followLater = () => this.follow(pacedTo)
   }
 
-  /** With which sequence the newest record before an offset ends that is still to be read; 0: it does not say. */
+  /** Last sequence of the newest unread record before `end`; 0 if unknown. */
   async #sequenceBefore(end: bigint): Promise<bigint> {
     const { signal } = this.#options
     if (this.#next >= end) return 0n
@@ -244,7 +244,7 @@ export class KafkaEventLog extends WindowedLog implements EventLog {
         if (read.kind === 'frame') sequence = lastSequence(read.frame)
       }
     } catch (error) {
-      // It is told when it is its turn: what stands before it is read first.
+      // Ignored here: normal reading reports this batch in order.
       if (!(error instanceof BatchDamagedError)) throw error
     }
     signal?.throwIfAborted()
@@ -256,7 +256,7 @@ export class KafkaEventLog extends WindowedLog implements EventLog {
     return super.tail(fromSequence, signal)
   }
 
-  /** Takes record after record; the next one waits for what is made of it. */
+  /** Reads record by record. The next one waits for the promise of `made`. */
   async #read(
     options: Pick<ReadOptions, 'upTo' | 'signal'>,
     made?: (taken: Taken) => Promise<void>,
@@ -268,10 +268,10 @@ export class KafkaEventLog extends WindowedLog implements EventLog {
       }
   }
 
-  /** What is stored may be others' work, and is on its way. */
+  /** Waits until everything that is stored at the call has been read, others' records included. */
   override async currentHead(signal?: AbortSignal): Promise<LogHead> {
     this.#followLater?.()
-    // What fails while it is asked cuts the connection.
+    // A failure of the reading cuts this connection: that failure is the reason.
     const { end } = await this.#reader.bounds(signal).catch((error: unknown) => {
       throw this.#failure ?? error
     })
@@ -297,7 +297,7 @@ export class KafkaEventLog extends WindowedLog implements EventLog {
     const { offset } = record
     this.#next = offset + 1n
     this.#logOffsets.set(frame, offset)
-    // What does not continue the chain is void, whatever it says.
+    // Only a frame that continues the chain is checked: any other is void.
     if (sameBytes(frame.previousHash, before.hash)) checkPartitions(this.#options, this.#topic, frame)
     const judgement = this.take(frame)
     if (judgement.kind === 'accepted') this.#index.add(before, offset)
@@ -323,7 +323,7 @@ export class KafkaEventLog extends WindowedLog implements EventLog {
     )
   }
 
-  /** From a place that is known to stand before what is asked for, by the same rule: only what was accepted comes again. */
+  /** Reads again from the last index entry before `from`, by the reader rule: only accepted frames come again. */
   async *#readStored(
     from: bigint,
     head: LogHead,
@@ -370,7 +370,7 @@ function checkPartitions(
     throw new PartitionsDifferError(`Partition ${partition} of ${topic}`, said, partitions)
 }
 
-/** Where the chain stands behind the anchor's frame. */
+/** The chain's head behind the anchor's frame. */
 async function findAnchor(
   reader: TopicReader,
   topic: string,

@@ -1,8 +1,8 @@
 /**
- * The writer's side of a partition's log on Kafka. It speaks to the core thread as the log thread does (log-messages.ts):
- * takes frames from slabs, seals and sends them, and gives a receipt for each that was read back as accepted, never earlier.
- * Frames that wait go in one record batch; one request is under way at a time, and is sent again, as it is, until it is
- * answered. The writer is over for good when it has been replaced, or when Kafka is out of reach.
+ * The writer's side of a partition's log on Kafka. It speaks to the core thread as the log thread does (log-messages.ts): it
+ * takes frames from slabs, seals and sends them. A frame gets its receipt when it was read back as accepted, never earlier.
+ * Waiting frames share one record batch. One request is under way at a time, and is repeated byte for byte until it is
+ * answered. The writer ends for good when it is replaced, or when Kafka is out of reach.
  */
 import type { MessagePort } from 'node:worker_threads'
 import { SKIP_REASONS, type SkipReason } from '../../../schemas/frame-notes.ts'
@@ -21,48 +21,48 @@ import { openRecordSender } from '../partition/record-sender.ts'
 import { RECORD_BATCH_BYTES_MAX, topicNames, type KafkaSettings } from '../settings.ts'
 import { replacedError, SharedAppender } from './shared-appender.ts'
 
-/** Bytes of values in one record batch: what the batch and its records cost beside them stays free. */
+/** Bytes of values in one record batch. The rest of the limit is for the headers of the batch and its records. */
 const GROUP_BYTES_MAX = RECORD_BATCH_BYTES_MAX / 2
 const GROUP_FRAMES_MAX = 64
-/** Memory of frames that were sent and not read back, used again: 32 MiB. */
+/** Reused memory for frames that were sent and not read back: 32 MiB. */
 const CHUNKS = 8
 
 export interface KafkaLogServerOptions {
   readonly settings: KafkaSettings
   readonly partition: number
-  /** Where the core builds its frames. A slab is free again when its frame was read back: so the core does not run ahead. */
+  /** Where the core builds its frames. A slab is free when its frame was read back, so the core cannot run ahead. */
   readonly slabs: SlabShare
   /** The other end of the core's port. */
   readonly corePort: MessagePort
-  /** The same partition's log, followed: it reads back. Frames say of how many partitions it is one. */
+  /** The same partition's log, followed: it reads frames back. Frames state its number of partitions. */
   readonly log: KafkaEventLog
-  /** Where the core stands. If the log has gone on since, the opening frame will come back void. */
+  /** The core's head. If the log has gone on since, the opening frame comes back void. */
   readonly head: LogHead
-  /** Which topic the places are in that its frames say, as schemas/commands-topic.ts has it. Default: 0, not said. */
+  /** The commands topic that its frames name (schemas/commands-topic.ts). Default: 0, none named. */
   readonly commandsTopic?: number
-  /** The place in the command queue behind so many commands that the core has consumed. */
+  /** The queue's offset behind the first `count` commands that the core has consumed. */
   readonly offsetOfCount: (count: bigint) => CommandOffset
   /**
-   * The place behind what was passed over next, behind so many commands: where a frame of the core stands that is a mark. Why
-   * it was passed over, unless nothing was. Default: nothing ever is.
+   * For a frame that is a skip, behind `count` commands: the offset behind what it skips, and why it was skipped. No reason:
+   * nothing was. Default: nothing is ever skipped.
    */
   readonly offsetOfSkip?: (count: bigint) => { readonly offset: CommandOffset; readonly reason?: SkipReason }
-  /** Told once if the writer is over: `log_replaced`, `kafka_unreachable` and others. The core has been told too. */
+  /** Called once if the writer fails: `log_replaced`, `kafka_unreachable` and others. The core is told as well. */
   readonly onFailure: (failure: LogError) => void
-  /** Told of each frame of this writer that was read back as accepted. */
+  /** Called with each own frame that was read back as accepted. */
   readonly onDurable?: (frame: Frame, logOffset: bigint) => void
   /** Takes a line for the operator. */
   readonly notice: Log
   /** How long Kafka may not answer. Default: OUTAGE_MS_MAX_DEFAULT. */
   readonly outageMsMax?: number
-  /** Told of what is sent and answered. Default: nobody is. */
+  /** Gets the requests and their ends, for health reports. Default: none. */
   readonly outages?: OutageWatch
 }
 
 export interface KafkaLogServer {
   /** Resolves after the core's `stop`, when everything sent was read back; rejects if the writer failed before. */
   readonly stopped: Promise<void>
-  /** Ends it where it stands, without a failure: what is under way may be stored or not. The log is the caller's. */
+  /** Ends at once, without a failure. What is under way may be stored or not. The log stays open: it is the caller's. */
   close(): void
 }
 
@@ -113,7 +113,7 @@ class Server {
       this.resolveStopped = resolve
       this.rejectStopped = reject
     })
-    // Told through `onFailure` as well: a caller that does not look at it must not crash on it.
+    // `onFailure` tells it as well: a caller that ignores this promise must not crash on it.
     this.stopped.catch(() => undefined)
     this.endObserving = log.observe((frame, logOffset, judgement) => {
       const meaning = this.appender.readBack(frame, judgement)
@@ -207,7 +207,7 @@ class Server {
       nextCommandIndex: frame.nextCommandIndex,
       logOffset,
     })
-    // Those that were read together are told together.
+    // One message for all frames that were read together.
     if (this.receipts.length === 1)
       queueMicrotask(() => {
         this.tellDurable()
@@ -247,7 +247,7 @@ class Server {
   }
 }
 
-/** Both sides of the memory that threads share, in one thread: V8 does not count it, and calls the collector less often. */
+/** Both sides of the threads' shared memory, in one thread. V8 does not count shared memory, so it collects less often. */
 function reusedMemory(): (bytes: number) => Uint8Array {
   const share = createFrameMemoryShare(CHUNKS)
   const memory = new FrameMemory(share)

@@ -1,11 +1,11 @@
-/** A frame that is known from elsewhere (a snapshot, a checkpoint, a witness), and whether it stands in the topic. */
+/** A frame that a snapshot, a checkpoint or a witness names, and whether the topic still has it. */
 import { sameBytes, type Frame } from '../../../schemas/frames.ts'
 import { decodeTopicRecord } from './record.ts'
 import type { TopicReader } from '../partition/topic-reader.ts'
 
 /**
- * How often the leader may answer, after a wait of a second each, that it has no record where an anchor stands: a new one
- * may not know at once what its replicas have.
+ * How often the leader may answer, a second each, that it has no record at the anchor's offset: a new leader may not know at
+ * once what its replicas have.
  */
 const ANSWERS_MAX_DEFAULT = 10
 
@@ -22,11 +22,11 @@ export interface ReadAnchorOptions {
   readonly signal?: AbortSignal | undefined
 }
 
-/** What stands at an anchor's place: its frame, or something else, named by a noun for a sentence. */
+/** What is at an anchor's offset: its frame, or something else, as a noun for a sentence. */
 export type AnchorReading =
   { readonly kind: 'frame'; readonly frame: Frame } | { readonly kind: 'other'; readonly found: string }
 
-/** @throws KafkaOffsetError if the place was deleted or is beyond the end; as TopicReader; the signal's reason */
+/** @throws KafkaOffsetError if the offset was deleted or is beyond the end; as TopicReader; the signal's reason */
 export async function readAnchor(
   reader: TopicReader,
   { logOffset, hash }: LogAnchor,

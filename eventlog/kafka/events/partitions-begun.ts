@@ -1,5 +1,5 @@
 /**
- * How many partitions a log was begun with: its frames say so, and whoever starts asks the newest ones
+ * How many partitions a log was begun with. Its frames say so; a process that starts asks the newest ones
  * (docs/decisions/0018-the-log-says-how-many-partitions.md).
  */
 import { createReaderRule, headAfter, type ReaderRule } from '../../reader-rule.ts'
@@ -10,15 +10,15 @@ import { decodeTopicRecord } from './record.ts'
 import { topicNames, type KafkaSettings } from '../settings.ts'
 import { openTopicReader, type TopicReader } from '../partition/topic-reader.ts'
 
-/** Partitions that are asked at a time, and how long each may be silent. */
+/** Partitions that are asked at a time, and how long each may take to answer. */
 const ASKED_TOGETHER = 8
 const ANSWER_MS_MAX = 5_000
-/** Records that are read from a partition's end: nearly always two will do, and what is void may stand behind them. */
+/** Records to read from a partition's end. Nearly always two will do; void ones may follow them. */
 const NEWEST_RECORDS = [2n, 16n, 128n]
 
 /**
- * What the newest frame says, of the first partition in which it says anything; undefined: there is none, or all were written
- * by versions that did not say so. A partition that nobody leads is passed over if another one tells.
+ * The number in the newest frame of the first partition that has one; undefined: there is no frame, or all are of versions
+ * that did not write the number. A partition without a leader does not matter if another one answers.
  * @param count partitions of the events topic
  * @throws KafkaRefusedError; KafkaUnreachableError if no partition tells, and one does not answer; the signal's reason when
  *   it aborts
@@ -37,12 +37,12 @@ export async function partitionsBegun(
     )
     for (const answer of await Promise.allSettled(asked)) {
       if (answer.status === 'fulfilled') {
-        // What does not say it (0) may be older than what another partition holds.
+        // A frame without the number (0) may be older than another partition's.
         if (answer.value) return answer.value
         continue
       }
       const reason: unknown = answer.reason
-      // As a record that is no frame: it stops whoever follows that partition, and says nothing.
+      // As a record that is no frame: it stops the partition's readers, and tells nothing here.
       if (reason instanceof BatchDamagedError) continue
       if (!(reason instanceof KafkaUnreachableError)) throw reason
       silence ??= reason
@@ -52,14 +52,14 @@ export async function partitionsBegun(
   return undefined
 }
 
-/** How many partitions the newest frame of one partition says that there are; undefined: there is none. */
+/** The number in one partition's newest frame; undefined: it has none. */
 async function saidBy(...asked: Parameters<typeof newestFrame>): Promise<number | undefined> {
   return (await newestFrame(...asked))?.partitions
 }
 
 /**
- * The newest frame of one partition that continues another one; undefined: there is none. Nearly always the log's end: to
- * know that it is, the log has to be read from its beginning.
+ * The newest frame of one partition that continues another one; undefined: there is none. It is nearly always the log's end;
+ * to be sure, one has to read the log from its beginning.
  * @throws KafkaUnreachableError within five seconds, KafkaRefusedError, BatchDamagedError
  */
 export async function newestFrame(
@@ -84,8 +84,8 @@ export async function newestFrame(
 }
 
 /**
- * The newest frame between two offsets that continues one before it, or the beginning of the log: one that does not
- * may be void, and of whichever deployment. A record that is no frame says nothing: it stops whoever follows that partition.
+ * The newest frame between two offsets that continues one before it, or the beginning of the log. Any other may be void, or
+ * of another deployment. A record that is no frame is ignored: it stops the partition's readers.
  */
 async function saidWithin(
   reader: TopicReader,

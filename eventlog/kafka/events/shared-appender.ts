@@ -1,9 +1,9 @@
 /**
- * The one writer's side of a log that others can write to as well: chains its frames one behind the other before any of them
- * is known to stand, and says what each frame means that is read back. Pure: what sends and what reads is elsewhere.
+ * One writer's side of a log that others can write to. It chains its frames before any of them is known to be stored, and says
+ * what each frame that is read back means. Pure: sending and reading are elsewhere.
  *
- * Nothing is acknowledged but what was read back as accepted. A writer whose frame comes back void, or that sees another
- * one's frame accepted, has been replaced: for good, because all that it sent behind it is void as well.
+ * Only frames that were read back as accepted are acknowledged. A writer whose frame comes back void, or that sees another
+ * writer's frame accepted, has been replaced. That is final: everything it sent behind that frame is void as well.
  */
 import { sameBytes, type Frame } from '../../../schemas/frames.ts'
 import { LogError } from '../../errors.ts'
@@ -12,15 +12,14 @@ import type { Judgement } from '../../reader-rule.ts'
 
 /** What a frame that was read back means to this writer. */
 export type ReadBack =
-  /** Its own next one, accepted: it may be acknowledged. */
+  /** The next own frame was accepted: it may be acknowledged. */
   | 'durable'
   /**
-   * Another writer's frame was accepted: that one follows the chain now. Or one of a later epoch came too late to be accepted:
-   * its writer has been given the partition, and would lose every race against one that writes without a pause. So the older
-   * one gives way, and the next try succeeds.
+   * Another writer's frame was accepted. Or a frame of a later epoch came too late to be accepted: its writer has been given
+   * the partition, but would lose every race against a writer that never pauses. So the older writer gives way.
    */
   | 'successor'
-  /** One of its own is void, and has not been accepted before. */
+  /** An own frame is void, and was not accepted before. */
   | 'void'
   /** Nothing: a repeat, or a stranger's void frame. Or this writer has been replaced already. */
   | 'ignored'
@@ -83,7 +82,7 @@ export class SharedAppender {
       this.#durableSequence = frame.firstSequence + BigInt(frame.count) - 1n
       return 'durable'
     }
-    // Whoever writes now does not know yet that it is to be replaced: its opening frame, void by now, will tell it.
+    // The predecessor still writes: it learns of its replacement from this writer's opening frame, which is void by now.
     if (isAccepted && this.#isOfPredecessor(frame)) return 'ignored'
     const isOwn = this.#pending.some((hash) => sameBytes(hash, frame.hash))
     const isSuccessor = isAccepted || this.#isChallenge(frame, judgement)

@@ -1,6 +1,6 @@
 /**
- * Connections of one's own to the broker that keeps a consumer group. What a group remembers of offsets is a small map that
- * all its members may write and read: each entry has a text beside the offset, which signs of life stand in.
+ * Own connections to the broker that keeps a consumer group. A group's offsets are a small map that all members may read and
+ * write. Each entry has a text beside the offset; signs of life are in these texts.
  */
 import { brokersInTurn, openCluster, REQUEST_MS_MAX, type Log, type OwnCluster } from '../kafkajs/client.ts'
 import type { TopicPartition } from '../errors.ts'
@@ -8,30 +8,30 @@ import type { CoordinatorOfKafkajs } from '../kafkajs/kafkajs-parts.ts'
 import type { KafkaSettings } from '../settings.ts'
 import { rootOf } from '../kafkajs/classify-error.ts'
 
-/** Who asks, as the group knows it. */
+/** The asking member, as the group knows it. */
 export interface GroupMember {
   readonly memberId: string
-  /** The group's count of how often it has shared out, as of the member's last share. */
+  /** The generation of the member's last share. */
   readonly generation: number
 }
 
 export interface GroupCoordinator {
   /**
    * Puts a text beside a partition's offset.
-   * @returns false if the group does not take it from this member now: it shares out anew, or does not know the member
+   * @returns false if the group rejects it now: it rebalances, or does not know the member
    */
   put(member: GroupMember, topicPartition: TopicPartition, text: string): Promise<boolean>
-  /** The texts beside these partitions, by topic; those of which there are any. */
+  /** The texts beside these partitions, by topic, where there are any. */
   texts(partitionsOf: ReadonlyMap<string, readonly number[]>): Promise<readonly string[]>
-  /** Has the group forget a member, and share out anew. @returns false if it does not know it */
+  /** Has the group forget a member, and rebalance. @returns false if the group does not know it */
   remove(memberId: string): Promise<boolean>
-  /** Cuts the connections; what is asked rejects. */
+  /** Cuts the connections; requests under way reject. */
   close(): void
 }
 
-/** What a group says to a member whose word does not count now, or not any more. */
+/** The group's errors for a member that it does not accept now, or any more. */
 const NOT_NOW = new Set(['UNKNOWN_MEMBER_ID', 'ILLEGAL_GENERATION', 'REBALANCE_IN_PROGRESS'])
-/** The offset itself says nothing: what was consumed stands in the frames. */
+/** The offset means nothing: frames state what was consumed. */
 const NO_OFFSET = '0'
 
 export interface CoordinatorOptions {
@@ -44,13 +44,13 @@ export interface CoordinatorOptions {
   readonly requestMsMax?: number
 }
 
-/** Finds the coordinator and connects to it, trying nothing twice. Whatever fails later: close it, and connect anew. */
+/** Finds the coordinator and connects to it, without retries. After any failure, close it and connect again. */
 export async function connectToCoordinator(options: CoordinatorOptions): Promise<GroupCoordinator> {
   const { settings, groupId, log, attempt, requestMsMax = REQUEST_MS_MAX } = options
   const own = openCluster(settings, brokersInTurn(settings, attempt), log, requestMsMax)
   try {
     await own.cluster.connect()
-    // Only then it knows of any broker beside the first one.
+    // Only then does it know any broker beside the first one.
     await own.cluster.refreshMetadata()
     return coordinatorOver(await own.cluster.findGroupCoordinator({ groupId }), groupId, own)
   } catch (error) {
@@ -91,7 +91,7 @@ function coordinatorOver(
   }
 }
 
-/** False if it was answered by one of these errors. */
+/** False if the answer is one of these errors. */
 async function unless(types: ReadonlySet<string>, ask: () => Promise<unknown>): Promise<boolean> {
   try {
     await ask()

@@ -1,11 +1,11 @@
 /**
- * Keeps a member's sign of life fresh, and looks after those of the others. A group misses a member only when its session is
- * over: ten seconds, and no broker allows less than six unless it is told to. Here the others miss it after less than two seconds,
- * and tell the group to forget it, which then shares out its partitions at once, as if it had left. So the group stays the one
- * that says who should have a partition, and who was believed dead by mistake joins it again.
+ * Renews a member's sign of life, and watches the signs of the others. A group misses a member when its session is over: ten
+ * seconds, and brokers allow no less than six by default. Here the others miss it after less than two seconds, and have the
+ * group forget it. The group then shares out its partitions at once, as if it had left. So the group alone decides who gets a
+ * partition, and a member that was taken for dead by mistake rejoins.
  *
- * Signs stand where the group keeps its offsets: on the broker that would have to share out, needing no right, topic or port
- * that a member does not have. While that broker is away, nobody sees a sign, and nobody can be forgotten either.
+ * Signs are kept with the group's offsets: on the broker that would rebalance, with the rights and ports that a member has
+ * anyway. While that broker is away, nobody sees a sign, and nobody can be forgotten either.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Log } from '../kafkajs/log-lines.ts'
@@ -17,11 +17,11 @@ import { classifyError } from '../kafkajs/classify-error.ts'
 
 /** Between one sign and the next. */
 export const SIGN_EVERY_MS = 250
-/** Longest wait for the coordinator's answer: another broker may have taken its place. */
+/** Longest wait for the coordinator's answer: another broker may be coordinator by now. */
 const ANSWER_MS_MAX = 2_000
-/** Before a round that came to nothing is tried again: the others are counting. */
+/** Pause after a failed round. It is short: the others are counting. */
 const RETRY_MS = 100
-/** After so many rounds that came to nothing it is told, once. */
+/** Failed rounds in a row after which it is reported, once. */
 const FAILURES_TOLD = 100
 
 /** This process, as a member. */
@@ -32,20 +32,20 @@ export interface OwnMember extends GroupMember {
 export interface LifeWatchOptions {
   readonly settings: KafkaSettings
   readonly groupId: string
-  /** Whose partitions are shared out. A member's sign stands beside the first one of its own. */
+  /** The topic that is shared out. A member's sign is at the first of its own partitions. */
   readonly topic: string
   readonly partitions: number
-  /** Beside partition 0 of it, where nobody has a share, stand the signs of members that have none. */
+  /** The topic that is not shared out. Signs of members without a share are at its partition 0. */
   readonly standbyTopic: string
   /** Undefined while this process is no member. */
   readonly own: () => OwnMember | undefined
-  /** Told when the group has taken a sign of this process: it knows the member. */
+  /** Called when the group has stored a sign of this process, so it knows the member. */
   readonly onStored: () => void
   readonly log: Log
 }
 
 export interface MemberWatch {
-  /** No more signs are given, and nobody is looked after. */
+  /** Ends the signs and the watch. */
   close(): void
 }
 
@@ -58,14 +58,14 @@ export function watchMembers(options: LifeWatchOptions): MemberWatch {
 class Watch implements MemberWatch {
   private readonly options: LifeWatchOptions
   private readonly judge = new SilenceJudge()
-  /** Where signs may stand. */
+  /** Where signs may be. */
   private readonly partitionsOf: ReadonlyMap<string, readonly number[]>
   private readonly over = new AbortController()
   private coordinator: GroupCoordinator | undefined
   private attempts = 0
-  /** Rounds that came to nothing, one after the other. */
+  /** Failed rounds in a row. */
   private failures = 0
-  /** Another one for each sign, also of a process that was started again. */
+  /** Different for each sign, also after a restart of the process. */
   private count = BigInt(Date.now()) * 1_000n
 
   constructor(options: LifeWatchOptions) {
@@ -82,7 +82,7 @@ class Watch implements MemberWatch {
     this.drop()
   }
 
-  /** Until it is closed. What fails is tried again. */
+  /** Runs until it is closed, and retries what fails. */
   async run(): Promise<void> {
     const { signal } = this.over
     while (!signal.aborted) {
@@ -148,7 +148,7 @@ class Watch implements MemberWatch {
     )
   }
 
-  /** Of a broker that is away the membership tells; this is told where the membership goes on all the same. */
+  /** Reports failures only while the membership goes on: it reports a broker that is away itself. */
   private failed(error: unknown): void {
     const { groupId, log, own } = this.options
     this.failures++

@@ -1,10 +1,10 @@
 /**
- * Who of several processes works on which partition: a consumer group, used for that alone. All its partitions are paused,
- * so it fetches nothing; kafkajs sends its heartbeats and joins again when the group changes. What it says is a hint and
- * not a lock: two may believe for a while that a partition is theirs, which the reader rule makes harmless.
+ * Shares partitions out among processes by a consumer group, which is used for nothing else. All its partitions are paused, so
+ * it fetches nothing; kafkajs sends the heartbeats and rejoins when the group changes. A share is a hint, not a lock: two
+ * processes may believe for a while that a partition is theirs, which the reader rule makes harmless.
  *
- * kafkajs ends a consumer for good at errors that it does not know, and may do so in silence: so it is never left to
- * restart itself. One that ends, or gives no sign of life, is replaced within a bound; then the membership has failed.
+ * kafkajs ends a consumer for good at errors that it does not know, sometimes in silence, so it never restarts itself here. A
+ * consumer that ends or falls silent is replaced, within a bound; after it the membership has failed.
  */
 import type { Assigner, Cluster, Consumer, Kafka } from 'kafkajs'
 import { unlessAborted } from '../../abort.ts'
@@ -22,33 +22,33 @@ export interface MembershipOptions {
   readonly groupId: string
   /** The topic whose partitions are shared out. */
   readonly topic: string
-  /** How many there are to be shared out, from 0 on. Default: as many as the topic has. */
+  /** Number of partitions to share out, from 0 on. Default: as many as the topic has. */
   readonly partitions?: number
-  /** Called whenever the group has shared out anew, with all that is this member's from now on; maybe the same as before. */
+  /** Called after each rebalance with all partitions of this member, which may be the same as before. */
   readonly onAssigned: (partitions: ReadonlySet<number>) => void
   /** Called once, if the membership cannot be kept up. */
   readonly onFailure: (error: Error) => void
   readonly log: Log
-  /** A member that is silent for so long is replaced by the group. Within the broker's own bounds. Default: 10 seconds. */
+  /** Silence after which the group replaces a member. Within the broker's own bounds. Default: 10 seconds. */
   readonly sessionTimeoutMs?: number
   /**
-   * Members show each other that they live, and have the group replace one that does not, without waiting for its session to
-   * end (member-watch.ts). `standbyTopic`: a topic that is not shared out, where members without a share have theirs; this one
-   * has to be let read both. Default: they do not.
+   * Members watch each other, and have the group replace a silent one before its session ends (member-watch.ts).
+   * `standbyTopic`: a topic that is not shared out, for the signs of members without a share. This user needs the right to
+   * read both. Default: no watch.
    */
   readonly signsOfLife?: { readonly standbyTopic: string; readonly partitions: number } | undefined
-  /** How long it is tried to join anew, before it is a failure. Default: 60 seconds. */
+  /** How long it tries to rejoin before it fails. Default: 60 seconds. */
   readonly rejoinForMs?: number
-  /** Ends the first joining, and leaves what was joined by then. A membership that is there stays. */
+  /** Aborts the first join, and leaves the group. A membership that exists stays. */
   readonly signal?: AbortSignal | undefined
 }
 
 export interface Membership {
-  /** What is this member's, as far as it was told. */
+  /** This member's partitions, as last told. */
   partitions(): ReadonlySet<number>
-  /** Resolves when the group confirms this member the next time, and never if it is over. Until then it may have been replaced. */
+  /** Resolves when the group next confirms this member; never after its end. Until then it may have been replaced. */
   confirmed(): Promise<void>
-  /** What keeps the group from confirming this member, if it has not for a session, in a sentence. */
+  /** A sentence if the group has not confirmed this member for a session: why. */
   outage(): string | undefined
   /** Leaves the group, so that others take over at once. */
   leave(): Promise<void>
@@ -56,28 +56,27 @@ export interface Membership {
 
 const SESSION_TIMEOUT_MS_DEFAULT = 10_000
 const REJOIN_FOR_MS_DEFAULT = 60_000
-/** Pause of the paused consumer's loop, behind which it looks whether a heartbeat is due. */
+/** Pause of the paused consumer's loop, after which it checks whether a heartbeat is due. */
 const LOOP_MS = 100
-/** With a heartbeat a member hears that the group shares out anew, so it is often, and many to a session. */
+/** Heartbeats also tell a member of a rebalance, so there are many to a session. */
 const HEARTBEAT_MS = 200
 /**
- * How long the group waits, when it shares out anew, for members to hear of it. One that does not by then has to join again;
- * one that is dead and was not missed yet keeps the others waiting for so long.
+ * How long the group waits in a rebalance for its members. A member that is late has to join again; a dead one that was not
+ * missed yet keeps the others waiting for so long.
  */
 const REBALANCE_MS = 3_000
-/** Session timeouts without any sign of life until a consumer is taken for dead: the watch itself may have stood still. */
+/** Session timeouts without a sign until a consumer counts as dead: the watch itself may have stood still. */
 const SILENT_SESSIONS_MAX = 3
 const PAUSE_MS_MIN = 200
 const PAUSE_MS_MAX = 5_000
-/** From this pause on it is told what keeps one from joining. */
+/** From this pause on the reason for not joining is reported. */
 const TOLD_PAUSE_MS_MIN = 1_000
 const LEAVE_MS_MAX = 5_000
 
 /**
  * Joins a group and returns when the group has shared out its partitions for the first time.
- * @throws LogError `kafka_unreachable` if it cannot join within the bound; `kafka_refused` or `kafka_untrusted` as soon as
- *   that is known: whoever starts wants to be told, and nothing runs yet that a pause could save; the signal's reason when
- *   it aborts
+ * @throws LogError `kafka_unreachable` if it cannot join within the bound; `kafka_refused` or `kafka_untrusted` at once,
+ *   because nothing runs yet that a retry could save; the signal's reason when it aborts
  */
 export async function joinGroup(settings: KafkaSettings, options: MembershipOptions): Promise<Membership> {
   options.signal?.throwIfAborted()
@@ -108,18 +107,18 @@ class Member implements Membership {
   /** Monotonic time of the last answer of the group. */
   private lastSignMs = 0
   private silentTicks = 0
-  /** Why it broke last, if the group has not answered since: as the end of a sentence. */
+  /** The last error since the group's last answer, as the end of a sentence. */
   private lastError = ''
   private readonly watch: NodeJS.Timeout
-  /** Who waits for the group's next answer. */
+  /** Resolve at the group's next answer. */
   private waiters: (() => void)[] = []
   private retryTimer: NodeJS.Timeout | undefined
   private readonly lives: MemberWatch | undefined
-  /** Who the group takes this one for; undefined: it is no member. */
+  /** The group's id for this member; undefined: it is none. */
   private memberId: string | undefined
-  /** Which sharing out `held` comes from: the group says so with the first heartbeat behind it. */
+  /** Generation of `held`. The first heartbeat after a rebalance tells it. */
   private generation: number | undefined
-  /** The newest that the group has told. */
+  /** The newest generation that the group has told. */
   private lastGeneration = 0
   private pauseMs = PAUSE_MS_MIN
   private toldReason: string | undefined
@@ -168,7 +167,7 @@ class Member implements Membership {
     return this.options.rejoinForMs ?? REJOIN_FOR_MS_DEFAULT
   }
 
-  /** A consumer of its own for each life: kafkajs's are not to be trusted after an error. */
+  /** Makes a new consumer for each life: one of kafkajs is not to be trusted after an error. */
   private start(): void {
     const { groupId, topic } = this.options
     const consumer = this.kafka.consumer({
@@ -186,7 +185,7 @@ class Member implements Membership {
     const isCurrent = (): boolean => this.consumer === consumer && !this.isOver
     consumer.on(consumer.events.GROUP_JOIN, ({ payload }) => {
       if (!isCurrent()) return
-      // Before its loop looks for the first time: from here on it fetches nothing.
+      // Pause before its loop runs for the first time, so that it never fetches.
       consumer.pause([{ topic }])
       this.memberId = payload.memberId
       this.generation = undefined
@@ -222,14 +221,14 @@ class Member implements Membership {
       topic,
       log,
       own: () => this.ownLife(),
-      // An answer of the group as well, and over a connection that does not wait for a broker that is gone.
+      // A stored sign is an answer of the group too, over a connection that does not wait for a lost broker.
       onStored: () => {
         this.lastSignMs = performance.now()
       },
     })
   }
 
-  /** One whom the group does not answer has nothing to say: whoever hears its signs would not know that it cannot be told anything. */
+  /** A member that the group does not answer gives no sign: others must not take it for reachable. */
   private ownLife(): OwnMember | undefined {
     const { memberId, held: partitions } = this
     const generation = this.generation ?? this.lastGeneration
@@ -283,7 +282,7 @@ class Member implements Membership {
     this.pauseMs = Math.min(this.pauseMs * 2, PAUSE_MS_MAX)
   }
 
-  /** Each break; of what keeps it from joining at all, each reason once, if it has not passed by itself soon. */
+  /** Reports each break. While it cannot join, reports each reason once, unless it passes soon. */
   private tell({ reason }: KafkaErrorClass): void {
     const { groupId, log } = this.options
     if (this.hasJoined) {
@@ -323,7 +322,7 @@ class Member implements Membership {
     clearTimeout(this.retryTimer)
   }
 
-  /** Lets go of the consumer at hand. It may hang: nobody waits for it longer than a bound. */
+  /** Drops the consumer. It may hang, so nobody waits for it beyond a bound. */
   private async drop(): Promise<void> {
     const { consumer } = this
     this.consumer = undefined
@@ -358,9 +357,9 @@ class Member implements Membership {
         }))
       },
       protocol: ({ topics }) => {
-        // One that was silent for longer than a session has been replaced: what it held is others' by now.
+        // After a session of silence the member was replaced: others hold its partitions by now.
         const held = this.isFresh() ? [...this.held] : []
-        // It has taken part in a sharing out that it was not told the number of yet.
+        // It took part in a rebalance whose generation it does not know yet.
         const generation = this.generation ?? this.lastGeneration + 1
         const userData = encodeClaim({ held, generation })
         return { name: 'purser-sticky', metadata: MemberMetadata.encode({ version: 1, topics, userData }) }

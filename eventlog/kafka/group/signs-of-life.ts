@@ -1,15 +1,14 @@
 /**
- * What members of a group tell each other to show that they live, and when one counts as silent. Pure.
+ * Signs by which members of a group show that they live, and when a member counts as silent. Pure.
  *
- * Silence is not measured by a clock, but by one's own signs: a member is silent when this one has had so many of its own
- * stored, one after the other, and found none of the other's in between. Both go the same way to the same broker, and this
- * process and that one have the same machines under them as often as not. So what slows down all of them (a broker that is
- * being replaced, a disk, a machine with too much to do, this process itself standing still) makes nobody silent.
+ * Silence is counted in own signs, not in time: a member is silent when this one has stored so many signs in a row and found
+ * no new sign of the other in between. Both members' signs go to the same broker, often from the same machine. So what slows
+ * down all of them (a broker being replaced, a disk, a busy machine, this process standing still) makes nobody silent.
  */
 
-/** Own signs that were stored since the other's last one was seen, from which on it counts as silent. */
+/** Own signs stored since the other's last one, from which on it counts as silent. */
 export const SILENT_SIGNS = 6
-/** One that is no member yet has no signs of its own: it counts how often it has looked. */
+/** The same for a process that is no member yet, in looks: it has no signs of its own. */
 export const SILENT_LOOKS = 12
 
 /** A sign of life, as it was read. */
@@ -20,7 +19,7 @@ export interface Sign {
 
 const FORM = /^purser\.1 (\d{1,19}) ([\x21-\x7e]{1,400})$/
 
-/** As it stands beside the group's offset. Each has a count of its own: which is newer does not matter, only that it is another. */
+/** Text of a sign. Each has another count; only the difference matters, not the order. */
 export function encodeSign({ memberId, count }: Sign): string {
   return `purser.1 ${count} ${memberId}`
 }
@@ -32,15 +31,15 @@ export function decodeSign(text: string): Sign | undefined {
 }
 
 /**
- * What one look is worth.
- * - `stored`: a sign of one's own was stored just before.
+ * What one look counts for.
+ * - `stored`: an own sign was stored just before.
  * - `outside`: this process is no member.
- * - `nothing`: it is one, and could not have its own sign stored: then others may not have been able to either.
+ * - `nothing`: it is a member and could not store its sign, so others may not have been able to either.
  */
 export type Sighting = 'stored' | 'outside' | 'nothing'
 
 interface Watched {
-  /** All signs of the member that were there: when it moves, an old one stays where it was. */
+  /** All signs of the member that were found. When it moves, an old one stays where it was. */
   readonly seen: string
   readonly stored: number
   readonly looks: number
@@ -48,7 +47,7 @@ interface Watched {
 
 export class SilenceJudge {
   private watched: ReadonlyMap<string, Watched> = new Map()
-  /** Members that the group was told to forget, and whose last sign stands there still. */
+  /** Members that the group was told to forget, and whose last sign is still there. */
   private gone: ReadonlySet<string> = new Set()
 
   /**
@@ -74,12 +73,12 @@ export class SilenceJudge {
     )
   }
 
-  /** The group does not know this member any more: its signs say nothing from now on. */
+  /** The group has forgotten this member: ignore its old signs. */
   forgotten(memberId: string): void {
     this.gone = new Set([...this.gone, memberId])
   }
 
-  /** Nothing was seen for a while: counting begins anew. */
+  /** Restarts all counts, after a time without a look. */
   reset(): void {
     this.watched = new Map()
   }

@@ -1,14 +1,13 @@
 /**
- * Who of a group gets which partitions: balanced within one, and everybody keeps what they hold as far as that allows, so
- * that a member that comes or goes moves no more than it must. A pure function: whichever member computes it comes to the
- * same answer.
+ * Assigns partitions to the members of a group: balanced within one, and each member keeps what it holds as far as that
+ * allows. So a member that comes or goes moves no more than it must. Pure: every member computes the same result.
  */
 
 /** What a member says that it has. */
 export interface Claim {
-  /** Partitions that it holds now, or has held when it was last told. What is not a partition, or is claimed twice, does not count. */
+  /** Partitions that it held when it was last told. Unknown or repeated ones do not count. */
   readonly held: readonly number[]
-  /** Which sharing out that was, as the group counts them: 32 bits. */
+  /** The group's generation of that claim: 32 bits. */
   readonly generation: number
 }
 
@@ -17,8 +16,8 @@ export interface Claimant extends Claim {
 }
 
 /**
- * Assigns partitions 0 to `partitions` − 1. If two claim the same one, a member was away and comes back with an old claim:
- * the newer claim counts; of two that are equally old, the one whose id comes first.
+ * Assigns partitions 0 to `partitions` − 1. Two members claim the same one if one was away and comes back with an old claim:
+ * the newer claim counts; of two equally old ones, the one of the lower member id.
  * @returns for each member, its partitions in order; none for a member beyond the number of partitions
  */
 export function assignSticky(
@@ -31,7 +30,7 @@ export function assignSticky(
     const claimed = [...new Set(held)].filter((partition) => free.delete(partition)).sort((a, b) => a - b)
     return { memberId, claimed, assigned: [] as number[], quota: 0 }
   })
-  // The larger shares go to those who hold most: so the most is kept.
+  // The larger shares go to the members that hold most, which moves least.
   const byHeld = [...members].sort((a, b) => b.claimed.length - a.claimed.length)
   const least = Math.floor(partitions / Math.max(1, members.length))
   byHeld.forEach((member, place) => {
@@ -44,7 +43,7 @@ export function assignSticky(
   return new Map(members.map(({ memberId, assigned }) => [memberId, assigned.sort((a, b) => a - b)]))
 }
 
-/** By code units, which no member's locale changes. */
+/** Compares by code units, which do not depend on a locale. */
 function compare(a: string, b: string): number {
   return a < b ? -1 : a > b ? 1 : 0
 }
@@ -54,7 +53,7 @@ const HEADER_BYTES = 5
 const GENERATION_AT = 1
 const ENTRY_BYTES = 4
 
-/** A claim, as a member tells its group: version u8, generation u32, then each partition as u32, little-endian. */
+/** A claim as sent to the group: version u8, generation u32, then each partition as u32, little-endian. */
 export function encodeClaim({ held, generation }: Claim): Buffer {
   const bytes = Buffer.alloc(HEADER_BYTES + held.length * ENTRY_BYTES)
   bytes.writeUInt8(VERSION, 0)
@@ -63,7 +62,7 @@ export function encodeClaim({ held, generation }: Claim): Buffer {
   return bytes
 }
 
-/** What another member claims. Bytes that are nothing of the kind claim nothing. */
+/** Another member's claim. Bytes that are no claim claim nothing. */
 export function decodeClaim(bytes: Uint8Array): Claim {
   if (bytes.length < HEADER_BYTES || bytes[0] !== VERSION) return { held: [], generation: 0 }
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)

@@ -1,14 +1,14 @@
-/** What an error of kafkajs means to an operator: of which kind it is, why it came in words that fit a sentence, and what to do. */
+/** What an error of kafkajs means to an operator: its kind, its reason in words that fit a sentence, and the remedy. */
 
 /**
- * - `credentials`: the broker does not believe who asks.
- * - `rights`: who asks may not do that.
- * - `untrusted`: the broker's certificate is not vouched for, has expired, or is another host's.
+ * - `credentials`: the broker rejects the user or the password.
+ * - `rights`: the user may not do that.
+ * - `untrusted`: the broker's certificate has an unknown issuer, has expired, or is another host's.
  * - `certificate`: the broker wants a certificate, or another one.
- * - `missing`: there is no such topic, or no such partition of it.
+ * - `missing`: the topic, or this partition of it, does not exist.
  * - `closed`: the broker ended the connection.
  * - `away`: it could not be reached, or was silent.
- * - `refused`: any other answer that says no.
+ * - `refused`: any other negative answer.
  */
 export type KafkaErrorKind =
   'credentials' | 'rights' | 'untrusted' | 'certificate' | 'missing' | 'closed' | 'away' | 'refused'
@@ -48,12 +48,12 @@ const REMEDIES: Readonly<Record<KafkaErrorKind, string>> = {
   refused: 'Check the settings of the topics, and how many brokers run.',
 }
 
-/** Codes of Node's `tls`, where it does not trust the other side. */
+/** Codes of Node's `tls` when it does not trust the broker. */
 const UNTRUSTED =
   /^(ERR_TLS_CERT_ALTNAME|CERT_|SELF_SIGNED_|DEPTH_ZERO_|UNABLE_TO_(GET|VERIFY)_|INVALID_(CA|PURPOSE)|HOSTNAME_MISMATCH)/
-/** Its codes where the other side does not trust this one. */
+/** Codes of Node's `tls` when the broker does not trust us. */
 const ALERT = /^ERR_SSL_.*ALERT_.*(CERTIFICATE|UNKNOWN_CA|ACCESS_DENIED|HANDSHAKE_FAILURE)/
-/** An end before TLS began, an answer that was no TLS, an end without a word. */
+/** The connection ended before TLS began, the answer was no TLS, or it ended without an answer. */
 const CLOSED = /before secure TLS connection|wrong version number|^Closed connection|closed by the server/i
 const CREDENTIALS = new Set(['SASL_AUTHENTICATION_FAILED', 'UNSUPPORTED_SASL_MECHANISM'])
 const RIGHTS: Readonly<Record<string, string>> = {
@@ -63,10 +63,10 @@ const RIGHTS: Readonly<Record<string, string>> = {
 }
 const AWAY = /Connection|Timeout|BrokerNotFound|NoBrokerAvailable/
 
-/** Kinds that stay as they are until somebody changes something. */
+/** Kinds that last until somebody changes a setting, a certificate or a right. */
 const LASTING: ReadonlySet<KafkaErrorKind> = new Set(['credentials', 'rights', 'untrusted', 'certificate'])
 
-/** What an error of kafkajs comes from: it wraps them when it gives up. */
+/** The innermost cause: kafkajs wraps errors when it gives up. */
 export function rootOf(error: unknown): unknown {
   let root = error
   while (root instanceof Error && root.cause instanceof Error) root = root.cause
@@ -80,7 +80,7 @@ export function classifyError(error: unknown): KafkaErrorClass {
   return { kind, code: CODES[kind], reason: reasonOf(root), remedy: REMEDIES[kind] }
 }
 
-/** True if it is there until somebody changes a setting, a certificate or a right. */
+/** True if retrying cannot help: somebody has to change a setting, a certificate or a right. */
 export function isLasting({ kind }: KafkaErrorClass): boolean {
   return LASTING.has(kind)
 }
@@ -103,7 +103,7 @@ function kindOf(root: unknown): KafkaErrorKind {
   return AWAY.test(name) ? 'away' : 'refused'
 }
 
-/** Brokers say it in words that tell of themselves, and not of what is missing. */
+/** Has its own reason, because the brokers' message does not say what is missing. */
 function isMissing(root: unknown): boolean {
   return root instanceof Error && 'type' in root && root.type === 'UNKNOWN_TOPIC_OR_PARTITION'
 }
@@ -116,7 +116,7 @@ function reasonOf(root: unknown): string {
   return plainText(root.message).replace(/^Connection error: |\.$/g, '')
 }
 
-/** OpenSSL's own line has thread, number, part, function, what it means, file: only what it means is for an operator. */
+/** Keeps only the meaning of an OpenSSL line, which also has thread, number, part, function and file. */
 export function plainText(message: string): string {
   return message.replace(/\w+:error:\w+:SSL routines:[^:]*:([^:]+):[^\n]*/, '$1').trim()
 }

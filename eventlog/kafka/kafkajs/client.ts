@@ -1,17 +1,16 @@
 /**
- * The only door to kafkajs 2.2.4, which is not kept any more: what has to be changed in it is changed here, before it is
- * used. Its package has no `exports`, so its inner files can be required by path.
+ * The only door to kafkajs 2.2.4, which is not maintained any more. It is patched here before it is used: its package has no
+ * `exports`, so its inner files can be required by path.
  *
- * - Its request queue arms a timer every millisecond for each idle connection, some 5 % of a core: it is armed only while
- *   a request waits.
- * - Its CRC-32C is in JavaScript, a third of the client's time: the native one takes its place.
- * - Its encoders copy what is sent seven times: requests that carry records are written here (produce-request.ts).
- * - It says again who it is ten seconds before a session ends, so that of a shorter one every request would: it waits longer.
- * - It asks all brokers for a group's coordinator and keeps to itself why each said no: a refusal is told.
- * - It knows of no topic ids: they are asked for by a request of our own (topic-identity.ts).
- * - Its decoder gives all records of an answer or none: records that are read are decoded here (record-batches.ts).
- * - It logs as errors what it then repairs by itself: only lines that an operator can act on come through, each once in a
- *   while.
+ * - Its request queue arms a timer every millisecond for each idle connection, some 5 % of a core. We arm it only while a
+ *   request waits.
+ * - Its CRC-32C is in JavaScript, a third of the client's time. We use the native one.
+ * - Its encoders copy what is sent seven times. We encode requests that carry records ourselves (produce-request.ts).
+ * - It re-authenticates 10 s before a session ends; on shorter sessions that is every request. We start later.
+ * - It asks all brokers for a group's coordinator and drops the reasons of their refusals. We throw the refusal.
+ * - It knows no topic ids. We ask for them with a request of our own (topic-identity.ts).
+ * - Its decoder gives all records of an answer or none. We decode records ourselves (record-batches.ts).
+ * - It logs as errors what it then repairs. We pass on only lines that an operator can act on, each once in a while.
  */
 import { createRequire } from 'node:module'
 import net from 'node:net'
@@ -44,16 +43,16 @@ const library = require('kafkajs') as typeof kafkajs
 stopIdleTimers()
 tellRefusals()
 
-/** What a consumer group's own assigner is written with. */
+/** Encodes and decodes the data of a consumer group's assigner. */
 export const AssignerProtocol: typeof kafkajs.AssignerProtocol = library.AssignerProtocol
 
 /** Longest wait for a TCP or TLS connection. */
 export const CONNECT_MS_MAX = 3_000
-/** Longest wait for an answer: a broker that is silent for longer is given up. */
+/** Longest wait for an answer, after which the broker is given up. */
 export const REQUEST_MS_MAX = 10_000
 /**
- * So long before a session ends (`connections.max.reauth.ms` of the broker) the next request says first who asks. A broker
- * takes that once a second at most, so sessions have to last for a second longer than this.
+ * How long before a session's end (`connections.max.reauth.ms` of the broker) the next request re-authenticates first. A
+ * broker accepts that once a second at most, so sessions have to last a second longer than this.
  */
 const REAUTHENTICATE_BEFORE_MS = 1_500
 
@@ -82,9 +81,9 @@ export function createProducer(
   return kafka.producer({ ...options, createPartitioner: library.Partitioners.DefaultPartitioner })
 }
 
-/** One broker, as far as it is used here. Every call is one request: nothing is repeated behind it. */
+/** One broker. Every call is one request, and is never repeated. */
 export interface Broker {
-  /** Record batches of a partition, as they stand there (record-batches.ts); the last one may be cut off. */
+  /** Record batches of a partition, as the broker stores them (record-batches.ts); the last one may be cut off. */
   fetch(request: FetchRequest): Promise<Buffer>
   listOffsets(request: {
     readonly isolationLevel: number
@@ -97,7 +96,7 @@ export interface Broker {
   }>
   /** Stores values as one record batch. @returns the offset of the first one */
   produce(request: Omit<ProduceRequest, 'timestampMs'>): Promise<bigint>
-  /** The id of the topic that stands under a name now, 16 bytes; undefined: this broker gives none. */
+  /** The id of the topic that has this name now, 16 bytes; undefined: this broker knows no ids. */
   topicId(topic: string): Promise<Uint8Array | undefined>
 }
 
@@ -107,7 +106,7 @@ export interface FetchRequest {
   readonly offset: bigint
   /** How long the broker may wait for records to come, in ms. */
   readonly waitMs: number
-  /** A batch that is longer comes whole all the same, if it is the first one. */
+  /** Of the answer. A longer first batch comes whole all the same. */
   readonly bytesMax: number
 }
 
@@ -122,12 +121,12 @@ const { createErrorFromCode } = require('kafkajs/src/protocol/error') as {
   createErrorFromCode: (code: number) => Error
 }
 
-/** No replica, but a client. */
+/** A client, not a replica. */
 const REPLICA_ID = -1
-/** Everything below the high watermark, transactions or not: every reader sees the same. */
+/** Reads everything below the high watermark, transactions or not, so every reader sees the same. */
 export const READ_UNCOMMITTED = 0
 
-/** kafkajs decodes every record at once, or fails at one batch that it cannot unpack: here they stay as they are. */
+/** Leaves the batches as they are. kafkajs would decode all records at once, or fail at one batch that it cannot unpack. */
 const fetchResponse: ResponseOfKafkajs<FetchResponse> = {
   decode: async (bytes) => decodeFetchResponse(bytes),
   async parse(answer) {
@@ -144,7 +143,7 @@ const identityResponse: ResponseOfKafkajs<TopicIdentity> = {
   },
 }
 
-/** Its requests go by kafkajs's connections, which match answers and count time; the bytes that matter are our own. */
+/** Sends over kafkajs's connections, which match answers and time out. The bytes of records are our own. */
 function brokerOver(inner: BrokerOfKafkajs): Broker {
   return {
     async fetch({ topic, partition, offset, waitMs, bytesMax }) {
@@ -198,7 +197,7 @@ const { createLogger, LEVELS } = require('kafkajs/src/loggers') as {
   LEVELS: { readonly WARN: number }
 }
 
-/** A view of the cluster over connections of one's own, which tries nothing twice. */
+/** A view of the cluster over its own connections, without retries. */
 export interface OwnCluster {
   readonly cluster: Cluster
   /** Cuts every socket at once; requests under way reject. */
@@ -220,7 +219,7 @@ export function openCluster(
   let isDestroyed = false
   const destroy = (): void => {
     isDestroyed = true
-    // With an error, so that requests under way are rejected now and not by their timeout.
+    // With an error, so that requests under way reject now and not by their timeout.
     for (const socket of sockets) socket.destroy(new Error(CUT))
   }
   const cluster = new ClusterOfKafkajs({
@@ -246,7 +245,7 @@ export function openCluster(
 
 /**
  * True if the broker at this address, asked alone, knows who leads each partition of these topics.
- * @throws what kafkajs throws; of a topic that this broker does not know of, too
+ * @throws what kafkajs throws, also for a topic that this broker does not know
  */
 export async function knowsLeaders(
   settings: KafkaSettings,
@@ -267,26 +266,26 @@ export async function knowsLeaders(
   }
 }
 
-/** The brokers that are configured, each attempt beginning with another one. */
+/** The configured brokers. Each attempt begins with another one. */
 export function brokersInTurn({ brokers }: KafkaSettings, attempt: number): readonly string[] {
   const first = attempt % brokers.length
   return [...brokers.slice(first), ...brokers.slice(0, first)]
 }
 
-/** Connections of one's own to the broker that leads a partition. */
+/** Own connections to the broker that leads a partition. */
 export interface LeaderConnection {
   readonly broker: Broker
-  /** Of the topic as it was when the connection was made; undefined: its broker gives none. */
+  /** The topic's id when the connection was made; undefined: its broker knows no ids. */
   readonly topicId: Uint8Array | undefined
   /** Cuts every socket at once; requests under way reject. */
   readonly destroy: () => void
 }
 
 /**
- * Finds and connects to the leader of a partition, trying nothing twice. Whatever fails on the connection later: destroy
- * it, and connect anew.
- * @param attempt counts attempts: each begins with another of the brokers that are configured
- * @param onLeader told of the leader's node, as soon as it is known
+ * Finds the leader of a partition and connects to it, without retries. After any failure on the connection, destroy it and
+ * connect again.
+ * @param attempt counts attempts: each begins with another of the configured brokers
+ * @param onLeader called with the leader's node as soon as it is known
  */
 export async function connectToLeader(
   settings: KafkaSettings,
@@ -309,7 +308,7 @@ export async function connectToLeader(
 }
 
 /**
- * The node that leads a partition, as a broker says that is asked for nothing else.
+ * The node that leads a partition, over a new connection.
  * @param attempt as of `connectToLeader`
  */
 export async function askForLeader(
@@ -339,7 +338,7 @@ async function leaderIn(cluster: Cluster, topic: string, partition: number): Pro
   return leader
 }
 
-/** The topic is there, but has fewer partitions. */
+/** The topic exists, but has fewer partitions. */
 export class PartitionMissingError extends Error {
   override name = 'PartitionMissingError'
   readonly type = 'UNKNOWN_TOPIC_OR_PARTITION'
@@ -374,14 +373,14 @@ function logOptions(log: Log) {
   return { level: LEVELS.WARN, logLevel: LEVELS.WARN, logCreator: logCreatorFor(log) }
 }
 
-/** Before anything of kafkajs is loaded: its files take the function when they are. */
+/** Call before the first require of kafkajs: it captures the function at load. */
 function replaceCrc(): void {
   const file = require.resolve('kafkajs/src/protocol/recordBatch/crc32C')
   require(file)
   require.cache[file]!.exports = (bytes: Buffer): number => crc32c(bytes)
 }
 
-/** Before anything of kafkajs is loaded. A request that brings its own bytes writes itself whole, behind its header. */
+/** Call before the first require of kafkajs. A request with `encodeWhole` writes its own bytes, header included. */
 function replaceCreateRequest(): void {
   interface Encoder {
     writeInt16(value: number): Encoder
@@ -443,7 +442,7 @@ function tellRefusals(): void {
         throw error
       }
     })
-    // None of them gave one.
+    // Null: no broker named a coordinator.
     if (answer === null && refusal !== undefined) throw refusal
     return answer
   }

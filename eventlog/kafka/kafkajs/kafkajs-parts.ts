@@ -1,7 +1,7 @@
-/** What is used of kafkajs's inner parts, which it has no types for. */
+/** Types for the inner parts of kafkajs that we use. */
 import type { Broker } from './client.ts'
 
-/** kafkajs's own view of a cluster: metadata and connections, which its producers and consumers are built on. */
+/** kafkajs's view of a cluster: metadata and connections, under its producers and consumers. */
 export interface Cluster {
   connect(): Promise<void>
   addTargetTopic(topic: string): Promise<void>
@@ -15,7 +15,7 @@ export interface Cluster {
   findGroupCoordinator(which: { readonly groupId: string }): Promise<CoordinatorOfKafkajs>
 }
 
-/** The broker that keeps a group: what is asked of it here. */
+/** The broker that keeps a group: the requests that we use. */
 export interface CoordinatorOfKafkajs {
   offsetCommit(request: {
     readonly groupId: string
@@ -46,7 +46,7 @@ export interface CoordinatorOfKafkajs {
 
 /** A broker as kafkajs has it: its requests, and the connections under them. */
 export type BrokerOfKafkajs = Pick<Broker, 'listOffsets'> & {
-  /** What it takes, by the numbers of Kafka's requests. */
+  /** The versions it accepts, by Kafka's request numbers. */
   readonly versions: Readonly<Record<number, { readonly maxVersion: number } | undefined>> | null
   readonly connectionPool: {
     send<Answer>(call: {
@@ -56,7 +56,7 @@ export type BrokerOfKafkajs = Pick<Broker, 'listOffsets'> & {
   }
 }
 
-/** How an answer's bytes are read, and then looked at for errors. */
+/** Decodes an answer, then checks it for errors. */
 export interface ResponseOfKafkajs<Answer> {
   decode(bytes: Buffer): Promise<Answer>
   parse(answer: Answer): Promise<Answer>

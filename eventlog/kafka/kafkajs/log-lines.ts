@@ -1,11 +1,11 @@
-/** What kafkajs logs, as lines for the operator: only what one can act on, each once in a while. */
+/** The log lines of kafkajs that an operator can act on, each once in a while. */
 import type { logCreator } from 'kafkajs'
 import { plainText } from './classify-error.ts'
 
 /** Takes a line for the operator. */
 export type Log = (line: string) => void
 
-/** What kafkajs says at start-up and at failovers, and then repairs; and what was done on this side. */
+/** Lines of start-ups and failovers that kafkajs then repairs, and of connections that we cut. */
 const SAID_IN_VAIN = [
   /coordinator is (loading|not available)/i,
   /group is rebalancing/i,
@@ -14,12 +14,12 @@ const SAID_IN_VAIN = [
   /cut from this side/,
   /^Failed to connect to seed broker/,
 ]
-/** A line that was told is not told again for so long. */
+/** How long the same line is not repeated. */
 const REPEAT_MS = 30_000
 /** Lines remembered for that. */
 const LINES_MAX = 100
 
-/** One memory for all clients and connections that tell the same operator: each would tell the same line once. */
+/** One memory for all clients and connections of one operator: otherwise each would tell the same line. */
 const creators = new WeakMap<Log, logCreator>()
 
 /** Warnings and errors of kafkajs as lines for whoever takes them. */

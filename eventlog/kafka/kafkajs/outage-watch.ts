@@ -1,15 +1,15 @@
 /**
- * What of Kafka does not answer just now, for whoever is asked how a role is. Links report here what they ask and what
- * becomes of it. One answer ends an outage, and so does time: what was given up may have come back without anybody who asks.
+ * Which Kafka requests are failing, for health reports. Links report their requests here, and how each ends. One answer ends
+ * an outage. So does time after a request was given up: nobody may be asking any more, so nobody would see Kafka return.
  */
 import { missingSentence, type TopicPartition } from '../errors.ts'
 import { classifyError } from './classify-error.ts'
 
-/** Unanswered for so long is told of: a reader's request waits a second for records, and a slow machine for more. */
+/** Silence that counts as an outage. A reader's request waits a second for records, on a slow machine longer. */
 export const SILENT_MS_TOLD = 5_000
-/** A topic that is not there is told of sooner: only a broker that has just learned of it does not know it. */
+/** A missing topic is reported sooner: only a broker that is about to learn of it does not know it. */
 const MISSING_MS_TOLD = 1_000
-/** What was given up is told of for so long. */
+/** How long a request that was given up is reported. */
 export const GIVEN_UP_MS_TOLD = 5_000
 
 export class OutageWatch {
@@ -21,27 +21,27 @@ export class OutageWatch {
     this.#nowMs = nowMs
   }
 
-  /** One more link, until it is closed. */
+  /** Watches one more link, until it is closed. */
   add(to: TopicPartition): WatchedLink {
     const link = new WatchedLink(to, this.#nowMs, () => this.#links.delete(link))
     this.#links.add(link)
     return link
   }
 
-  /** What does not answer, in sentences, link by link; empty: all that was asked of late was answered. */
+  /** One sentence for each link in an outage; empty: none is. */
   outages(): readonly string[] {
     return [...this.#links].map((link) => link.outage()).filter((outage) => outage !== undefined)
   }
 }
 
-/** A link as it is watched: told of each request's beginning and of its end, whichever it is. */
+/** One watched link. It gets the beginning and the end of each request. */
 export class WatchedLink {
   /** Ends the watch. */
   readonly close: () => void
   readonly #to: TopicPartition
   readonly #nowMs: () => number
   #requests = 0
-  /** Of the first request since the last answer. */
+  /** When the first request after the last answer was sent. */
   #unansweredSinceMs = 0
   #lastFailure: unknown
   #givenUp: { readonly message: string; readonly atMs: number } | undefined
@@ -54,7 +54,7 @@ export class WatchedLink {
   }
 
   asked(): void {
-    // The next one to be tried goes on with the outage that the last one was given up in.
+    // After a recent give-up, the outage goes on with the next request.
     if (this.#requests === 0 && !this.#isGivenUpOfLate()) this.#answeredUntilNow()
     this.#requests++
   }
@@ -64,18 +64,18 @@ export class WatchedLink {
     this.#answeredUntilNow()
   }
 
-  /** An attempt failed; there will be more. */
+  /** An attempt failed; more follow. */
   failed(error: unknown): void {
     this.#lastFailure = error
   }
 
-  /** There will be no more attempts. */
+  /** No more attempts follow. */
   gaveUp(error: Error): void {
     this.#requests--
     this.#givenUp = { message: error.message, atMs: this.#nowMs() }
   }
 
-  /** Whoever asked does not want to know any more. */
+  /** The caller aborted it. */
   withdrawn(): void {
     this.#requests--
   }

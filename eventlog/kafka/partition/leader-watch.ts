@@ -1,25 +1,25 @@
 /**
- * A broker that is frozen, or whose machine is gone, keeps its connections: whoever waits for its answer would wait until the
- * request's time is over, long after another broker has taken its place. So who waits for longer than an answer takes asks
- * the other brokers who leads, and stops waiting when it is another one. A leader that is only slow is waited for.
+ * Notices a leader that is gone. A frozen broker, or one whose machine is gone, keeps its connections open: a request would wait
+ * until its time-out, long after another broker leads. So a wait that gets too long asks other brokers who leads, and ends if
+ * it is another one. A leader that is only slow is waited for.
  */
 
 export interface LeaderWatchOptions {
-  /** The node that is asked; undefined: it is still being looked for. */
+  /** The node that was asked; undefined: not known yet. */
   readonly leader: () => string | undefined
-  /** Asks a broker, another one each time, who leads. */
+  /** Asks a broker who leads; another one each time. */
   readonly askForLeader: () => Promise<string>
-  /** So long an answer may take before anybody is asked, in ms. Default: WAIT_MS. */
+  /** How long an answer may take before others are asked, in ms. Default: WAIT_MS. */
   readonly waitMs?: number
-  /** Between one question and the next, in ms. Default: ASK_EVERY_MS. */
+  /** Pause between questions, in ms. Default: ASK_EVERY_MS. */
   readonly askEveryMs?: number
 }
 
-/** A reader's request waits a second for records to come, and for more on a slow machine. */
+/** A reader's request waits a second for records, on a slow machine longer. */
 const WAIT_MS = 2_000
 const ASK_EVERY_MS = 500
 
-/** Another broker leads than the one that was asked: the answer need not be waited for. */
+/** Another broker leads than the one that was asked. */
 export class LeaderMovedError extends Error {
   override name = 'LeaderMovedError'
   constructor() {
@@ -28,7 +28,7 @@ export class LeaderMovedError extends Error {
 }
 
 /**
- * What the work comes to, unless another broker turns out to lead first. The work's own failure is nobody's then.
+ * The result of `work`, unless another broker turns out to lead first. A later failure of `work` is then ignored.
  * @throws LeaderMovedError; what the work throws
  */
 export function unlessLeaderMoves<T>(options: LeaderWatchOptions, work: () => Promise<T>): Promise<T> {
@@ -42,7 +42,7 @@ export function unlessLeaderMoves<T>(options: LeaderWatchOptions, work: () => Pr
     }
     function ask(): void {
       askForLeader().then(told, () => {
-        // Of whoever does not answer either, there is nothing to learn.
+        // A broker that does not answer tells nothing.
         told(undefined)
       })
     }

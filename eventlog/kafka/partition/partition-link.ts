@@ -1,7 +1,7 @@
 /**
- * A connection of one's own to whoever leads a partition. Outages are waited out: after any failure the connection is
- * thrown away and another one made, beginning with another broker, until one answers or the bound is reached. So no state
- * of kafkajs outlives a failure.
+ * An own connection to the leader of a partition. It waits out outages: after any failure it drops the connection and makes
+ * another, beginning with another broker, until one answers or the bound is reached. So no state of kafkajs outlives a
+ * failure.
  */
 import { eitherOf, unlessAborted } from '../../abort.ts'
 import { sameBytes } from '../../../schemas/frames.ts'
@@ -25,14 +25,14 @@ import { unlessLeaderMoves } from './leader-watch.ts'
 import { OutageWatch, type WatchedLink } from '../kafkajs/outage-watch.ts'
 import type { KafkaSettings } from '../settings.ts'
 
-/** How long nobody may answer for a partition, unless said otherwise. */
+/** How long nobody may answer for a partition, by default. */
 export const OUTAGE_MS_MAX_DEFAULT = 60_000
 const PAUSE_MS_MIN = 50
-/** While brokers find a new leader: it is to be found soon. */
+/** Longest pause while brokers elect a new leader: short, to find it soon. */
 const PAUSE_MS_SOON = 250
-/** So long that takes at the most; then the pauses grow further. */
+/** How long the pauses stay short: an election takes no longer. */
 const SOON_MS = 15_000
-/** So long nobody can have deleted a topic, made it anew and filled it beyond what was known of it. */
+/** Within this time nobody can delete a topic, create it again and fill it beyond what was known of it. */
 const UNSEEN_MS_MAX = 100
 const PAUSE_MS_MAX = 1_000
 
@@ -41,27 +41,27 @@ export interface PartitionLinkOptions extends TopicPartition {
   readonly log: Log
   /** How long a request may go unanswered, over all attempts. Default: OUTAGE_MS_MAX_DEFAULT. */
   readonly outageMsMax?: number
-  /** Told of what is asked and answered. Default: nobody is. */
+  /** Gets the requests and their ends, for health reports. Default: none. */
   readonly outages?: OutageWatch
-  /** Stays with the topic that it finds first: once another one stands under the name, it rejects. Default: false. */
+  /** True: stays with the topic that it finds first, and rejects once another topic has the name. Default: false. */
   readonly isPinned?: boolean
 }
 
 export interface PartitionLink {
   /**
-   * Does one piece of work with the leader, again after each outage: it has to be harmless when done twice.
+   * Does `work` with the leader, again after each outage: doing it twice has to be harmless.
    * @throws KafkaUnreachableError, KafkaRefusedError; what `isOffsetOutOfRange` tells, as it is; the signal's reason when
    *   it aborts; LogError `log_closed`; where the link is pinned, TopicReplacedError
    */
   ask<T>(work: (broker: Broker) => Promise<T>, signal?: AbortSignal): Promise<T>
   /**
-   * The topic as it was behind the last answer: so a request was worked on in the topic that is named before it and behind
-   * it alike. Undefined before the first answer, and where brokers give no ids.
+   * The topic's id after the last answer. If it is the same before and after a request, that topic served it. Undefined before
+   * the first answer, and where brokers know no ids.
    */
   topicId(): Uint8Array | undefined
-  /** Connects ahead of the first request, so that it has not to wait for that. A failure shows at that request. */
+  /** Connects ahead of the first request. A failure shows at that request. */
   connect(): void
-  /** Cuts the connection; what is asked rejects with `log_closed`. */
+  /** Cuts the connection; requests reject with `log_closed`. */
   close(): void
 }
 
@@ -70,13 +70,13 @@ export function openPartitionLink(options: PartitionLinkOptions): PartitionLink 
   const watched = (options.outages ?? new OutageWatch()).add(options)
   const closing = new AbortController()
   let connection: Promise<LeaderConnection> | undefined
-  /** Whom the connection at hand leads to. */
+  /** The node of the current connection. */
   let leader: string | undefined
   let topicId: Uint8Array | undefined
   /** By connection: what its broker said last, and when it last answered. */
   const seen = new WeakMap<LeaderConnection, Uint8Array>()
   const answeredMs = new WeakMap<LeaderConnection, number>()
-  // Several links begin with different brokers.
+  // So that several links begin with different brokers.
   let attempts = Math.floor(Math.random() * settings.brokers.length)
 
   function cut(made: Promise<LeaderConnection> | undefined): void {
@@ -104,7 +104,7 @@ export function openPartitionLink(options: PartitionLinkOptions): PartitionLink 
     askForLeader: () => askForLeader(settings, topic, partition, attempts++),
   }
 
-  /** A topic that is deleted cuts off whoever waits for an answer. Who has not asked for a while looks what stands there now. */
+  /** Deleting a topic ends pending requests. A link that was idle for a while checks which topic has the name now. */
   async function lookAt(made: LeaderConnection, sinceMs: number): Promise<void> {
     const isLate = made.topicId !== undefined && sinceMs > UNSEEN_MS_MAX
     const now = isLate ? await made.broker.topicId(topic) : (seen.get(made) ?? made.topicId)
@@ -176,7 +176,7 @@ export function openPartitionLink(options: PartitionLinkOptions): PartitionLink 
   }
 }
 
-/** What a request that came to nothing says of an outage. */
+/** Reports a failed request to the outage watch. */
 function tellEnd(watched: WatchedLink, error: unknown): void {
   if (isOffsetOutOfRange(error)) watched.answered()
   else if (error instanceof KafkaUnreachableError || error instanceof KafkaRefusedError) watched.gaveUp(error)

@@ -1,6 +1,6 @@
 /**
- * Reads one partition of a topic from an offset, without a consumer group: what is read is decided by who reads, so there
- * is no rebalance, no heartbeat and no consumer that dies in silence (docs/decisions/0014-reading-kafka-without-a-group.md).
+ * Reads one partition of a topic from an offset, without a consumer group. The reader decides what it reads, so there is no
+ * rebalance, no heartbeat and no consumer that dies in silence (docs/decisions/0014-reading-kafka-without-a-group.md).
  */
 import { setImmediate as eventLoopTurn } from 'node:timers/promises'
 import { CODEC } from '../wire/batch-codecs.ts'
@@ -13,11 +13,11 @@ export type { TopicRecord } from '../wire/record-batches.ts'
 
 /** Longest wait of one request for records to come. */
 const WAIT_MS = 1_000
-/** Bytes asked for in one request; a longer batch comes whole all the same. */
+/** Bytes asked for in one request. A longer batch still comes whole. */
 const FETCH_BYTES = 4 * 1024 * 1024
 const EARLIEST = -2
 const LATEST = -1
-/** Records given at once, of batches that came together; those of a batch that was packed are given alone. */
+/** Records yielded at once, of batches that came together. A compressed batch is yielded alone. */
 const RECORDS_TOGETHER_MAX = 65_536
 
 export interface ReadOptions {
@@ -25,25 +25,25 @@ export interface ReadOptions {
   readonly signal?: AbortSignal | undefined
   /** Reads no further than before this offset; undefined: waits for more for ever. */
   readonly upTo?: bigint | undefined
-  /** Ends after so many answers in a row without records, each about a second after its question. An outage is no answer. */
+  /** Ends after so many answers in a row without records, each after about a second. An outage is no answer. */
   readonly emptyAnswersMax?: number
-  /** Told, when the records of an answer have been worked on, or there were none to give, of the offset that comes next. */
+  /** Called with the next offset, when an answer's records are worked off or it had none. */
   readonly passed?: (next: bigint) => void
 }
 
 export interface TopicReader {
-  /** What the partition holds now, up to what all its replicas have. */
+  /** The partition's offsets now, up to what all in-sync replicas have. */
   bounds(signal?: AbortSignal): Promise<TopicBounds>
-  /** The id of the topic that was read last; undefined before the first answer, and where brokers give none. */
+  /** The id of the topic that was read last; undefined before the first answer, and where brokers know no ids. */
   topicId(): Uint8Array | undefined
   /**
-   * Asks once for what stands at an offset, without waiting for records to come.
+   * Asks once for the records at an offset, without waiting for new ones.
    * @throws as `read`
    */
   probe(fromOffset: bigint, signal?: AbortSignal): Promise<void>
   /**
-   * Records from `fromOffset` on, in order, each once. While what was given is worked on, the next is fetched. Batches are
-   * unpacked one after the other, so memory has a bound whatever stands in the topic.
+   * Records from `fromOffset` on, in order, each once. It fetches the next ones while the caller works. Batches are
+   * decompressed one by one, so memory is bounded whatever the topic holds.
    * @throws KafkaUnreachableError, KafkaRefusedError; KafkaOffsetError if `fromOffset` was deleted or is beyond the end;
    *   BatchDamagedError behind all that stands before it; TopicReplacedError where the reader is pinned
    */
@@ -52,7 +52,7 @@ export interface TopicReader {
   close(): void
 }
 
-/** Connections are the reader's own: a request that waits for records would hold up others. */
+/** The reader has its own connections: a request that waits for records would hold up others. */
 export function openTopicReader(options: PartitionLinkOptions): TopicReader {
   const { topic, partition } = options
   const link = openPartitionLink(options)
@@ -82,7 +82,7 @@ export function openTopicReader(options: PartitionLinkOptions): TopicReader {
     try {
       const request = { topic, partition, offset, waitMs, bytesMax: FETCH_BYTES }
       const { batches, damage } = batchesIn(await link.ask((broker) => broker.fetch(request), signal), offset)
-      // What stands before it is worked on first; then it is asked for once more, and is the first.
+      // Work off what precedes it first. The next request then begins with it.
       if (batches.length === 0 && damage !== undefined) throw new BatchDamagedError(options, offset, damage)
       return batches
     } catch (error) {
@@ -105,12 +105,12 @@ export function openTopicReader(options: PartitionLinkOptions): TopicReader {
     try {
       for (;;) {
         const batches = await fetching
-        // A batch comes whole: records before the one asked for are in it.
+        // A batch comes whole, with records before the one asked for.
         const next = batches.at(-1)?.end ?? from
         emptyAnswers = batches.length === 0 ? emptyAnswers + 1 : 0
         const isLast = (upTo !== undefined && next >= upTo) || emptyAnswers >= emptyAnswersMax
         if (!isLast) fetching = fetch(next, signal)
-        // Whoever works on the records looks at the next ones later.
+        // Handled here, because the caller awaits the next answer only later.
         fetching.catch(() => undefined)
         for await (const records of inGroups(batches, from, upTo ?? next)) {
           yield records
@@ -153,7 +153,7 @@ async function* inGroups(
     if (!isPacked) continue
     if (together.length > 0) yield together
     together = []
-    // What a few bytes unpack to may take long: what else waits has its turn.
+    // A few bytes may decompress to many: let others have a turn.
     await eventLoopTurn()
   }
   if (together.length > 0) yield together

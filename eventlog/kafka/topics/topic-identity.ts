@@ -1,7 +1,7 @@
 /**
- * Which topic stands under a name: brokers draw an id at random for each one that is made, and kafkajs knows of none. Asked
- * by Kafka's Metadata request, big-endian, version 10, the first with ids; brokers know it from version 2.8 on. `uvarint` is
- * seven bits a byte, the low ones first; what is compact says its length + 1 so, and 0 for nothing:
+ * Which topic has a name: brokers draw a random id for each topic that is created. kafkajs does not know these ids, so this is
+ * Kafka's Metadata request, big-endian, version 10, the first with ids; brokers know it from version 2.8 on. A `uvarint` has
+ * seven bits a byte, the low ones first. A compact field begins with its length + 1 as a uvarint, or 0 for none:
  *
  *   request   the header of flexible versions ends with tags, uvarint (0) · topics compact (1): id 16 bytes (0), name compact,
  *             tags · may be created u8 (0) · rights of the cluster u8 (0) · rights of the topic u8 (0) · tags
@@ -16,7 +16,7 @@ const ID_BYTES = 16
 export interface TopicIdentity {
   /** Kafka's number; 0: none. */
   readonly errorCode: number
-  /** 16 bytes of their own. All zero: the broker does not give topics ids. */
+  /** 16 bytes, a copy. All zero: the broker knows no topic ids. */
   readonly id: Uint8Array
 }
 
@@ -70,7 +70,7 @@ class Reader {
     this.from = from
   }
 
-  /** So many things or bytes follow. */
+  /** A compact length: the number of items or bytes that follow. */
   count(): number {
     return Math.max(0, this.uvarint() - 1)
   }
@@ -115,7 +115,7 @@ function uvarint(value: number): Buffer {
   return Buffer.from([...bytes, value])
 }
 
-/** As tools of Kafka show it: 22 characters. */
+/** As Kafka's tools show it: 22 characters. */
 export function formatTopicId(id: Uint8Array): string {
   return Buffer.from(id).toString('base64url')
 }

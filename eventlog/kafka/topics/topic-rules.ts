@@ -1,15 +1,15 @@
-/** What the two topics of a deployment have to be like, why, and what to do where one is not. Pure: no broker is asked here. */
+/** The rules for a deployment's two topics: what is required, why, and what to do if it is not met. Pure. */
 import { PARTITIONS_MAX } from '../../../schemas/limits.ts'
 import { RECORD_BATCH_BYTES_MAX, type TopicNames } from '../settings.ts'
 
-/** Partitions that are made where nobody said how many. */
+/** Default number of partitions of new topics. */
 export const PARTITIONS_DEFAULT = 4
-/** Commands may be deleted after this at the earliest: longer than any time in which no writer runs. */
+/** Commands must not be deleted earlier than this: longer than any time without a writer. */
 const COMMANDS_RETENTION_MS_MIN = 7 * 24 * 3_600_000
 
-/** What the topics should be. */
+/** What is required of the topics. */
 export interface WantedTopics {
-  /** Undefined: as many as there are, the same in both. */
+  /** Undefined: any number, the same in both topics. */
   readonly partitions: number | undefined
   /** Brokers that hold each partition. */
   readonly replication: number
@@ -21,7 +21,7 @@ export interface FoundTopic {
   readonly partitions: readonly {
     /** Brokers that hold it. */
     readonly replicas: number
-    /** Those of them that have everything. */
+    /** The in-sync ones of them. */
     readonly inSync: number
     readonly hasLeader: boolean
   }[]
@@ -40,7 +40,7 @@ export interface TopicFault {
   readonly remedy: string
 }
 
-/** Replicas that must have a record before it counts: one broker may be away. */
+/** Replicas that must have a record before it is acknowledged. One broker may be away. */
 export function inSyncReplicas(replication: number): number {
   return Math.max(1, replication - 1)
 }
@@ -49,7 +49,7 @@ interface Rule {
   readonly property: string
   /** What a topic is created with. */
   readonly value: string
-  /** Which values will do; by default, the value alone. */
+  /** Which values are accepted; by default, `value` alone. */
   readonly accepts?: (found: string) => boolean
   readonly why: string
 }
@@ -147,7 +147,7 @@ export function judgeTopics(
   return faults
 }
 
-/** What is wrong where the log of some partitions goes by the commands of another topic than the one that is there. */
+/** The problem if the log of some partitions consumes another commands topic than the one that is there. */
 export function strangeCommands(names: TopicNames, partitions: readonly number[]): readonly TopicFault[] {
   if (partitions.length === 0) return []
   return [

@@ -29,20 +29,20 @@ export interface TopicsReport {
 
 type Admin = ReturnType<ReturnType<typeof createKafka>['admin']>
 
-/** With kafkajs's pauses some two seconds: whoever mistyped an address is told within five. */
+/** Retries take some two seconds with kafkajs's pauses: a mistyped address is reported within five. */
 const RETRY = { retries: 2 }
 /** Kafka's number for a topic among the things that have a configuration. */
 export const TOPIC_RESOURCE = 2
 const TIMEOUT_MS = 15_000
 const POLL_MS = 100
-/** How long one partition is waited for that is looked at beside others. */
+/** How long to wait for one partition among several that are checked. */
 const ANSWER_MS_MAX = 5_000
-/** How long a role waits for topics that a broker does not know of, in ms. */
+/** How long a role waits for topics that a broker does not know, in ms. */
 const MISSING_MS_MAX = 2_000
 
 /**
- * Creates whichever of the topics is missing; one that exists is left as it is, because Kafka's client can only replace
- * all of a topic's properties at once.
+ * Creates the topics that are missing. An existing one is left as it is, because Kafka's client can only replace all of a
+ * topic's properties at once.
  * @returns the names of those created
  * @throws LogError `kafka_unreachable`, `kafka_untrusted`, or `kafka_refused` with the broker's reason
  */
@@ -59,7 +59,7 @@ export function createTopics(
     const { replication } = wanted
     const numPartitions = wanted.partitions ?? (await partitionsThere(admin, existing, Object.values(names)))
     await admin.createTopics({
-      // Its own waiting fails where somebody else is creating them at the same moment.
+      // kafkajs's own wait fails if somebody else creates them at the same moment.
       waitForLeaders: false,
       timeout: TIMEOUT_MS,
       topics: kinds.map((kind) => ({
@@ -79,8 +79,8 @@ export function createTopics(
 }
 
 /**
- * Waits, bounded, until every broker knows who leads every partition: only then can anything be written or read there, whoever
- * is asked first. Brokers learn of new topics one after the other.
+ * Waits, within a bound, until every broker knows the leader of every partition: brokers learn of new topics one by one, and
+ * a client may ask any of them first.
  */
 async function untilLed(
   settings: KafkaSettings,
@@ -94,17 +94,17 @@ async function untilLed(
   for (;;) {
     await Promise.all(
       [...waiting].map(async (address) => {
-        // One that is away, or does not know of the topics yet.
+        // This broker is away, or does not know the topics yet.
         if (await knowsLeaders(settings, address, names, log).catch(() => false)) waiting.delete(address)
       }),
     )
-    // What is not so by then is told by the check.
+    // The check reports what is still missing.
     if (waiting.size === 0 || performance.now() > deadlineMs) return
     await new Promise((resolve) => setTimeout(resolve, POLL_MS))
   }
 }
 
-/** As many as the other topic has, if that one is there already. */
+/** The other topic's number of partitions, if that topic exists. */
 async function partitionsThere(
   admin: Admin,
   existing: readonly string[],
@@ -117,7 +117,7 @@ async function partitionsThere(
 }
 
 /**
- * Asks the brokers, and judges what they say.
+ * Asks the brokers about the topics, and checks them by the rules.
  * @throws LogError `kafka_unreachable`, `kafka_untrusted`, or `kafka_refused` with the broker's reason
  */
 export function checkTopics(settings: KafkaSettings, wanted: WantedTopics, log: Log): Promise<TopicsReport> {
@@ -144,8 +144,8 @@ export function checkTopics(settings: KafkaSettings, wanted: WantedTopics, log: 
 }
 
 /**
- * How many partitions a deployment has: as its log was begun with, and as both topics have while there is no frame yet. What
- * was added to the topics later is not used, and said.
+ * A deployment's number of partitions: the one its log was begun with, or the topics' while there is no frame. Partitions that
+ * were added to the topics later are not used, and reported.
  * @throws LogError `kafka_unreachable`, `kafka_untrusted`; `topics_missing`; `kafka_refused` if they differ before the
  *   first frame; `partitions_differ` if a topic has fewer than the log was begun with; the signal's reason when it aborts
  */
@@ -164,7 +164,7 @@ export function settledPartitions(
 }
 
 export interface SettledOptions {
-  /** How long an outage is waited out, in ms. Default: not beyond what one question takes. */
+  /** How long to wait out an outage, in ms. Default: no longer than one request takes. */
   readonly outageMsMax?: number
   /** Ends the waiting. */
   readonly signal?: AbortSignal | undefined
@@ -203,7 +203,7 @@ function askPartitions(settings: KafkaSettings, log: Log, signal: AbortSignal | 
 }
 
 /**
- * Waits a moment for topics that were created just now: brokers learn of them one after the other.
+ * Waits a moment for topics that were just created: brokers learn of them one by one.
  * @throws LogError `topics_missing`, naming those that are not there
  */
 async function untilThere(admin: Admin, names: readonly string[], signal: AbortSignal | undefined): Promise<void> {
@@ -221,7 +221,7 @@ async function untilThere(admin: Admin, names: readonly string[], signal: AbortS
   }
 } // prettier-ignore
 
-/** Brokers list no topic that the user may not see; asked for it by name they say so. @throws kafkajs's own error then */
+/** Brokers do not list topics that the user may not see, but refuse them by name. @throws kafkajs's own error then */
 async function refuseHidden(admin: Admin, names: readonly string[]): Promise<void> {
   try {
     await admin.fetchTopicMetadata({ topics: [...names] })
@@ -231,8 +231,8 @@ async function refuseHidden(admin: Admin, names: readonly string[]): Promise<voi
 }
 
 /**
- * Who only looks after topics need not be allowed to read what stands in them, and is told of a missing leader in its place:
- * then the number in the log is not known.
+ * The log's number of partitions; undefined if the user may not read the topic, or a leader is missing. Managing topics needs
+ * no right to read them, and the check reports a missing leader.
  */
 async function begunIfTold(settings: KafkaSettings, count: number, log: Log): Promise<number | undefined> {
   try {
@@ -243,7 +243,7 @@ async function begunIfTold(settings: KafkaSettings, count: number, log: Log): Pr
   }
 }
 
-/** Partitions whose log goes by the commands of another topic than the one that is there; none where that cannot be known. */
+/** Partitions whose log consumes another commands topic than the one that is there; none where that is unknown. */
 async function strangeIfTold(settings: KafkaSettings, count: number, log: Log): Promise<readonly number[]> {
   const { commands: topic } = topicNames(settings)
   const strange: number[] = []
@@ -256,7 +256,7 @@ async function strangeIfTold(settings: KafkaSettings, count: number, log: Log): 
       const isSame = mayBeSameTopic(known, topicPartOfId(reader.topicId()))
       if (!isSame || (frame?.nextCommandOffset ?? 0n) > end) strange.push(partition)
     } catch (error) {
-      // Who may not read is told of what else is wrong; what is out of reach or damaged is told elsewhere.
+      // A user without the right to read still gets the other problems. Outages and damage are reported elsewhere.
       if (!(error instanceof LogError)) throw error
       if (error instanceof KafkaRefusedError) return strange
     } finally {
@@ -272,7 +272,7 @@ async function describeTopics(admin: Admin, names: readonly string[]): Promise<r
     includeSynonyms: false,
     resources: names.map((name) => ({ type: TOPIC_RESOURCE, name })),
   })
-  // Brokers answer in an order of their own.
+  // Brokers answer in any order.
   const inOrder = names.flatMap((wanted) => topics.filter(({ name }) => name === wanted))
   return inOrder.map(({ name, partitions }) => ({
     name,
@@ -330,7 +330,7 @@ const WHAT_HAPPENED: Readonly<Record<KafkaErrorKind, (brokers: string, user: str
   refused: () => 'Kafka refused',
 }
 
-/** The errors of kafkajs within an error: it wraps what it retried, and gathers those of several topics. */
+/** The errors inside an error of kafkajs: it wraps what it retried, and collects those of several topics. */
 function reasonsOf(error: unknown): readonly Error[] {
   if (!(error instanceof Error) || !error.name.startsWith('KafkaJS')) return []
   const { cause, errors } = error as { cause?: unknown; errors?: readonly unknown[] }

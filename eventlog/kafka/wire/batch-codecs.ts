@@ -1,6 +1,6 @@
 /**
- * Unpacks what producers pack whole record batches with. Nothing of ours is packed so: a mirror's topic may be, and what a
- * stranger writes. So no memory is taken for what a length or a window only claims, and none beyond a bound.
+ * Decompresses record batches. We never compress whole batches, but a mirror or a stranger may. So it allocates nothing that a
+ * length or a window only claims, and nothing beyond a bound.
  */
 import { gunzipSync } from 'node:zlib'
 import { Decompress } from 'fzstd'
@@ -9,7 +9,7 @@ import { uncompressSync } from 'snappy'
 import { messageOf } from '../../../schemas/errors.ts'
 import { RECORD_BATCH_BYTES_MAX } from '../settings.ts'
 
-/** Bytes that a batch may come to: a topic that brokers unpack for takes no longer ones either, and there is room to spare. */
+/** Most bytes that a batch may decompress to. Brokers that recompress take no longer ones, with room to spare. */
 export const UNPACKED_BYTES_MAX = 2 * RECORD_BATCH_BYTES_MAX
 
 /** Kafka's numbers for codecs. */
@@ -27,7 +27,7 @@ const CODECS: ReadonlyMap<number, { readonly name: string; readonly unpack: Unpa
 
 /**
  * The records of a batch.
- * @throws Error with a sentence if they cannot be unpacked, or come to more than UNPACKED_BYTES_MAX
+ * @throws Error with a sentence if they cannot be decompressed, or are more than UNPACKED_BYTES_MAX
  */
 export function unpackRecords(codec: number, packed: Buffer): Buffer {
   const found = CODECS.get(codec)
@@ -50,7 +50,7 @@ function unpackGzip(packed: Buffer): Buffer {
   return gunzipSync(packed, { maxOutputLength: UNPACKED_BYTES_MAX })
 }
 
-/** Snappy for Java puts a header before blocks with their lengths; other producers send one block and nothing else. */
+/** Snappy for Java writes a header, then blocks with lengths; other producers send one bare block. */
 const XERIAL_MAGIC = Buffer.from('\x82SNAPPY\0', 'latin1')
 const XERIAL_HEADER_BYTES = 16
 
@@ -70,7 +70,7 @@ function unpackSnappy(packed: Buffer): Buffer {
 
 /** @param before bytes unpacked so far */
 function unpackSnappyBlock(block: Buffer, before: number): Buffer {
-  // Its length stands in front: seven bits a byte, the lowest first.
+  // Its length comes first: seven bits a byte, the lowest first.
   let length = 0
   for (let at = 0, more = true; more; at++) {
     const byte = block.readUInt8(at)
@@ -87,12 +87,12 @@ const LZ4_MAGIC = 0x184d2204
 const LZ4_HAS_BLOCK_CHECKSUM = 0x10
 const LZ4_HAS_CONTENT_SIZE = 0x08
 const LZ4_HAS_DICTIONARY = 0x01
-/** A block with this bit stands as it is. */
+/** A block with this bit is not compressed. */
 const LZ4_BLOCK_AS_IT_IS = 0x80000000
 /** By so much a block may be shorter than what it holds. */
 const LZ4_RATIO_MAX = 255
 
-/** Nobody says how long the content is: there are so many blocks, and each comes to no more than blocks can. */
+/** Bounds the content by the number of blocks and the largest block: its length is not stated. */
 function unpackLz4(packed: Buffer): Buffer {
   if (packed.readUInt32LE(0) !== LZ4_MAGIC) throw new Error('no frame begins here (magic)')
   const flags = packed.readUInt8(4)
@@ -121,7 +121,7 @@ const ZSTD_BLOCK_RLE = 1
 
 function unpackZstd(packed: Buffer): Buffer {
   const { windowBytes, end } = zstdFrame(packed)
-  // The library takes memory for a frame's window before it has read any of it.
+  // Check first: the library allocates a frame's window before it reads the frame.
   claim(windowBytes)
   if (end !== packed.length) throw new Error('more than one frame')
   const blocks: Uint8Array[] = []
@@ -135,7 +135,7 @@ function unpackZstd(packed: Buffer): Buffer {
   return Buffer.concat(blocks)
 }
 
-/** How far back the content of the first frame may refer, and where that frame ends. */
+/** The window of the first frame (how far back its content may refer), and where the frame ends. */
 function zstdFrame(packed: Buffer): { readonly windowBytes: number; readonly end: number } {
   if (packed.readUInt32LE(0) !== ZSTD_MAGIC) throw new Error('no frame begins here (magic)')
   const descriptor = packed.readUInt8(4)

@@ -1,14 +1,14 @@
-/** Where things stand in a record batch, the format that brokers have stored since 0.11 (magic 2). In bytes; big-endian. */
+/** Bytes of the fields of a record batch, which brokers have stored since 0.11 (magic 2). Big-endian. */
 
-/** The batch's length, which counts from its own end. */
+/** The batch's length, counted from the end of this field. */
 export const LENGTH_BYTE = 8
 export const LENGTH_END = 12
 export const MAGIC_BYTE = 16
 export const MAGIC = 2
-/** The checksum (CRC-32C), over all that stands behind it. */
+/** The checksum (CRC-32C) of everything after it. */
 export const CRC_BYTE = 17
 export const CRC_END = 21
-/** What the batch is packed with, and what else it is. */
+/** The codec, and flags. */
 export const ATTRIBUTES_BYTE = CRC_END
 export const LAST_OFFSET_DELTA_BYTE = 23
 export const RECORD_COUNT_BYTE = 57

@@ -1,6 +1,6 @@
 /**
- * Kafka's answer to a Fetch request for one partition, up to its records, which are given as they are (record-batches.ts).
- * Big-endian, version 10, the first in which brokers hand out what was packed with zstd; they know it from version 2.1 on:
+ * Kafka's answer to a Fetch request for one partition, up to its records, which are left as they are (record-batches.ts).
+ * Big-endian, version 10, the first in which brokers hand out zstd batches; they know it from version 2.1 on:
  *
  *   throttle ms i32 · error i16 · session id i32 · topics i32 (1; 0 behind an error) · topic string · partitions i32 (1) ·
  *   partition i32 · error i16 · high watermark i64 · last stable offset i64 · log start offset i64 ·
@@ -11,7 +11,7 @@
 export interface FetchResponse {
   /** Kafka's number, of the whole answer or of the partition; 0: none. */
   readonly errorCode: number
-  /** Record batches; the last may be cut off. A view of what was given. */
+  /** Record batches; the last may be cut off. A view of the answer's bytes. */
   readonly batches: Buffer
 }
 

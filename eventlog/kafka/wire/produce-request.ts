@@ -1,7 +1,7 @@
 /**
- * Kafka's Produce request with one record batch for one partition, written in one go: kafkajs copies the same bytes seven
- * times from one buffer to the next larger one, which costs the client more than checksum and socket together, and calls the
- * collector at each large record. Big-endian, as Kafka's protocol is (Produce version 7, record batch version 2):
+ * Kafka's Produce request with one record batch for one partition, written in one pass. kafkajs copies the same bytes seven
+ * times from buffer to larger buffer, which costs the client more than checksum and socket together, and garbage-collects at
+ * each large record. Big-endian, as Kafka's protocol is (Produce version 7, record batch version 2):
  *
  *   request      size i32 · header (api key i16, api version i16, correlation id i32, client id string) ·
  *                transactional id i16 (−1: none) · acks i16 · timeout ms i32 · topics i32 (1) · topic string ·
@@ -16,18 +16,18 @@ import { crc32c } from '@node-rs/crc32'
 import { BATCH_HEADER_BYTES, CRC_END, CRC_BYTE, LENGTH_END, MAGIC } from './batch-layout.ts'
 
 export const PRODUCE_API_KEY = 0
-/** The newest that kafkajs knows the answer of; brokers know it from version 2.1 on. */
+/** The newest whose answer kafkajs can decode; brokers know it from version 2.1 on. */
 export const PRODUCE_API_VERSION = 7
 
 export interface ProduceRequest {
   readonly topic: string
   readonly partition: number
-  /** −1: all replicas that count. */
+  /** −1: all in-sync replicas. */
   readonly acks: number
-  /** How long the broker may take until they have it, in ms. */
+  /** How long the broker may wait for them, in ms. */
   readonly timeoutMs: number
   readonly values: readonly Uint8Array[]
-  /** Stands in every record, milliseconds since 1970. */
+  /** Of every record, milliseconds since 1970. */
   readonly timestampMs: number
 }
 

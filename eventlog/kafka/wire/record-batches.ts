@@ -1,11 +1,10 @@
 /**
- * What a broker answers to a fetch: record batches, one behind the other, as they stand on its disk. Their
- * format is batch-layout.ts. kafkajs decodes all of an answer or, where one batch is packed in a way that it does not know, nothing:
- * so a stranger's batch would keep everybody from all that stands beside it. Here it costs no more than itself, batch after
- * batch, and what it unpacks to has a bound.
+ * Decodes a broker's answer to a fetch: consecutive record batches, as on its disk (batch-layout.ts). kafkajs decodes all of an
+ * answer, or nothing if it does not know one batch's codec, so a stranger's batch would block everything beside it. Here it
+ * blocks only itself. Batches are decoded one by one, and what they decompress to is bounded.
  *
- * Where a batch ends, and so what to skip with it, only its header says: it is believed once the checksum that the broker
- * compared when it took the batch is right, and the batch stands where the one before it ends. Anything else is damage.
+ * Only a batch's header says where it ends, and so what to skip with it. The header is believed if the batch's checksum, which
+ * the broker verified, is right, and the batch begins where the one before it ends. Anything else is damage.
  */
 import { crc32c } from '@node-rs/crc32'
 import { messageOf } from '../../../schemas/errors.ts'
@@ -25,34 +24,34 @@ import {
 
 export interface TopicRecord {
   readonly offset: bigint
-  /** Empty where the record has none. A view of the answer it came in. */
+  /** Empty if the record has none. A view of the answer's bytes. */
   readonly value: Buffer
-  /** This is no record, but stands for all of a batch that cannot be read: its value is empty. */
+  /** If set, this is no record but stands for a whole batch that cannot be read; the value is empty. */
   readonly unreadable?: UnreadableBatch
 }
 
 export interface UnreadableBatch {
   /** The offset behind the last one that cannot be read. */
   readonly end: bigint
-  /** Why, as the rest of a sentence: `its batch cannot be read (…)`. */
+  /** The reason, as the rest of a sentence: `its batch cannot be read (…)`. */
   readonly reason: string
 }
 
-/** A batch, by its header; its checksum is right. */
+/** A batch by its header. Its checksum was verified. */
 export interface RecordBatch {
   readonly first: bigint
   /** The offset behind its last record. */
   readonly end: bigint
-  /** What its records are packed with (CODEC). */
+  /** The codec of its records (CODEC). */
   readonly codec: number
   /** From its base offset to its last byte. */
   readonly bytes: Buffer
 }
 
-/** The batches at the beginning of an answer that are as the broker took them, one behind the other. */
+/** The undamaged batches at the beginning of an answer. */
 export interface FoundBatches {
   readonly batches: readonly RecordBatch[]
-  /** Why what stands behind them is not, as the rest of a sentence: `the batch there is damaged: …`. */
+  /** What is wrong behind them, as the rest of a sentence: `the batch there is damaged: …`. */
   readonly damage?: string
 }
 
@@ -63,8 +62,8 @@ const CODEC_MASK = 0x07
 const IS_CONTROL = 0x20
 
 /**
- * The batches of an answer to whoever asked for the records from an offset on. The first one holds that offset, and comes
- * whole, however long it is; the last of several is left out where it was cut off.
+ * The batches of an answer to a fetch from an offset on. The first one holds that offset, and comes whole, however long it is.
+ * The last of several is left out if it is cut off.
  */
 export function batchesIn(answer: Buffer, from: bigint): FoundBatches {
   const batches: RecordBatch[] = []
@@ -75,7 +74,7 @@ export function batchesIn(answer: Buffer, from: bigint): FoundBatches {
     if (batch === CUT_OFF && !isFirst) break
     if (typeof batch === 'string') return { batches, damage: batch }
     const { first, end, bytes } = batch
-    // Its checksum does not cover where it stands.
+    // The checksum does not cover the batch's offset.
     if ((isFirst ? first > next : first !== next) || end <= next)
       return { batches, damage: `it says that it holds offsets ${first} to ${end - 1n}` }
     batches.push(batch)
@@ -107,8 +106,8 @@ function batchAt(rest: Buffer): RecordBatch | string {
 }
 
 /**
- * The records of a batch from one offset on and before another. Never throws: where they cannot be read, one entry says
- * so. What the broker noted for itself (transactions) is left out.
+ * The records of a batch from one offset on and before another. Never throws: if they cannot be read, one entry says so. The
+ * broker's own records (transactions) are left out.
  */
 export function recordsIn(batch: RecordBatch, from: bigint, before: bigint): TopicRecord[] {
   try {
@@ -133,7 +132,7 @@ function decode({ first, codec, bytes }: RecordBatch): TopicRecord[] {
   const cursor = new Cursor(unpackRecords(codec, bytes.subarray(BATCH_HEADER_BYTES)))
   return Array.from({ length: count }, () => {
     const end = cursor.varint() + cursor.at
-    // Attributes: none are in use. Its time means nothing: frames and commands have their own.
+    // Attributes: none are in use. The time is ignored: frames and commands have their own.
     cursor.at++
     cursor.varint()
     const delta = cursor.varint()

@@ -1,7 +1,7 @@
 /**
- * Takes up the commands topic that stands there now, for a log that has consumed another one: what `purser topics --adopt`
- * does where no writer may do it unasked. It is a writer of one frame: it opens an epoch behind the end of the log, and says
- * in a frame without events where commands go on. Every reader judges that frame as any other.
+ * Adopts the current commands topic for a log that has consumed another one. `purser topics --adopt` does it where no writer
+ * may do it unasked. It is a writer of one frame: it opens an epoch behind the log's end, and states in a frame without events
+ * where commands go on. Every reader judges that frame as any other.
  */
 import { EVENT_SCHEMA_VERSION } from '../../../schemas/events.ts'
 import { sameBytes } from '../../../schemas/frames.ts'
@@ -20,29 +20,29 @@ import { judgeCommands, type CommandStart } from './command-start.ts'
 /** What was done for one partition. */
 export interface Adoption {
   readonly partition: number
-  /** From here on, commands of the topic before were never decided. */
+  /** From this offset on, commands of the former topic were never decided. */
   readonly left: CommandOffset
-  /** Where they go on. */
+  /** Where commands go on. */
   readonly start: CommandOffset
 }
 
 export interface AdoptOptions {
   readonly settings: KafkaSettings
   readonly partition: number
-  /** How many there are. */
+  /** Number of partitions. */
   readonly partitions: number
   readonly log: (line: string) => void
 }
 
-/** Bytes of frames kept in memory: they are read once. */
+/** Bytes of frames kept in memory: small, because they are read once. */
 const WINDOW_BYTES_MAX = 1024 * 1024
-/** A writer that wrote meanwhile may have taken them up itself. */
+/** Retries: a writer that wrote meanwhile may have adopted the topic itself. */
 const TRIES_MAX = 3
 const NOTHING = new Uint8Array(0)
 
 /**
- * Reads a partition's events from the first one, and takes up the commands that are there if the log goes by others.
- * @returns undefined: it goes by these
+ * Reads a partition's events from the first one, and adopts the current commands topic if the log consumes another one.
+ * @returns undefined: the log consumes this one
  * @throws LogError `log_replaced` if a writer wrote to the partition meanwhile: ask again; as `openKafkaEventLog`
  */
 export async function adoptCommands(options: AdoptOptions): Promise<Adoption | undefined> {

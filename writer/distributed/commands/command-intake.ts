@@ -1,11 +1,11 @@
 /**
- * Takes a partition's commands from its topic to the core, in order: as many records at a time as came together and fit one
- * batch, and only when the core wants a batch. So no more is in memory than the reader fetches ahead, whatever waits on the
- * topic. A record that holds no commands (some other program wrote it) is passed over, counted and told, and so is a stretch
- * of commands that nobody can take within one that does; records that were deleted before they were taken likewise, loudly.
+ * Takes a partition's commands from its topic to the core, in order. The core asks for each batch, and gets the records that
+ * came together and fit. So memory holds no more than the reader fetches ahead, however much waits on the topic.
  *
- * What is passed over is consumed by a frame of its own, a mark (schemas/frame-notes.ts), before any command behind it is: so
- * gateways know by the log which of their commands nobody has decided, and a successor does not find it again.
+ * Three things are skipped, counted and reported: a record that holds no commands (another program wrote it), invalid commands
+ * in a record, and records that were deleted before they were taken. A frame of its own, a skip (schemas/frame-notes.ts),
+ * consumes them before any command behind them. So gateways learn from the log which of their commands nobody decided, and the
+ * next writer does not find them again.
  */
 import { BatchMemory } from '../../../eventlog/handoff/batch-memory.ts'
 import { decodeCommandRecord } from '../../../eventlog/kafka/commands/command-record.ts'
@@ -17,7 +17,7 @@ import type { SkipReason } from '../../../schemas/frame-notes.ts'
 import { BATCH_COMMANDS_MAX } from '../../../schemas/limits.ts'
 import type { CommandOffsetMap } from './command-offset-map.ts'
 
-/** Records that cannot be read are told once in a while: a stranger may write a million of them. */
+/** Pause between reports of unreadable records: a stranger may write a million of them. */
 const TOLD_EVERY_MS = 10_000
 const SKIP_AFTER_MS_DEFAULT = 250
 
@@ -27,18 +27,18 @@ export interface CommandIntakePorts {
   readonly source: string
   readonly offsetMap: CommandOffsetMap
   /**
-   * Takes a batch to the core, in shared memory that stays as it is until `consumed` says that it may change. A batch of no
-   * commands makes a mark.
+   * Takes a batch to the core, in shared memory that must not change before `consumed` releases it. A batch of no commands
+   * makes a skip.
    */
   send(slots: Uint8Array<SharedArrayBuffer>, count: number): void
   /** Takes a line for the operator. */
   notice(line: string): void
   nowMs(): number
-  /** After so many ms what was passed over is marked, if no command came. Default: a quarter of a second. */
+  /** After so many ms without a command, a skip is sent for what was skipped. Default: 250. */
   readonly skipAfterMs?: number
 }
 
-/** Commands of one record, one right behind the other. */
+/** Consecutive commands of one record. */
 interface Wanted {
   readonly kind: 'wanted'
   readonly offset: bigint
@@ -49,33 +49,33 @@ interface Wanted {
   readonly isLast: boolean
 }
 
-/** What holds nothing for the core, up to a place. */
+/** A stretch that holds nothing for the core, up to `next`. */
 interface Nothing {
   readonly kind: 'nothing'
   readonly next: CommandOffset
   readonly reason: SkipReason
   /** In words, for the operator. */
   readonly why: string
-  /** Commands among it; 0: whole records that hold none. */
+  /** Number of commands in it; 0: whole records without commands. */
   readonly commands: number
 }
 
-/** A record is one stretch, unless some of its commands cannot be taken. */
+/** A record is one stretch, unless some of its commands are invalid. */
 type Stretch = Wanted | Nothing
 
 export class CommandIntake {
   /** Records skipped because they hold no commands. */
   skipped = 0
-  /** Commands that no door lets through, in records whose others were taken. */
+  /** Invalid commands, in records whose other commands were taken. */
   passedOver = 0
   /** Records that were deleted from the topic before they were taken. */
   deleted = 0
-  /** The offset behind the last record that was read, whatever became of it. */
+  /** The offset behind the last record that was read, taken or not. */
   readTo: bigint
   private readonly ports: CommandIntakePorts
   private readonly start: CommandOffset
   private readonly memory = new BatchMemory()
-  /** Batches that the core still has to be given. */
+  /** Batches that the core has asked for and not got. */
   private wantedBatches = 0
   private onWanted: () => void = () => undefined
   private onConsumed: () => void = () => undefined
@@ -84,10 +84,10 @@ export class CommandIntake {
     []
   private readonly over = new AbortController()
   private toldAtMs = -Infinity
-  /** The offset behind what was passed over last. */
+  /** The offset behind what was skipped last. */
   private passedTo: bigint
   private skipTimer: NodeJS.Timeout | undefined
-  /** The record looked at last, and which of its stretches comes next: what did not fit a batch is not decoded again. */
+  /** The last decoded record and its next stretch: what did not fit a batch is not decoded again. */
   private looked:
     { readonly record: TopicRecord; readonly stretches: readonly Stretch[]; next: number } | undefined
 
@@ -105,14 +105,14 @@ export class CommandIntake {
     this.onWanted()
   }
 
-  /** Commands before this place are durable: their memory may be used again. */
+  /** Commands before this offset are durable: their memory may be used again. */
   consumed({ offset }: CommandOffset): void {
     while (this.sent.length > 0 && this.sent[0]!.lastOffset < offset)
       this.memory.give(this.sent.shift()!.memory)
     this.onConsumed()
   }
 
-  /** Has a frame say what was passed over, unless one that is on its way will, or the core wants no batch. */
+  /** Sends a skip for what was skipped, unless one is on its way or the core wants no batch. */
   sendSkip(): void {
     if (!this.ports.offsetMap.hasUnsentSkip() || this.wantedBatches === 0) return
     const memory = this.memory.take(0)
@@ -131,9 +131,9 @@ export class CommandIntake {
   }
 
   /**
-   * Feeds until it is stopped.
-   * @throws what the reader throws, but for records that were deleted: nobody can decide them any more, and no later start
-   *   would find them either. BatchDamagedError and TopicReplacedError come when all that was read before is consumed
+   * Runs until `stop`.
+   * @throws what the reader throws, but not for deleted records: no later start would find them either. BatchDamagedError and
+   *   TopicReplacedError are thrown when everything that was read before is consumed
    */
   async run(): Promise<void> {
     for (let from = this.start.offset; ;) {
@@ -141,7 +141,7 @@ export class CommandIntake {
         await this.takeFrom(from)
         return
       } catch (error) {
-        // Whoever begins anew comes no further: what stands before it has to be decided now.
+        // A new start would get no further, so what was read before has to be decided now.
         if (error instanceof BatchDamagedError || error instanceof TopicReplacedError)
           await this.untilConsumed()
         if (!(error instanceof KafkaOffsetError) || error.code !== 'kafka_offset_gone') throw error
@@ -178,7 +178,7 @@ export class CommandIntake {
       })
   }
 
-  /** Sends one batch of the records from `at` on, or a mark. Returns the record to go on with. */
+  /** Sends one batch of the records from `at` on, or a skip. Returns the record to go on with. */
   private sendFrom(records: readonly TopicRecord[], at: number): number {
     const batch: Wanted[] = []
     let commands = 0
@@ -188,7 +188,7 @@ export class CommandIntake {
       const looked = this.look(records[next]!)
       for (; looked.next < looked.stretches.length && !isFull; looked.next += isFull ? 0 : 1) {
         const stretch = looked.stretches[looked.next]!
-        // Its place is behind those of the batch at hand, and what is behind it waits for its mark.
+        // A skip comes behind the batch at hand, and commands behind it wait for the skip.
         if (stretch.kind === 'nothing') {
           isFull = batch.length > 0
           if (!isFull) this.skip(records[next]!, stretch)
@@ -219,7 +219,7 @@ export class CommandIntake {
     this.ports.send(memory.subarray(0, byte), commands)
   }
 
-  /** The stretches of a record, as far as they are not consumed, and which comes next. */
+  /** The record's stretches that are not consumed, and which comes next. */
   private look(record: TopicRecord): NonNullable<CommandIntake['looked']> {
     if (this.looked?.record !== record) this.looked = { record, stretches: this.stretchesOf(record), next: 0 }
     return this.looked
@@ -279,7 +279,7 @@ export class CommandIntake {
     )
   }
 
-  /** Nothing for the core stands before this place. */
+  /** Skips everything before `next`. */
   private pass(next: CommandOffset, reason: SkipReason): void {
     this.ports.offsetMap.pass(next, reason)
     this.passedTo = next.index === 0 ? next.offset : next.offset + 1n
@@ -297,7 +297,7 @@ export class CommandIntake {
   }
 }
 
-/** Commands of a record that nobody can take: from `first` to the one before `end`. */
+/** Invalid commands of a record: from `first` to the one before `end`. */
 export interface InvalidStretch {
   readonly first: number
   readonly end: number
@@ -305,7 +305,7 @@ export interface InvalidStretch {
 }
 
 /**
- * A record's commands from `firstIndex` on: what goes to the core, and what is passed over, each in its place.
+ * Splits a record's commands from `firstIndex` on into stretches: for the core, and skipped ones.
  * @param slots all of its commands
  * @param invalid in order
  */

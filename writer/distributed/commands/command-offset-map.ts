@@ -1,61 +1,62 @@
 /**
- * The core counts the commands that it was given, from 0 on. On Kafka a command stands at (offset of its record, index within
- * it). This is told which of them were handed over and which were passed over, and turns a count that the core has consumed
- * into the place of the next command to be consumed: what a frame says, and where the next writer begins.
+ * Maps the core's counts to offsets of the queue. The core counts the commands that it gets, from 0 on; on Kafka a command
+ * has an offset (of its record) and an index in it. A frame states the offset of the next command to consume, where the next
+ * writer begins.
  *
- * What was passed over is consumed by a frame of its own, a mark, which says why: so nobody takes for decided what was not.
+ * Commands that are skipped are consumed by a frame of their own, a skip, which states the reason. So nobody takes them for
+ * decided.
  */
 import type { CommandOffset } from '../../../eventlog/ports.ts'
 import type { SkipReason } from '../../../schemas/frame-notes.ts'
 
-/** Commands of one record that were handed over, one right behind the other. */
+/** Consecutive commands of one record that were given to the core. */
 interface Handed {
   readonly kind: 'handed'
   readonly offset: bigint
-  /** The first of them within the record. */
+  /** Index of the first one in the record. */
   readonly firstIndex: number
-  /** Counts as the core counts: of the first of them, and behind the last. */
+  /** The core's counts: of the first one, and behind the last. */
   readonly first: bigint
   readonly end: bigint
-  /** The place behind them. */
+  /** The offset behind them. */
   readonly next: CommandOffset
 }
 
-/** Places that hold nothing for the core. */
+/** A stretch of the queue that holds nothing for the core. */
 interface Skipped {
   readonly kind: 'skipped'
   readonly reason: SkipReason
-  /** The place behind them. */
+  /** The offset behind it. */
   next: CommandOffset
-  /** The mark that consumes them is on its way: what is passed later needs another one. */
+  /** The skip that consumes it is on its way. What is skipped later needs another one. */
   isSent: boolean
 }
 
-/** Why places were consumed without being decided; undefined: nothing was passed over. */
+/** The offset behind a skip, and its reason; undefined: nothing was skipped. */
 export interface ConsumedSkip {
   readonly offset: CommandOffset
   readonly reason?: SkipReason
 }
 
 export class CommandOffsetMap {
-  /** Not consumed to their end, in order. */
+  /** Runs that are not consumed to their end, in order. */
   private readonly open: (Handed | Skipped)[] = []
   private count = 0n
-  /** The place behind everything that is consumed. */
+  /** The offset behind everything that is consumed. */
   private consumed: CommandOffset
   private consumedCount = 0n
-  /** The place that the next command has at least. */
+  /** The lowest offset that the next command can have. */
   private next: CommandOffset
 
-  /** @param start the place of the core's command 0 */
+  /** @param start offset of the core's command 0 */
   constructor(start: CommandOffset) {
     this.consumed = start
     this.next = start
   }
 
   /**
-   * A record's commands from `firstIndex` on, at least one, have been handed over.
-   * @param isLast false: more of the same record follows behind them
+   * Adds commands that were given to the core: `commands` of one record, at least one, from `firstIndex` on.
+   * @param isLast false: more of the same record follows
    */
   add(offset: bigint, firstIndex: number, commands: number, isLast = true): void {
     if (isBefore({ offset, index: firstIndex }, this.next))
@@ -68,8 +69,7 @@ export class CommandOffsetMap {
   }
 
   /**
-   * Behind what was handed over, nothing for the core stands before the place `next`. It is consumed by the mark that is sent
-   * next. However much it is, it takes no memory.
+   * Skips everything before `next`. The skip that is sent next consumes it. Takes constant memory, however much it is.
    */
   pass(next: CommandOffset, reason: SkipReason): void {
     if (isBefore(next, this.next))
@@ -80,19 +80,19 @@ export class CommandOffsetMap {
     else this.open.push({ kind: 'skipped', reason, next, isSent: false })
   }
 
-  /** True if something was passed over for which no mark is on its way. */
+  /** True if something was skipped and its skip is not on its way. */
   hasUnsentSkip(): boolean {
     const last = this.open.at(-1)
     return last?.kind === 'skipped' && !last.isSent
   }
 
-  /** A mark is sent to the core, behind all that was handed over: for what was passed over first of what has none. */
+  /** Notes that a skip is sent to the core, for the first stretch that has none. */
   sendSkip(): void {
     const skipped = this.open.find((one) => one.kind === 'skipped' && !one.isSent) as Skipped | undefined
     if (skipped !== undefined) skipped.isSent = true
   }
 
-  /** The place behind the first `count` commands. Counts come in order; what is before them is forgotten. */
+  /** The offset behind the first `count` commands. Counts come in order; what is before them is forgotten. */
   offsetOf(count: bigint): CommandOffset {
     if (count < this.consumedCount || count > this.count)
       throw new Error(`${count} commands are consumed of ${this.consumedCount} to ${this.count}`)
@@ -108,7 +108,7 @@ export class CommandOffsetMap {
     return this.consumed
   }
 
-  /** The place behind the mark that comes behind the first `count` commands, and why it was made. Marks come in order. */
+  /** The offset behind the skip that follows the first `count` commands, and its reason. Skips come in order. */
   offsetOfSkip(count: bigint): ConsumedSkip {
     const offset = this.offsetOf(count)
     const skipped = this.open[0]
@@ -118,7 +118,7 @@ export class CommandOffsetMap {
     return { offset: skipped.next, reason: skipped.reason }
   }
 
-  /** Runs of commands, and of what is passed over, that are not consumed to their end. */
+  /** Number of runs, given or skipped, that are not consumed to their end. */
   openRuns(): number {
     return this.open.length
   }

@@ -1,14 +1,13 @@
 /**
- * Where a writer begins to take commands. The events are the truth: a frame says up to which place commands are consumed,
- * and in which topic that place is. Where that topic is gone, its place means nothing in the one that stands under the name
- * now: what was taken there and not decided is lost, and the writer goes on from the first record of the new one (of one that
- * only lost its end, from there). It says so
- * in its opening frame, by a place that may be lower, with another mark of the topic beside it (schemas/commands-topic.ts).
+ * Where a writer begins to take commands. The events are the truth: a frame states the offset of the next command, and its
+ * topic. If that topic is gone, the offset means nothing in the topic that has its name now. What was taken there and not
+ * decided is lost. The writer adopts the new topic from its first record on, or a topic that only lost its end from that end
+ * on. Its opening frame states the new offset, which may be lower, and the new topic (schemas/commands-topic.ts).
  *
- * Nothing is decided twice by that, whatever stands in the new topic: ids take effect once, in the core's memory of them.
+ * Nothing is decided twice, whatever the new topic holds: the core remembers ids, and they take effect once.
  *
- * Only at home is that done unasked. A log that was copied to another cluster finds a strange commands topic there as well;
- * to go on there while the first deployment still runs would make two histories of one. So there an operator has to say it.
+ * A writer adopts a topic unasked only at home. A log that was copied to another cluster finds a strange commands topic there
+ * too; going on while the first deployment still runs would split one history into two. So there an operator has to ask.
  */
 import { adoptedTopic, mayBeSameTopic, sameTopic, topicPartOf } from '../../../schemas/commands-topic.ts'
 import type { CommandOffset, LogHead } from '../../../eventlog/ports.ts'
@@ -17,16 +16,16 @@ import type { CommandOffset, LogHead } from '../../../eventlog/ports.ts'
 export interface CommandsFound {
   /** As schemas/commands-topic.ts makes it of the topic's id. */
   readonly topicPart: number
-  /** It holds offsets from `first` to before `end`. */
+  /** The topic holds offsets from `first` to before `end`. */
   readonly first: bigint
   readonly end: bigint
 }
 
 /** How commands go on. */
 export type CommandStart =
-  /** From where the last frame says. */
+  /** From the offset that the last frame states. */
   | { readonly kind: 'continued'; readonly start: CommandOffset; readonly commandsTopic: number }
-  /** In a topic from the beginning of what there is, in one that lost its end from there: from `left` on, what stood in the topic before was never decided. */
+  /** From another topic's first record, or from the end of a topic that lost its end. Commands of the former one were never decided from `left` on. */
   | {
       readonly kind: 'adopted'
       readonly start: CommandOffset
@@ -34,15 +33,15 @@ export type CommandStart =
       readonly left: CommandOffset
       readonly because: AdoptionReason
     }
-  /** Not before an operator says so. */
+  /** Not before an operator asks for it. */
   | { readonly kind: 'refused'; readonly left: CommandOffset; readonly because: AdoptionReason }
 
-/** Another topic stands under the name; or it is the same, or may be, and ends before what was consumed of it. */
+/** Another topic has the name; or it is the same, or may be, and ends before what was consumed of it. */
 export type AdoptionReason = 'other_topic' | 'went_backwards'
 
 /**
  * @param head where the log ends
- * @param isAllowed true if another topic may be taken up: the events stand where they always have, or an operator says so
+ * @param isAllowed true if another topic may be adopted: the events are where they always were, or an operator asked for it
  */
 export function judgeCommands(
   head: Pick<LogHead, 'sequence' | 'nextCommandOffset' | 'nextCommandIndex' | 'commandsTopic'>,
@@ -52,29 +51,29 @@ export function judgeCommands(
   const { commandsTopic = 0 } = head
   const left = { offset: head.nextCommandOffset, index: head.nextCommandIndex }
   const known = topicPartOf(commandsTopic)
-  // A record that is consumed in part is one that has to be there still.
+  // A record that is partly consumed still has to be there.
   const reaches = left.offset + (left.index > 0 ? 1n : 0n) <= end
   const mayBeSame = mayBeSameTopic(known, topicPart)
   if (mayBeSame && reaches)
     return { kind: 'continued', start: left, commandsTopic: sameTopic(commandsTopic, topicPart) }
   const because = mayBeSame ? 'went_backwards' : 'other_topic'
-  // The same topic is at home; and before the first event there is no history to be doubled.
+  // The same topic is at home, and before the first event there is no history to split.
   const isSame = known !== 0 && known === topicPart
   if (!isAllowed && !isSame && head.sequence > 0n) return { kind: 'refused', left, because }
-  // What the same one still holds was decided, but for what came since it lost its end: nobody can tell that from the rest.
+  // The same topic's records were decided, except those written since it lost its end: nobody can tell them apart.
   const start = { offset: isSame ? end : first, index: 0 }
   return { kind: 'adopted', start, commandsTopic: adoptedTopic(commandsTopic, topicPart), left, because }
 }
 
-/** What is known of how long a commands topic was. */
+/** The last known end of a commands topic. */
 export interface CommandsSeen {
   readonly topicPart: number
   readonly end: bigint
 }
 
 /**
- * How many records were lost with a topic: those from `left` on, as far as anybody here has seen them.
- * @returns undefined: nobody here knows
+ * Number of records that were lost with a topic: those from `left` on that this process has seen.
+ * @returns undefined: unknown
  */
 export function recordsLost(
   { offset }: CommandOffset,
@@ -86,17 +85,17 @@ export function recordsLost(
   return known.end > offset ? known.end - offset : 0n
 }
 
-/** Topics that are remembered: one is deleted at a time. */
+/** Number of topics remembered. Few will do: one is deleted at a time. */
 const SEEN_MAX = 4
 
-/** What is known of the topics, the newest first, with one more look at one of them. */
+/** Adds one look at a topic to what is known of them, the newest first. */
 export function withSeen(seen: readonly CommandsSeen[], now: CommandsSeen): readonly CommandsSeen[] {
   const before = seen.find(({ topicPart }) => topicPart === now.topicPart)
   const further = before !== undefined && before.end > now.end ? before : now
   return [further, ...seen.filter((one) => one !== before)].slice(0, SEEN_MAX)
 }
 
-/** What an operator is told of it, in sentences. */
+/** Sentences on an adoption, for the operator. */
 export function describeAdoption(
   { left, start, because }: Extract<CommandStart, { kind: 'adopted' }>,
   source: string,

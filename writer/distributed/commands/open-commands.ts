@@ -14,9 +14,9 @@ import {
   type CommandStart,
 } from './command-start.ts'
 
-/** Commands that can be read from their place on. */
+/** Commands that can be read from `start` on. */
 export interface OpenCommands {
-  /** The caller's, to be closed; it stays with this topic. */
+  /** Pinned to this topic. The caller closes it. */
   readonly reader: TopicReader
   readonly start: Exclude<CommandStart, { kind: 'refused' }>
   /** For people: `partition 0 of purser.commands`. */
@@ -26,20 +26,20 @@ export interface OpenCommands {
 }
 
 export interface OpenCommandsOptions {
-  /** Where the log ends. */
+  /** The log's head. */
   readonly head: LogHead
-  /** True if the events are known to stand where they were written. */
+  /** True if the events are known to be where they were written. */
   readonly isHome: boolean
-  /** How long topics were when they were last looked at. */
+  /** The last known ends of topics. */
   readonly seen: readonly CommandsSeen[]
-  /** Told, in a line, of what is lost. */
+  /** Gets a line on what is lost. */
   readonly notice: (line: string) => void
   readonly signal: AbortSignal
 }
 
 /**
- * Finds the place to take commands from, and asks for what stands there. Writes nothing.
- * @throws LogError `commands_replaced` if another topic stands there, and nobody knows that it may be taken up;
+ * Finds the offset to take commands from, and asks for the record there. Writes nothing.
+ * @throws LogError `commands_replaced` if another topic has the name, and it is not known that it may be adopted;
  *   BatchDamagedError; KafkaUnreachableError, KafkaRefusedError; the signal's reason
  */
 export async function openCommands(
@@ -55,7 +55,7 @@ export async function openCommands(
     if (start.kind === 'refused')
       throw new LogError('commands_replaced', describeRefusal(start.because, capital(source)))
     const from = start.start.offset
-    // What was deleted before it is told by the intake.
+    // The intake reports what was deleted before it.
     await reader.probe(from < first ? first : from, signal)
     if (start.kind === 'continued') return { reader, start, source, lost: 0n }
     const lost = recordsLost(start.left, head.commandsTopic ?? 0, seen)
