@@ -11,7 +11,7 @@ export const VIEWS_MUTANTS: readonly Mutant[] = [
         file: 'projectors/runtime/pump.ts',
         find: 'await this.#untilDone(() => insertRange(store, projections, range), `${range.first} to ${range.last}`)',
         replace:
-          'await this.#untilDone(() => writeCheckpoint(store, projections, range.checkpoint), "early")\n' +
+          'await this.#untilDone(() => writeCheckpoint(store, projections.running, range.checkpoint), "early")\n' +
           'await this.#untilDone(() => insertRange(store, projections, range), `${range.first} to ${range.last}`)',
       },
     ],
