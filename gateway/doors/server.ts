@@ -232,7 +232,7 @@ async function elsewhere(
   await admitted(doors, { kind: 'imports', name: undefined }, async () => {
     const point = new RequestPoint(services.views.points)
     point.hasPlace(() => doors.admission.stepAside(1))
-    if (what === 'all') return sendJson(response, 200, await listTimes(imports, name))
+    if (what === 'all') return sendJson(response, 200, await listTimes({ services, point }, imports, name))
     checkJson(request)
     const body = parseObject(await readBody(request, IMPORT_BODY_BYTES_MAX))
     if (what === 'known')

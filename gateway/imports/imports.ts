@@ -70,10 +70,16 @@ function decoded(text: string): string | undefined {
   }
 }
 
-/** The answer with an import's base times. */
-export async function listTimes(imports: ImportRegistry, name: string): Promise<object> {
-  return answerOf(await imports.times(name))
-}
+/**
+ * The answer with an import's base times. A run begins with this request, so it waits until the views hold all that the
+ * feed has brought: rows that were acknowledged before are then known to the run.
+ * @throws Fault NOT_YET if the views do not come that far in time
+ */
+export async function listTimes({ services, point }: ImportContext, imports: ImportRegistry, name: string): Promise<object> {
+  const kept = await imports.times(name)
+  if (allTimes(kept).size > 0) await point.at(services.feed.position())
+  return answerOf(kept)
+} // prettier-ignore
 
 function answerOf({ byPartition, ofChunks }: ImportTimes): object {
   const partitions = [...byPartition].map(([partition, times]) => ({
