@@ -49,7 +49,10 @@ describe('an embedded writer', () => {
       'insufficient_funds',
     ])
     expect(events.map(({ sequence }) => sequence)).toEqual([1n, 2n, 3n, 4n, 5n, 6n, 7n])
-    expect(writer.status()).toMatchObject({ state: 'ready', epoch: 1n, accounts: 3, holdsOpen: 0 })
+    // What a status says may be a moment behind what the log tells.
+    await expect
+      .poll(() => writer.status())
+      .toMatchObject({ state: 'ready', epoch: 1n, accounts: 3, holdsOpen: 0 })
   })
 
   it('consumes commands that make no event, by a frame without events', async () => {

@@ -37,11 +37,11 @@ test.each(MUTANTS.map((mutant) => [mutant.name, mutant] as const))(
   },
 )
 
-test.each(MUTANTS.map(({ name }) => name))(
+test.each(MUTANTS.map(({ name, seed = 1 }) => [name, seed] as const))(
   '“%s” is caught',
-  async (name) => {
+  async (name, from) => {
     // Most fall to one of the first seeds: a second process would run others for nothing.
-    const run = { name, from: 1, seeds: SEEDS_PER_MUTANT, jobs: 1, onResult: () => undefined }
+    const run = { name, from, seeds: SEEDS_PER_MUTANT, jobs: 1, onResult: () => undefined }
     const [result] = await runMutants(run)
     expect(result!.outcome, result!.failure).toBe('caught')
   },

@@ -91,7 +91,8 @@ await withKafka('the writer of a partition on Kafka', (kafka) => {
       expect(frames[0]).toMatchObject({ epoch: 1n, count: 0, nextCommandOffset: 0n, nextCommandIndex: 0 })
       expect(frames.at(-1)).toMatchObject({ nextCommandOffset: last + 1n, nextCommandIndex: 0 })
       expect(voids).toBe(0)
-      expect(writer.status()).toMatchObject({ epoch: 1n, sequence: 5n, accounts: 3, recordsSkipped: 0 })
+      const status = { epoch: 1n, sequence: 5n, accounts: 3, recordsSkipped: 0 }
+      await expect.poll(() => writer.status()).toMatchObject(status)
       expect(await writer.digest()).toBe(await replayed(place.settings))
     })
 
@@ -124,7 +125,7 @@ await withKafka('the writer of a partition on Kafka', (kafka) => {
       await place.source.poison()
       const last = await place.source.send([openAccount('b')])
       await untilConsumed(writer, last)
-      expect(writer.status()).toMatchObject({ accounts: 2, recordsSkipped: 2 })
+      await expect.poll(() => writer.status()).toMatchObject({ accounts: 2, recordsSkipped: 2 })
       expect(place.lines).toEqual([expect.stringContaining('offset 0 of partition 0 of ')])
       // It is no event, and consumed all the same.
       const { events } = await readLog(place.settings)

@@ -35,6 +35,7 @@ export const VIEWS_MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'back-off cut short by frames',
+    seed: 93,
     patches: [
       {
         file: 'projectors/runtime/pump.ts',
@@ -55,6 +56,7 @@ export const VIEWS_MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'reset drops rows before checkpoints',
+    seed: 76,
     patches: [
       {
         file: 'projectors/clickhouse/view-tables.ts',
