@@ -248,11 +248,13 @@ test.each<[string, (after: string) => Promise<unknown>]>([
     await under.projections.pause()
     const after = await pay(under, accounts[0]!, accounts[1]!)
     const { sequence } = under.writer.log.head()
-    await under.post('/imports/waiting/times', { partition: 0, beyond: null, after: String(sequence) })
-    const times = (await (await fetch(`${under.url}/imports/waiting`)).json()) as {
-      partitions: { baseTimesMs: number[] }[]
-    }
-    const beyond = times.partitions[0]!.baseTimesMs.at(-1)
+    const first = await under.post('/imports/waiting/times', {
+      partition: 0,
+      beyond: null,
+      after: String(sequence),
+    })
+    const [{ baseTimesMs }] = first.body['partitions'] as [{ baseTimesMs: number[] }]
+    const beyond = baseTimesMs.at(-1)
     await under.post('/imports/waiting/times', { partition: 0, beyond, after: String(sequence) })
     const waiting = Array.from({ length: OPERATIONS_MAX }, () => wait(after))
     await expect.poll(() => under.gateway.figures().operations).toBe(OPERATIONS_MAX)
