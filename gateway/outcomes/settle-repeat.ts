@@ -42,8 +42,8 @@ export async function settleRepeat(
   waitMs: number,
   wallMs: () => number,
 ): Promise<Outcome | Undecided> {
-  const place: PartitionSequence = { partition: frame.partition, sequence: lastSequence(frame) }
-  const point = await views.points.atSequence(place, waitMs)
+  const frameEnd: PartitionSequence = { partition: frame.partition, sequence: lastSequence(frame) }
+  const point = await views.points.atSequence(frameEnd, waitMs)
   // The first event of an id is its outcome; an expired hold has a second one.
   const first = (await views.events(point, formatId(command.id)))[0]
   if (first !== undefined) {
@@ -55,7 +55,7 @@ export async function settleRepeat(
       : idRefusal(command.id, 'id_reused', { partition: first.partition, sequence: first.sequence })
   }
   const timeMs = uuidV7TimeMs(command.id)
-  if (timeMs <= horizonMs) return idRefusal(command.id, 'id_expired', place)
+  if (timeMs <= horizonMs) return idRefusal(command.id, 'id_expired', frameEnd)
   // The writer judged the id by its wall clock. If that was set back, recorded time runs ahead: use the earlier.
   const aheadMs = timeMs - Math.min(Number(frame.timeNs / NS_PER_MS), wallMs()) - ID_AHEAD_MS_MAX
   return aheadMs > 0 ? { undecided: 'future', aheadMs } : { undecided: 'unknown' }

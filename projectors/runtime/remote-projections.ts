@@ -17,6 +17,7 @@ import type { Projections, ProjectionStatus } from './status.ts'
 import { systemClock } from './system-clock.ts'
 import { OutageError, type ViewStore } from '../clickhouse/view-store.ts'
 import { PositionWaiters } from './position-waiters.ts'
+import { NS_PER_MS } from '../../schemas/time.ts'
 
 export interface RemoteProjectionsOptions {
   readonly store: ViewStore
@@ -298,7 +299,7 @@ class RemoteProjections implements Projections {
     let oldestMs = nowMs
     for (const [partition, times] of this.#times) {
       const first = times.find(({ sequence }) => sequence > (position.get(partition) ?? 0n))
-      if (first !== undefined) oldestMs = Math.min(oldestMs, Number(first.timeNs / 1_000_000n))
+      if (first !== undefined) oldestMs = Math.min(oldestMs, Number(first.timeNs / NS_PER_MS))
     }
     return oldestMs
   }

@@ -23,6 +23,7 @@ import type { Projections, ProjectionStatus } from './status.ts'
 import { systemClock } from './system-clock.ts'
 import type { ViewStore } from '../clickhouse/view-store.ts'
 import { PositionWaiters } from './position-waiters.ts'
+import { NS_PER_MS } from '../../schemas/time.ts'
 
 export interface ProjectionsOptions extends Partial<RangeLimits> {
   readonly store: ViewStore
@@ -188,7 +189,7 @@ class Runtime implements RunningProjections {
         lagEvents === 0n ? undefined : (oldestNs ?? (checkpoint.recordedAtNs || undefined)),
       )
       .filter((time) => time !== undefined)
-    const oldestMs = Math.min(nowMs, ...oldest.map((time) => Number(time / 1_000_000n)))
+    const oldestMs = Math.min(nowMs, ...oldest.map((time) => Number(time / NS_PER_MS)))
     const shared = {
       state: this.#state(),
       position: this.position(),

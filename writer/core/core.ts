@@ -34,6 +34,7 @@ import {
   type StateCopy,
 } from './copy/state-sections.ts'
 import { CLOCK, createState, type CoreState } from './state/state.ts'
+import { NS_PER_MS } from '../../schemas/time.ts'
 
 export { CoreBrokenError } from './broken.ts'
 export type { AccountView } from './state/read-account.ts'
@@ -164,7 +165,7 @@ class Core implements WalletCore {
     if (slots.length % COMMAND_SLOT_BYTES !== 0) throw new CoreBrokenError('commands are not whole slots')
     const { state, bounds, block } = this
     this.setTime(nowNs)
-    const idTimeMaxMs = Number(nowNs / 1_000_000n) + ID_AHEAD_MS_MAX
+    const idTimeMaxMs = Number(nowNs / NS_PER_MS) + ID_AHEAD_MS_MAX
     const buffers = createCallBuffers(slots, out, bounds.partition, idTimeMaxMs)
     const { group } = this
     let consumed = 0

@@ -10,6 +10,7 @@ import { WriterLoop, type CommandBatch, type LoopPorts } from './loop.ts'
 import type { LoadedState } from '../recovery/load-state.ts'
 import { SnapshotKeeper, type KeptSnapshot, type SnapshotPorts } from '../snapshots/snapshot-keeper.ts'
 import type { SnapshotRuleOptions } from '../snapshots/snapshot-rule.ts'
+import { NS_PER_MS } from '../../schemas/time.ts'
 
 /** Longest sleep until a hold's deadline is looked at again: the wall clock may be set meanwhile. */
 const SLEEP_MS_MAX = 1_000
@@ -156,7 +157,7 @@ export class CoreServer {
     const waits: number[] = []
     if (!this.isStepDue) {
       const deadlineNs = this.loop.nextDeadlineNs()
-      const leftMs = Number((deadlineNs - this.ports.nowNs()) / 1_000_000n) + 1
+      const leftMs = Number((deadlineNs - this.ports.nowNs()) / NS_PER_MS) + 1
       if (deadlineNs !== 0n) waits.push(Math.min(leftMs, SLEEP_MS_MAX))
       const quietMs = this.keeper.quietInMs()
       if (quietMs !== undefined) waits.push(quietMs)
