@@ -4,6 +4,7 @@ import { allTogether, someTogether, tableNameAmong, tableNames, type SqlProjecti
 
 function projection(name: string, table: string, past?: string): SqlProjection {
   return {
+    kind: 'sql',
     name,
     version: 2,
     tables: [

@@ -7,6 +7,9 @@
  * (`LIMIT 1 BY`, the highest version), never by waiting for a merge. Every table has the columns partition and sequence.
  */
 
+import type { CodeProjection } from './code-projection.ts'
+import type { SinkProjection } from './sink-projection.ts'
+
 /** One table of a projection. */
 export interface ProjectionTable {
   /** `history`; in ClickHouse it is called `history_v1`. */
@@ -30,11 +33,21 @@ export interface ProjectionTable {
 }
 
 export interface SqlProjection {
+  readonly kind: 'sql'
+  /** Lower-case letters, digits and underscores; it names the view everywhere. */
   readonly name: string
-  /** A new number means new tables, built beside the old ones. */
+  /** The author's own count. A new number means new tables, built beside the old ones. */
   readonly version: number
+  /**
+   * `account` (default): a row belongs to the partition of its event, and tables are divided by it. `whole`: tables are not
+   * divided, for views that are few rows however many partitions there are.
+   */
+  readonly partitioning?: 'account' | 'whole'
   readonly tables: readonly ProjectionTable[]
 }
+
+/** Any projection: what the runtime fills, whatever fills it. */
+export type Projection = SqlProjection | CodeProjection | SinkProjection
 
 /**
  * The projections of a deployment, and those of them that run together: these share one pass over the events. Whoever starts

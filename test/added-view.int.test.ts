@@ -30,6 +30,7 @@ import { REFUSAL_CODES, refusalOf, type RefusalCode } from '../schemas/refusals.
 
 /** Refusals: one row for each command that was refused. */
 const refusals = {
+  kind: 'sql',
   name: 'refusals',
   version: 1,
   tables: [

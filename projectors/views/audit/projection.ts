@@ -36,6 +36,7 @@ const columns = [
 ] as const
 
 export const audit = {
+  kind: 'sql',
   name: 'audit',
   version: 1,
   tables: [

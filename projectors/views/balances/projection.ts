@@ -13,6 +13,7 @@ const opened = `kind = ${EVENT_KINDS.AccountOpened}`
 const time = "DateTime64(9, 'UTC')"
 
 export const balances = {
+  kind: 'sql',
   name: 'balances',
   version: 1,
   tables: [

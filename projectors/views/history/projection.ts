@@ -8,6 +8,7 @@ import { bothSides, DEBIT_SIDE } from '../sides.ts'
 const time = "DateTime64(9, 'UTC')"
 
 export const history = {
+  kind: 'sql',
   name: 'history',
   version: 1,
   tables: [
