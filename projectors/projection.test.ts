@@ -1,5 +1,13 @@
 import { describe, expect, it } from 'vitest'
-import { createStatements, dropStatements, inputTableName } from './clickhouse/view-tables.ts'
+import {
+  createSharedFeed,
+  createVersion,
+  dropVersion,
+  feedName,
+  partsOf,
+  sharedFeedName,
+  sharedPartsOf,
+} from './clickhouse/view-tables.ts'
 import { allTogether, someTogether, tableNameAmong, tableNames, type SqlProjection } from './projection.ts'
 
 function projection(name: string, table: string, past?: string): SqlProjection {
@@ -37,27 +45,17 @@ describe('a set of projections', () => {
     expect(tableNameAmong([one, { ...two, version: 7 }, three], 'b', 'there')).toBe('there.b_v7')
   })
 
-  it('is fed by a table of the plain name if it is all there are, and else by one of its own, in any order', () => {
-    const all = [one, two, three]
-    expect(inputTableName(allTogether(all))).toBe('feed_v1')
-    expect(inputTableName(allTogether([one]))).toBe('feed_v1')
-    expect(inputTableName(someTogether(all, ['three', 'one', 'two']))).toBe('feed_v1')
-    expect(inputTableName(someTogether(all, ['two', 'one']))).toBe('feed_one_two_v1')
+  it('has a feed for each version, and one that any of them share, whatever their order', () => {
+    expect(feedName({ name: 'one', version: 3 })).toBe('feed_one_v3')
+    expect(sharedFeedName([one, two])).toBe(sharedFeedName([two, one]))
+    expect(sharedFeedName([one, two])).not.toBe(sharedFeedName([one, { ...two, version: 9 }]))
   })
 
-  it('comes to the feed that is there: what is made for the others stays as it was', () => {
-    const before = createStatements(allTogether([one, two]))
-    expect(createStatements(allTogether([one, two, three]))).toEqual(expect.arrayContaining(before))
-  })
-
-  it('forgets all checkpoints if it is all there are, and else its own alone', () => {
-    const forgets = (statements: readonly string[]) =>
-      statements.filter((one) => one.includes('checkpoints_v2'))
-    expect(forgets(dropStatements(allTogether([one, two])))).toEqual([
-      'DROP TABLE IF EXISTS checkpoints_v2 SYNC',
-    ])
-    expect(forgets(dropStatements(someTogether([one, two], ['two'])))).toEqual([
-      expect.stringContaining("DELETE WHERE projection_name IN ('two')"),
-    ])
+  it('has parts that are all made, and all removed', () => {
+    const [made, gone] = [createVersion(one).join('\n'), dropVersion(one).join('\n')]
+    for (const part of partsOf(one))
+      for (const text of [made, gone]) expect(text).toContain(`EXISTS ${part} `)
+    const shared = createSharedFeed([one, two]).join('\n')
+    for (const part of sharedPartsOf([one, two])) expect(shared).toContain(`EXISTS ${part} `)
   })
 })

@@ -6,8 +6,9 @@ import { afterAll, beforeAll, beforeEach, expect, onTestFinished, test } from 'v
 import { heldByAll, readCheckpoints } from '../projectors/runtime/checkpoints.ts'
 import { createViewStore } from '../projectors/clickhouse/clickhouse-store.ts'
 import { engineUnderTest, type EngineUnderTest } from '../projectors/engine/engine-under-test.testing.ts'
-import { dropStatements } from '../projectors/clickhouse/view-tables.ts'
+import { dropAll } from '../projectors/clickhouse/drop-all.testing.ts'
 import { proveByReplay } from '../projectors/proof/prove.ts'
+import { servedStore } from '../projectors/serving.ts'
 import { balancesOf } from '../projectors/views/balances/balances.ts'
 import { BUILT_IN_PROJECTIONS } from '../projectors/views/built-in.ts'
 import { allTogether } from '../projectors/projection.ts'
@@ -38,7 +39,7 @@ beforeAll(async () => {
   store = createViewStore(engine.engine)
 })
 beforeEach(async () => {
-  for (const statement of dropStatements(allTogether(BUILT_IN_PROJECTIONS))) await store.command(statement)
+  await dropAll(store)
 })
 afterAll(async () => {
   await store.close()
@@ -101,7 +102,7 @@ test.each(RUNS)('views equal a replay of the log over a network that fails: seed
     // What the checkpoints say is there, at any moment.
     last = new Map([...held].map(([partition, { sequence }]) => [partition, sequence]))
     for (const { log } of towns)
-      expect((await balancesOf(store, [{ partition: log.partition, account: 1 }], last)).length).toBe(1)
+      expect((await balancesOf(servedStore(store, running.serving()), [{ partition: log.partition, account: 1 }], last)).length).toBe(1)
   }
   proxy.heal()
   for (const other of others) expect(await other.waitFor(heads(), PATIENCE_MS)).toBe(true)

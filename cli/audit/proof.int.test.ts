@@ -73,8 +73,8 @@ test('views are compared as far as all of them are; those that hold nothing are 
 
 test('a view that knows more than the log is told, even where the others do not', async () => {
   const { sequence } = log.head()
-  const [own] = (await readCheckpoints(store)).get(balances.name)!.values()
-  await writeCheckpoint(store, [balances], { ...own!, sequence: sequence + 1n })
+  const [own] = (await readCheckpoints(store)).get('balances 1')!.values()
+  await writeCheckpoint(store, [{ ...balances, epoch: own!.epoch }], { ...own!, sequence: sequence + 1n })
   expect(await checkViews({ store, log, head: log.head(), projections: BUILT_IN_PROJECTIONS })).toMatchObject(
     {
       holds: false,

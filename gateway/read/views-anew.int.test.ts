@@ -9,7 +9,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest'
 import WebSocket from 'ws'
 import { createViewStore } from '../../projectors/clickhouse/clickhouse-store.ts'
 import { startEngine, type Engine } from '../../projectors/engine/supervisor.ts'
-import { dropStatements } from '../../projectors/clickhouse/view-tables.ts'
+import { dropAll } from '../../projectors/clickhouse/drop-all.testing.ts'
 import { BUILT_IN_PROJECTIONS, BUILT_IN_VIEWS } from '../../projectors/views/built-in.ts'
 import { allTogether } from '../../projectors/projection.ts'
 import { startProjections, type RunningProjections } from '../../projectors/runtime/runtime.ts'
@@ -144,7 +144,7 @@ async function probe(purpose: string): Promise<{ status: number; reasons: string
 /** Makes the views anew, and has them stand still on the way, where they hold what was early. */
 async function standHalfway(): Promise<void> {
   await projections.stop()
-  for (const statement of dropStatements(PROJECTIONS)) await store.command(statement)
+  await dropAll(store)
   projections = await startProjections({ store, projections: PROJECTIONS, logs: writers.map(({ log }) => log), rangeEventsMax: 1_000, lingerMs: 1 })
   const wanted = decodePosition(early)!
   while (!includesPosition(projections.position(), wanted)) await projections.waitFor(wanted, PATIENCE_MS)
@@ -243,7 +243,7 @@ test('views whose tables are gone are away, and no fault of ours', { timeout: TE
   gateway = await start(20)
   await expect.poll(() => probe('reads')).toEqual({ status: 200, reasons: '' })
   await projections.pause()
-  for (const statement of dropStatements(PROJECTIONS)) await store.command(statement)
+  await dropAll(store)
   for (const query of [EARLY, `{ ${READS.nobody} }`, `{ ${READS.trialBalance} }`]) {
     const { errors } = await ask(query)
     expect(errors?.[0]?.extensions, query).toMatchObject({ code: 'VIEWS_UNAVAILABLE', retryable: true })

@@ -74,6 +74,7 @@ export function addQueries({ builder, Node, Transfer }: SchemaKit): void {
         description: 'What it asked of the view store, or of who runs it, has had no answer for long.',
       },
       STOPPED: { value: 'stopped' },
+      COMPLETE: { value: 'complete', description: 'It was to end at a position, and has.' },
     } as const,
   })
 

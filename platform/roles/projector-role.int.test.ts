@@ -9,7 +9,7 @@ import { deleteRecordsBefore, sendRecords } from '../../test/support/kafka/topic
 import { heldByAll, readCheckpoints } from '../../projectors/runtime/checkpoints.ts'
 import { createViewStore } from '../../projectors/clickhouse/clickhouse-store.ts'
 import { engineUnderTest, type EngineUnderTest } from '../../projectors/engine/engine-under-test.testing.ts'
-import { dropStatements } from '../../projectors/clickhouse/view-tables.ts'
+import { dropAll } from '../../projectors/clickhouse/drop-all.testing.ts'
 import { proveByReplay } from '../../projectors/proof/prove.ts'
 import { BUILT_IN_PROJECTIONS } from '../../projectors/views/built-in.ts'
 import { MemoryLog } from '../../test/support/memory-log.ts'
@@ -33,11 +33,7 @@ await withKafka('projectors on Kafka', (kafka) => {
     producer = createProducer(createKafka({ brokers: kafka.brokers, clientId: 'purser-tests', topicPrefix: '' }, quiet)) // prettier-ignore
     await producer.connect()
   })
-  beforeEach(async () => {
-    for (const projections of [projectionsNamed(['balances']), projectionsNamed([])])
-      for (const statement of dropStatements(projections))
-        if (!statement.startsWith('ALTER')) await store.command(statement)
-  })
+  beforeEach(() => dropAll(store))
   afterAll(async () => {
     await producer.disconnect()
     await store.close()

@@ -8,19 +8,28 @@ import type { AddressInfo } from 'node:net'
 import { createViewStore, PASSING, viewSettings } from './clickhouse-store.ts'
 import { createViewUsers, userStatements } from './clickhouse-users.ts'
 import { engineUnderTest, type EngineUnderTest } from '../engine/engine-under-test.testing.ts'
-import { createStatements, dropStatements } from './view-tables.ts'
+import { createRegistry } from '../registry/tables.ts'
+import { createSharedFeed, createVersion, dropSharedFeed, dropVersion } from './view-tables.ts'
 import { BUILT_IN_PROJECTIONS } from '../views/built-in.ts'
-import { allTogether, someTogether } from '../projection.ts'
+import type { Layout } from '../projection.ts'
+import { balances } from '../views/balances/projection.ts'
 import type { ViewStore } from './view-store.ts'
 
-const ALL = allTogether(BUILT_IN_PROJECTIONS)
-const BALANCES = someTogether(BUILT_IN_PROJECTIONS, ['balances'])
 const CLUSTER = { database: 'purser', cluster: 'bank' }
 const USERS = {
   database: 'purser',
   writer: { name: 'purser_writer', password: "it's" },
   reader: { name: 'purser_reader', password: 'secret-of-the-reader' },
 }
+
+/** Everything that is made of balances, and what several versions share. */
+function made(layout?: Layout): string[] {
+  return [...createRegistry(layout), ...createVersion(balances, layout), ...createSharedFeed(BUILT_IN_PROJECTIONS, layout)]
+} // prettier-ignore
+
+function dropped(layout?: Layout): string[] {
+  return [...dropSharedFeed(BUILT_IN_PROJECTIONS, layout), ...BUILT_IN_PROJECTIONS.flatMap((one) => dropVersion(one, layout))]
+} // prettier-ignore
 
 let engine: EngineUnderTest
 beforeAll(async () => {
@@ -30,23 +39,23 @@ afterAll(() => engine.stop())
 
 describe('the tables', () => {
   it('of one server are these', async () => {
-    await expect(text(createStatements(BALANCES))).toMatchFileSnapshot('testdata/ddl-server.sql')
+    await expect(text(made())).toMatchFileSnapshot('testdata/ddl-server.sql')
   })
 
   it('of a cluster are replicated, and distributed by partition', async () => {
-    await expect(text(createStatements(BALANCES, CLUSTER))).toMatchFileSnapshot('testdata/ddl-cluster.sql')
+    await expect(text(made(CLUSTER))).toMatchFileSnapshot('testdata/ddl-cluster.sql')
   })
 
   it('of a cluster stand on every server of it, under names with their database', () => {
-    for (const statement of [...createStatements(ALL, CLUSTER), ...dropStatements(ALL, CLUSTER), ...dropStatements(BALANCES, CLUSTER)]) {
+    for (const statement of [...made(CLUSTER), ...dropped(CLUSTER)]) {
       expect(statement).toContain(" ON CLUSTER 'bank'")
       for (const [name] of statement.matchAll(/(?<![\w'.])(\w+_v\d+\w*)/g)) expect.fail(`${name} has no database in ${statement}`)
     }
   }) // prettier-ignore
 
-  it('are removed in an order in which nothing is written behind: checkpoints, what fills, what is filled', () => {
-    const order = dropStatements(ALL, CLUSTER).map((statement) =>
-      statement.includes('checkpoints') ? 0 : statement.startsWith('DROP VIEW') ? 1 : 2,
+  it('are removed in an order in which nothing is written behind: what fills before what is filled', () => {
+    const order = dropVersion(balances, CLUSTER).map((statement) =>
+      statement.startsWith('DROP VIEW') ? 0 : 1,
     )
     expect(order).toEqual([...order].sort())
   })
@@ -57,13 +66,12 @@ describe('the tables', () => {
       { cluster: 'bank' },
       { ...CLUSTER, database: 'a b' },
     ])
-      expect(() => createStatements(BALANCES, layout)).toThrow(RangeError)
+      expect(() => made(layout)).toThrow(RangeError)
   })
 
   it('are statements that ClickHouse can read', async () => {
-    const all = [createStatements(ALL, CLUSTER), dropStatements(ALL, CLUSTER), dropStatements(BALANCES, CLUSTER)]
-    await expectReadable(all.flat())
-  }) // prettier-ignore
+    await expectReadable([...made(CLUSTER), ...dropped(CLUSTER)])
+  })
 })
 
 describe('the users', () => {

@@ -1,19 +1,14 @@
 /**
- * The input table: one Null table with the columns of an event row, and behind it one materialized view per table of every
- * projection. One INSERT of payload bytes thus writes all views in one pass, and nothing of it is decoded here. Projections
- * that run by themselves, apart from the others, have an input table of their own; what two of them write twice changes nothing.
+ * The tables of one version of an SQL projection, and what fills them: a Null table with the columns of an event row (its
+ * feed), and behind it one materialized view per table (a filler). One INSERT of payload bytes thus writes all tables in one
+ * pass, and nothing of it is decoded here. Versions that are at the same checkpoint share the pass: a Null table of theirs
+ * hands each block on to the feed of each (a link).
  */
+import { createHash } from 'node:crypto'
 import { EVENT_COLUMNS } from '../../schemas/events.ts'
+import type { VersionKey } from '../runtime/checkpoints.ts'
 import { createTables, dropTable, type TableShape } from './layout.ts'
-import {
-  isWhole,
-  tableName,
-  type Database,
-  type Layout,
-  type ProjectionSet,
-  type ProjectionTable,
-  type SqlProjection,
-} from '../projection.ts'
+import { tableName, type Database, type Layout, type ProjectionTable } from '../projection.ts'
 
 /** Newest inserts whose tokens a table remembers: repeats within it cost no row. Correctness does not rest on it. */
 const TOKENS_REMEMBERED = 1_000
@@ -23,78 +18,104 @@ const TOKENS_REMEMBERED = 1_000
  */
 const MERGED_PARTS_MIN = 16
 /** A checkpoint may be written once the rows would survive a power cut; so must the checkpoint. */
-const DURABLE = { fsync_after_insert: 1, fsync_part_directory: 1 } as const
+export const DURABLE = { fsync_after_insert: 1, fsync_part_directory: 1 } as const
 
-/**
- * What the input table of a set of projections is called: of all that the deployment has, the plain name. One that comes to a
- * deployment comes behind the feed that is there; what stands behind it already need not be made anew.
- */
-export function inputTableName(projections: ProjectionSet, database: Database = ''): string {
-  const names = projections.running.map(({ name }) => name).sort()
-  return `${database === '' ? '' : `${database}.`}${isWhole(projections) ? 'feed' : `feed_${names.join('_')}`}_v1`
+/** A version of an SQL projection, as its tables are made. */
+export interface SqlVersion extends VersionKey {
+  readonly tables: readonly ProjectionTable[]
+  readonly partitioning?: 'account' | 'whole'
 }
 
-/** Where a set of views keeps how far it is: per projection and partition the row with the highest sequence counts. */
-export function checkpointsName(database: Database = ''): string {
-  return `${database === '' ? '' : `${database}.`}checkpoints_v2`
+/** What takes the payload of one version. */
+export function feedName({ name, version }: VersionKey, database: Database = ''): string {
+  return `${prefix(database)}feed_${name}_v${version}`
 }
 
-/** Where checkpoints stood before they had a projection and a place: no more is written there. */
-export function formerCheckpointsName(database: Database = ''): string {
-  return `${database === '' ? '' : `${database}.`}checkpoints_v1`
+/** What takes the payload of several versions at once; their order does not matter. */
+export function sharedFeedName(versions: readonly VersionKey[], database: Database = ''): string {
+  const names = versions.map((one) => feedName(one)).sort()
+  return `${prefix(database)}shared_${createHash('sha256').update(names.join()).digest('hex').slice(0, 16)}`
 }
 
-/** Statements that make everything that is not there yet, in order. Safe to repeat. */
-export function createStatements(projections: ProjectionSet, layout: Layout = {}): string[] {
+/** Statements that make everything of a version that is not there yet, in order. Safe to repeat. */
+export function createVersion(version: SqlVersion, layout: Layout = {}): string[] {
   const { database = '' } = layout
   return [
-    ...createTables(inputTableShape(projections, database), layout),
-    ...createTables(checkpointsShape(database), layout),
-    ...projections.running.flatMap((projection) =>
-      projection.tables.flatMap((table) => [
-        ...createTables(viewShape(projection, table, database), layout),
-        createView(projections, projection, table, layout),
-      ]),
+    ...createTables(nullShape(feedName(version, database)), layout),
+    ...version.tables.flatMap((table) => [
+      ...createTables(viewShape(version, table, database), layout),
+      createFiller(version, table, layout),
+    ]),
+  ]
+}
+
+/** Statements that make the feed that these versions share, and its links. Their own feeds have to be there. */
+export function createSharedFeed(versions: readonly VersionKey[], layout: Layout = {}): string[] {
+  const { database = '' } = layout
+  const shared = sharedFeedName(versions, database)
+  return [
+    ...createTables(nullShape(shared), layout),
+    ...versions.map(
+      (one) =>
+        `${createMaterializedView(linkName(versions, one, database), feedName(one, database), layout)} AS SELECT * FROM ${local(shared, layout)}`,
     ),
   ]
 }
 
-function inputTableShape(projections: ProjectionSet, database: Database): TableShape {
-  return { name: inputTableName(projections, database), columns: EVENT_COLUMNS, engine: { kind: 'null' } }
+/** Statements that remove a feed that versions shared. */
+export function dropSharedFeed(versions: readonly VersionKey[], layout: Layout = {}): string[] {
+  const { database = '' } = layout
+  return [
+    ...versions.map((one) => dropView(linkName(versions, one, database), layout)),
+    ...dropTable(sharedFeedName(versions, database), layout),
+  ]
 }
 
-function checkpointsShape(database: Database): TableShape {
-  return {
-    name: checkpointsName(database),
-    columns: [
-      ['projection_name', 'LowCardinality(String)'],
-      ['partition', 'UInt16'],
-      ['sequence', 'UInt64'],
-      ['hash', 'FixedString(32)'],
-      ['recorded_at', 'Int64'],
-      ['place', 'UInt64'],
-    ],
-    engine: {
-      kind: 'replacing',
-      highest: 'sequence',
-      key: ['projection_name', 'partition'],
-      settings: DURABLE,
-      tokensRemembered: 0,
-    },
-  }
+/** Statements that remove what `createVersion` makes: first what fills the tables, or rows would go on to tables that are gone. */
+export function dropVersion(version: SqlVersion, layout: Layout = {}): string[] {
+  const { database = '' } = layout
+  return [
+    ...version.tables.map((table) => dropView(fillerName(tableName(version, table.name, database)), layout)),
+    ...dropTable(feedName(version, database), layout),
+    ...version.tables.flatMap((table) => dropTable(tableName(version, table.name, database), layout)),
+  ]
 }
 
-function viewShape(projection: SqlProjection, table: ProjectionTable, database: Database): TableShape {
+/** Names of what must be there for the rows of a version to be whole: its tables, and what fills them. */
+export function partsOf(version: SqlVersion): readonly string[] {
+  const tables = version.tables.map(({ name }) => tableName(version, name))
+  return [feedName(version), ...tables, ...tables.map(fillerName)]
+}
+
+/** Names of what must be there for a shared feed to reach all of these versions. */
+export function sharedPartsOf(versions: readonly VersionKey[]): readonly string[] {
+  return [sharedFeedName(versions), ...versions.map((one) => linkName(versions, one))]
+}
+
+function prefix(database: Database): string {
+  return database === '' ? '' : `${database}.`
+}
+
+function local(name: string, { cluster }: Layout): string {
+  return cluster === undefined ? name : `${name}_local`
+}
+
+function nullShape(name: string): TableShape {
+  return { name, columns: EVENT_COLUMNS, engine: { kind: 'null' } }
+}
+
+function viewShape(version: SqlVersion, table: ProjectionTable, database: Database): TableShape {
   const { mergedPartBytesMax } = table
+  const isWhole = version.partitioning === 'whole'
   return {
-    name: tableName(projection, table.name, database),
+    name: tableName(version, table.name, database),
     columns: table.columns,
     indexes: table.indexes ?? [],
     engine: {
       kind: 'replacing',
       highest: table.highest?.column,
-      partitionBy: 'partition',
-      key: table.key,
+      ...(isWhole ? {} : { partitionBy: 'partition' }),
+      key: isWhole ? ['partition', ...table.key] : table.key,
       tokensRemembered: TOKENS_REMEMBERED,
       settings: {
         ...DURABLE,
@@ -107,78 +128,51 @@ function viewShape(projection: SqlProjection, table: ProjectionTable, database: 
   }
 }
 
-function createView(
-  projections: ProjectionSet,
-  projection: SqlProjection,
-  table: ProjectionTable,
-  { database = '', cluster }: Layout,
-): string {
-  const target = tableName(projection, table.name, database)
-  const where = table.where === undefined ? '' : `WHERE ${table.where}`
-  const suffix = cluster === undefined ? '' : '_local'
-  const onCluster = cluster === undefined ? '' : ` ON CLUSTER '${cluster}'`
-  return `CREATE MATERIALIZED VIEW IF NOT EXISTS ${viewName(projections, target)}${onCluster} TO ${target}${suffix}
-    AS SELECT ${table.select} FROM ${inputTableName(projections, database)}${suffix} ${where}`
+function createFiller(version: SqlVersion, table: ProjectionTable, layout: Layout): string {
+  const { database = '' } = layout
+  const target = tableName(version, table.name, database)
+  const where = table.where === undefined ? '' : ` WHERE ${table.where}`
+  return `${createMaterializedView(fillerName(target), target, layout)}
+    AS SELECT ${table.select} FROM ${local(feedName(version, database), layout)}${where}`
 }
 
-/** What fills a table from the input table of these projections. */
-function viewName(projections: ProjectionSet, table: string): string {
-  return `${table}_from_${inputTableName(projections).replace(/_v1$/, '')}`
+function createMaterializedView(name: string, target: string, layout: Layout): string {
+  const on = layout.cluster === undefined ? '' : ` ON CLUSTER '${layout.cluster}'`
+  return `CREATE MATERIALIZED VIEW IF NOT EXISTS ${name}${on} TO ${local(target, layout)}`
 }
 
-/** Names of a projection's tables, and of what fills them from the input table. */
-export function viewTableNames(
-  projections: ProjectionSet,
-  projection: SqlProjection,
-): { readonly tables: readonly string[]; readonly views: readonly string[] } {
-  const tables = projection.tables.map(({ name }) => tableName(projection, name))
-  return { tables, views: tables.map((name) => viewName(projections, name)) }
+function dropView(name: string, { cluster }: Layout): string {
+  return `DROP VIEW IF EXISTS ${name}${cluster === undefined ? '' : ` ON CLUSTER '${cluster}'`} SYNC`
 }
 
-/**
- * Statements that remove what `createStatements` makes, and what these projections' checkpoints say: that first, then what
- * fills the tables, or rows would go on to tables that are gone.
- */
-export function dropStatements(projections: ProjectionSet, layout: Layout = {}): string[] {
-  const { database = '', cluster } = layout
-  const names = projections.running.flatMap((projection) =>
-    projection.tables.map((table) => tableName(projection, table.name, database)),
-  )
-  const onCluster = cluster === undefined ? '' : ` ON CLUSTER '${cluster}'`
-  return [
-    ...(cluster === undefined ? [`DROP TABLE IF EXISTS ${formerCheckpointsName(database)} SYNC`] : []),
-    ...forgetCheckpoints(projections, layout),
-    ...names.map((name) => `DROP VIEW IF EXISTS ${viewName(projections, name)}${onCluster} SYNC`),
-    ...names.flatMap((name) => dropTable(name, layout)),
-    ...dropTable(inputTableName(projections, database), layout),
-  ]
+/** What fills a table from the feed of its version. */
+function fillerName(table: string): string {
+  return `${table}_filler`
 }
 
-/** Checkpoints of other projections stay. */
-function forgetCheckpoints(projections: ProjectionSet, layout: Layout): string[] {
-  const { database = '', cluster } = layout
-  if (isWhole(projections)) return dropTable(checkpointsName(database), layout)
-  const names = projections.running.map(({ name }) => `'${name}'`).join(', ')
-  const table = cluster === undefined ? checkpointsName(database) : `${checkpointsName(database)}_local ON CLUSTER '${cluster}'`
-  return [`ALTER TABLE ${table} DELETE WHERE projection_name IN (${names}) SETTINGS mutations_sync = 2`]
-} // prettier-ignore
+function linkName(versions: readonly VersionKey[], one: VersionKey, database: Database = ''): string {
+  return `${sharedFeedName(versions, database)}_to_${feedName(one)}`
+}
 
 /** The statement that takes payload bytes. */
-export function insertStatement(projections: ProjectionSet, database: Database = ''): string {
-  return `INSERT INTO ${inputTableName(projections, database)} FORMAT RowBinary`
+export function insertStatement(feed: string): string {
+  return `INSERT INTO ${feed} FORMAT RowBinary`
 }
 
 /**
  * Settings of one range's insert. The token says which events these are, so that a repeat is recognised; the same range
  * always has the same bytes.
+ * @param without sequences of events within it that are left out
  */
 export function insertSettings(
   partition: number,
   first: bigint,
   last: bigint,
+  without: readonly bigint[] = [],
 ): Readonly<Record<string, string | number>> {
+  const left = without.length === 0 ? '' : ` without ${without.join()}`
   return {
-    insert_deduplication_token: `feed-v1:${partition}:${first}-${last}`,
+    insert_deduplication_token: `feed-v1:${partition}:${first}-${last}${left}`,
     deduplicate_blocks_in_dependent_materialized_views: 1,
     // A range is one block, hence one part per table: all of it appears at once.
     min_insert_block_size_rows: 1_048_576,

@@ -4,9 +4,10 @@ import type { EventLog } from '../../eventlog/ports.ts'
 import { lastSequence } from '../../schemas/frames.ts'
 import { ChainProof } from '../runtime/chain.ts'
 import { noCheckpoint } from '../runtime/checkpoints.ts'
-import { digestViews, type ViewDigest } from './digest.ts'
-import { createStatements } from '../clickhouse/view-tables.ts'
-import { allTogether, type ProjectionSet, type SqlProjection } from '../projection.ts'
+import { digestViews, type NameOf, type ViewDigest } from './digest.ts'
+import { createSharedFeed, createVersion, sharedFeedName } from '../clickhouse/view-tables.ts'
+import { allTogether, tableNameAmong, type ProjectionSet, type SqlProjection } from '../projection.ts'
+import { fixedServing, type Serving } from '../serving.ts'
 import { insertRange, RangeBuffer } from '../runtime/range.ts'
 import type { ViewStore } from '../clickhouse/view-store.ts'
 
@@ -36,21 +37,31 @@ export async function proveByReplay(options: {
   readonly upTo: bigint
   /** Those whose views are replayed and compared, with those whose tables they lean on (`past`). */
   readonly projections: readonly SqlProjection[]
+  /** The versions that are compared with the replay, made by these projections; by default as declared. */
+  readonly serving?: Serving
   /** Called with the sequence up to which the replay has come. */
   readonly progress?: (sequence: bigint) => void
 }): Promise<ReplayProof> {
   const { store, log, upTo, projections } = options
-  const replayedHere = allTogether(projections)
   const startedMs = performance.now()
   await removeLeftOvers(store)
   const database = `${DATABASE_PREFIX}${Date.now()}_${randomBytes(4).toString('hex')}`
   await store.command(`CREATE DATABASE ${database} ENGINE = Atomic`)
   try {
-    for (const statement of createStatements(replayedHere, { database })) await store.command(statement)
-    await replay(options, replayedHere, database)
+    for (const projection of projections)
+      for (const statement of createVersion(projection, { database })) await store.command(statement)
+    for (const statement of createSharedFeed(projections, { database })) await store.command(statement)
+    await replay(options, sharedFeedName(projections, database))
     const position = new Map([[log.partition, upTo]])
-    const replayed = await digestViews(store, projections, position, database)
-    const live = await digestViews(store, projections, position)
+    const replayed = await digestViews(store, projections, position, (table) =>
+      tableNameAmong(projections, table, database),
+    )
+    const live = await digestViews(
+      store,
+      projections,
+      position,
+      servedName(options.serving ?? fixedServing(projections)),
+    )
     const differences = replayed
       .map((digest, index) => ({ replayed: digest, live: live[index]! }))
       .filter((pair) => pair.replayed.digest !== pair.live.digest || pair.replayed.rows !== pair.live.rows)
@@ -66,18 +77,23 @@ export async function proveByReplay(options: {
   }
 }
 
-async function replay(
-  options: Parameters<typeof proveByReplay>[0],
-  projections: ProjectionSet,
-  database: string,
-): Promise<void> {
+function servedName(serving: Serving): NameOf {
+  return (table) => {
+    const name = serving.tables()[table]
+    if (name === undefined) throw new RangeError(`no projection that serves has a table ${table}`)
+    return name
+  }
+}
+
+async function replay(options: Parameters<typeof proveByReplay>[0], feed: string): Promise<void> {
   const { store, log, upTo, progress } = options
   const chain = new ChainProof(noCheckpoint(log.partition))
   const buffer = new RangeBuffer(RANGE)
   let sequence = 0n
   const flush = async (): Promise<void> => {
-    if (buffer.isEmpty) return
-    await insertRange(store, projections, buffer.take(), database)
+    const range = buffer.take()
+    if (range === undefined) return
+    await insertRange(store, feed, range)
     progress?.(sequence)
   }
   for await (const frame of upTo === 0n ? [] : log.read(1n)) {

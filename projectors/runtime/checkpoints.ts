@@ -3,52 +3,62 @@ import type { EventLog } from '../../eventlog/ports.ts'
 import { HASH_BYTES } from '../../schemas/frames.ts'
 import type { Position } from '../../schemas/positions.ts'
 import type { Checkpoint } from './chain.ts'
-import { checkpointsName, formerCheckpointsName } from '../clickhouse/view-tables.ts'
-import type { Database, Layout, SqlProjection } from '../projection.ts'
+import { dropTable } from '../clickhouse/layout.ts'
+import type { Layout } from '../projection.ts'
+import { checkpointsName, FORMER_CHECKPOINTS } from '../registry/tables.ts'
 import type { ViewStore } from '../clickhouse/view-store.ts'
 
-/** Projection → partition → how far it is. What is missing holds nothing. */
-export type Checkpoints = ReadonlyMap<string, ReadonlyMap<number, Checkpoint>>
-
-/** Those that there were while one checkpoint stood for all. None that came later may be taken to hold what they did. */
-const FORMER_PROJECTIONS = ['balances', 'history', 'audit'] as const
+/** Version (`versionKey`) → partition → how far it is. What is missing holds nothing. */
+export type Checkpoints = ReadonlyMap<string, ReadonlyMap<number, EpochCheckpoint>>
 
 /** The checkpoint of views that hold nothing. */
 export function noCheckpoint(partition: number): Checkpoint {
   return { partition, sequence: 0n, hash: new Uint8Array(HASH_BYTES), recordedAtNs: 0n, logOffset: 0n }
 }
 
-/** Reads every projection's checkpoints, also those of projections that do not run here. The table has to be there. */
-export async function readCheckpoints(store: ViewStore, database: Database = ''): Promise<Checkpoints> {
-  return byProjection(
-    await readRows(store, checkpointsName(database), 'projection_name', 'argMax(place, sequence)'),
-  )
+/** Which version of which projection a checkpoint speaks for. */
+export interface VersionKey {
+  readonly name: string
+  readonly version: number
+}
+
+/** As it stands in `Checkpoints`. */
+export function versionKey({ name, version }: VersionKey): string {
+  return `${name} ${version}`
+}
+
+/** The highest epoch that was begun of a version's partition, and the checkpoint of that epoch. */
+export interface EpochCheckpoint extends Checkpoint {
+  readonly epoch: bigint
+}
+
+/** Reads the checkpoints of every version, also of those that do not run here. The table has to be there. */
+export async function readCheckpoints(store: ViewStore): Promise<Checkpoints> {
+  return byVersion(await readRows(store))
 }
 
 /**
  * As `readCheckpoints` of a store in which nothing may have been made yet, or of which the checkpoints still stand where an
- * earlier version kept them.
+ * earlier version of the program kept them.
  */
 export async function readAnyCheckpoints(store: ViewStore): Promise<Checkpoints> {
-  const there = await tablesThere(store, [checkpointsName(), formerCheckpointsName()])
-  const rows = there.has(checkpointsName())
-    ? await readRows(store, checkpointsName(), 'projection_name', 'argMax(place, sequence)')
-    : []
-  if (there.has(formerCheckpointsName()))
-    for (const row of await readRows(store, formerCheckpointsName(), "''", '0'))
-      rows.push(...FORMER_PROJECTIONS.map((name) => ({ ...row, projection_name: name })))
-  return byProjection(rows)
+  const there = await tablesThere(store, [checkpointsName(), FORMER_CHECKPOINTS])
+  const rows = there.has(checkpointsName()) ? await readRows(store) : []
+  if (there.has(FORMER_CHECKPOINTS)) rows.push(...(await readFormerRows(store)))
+  return byVersion(rows)
 }
 
 /**
- * What all of these projections hold: for each partition the least far of their checkpoints. A partition of which one of
- * them holds nothing is missing.
+ * What all of these versions hold: for each partition the least far of their checkpoints. A partition of which one of them
+ * holds nothing is missing.
  */
 export function heldByAll(
   checkpoints: Checkpoints,
-  projections: readonly Pick<SqlProjection, 'name'>[],
+  versions: readonly VersionKey[],
 ): ReadonlyMap<number, Checkpoint> {
-  const [first, ...others] = projections.map(({ name }) => checkpoints.get(name) ?? new Map<number, Checkpoint>())
+  const [first, ...others] = versions.map(
+    (one) => checkpoints.get(versionKey(one)) ?? new Map<number, Checkpoint>(),
+  )
   const held = new Map<number, Checkpoint>()
   for (const [partition, checkpoint] of first ?? []) {
     const all = [checkpoint, ...others.map((other) => other.get(partition))]
@@ -79,21 +89,24 @@ export function settledNsOf(
 }
 
 /**
- * Writes one checkpoint for each of these projections, all in one block. Writing it again changes nothing; an older one
- * that arrives late does not count.
+ * Writes one checkpoint for each of these versions under its epoch, all in one block. Writing it again changes nothing; one of
+ * an older epoch, or an older one that arrives late, does not count.
  */
 export async function writeCheckpoint(
   store: ViewStore,
-  projections: readonly Pick<SqlProjection, 'name'>[],
+  versions: readonly (VersionKey & { readonly epoch: bigint })[],
   checkpoint: Checkpoint,
-  database: Database = '',
 ): Promise<void> {
   await store.command(
-    `INSERT INTO ${checkpointsName(database)} (projection_name, partition, sequence, hash, recorded_at, place)
-     SELECT arrayJoin({projections:Array(String)}), {partition:UInt16}, {sequence:UInt64}, unhex({hash:String}),
-       {recorded_at:Int64}, {place:UInt64}`,
+    `INSERT INTO ${checkpointsName()} (projection_name, version, partition, epoch, sequence, hash, recorded_at, place)
+     SELECT names, versions, {partition:UInt16}, epochs, {sequence:UInt64}, unhex({hash:String}),
+       {recorded_at:Int64}, {place:UInt64}
+     FROM (SELECT {names:Array(String)} AS all_names, {versions:Array(UInt32)} AS all_versions, {epochs:Array(UInt64)} AS all_epochs)
+     ARRAY JOIN all_names AS names, all_versions AS versions, all_epochs AS epochs`,
     {
-      projections: projections.map(({ name }) => name),
+      names: versions.map(({ name }) => name),
+      versions: versions.map(({ version }) => version),
+      epochs: versions.map(({ epoch }) => String(epoch)),
       partition: checkpoint.partition,
       sequence: String(checkpoint.sequence),
       hash: Buffer.from(checkpoint.hash).toString('hex'),
@@ -104,20 +117,21 @@ export async function writeCheckpoint(
 }
 
 /**
- * Takes over what an earlier version kept: one checkpoint for all the projections that it had. May end anywhere and be
- * repeated: the old table goes when all of it stands in the new one, which has to be there.
+ * Takes over what an earlier version of the program kept: a checkpoint for each projection, of the only version that it had.
+ * May end anywhere and be repeated: the old table goes when all of it stands in the new one, which has to be there.
+ * @returns false if there was none
  */
-export async function takeOverCheckpoints(store: ViewStore, { cluster }: Layout = {}): Promise<void> {
-  // That version knew of no cluster.
-  if (cluster !== undefined) return
-  const former = formerCheckpointsName()
-  if (!(await tablesThere(store, [former])).has(former)) return
+export async function takeOverCheckpoints(store: ViewStore, layout: Layout = {}): Promise<boolean> {
+  const former = FORMER_CHECKPOINTS
+  if (!(await tablesThere(store, [former])).has(former)) return false
+  const { database = '' } = layout
   await store.command(
-    `INSERT INTO ${checkpointsName()} (projection_name, partition, sequence, hash, recorded_at, place)
-     SELECT arrayJoin({projections:Array(String)}), partition, sequence, hash, recorded_at, 0 FROM ${former}`,
-    { projections: FORMER_PROJECTIONS },
+    `INSERT INTO ${checkpointsName(database)} (projection_name, version, partition, epoch, sequence, hash, recorded_at, place)
+     SELECT projection_name, 1, partition, 0, sequence, hash, recorded_at, place FROM ${former}`,
   )
-  await store.command(`DROP TABLE IF EXISTS ${former} SYNC`)
+  for (const statement of dropTable(`${database === '' ? '' : `${database}.`}${former}`, layout))
+    await store.command(statement)
+  return true
 }
 
 /** Which of these tables are there. */
@@ -131,35 +145,44 @@ export async function tablesThere(store: ViewStore, names: readonly string[]): P
 
 interface CheckpointRow {
   readonly projection_name: string
+  readonly version: number
   readonly partition: number
+  readonly newest_epoch: string
   readonly newest: string
   readonly hash_text: string
   readonly recorded_at_ns: string
   readonly newest_place: string
 }
 
-async function readRows(
-  store: ViewStore,
-  table: string,
-  projectionName: string,
-  place: string,
-): Promise<CheckpointRow[]> {
+async function readRows(store: ViewStore): Promise<CheckpointRow[]> {
   return store.query<CheckpointRow>(
-    `SELECT ${projectionName} AS projection_name, partition, max(sequence) AS newest, hex(argMax(hash, sequence)) AS hash_text,
-       argMax(recorded_at, sequence) AS recorded_at_ns, toString(${place}) AS newest_place
-     FROM ${table} GROUP BY projection_name, partition`,
+    `SELECT projection_name, version, partition, max(epoch) AS newest_epoch, argMax(sequence, (epoch, sequence)) AS newest,
+       hex(argMax(hash, (epoch, sequence))) AS hash_text, argMax(recorded_at, (epoch, sequence)) AS recorded_at_ns,
+       argMax(place, (epoch, sequence)) AS newest_place
+     FROM ${checkpointsName()} GROUP BY projection_name, version, partition`,
   )
 }
 
-function byProjection(rows: readonly CheckpointRow[]): Checkpoints {
-  const all = new Map<string, Map<number, Checkpoint>>()
+async function readFormerRows(store: ViewStore): Promise<CheckpointRow[]> {
+  return store.query<CheckpointRow>(
+    `SELECT projection_name, 1 AS version, partition, toUInt64(0) AS newest_epoch, max(sequence) AS newest,
+       hex(argMax(hash, sequence)) AS hash_text, argMax(recorded_at, sequence) AS recorded_at_ns,
+       argMax(place, sequence) AS newest_place
+     FROM ${FORMER_CHECKPOINTS} GROUP BY projection_name, partition`,
+  )
+}
+
+function byVersion(rows: readonly CheckpointRow[]): Checkpoints {
+  const all = new Map<string, Map<number, EpochCheckpoint>>()
   for (const row of rows) {
-    const own = all.get(row.projection_name) ?? new Map<number, Checkpoint>()
-    all.set(row.projection_name, own)
+    const key = versionKey({ name: row.projection_name, version: row.version })
+    const own = all.get(key) ?? new Map<number, EpochCheckpoint>()
+    all.set(key, own)
     const sequence = BigInt(row.newest)
     if ((own.get(row.partition)?.sequence ?? -1n) >= sequence) continue
     own.set(row.partition, {
       partition: row.partition,
+      epoch: BigInt(row.newest_epoch),
       sequence,
       hash: Uint8Array.from(Buffer.from(row.hash_text, 'hex')),
       recordedAtNs: BigInt(row.recorded_at_ns),

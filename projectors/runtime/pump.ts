@@ -1,30 +1,36 @@
 /**
- * The pump of one partition: frames from the log, proven to continue what the views hold, gathered into ranges, written,
- * then the checkpoint, then the word that the views are further. One range gathers while the one before is written, so
- * memory is bounded by two. An outage is retried with the same bytes until it ends; anything else stops the pump, loudly.
+ * A pump: frames of one partition from the log, proven to continue what its views hold, gathered into ranges, written, then
+ * the checkpoint, then the word that the views are further. One range gathers while the one before is written, so memory is
+ * bounded by two. An outage is retried with the same bytes until it ends; anything else stops the pump, loudly.
  */
 import { messageOf } from '../../schemas/errors.ts'
 import type { EventLog } from '../../eventlog/ports.ts'
 import { ChainProof, type Checkpoint } from './chain.ts'
-import { writeCheckpoint } from './checkpoints.ts'
 import type { Clock } from './ports.ts'
-import type { ProjectionSet } from '../projection.ts'
-import { insertRange, RangeBuffer, type Range, type RangeLimits } from './range.ts'
-import { OutageError, type ViewStore } from '../clickhouse/view-store.ts'
+import { RangeBuffer, type Range, type RangeLimits } from './range.ts'
+import { OutageError } from '../clickhouse/view-store.ts'
 import { Wake } from './wake.ts'
 
 export interface PumpOptions extends RangeLimits {
-  readonly store: ViewStore
-  /** Whose views it fills: those that run. */
-  readonly projections: ProjectionSet
   readonly log: EventLog
   readonly from: Checkpoint
   readonly clock: Clock
   /** How long the first frame of a range waits for more, in ms; longer while writing takes longer than that. */
   readonly lingerMs: number
   readonly report: (line: string) => void
+  /**
+   * Stores a range's rows for good, or as much of it as there is to be.
+   * @returns the checkpoint to which they lead
+   */
+  readonly write: (range: Range) => Promise<Checkpoint>
+  /** Stores how far the views are. */
+  readonly settle: (checkpoint: Checkpoint) => Promise<void>
+  /** Of the time, how much it may spend on filling while it is behind: above 0, at most 1. */
+  readonly share: number
   /** Called after each range that the views hold. */
   readonly advanced: () => void
+  /** Called once if it stops by a failure. */
+  readonly failed: (error: unknown) => void
 }
 
 export type PumpState = 'catching-up' | 'live' | 'paused' | 'retrying' | 'stalled' | 'stopped'
@@ -35,6 +41,8 @@ export const STALLED_MS = 10_000
 /** Longest sleep, so that a pump with nothing to do still shows that it lives. */
 const IDLE_LOOK_MS = 500
 const LINGER_MS_MAX = 200
+/** Longest rest between two ranges of a throttled pump. */
+const REST_MS_MAX = 5_000
 const RETRY_MS_MIN = 50
 const RETRY_MS_MAX = 2_000
 
@@ -53,6 +61,8 @@ export class Pump {
   #writingOldestNs: bigint | undefined
   #isFull = false
   #paused = false
+  /** Where it is to hold, once it is there. */
+  #holdsAt: bigint | undefined
   /** Since when the store has owed an answer, by the monotonic clock; undefined: it owes none. */
   #askedAtMs: number | undefined
   /** What is being tried again, and why. */
@@ -142,7 +152,27 @@ export class Pump {
 
   resume(): void {
     this.#paused = false
+    this.#holdsAt = undefined
     this.#wake.now()
+  }
+
+  /**
+   * Goes on to the frame that ends with `sequence`, and no further until it is resumed.
+   * @returns false if it is not there within `waitMs`, or has stopped: it then goes on as before
+   */
+  async goTo(sequence: bigint, waitMs: number): Promise<boolean> {
+    const { clock } = this.#options
+    this.#holdsAt = sequence
+    this.#wake.now()
+    const untilMs = clock.monotonicMs() + waitMs
+    while (this.#checkpoint.sequence < sequence && !this.#stop.signal.aborted) {
+      const leftMs = untilMs - clock.monotonicMs()
+      if (leftMs <= 0) break
+      await this.#wake.sleep(Math.min(leftMs, IDLE_LOOK_MS))
+    }
+    const isThere = this.#checkpoint.sequence === sequence && !this.#stop.signal.aborted
+    if (!isThere) this.#holdsAt = undefined
+    return isThere
   }
 
   /** Ends the pump; an insert under way ends first. */
@@ -166,7 +196,8 @@ export class Pump {
         const { partition, sequence } = this.#checkpoint
         const cause = messageOf(error)
         this.#failure = `stopped behind ${partition}:${sequence}: ${cause}`
-        this.#options.report(`projections: ${this.#failure}`)
+        this.#end()
+        this.#options.failed(error)
       }
       this.#end()
       this.#options.advanced()
@@ -201,51 +232,67 @@ export class Pump {
         continue
       }
       this.#writingOldestNs = this.#buffer.oldestNs
-      const range = this.#buffer.take()
+      const range = this.#buffer.take(this.#holdsAt)
+      if (range === undefined) {
+        this.#writingOldestNs = undefined
+        await this.#wake.sleep(IDLE_LOOK_MS)
+        continue
+      }
       this.#writing = range
       this.#isFull = false
       this.#wake.now()
       const startedMs = this.#options.clock.monotonicMs()
-      await this.#persist(range)
+      const checkpoint = await this.#persist(range)
       this.#writeMs = this.#options.clock.monotonicMs() - startedMs
-      this.#checkpoint = range.checkpoint
+      this.#checkpoint = checkpoint
       this.#writing = undefined
       this.#writingOldestNs = undefined
       this.#movedAtMs = this.#options.clock.monotonicMs()
       this.#wake.now()
       this.#options.advanced()
+      await this.#rest()
     }
+  }
+
+  /** Leaves the rest of the time to others, while it is behind. */
+  async #rest(): Promise<void> {
+    const { share } = this.#options
+    if (share >= 1 || this.state !== 'catching-up') return
+    await this.#backOff.sleep(Math.min(REST_MS_MAX, this.#writeMs * (1 / share - 1)))
   }
 
   /** 0: take a range now. */
   #msUntilRange(): number {
-    if (this.#paused || this.#buffer.isEmpty) return IDLE_LOOK_MS
+    if (this.#paused || this.#buffer.isEmpty || this.#isHeld()) return IDLE_LOOK_MS
+    if (this.#holdsAt !== undefined) return 0
     if (this.#isFull) return 0
     // Small inserts cost nearly as much as large ones: a busy store is given more at a time, not more often.
     const lingerMs = Math.max(this.#options.lingerMs, Math.min(this.#writeMs, LINGER_MS_MAX))
     return Math.max(0, this.#buffer.sinceMs + lingerMs - this.#options.clock.monotonicMs())
   }
 
-  async #persist(range: Range): Promise<void> {
-    const { store, projections } = this.#options
-    await this.#untilDone(() => insertRange(store, projections, range), `${range.first} to ${range.last}`)
-    await this.#untilDone(
-      () => writeCheckpoint(store, projections.running, range.checkpoint),
-      `checkpoint ${range.last}`,
-    )
+  #isHeld(): boolean {
+    return this.#holdsAt !== undefined && this.#checkpoint.sequence >= this.#holdsAt
+  }
+
+  async #persist(range: Range): Promise<Checkpoint> {
+    const { write, settle } = this.#options
+    const checkpoint = await this.#untilDone(() => write(range), `${range.first} to ${range.last}`)
+    await this.#untilDone(() => settle(checkpoint), `checkpoint ${checkpoint.sequence}`)
+    return checkpoint
   }
 
   /** Repeats a step for as long as the store is out; each attempt has the store's own bound. Nothing is ever skipped. */
-  async #untilDone(step: () => Promise<void>, what: string): Promise<void> {
+  async #untilDone<Result>(step: () => Promise<Result>, what: string): Promise<Result> {
     const { report, from } = this.#options
     for (let pauseMs = RETRY_MS_MIN; ; pauseMs = Math.min(RETRY_MS_MAX, pauseMs * 2)) {
       try {
         this.#askedAtMs = this.#options.clock.monotonicMs()
-        await step().finally(() => (this.#askedAtMs = undefined))
+        const result = await step().finally(() => (this.#askedAtMs = undefined))
         if (this.#outage !== undefined)
           report(`projections: partition ${from.partition}, ${what}: written after all`)
         this.#outage = undefined
-        return
+        return result
       } catch (error) {
         // Outages have a code of their own; all else means that the statement or the bytes are wrong.
         if (!(error instanceof OutageError) || this.#stop.signal.aborted) throw error

@@ -4,7 +4,6 @@ import { eventRowBytes, ROW_BYTE } from '../../schemas/events.ts'
 import { lastSequence, type Frame } from '../../schemas/frames.ts'
 import type { Checkpoint } from './chain.ts'
 import { insertSettings, insertStatement } from '../clickhouse/view-tables.ts'
-import type { Database, ProjectionSet } from '../projection.ts'
 import type { ViewStore } from '../clickhouse/view-store.ts'
 
 /** How large a range may get. A single frame is always taken whole. */
@@ -18,6 +17,8 @@ export interface Range {
   readonly first: bigint
   readonly last: bigint
   readonly payloads: readonly Uint8Array[]
+  /** Sequences of events that are not in the payloads, because an operator said so; none if undefined. */
+  readonly without?: readonly bigint[]
   /** Where the views are once they hold it. */
   readonly checkpoint: Checkpoint
 }
@@ -25,11 +26,9 @@ export interface Range {
 /** Frames that wait for their insert: as many as one range may have. */
 export class RangeBuffer {
   readonly #limits: RangeLimits
-  #frames: Frame[] = []
+  #frames: { readonly frame: Frame; readonly logOffset: bigint; readonly sinceMs: number }[] = []
   #events = 0
   #bytes = 0
-  #sinceMs = 0
-  #logOffset = 0n
 
   constructor(limits: RangeLimits) {
     this.#limits = limits
@@ -41,12 +40,12 @@ export class RangeBuffer {
 
   /** When the oldest frame came, by the clock of `push`. */
   get sinceMs(): number {
-    return this.#sinceMs
+    return this.#frames[0]?.sinceMs ?? 0
   }
 
   /** The writer's time of the oldest frame, nanoseconds since 1970; undefined if empty. */
   get oldestNs(): bigint | undefined {
-    return this.#frames[0]?.timeNs
+    return this.#frames[0]?.frame.timeNs
   }
 
   /** True if the frame would still belong to the same range. */
@@ -60,50 +59,52 @@ export class RangeBuffer {
 
   /** @param logOffset where the log keeps the frame; 0: unknown */
   push(frame: Frame, nowMs: number, logOffset = 0n): void {
-    if (this.isEmpty) this.#sinceMs = nowMs
-    this.#logOffset = logOffset
-    this.#frames.push(frame)
+    this.#frames.push({ frame, logOffset, sinceMs: nowMs })
     this.#events += frame.count
     this.#bytes += frame.payload.length
   }
 
-  /** Takes everything as one range. The buffer must not be empty. */
-  take(): Range {
-    const frames = this.#frames
-    this.#frames = []
-    this.#events = 0
-    this.#bytes = 0
-    const last = frames.at(-1)!
+  /**
+   * Takes what there is as one range, up to the frame that ends with `upTo` at most.
+   * @returns undefined if there is nothing up to there
+   */
+  take(upTo?: bigint): Range | undefined {
+    const beyond = this.#frames.findIndex(({ frame }) => upTo !== undefined && lastSequence(frame) > upTo)
+    const taken = this.#frames.splice(0, beyond < 0 ? this.#frames.length : beyond)
+    if (taken.length === 0) return undefined
+    for (const { frame } of taken) {
+      this.#events -= frame.count
+      this.#bytes -= frame.payload.length
+    }
+    const { frame: last, logOffset } = taken.at(-1)!
     return {
-      first: frames[0]!.firstSequence,
+      first: taken[0]!.frame.firstSequence,
       last: lastSequence(last),
-      payloads: frames.map((frame) => frame.payload),
+      payloads: taken.map(({ frame }) => frame.payload),
       checkpoint: {
         partition: last.partition,
         sequence: lastSequence(last),
         hash: last.hash.slice(),
-        recordedAtNs: lastRecordedAtNs(last),
-        logOffset: this.#logOffset,
+        recordedAtNs: lastRecordedAtNs(last.payload, last.payload.length === last.count * EVENT_ROW_BYTES),
+        logOffset,
       },
     }
   }
 }
 
-/** Writes a range into the views of the projections that run together. Doing it again, in whole or in other cuts, changes no answer. */
-export async function insertRange(
-  store: ViewStore,
-  projections: ProjectionSet,
-  range: Range,
-  database: Database = '',
-): Promise<void> {
-  const settings = insertSettings(range.checkpoint.partition, range.first, range.last)
-  await store.insertPayload(insertStatement(projections, database), range.payloads, settings)
+/** Writes a range into the tables behind a feed. Doing it again, in whole or in other cuts, changes no answer. */
+export async function insertRange(store: ViewStore, feed: string, range: Range): Promise<void> {
+  const settings = insertSettings(range.checkpoint.partition, range.first, range.last, range.without)
+  await store.insertPayload(insertStatement(feed), range.payloads, settings)
 }
 
-/** The one field that is looked at here: when the last event of a frame was recorded. */
-function lastRecordedAtNs({ payload, count }: Frame): bigint {
+/**
+ * The one field that is looked at here: when the last event of a payload was recorded.
+ * @param isPlain true if no event of it has texts, so that every row is as long as the next
+ */
+function lastRecordedAtNs(payload: Uint8Array, isPlain: boolean): bigint {
   let byte = payload.length - EVENT_ROW_BYTES
-  if (payload.length !== count * EVENT_ROW_BYTES) {
+  if (!isPlain) {
     byte = 0
     for (let next = 0; next < payload.length; next += eventRowBytes(payload, next)) byte = next
   }

@@ -2,9 +2,11 @@ import { afterAll, beforeAll, beforeEach, expect, it, onTestFinished } from 'vit
 import { writeCheckpoint } from './checkpoints.ts'
 import { createViewStore } from '../clickhouse/clickhouse-store.ts'
 import { engineUnderTest, type EngineUnderTest } from '../engine/engine-under-test.testing.ts'
-import { checkpointsName, createStatements } from '../clickhouse/view-tables.ts'
+import { dropAll } from '../clickhouse/drop-all.testing.ts'
+import { createRegistry } from '../registry/tables.ts'
+import { readVersions, writeVersions } from '../registry/versions.ts'
+import { adopted } from './adopt.ts'
 import { BUILT_IN_PROJECTIONS } from '../views/built-in.ts'
-import { allTogether } from '../projection.ts'
 import { watchProjections } from './remote-projections.ts'
 import type { Projections } from './status.ts'
 import { MemoryLog } from '../../test/support/memory-log.ts'
@@ -22,7 +24,7 @@ afterAll(async () => {
   await store.close()
   await under.stop()
 })
-beforeEach(() => store.command(`DROP TABLE IF EXISTS ${checkpointsName()} SYNC`))
+beforeEach(() => dropAll(store))
 
 /** A log of one frame of each number of events. */
 function logOf(partition: number, counts: readonly number[]): MemoryLog {
@@ -37,10 +39,11 @@ function logOf(partition: number, counts: readonly number[]): MemoryLog {
 
 /** What a projector elsewhere has written, in the one way in which it does. */
 async function hold(names: readonly string[], log: MemoryLog, sequence: bigint): Promise<void> {
-  for (const statement of createStatements(allTogether(BUILT_IN_PROJECTIONS))) await store.command(statement)
+  for (const statement of createRegistry()) await store.command(statement)
+  await writeVersions(store, adopted(BUILT_IN_PROJECTIONS, await readVersions(store)), Date.now())
   await writeCheckpoint(
     store,
-    BUILT_IN_PROJECTIONS.filter(({ name }) => names.includes(name)),
+    BUILT_IN_PROJECTIONS.filter(({ name }) => names.includes(name)).map((one) => ({ ...one, epoch: 1n })),
     {
       partition: log.partition,
       sequence,
@@ -96,6 +99,24 @@ it('views are as far as the least of them, in each partition; what is waited for
   expect(advances).toBeGreaterThan(0)
   expect(projections.status()).toMatchObject(ALL.map(() => ({ state: 'live', lagEvents: 0n, lagSeconds: 0 })))
 })
+
+it('a view that reads do not need holds up none of them: it is waited for by its name', async () => {
+  const log = logOf(0, [3])
+  const required = ALL.slice(0, 2)
+  const projections = await watchProjections({ store, projections: BUILT_IN_PROJECTIONS, required, logs: [log], pollMs: 5 })
+  onTestFinished(() => projections.stop())
+  const head = new Map([[0, 3n]])
+  const [other] = ALL.slice(2) as [string]
+  const [waiting, named] = [projections.waitFor(head, PATIENCE_MS), projections.waitFor(head, PATIENCE_MS, other)]
+  await hold(required, log, 3n)
+  expect(await waiting).toBe(true)
+  expect([projections.position(), projections.settledNs(), projections.positionOf(other)]).toEqual([head, 1_003n, new Map()])
+  expect(await projections.waitFor(head, 50, other)).toBe(false)
+  expect(projections.status().map(({ isRequired }) => isRequired)).toEqual([true, true, false])
+  await hold([other], log, 3n)
+  expect(await named).toBe(true)
+  expect(projections.serving().positionOf(other)).toEqual(head)
+}) // prettier-ignore
 
 it('the lag in seconds is the age of the oldest event that a view lacks, also where it has rested for long', async () => {
   const log = logOf(0, [2])

@@ -7,12 +7,24 @@ import { unlessAborted } from '../../eventlog/abort.ts'
 import type { EventLog } from '../../eventlog/ports.ts'
 import { messageOf } from '../../schemas/errors.ts'
 import { lastSequence, type Frame } from '../../schemas/frames.ts'
-import { includesPosition, type Position } from '../../schemas/positions.ts'
+import { earliestPosition, includesPosition, type Position } from '../../schemas/positions.ts'
 import type { Checkpoint } from './chain.ts'
-import { heldByAll, readCheckpoints, settledNsOf, tablesThere, type Checkpoints } from './checkpoints.ts'
-import { checkpointsName } from '../clickhouse/view-tables.ts'
+import {
+  heldByAll,
+  readCheckpoints,
+  settledNsOf,
+  tablesThere,
+  versionKey,
+  type Checkpoints,
+  type VersionKey,
+} from './checkpoints.ts'
+import { readFaults, type Fault } from '../registry/faults.ts'
+import { checkpointsName } from '../registry/tables.ts'
+import { readVersions, tablesOfVersion, type Version } from '../registry/versions.ts'
 import type { Clock } from './ports.ts'
 import type { SqlProjection } from '../projection.ts'
+import { PointedServing } from '../serving-pointer.ts'
+import type { Serving } from '../serving.ts'
 import type { Projections, ProjectionStatus } from './status.ts'
 import { systemClock } from './system-clock.ts'
 import { OutageError, type ViewStore } from '../clickhouse/view-store.ts'
@@ -21,8 +33,10 @@ import { NS_PER_MS } from '../../schemas/time.ts'
 
 export interface RemoteProjectionsOptions {
   readonly store: ViewStore
-  /** Those whose views are looked at: all that reads go by. */
-  readonly projections: readonly Pick<SqlProjection, 'name' | 'version'>[]
+  /** Those whose views are looked at. */
+  readonly projections: readonly SqlProjection[]
+  /** Names of those that reads wait for and go by; default, and where none is named: all. */
+  readonly required?: readonly string[]
   /** One per partition: what the views are to catch up with. */
   readonly logs: readonly EventLog[]
   /** Gets a line of text for whatever an operator should see. */
@@ -47,6 +61,17 @@ const STALLED_MS = 30_000
 /** Frames whose time is remembered until the views hold them: beyond it, every second one. */
 const TIMES_MAX = 4_096
 
+/** How old what is known of the registry may be. */
+const REGISTRY_EVERY_MS = 1_000
+
+/** What the registry says. */
+interface Registry {
+  readonly versions: readonly Version[]
+  readonly faults: readonly Fault[]
+}
+
+const NOTHING_SAID: Registry = { versions: [], faults: [] }
+
 interface FrameTime {
   readonly sequence: bigint
   readonly timeNs: bigint
@@ -66,6 +91,7 @@ export async function watchProjections(options: RemoteProjectionsOptions): Promi
 class RemoteProjections implements Projections {
   readonly #store: ViewStore
   readonly #projections: RemoteProjectionsOptions['projections']
+  readonly #required: RemoteProjectionsOptions['projections']
   readonly #logs: readonly EventLog[]
   readonly #report: (line: string) => void
   readonly #pollMs: number
@@ -77,8 +103,13 @@ class RemoteProjections implements Projections {
   readonly #followers: Promise<void>[] = []
   /** By partition: when the frames were made that the views do not hold yet. */
   readonly #times = new Map<number, FrameTime[]>()
+  readonly #serving = new PointedServing()
+  #registry: Registry = NOTHING_SAID
+  #registryAtMs = Number.NEGATIVE_INFINITY
   #checkpoints: Checkpoints = new Map()
   #held: ReadonlyMap<number, Checkpoint> = new Map()
+  /** What all hold, required or not: what is older need not be remembered. */
+  #heldByEvery: ReadonlyMap<number, Checkpoint> = new Map()
   /** By `Clock.monotonicMs`: when each view last moved in a partition, or held everything of it. Key: name, partition. */
   readonly #movedAtMs = new Map<string, number>()
   readonly #startedAtMs: number
@@ -94,6 +125,8 @@ class RemoteProjections implements Projections {
   constructor(options: RemoteProjectionsOptions) {
     this.#store = options.store
     this.#projections = options.projections
+    const required = options.projections.filter(({ name }) => options.required?.includes(name) ?? true)
+    this.#required = required.length === 0 ? options.projections : required
     this.#logs = options.logs
     this.#report = options.log ?? (() => undefined)
     this.#pollMs = options.pollMs ?? POLL_MS
@@ -123,16 +156,24 @@ class RemoteProjections implements Projections {
   status(): readonly ProjectionStatus[] {
     const head = this.#head()
     const nowMs = this.#clock.nowMs()
-    return this.#projections.map(({ name, version }) => {
-      const own = this.#checkpoints.get(name) ?? new Map<number, Checkpoint>()
+    return this.#projections.map((projection) => {
+      const { name } = projection
+      const version = this.#serving.versionOf(name) ?? projection.version
+      const own = this.#checkpoints.get(versionKey({ name, version })) ?? new Map<number, Checkpoint>()
       const position = positionOf(own)
       const lagEvents = behind(position, head)
       const ageMs = this.#clock.monotonicMs() - this.#leastMovedAtMs(name)
       const isStalled = lagEvents > 0n && ageMs > this.#stalledMs
-      const state = isStalled ? 'stalled' : lagEvents === 0n ? 'live' : 'catching-up'
+      const fault = this.#registry.faults.find((one) => one.name === name && one.version === version)
+      const isPaused = this.#registry.versions.some(
+        (one) => one.name === name && one.version === version && one.isPaused,
+      )
+      const moving = isStalled ? 'stalled' : lagEvents === 0n ? 'live' : 'catching-up'
+      const state = fault !== undefined ? 'stopped' : isPaused ? 'paused' : moving
       return {
         name,
         version,
+        isRequired: this.#required.includes(projection),
         state: this.#outage !== undefined ? 'retrying' : state,
         position,
         head,
@@ -140,14 +181,33 @@ class RemoteProjections implements Projections {
         lagSeconds: Math.max(0, (nowMs - this.#oldestMs(position, nowMs)) / 1_000),
         pumpAgeSeconds: ageMs / 1_000,
         recordedAtNs: latest(own),
-        failure: this.#outage ?? (isStalled ? notFilled(ageMs) : undefined),
+        failure:
+          this.#outage ??
+          (fault === undefined ? (state === 'stalled' ? notFilled(ageMs) : undefined) : causeOf(fault)),
       }
     })
   }
 
   /** Of every partition: where the views hold nothing of one, at 0. */
   position(): Position {
-    return new Map(this.#logs.map(({ partition }) => [partition, this.#held.get(partition)?.sequence ?? 0n]))
+    const least = earliestPosition(this.#required.map(({ name }) => this.positionOf(name)))
+    return new Map(this.#logs.map(({ partition }) => [partition, least.get(partition) ?? 0n]))
+  }
+
+  positionOf(name: string): Position {
+    return this.#serving.positionOf(name)
+  }
+
+  serving(): Serving {
+    return this.#serving
+  }
+
+  /** What readers read of these projections. */
+  #read(projections: readonly Pick<SqlProjection, 'name' | 'version'>[]): readonly VersionKey[] {
+    return projections.map(({ name, version }) => ({
+      name,
+      version: this.#serving.versionOf(name) ?? version,
+    }))
   }
 
   absent(): string | undefined {
@@ -159,15 +219,19 @@ class RemoteProjections implements Projections {
     return settledNsOf(this.#logs, this.#held)
   }
 
-  async waitFor(position: Position, timeoutMs: number): Promise<boolean> {
-    if (includesPosition(this.position(), position)) return true
+  async waitFor(position: Position, timeoutMs: number, name?: string): Promise<boolean> {
+    if (includesPosition(this.#positionOf(name), position)) return true
     this.#waitersNow++
     this.#hurry()
     try {
-      return await this.#waiters.wait(position, timeoutMs)
+      return await this.#waiters.wait(position, timeoutMs, name)
     } finally {
       this.#waitersNow--
     }
+  }
+
+  #positionOf(name: string | undefined): Position {
+    return name === undefined ? this.position() : this.positionOf(name)
   }
 
   onAdvance(listener: () => void): () => void {
@@ -200,7 +264,7 @@ class RemoteProjections implements Projections {
   async #poll(): Promise<void> {
     this.#isPolling = true
     try {
-      const checkpoints = await this.#read()
+      const checkpoints = await this.#ask()
       if (this.#outage !== undefined) this.#report('projections: the store answers again')
       this.#outage = undefined
       this.#take(checkpoints)
@@ -227,39 +291,61 @@ class RemoteProjections implements Projections {
       )
     })
     try {
-      return await Promise.race([this.#read(), late])
+      return await Promise.race([this.#ask(), late])
     } finally {
       callOff()
     }
   }
 
-  /** Where no projector has made the table yet, the views hold nothing. */
-  async #read(): Promise<Checkpoints> {
+  /** Where no projector has made the tables yet, the views hold nothing. */
+  async #ask(): Promise<Checkpoints> {
     this.#isTableThere ||= (await tablesThere(this.#store, [checkpointsName()])).size > 0
-    return this.#isTableThere ? readCheckpoints(this.#store) : new Map()
+    if (!this.#isTableThere) return new Map()
+    const nowMs = this.#clock.monotonicMs()
+    if (nowMs - this.#registryAtMs >= REGISTRY_EVERY_MS) {
+      this.#registry = { versions: await readVersions(this.#store), faults: await readFaults(this.#store) }
+      this.#registryAtMs = nowMs
+    }
+    return readCheckpoints(this.#store)
   }
 
   #take(checkpoints: Checkpoints): void {
     const before = this.position()
     this.#noteMoves(checkpoints)
     this.#checkpoints = checkpoints
-    this.#held = heldByAll(checkpoints, this.#projections)
+    this.#point()
+    this.#held = heldByAll(checkpoints, this.#read(this.#required))
+    this.#heldByEvery = heldByAll(checkpoints, this.#read(this.#projections))
+    this.#waiters.reached((name) => this.#positionOf(name))
+    for (const [partition, times] of this.#times)
+      this.#times.set(partition, notHeld(times, this.#heldByEvery.get(partition)?.sequence ?? 0n))
     const position = this.position()
     const hasMoved = !(includesPosition(before, position) && includesPosition(position, before))
     if (!hasMoved) return
-    for (const [partition, times] of this.#times)
-      this.#times.set(partition, notHeld(times, position.get(partition) ?? 0n))
-    this.#waiters.reached(position)
     for (const listener of [...this.#listeners]) listener()
+  }
+
+  #point(): void {
+    const there = this.#registry.versions.filter(({ role }) => role !== 'dropped')
+    this.#serving.take(
+      there.map((version) => ({
+        projection: version.name,
+        version: version.version,
+        isServing: version.role === 'serving',
+        position: positionOf(this.#checkpoints.get(versionKey(version)) ?? new Map<number, Checkpoint>()),
+        tables: tablesOfVersion(version),
+      })),
+      this.#clock.monotonicMs(),
+    )
   }
 
   #noteMoves(checkpoints: Checkpoints): void {
     const nowMs = this.#clock.monotonicMs()
-    for (const { name } of this.#projections)
+    for (const one of this.#read(this.#projections))
       for (const [partition, head] of this.#head()) {
-        const sequence = checkpoints.get(name)?.get(partition)?.sequence ?? 0n
-        const before = this.#checkpoints.get(name)?.get(partition)?.sequence ?? 0n
-        if (sequence !== before || sequence >= head) this.#movedAtMs.set(`${name} ${partition}`, nowMs)
+        const sequence = checkpoints.get(versionKey(one))?.get(partition)?.sequence ?? 0n
+        const before = this.#checkpoints.get(versionKey(one))?.get(partition)?.sequence ?? 0n
+        if (sequence !== before || sequence >= head) this.#movedAtMs.set(`${one.name} ${partition}`, nowMs)
       }
   }
 
@@ -281,7 +367,8 @@ class RemoteProjections implements Projections {
 
   #remember(frame: Frame): void {
     if (frame.count === 0) return
-    const times = notHeld(this.#times.get(frame.partition) ?? [], this.position().get(frame.partition) ?? 0n)
+    const held = this.#heldByEvery.get(frame.partition)?.sequence ?? 0n
+    const times = notHeld(this.#times.get(frame.partition) ?? [], held)
     times.push({ sequence: lastSequence(frame), timeNs: frame.timeNs })
     this.#times.set(
       frame.partition,
@@ -307,6 +394,10 @@ class RemoteProjections implements Projections {
 
 function notFilled(ageMs: number): string {
   return `events wait, and the view has not moved for ${Math.floor(ageMs / 1_000)} s: look after the projectors`
+}
+
+function causeOf({ partition, sequence, cause }: Fault): string {
+  return `stopped ${sequence === 0n ? `in partition ${partition}` : `at ${partition}:${sequence}`}: ${cause}`
 }
 
 function notHeld(times: readonly FrameTime[], sequence: bigint): FrameTime[] {

@@ -1,29 +1,45 @@
-/** The projections at work: tables, one pump per partition, and what operators and reads ask of them. */
+/** The projections at work: their versions as the registry has them, the lanes of each partition, and what operators and reads ask of them. */
 import { frameBytesOf } from '../../eventlog/frame-budget.ts'
 import type { EventLog } from '../../eventlog/ports.ts'
 import { messageOf } from '../../schemas/errors.ts'
-import { includesPosition, type Position } from '../../schemas/positions.ts'
+import { earliestPosition, includesPosition, type Position } from '../../schemas/positions.ts'
+import { NS_PER_MS } from '../../schemas/time.ts'
+import { formerViews } from '../clickhouse/former-views.ts'
+import { OutageError, type ViewStore } from '../clickhouse/view-store.ts'
+import type { Layout, Projection, ProjectionSet } from '../projection.ts'
+import { writeFault } from '../registry/faults.ts'
+import { readSkips } from '../registry/skips.ts'
+import { createRegistry } from '../registry/tables.ts'
+import {
+  readVersions,
+  resetting,
+  tablesOfVersion,
+  writeVersions,
+  type Version,
+} from '../registry/versions.ts'
+import { PointedServing } from '../serving-pointer.ts'
+import type { Serving } from '../serving.ts'
+import { adopted } from './adopt.ts'
 import { LogBehindViewsError } from './chain.ts'
 import {
-  heldByAll,
   heldByAny,
   noCheckpoint,
   readCheckpoints,
   settledNsOf,
   takeOverCheckpoints,
+  versionKey,
   type Checkpoints,
+  type VersionKey,
 } from './checkpoints.ts'
-import { refuseIncomplete } from './completeness.ts'
-import { createStatements, dropStatements } from '../clickhouse/view-tables.ts'
+import type { LaneFault, Member } from './lane.ts'
+import { Members } from './members.ts'
+import { PartitionLanes, type MemberStatus } from './partition-lanes.ts'
 import type { Clock } from './ports.ts'
-import type { Layout, ProjectionSet } from '../projection.ts'
-import { Pump, type PumpState } from './pump.ts'
-import type { RangeLimits } from './range.ts'
-import type { Projections, ProjectionStatus } from './status.ts'
-import { systemClock } from './system-clock.ts'
-import type { ViewStore } from '../clickhouse/view-store.ts'
 import { PositionWaiters } from './position-waiters.ts'
-import { NS_PER_MS } from '../../schemas/time.ts'
+import type { RangeLimits } from './range.ts'
+import type { Projections, ProjectionState, ProjectionStatus } from './status.ts'
+import { systemClock } from './system-clock.ts'
+import type { Target } from './target.ts'
 
 export interface ProjectionsOptions extends Partial<RangeLimits> {
   readonly store: ViewStore
@@ -33,32 +49,42 @@ export interface ProjectionsOptions extends Partial<RangeLimits> {
   readonly partitions?: number
   /** Those of the deployment, and which of them run here. */
   readonly projections: ProjectionSet
+  /** Names of those that reads wait for and go by; default, and where none of them is here: all. */
+  readonly required?: readonly string[]
+  /** Makes the target of a version that needs code. Default: there is none. */
+  readonly targetOfCode?: (version: Version, projection: Projection) => Target
   /** Default: one server, the database of the store. */
   readonly layout?: Layout
   /** Gets a line of text for whatever an operator should see. */
   readonly log?: (line: string) => void
   /** How long the first events of a range wait for more, in ms; default 40. */
   readonly lingerMs?: number
+  /** How often the registry is read for what others have said there, in ms. Default: only when `refresh` is called. */
+  readonly pollMs?: number
   /** Default: the machine's. */
   readonly clock?: Clock
 }
 
 const RANGE_EVENTS_MAX = 131_072
 const LINGER_MS = 40
+const REFRESH_AGAIN_MS = 1_000
 
-/** Running projections, with what an operator may do to them. They share one pass, so they are paused and reset together. */
+/** Running projections, with what an operator may do to them. */
 export interface RunningProjections extends Projections {
   /**
-   * Stops the views where they are; resolves when nothing is being written, or `resume` was called. Lasts until `resume`
-   * or the process ends, also across a reset.
+   * Stops all views where they are; resolves when nothing is being written, or `resume` was called. Lasts until `resume` or
+   * the process ends, also across a reset.
    */
   pause(): Promise<void>
   resume(): void
   /**
-   * Empties all views and fills them again from the beginning of the log.
-   * @throws OutageError if the store went away meanwhile: the views then stand still until they are reset again
+   * Gives every view that runs here a new version that serves at once and is filled from the beginning of the log; the
+   * versions before it are dropped.
+   * @throws OutageError if the store went away before that was said: nothing has changed then
    */
   reset(): Promise<void>
+  /** Reads the registry again, and acts on what is new in it. @throws OutageError */
+  refresh(): Promise<void>
   /**
    * Follows one more log, from where the views are in its partition. Where they are further than what is known of the log,
    * that is waited for first: another process may just have written both.
@@ -68,12 +94,14 @@ export interface RunningProjections extends Projections {
   add(log: EventLog, signal?: AbortSignal): Promise<void>
   /** Follows a partition's log no longer; resolves when nothing of it is being written. Harmless if it is not followed. */
   remove(partition: number): Promise<void>
+  /** How a version is here, in each partition that is followed. */
+  versionStatus(key: VersionKey): ReadonlyMap<number, MemberStatus>
 }
 
 /**
- * Makes the tables that are missing, finds out how far the views are, and starts to follow the logs.
+ * Makes what is missing, finds out how far the views are, and starts to follow the logs. A view of which a table is gone is
+ * stopped, alone, and says so.
  * @throws LogBehindViewsError if a log ends before the views do
- * @throws ViewsIncompleteError if the views hold events, and one of their tables is gone
  * @throws OutageError if the store cannot be reached
  */
 export async function startProjections(options: ProjectionsOptions): Promise<RunningProjections> {
@@ -85,69 +113,127 @@ export async function startProjections(options: ProjectionsOptions): Promise<Run
 class Runtime implements RunningProjections {
   readonly #options: ProjectionsOptions
   readonly #projections: ProjectionSet
+  readonly #required: readonly string[]
+  readonly #members: Members
   readonly #logs = new Map<number, EventLog>()
+  readonly #lanes = new Map<number, PartitionLanes>()
   readonly #report: (line: string) => void
   readonly #listeners = new Set<() => void>()
   readonly #clock: Clock
   readonly #waiters: PositionWaiters
-  #pumps: Pump[] = []
+  readonly #serving = new PointedServing()
+  #versions: readonly Version[] = []
+  #settledNs = 0n
+  #filled: readonly Member[] = []
   #isPaused = false
   #isStopped = false
-  /** The pumps are gone, or going, because they are to begin anew. */
-  #isResetting = false
-  /** Why there are no pumps, if a reset did not come to its end. */
-  #resetFailure: string | undefined
-  /** What changes the set of pumps goes one behind the other: two at a time would start two for one partition. */
+  /** What changes lanes and versions goes one behind the other. */
   #changing: Promise<void> = Promise.resolve()
+  #callOff: () => void = () => undefined
 
   constructor(options: ProjectionsOptions) {
     this.#options = options
     this.#projections = options.projections
+    const running = options.projections.running.map(({ name }) => name)
+    const required = running.filter((name) => options.required?.includes(name) ?? true)
+    this.#required = required.length === 0 ? running : required
     for (const log of options.logs) this.#logs.set(log.partition, log)
     this.#clock = options.clock ?? systemClock
     this.#waiters = new PositionWaiters(this.#clock)
     this.#report = options.log ?? (() => undefined)
+    this.#members = new Members({
+      store: options.store,
+      layout: options.layout ?? {},
+      projections: options.projections,
+      required: this.#required,
+      targetOfCode:
+        options.targetOfCode ??
+        (({ name }) => {
+          throw new RangeError(`nothing here runs the code of ${name}`)
+        }),
+    })
   }
 
   async start(): Promise<void> {
     const { store, layout } = this.#options
-    await refuseIncomplete(store, this.#projections)
-    await this.#commands(createStatements(this.#projections, layout))
-    await takeOverCheckpoints(store, layout)
-    const logs = [...this.#logs.values()]
+    await this.#commands(createRegistry(layout))
+    if (await takeOverCheckpoints(store, layout)) await this.#commands(await formerViews(store, layout))
+    await writeVersions(
+      store,
+      adopted(this.#projections.running, await readVersions(store)),
+      this.#clock.nowMs(),
+    )
+    const checkpoints = await this.#readVersions()
+    for (const log of this.#logs.values()) await refuseBehind(log, this.#known(checkpoints, log))
+    for (const log of this.#logs.values()) await this.#follow(log, checkpoints)
+    this.#point()
+    this.#refreshLater(this.#options.pollMs)
+  }
+
+  /** Reads what the registry says, and makes the members that follow from it. */
+  async #readVersions(): Promise<Checkpoints> {
+    const { store } = this.#options
+    const [versions, skips] = [await readVersions(store), await readSkips(store)]
     const checkpoints = await readCheckpoints(store)
-    for (const log of logs) await refuseBehind(log, this.#known(checkpoints, log))
-    this.#startPumps(logs, checkpoints)
-  }
-
-  /** Up to where one of the projections at least holds something of a log's partition. */
-  #known(checkpoints: Checkpoints, { partition }: EventLog): bigint {
-    const own = this.#projections.running.map(
-      ({ name }) => [name, checkpoints.get(name) ?? new Map()] as const,
-    )
-    return heldByAny(new Map(own)).get(partition) ?? 0n
-  }
-
-  #startPumps(logs: readonly EventLog[], checkpoints: Checkpoints): void {
     this.#refuseStopped()
-    const held = heldByAll(checkpoints, this.#projections.running)
+    this.#filled = await this.#members.of(versions, skips, checkpoints)
+    this.#versions = versions
+    return checkpoints
+  }
+
+  async #follow(log: EventLog, checkpoints: Checkpoints): Promise<void> {
+    this.#refuseStopped()
     const { partitions = this.#options.logs.length } = this.#options
-    const pumps = logs.map(
-      (log) =>
-        new Pump({
-          rangeEventsMax: RANGE_EVENTS_MAX,
-          rangeBytesMax: frameBytesOf(partitions),
-          lingerMs: LINGER_MS,
-          ...this.#options,
-          clock: this.#clock,
-          log,
-          from: held.get(log.partition) ?? noCheckpoint(log.partition),
-          report: this.#report,
-          advanced: () => this.#advanced(),
-        }),
-    )
-    this.#pumps = [...this.#pumps, ...pumps]
-    for (const pump of pumps) pump.start(this.#isPaused)
+    const lanes = new PartitionLanes({
+      rangeEventsMax: RANGE_EVENTS_MAX,
+      rangeBytesMax: frameBytesOf(partitions),
+      lingerMs: LINGER_MS,
+      layout: {},
+      ...this.#options,
+      clock: this.#clock,
+      log,
+      report: this.#report,
+      advanced: () => this.#advanced(),
+      faulted: (member, fault) => this.#faulted(log.partition, member, fault),
+    })
+    if (this.#isPaused) await lanes.pause()
+    this.#lanes.set(log.partition, lanes)
+    await lanes.change(this.#filled, checkpoints)
+  }
+
+  /** Up to where one of the views that are filled here holds something of a log's partition. */
+  #known(checkpoints: Checkpoints, { partition }: EventLog): bigint {
+    const own = this.#filled.map((one) => [versionKey(one), checkpoints.get(versionKey(one)) ?? new Map()] as const)
+    return heldByAny(new Map(own)).get(partition) ?? 0n
+  } // prettier-ignore
+
+  refresh(): Promise<void> {
+    return this.#inTurn(() => this.#refresh())
+  }
+
+  async #refresh(): Promise<void> {
+    const before = this.#versions
+    const checkpoints = await this.#readVersions()
+    // Before anything is gone: whoever remembers how far the views are has to hear that what serves holds less.
+    this.#advanced()
+    for (const lanes of this.#lanes.values()) await lanes.change(this.#filled, checkpoints)
+    this.#advanced()
+    for (const version of this.#versions) {
+      const wasThere = before.some((one) => versionKey(one) === versionKey(version) && one.role !== 'dropped')
+      if (version.role === 'dropped' && wasThere) await this.#members.drop(version)
+    }
+  }
+
+  #refreshLater(delayMs: number | undefined): void {
+    if (delayMs === undefined || this.#isStopped) return
+    this.#callOff()
+    this.#callOff = this.#clock.after(delayMs, () => {
+      this.refresh()
+        .catch((error: unknown) => {
+          if (!this.#isStopped) this.#report(`projections: the registry cannot be read: ${messageOf(error)}`)
+        })
+        .finally(() => this.#refreshLater(this.#options.pollMs))
+    })
   }
 
   async add(log: EventLog, signal?: AbortSignal): Promise<void> {
@@ -164,10 +250,10 @@ class Runtime implements RunningProjections {
   async #addIfThere(log: EventLog): Promise<bigint | undefined> {
     const { partition } = log
     if (this.#logs.has(partition)) throw new RangeError(`partition ${partition} is followed already`)
-    const checkpoints = await readCheckpoints(this.#options.store)
+    const checkpoints = await this.#readVersions()
     const known = this.#known(checkpoints, log)
     if (log.head().sequence < known) return known
-    this.#startPumps([log], checkpoints)
+    await this.#follow(log, checkpoints)
     this.#logs.set(partition, log)
     return undefined
   }
@@ -175,43 +261,94 @@ class Runtime implements RunningProjections {
   async remove(partition: number): Promise<void> {
     await this.#inTurn(async () => {
       this.#logs.delete(partition)
-      const pump = this.#pumps.find(({ checkpoint }) => checkpoint.partition === partition)
-      this.#pumps = this.#pumps.filter((other) => other !== pump)
-      await pump?.stop()
+      const lanes = this.#lanes.get(partition)
+      this.#lanes.delete(partition)
+      await lanes?.stop()
+      this.#point()
     })
   }
 
+  versionStatus(key: VersionKey): ReadonlyMap<number, MemberStatus> {
+    const own = [...this.#lanes].flatMap(([partition, lanes]) => {
+      const status = lanes.status(key)
+      return status === undefined ? [] : [[partition, status] as const]
+    })
+    return new Map(own)
+  }
+
   status(): readonly ProjectionStatus[] {
+    const head = new Map([...this.#logs.values()].map((log) => [log.partition, log.endSequence()]))
+    return this.#projections.running.map(({ name, version: declared }) => {
+      const version = this.#serving.versionOf(name) ?? declared
+      const own = [...this.versionStatus({ name, version }).values()]
+      return {
+        name,
+        version,
+        isRequired: this.#required.includes(name),
+        state: own.length < this.#logs.size ? 'catching-up' : worst(own.map(({ state }) => state)),
+        position: this.positionOf(name),
+        head,
+        lagEvents: own.reduce((sum, { lagEvents }) => sum + lagEvents, 0n),
+        lagSeconds: this.#lagSeconds(own),
+        pumpAgeSeconds: this.#pumpAgeSeconds(own),
+        recordedAtNs: own.reduce((latest, { checkpoint }) => (checkpoint.recordedAtNs > latest ? checkpoint.recordedAtNs : latest), 0n),
+        failure: own.find(({ failure }) => failure !== undefined)?.failure,
+      }
+    })
+  } // prettier-ignore
+
+  #lagSeconds(own: readonly MemberStatus[]): number {
     const nowMs = this.#clock.nowMs()
-    const monotonicMs = this.#clock.monotonicMs()
-    const oldest = this.#pumps
+    const oldest = own
       .map(({ oldestNs, lagEvents, checkpoint }) =>
         lagEvents === 0n ? undefined : (oldestNs ?? (checkpoint.recordedAtNs || undefined)),
       )
       .filter((time) => time !== undefined)
-    const oldestMs = Math.min(nowMs, ...oldest.map((time) => Number(time / NS_PER_MS)))
-    const shared = {
-      state: this.#state(),
-      position: this.position(),
-      head: new Map([...this.#logs.values()].map((log) => [log.partition, log.endSequence()])),
-      lagEvents: this.#pumps.reduce((sum, pump) => sum + pump.lagEvents, 0n),
-      lagSeconds: (nowMs - oldestMs) / 1_000,
-      pumpAgeSeconds:
-        (monotonicMs - Math.min(monotonicMs, ...this.#pumps.map((pump) => pump.movedAtMs))) / 1_000,
-      recordedAtNs: this.#recordedAtNs(),
-      failure: this.#pumps.find((pump) => pump.failure !== undefined)?.failure ?? this.#resetFailure,
-    }
-    return this.#projections.running.map(({ name, version }) => ({ name, version, ...shared }))
+    return (nowMs - Math.min(nowMs, ...oldest.map((time) => Number(time / NS_PER_MS)))) / 1_000
   }
 
-  #state(): PumpState {
-    if (this.#isResetting) return 'catching-up'
-    // Nothing to follow is no fault: other processes have the partitions.
-    return this.#logs.size === 0 ? 'live' : worst(this.#pumps.map((pump) => pump.state))
+  #pumpAgeSeconds(own: readonly MemberStatus[]): number {
+    const nowMs = this.#clock.monotonicMs()
+    return (nowMs - Math.min(nowMs, ...own.map(({ movedAtMs }) => movedAtMs))) / 1_000
   }
 
   position(): Position {
-    return new Map(this.#pumps.map(({ checkpoint }) => [checkpoint.partition, checkpoint.sequence]))
+    return earliestPosition(this.#required.map((name) => this.positionOf(name)))
+  }
+
+  positionOf(name: string): Position {
+    return this.#serving.positionOf(name)
+  }
+
+  serving(): Serving {
+    return this.#serving
+  }
+
+  /** Tells readers what there is to read, and how far it is. */
+  #point(): void {
+    const known = this.#versions
+      .filter(({ role }) => role !== 'dropped')
+      .map((version) => ({
+        projection: version.name,
+        version: version.version,
+        isServing: version.role === 'serving',
+        position: this.#positionOfVersion(version),
+        tables: tablesOfVersion(version),
+      }))
+    this.#serving.take(known, this.#clock.monotonicMs())
+    const isHeld = this.#required.some((name) => {
+      const version = this.#serving.versionOf(name) ?? 0
+      return !includesPosition(this.positionOf(name), this.#positionOfVersion({ name, version }))
+    })
+    // Readers who are kept where they are do not see all that is settled by now.
+    if (!isHeld) this.#settledNs = this.#settledNow()
+  }
+
+  #positionOfVersion(key: VersionKey): Position {
+    const own = [...this.#lanes].map(
+      ([partition, lanes]) => [partition, lanes.status(key)?.checkpoint.sequence ?? 0n] as const,
+    )
+    return new Map(own)
   }
 
   /** The tables were made when it started. */
@@ -219,21 +356,24 @@ class Runtime implements RunningProjections {
     return undefined
   }
 
-  /** Of the newest event that the views hold. */
-  #recordedAtNs(): bigint {
-    const times = this.#pumps.map(({ checkpoint }) => checkpoint.recordedAtNs)
-    return times.reduce((latest, time) => (time > latest ? time : latest), 0n)
-  }
-
   settledNs(): bigint {
-    return settledNsOf(
-      [...this.#logs.values()],
-      new Map(this.#pumps.map(({ checkpoint }) => [checkpoint.partition, checkpoint])),
-    )
+    return this.#settledNs
   }
 
-  async waitFor(position: Position, timeoutMs: number): Promise<boolean> {
-    return includesPosition(this.position(), position) || this.#waiters.wait(position, timeoutMs)
+  #settledNow(): bigint {
+    const held = [...this.#lanes].map(([partition, lanes]) => {
+      const own = this.#required.map((name) => {
+        const version = this.#serving.versionOf(name) ?? 0
+        return lanes.status({ name, version })?.checkpoint ?? noCheckpoint(partition)
+      })
+      return [partition, own.reduce((least, one) => (one.sequence < least.sequence ? one : least))] as const
+    })
+    return settledNsOf([...this.#logs.values()], new Map(held))
+  }
+
+  async waitFor(position: Position, timeoutMs: number, name?: string): Promise<boolean> {
+    const reached = name === undefined ? this.position() : this.positionOf(name)
+    return includesPosition(reached, position) || this.#waiters.wait(position, timeoutMs, name)
   }
 
   onAdvance(listener: () => void): () => void {
@@ -243,16 +383,37 @@ class Runtime implements RunningProjections {
 
   async pause(): Promise<void> {
     this.#isPaused = true
-    await Promise.all(this.#pumps.map((pump) => pump.pause()))
+    await Promise.all([...this.#lanes.values()].map((lanes) => lanes.pause()))
   }
 
   resume(): void {
     this.#isPaused = false
-    for (const pump of this.#pumps) pump.resume()
+    for (const lanes of this.#lanes.values()) lanes.resume()
   }
 
   async reset(): Promise<void> {
-    await this.#inTurn(() => this.#reset())
+    await this.#inTurn(async () => {
+      this.#refuseStopped()
+      this.#report('projections: reset, filling all views from the beginning of the log')
+      const { store } = this.#options
+      const names = this.#projections.running.map(({ name }) => name)
+      await writeVersions(store, resetting(await readVersions(store), names, 'reset'), this.#clock.nowMs())
+      await this.#refreshUntilDone()
+    })
+  }
+
+  /** What the registry says has been said: it is carried out, however long the store stays away. */
+  async #refreshUntilDone(): Promise<void> {
+    for (;;) {
+      try {
+        return await this.#refresh()
+      } catch (error) {
+        if (!(error instanceof OutageError)) throw error
+        this.#report(`projections: ${error.message} Trying again.`)
+        await new Promise<void>((resolve) => this.#clock.after(REFRESH_AGAIN_MS, resolve))
+        this.#refuseStopped()
+      }
+    }
   }
 
   async #inTurn<T>(change: () => Promise<T>): Promise<T> {
@@ -264,32 +425,13 @@ class Runtime implements RunningProjections {
     return changed
   }
 
-  async #reset(): Promise<void> {
-    this.#refuseStopped()
-    this.#isResetting = true
-    try {
-      await Promise.all(this.#pumps.map((pump) => pump.stop()))
-      this.#pumps = []
-      // Before anything is gone: whoever remembers how far the views are has to hear that they hold nothing.
-      this.#advanced()
-      this.#report('projections: reset, filling all views from the beginning of the log')
-      await this.#commands(dropStatements(this.#projections, this.#options.layout))
-      await this.start()
-      this.#resetFailure = undefined
-    } catch (error) {
-      const cause = messageOf(error)
-      this.#resetFailure = `a reset did not come to its end, and has to be repeated: ${cause}`
-      this.#report(`projections: ${this.#resetFailure}`)
-      throw error
-    } finally {
-      this.#isResetting = false
-    }
-  }
-
   async stop(): Promise<void> {
     this.#isStopped = true
+    this.#callOff()
+    await Promise.all([...this.#lanes.values()].map((lanes) => lanes.stop()))
     await this.#changing
-    await Promise.all(this.#pumps.map((pump) => pump.stop()))
+    await Promise.all([...this.#lanes.values()].map((lanes) => lanes.stop()))
+    await this.#members.stop()
     this.#waiters.end()
   }
 
@@ -305,9 +447,17 @@ class Runtime implements RunningProjections {
     if (this.#isStopped) throw new Error('the projections have been stopped')
   }
 
+  #faulted(partition: number, { name, version }: Member, fault: LaneFault | undefined): void {
+    const { sequence = 0n, cause = '' } = fault ?? {}
+    writeFault(this.#options.store, { name, version, partition, sequence, cause, atMs: this.#clock.nowMs() }).catch(
+      (error: unknown) => this.#report(`projections: what stopped ${name} cannot be written down: ${messageOf(error)}`),
+    )
+  } // prettier-ignore
+
   #advanced(): void {
-    this.#waiters.reached(this.position())
-    for (const listener of this.#listeners) listener()
+    this.#point()
+    this.#waiters.reached((name) => (name === undefined ? this.position() : this.positionOf(name)))
+    for (const listener of [...this.#listeners]) listener()
   }
 }
 
@@ -323,7 +473,8 @@ async function refuseBehind(log: EventLog, known: bigint, signal?: AbortSignal):
 }
 
 /** The state an operator has to know of, where partitions differ. */
-function worst(states: readonly PumpState[]): PumpState {
-  const order = ['stopped', 'retrying', 'stalled', 'paused', 'catching-up', 'live'] as const
-  return order.find((state) => states.includes(state)) ?? 'stopped'
+function worst(states: readonly ProjectionState[]): ProjectionState {
+  const order = ['stopped', 'retrying', 'stalled', 'paused', 'catching-up', 'complete', 'live'] as const
+  // Nothing to follow is no fault: other processes have the partitions.
+  return order.find((state) => states.includes(state)) ?? 'live'
 }

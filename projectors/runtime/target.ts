@@ -12,6 +12,10 @@ export interface Target {
   write(range: Range): Promise<void>
   /** Names of tables, and of what fills them, that must be there for the rows to be whole. */
   readonly parts: readonly string[]
+  /** Takes away what an event has made: an operator has left it out. */
+  forget?(partition: number, sequence: bigint): Promise<void>
+  /** Removes everything that `prepare` makes. Called after `stop`. */
+  drop?(): Promise<void>
   stop(): Promise<void>
 }
 

@@ -1,0 +1,446 @@
+/**
+ * What operators do with projections. Every operation only says something in the registry; whoever fills the views reads it
+ * there and acts, whether it runs in this process or in another. What cannot be done is a value with a stable code.
+ */
+import { includesPosition, type Position } from '../../schemas/positions.ts'
+import type { Clock } from '../runtime/ports.ts'
+import { readCheckpoints, versionKey, type Checkpoints } from '../runtime/checkpoints.ts'
+import type { Projection, SqlProjection } from '../projection.ts'
+import type { ViewStore } from '../clickhouse/view-store.ts'
+import type { Comparison } from '../proof/compare.ts'
+import { readFaults, type Fault } from './faults.ts'
+import { readSkips, writeSkip, type Skip } from './skips.ts'
+import {
+  definitionOf,
+  nextNumber,
+  readVersions,
+  resetting,
+  servingOf,
+  writeVersions,
+  type Until,
+  type Version,
+  type VersionRole,
+} from './versions.ts'
+
+/** `building` and what else a version may be doing. */
+export type VersionState = 'catching-up' | 'live' | 'paused' | 'stopped' | 'complete'
+
+export interface VersionStatus {
+  readonly name: string
+  readonly version: number
+  readonly declared: number
+  readonly kind: Projection['kind']
+  readonly role: VersionRole
+  readonly state: VersionState
+  readonly position: Position
+  readonly head: Position
+  readonly lagEvents: bigint
+  /** Of what it has to hold, how much it holds: 0 to 1. */
+  readonly progress: number
+  /** recorded_at of its newest event, nanoseconds since 1970; 0: none. */
+  readonly recordedAtNs: bigint
+  readonly share: number
+  readonly until: Until | undefined
+  /** What stopped it, by partition. */
+  readonly faults: readonly Fault[]
+  readonly skips: readonly Skip[]
+  /** Why it has its role. */
+  readonly reason: string
+}
+
+export const OPERATION_REFUSALS = {
+  unknown_projection: 'There is no projection of this name.',
+  unknown_version: 'The projection has no such version.',
+  rebuild_under_way: 'A version is being built already.',
+  not_built: 'There is no version that was built and does not serve.',
+  not_equal: 'The versions differ.',
+  not_there_yet: 'The version does not hold yet what it has to hold.',
+  bounded: 'The version ends at a position, and can only be compared.',
+  nothing_kept: 'No earlier version is kept.',
+  serving: 'The version is read.',
+  no_fault: 'The version has not stopped at this event.',
+  no_reason: 'A reason has to be given.',
+  name_taken: 'There is a projection of this name already.',
+  invalid: 'What was given is not valid.',
+} as const
+export type OperationRefusalCode = keyof typeof OPERATION_REFUSALS
+
+export interface OperationRefused {
+  readonly kind: 'refused'
+  readonly code: OperationRefusalCode
+  readonly message: string
+  readonly comparison?: Comparison
+}
+
+export interface OperationDone {
+  readonly kind: 'done'
+  readonly name: string
+  /** The version that it was about. */
+  readonly version: number
+  readonly comparison?: Comparison
+}
+
+export type OperationOutcome = OperationDone | OperationRefused
+
+export interface RebuildOptions {
+  /** Of the time, how much filling may take while it is behind; default a half. */
+  readonly share?: number | undefined
+  readonly until?: Until | undefined
+}
+
+export interface SkipOptions {
+  /** Default: the version that has stopped there. */
+  readonly version?: number | undefined
+  readonly partition: number
+  readonly sequence: bigint
+  readonly reason: string
+  readonly by: string
+}
+
+export interface ProjectionOperations {
+  /** All versions that are not dropped, of all projections. */
+  list(): Promise<readonly VersionStatus[]>
+  pause(name: string, version?: number): Promise<OperationOutcome>
+  /** Lets one go on that is paused, or that a failure has stopped. */
+  resume(name: string, version?: number): Promise<OperationOutcome>
+  /** A new version serves at once and is filled from the beginning; the one before it is dropped. */
+  reset(name: string): Promise<OperationOutcome>
+  /** A new version is filled beside the one that serves. */
+  rebuild(name: string, options?: RebuildOptions): Promise<OperationOutcome>
+  /** @param at default: up to where both are */
+  compare(name: string, version?: number, at?: Position): Promise<OperationOutcome>
+  /**
+   * The version that was built serves, once it is proven to hold the same; the one before is kept.
+   * @param acceptDifferences why it may differ: then what differs is told, and recorded with the reason
+   */
+  promote(name: string, version?: number, acceptDifferences?: string): Promise<OperationOutcome>
+  /** The version that served before serves again. */
+  rollback(name: string): Promise<OperationOutcome>
+  /** Removes a version that is not read, with its tables. */
+  drop(name: string, version: number): Promise<OperationOutcome>
+  /** Leaves out the one event at which a version has stopped. */
+  skip(name: string, options: SkipOptions): Promise<OperationOutcome>
+  /** Adds an SQL projection that the program does not bring. */
+  add(projection: SqlProjection): Promise<OperationOutcome>
+}
+
+export interface OperationsOptions {
+  readonly store: ViewStore
+  /** Those that the program brings. */
+  readonly projections: readonly Projection[]
+  /** Where the log ends. */
+  readonly head: () => Position
+  readonly compare: (left: Version, right: Version, at: Position) => Promise<Comparison>
+  /** @throws RangeError with what is wrong, fit for its author */
+  readonly validate: (projection: SqlProjection) => void
+  /** Lets whoever fills the views in this process know. Others look by themselves. */
+  readonly changed?: () => Promise<void>
+  readonly clock: Clock
+  /** How long a promotion waits for a version to come to where readers are, in ms. Default: 30,000. */
+  readonly waitMsMax?: number
+}
+
+const SHARE = 0.5
+const SHARE_MIN = 0.01
+const WAIT_MS_MAX = 30_000
+const LOOK_MS = 100
+const REASON_CHARACTERS_MAX = 500
+
+export function createOperations(options: OperationsOptions): ProjectionOperations {
+  return new Operations(options)
+}
+
+class Operations implements ProjectionOperations {
+  readonly #options: OperationsOptions
+
+  constructor(options: OperationsOptions) {
+    this.#options = options
+  }
+
+  async list(): Promise<readonly VersionStatus[]> {
+    const { store } = this.#options
+    const versions = await readVersions(store)
+    const [checkpoints, faults, skips] = [
+      await readCheckpoints(store),
+      await readFaults(store),
+      await readSkips(store),
+    ]
+    const head = this.#options.head()
+    return versions
+      .filter(({ role }) => role !== 'dropped')
+      .map((one) => statusOf(one, checkpoints, faults, skips, head))
+  }
+
+  pause(name: string, version?: number): Promise<OperationOutcome> {
+    return this.#say(name, version, (one) => ({ ...one, isPaused: true }))
+  }
+
+  resume(name: string, version?: number): Promise<OperationOutcome> {
+    return this.#say(name, version, (one) => ({ ...one, isPaused: false }))
+  }
+
+  async reset(name: string): Promise<OperationOutcome> {
+    const versions = await readVersions(this.#options.store)
+    const said = resetting(versions, [name], 'reset by an operator')
+    if (said.length === 0) return refused('unknown_projection', name)
+    return this.#write(said)
+  }
+
+  async rebuild(name: string, { share = SHARE, until }: RebuildOptions = {}): Promise<OperationOutcome> {
+    if (!(share >= SHARE_MIN && share <= 1))
+      return refused('invalid', name, `A share is at least ${SHARE_MIN} and at most 1, not ${share}.`)
+    const versions = await readVersions(this.#options.store)
+    const serving = servingOf(versions, name)
+    if (serving === undefined) return refused('unknown_projection', name)
+    const building = versions.find((one) => one.name === name && one.role === 'building')
+    if (building !== undefined)
+      return refused('rebuild_under_way', name, `Promote or drop version ${building.version} first.`)
+    const brought = this.#options.projections.find((one) => one.name === name)
+    const version: Version = {
+      name,
+      version: nextNumber(versions, name, serving.declared),
+      declared: brought?.version ?? serving.declared,
+      role: 'building',
+      isPaused: false,
+      share,
+      until,
+      definition: brought === undefined ? serving.definition : definitionOf(brought),
+      reason: 'rebuilt by an operator',
+      revision: 0n,
+    }
+    return this.#write([version])
+  }
+
+  async compare(name: string, version?: number, at?: Position): Promise<OperationOutcome> {
+    const found = await this.#pair(name, version)
+    if ('kind' in found) return found
+    const position = at ?? (await this.#heldByBoth(found))
+    const comparison = await this.#options.compare(found.serving, found.other, position)
+    if (!comparison.equal) return { ...refused('not_equal', name), comparison }
+    return { kind: 'done', name, version: found.other.version, comparison }
+  }
+
+  async promote(name: string, version?: number, acceptDifferences?: string): Promise<OperationOutcome> {
+    const found = await this.#pair(name, version)
+    if ('kind' in found) return found
+    const { serving, other } = found
+    if (other.until !== undefined) return refused('bounded', name)
+    if (acceptDifferences !== undefined && !isReason(acceptDifferences)) return refused('no_reason', name)
+    if (!(await this.#isWhereReadersAre(serving, other)))
+      return refused('not_there_yet', name, `Version ${other.version} is behind version ${serving.version}.`)
+    const comparison = await this.#options.compare(serving, other, await this.#heldByBoth(found))
+    if (!comparison.equal && acceptDifferences === undefined)
+      return { ...refused('not_equal', name), comparison }
+    const reason = comparison.equal
+      ? `equal to version ${serving.version}`
+      : `differs from version ${serving.version}, accepted: ${acceptDifferences}`
+    const outcome = await this.#write([
+      { ...other, role: 'serving', share: 1, reason },
+      { ...serving, role: 'kept', reason: `followed by version ${other.version}` },
+    ])
+    return outcome.kind === 'done' ? { ...outcome, comparison } : outcome
+  }
+
+  async rollback(name: string): Promise<OperationOutcome> {
+    const versions = await readVersions(this.#options.store)
+    const serving = servingOf(versions, name)
+    if (serving === undefined) return refused('unknown_projection', name)
+    const kept = versions.filter((one) => one.name === name && one.role === 'kept').at(-1)
+    if (kept === undefined) return refused('nothing_kept', name)
+    const reason = `rolled back from version ${serving.version}`
+    return this.#write([
+      { ...kept, role: 'serving', reason },
+      { ...serving, role: 'kept', reason: `followed again by version ${kept.version}` },
+    ])
+  }
+
+  async drop(name: string, version: number): Promise<OperationOutcome> {
+    const versions = await readVersions(this.#options.store)
+    const one = versions.find((other) => other.name === name && other.version === version && other.role !== 'dropped')
+    if (one === undefined) return refused('unknown_version', name)
+    const isBrought = this.#options.projections.some((other) => other.name === name)
+    if (one.role === 'serving' && isBrought)
+      return refused('serving', name, 'Promote another one first, or take the projection out of the configuration.')
+    return this.#write([{ ...one, role: 'dropped', reason: 'dropped by an operator' }])
+  } // prettier-ignore
+
+  async skip(
+    name: string,
+    { version, partition, sequence, reason, by }: SkipOptions,
+  ): Promise<OperationOutcome> {
+    if (!isReason(reason)) return refused('no_reason', name)
+    const { store } = this.#options
+    const fault = (await readFaults(store)).find(
+      (one) =>
+        one.name === name &&
+        one.partition === partition &&
+        one.sequence === sequence &&
+        (version === undefined || one.version === version),
+    )
+    if (fault === undefined) return refused('no_fault', name)
+    await writeSkip(store, {
+      name,
+      version: fault.version,
+      partition,
+      sequence,
+      reason,
+      by,
+      atMs: this.#options.clock.nowMs(),
+    })
+    return this.resume(name, fault.version)
+  }
+
+  async add(projection: SqlProjection): Promise<OperationOutcome> {
+    const { name, version: declared } = projection
+    try {
+      this.#options.validate(projection)
+    } catch (error) {
+      if (!(error instanceof RangeError)) throw error
+      return refused('invalid', name, error.message)
+    }
+    const versions = await readVersions(this.#options.store)
+    if (servingOf(versions, name) !== undefined) return refused('name_taken', name)
+    return this.#write([
+      {
+        name,
+        version: nextNumber(versions, name, declared),
+        declared,
+        role: 'serving',
+        isPaused: false,
+        share: SHARE,
+        until: undefined,
+        definition: definitionOf(projection),
+        reason: 'added by an operator',
+        revision: 0n,
+      },
+    ])
+  }
+
+  /** Says something new of one version: by default of the one that serves. */
+  async #say(
+    name: string,
+    version: number | undefined,
+    change: (one: Version) => Version,
+  ): Promise<OperationOutcome> {
+    const versions = await readVersions(this.#options.store)
+    const own = versions.filter((one) => one.name === name && one.role !== 'dropped')
+    if (own.length === 0) return refused('unknown_projection', name)
+    const one = version === undefined ? servingOf(own, name) : own.find((other) => other.version === version)
+    return one === undefined ? refused('unknown_version', name) : this.#write([change(one)])
+  }
+
+  /** The version that serves, and the other: the one that is named, or that was built last. */
+  async #pair(
+    name: string,
+    version: number | undefined,
+  ): Promise<{ readonly serving: Version; readonly other: Version } | OperationRefused> {
+    const versions = await readVersions(this.#options.store)
+    const serving = servingOf(versions, name)
+    if (serving === undefined) return refused('unknown_projection', name)
+    const others = versions.filter(
+      (one) => one.name === name && (one.role === 'building' || one.role === 'kept'),
+    )
+    const other =
+      version === undefined
+        ? others.filter(({ role }) => role === 'building').at(-1)
+        : others.find((one) => one.version === version)
+    if (other === undefined) return refused(version === undefined ? 'not_built' : 'unknown_version', name)
+    return { serving, other }
+  }
+
+  async #heldByBoth({ serving, other }: { serving: Version; other: Version }): Promise<Position> {
+    const checkpoints = await readCheckpoints(this.#options.store)
+    const [left, right] = [positionOf(checkpoints, serving), positionOf(checkpoints, other)]
+    return new Map(
+      [...left].map(([partition, sequence]) => {
+        const reached = right.get(partition) ?? 0n
+        return [partition, reached < sequence ? reached : sequence]
+      }),
+    )
+  }
+
+  /** Waits until the other version holds what the serving one holds now. */
+  async #isWhereReadersAre(serving: Version, other: Version): Promise<boolean> {
+    const { store, clock, waitMsMax = WAIT_MS_MAX } = this.#options
+    const goal = positionOf(await readCheckpoints(store), serving)
+    const untilMs = clock.monotonicMs() + waitMsMax
+    for (;;) {
+      if (includesPosition(positionOf(await readCheckpoints(store), other), goal)) return true
+      if (clock.monotonicMs() >= untilMs) return false
+      await new Promise<void>((resolve) => clock.after(LOOK_MS, resolve))
+    }
+  }
+
+  async #write(versions: readonly Version[]): Promise<OperationOutcome> {
+    const { store, clock, changed } = this.#options
+    await writeVersions(store, versions, clock.nowMs())
+    await changed?.()
+    const [{ name, version }] = versions as [Version]
+    return { kind: 'done', name, version }
+  }
+}
+
+function positionOf(checkpoints: Checkpoints, version: Version): Position {
+  const own = checkpoints.get(versionKey(version)) ?? new Map()
+  return new Map([...own.values()].map(({ partition, sequence }) => [partition, sequence]))
+}
+
+function statusOf(
+  one: Version,
+  checkpoints: Checkpoints,
+  faults: readonly Fault[],
+  skips: readonly Skip[],
+  head: Position,
+): VersionStatus {
+  const { name, version, declared, role, share, until, reason } = one
+  const key = versionKey(one)
+  const position = positionOf(checkpoints, one)
+  const own = faults.filter((fault) => versionKey(fault) === key)
+  const goal = until !== undefined && 'position' in until ? until.position : head
+  const [held, all] = [...goal].reduce(
+    ([some, total], [partition, sequence]) => {
+      const reached = position.get(partition) ?? 0n
+      return [some + (reached < sequence ? reached : sequence), total + sequence] as const
+    },
+    [0n, 0n] as readonly [bigint, bigint],
+  )
+  const lagEvents = all - held
+  return {
+    name,
+    version,
+    declared,
+    kind: one.definition.kind,
+    role,
+    state:
+      own.length > 0
+        ? 'stopped'
+        : one.isPaused
+          ? 'paused'
+          : lagEvents > 0n
+            ? 'catching-up'
+            : until === undefined
+              ? 'live'
+              : 'complete',
+    position,
+    head,
+    lagEvents,
+    progress: all === 0n ? 1 : Number((held * 10_000n) / all) / 10_000,
+    recordedAtNs: [...(checkpoints.get(key)?.values() ?? [])].reduce(
+      (latest, { recordedAtNs }) => (recordedAtNs > latest ? recordedAtNs : latest),
+      0n,
+    ),
+    share,
+    until,
+    faults: own,
+    skips: skips.filter((skip) => versionKey(skip) === key),
+    reason,
+  }
+}
+
+function isReason(text: string): boolean {
+  return text.trim() !== '' && text.length <= REASON_CHARACTERS_MAX
+}
+
+function refused(code: OperationRefusalCode, name: string, more = ''): OperationRefused {
+  return { kind: 'refused', code, message: `${name}: ${OPERATION_REFUSALS[code]}${more === '' ? '' : ` ${more}`}` }
+} // prettier-ignore

@@ -1,0 +1,187 @@
+/**
+ * A lane: versions that are filled from one partition in one pass, because they are at the same checkpoint. Tables of several
+ * are written by one insert; code and sinks always have a lane of their own.
+ */
+import { messageOf } from '../../schemas/errors.ts'
+import type { EventLog } from '../../eventlog/ports.ts'
+import { createSharedFeed, sharedFeedName, sharedPartsOf } from '../clickhouse/view-tables.ts'
+import { OutageError, type ViewStore } from '../clickhouse/view-store.ts'
+import type { Layout } from '../projection.ts'
+import type { Until } from '../registry/versions.ts'
+import type { Checkpoint } from './chain.ts'
+import { writeCheckpoint, type VersionKey } from './checkpoints.ts'
+import { isEmptyRange, upToFirst, withoutEvents } from './cut.ts'
+import { guard, PartsMissingError, readParts, requireAll, type Held, type Parts } from './guard.ts'
+import type { Clock } from './ports.ts'
+import { Pump } from './pump.ts'
+import { insertRange, type Range, type RangeLimits } from './range.ts'
+import { EventFault, type Target } from './target.ts'
+
+/** One version, as lanes fill it. */
+export interface Member extends VersionKey {
+  readonly target: Target
+  readonly isPaused: boolean
+  /** Of the time, how much filling it may take while it is behind. */
+  readonly share: number
+  readonly until: Until | undefined
+  /** Those of one group may share a lane. Undefined: this one may not. */
+  readonly group: string | undefined
+  /** Partition → sequences that an operator has left out. */
+  readonly skips: ReadonlyMap<number, ReadonlySet<bigint>>
+}
+
+/** What stopped a lane. */
+export interface LaneFault {
+  /** The event that could not be taken; undefined if it was none. */
+  readonly sequence: bigint | undefined
+  readonly cause: string
+  readonly error: unknown
+}
+
+export interface LaneOptions extends RangeLimits {
+  readonly store: ViewStore
+  readonly layout: Layout
+  readonly log: EventLog
+  readonly clock: Clock
+  readonly lingerMs: number
+  readonly report: (line: string) => void
+  readonly advanced: () => void
+  readonly failed: (lane: Lane, fault: LaneFault) => void
+}
+
+export class Lane {
+  readonly members: readonly Member[]
+  readonly pump: Pump
+  readonly #options: LaneOptions
+  readonly #held: readonly Held[]
+  readonly #together: readonly Member[]
+  #parts: Parts = new Map()
+  #checkpoint: Checkpoint
+  /** It was to end somewhere, and has. */
+  #isComplete = false
+  #fault: LaneFault | undefined
+
+  /** @param epochs the epoch that each member has begun, in their order */
+  constructor(options: LaneOptions, members: readonly Member[], epochs: readonly bigint[], from: Checkpoint) {
+    this.#options = options
+    this.members = members
+    this.#checkpoint = from
+    this.#held = members.map(({ name, version }, index) => ({ name, version, epoch: epochs[index]! }))
+    this.#together = members.length > 1 ? members : []
+    this.pump = new Pump({
+      ...options,
+      from,
+      share: Math.min(...members.map(({ share }) => share)),
+      write: (range) => this.#write(range),
+      settle: (checkpoint) => this.#settle(checkpoint),
+      failed: (error) => this.#failed(error),
+    })
+  }
+
+  get checkpoint(): Checkpoint {
+    return this.pump.checkpoint
+  }
+
+  get isComplete(): boolean {
+    return this.#isComplete
+  }
+
+  get fault(): LaneFault | undefined {
+    return this.#fault
+  }
+
+  has({ name, version }: VersionKey): boolean {
+    return this.members.some((one) => one.name === name && one.version === version)
+  }
+
+  /**
+   * Begins to fill. Every checkpoint of an older epoch counts no more from here on.
+   * @throws PartsMissingError; OutageError
+   */
+  async start(isPaused: boolean): Promise<void> {
+    const { store, layout } = this.#options
+    if (this.#together.length > 0)
+      for (const statement of createSharedFeed(this.#together, layout)) await store.command(statement)
+    const names = this.members.flatMap(({ target }) => target.parts)
+    if (this.#together.length > 0) names.push(...sharedPartsOf(this.#together))
+    this.#parts = await readParts(store, names)
+    requireAll(names, this.#parts)
+    await writeCheckpoint(store, this.#held, this.#checkpoint)
+    this.pump.start(isPaused)
+  }
+
+  async stop(): Promise<void> {
+    await this.pump.stop()
+  }
+
+  async #write(whole: Range): Promise<Checkpoint> {
+    const range = this.#bounded(whole)
+    if (range === undefined) return this.#checkpoint
+    const alone = this.members.filter((one) => this.#together.length === 0 || hasSkipIn(one, range))
+    const together = this.members.filter((one) => !alone.includes(one))
+    const writing = alone.map((one) => writeAlone(one, range))
+    if (together.length === this.#together.length && together.length > 0)
+      writing.push(insertRange(this.#options.store, sharedFeedName(together), range))
+    else writing.push(...together.map((one) => writeAlone(one, range)))
+    const failures = (await Promise.allSettled(writing)).flatMap((done) =>
+      done.status === 'rejected' ? [done.reason as unknown] : [],
+    )
+    if (failures.length > 0) throw failures.find((error) => !(error instanceof OutageError)) ?? failures[0]
+    return range.checkpoint
+  }
+
+  /** Of a range, what is still to be taken; undefined: nothing of it. */
+  #bounded(range: Range): Range | undefined {
+    const until = this.members[0]?.until
+    if (until === undefined) return range
+    const { partition } = range.checkpoint
+    const bounded = upToFirst(range, ({ sequence, recordedAtNs }) =>
+      'position' in until ? sequence <= (until.position.get(partition) ?? 0n) : recordedAtNs <= until.timeNs,
+    )
+    if (bounded?.last !== range.last) this.#completes()
+    return bounded
+  }
+
+  /** Whatever comes further is not taken. */
+  #completes(): void {
+    this.#isComplete = true
+    void this.pump.pause()
+  }
+
+  async #settle(checkpoint: Checkpoint): Promise<void> {
+    const { store, log } = this.#options
+    await guard(store, log.partition, this.#held, this.#parts)
+    await writeCheckpoint(store, this.#held, checkpoint)
+    this.#checkpoint = checkpoint
+  }
+
+  #failed(error: unknown): void {
+    const missing = missingIn(error)
+    const sequence = error instanceof EventFault ? error.sequence : undefined
+    const cause = missing ?? messageOf(error)
+    this.#fault = { sequence, cause, error }
+    const names = this.members.map(({ name, version }) => `${name} version ${version}`).join(', ')
+    const { partition } = this.#options.log
+    const at = sequence === undefined ? `behind ${partition}:${this.checkpoint.sequence}` : `at ${partition}:${sequence}`
+    this.#options.report(`projections: ${names} stopped ${at}: ${cause}`)
+    this.#options.failed(this, this.#fault)
+  } // prettier-ignore
+}
+
+function hasSkipIn({ skips }: Member, { first, last, checkpoint }: Range): boolean {
+  const own = skips.get(checkpoint.partition)
+  return own !== undefined && [...own].some((sequence) => sequence >= first && sequence <= last)
+}
+
+async function writeAlone({ target, skips }: Member, range: Range): Promise<void> {
+  const left = withoutEvents(range, skips.get(range.checkpoint.partition) ?? new Set())
+  if (isEmptyRange(left)) return
+  await target.write(left)
+}
+
+/** What ClickHouse says of a table that is gone, in words that say what to do. */
+function missingIn(error: unknown): string | undefined {
+  const { type } = error as { type?: unknown }
+  if (type !== 'UNKNOWN_TABLE' && type !== 'UNKNOWN_DATABASE') return undefined
+  return new PartsMissingError([/(?:Table|Database) (\S+)/.exec(messageOf(error))?.[1] ?? 'a table']).message
+}
