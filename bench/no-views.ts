@@ -1,5 +1,6 @@
 /** A platform's views where there are none: for measuring what a commit costs without them. */
 import type { Projections } from '../projectors/runtime/status.ts'
+import { fixedServing } from '../projectors/serving.ts'
 import { OutageError, type ViewStore } from '../projectors/clickhouse/view-store.ts'
 
 const none = (): Promise<never> => Promise.reject(new OutageError('this platform runs without views'))
@@ -15,6 +16,8 @@ export const NO_STORE: ViewStore = {
 export const NO_PROJECTIONS: Projections = {
   status: () => [],
   position: () => new Map(),
+  positionOf: () => new Map(),
+  serving: () => fixedServing([]),
   absent: () => undefined,
   settledNs: () => 0n,
   waitFor: () => Promise.resolve(false),

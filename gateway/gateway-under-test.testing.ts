@@ -14,7 +14,7 @@ import { startEmbeddedWriter, type EmbeddedWriter } from '../writer/embedded.ts'
 import type { Operation } from './admission/admission.ts'
 import { startGateway, type Gateway, type GatewayOptions } from './gateway.ts'
 import { createFileImportRegistry } from './imports/import-registry.ts'
-import { projectionsOf } from './view.ts'
+import { projectionsOf, requiredOf } from './view.ts'
 import type { Transport } from './services.ts'
 import { PATIENCE_MS } from '../test/support/patience.ts'
 
@@ -67,6 +67,7 @@ export async function gatewayUnderTest(options: Partial<GatewayOptions> = {}): P
   const projections = await startProjections({
     store,
     projections: allTogether(projectionsOf(views)),
+    required: requiredOf(views),
     logs: [writer.log],
   })
   const lines: string[] = []

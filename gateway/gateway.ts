@@ -4,6 +4,7 @@ import type { EventLog } from '../eventlog/ports.ts'
 import type { Projections } from '../projectors/runtime/status.ts'
 import { seenWithStore, StoreWatch } from '../projectors/clickhouse/store-watch.ts'
 import type { ViewStore } from '../projectors/clickhouse/view-store.ts'
+import { servedStore } from '../projectors/serving.ts'
 import type { Currency } from '../schemas/money.ts'
 import type { Writer } from '../writer/writer.ts'
 import { Admission, type AdmissionListener } from './admission/admission.ts'
@@ -93,7 +94,7 @@ const UNDECIDED_MS_MAX = 15_000
 /** Starts the gateway. Resolves once it listens. */
 export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const { writers, log } = options
-  const store = missingTablesAsOutage(options.store)
+  const store = missingTablesAsOutage(servedStore(options.store, options.projections.serving()))
   writers.forEach(({ queue }, index) => {
     if (queue.partition !== index) throw new RangeError(`writer ${index} is of partition ${queue.partition}`)
   })
@@ -236,9 +237,11 @@ function withStore(projections: Projections, watch: StoreWatch): Projections {
   return {
     status: () => seenWithStore(projections.status(), watch),
     position: () => projections.position(),
+    positionOf: (name) => projections.positionOf(name),
+    serving: () => projections.serving(),
     absent: () => projections.absent(),
     settledNs: () => projections.settledNs(),
-    waitFor: (position, timeoutMs) => projections.waitFor(position, timeoutMs),
+    waitFor: (position, timeoutMs, name) => projections.waitFor(position, timeoutMs, name),
     onAdvance: (listener) => projections.onAdvance(listener),
     stop: () => projections.stop(),
   }

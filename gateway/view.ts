@@ -8,10 +8,21 @@ import type { SchemaKit } from './schema/kit.ts'
 export interface View {
   readonly projection: SqlProjection
   /**
+   * True for what the ledger's own fields are read from. Reads wait for these together; a field of any other view waits for
+   * that view alone (`context.point.of`), so that one which has stopped holds up nobody else.
+   */
+  readonly required?: boolean
+  /**
    * Adds the view's types and fields to a schema that is being built. Its resolvers read at the point that they are
-   * given (`context.point`), so that all fields of a request are answered at one position.
+   * given (`context.point.of`), so that all fields of a request are answered at one position; their queries name tables as
+   * the projection does: `FROM {history:Identifier}`.
    */
   readonly addToSchema?: (kit: SchemaKit) => void
+}
+
+/** Names of those that reads wait for and go by. */
+export function requiredOf(views: readonly View[]): readonly string[] {
+  return views.filter(({ required }) => required === true).map(({ projection }) => projection.name)
 }
 
 export function projectionsOf(views: readonly View[]): readonly SqlProjection[] {

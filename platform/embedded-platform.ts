@@ -13,7 +13,7 @@ import { createViewStore } from '../projectors/clickhouse/clickhouse-store.ts'
 import { startEngine, type Engine } from '../projectors/engine/supervisor.ts'
 import { startProjections, type RunningProjections } from '../projectors/runtime/runtime.ts'
 import type { ViewStore } from '../projectors/clickhouse/view-store.ts'
-import { projectionsOf, type View } from '../gateway/view.ts'
+import { projectionsOf, requiredOf, type View } from '../gateway/view.ts'
 import type { Currency } from '../schemas/money.ts'
 import type { Position } from '../schemas/positions.ts'
 import { startEmbeddedWriter, type EmbeddedWriter, type EmbeddedWriterOptions } from '../writer/embedded.ts'
@@ -142,6 +142,7 @@ async function assemble(options: PlatformOptions, parts: PlatformParts): Promise
   const projections = (parts.projections = await startProjections({
     store,
     projections: allTogether(projectionsOf(views)),
+    required: requiredOf(views),
     logs: writers.map((writer) => writer.log),
     log,
   }))

@@ -131,7 +131,7 @@ export function tableNameAmong(
   return tableName(owner, table, database)
 }
 
-/** The names in ClickHouse of all tables of a projection, as its queries write them: `history` → `history_v1`. */
+/** The names in ClickHouse of all tables of a projection: `history` → `history_v1`. Queries do not write them. */
 export function tableNames<Projection extends SqlProjection>(
   projection: Projection,
 ): Readonly<Record<Projection['tables'][number]['name'], string>> {

@@ -21,6 +21,7 @@ import type { ViewStore } from '../projectors/clickhouse/view-store.ts'
 import { allTogether, tableNames, type SqlProjection } from '../projectors/projection.ts'
 import { proveByReplay } from '../projectors/proof/prove.ts'
 import { startProjections } from '../projectors/runtime/runtime.ts'
+import { servedStore } from '../projectors/serving.ts'
 import { within } from '../projectors/sql.ts'
 import { BUILT_IN_VIEWS } from '../projectors/views/built-in.ts'
 import { startPlatform } from '../platform/embedded-platform.ts'
@@ -57,7 +58,7 @@ interface RefusalCount {
 
 async function refusalCounts(store: ViewStore, upTo: Position): Promise<RefusalCount[]> {
   const rows = await store.query<{ refusal: number; refused: string }>(
-    `SELECT refusal, uniqExact(partition, sequence) AS refused FROM ${TABLES.refusals} WHERE ${within(upTo)}
+    `SELECT refusal, uniqExact(partition, sequence) AS refused FROM {refusals:Identifier} WHERE ${within(upTo)}
      GROUP BY refusal ORDER BY refusal`,
   )
   return rows.map(({ refusal, refused }) => ({ code: refusalOf(refusal)!, count: Number(refused) }))
@@ -77,7 +78,7 @@ const view: View = {
         type: [Count],
         args: { after: t.arg({ type: 'Position' }) },
         resolve: async (_root, { after }, { services, point }) =>
-          refusalCounts(services.views.store, (await point.at(after)).upTo),
+          refusalCounts(services.views.store, (await point.of('refusals', after)).upTo),
       }),
     )
   },
@@ -174,7 +175,9 @@ describe('a view that is not given', () => {
     })
     onTestFinished(() => running.stop())
     expect(await running.waitFor(head, 20_000)).toBe(true)
-    expect(await refusalCounts(store, head)).toEqual([{ code: 'insufficient_funds', count: 2 }])
+    expect(await refusalCounts(servedStore(store, running.serving()), head)).toEqual([
+      { code: 'insufficient_funds', count: 2 },
+    ])
     expect(await proveByReplay({ store, log: writer.log, upTo: head.get(0)!, projections })).toMatchObject({
       equal: true,
     })

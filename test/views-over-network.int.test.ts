@@ -8,6 +8,7 @@ import { createViewStore } from '../projectors/clickhouse/clickhouse-store.ts'
 import { engineUnderTest, type EngineUnderTest } from '../projectors/engine/engine-under-test.testing.ts'
 import { dropStatements } from '../projectors/clickhouse/view-tables.ts'
 import { proveByReplay } from '../projectors/proof/prove.ts'
+import { servedStore } from '../projectors/serving.ts'
 import { balancesOf } from '../projectors/views/balances/balances.ts'
 import { BUILT_IN_PROJECTIONS } from '../projectors/views/built-in.ts'
 import { allTogether } from '../projectors/projection.ts'
@@ -101,7 +102,7 @@ test.each(RUNS)('views equal a replay of the log over a network that fails: seed
     // What the checkpoints say is there, at any moment.
     last = new Map([...held].map(([partition, { sequence }]) => [partition, sequence]))
     for (const { log } of towns)
-      expect((await balancesOf(store, [{ partition: log.partition, account: 1 }], last)).length).toBe(1)
+      expect((await balancesOf(servedStore(store, running.serving()), [{ partition: log.partition, account: 1 }], last)).length).toBe(1)
   }
   proxy.heal()
   for (const other of others) expect(await other.waitFor(heads(), PATIENCE_MS)).toBe(true)

@@ -10,6 +10,7 @@ import {
   type Checkpoints,
 } from '../../projectors/runtime/checkpoints.ts'
 import type { SqlProjection } from '../../projectors/projection.ts'
+import type { Serving } from '../../projectors/serving.ts'
 import { proveByReplay } from '../../projectors/proof/prove.ts'
 import type { ViewStore } from '../../projectors/clickhouse/view-store.ts'
 import type { VoidFrames } from '../../writer/distributed/replay-topic.ts'
@@ -85,6 +86,7 @@ export async function provePlatform(platform: Platform): Promise<Proof> {
       log: writer.log,
       head: replay.head,
       projections: projectionsOf(views),
+      serving: projections.serving(),
     })
     proofs.push({ replay, checks: [state, checked] })
   }
@@ -108,6 +110,8 @@ export interface ViewsToCheck {
   readonly head: LogHead
   /** Those of the deployment. */
   readonly projections: readonly SqlProjection[]
+  /** The versions that are read; by default one of each, as declared. */
+  readonly serving?: Serving | undefined
   /** Where they are; by default read now. While views go on, they have to be read before the log's head is. */
   readonly checkpoints?: Checkpoints | undefined
 }
@@ -133,7 +137,13 @@ export async function checkViews(views: ViewsToCheck): Promise<Check> {
       ? []
       : [`not compared as long as some are not filled: ${others.map(({ name }) => name).join(', ')}`]
   if (upTo === 0n) return { name: 'views', holds: true, finding: left.join() }
-  const proof = await proveByReplay({ store, log, upTo, projections })
+  const proof = await proveByReplay({
+    store,
+    log,
+    upTo,
+    projections,
+    ...(views.serving && { serving: views.serving }),
+  })
   const different = proof.differences.map(({ live }) => live.table).join(', ')
   const finding = proof.equal
     ? `${proof.digests.length} tables equal a replay of events 1 to ${upTo}, row for row`

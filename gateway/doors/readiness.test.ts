@@ -27,7 +27,9 @@ function readinessOf(given: Given): ReturnType<typeof createReadiness> {
           status: () => ({ state, failure: state === 'ready' ? undefined : 'why', snapshot: given.snapshot }),
         }) as never,
     ),
-    projections: { status: () => projections.map((status) => ({ lagEvents: 0n, ...status })) as never },
+    projections: {
+      status: () => projections.map((status) => ({ lagEvents: 0n, isRequired: true, ...status })) as never,
+    },
     feed: { failure: () => undefined },
     gate: { closed: () => given.closed },
     unanswered: given.unanswered ?? (() => undefined),
@@ -73,6 +75,19 @@ describe('ready means ready', () => {
     expect(ready().reasons).toEqual([reason])
     expect(ready().projections).toMatchObject([{ name: 'audit', state, failure: 'behind 0:7: a hole' }])
   })
+
+  test.each(['stopped', 'paused'] as const)(
+    'a projection that is %s and that reads do not need is named, and leaves them ready',
+    (state) => {
+      const ready = readinessOf({
+        projections: [{ name: 'volume', state, isRequired: false, failure: 'a hole' }],
+      })
+      expect(seen(ready())).toEqual([true, true, true])
+      expect(ready().reasons).toEqual([
+        expect.stringMatching(/^The projection volume (has|is) \w+: a hole\.$/),
+      ])
+    },
+  )
 
   test('a writer that takes commands and decides none is not ready, though it says so itself', () => {
     const ready = readinessOf({ unanswered: () => 'Commands of partition 0 have not been decided for 16 s.' })

@@ -32,7 +32,10 @@ export interface Readiness extends PurposeReadiness {
    * partitions.
    */
   readonly commands: PurposeReadiness
-  /** False if reads are refused, or will be soon because a projection has stopped or is paused. */
+  /**
+   * False if reads are refused, or will be soon because a projection has stopped or is paused that they need. Any other
+   * that has stopped is only a reason: it answers for its own fields alone.
+   */
   readonly reads: PurposeReadiness
   /** One per partition, in the order of their numbers. */
   readonly writers: readonly WriterReadiness[]
@@ -114,9 +117,9 @@ export function createReadiness(parts: {
     const closed = parts.gate.closed()
     const reasons = closed === undefined ? [] : [closed.reason]
     let isReady = closed === undefined
-    for (const { name, state, failure } of statuses) {
+    for (const { name, isRequired, state, failure } of statuses) {
       const isOver = state === 'stopped' || state === 'paused'
-      if (isOver) isReady = false
+      if (isOver && isRequired) isReady = false
       // If the store is away, its consequences need not be reported as well.
       if (isOver || closed?.kind !== 'away') reasons.push(...troubleOf(name, state, failure))
     }

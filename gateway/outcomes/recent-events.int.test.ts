@@ -1,5 +1,7 @@
 import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { fixedServing } from '../../projectors/serving.ts'
+import { BUILT_IN_PROJECTIONS } from '../../projectors/views/built-in.ts'
 import { sealed } from '../../test/support/memory-log.ts'
 import type { WalletEvent } from '../../schemas/events.ts'
 import type { Frame } from '../../schemas/frames.ts'
@@ -90,6 +92,8 @@ describe('a repeat of what was acknowledged a moment ago', () => {
     const projections = {
       status: () => [],
       position: () => new Map(),
+      positionOf: () => new Map(),
+      serving: () => fixedServing(BUILT_IN_PROJECTIONS),
       absent: () => undefined,
       recordedAtNs: () => 0n,
       settledNs: () => 0n,

@@ -1,5 +1,5 @@
 /** Read points: the position at which a whole request is answered, and the waiting until the views have reached it. */
-import type { Projections } from '../../projectors/runtime/status.ts'
+import type { Projections, ProjectionStatus } from '../../projectors/runtime/status.ts'
 import { includesPosition, type Position } from '../../schemas/positions.ts'
 import { fault } from '../errors.ts'
 import { positionAt, type PartitionSequence } from '../positions/tokens.ts'
@@ -17,6 +17,13 @@ export interface ReadPoint {
 
 /** Advances of the views that are remembered with their time. A transfer's timeline shows them. */
 const ADVANCES_MAX = 4_096
+
+/** Why a view does not come to hold a position, where its state says so. */
+const WHY: Readonly<Partial<Record<ProjectionStatus['state'], string>>> = {
+  stopped: 'has stopped before this position',
+  paused: 'is paused before this position',
+  stalled: 'does not move, and does not include this position',
+}
 
 interface Advance {
   readonly upTo: Position
@@ -51,7 +58,7 @@ export class ReadPoints {
     })
   }
 
-  /** The newest point that all views have reached. */
+  /** The newest point that all required views have reached. */
   current(): ReadPoint {
     return (this.#current ??= {
       upTo: this.#projections.position(),
@@ -107,6 +114,31 @@ export class ReadPoints {
     )
   }
 
+  /**
+   * Waits, within the bound, until a view that need not hold everything holds what a point includes. What is read from it
+   * and from the others is then read at one position.
+   * @throws Fault NOT_YET, naming the view
+   */
+  async heldBy(view: string, point: ReadPoint): Promise<void> {
+    if (this.isHeldBy(view, point)) return
+    const status = this.#projections.status().find(({ name }) => name === view)
+    // One that an operator has to set going again does so in no request's time.
+    const isOver = status === undefined || status.state === 'stopped' || status.state === 'paused'
+    if (!isOver && (await this.#projections.waitFor(point.upTo, this.#waitMs, view))) return
+    const why =
+      status === undefined ? 'is not there' : (WHY[status.state] ?? 'does not include this position yet')
+    throw fault('NOT_YET', `The view ${view} ${why}. Ask again in a moment, or without its fields.`, {
+      view,
+      position: this.#tokenOf(this.#projections.positionOf(view)),
+      lagSeconds: status?.lagSeconds ?? 0,
+    })
+  }
+
+  /** True if a view holds what a point includes: nothing has to be waited for. */
+  isHeldBy(view: string, point: ReadPoint): boolean {
+    return includesPosition(this.#projections.positionOf(view), point.upTo)
+  }
+
   atSequence(at: PartitionSequence, waitMs?: number): Promise<ReadPoint> {
     return this.at(positionAt(at), waitMs)
   }
@@ -122,8 +154,11 @@ export class ReadPoints {
     return this.#advances.find(includes)?.atNs
   }
 
+  /** Of the required view that is furthest behind. */
   lagSeconds(): number {
-    return this.#projections.status().reduce((most, { lagSeconds }) => Math.max(most, lagSeconds), 0)
+    return this.#projections
+      .status()
+      .reduce((most, { isRequired, lagSeconds }) => (isRequired ? Math.max(most, lagSeconds) : most), 0)
   }
 
   stop(): void {
@@ -180,6 +215,17 @@ export class RequestPoint {
       if (sequence > (this.#wanted.get(partition) ?? 0n)) this.#wanted.set(partition, sequence)
     this.#gathering ??= this.#gather()
     return this.#gathering
+  }
+
+  /**
+   * A point for a field of a view, by its name: one at which that view and all required ones hold everything. It is the
+   * request's own point where that suffices. A view that has stopped or lags holds up its own fields, and no others.
+   * @throws Fault NOT_YET, naming the view; BUSY
+   */
+  async of(view: string, after?: Position | null): Promise<ReadPoint> {
+    const point = await this.at(after)
+    if (!this.#points.isHeldBy(view, point)) await this.aside(() => this.#points.heldBy(view, point))
+    return point
   }
 
   /**

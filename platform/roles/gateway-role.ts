@@ -14,7 +14,7 @@ import type { KafkaSettings } from '../../eventlog/kafka/settings.ts'
 import { settledPartitions } from '../../eventlog/kafka/topics/topics.ts'
 import { lagLimit, type GatewayLimits } from '../../gateway/bounds.ts'
 import { startGateway, type Gateway, type GatewayOptions } from '../../gateway/gateway.ts'
-import { projectionsOf, type View } from '../../gateway/view.ts'
+import { projectionsOf, requiredOf, type View } from '../../gateway/view.ts'
 import { CorruptLog } from '../../gateway/remote/corrupt-log.ts'
 import { RemoteWriter, type RemoteLog } from '../../gateway/remote/remote-writer.ts'
 import { createStoreImportRegistry } from '../../gateway/imports/store-import-registry.ts'
@@ -121,7 +121,12 @@ async function assemble(options: GatewayRoleOptions, parts: GatewayParts): Promi
   const store = (parts.store = createViewStore(clickhouse))
   const partitions = await settledPartitions(kafka, log, { outageMsMax, signal })
   const { checkpoints, outage } = await checkpointsIfThere(options, store)
-  const held = heldByAll(checkpoints, projectionsOf(views))
+  // From where reads go on: one that holds little, and that they do not wait for, is not worth the whole log.
+  const required = requiredOf(views)
+  const held = heldByAll(
+    checkpoints,
+    projectionsOf(views).filter(({ name }) => required.includes(name)),
+  )
   const watches = Array.from({ length: partitions }, () => new OutageWatch())
   const logs = await openLogs(options, watches, held)
   parts.writers = logs.map((events) => remoteWriter(options, events, watches[events.partition]!))
@@ -129,6 +134,7 @@ async function assemble(options: GatewayRoleOptions, parts: GatewayParts): Promi
   const projections = (parts.projections = await watchProjections({
     store,
     projections: projectionsOf(views),
+    required,
     logs,
     log,
     outage,
@@ -281,9 +287,13 @@ function distinctClock(): bigint {
 
 /** What an operator sees beside what the gateway's own port says. */
 function statusOf(writers: readonly RemoteWriter[], projections: Projections): RoleStatus {
-  const failures = [...writers, ...projections.status()].map((part) =>
-    part instanceof RemoteWriter ? part.status().failure : part.failure,
-  )
-  const reasons = [...new Set(failures.filter((failure) => failure !== undefined))]
-  return { ready: reasons.length === 0, reasons }
+  const needed = [
+    ...writers.map((writer) => writer.status().failure),
+    ...projections.status().map(({ isRequired, failure }) => (isRequired ? failure : undefined)),
+  ].filter((failure) => failure !== undefined)
+  const others = projections
+    .status()
+    .filter(({ isRequired }) => !isRequired)
+    .flatMap(({ name, failure }) => (failure === undefined ? [] : [`The projection ${name}: ${failure}`]))
+  return { ready: needed.length === 0, reasons: [...new Set([...needed, ...others])] }
 }

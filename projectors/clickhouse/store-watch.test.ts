@@ -64,7 +64,7 @@ it('a question that hangs is given up, so that one on a new connection can be an
 
 it('behind a store that does not answer nothing is live, and no pump has moved; what is worse stays as it is', () => {
   const status = (state: ProjectionStatus['state'], failure?: string): ProjectionStatus => ({
-    name: 'balances', version: 1, state, position: new Map(), head: new Map(), lagEvents: 0n, lagSeconds: 0,
+    name: 'balances', version: 1, isRequired: true, state, position: new Map(), head: new Map(), lagEvents: 0n, lagSeconds: 0,
     pumpAgeSeconds: 0.1, recordedAtNs: 0n, failure,
   }) // prettier-ignore
   const statuses = [status('live'), status('catching-up'), status('paused'), status('stopped', 'a hole')]

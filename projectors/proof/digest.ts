@@ -3,13 +3,7 @@
  * and merges were by which they came about. Computed over rows without repeats, in no particular order.
  */
 import type { Position } from '../../schemas/positions.ts'
-import {
-  tableName,
-  tableNameAmong,
-  type Database,
-  type ProjectionTable,
-  type SqlProjection,
-} from '../projection.ts'
+import { tableNameAmong, type ProjectionTable, type SqlProjection } from '../projection.ts'
 import { whole, within } from '../sql.ts'
 import type { ViewStore } from '../clickhouse/view-store.ts'
 
@@ -31,20 +25,24 @@ interface StoredDigest {
 /** All rows are read. */
 const TIMEOUT_SECONDS = 1_800
 
+/** The name in the store of the table that a projection calls so. @throws RangeError if there is none */
+export type NameOf = (table: string) => string
+
 /**
  * Digests of the views of these projections, bounded by `upTo`.
- * @throws RangeError if a table of theirs leans on one (`past`) that none of them has
+ * @param nameOf says where tables stand; by default those of the versions as declared
+ * @throws RangeError if a table is not there, or one that it leans on (`past`)
  */
 export async function digestViews(
   store: ViewStore,
   projections: readonly SqlProjection[],
   upTo: Position,
-  database: Database = '',
+  nameOf: NameOf = (table) => tableNameAmong(projections, table),
 ): Promise<ViewDigest[]> {
   const digests: ViewDigest[] = []
   for (const projection of projections)
     for (const table of projection.tables) {
-      const { row_count, digest } = await digestTable(store, projections, projection, table, upTo, database)
+      const { row_count, digest } = await digestTable(store, table, upTo, nameOf)
       const { name, version } = projection
       digests.push({ projection: name, version, table: table.name, rows: BigInt(row_count), digest })
     }
@@ -53,13 +51,11 @@ export async function digestViews(
 
 async function digestTable(
   store: ViewStore,
-  projections: readonly SqlProjection[],
-  projection: SqlProjection,
   table: ProjectionTable,
   upTo: Position,
-  database: Database,
+  nameOf: NameOf,
 ): Promise<StoredDigest> {
-  const name = tableName(projection, table.name, database)
+  const name = nameOf(table.name)
   if (table.highest === undefined)
     return digestRows(store, table, `SELECT * FROM ${name} FINAL WHERE ${within(upTo)}`, upTo)
   const partitions = [...upTo.keys()].map(whole).join(', ')
@@ -71,7 +67,7 @@ async function digestTable(
   const { column, past } = table.highest
   const rowsThen = `SELECT partition, ${table.key.join(', ')},
     ${rest.map((other) => `argMax(entries.${other}, entries.${column}) AS ${other}`).join(', ')}
-    FROM (SELECT * FROM ${tableNameAmong(projections, past, database)} WHERE ${within(upTo)}) AS entries
+    FROM (SELECT * FROM ${nameOf(past)} WHERE ${within(upTo)}) AS entries
     GROUP BY partition, ${table.key.join(', ')}`
   return digestRows(store, table, rowsThen, upTo)
 }

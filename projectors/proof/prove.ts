@@ -4,9 +4,10 @@ import type { EventLog } from '../../eventlog/ports.ts'
 import { lastSequence } from '../../schemas/frames.ts'
 import { ChainProof } from '../runtime/chain.ts'
 import { noCheckpoint } from '../runtime/checkpoints.ts'
-import { digestViews, type ViewDigest } from './digest.ts'
+import { digestViews, type NameOf, type ViewDigest } from './digest.ts'
 import { createStatements } from '../clickhouse/view-tables.ts'
-import { allTogether, type ProjectionSet, type SqlProjection } from '../projection.ts'
+import { allTogether, tableNameAmong, type ProjectionSet, type SqlProjection } from '../projection.ts'
+import { fixedServing, type Serving } from '../serving.ts'
 import { insertRange, RangeBuffer } from '../runtime/range.ts'
 import type { ViewStore } from '../clickhouse/view-store.ts'
 
@@ -36,6 +37,8 @@ export async function proveByReplay(options: {
   readonly upTo: bigint
   /** Those whose views are replayed and compared, with those whose tables they lean on (`past`). */
   readonly projections: readonly SqlProjection[]
+  /** The versions that are compared with the replay, made by these projections; by default as declared. */
+  readonly serving?: Serving
   /** Called with the sequence up to which the replay has come. */
   readonly progress?: (sequence: bigint) => void
 }): Promise<ReplayProof> {
@@ -49,8 +52,15 @@ export async function proveByReplay(options: {
     for (const statement of createStatements(replayedHere, { database })) await store.command(statement)
     await replay(options, replayedHere, database)
     const position = new Map([[log.partition, upTo]])
-    const replayed = await digestViews(store, projections, position, database)
-    const live = await digestViews(store, projections, position)
+    const replayed = await digestViews(store, projections, position, (table) =>
+      tableNameAmong(projections, table, database),
+    )
+    const live = await digestViews(
+      store,
+      projections,
+      position,
+      servedName(options.serving ?? fixedServing(projections)),
+    )
     const differences = replayed
       .map((digest, index) => ({ replayed: digest, live: live[index]! }))
       .filter((pair) => pair.replayed.digest !== pair.live.digest || pair.replayed.rows !== pair.live.rows)
@@ -63,6 +73,14 @@ export async function proveByReplay(options: {
     }
   } finally {
     await store.command(`DROP DATABASE IF EXISTS ${database} SYNC`)
+  }
+}
+
+function servedName(serving: Serving): NameOf {
+  return (table) => {
+    const name = serving.tables()[table]
+    if (name === undefined) throw new RangeError(`no projection that serves has a table ${table}`)
+    return name
   }
 }
 

@@ -7,6 +7,8 @@ import { OutageError } from '../clickhouse/view-store.ts'
 const WAITERS_MAX = 10_000
 
 interface Waiter {
+  /** The view that is waited for; undefined: the required ones. */
+  readonly name: string | undefined
   readonly position: Position
   readonly settle: (reached: boolean) => void
 }
@@ -20,14 +22,16 @@ export class PositionWaiters {
   }
 
   /**
-   * Resolves to true when `reached` is called with a position that includes this one, to false after `timeoutMs`.
+   * Resolves to true when `reached` is told a position of the view that includes this one, to false after `timeoutMs`.
+   * @param name of the view; without it, the required ones are waited for
    * @throws OutageError if too many wait already
    */
-  async wait(position: Position, timeoutMs: number): Promise<boolean> {
+  async wait(position: Position, timeoutMs: number, name?: string): Promise<boolean> {
     if (this.#waiting.size >= WAITERS_MAX)
       throw new OutageError(`${WAITERS_MAX} reads wait for the views already`)
     return new Promise((resolve) => {
-      const waiter = {
+      const waiter: Waiter = {
+        name,
         position,
         settle: (reached: boolean) => {
           callOff()
@@ -40,8 +44,14 @@ export class PositionWaiters {
     })
   }
 
-  reached(position: Position): void {
-    for (const waiter of this.#waiting) if (includesPosition(position, waiter.position)) waiter.settle(true)
+  /** @param positionOf up to where a view is; of undefined: the required ones. Asked once for each that is waited for */
+  reached(positionOf: (name: string | undefined) => Position): void {
+    const positions = new Map<string | undefined, Position>()
+    for (const waiter of this.#waiting) {
+      const position = positions.get(waiter.name) ?? positionOf(waiter.name)
+      positions.set(waiter.name, position)
+      if (includesPosition(position, waiter.position)) waiter.settle(true)
+    }
   }
 
   /** Nobody will be served any more. */

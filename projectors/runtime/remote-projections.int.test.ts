@@ -97,6 +97,24 @@ it('views are as far as the least of them, in each partition; what is waited for
   expect(projections.status()).toMatchObject(ALL.map(() => ({ state: 'live', lagEvents: 0n, lagSeconds: 0 })))
 })
 
+it('a view that reads do not need holds up none of them: it is waited for by its name', async () => {
+  const log = logOf(0, [3])
+  const required = ALL.slice(0, 2)
+  const projections = await watchProjections({ store, projections: BUILT_IN_PROJECTIONS, required, logs: [log], pollMs: 5 })
+  onTestFinished(() => projections.stop())
+  const head = new Map([[0, 3n]])
+  const [other] = ALL.slice(2) as [string]
+  const [waiting, named] = [projections.waitFor(head, PATIENCE_MS), projections.waitFor(head, PATIENCE_MS, other)]
+  await hold(required, log, 3n)
+  expect(await waiting).toBe(true)
+  expect([projections.position(), projections.settledNs(), projections.positionOf(other)]).toEqual([head, 1_003n, new Map()])
+  expect(await projections.waitFor(head, 50, other)).toBe(false)
+  expect(projections.status().map(({ isRequired }) => isRequired)).toEqual([true, true, false])
+  await hold([other], log, 3n)
+  expect(await named).toBe(true)
+  expect(projections.serving().positionOf(other)).toEqual(head)
+}) // prettier-ignore
+
 it('the lag in seconds is the age of the oldest event that a view lacks, also where it has rested for long', async () => {
   const log = logOf(0, [2])
   await hold(ALL, log, 2n)

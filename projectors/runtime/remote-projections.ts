@@ -13,6 +13,7 @@ import { heldByAll, readCheckpoints, settledNsOf, tablesThere, type Checkpoints 
 import { checkpointsName } from '../clickhouse/view-tables.ts'
 import type { Clock } from './ports.ts'
 import type { SqlProjection } from '../projection.ts'
+import { fixedServing, type Serving } from '../serving.ts'
 import type { Projections, ProjectionStatus } from './status.ts'
 import { systemClock } from './system-clock.ts'
 import { OutageError, type ViewStore } from '../clickhouse/view-store.ts'
@@ -21,8 +22,10 @@ import { NS_PER_MS } from '../../schemas/time.ts'
 
 export interface RemoteProjectionsOptions {
   readonly store: ViewStore
-  /** Those whose views are looked at: all that reads go by. */
-  readonly projections: readonly Pick<SqlProjection, 'name' | 'version'>[]
+  /** Those whose views are looked at. */
+  readonly projections: readonly SqlProjection[]
+  /** Names of those that reads wait for and go by; default, and where none is named: all. */
+  readonly required?: readonly string[]
   /** One per partition: what the views are to catch up with. */
   readonly logs: readonly EventLog[]
   /** Gets a line of text for whatever an operator should see. */
@@ -66,6 +69,7 @@ export async function watchProjections(options: RemoteProjectionsOptions): Promi
 class RemoteProjections implements Projections {
   readonly #store: ViewStore
   readonly #projections: RemoteProjectionsOptions['projections']
+  readonly #required: RemoteProjectionsOptions['projections']
   readonly #logs: readonly EventLog[]
   readonly #report: (line: string) => void
   readonly #pollMs: number
@@ -79,6 +83,8 @@ class RemoteProjections implements Projections {
   readonly #times = new Map<number, FrameTime[]>()
   #checkpoints: Checkpoints = new Map()
   #held: ReadonlyMap<number, Checkpoint> = new Map()
+  /** What all hold, required or not: what is older need not be remembered. */
+  #heldByEvery: ReadonlyMap<number, Checkpoint> = new Map()
   /** By `Clock.monotonicMs`: when each view last moved in a partition, or held everything of it. Key: name, partition. */
   readonly #movedAtMs = new Map<string, number>()
   readonly #startedAtMs: number
@@ -94,6 +100,8 @@ class RemoteProjections implements Projections {
   constructor(options: RemoteProjectionsOptions) {
     this.#store = options.store
     this.#projections = options.projections
+    const required = options.projections.filter(({ name }) => options.required?.includes(name) ?? true)
+    this.#required = required.length === 0 ? options.projections : required
     this.#logs = options.logs
     this.#report = options.log ?? (() => undefined)
     this.#pollMs = options.pollMs ?? POLL_MS
@@ -123,7 +131,8 @@ class RemoteProjections implements Projections {
   status(): readonly ProjectionStatus[] {
     const head = this.#head()
     const nowMs = this.#clock.nowMs()
-    return this.#projections.map(({ name, version }) => {
+    return this.#projections.map((projection) => {
+      const { name, version } = projection
       const own = this.#checkpoints.get(name) ?? new Map<number, Checkpoint>()
       const position = positionOf(own)
       const lagEvents = behind(position, head)
@@ -133,6 +142,7 @@ class RemoteProjections implements Projections {
       return {
         name,
         version,
+        isRequired: this.#required.includes(projection),
         state: this.#outage !== undefined ? 'retrying' : state,
         position,
         head,
@@ -150,6 +160,16 @@ class RemoteProjections implements Projections {
     return new Map(this.#logs.map(({ partition }) => [partition, this.#held.get(partition)?.sequence ?? 0n]))
   }
 
+  positionOf(name: string): Position {
+    const isKnown = this.#projections.some((one) => one.name === name)
+    const own = isKnown ? this.#checkpoints.get(name) : undefined
+    return own === undefined ? new Map() : positionOf(own)
+  }
+
+  serving(): Serving {
+    return { ...fixedServing(this.#projections), positionOf: (name) => this.positionOf(name) }
+  }
+
   absent(): string | undefined {
     if (this.#outage !== undefined) return `${this.#outage.replace(/\.$/, '')}.`
     return this.#isTableThere ? undefined : 'No projector has made the tables of the views yet.'
@@ -159,15 +179,19 @@ class RemoteProjections implements Projections {
     return settledNsOf(this.#logs, this.#held)
   }
 
-  async waitFor(position: Position, timeoutMs: number): Promise<boolean> {
-    if (includesPosition(this.position(), position)) return true
+  async waitFor(position: Position, timeoutMs: number, name?: string): Promise<boolean> {
+    if (includesPosition(this.#positionOf(name), position)) return true
     this.#waitersNow++
     this.#hurry()
     try {
-      return await this.#waiters.wait(position, timeoutMs)
+      return await this.#waiters.wait(position, timeoutMs, name)
     } finally {
       this.#waitersNow--
     }
+  }
+
+  #positionOf(name: string | undefined): Position {
+    return name === undefined ? this.position() : this.positionOf(name)
   }
 
   onAdvance(listener: () => void): () => void {
@@ -243,13 +267,14 @@ class RemoteProjections implements Projections {
     const before = this.position()
     this.#noteMoves(checkpoints)
     this.#checkpoints = checkpoints
-    this.#held = heldByAll(checkpoints, this.#projections)
+    this.#held = heldByAll(checkpoints, this.#required)
+    this.#heldByEvery = heldByAll(checkpoints, this.#projections)
+    this.#waiters.reached((name) => this.#positionOf(name))
+    for (const [partition, times] of this.#times)
+      this.#times.set(partition, notHeld(times, this.#heldByEvery.get(partition)?.sequence ?? 0n))
     const position = this.position()
     const hasMoved = !(includesPosition(before, position) && includesPosition(position, before))
     if (!hasMoved) return
-    for (const [partition, times] of this.#times)
-      this.#times.set(partition, notHeld(times, position.get(partition) ?? 0n))
-    this.#waiters.reached(position)
     for (const listener of [...this.#listeners]) listener()
   }
 
@@ -281,7 +306,8 @@ class RemoteProjections implements Projections {
 
   #remember(frame: Frame): void {
     if (frame.count === 0) return
-    const times = notHeld(this.#times.get(frame.partition) ?? [], this.position().get(frame.partition) ?? 0n)
+    const held = this.#heldByEvery.get(frame.partition)?.sequence ?? 0n
+    const times = notHeld(this.#times.get(frame.partition) ?? [], held)
     times.push({ sequence: lastSequence(frame), timeNs: frame.timeNs })
     this.#times.set(
       frame.partition,

@@ -7,6 +7,7 @@ import { digestViews } from '../proof/digest.ts'
 import { engineUnderTest, eventually, type EngineUnderTest } from '../engine/engine-under-test.testing.ts'
 import { dropStatements, insertStatement } from '../clickhouse/view-tables.ts'
 import { proveByReplay } from '../proof/prove.ts'
+import { servedStore } from '../serving.ts'
 import { balancesOf } from '../views/balances/balances.ts'
 import { BUILT_IN_PROJECTIONS } from '../views/built-in.ts'
 import { allTogether } from '../projection.ts'
@@ -352,7 +353,7 @@ it('two partitions share the views and stand at one position', async () => {
   expect(await projections.waitFor(head, PATIENCE_MS)).toBe(true)
   expect(projections.position()).toEqual(head)
   const both = await balancesOf(
-    store,
+    servedStore(store, projections.serving()),
     [
       { partition: 0, account: 1 },
       { partition: 1, account: 1 },

@@ -19,6 +19,7 @@ import type { Clock } from './ports.ts'
 import type { Layout, ProjectionSet } from '../projection.ts'
 import { Pump, type PumpState } from './pump.ts'
 import type { RangeLimits } from './range.ts'
+import { fixedServing, type Serving } from '../serving.ts'
 import type { Projections, ProjectionStatus } from './status.ts'
 import { systemClock } from './system-clock.ts'
 import type { ViewStore } from '../clickhouse/view-store.ts'
@@ -33,6 +34,8 @@ export interface ProjectionsOptions extends Partial<RangeLimits> {
   readonly partitions?: number
   /** Those of the deployment, and which of them run here. */
   readonly projections: ProjectionSet
+  /** Names of those that reads wait for and go by; default: all that run here. */
+  readonly required?: readonly string[]
   /** Default: one server, the database of the store. */
   readonly layout?: Layout
   /** Gets a line of text for whatever an operator should see. */
@@ -201,7 +204,13 @@ class Runtime implements RunningProjections {
       recordedAtNs: this.#recordedAtNs(),
       failure: this.#pumps.find((pump) => pump.failure !== undefined)?.failure ?? this.#resetFailure,
     }
-    return this.#projections.running.map(({ name, version }) => ({ name, version, ...shared }))
+    const { required } = this.#options
+    return this.#projections.running.map(({ name, version }) => ({
+      name,
+      version,
+      isRequired: required?.includes(name) ?? true,
+      ...shared,
+    }))
   }
 
   #state(): PumpState {
@@ -212,6 +221,15 @@ class Runtime implements RunningProjections {
 
   position(): Position {
     return new Map(this.#pumps.map(({ checkpoint }) => [checkpoint.partition, checkpoint.sequence]))
+  }
+
+  /** They share one pass. */
+  positionOf(name: string): Position {
+    return this.#projections.running.some((one) => one.name === name) ? this.position() : new Map()
+  }
+
+  serving(): Serving {
+    return { ...fixedServing(this.#projections.all), positionOf: (name) => this.positionOf(name) }
   }
 
   /** The tables were made when it started. */
@@ -232,7 +250,8 @@ class Runtime implements RunningProjections {
     )
   }
 
-  async waitFor(position: Position, timeoutMs: number): Promise<boolean> {
+  async waitFor(position: Position, timeoutMs: number, name?: string): Promise<boolean> {
+    if (name !== undefined && !this.#projections.running.some((one) => one.name === name)) return false
     return includesPosition(this.position(), position) || this.#waiters.wait(position, timeoutMs)
   }
 
@@ -306,7 +325,7 @@ class Runtime implements RunningProjections {
   }
 
   #advanced(): void {
-    this.#waiters.reached(this.position())
+    this.#waiters.reached(() => this.position())
     for (const listener of this.#listeners) listener()
   }
 }

@@ -1,9 +1,12 @@
 /** What operators and reads ask of the projections. */
 import type { Position } from '../../schemas/positions.ts'
+import type { Serving } from '../serving.ts'
 
 export interface ProjectionStatus {
   readonly name: string
   readonly version: number
+  /** True if the ledger's own fields are read from it: then nothing is read as long as it holds nothing. */
+  readonly isRequired: boolean
   /**
    * `live`: it follows. `catching-up`: it has work, and does it. `stalled`: what it asked of the store, or of who runs it, has
    * had no answer for long. `retrying`: it was refused, and asks again. `paused` by an operator, `stopped` for good.
@@ -27,18 +30,23 @@ export interface ProjectionStatus {
 /** The running projections, as the gateway and the operator's door see them. */
 export interface Projections {
   status(): readonly ProjectionStatus[]
-  /** Up to where all views hold everything. */
+  /** Up to where all required views hold everything: what the others hold is asked one by one. */
   position(): Position
+  /** Up to where a view holds everything, required or not; empty if there is none of this name. */
+  positionOf(name: string): Position
+  /** What readers read, as it is now and as it comes to be. */
+  serving(): Serving
   /** Why there is nothing that could be read, in a sentence, if that is known; what is behind is there. */
   absent(): string | undefined
-  /** Up to this recorded time all views hold everything, in every partition: nanoseconds since 1970; 0 if a view is empty. */
+  /** Up to this recorded time all required views hold everything, in every partition: nanoseconds since 1970; 0 if one is empty. */
   settledNs(): bigint
   /**
-   * Waits until all views include `position`, at most `timeoutMs`.
+   * Waits until all required views include `position`, at most `timeoutMs`.
+   * @param name waits for the view of this name alone
    * @returns false if they do not by then
    */
-  waitFor(position: Position, timeoutMs: number): Promise<boolean>
-  /** Called after each advance of the views; returns the way to stop. */
+  waitFor(position: Position, timeoutMs: number, name?: string): Promise<boolean>
+  /** Called after each advance of the required views; returns the way to stop. */
   onAdvance(listener: () => void): () => void
   stop(): Promise<void>
 }

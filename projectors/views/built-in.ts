@@ -8,9 +8,9 @@ import { addHistory } from './history/graphql.ts'
 import { history } from './history/projection.ts'
 
 export const BUILT_IN_VIEWS: readonly View[] = [
-  { projection: balances, addToSchema: addBalances },
-  { projection: history, addToSchema: addHistory },
-  { projection: audit, addToSchema: addAudit },
+  { projection: balances, required: true, addToSchema: addBalances },
+  { projection: history, required: true, addToSchema: addHistory },
+  { projection: audit, required: true, addToSchema: addAudit },
 ]
 
 export const BUILT_IN_PROJECTIONS = projectionsOf(BUILT_IN_VIEWS)

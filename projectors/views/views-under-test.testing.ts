@@ -7,6 +7,7 @@ import { engineUnderTest } from '../engine/engine-under-test.testing.ts'
 import { insertRange, RangeBuffer } from '../runtime/range.ts'
 import { MemoryLog } from '../../test/support/memory-log.ts'
 import { allTogether } from '../projection.ts'
+import { fixedServing, servedStore } from '../serving.ts'
 import { BUILT_IN_PROJECTIONS } from './built-in.ts'
 
 const PROJECTIONS = allTogether(BUILT_IN_PROJECTIONS)
@@ -22,7 +23,7 @@ const WHOLE = 1e6
 
 export async function viewsUnderTest(): Promise<ViewsUnderTest> {
   const engine = await engineUnderTest()
-  const store = createViewStore(engine.engine)
+  const store = servedStore(createViewStore(engine.engine), fixedServing(BUILT_IN_PROJECTIONS))
   for (const statement of createStatements(PROJECTIONS)) await store.command(statement)
   return {
     store,

@@ -4,8 +4,6 @@ import { COMMAND_KIND_NAMES } from '../../../schemas/commands.ts'
 import { EVENT_KIND_NAMES, EVENT_KINDS, type EventKind, type Totals } from '../../../schemas/events.ts'
 import type { Position } from '../../../schemas/positions.ts'
 import { REFUSAL_CODES, refusalOf, type Refusal } from '../../../schemas/refusals.ts'
-import { AUDIT_TABLES } from './projection.ts'
-import { HISTORY_TABLES } from '../history/projection.ts'
 import type { QueryParameters, ViewStore } from '../../clickhouse/view-store.ts'
 import {
   idOrNone,
@@ -154,7 +152,7 @@ export async function eventsByIds(
 ): Promise<PublicEvent[]> {
   if (ids.length > EVENTS_PER_QUERY_MAX) throw new RangeError(`${ids.length} ids in one query`)
   if (ids.length === 0) return []
-  const found = `SELECT partition, sequence FROM ${AUDIT_TABLES.event_ids} WHERE id IN {ids:Array(UUID)} AND ${within(upTo)}`
+  const found = `SELECT partition, sequence FROM {event_ids:Identifier} WHERE id IN {ids:Array(UUID)} AND ${within(upTo)}`
   // Two events an id at most.
   return selectEvents(store, `(partition, sequence) IN (${found})`, String(2 * EVENTS_PER_QUERY_MAX), { ids })
 }
@@ -176,7 +174,7 @@ export async function eventsRelatedTo(
           kinds.map((kind) => EVENT_KINDS[kind]),
         )}`
   // The newest are kept where someone tried more often than a page holds: among them is what ended it.
-  const found = `SELECT partition, sequence FROM ${AUDIT_TABLES.event_relations}
+  const found = `SELECT partition, sequence FROM {event_relations:Identifier}
     WHERE id IN {ids:Array(UUID)} AND ${within(upTo)} ${kept}
     ORDER BY kind = ${EVENT_KINDS.TransferRefused}, partition, sequence LIMIT 1 BY partition, sequence
     LIMIT ${EVENTS_PER_QUERY_MAX}`
@@ -212,7 +210,7 @@ async function selectEvents(
   parameters: QueryParameters,
 ): Promise<PublicEvent[]> {
   const rows = await store.query<StoredEvent>(
-    `SELECT ${COLUMNS} FROM ${AUDIT_TABLES.events} WHERE ${condition}
+    `SELECT ${COLUMNS} FROM {events:Identifier} WHERE ${condition}
      ORDER BY partition, sequence LIMIT 1 BY partition, sequence LIMIT ${limit}`,
     parameters,
   )
@@ -277,7 +275,7 @@ async function totalsBehind(store: ViewStore, events: readonly StoredEvent[]): P
       `(partition = ${partition} AND (account, version) IN (${[...entries].join(', ')}))`,
   )
   const rows = await store.query<StoredEntryTotals>(
-    `SELECT partition, account, version, ${TOTALS_COLUMNS} FROM ${HISTORY_TABLES.history}
+    `SELECT partition, account, version, ${TOTALS_COLUMNS} FROM {history:Identifier}
      WHERE ${conditions.join(' OR ')} LIMIT 1 BY partition, account, version`,
   )
   return new Map(rows.map((row) => [entryKey(row.partition, row.account, row.version), totalsOf(row)]))

@@ -1,6 +1,5 @@
 /** Which of many ids have had their outcome: what an import asks before it sends rows that may have come before. */
 import type { Position } from '../../../schemas/positions.ts'
-import { AUDIT_TABLES } from './projection.ts'
 import type { ViewStore } from '../../clickhouse/view-store.ts'
 import { rowsOf, whole, within } from '../../sql.ts'
 
@@ -39,12 +38,12 @@ export async function knownIds(store: ViewStore, ids: readonly string[], upTo: P
   const odd = ids.find((id) => !ID_TEXT.test(id))
   if (odd !== undefined) throw new RangeError(`not an id: ${JSON.stringify(odd)}`)
   const places = await store.query<StoredSequence>(
-    `SELECT partition, min(sequence) AS first FROM ${AUDIT_TABLES.event_ids}
+    `SELECT partition, min(sequence) AS first FROM {event_ids:Identifier}
      WHERE id IN ('${ids.join("','")}') AND ${within(upTo)} GROUP BY partition, id`,
   )
   if (places.length === 0) return []
   return store.query<KnownId>(
-    `SELECT ${COLUMNS} FROM ${AUDIT_TABLES.events} WHERE ${among(places)} ORDER BY partition, sequence LIMIT 1 BY id`,
+    `SELECT ${COLUMNS} FROM {events:Identifier} WHERE ${among(places)} ORDER BY partition, sequence LIMIT 1 BY id`,
   )
 }
 
@@ -61,7 +60,7 @@ export async function idsBehind(
 ): Promise<KnownId[]> {
   const last = place.sequence + BigInt(rowsOf(count))
   return store.query<KnownId>(
-    `SELECT ${COLUMNS} FROM ${AUDIT_TABLES.events}
+    `SELECT ${COLUMNS} FROM {events:Identifier}
      WHERE partition = ${whole(place.partition)} AND sequence > ${whole(place.sequence)} AND sequence <= ${whole(last)}
        AND ${within(upTo)} ORDER BY sequence LIMIT 1 BY sequence`,
   )

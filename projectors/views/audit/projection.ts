@@ -3,7 +3,7 @@
  * `history` under (account, version), for refusals too, whose versions are those that were seen.
  */
 import { EVENT_KINDS } from '../../../schemas/events.ts'
-import { tableNames, type SqlProjection } from '../../projection.ts'
+import type { SqlProjection } from '../../projection.ts'
 
 const MIB = 1024 * 1024
 const time = "DateTime64(9, 'UTC')"
@@ -76,6 +76,3 @@ export const audit = {
     },
   ],
 } as const satisfies SqlProjection
-
-/** Names of its tables, as queries write them. */
-export const AUDIT_TABLES = tableNames(audit)

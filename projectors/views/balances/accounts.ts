@@ -1,7 +1,6 @@
 /** Accounts: by id, by owner, by number; as they were opened, and their status at a position. */
 import { EVENT_KINDS } from '../../../schemas/events.ts'
 import type { Position } from '../../../schemas/positions.ts'
-import { BALANCES_TABLES } from './projection.ts'
 import type { QueryParameters, ViewStore } from '../../clickhouse/view-store.ts'
 import {
   ACCOUNTS_PER_QUERY_MAX,
@@ -53,7 +52,7 @@ async function select(
        anyIf(currency, ${isOpened}) AS currency, anyIf(scale, ${isOpened}) AS scale,
        anyIf(overdraft_limit, ${isOpened}) AS overdraft_limit, argMax(kind, version) AS status_kind,
        minIf(sequence, ${isOpened}) AS opened_sequence, ${nanoseconds(`minIf(recorded_at, ${isOpened})`, 'opened_at')}
-     FROM (SELECT * FROM ${BALANCES_TABLES.accounts} WHERE ${condition} AND ${within(upTo)})
+     FROM (SELECT * FROM {accounts:Identifier} WHERE ${condition} AND ${within(upTo)})
      GROUP BY partition, account HAVING opened_sequence > 0 ORDER BY partition, account`,
     parameters,
   )
@@ -84,7 +83,7 @@ export async function accountsByIds(
 ): Promise<AccountRow[]> {
   if (ids.length === 0) return []
   if (ids.length > ACCOUNTS_PER_QUERY_MAX) throw new RangeError(`${ids.length} accounts in one query`)
-  const found = `(partition, account) IN (SELECT partition, account FROM ${BALANCES_TABLES.account_ids} WHERE account_id IN {ids:Array(UUID)})`
+  const found = `(partition, account) IN (SELECT partition, account FROM {account_ids:Identifier} WHERE account_id IN {ids:Array(UUID)})`
   return select(store, found, upTo, { ids })
 }
 
@@ -117,7 +116,7 @@ export async function accountsByOwner(
       ? ''
       : `AND (partition, account) > (${whole(page.after.partition)}, ${whole(page.after.account)})`
   const found = `(partition, account) IN (
-    SELECT DISTINCT partition, account FROM ${BALANCES_TABLES.account_owners}
+    SELECT DISTINCT partition, account FROM {account_owners:Identifier}
     WHERE owner = {owner:String} AND ${within(upTo)} ${behind}
     ORDER BY partition, account LIMIT ${rowsOf(page.limit, ACCOUNTS_PER_QUERY_MAX)})`
   return select(store, found, upTo, { owner })
@@ -126,7 +125,7 @@ export async function accountsByOwner(
 /** Scales with which accounts of a currency were opened, the first one used first: one, unless something went wrong. */
 export async function scalesInUse(store: ViewStore, currency: string, upTo: Position): Promise<number[]> {
   const rows = await store.query<{ scale: number }>(
-    `SELECT scale, min(recorded_at) AS first FROM ${BALANCES_TABLES.accounts}
+    `SELECT scale, min(recorded_at) AS first FROM {accounts:Identifier}
      WHERE ${isOpened} AND currency = {currency:String} AND ${within(upTo)} GROUP BY scale ORDER BY first`,
     { currency },
   )

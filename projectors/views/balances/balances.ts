@@ -5,8 +5,6 @@
  * entries say that count by then (effective.ts), in whatever order they were recorded: the sum of what each of them changed.
  */
 import type { Position } from '../../../schemas/positions.ts'
-import { BALANCES_TABLES } from './projection.ts'
-import { HISTORY_TABLES } from '../history/projection.ts'
 import type { QueryParameters, ViewStore } from '../../clickhouse/view-store.ts'
 import {
   ACCOUNTS_PER_QUERY_MAX,
@@ -63,7 +61,7 @@ async function balancesAtPosition(
   const newest = await readBalances(
     store,
     `SELECT partition, account, version, sequence, ${nanoseconds('recorded_at')}, ${TOTALS_COLUMNS}
-     FROM ${BALANCES_TABLES.balances} WHERE ${amongAccounts(keys)}
+     FROM {balances:Identifier} WHERE ${amongAccounts(keys)}
      ORDER BY partition, account, version DESC LIMIT 1 BY partition, account`,
   )
   const isTooNew = (row: BalanceRow): boolean => row.sequence > (upTo.get(row.partition) ?? 0n)
@@ -98,7 +96,7 @@ async function latestInHistory(
   return readBalances(
     store,
     `SELECT partition, account, version, sequence, ${nanoseconds('recorded_at')}, ${TOTALS_COLUMNS}
-     FROM ${HISTORY_TABLES.history} WHERE ${condition} AND ${within(upTo)}
+     FROM {history:Identifier} WHERE ${condition} AND ${within(upTo)}
      ORDER BY partition, account, version DESC LIMIT 1 BY partition, account`,
     parameters,
   )
@@ -134,7 +132,7 @@ export function changes(condition: string): string {
     (column) => `${column} - lagInFrame(${column}, 1, toInt64(0)) OVER entries AS ${column}_change`,
   )
   return `SELECT partition, account, version, sequence, recorded_at, effective_at, kind, related_id, ${lags.join(', ')}
-    FROM ${HISTORY_TABLES.history} WHERE ${condition}
+    FROM {history:Identifier} WHERE ${condition}
     WINDOW entries AS (PARTITION BY partition, account ORDER BY version ROWS BETWEEN 1 PRECEDING AND CURRENT ROW)`
 }
 

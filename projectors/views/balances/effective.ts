@@ -5,7 +5,6 @@
  * follows from them is said here alone, so it holds for every log, whenever it was written.
  */
 import { EVENT_KINDS } from '../../../schemas/events.ts'
-import { HISTORY_TABLES } from '../history/projection.ts'
 
 const PLACED = EVENT_KINDS.HoldPlaced
 const ENDS = [EVENT_KINDS.HoldPosted, EVENT_KINDS.HoldVoided, EVENT_KINDS.HoldExpired].join(', ')
@@ -26,9 +25,9 @@ export function countsAt(at: string, among: string): string {
  * a hold is recorded before its end, so either it was recorded by the moment and dated ahead, or its end was dated back.
  */
 function laterHolds(at: string, among: string): string {
-  const endedEarlier = `SELECT partition, related_id FROM ${HISTORY_TABLES.history}
+  const endedEarlier = `SELECT partition, related_id FROM {history:Identifier}
     WHERE ${among} AND kind IN (${ENDS}) AND effective_at <= ${at} AND recorded_at > ${at}`
-  return `SELECT partition, transfer_id FROM ${HISTORY_TABLES.history}
+  return `SELECT partition, transfer_id FROM {history:Identifier}
     WHERE ${among} AND kind = ${PLACED} AND effective_at > ${at}
       AND (recorded_at <= ${at} OR (partition, transfer_id) IN (${endedEarlier}))`
 }

@@ -6,7 +6,7 @@
  * `balances`: a row per event and side, of which the highest version counts.
  */
 import { EVENT_KINDS } from '../../../schemas/events.ts'
-import { tableNames, type SqlProjection } from '../../projection.ts'
+import type { SqlProjection } from '../../projection.ts'
 import { bothSides } from '../sides.ts'
 
 const opened = `kind = ${EVENT_KINDS.AccountOpened}`
@@ -83,6 +83,3 @@ export const balances = {
     },
   ],
 } as const satisfies SqlProjection
-
-/** Names of its tables, as queries write them. */
-export const BALANCES_TABLES = tableNames(balances)

@@ -4,8 +4,6 @@
  */
 import { EVENT_KINDS } from '../../../schemas/events.ts'
 import type { Position } from '../../../schemas/positions.ts'
-import { BALANCES_TABLES } from './projection.ts'
-import { HISTORY_TABLES } from '../history/projection.ts'
 import type { QueryParameters, ViewStore } from '../../clickhouse/view-store.ts'
 import { changes, changeSums, earlier, type Moment } from './balances.ts'
 import { timeParameter, whole, within } from '../../sql.ts'
@@ -67,13 +65,13 @@ const argMaxima = TOTALS.map((column) => `argMax(${column}, version) AS ${column
 function latest(position: Position): string {
   const partitions = [...position.keys()].map(whole).join(', ')
   return `SELECT partition, account, max(sequence) AS newest_sequence, ${argMaxima}
-    FROM ${BALANCES_TABLES.balances} WHERE ${partitions === '' ? '0' : `partition IN (${partitions})`}
+    FROM {balances:Identifier} WHERE ${partitions === '' ? '0' : `partition IN (${partitions})`}
     GROUP BY partition, account`
 }
 
 function lastEntries(condition: string): string {
   return `SELECT partition, account, max(sequence) AS newest_sequence, ${argMaxima}
-    FROM (SELECT * FROM ${HISTORY_TABLES.history} WHERE ${condition}) GROUP BY partition, account`
+    FROM (SELECT * FROM {history:Identifier} WHERE ${condition}) GROUP BY partition, account`
 }
 
 function changedBy(condition: string): string {
@@ -88,7 +86,7 @@ async function sums(store: ViewStore, balances: string, parameters?: QueryParame
        max(newest_sequence) AS newest
      FROM (${balances}) AS balances
      INNER JOIN (
-       SELECT partition, account, any(currency) AS currency_code, any(scale) AS currency_scale FROM ${BALANCES_TABLES.accounts}
+       SELECT partition, account, any(currency) AS currency_code, any(scale) AS currency_scale FROM {accounts:Identifier}
        WHERE kind = ${EVENT_KINDS.AccountOpened} GROUP BY partition, account
      ) AS accounts USING (partition, account)
      GROUP BY partition, currency_code, currency_scale ORDER BY currency_code, currency_scale, partition`,

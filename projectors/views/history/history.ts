@@ -1,7 +1,6 @@
 /** Pages of one account's history. */
 import { EVENT_KIND_NAMES, EVENT_KINDS, type EventKind } from '../../../schemas/events.ts'
 import type { Position } from '../../../schemas/positions.ts'
-import { HISTORY_TABLES } from './projection.ts'
 import type { ViewStore } from '../../clickhouse/view-store.ts'
 import {
   idOrNone,
@@ -84,7 +83,7 @@ export async function historyPage(
     `SELECT partition, account, version, sequence, ${nanoseconds('recorded_at')}, ${nanoseconds('effective_at')},
        kind, is_debit, counterparty, amount, ${TOTALS_COLUMNS}, transfer_id, related_id, reference,
        ${nanoseconds('expires_at')}, code, memo
-     FROM ${HISTORY_TABLES.history}
+     FROM {history:Identifier}
      WHERE account = ${whole(account)} AND ${[withinPartition(partition, upTo), ...conditions].join(' AND ')}
      ORDER BY version ${page.order === 'newest first' ? 'DESC' : 'ASC'} LIMIT 1 BY version LIMIT ${rowsOf(page.limit)}`,
     parameters,

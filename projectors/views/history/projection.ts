@@ -2,7 +2,7 @@
  * History: every entry of every account, with the totals after it. One row per event and side; refusals move nothing and
  * have none. What an account had at any past moment is the row with the highest version up to then.
  */
-import { tableNames, type SqlProjection } from '../../projection.ts'
+import type { SqlProjection } from '../../projection.ts'
 import { bothSides, DEBIT_SIDE } from '../sides.ts'
 
 const time = "DateTime64(9, 'UTC')"
@@ -48,6 +48,3 @@ export const history = {
     },
   ],
 } as const satisfies SqlProjection
-
-/** Names of its tables, as queries write them. */
-export const HISTORY_TABLES = tableNames(history)

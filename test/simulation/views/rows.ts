@@ -1,8 +1,8 @@
 /** What the built-in views keep of an event, row by row: the SELECTs of the projections, said once more in plain code. */
-import { allTogether } from '../../../projectors/projection.ts'
-import { audit, AUDIT_TABLES } from '../../../projectors/views/audit/projection.ts'
-import { balances, BALANCES_TABLES } from '../../../projectors/views/balances/projection.ts'
-import { history, HISTORY_TABLES } from '../../../projectors/views/history/projection.ts'
+import { allTogether, tableNames } from '../../../projectors/projection.ts'
+import { audit } from '../../../projectors/views/audit/projection.ts'
+import { balances } from '../../../projectors/views/balances/projection.ts'
+import { history } from '../../../projectors/views/history/projection.ts'
 import type { Side, WalletEvent } from '../../../schemas/events.ts'
 import { formatId, isNilId, sameId } from '../../../schemas/ids.ts'
 import { checkpointsName } from '../../../projectors/clickhouse/view-tables.ts'
@@ -10,7 +10,7 @@ import { checkpointsName } from '../../../projectors/clickhouse/view-tables.ts'
 /** What the simulated deployment has. */
 export const PROJECTIONS = allTogether([balances, history, audit])
 
-const TABLES = { ...BALANCES_TABLES, ...HISTORY_TABLES, ...AUDIT_TABLES }
+const TABLES = { ...tableNames(balances), ...tableNames(history), ...tableNames(audit) }
 /** Names of the tables that hold rows. */
 export const ROW_TABLES: readonly string[] = Object.values(TABLES)
 export const CHECKPOINTS = checkpointsName()
