@@ -3,7 +3,7 @@
  * and merges were by which they came about. Computed over rows without repeats, in no particular order.
  */
 import type { Position } from '../../schemas/positions.ts'
-import { type ProjectionTable, type SqlProjection } from '../projection.ts'
+import { tableNameAmong, type ProjectionTable, type SqlProjection } from '../projection.ts'
 import { whole, within } from '../sql.ts'
 import type { ViewStore } from '../clickhouse/view-store.ts'
 
@@ -30,13 +30,14 @@ export type NameOf = (table: string) => string
 
 /**
  * Digests of the views of these projections, bounded by `upTo`.
+ * @param nameOf says where tables stand; by default those of the versions as declared
  * @throws RangeError if a table is not there, or one that it leans on (`past`)
  */
 export async function digestViews(
   store: ViewStore,
   projections: readonly SqlProjection[],
   upTo: Position,
-  nameOf: NameOf,
+  nameOf: NameOf = (table) => tableNameAmong(projections, table),
 ): Promise<ViewDigest[]> {
   const digests: ViewDigest[] = []
   for (const projection of projections)

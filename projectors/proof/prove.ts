@@ -6,7 +6,7 @@ import { ChainProof } from '../runtime/chain.ts'
 import { noCheckpoint } from '../runtime/checkpoints.ts'
 import { digestViews, type NameOf, type ViewDigest } from './digest.ts'
 import { createSharedFeed, createVersion, sharedFeedName } from '../clickhouse/view-tables.ts'
-import { allTogether, tableNameAmong, type ProjectionSet, type SqlProjection } from '../projection.ts'
+import { tableNameAmong, type SqlProjection } from '../projection.ts'
 import { fixedServing, type Serving } from '../serving.ts'
 import { insertRange, RangeBuffer } from '../runtime/range.ts'
 import type { ViewStore } from '../clickhouse/view-store.ts'
@@ -85,7 +85,10 @@ function servedName(serving: Serving): NameOf {
   }
 }
 
-async function replay(options: Parameters<typeof proveByReplay>[0], feed: string): Promise<void> {
+async function replay(
+  options: Parameters<typeof proveByReplay>[0],
+  feed: string,
+): Promise<void> {
   const { store, log, upTo, progress } = options
   const chain = new ChainProof(noCheckpoint(log.partition))
   const buffer = new RangeBuffer(RANGE)
