@@ -106,7 +106,7 @@ export async function writeCheckpoint(
     {
       names: versions.map(({ name }) => name),
       versions: versions.map(({ version }) => version),
-      epochs: versions.map(({ epoch }) => String(epoch)),
+      epochs: versions.map(({ epoch }) => Number(epoch)),
       partition: checkpoint.partition,
       sequence: String(checkpoint.sequence),
       hash: Buffer.from(checkpoint.hash).toString('hex'),

@@ -3,7 +3,7 @@ import type { ViewStore } from '../clickhouse/view-store.ts'
 import type { Layout, Projection, ProjectionSet } from '../projection.ts'
 import type { Skip } from '../registry/skips.ts'
 import { definitionOf, isSameDefinition, type Version } from '../registry/versions.ts'
-import { versionKey, type Checkpoints } from './checkpoints.ts'
+import { tablesThere, versionKey, type Checkpoints } from './checkpoints.ts'
 import type { Member } from './lane.ts'
 import { SqlTarget } from './sql-target.ts'
 import type { Target } from './target.ts'
@@ -14,6 +14,8 @@ export interface MembersOptions {
   readonly projections: ProjectionSet
   /** Names of those that reads go by. */
   readonly required: readonly string[]
+  /** True if the tables come from an earlier version of the program, which filled them otherwise. */
+  readonly isTakenOver: () => boolean
   /** Makes the target of a version that needs code. */
   readonly targetOfCode: (version: Version, projection: Projection) => Target
 }
@@ -51,7 +53,7 @@ export class Members {
       }
       const target = before?.target ?? this.#targetOf(version)
       const holds = [...(checkpoints.get(key)?.values() ?? [])].some(({ sequence }) => sequence > 0n)
-      if (before === undefined && !(holds && target instanceof SqlTarget)) await target.prepare()
+      if (before === undefined && (!holds || (await this.#needsFillers(target)))) await target.prepare()
       await this.#forget(target, own)
       const member = this.#memberOf(version, target, own)
       this.#made.set(key, { target, stamp, member })
@@ -72,6 +74,14 @@ export class Members {
 
   async stop(): Promise<void> {
     await Promise.all([...this.#made.values()].map(({ target }) => target.stop()))
+  }
+
+  /** True if only what fills the tables is missing, because an earlier version of the program filled them otherwise. */
+  async #needsFillers(target: Target): Promise<boolean> {
+    if (!(target instanceof SqlTarget)) return true
+    if (!this.#options.isTakenOver()) return false
+    const tables = target.tableNames
+    return (await tablesThere(this.#options.store, tables)).size === tables.length
   }
 
   /** Rows of an event that is left out may stand in some table of the view; they are taken away before it goes on. */

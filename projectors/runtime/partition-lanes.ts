@@ -9,7 +9,6 @@ import type { Checkpoint } from './chain.ts'
 import { messageOf } from '../../schemas/errors.ts'
 import { Lane, type LaneFault, type LaneOptions, type Member } from './lane.ts'
 import type { PumpState } from './pump.ts'
-import { PartsMissingError } from './guard.ts'
 import { Wake } from './wake.ts'
 
 export interface PartitionLanesOptions extends Omit<LaneOptions, 'failed'> {
@@ -73,14 +72,7 @@ export class PartitionLanes {
     const stopped = fault === undefined ? undefined : describe(this.partition, checkpoint, fault)
     return {
       checkpoint,
-      state:
-        stopped !== undefined
-          ? 'stopped'
-          : lane === undefined
-            ? 'catching-up'
-            : lane.isComplete
-              ? 'complete'
-              : lane.pump.state,
+      state: stopped === undefined ? stateOf(lane, behind > 0n) : 'stopped',
       failure: stopped ?? lane?.pump.failure,
       lagEvents: behind > 0n ? behind : 0n,
       oldestNs: lane?.pump.oldestNs,
@@ -202,6 +194,8 @@ export class PartitionLanes {
       for (const place of places) await this.#openOne([place])
       return
     }
+    const { name, version } = places[0]!.member
+    this.#options.report(`projections: ${name} version ${version} cannot begin: ${messageOf(error)}`)
     this.#faults(places[0]!, { sequence: undefined, cause: messageOf(error), error })
   }
 
@@ -220,10 +214,6 @@ export class PartitionLanes {
 
   #faults(place: Place, fault: LaneFault): void {
     place.fault = fault
-    if (fault.error instanceof PartsMissingError)
-      this.#options.report(
-        `projections: ${place.member.name} version ${place.member.version}: ${fault.cause}`,
-      )
     this.#options.faulted(place.member, fault)
   }
 
@@ -275,6 +265,12 @@ export class PartitionLanes {
     }
     this.#levelLater()
   }
+}
+
+/** One that has just failed together with others is about to be tried by itself. */
+function stateOf(lane: Lane | undefined, isBehind: boolean): PumpState | 'complete' {
+  if (lane === undefined || lane.pump.state === 'stopped') return isBehind ? 'catching-up' : 'live'
+  return lane.isComplete ? 'complete' : lane.pump.state
 }
 
 function isJoinable({ group, isPaused: paused, until }: Member): boolean {

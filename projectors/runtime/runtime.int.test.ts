@@ -7,7 +7,7 @@ import { engineUnderTest, eventually, type EngineUnderTest } from '../engine/eng
 import { dropAll } from '../clickhouse/drop-all.testing.ts'
 import { insertStatement, sharedFeedName } from '../clickhouse/view-tables.ts'
 import { proveByReplay } from '../proof/prove.ts'
-import { servedStore } from '../serving.ts'
+import { servedStore, type Serving } from '../serving.ts'
 import { balancesOf } from '../views/balances/balances.ts'
 import { BUILT_IN_PROJECTIONS } from '../views/built-in.ts'
 import { allTogether } from '../projection.ts'
@@ -77,8 +77,9 @@ function bent(changes: Partial<ViewStore>): ViewStore {
   }
 }
 
-async function expectViewsOf(log: MemoryLog, upTo = log.head().sequence): Promise<void> {
-  const proof = await proveByReplay({ store, log, upTo, projections: BUILT_IN_PROJECTIONS })
+async function expectViewsOf(log: MemoryLog, upTo = log.head().sequence, serving?: Serving): Promise<void> {
+  const given = serving === undefined ? {} : { serving }
+  const proof = await proveByReplay({ store, log, upTo, projections: BUILT_IN_PROJECTIONS, ...given })
   expect(proof.differences).toEqual([])
   expect(proof.equal).toBe(true)
 }
@@ -208,17 +209,26 @@ it('an outage is retried with the same bytes and the same token until it ends', 
   expect(projections.status()[0]!.failure).toBeUndefined()
 })
 
-it('a statement that ClickHouse turns down stops the views at once, with position and cause', async () => {
+it('a view whose table is gone stops at once and alone, with position and cause', async () => {
   const { wallet, log } = fresh(20)
   const projections = await start([log])
   await projections.waitFor(new Map([[0, log.head().sequence]]), PATIENCE_MS)
   const position = projections.position()
   await store.command('DROP TABLE history_v1 SYNC')
   grow(wallet, log, 5)
-  await eventually(async () => projections.status()[0]!.state === 'stopped')
-  expect(projections.status()[0]!.failure).toMatch(
+  await eventually(async () => projections.status()[1]!.state === 'stopped')
+  expect(projections.status()[1]!.failure).toMatch(
     new RegExp(`^stopped behind 0:${position.get(0)}: .*history_v1`),
   )
+  await eventually(
+    async () =>
+      projections
+        .status()
+        .map(({ state }) => state)
+        .join() === 'live,stopped,live',
+  )
+  expect([0, 2].map((other) => projections.status()[other]!.lagEvents)).toEqual([0n, 0n])
+  // Reads need all three, so they stay where the one has stopped.
   expect(projections.position()).toEqual(position)
 })
 
@@ -308,7 +318,7 @@ it('paused views stay where they are until resumed; reset makes them anew from t
   await store.command('TRUNCATE TABLE history_v1')
   await projections.reset()
   expect(await projections.waitFor(new Map([[0, log.head().sequence]]), PATIENCE_MS)).toBe(true)
-  await expectViewsOf(log)
+  await expectViewsOf(log, log.head().sequence, projections.serving())
 })
 
 it('whoever remembers how far the views are hears that they hold nothing before a reset takes anything away', async () => {

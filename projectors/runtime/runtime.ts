@@ -124,6 +124,7 @@ class Runtime implements RunningProjections {
   readonly #serving = new PointedServing()
   #versions: readonly Version[] = []
   #settledNs = 0n
+  #isTakenOver = false
   #filled: readonly Member[] = []
   #isPaused = false
   #isStopped = false
@@ -146,6 +147,7 @@ class Runtime implements RunningProjections {
       layout: options.layout ?? {},
       projections: options.projections,
       required: this.#required,
+      isTakenOver: () => this.#isTakenOver,
       targetOfCode:
         options.targetOfCode ??
         (({ name }) => {
@@ -157,7 +159,8 @@ class Runtime implements RunningProjections {
   async start(): Promise<void> {
     const { store, layout } = this.#options
     await this.#commands(createRegistry(layout))
-    if (await takeOverCheckpoints(store, layout)) await this.#commands(await formerViews(store, layout))
+    this.#isTakenOver = await takeOverCheckpoints(store, layout)
+    if (this.#isTakenOver) await this.#commands(await formerViews(store, layout))
     await writeVersions(
       store,
       adopted(this.#projections.running, await readVersions(store)),

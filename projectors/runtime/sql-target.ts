@@ -2,7 +2,7 @@
 import { messageOf } from '../../schemas/errors.ts'
 import { createVersion, dropVersion, feedName, partsOf, type SqlVersion } from '../clickhouse/view-tables.ts'
 import { OutageError, type ViewStore } from '../clickhouse/view-store.ts'
-import type { Layout } from '../projection.ts'
+import { tableName, type Layout } from '../projection.ts'
 import { halves } from './cut.ts'
 import { insertRange, type Range } from './range.ts'
 import { EventFault, type Target } from './target.ts'
@@ -28,6 +28,10 @@ export class SqlTarget implements Target {
     this.parts = partsOf(version)
   }
 
+  get tableNames(): readonly string[] {
+    return this.version.tables.map(({ name }) => tableName(this.version, name))
+  }
+
   async prepare(): Promise<void> {
     for (const statement of createVersion(this.version, this.#layout)) await this.#store.command(statement)
   }
@@ -44,7 +48,7 @@ export class SqlTarget implements Target {
   /** Takes away the rows of an event that an operator has left out: another table of the view may have had them already. */
   async forget(partition: number, sequence: bigint): Promise<void> {
     const { cluster, database = '' } = this.#layout
-    for (const name of tableNamesOf(this.version)) {
+    for (const name of this.tableNames) {
       const table = cluster === undefined ? name : `${database}.${name}_local ON CLUSTER '${cluster}'`
       await this.#store.command(
         `ALTER TABLE ${table} DELETE WHERE partition = {partition:UInt16} AND sequence = {sequence:UInt64}
@@ -67,10 +71,6 @@ export class SqlTarget implements Target {
       throw new EventFault(range.checkpoint.partition, range.first, messageOf(cause), { cause })
     for (const half of both) await this.write(half)
   }
-}
-
-function tableNamesOf({ tables, version }: SqlVersion): readonly string[] {
-  return tables.map(({ name }) => `${name}_v${version}`)
 }
 
 /** ClickHouse has judged what it was given: its errors carry a type. */
