@@ -1,5 +1,6 @@
 /** From what the registry says of versions to what lanes fill: one member for each version that this process can fill. */
 import type { ViewStore } from '../clickhouse/view-store.ts'
+import { dropSharedFeed, sharedFeedsOf } from '../clickhouse/view-tables.ts'
 import type { Layout, Projection, ProjectionSet } from '../projection.ts'
 import type { Skip } from '../registry/skips.ts'
 import { definitionOf, isSameDefinition, type Version } from '../registry/versions.ts'
@@ -68,8 +69,20 @@ export class Members {
     const made = this.#made.get(key)
     this.#made.delete(key)
     await made?.target.stop()
+    await this.#dropShared(version)
     if (version.definition.kind === 'sql') await (this.#targetOf(version) as SqlTarget).drop()
     else await made?.target.drop?.()
+  }
+
+  /** A feed that it shared would hand on to tables that are gone. */
+  async #dropShared(version: Version): Promise<void> {
+    const { store, layout } = this.#options
+    const rows = await store.query<{ name: string }>(
+      `SELECT name FROM system.tables WHERE database = currentDatabase() AND startsWith(name, 'shared_')`,
+    )
+    const names = rows.map(({ name }) => name)
+    for (const { shared, links } of sharedFeedsOf(version, names))
+      for (const statement of dropSharedFeed(shared, links, layout)) await store.command(statement)
   }
 
   async stop(): Promise<void> {
