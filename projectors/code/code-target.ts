@@ -17,20 +17,16 @@
  *
  * A projection without states has no mark: its rows follow from each event alone.
  */
-import { OutageError, type ViewStore } from '../clickhouse/view-store.ts'
-import type { Layout } from '../projection.ts'
+import { OutageError } from '../clickhouse/view-store.ts'
 import type { Range } from '../runtime/range.ts'
 import { EventFault, type Target } from '../runtime/target.ts'
 import { AuthorFault, type Author, type Made, type StoredStates } from './author/port.ts'
-import { RowsStore, type StoredAt } from './rows-store.ts'
-import { codeTableNames, createCodeTables, type DeclaredCode } from './tables.ts'
+import type { Rows } from './rows-store.ts'
+import type { DeclaredCode } from './tables.ts'
 
 export interface CodeTargetOptions {
-  readonly store: ViewStore
-  readonly layout: Layout
   readonly projection: DeclaredCode
-  /** Counted by the store, not by the author. */
-  readonly version: number
+  readonly rows: Rows
   readonly author: Author
 }
 
@@ -43,9 +39,7 @@ class MovedOnError extends Error {
 const MOVES_MAX = 10
 
 export class CodeTarget implements Target {
-  readonly parts: readonly string[]
   readonly #options: CodeTargetOptions
-  readonly #rows: RowsStore
   /** Of each partition the mark that the author's states are at; missing: it has to be read. */
   readonly #marks = new Map<number, bigint>()
   /** What was made of a range that could not be stored yet, by partition: it is asked for again with the same bytes. */
@@ -53,15 +47,16 @@ export class CodeTarget implements Target {
 
   constructor(options: CodeTargetOptions) {
     this.#options = options
-    this.#rows = new RowsStore(options)
-    this.parts = codeTableNames(options.projection, options.version)
+  }
+
+  get parts(): readonly string[] {
+    return this.#options.rows.tables
   }
 
   /** @throws OutageError; ProjectionLoadError */
   async prepare(): Promise<void> {
-    const { store, layout, projection, version, author } = this.#options
-    for (const statement of createCodeTables(projection, version, layout)) await store.command(statement)
-    await author.start()
+    await this.#options.rows.prepare()
+    await this.#options.author.start()
   }
 
   async write(range: Range): Promise<void> {
@@ -82,16 +77,17 @@ export class CodeTarget implements Target {
   }
 
   async #write(partition: number, range: Range): Promise<void> {
+    const { rows, author } = this.#options
     const made = await this.#madeOf(partition, range)
     if (made === undefined) return
     this.#made.set(partition, { range, made })
-    await this.#rows.insertRows(made.rows)
+    await rows.insertRows(made.rows)
     if (made.states !== undefined) {
-      await this.#rows.insertStates(made.states)
+      await rows.insertStates(made.states)
       this.#marks.set(partition, range.last)
     }
     this.#made.delete(partition)
-    this.#options.author.keep(partition)
+    author.keep(partition)
   }
 
   /** What the range makes behind the mark; undefined if it is done with. */
@@ -110,12 +106,12 @@ export class CodeTarget implements Target {
   }
 
   async #run(partition: number, range: Range): Promise<Made | undefined> {
-    const { author, projection } = this.#options
+    const { author, projection, rows } = this.#options
     const bytes = joined(range.payloads)
     if (!projection.isStateful)
       return author.run({ partition, bytes, after: range.first - 1n, last: range.last }, noStates)
     const known = this.#marks.get(partition)
-    const mark = known ?? (await this.#rows.mark(partition))
+    const mark = known ?? (await rows.mark(partition))
     if (mark >= range.last) return undefined
     if (mark + 1n < range.first)
       throw new Error(
@@ -129,7 +125,7 @@ export class CodeTarget implements Target {
   }
 
   async #load(partition: number, mark: bigint, keys: readonly string[]): Promise<StoredStates> {
-    const stored: StoredAt = await this.#rows.states(partition, keys)
+    const stored = await this.#options.rows.states(partition, keys)
     if (stored.mark > mark || stored.newest > mark)
       throw new MovedOnError(
         `somebody else has stored states of partition ${partition} up to ${stored.mark}, beyond ${mark}`,

@@ -3,7 +3,7 @@ import type { ViewStore } from '../clickhouse/view-store.ts'
 import type { Layout } from '../projection.ts'
 import { MARK_KEY } from './author/evaluator.ts'
 import type { StoredStates } from './author/port.ts'
-import { codeTableName, stateTableName, type DeclaredCode } from './tables.ts'
+import { codeTableName, codeTableNames, createCodeTables, stateTableName, type DeclaredCode } from './tables.ts'
 import type { MadeRows } from './values/table-rows.ts'
 
 /** Text of the keys in one question, in characters: ClickHouse reads a quarter of a MiB of a query at most. */
@@ -21,6 +21,22 @@ export interface StoredAt {
   readonly newest: bigint
 }
 
+/** Where rows and states are stored. What it resolves is stored for good. */
+export interface Rows {
+  /** Makes what is missing. Safe to repeat. */
+  prepare(): Promise<void>
+  /** Names of its tables. */
+  readonly tables: readonly string[]
+  /** Stores rows: each table's are one insert. */
+  insertRows(rows: readonly MadeRows[]): Promise<void>
+  /** Stores states and the mark behind them: all, or none. */
+  insertStates(states: MadeRows): Promise<void>
+  /** The last event that the states of a partition include; 0: there are none. */
+  mark(partition: number): Promise<bigint>
+  /** The states of these keys, as far as there are any. */
+  states(partition: number, keys: readonly string[]): Promise<StoredAt>
+}
+
 export interface RowsStoreOptions {
   readonly store: ViewStore
   readonly layout: Layout
@@ -28,7 +44,7 @@ export interface RowsStoreOptions {
   readonly version: number
 }
 
-export class RowsStore {
+export class RowsStore implements Rows {
   readonly #options: RowsStoreOptions
   readonly #stateTable: string
 
@@ -37,23 +53,28 @@ export class RowsStore {
     this.#stateTable = stateTableName(options.projection, options.version, options.layout)
   }
 
-  /** Stores rows: each table's are one insert. */
+  get tables(): readonly string[] {
+    return codeTableNames(this.#options.projection, this.#options.version)
+  }
+
+  async prepare(): Promise<void> {
+    const { store, layout, projection, version } = this.#options
+    for (const statement of createCodeTables(projection, version, layout)) await store.command(statement)
+  }
+
   async insertRows(rows: readonly MadeRows[]): Promise<void> {
     const { layout, version } = this.#options
     for (const made of rows) await this.#insert(codeTableName(made.table, version, layout), made)
   }
 
-  /** Stores states and the mark behind them: all, or none. */
   async insertStates(states: MadeRows): Promise<void> {
     await this.#insert(this.#stateTable, states)
   }
 
-  /** The last event that the states of a partition include; 0: there are none. */
   async mark(partition: number): Promise<bigint> {
     return (await this.states(partition, [])).mark
   }
 
-  /** The states of these keys, as far as there are any. */
   async states(partition: number, keys: readonly string[]): Promise<StoredAt> {
     const states = new Map<string, string>()
     let mark: bigint | undefined

@@ -9,6 +9,7 @@ import type { StatesLimits } from './author/partition-states.ts'
 import type { Author } from './author/port.ts'
 import type { DeclaredSink, ProcessLimits } from './author/process-messages.ts'
 import { CodeTarget } from './code-target.ts'
+import { RowsStore } from './rows-store.ts'
 import { SinkTarget } from './sink-target.ts'
 import { declaredOf, type DeclaredCode } from './tables.ts'
 
@@ -50,7 +51,8 @@ export function startCodeTarget(options: CodeTargetStart): Target {
   const { store, layout, version, projection } = options
   const declared = 'isStateful' in projection ? projection : declaredOf(projection)
   const author = options.author ?? handle(options, declared)
-  return new CodeTarget({ store, layout, projection: declared, version, author })
+  const rows = new RowsStore({ store, layout, projection: declared, version })
+  return new CodeTarget({ projection: declared, rows, author })
 }
 
 export interface SinkTargetStart extends StartOptions {

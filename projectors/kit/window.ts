@@ -7,16 +7,21 @@
  * counts too little; what it counts too much is older than the window by less than one slot.
  */
 
+/** Numbers where they are exact, bigints beyond: a list of numbers alone is copied in one go, and never looked through. */
+type Exact = number | bigint
+
 /** What has been added within the span that ends with the newest of it. */
 export interface Window {
   /** How often something was added. */
   readonly count: number
   /** The sum of the amounts that were added. */
   readonly sum: bigint
+  /** Nanoseconds since 1970 from which the times of the entries are counted. */
+  readonly fromNs: bigint
   /** Three values for each entry, the oldest first: its time (of the newest, where several are joined), how many, their sum. */
-  readonly entries: readonly (bigint | number)[]
+  readonly entries: readonly Exact[]
   /** A window is kept as a state, whose properties are open. */
-  readonly [name: string]: number | bigint | readonly (bigint | number)[]
+  readonly [name: string]: Exact | readonly Exact[]
 }
 
 export interface SlidingWindow {
@@ -45,20 +50,22 @@ export function slidingWindow(spanNs: bigint, entriesMax = 64): SlidingWindow {
     throw new RangeError(`a window of ${entriesMax} entries: ${ENTRIES_MIN} at least`)
   const slotNs = slotOf(spanNs, entriesMax)
   return {
-    empty: { count: 0, sum: 0n, entries: [] },
+    empty: { count: 0, sum: 0n, fromNs: 0n, entries: [] },
     add: (window, atNs, amount) => {
-      const newest = window.entries.at(-VALUES)
-      if (newest !== undefined && atNs < newest)
-        throw new RangeError(`time goes back in a window, from ${newest} to ${atNs}`)
       const { count, sum, entries } = without(window, atNs - spanNs)
-      entries.push(atNs, 1, amount)
+      const fromNs = entries.length === 0 ? atNs : window.fromNs
+      const at = exact(atNs - fromNs)
+      if (entries.length > 0 && at < entries.at(-VALUES)!)
+        throw new RangeError(`time goes back in a window: ${atNs} is not its newest`)
+      entries.push(at, 1, exact(amount))
       return {
         count: count + 1,
         sum: sum + amount,
+        fromNs,
         entries: entries.length > VALUES * entriesMax ? joined(entries, slotNs) : entries,
       }
     },
-    at: (window, atNs) => without(window, atNs - spanNs),
+    at: (window, atNs) => ({ ...without(window, atNs - spanNs), fromNs: window.fromNs }),
   }
 }
 
@@ -68,31 +75,38 @@ export function slotOf(spanNs: bigint, entriesMax: number): bigint {
   return (spanNs + slots - 1n) / slots
 }
 
-/** The window without the entries up to `lastNs`. */
-function without(window: Window, lastNs: bigint): { count: number; sum: bigint; entries: (bigint | number)[] } {
+/** What a window holds without the entries up to `lastNs`. */
+function without(window: Window, lastNs: bigint): { count: number; sum: bigint; entries: Exact[] } {
   let { count, sum } = window
-  const { entries } = window
+  const { entries, fromNs } = window
+  const last = exact(lastNs - fromNs)
   let from = 0
-  for (; from < entries.length && (entries[from] as bigint) <= lastNs; from += VALUES) {
-    count -= entries[from + 1] as number
-    sum -= entries[from + 2] as bigint
+  for (; from < entries.length && entries[from]! <= last; from += VALUES) {
+    count -= Number(entries[from + 1])
+    sum -= BigInt(entries[from + 2]!)
   }
   return { count, sum, entries: entries.slice(from) }
-} // prettier-ignore
+}
 
-/** The entries, with those of the same slot joined. Slots stand still, so that the same events are always joined alike. */
-function joined(entries: readonly (bigint | number)[], slotNs: bigint): (bigint | number)[] {
-  const all: (bigint | number)[] = []
+/** The entries, with those of the same slot joined. The slots stay where they are for as long as the window is not empty. */
+function joined(entries: readonly Exact[], slotNs: bigint): Exact[] {
+  const all: Exact[] = []
   let slot: bigint | undefined
   for (let at = 0; at < entries.length; at += VALUES) {
-    const itsSlot = (entries[at] as bigint) / slotNs
+    const [itsAt, itsCount, itsSum] = [entries[at]!, entries[at + 1]!, entries[at + 2]!]
+    const itsSlot = BigInt(itsAt) / slotNs
     if (itsSlot === slot) {
       const last = all.length - VALUES
-      all[last] = entries[at]!
-      all[last + 1] = (all[last + 1] as number) + (entries[at + 1] as number)
-      all[last + 2] = (all[last + 2] as bigint) + (entries[at + 2] as bigint)
-    } else all.push(entries[at]!, entries[at + 1]!, entries[at + 2]!)
+      all[last] = itsAt
+      all[last + 1] = Number(all[last + 1]) + Number(itsCount)
+      all[last + 2] = exact(BigInt(all[last + 2]!) + BigInt(itsSum))
+    } else all.push(itsAt, itsCount, itsSum)
     slot = itsSlot
   }
   return all
+}
+
+function exact(value: bigint): Exact {
+  const number = Number(value)
+  return Number.isSafeInteger(number) ? number : value
 }

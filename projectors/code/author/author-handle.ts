@@ -20,6 +20,8 @@ import {
 const LOAD_MS_MAX = 30_000
 /** The end of what a process has said on its error stream that is kept, in characters. */
 const SAID_CHARACTERS_MAX = 4_000
+/** Lines of it that are passed on. */
+const SAID_LINES_MAX = 3
 
 export interface AuthorOptions extends Omit<Load, 'kind'> {
   /** A line for operators. */
@@ -293,6 +295,7 @@ class AuthorChild {
     if (why === 'memory' || /heap out of memory|Allocation failed/.test(this.#said))
       return `the functions took more than ${memoryMiBMax} MiB`
     if (why === 'uncaught') return `something that the functions left behind threw: ${message ?? ''}`
-    return `the process of the functions ended (${how})`
+    const said = this.#said.trim().split('\n').slice(-SAID_LINES_MAX).join(' | ')
+    return `the process of the functions ended (${how}${said === '' ? '' : `: ${said}`})`
   }
 }
