@@ -98,7 +98,12 @@ export class MemoryRows implements Rows {
 
   async insertStates({ bytes }: MadeRows): Promise<void> {
     this.before('states')
-    for (const [partition, key, sequence, text] of readRows(bytes, ['UInt16', 'String', 'UInt64', 'String'])) {
+    for (const [partition, key, sequence, text] of readRows(bytes, [
+      'UInt16',
+      'String',
+      'UInt64',
+      'String',
+    ])) {
       const id = `${String(partition)}:${String(key)}`
       if ((this.#states.get(id)?.sequence ?? 0n) <= (sequence as bigint))
         this.#states.set(id, { sequence: sequence as bigint, text: text as string })

@@ -3,7 +3,13 @@ import type { ViewStore } from '../clickhouse/view-store.ts'
 import type { Layout } from '../projection.ts'
 import { MARK_KEY } from './author/evaluator.ts'
 import type { StoredStates } from './author/port.ts'
-import { codeTableName, codeTableNames, createCodeTables, stateTableName, type DeclaredCode } from './tables.ts'
+import {
+  codeTableName,
+  codeTableNames,
+  createCodeTables,
+  stateTableName,
+  type DeclaredCode,
+} from './tables.ts'
 import type { MadeRows } from './values/table-rows.ts'
 
 /** Text of the keys in one question, in characters: ClickHouse reads a quarter of a MiB of a query at most. */

@@ -7,7 +7,14 @@ import { fork, type ChildProcess } from 'node:child_process'
 import type { Readable } from 'node:stream'
 import { fileURLToPath } from 'node:url'
 import { runtimeEntry } from '../../../eventlog/runtime-entry.ts'
-import { AuthorFault, ProjectionLoadError, type Author, type Made, type StoredStates, type Work } from './port.ts'
+import {
+  AuthorFault,
+  ProjectionLoadError,
+  type Author,
+  type Made,
+  type StoredStates,
+  type Work,
+} from './port.ts'
 import {
   LAST_WORDS_FD,
   type FromAuthor,

@@ -10,7 +10,13 @@ import { Evaluator, type Watch } from './evaluator.ts'
 import { guardWays } from './impure.ts'
 import { loadProjection } from './load-projection.ts'
 import { AuthorFault, ProjectionLoadError, type StoredStates, type Work } from './port.ts'
-import { LAST_WORDS_FD, type FromAuthor, type LastWords, type Load, type ToAuthor } from './process-messages.ts'
+import {
+  LAST_WORDS_FD,
+  type FromAuthor,
+  type LastWords,
+  type Load,
+  type ToAuthor,
+} from './process-messages.ts'
 import { Progress } from './progress.ts'
 import { SinkDeliverer, SinkFault } from './sink-deliverer.ts'
 import { thrownBy } from './thrown.ts'

@@ -137,19 +137,14 @@ export class Evaluator {
       throw new AuthorFault(sequence, `the rows of its range take more than ${MADE_BYTES_MAX >> 20} MiB`)
   }
 
-  #fold(
-    states: PartitionStates,
-    event: EventRow,
-    keys: readonly string[],
-  ): ReadonlyMap<string, StateValue> {
+  #fold(states: PartitionStates, event: EventRow, keys: readonly string[]): ReadonlyMap<string, StateValue> {
     const { sequence } = event
     const projection = this.#projection
     const after = new Map<string, StateValue>()
     for (const key of keys) {
       const before = states.get(key) ?? calling(event, 'initial', () => projection.initial!(key))
       const state = calling(event, 'fold', () => projection.fold!(before, event, key))
-      if (state === undefined)
-        throw new AuthorFault(sequence, `fold gave no state for the key ${told(key)}`)
+      if (state === undefined) throw new AuthorFault(sequence, `fold gave no state for the key ${told(key)}`)
       states.change(key, { sequence, state })
       after.set(key, state)
     }

@@ -16,7 +16,8 @@ import timers from 'node:timers'
 const TIME = 'A projection may not ask for the time: take recordedAtNs of the event.'
 const CHANCE = 'A projection may not use chance: the same events must give the same rows.'
 const LATER = 'A projection may not do anything later: what it returns is all that it does.'
-const WORLD = 'A projection may not read or change anything outside: it knows its events and its states alone.'
+const WORLD =
+  'A projection may not read or change anything outside: it knows its events and its states alone.'
 const END = 'A projection may not end its process.'
 
 /** What throws, and what it says. */

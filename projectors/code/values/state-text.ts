@@ -67,7 +67,8 @@ function writtenObject(object: object, depth: number): string {
 
 /** Mostly they are in order already. */
 function inOrder(names: string[]): string[] {
-  for (let index = 1; index < names.length; index++) if (names[index - 1]! > names[index]!) return names.sort()
+  for (let index = 1; index < names.length; index++)
+    if (names[index - 1]! > names[index]!) return names.sort()
   return names
 }
 

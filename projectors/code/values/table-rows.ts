@@ -160,8 +160,7 @@ class TableRows {
 
 /** A value in an error's words, with its type where the text alone does not tell. */
 export function told(value: unknown): string {
-  if (typeof value === 'string')
-    return JSON.stringify(value.length > 100 ? `${value.slice(0, 100)}…` : value)
+  if (typeof value === 'string') return JSON.stringify(value.length > 100 ? `${value.slice(0, 100)}…` : value)
   if (typeof value === 'bigint') return `${value} (a bigint)`
   if (typeof value === 'number') return `${value} (a number)`
   if (value === undefined || value === null || typeof value === 'boolean') return String(value)
