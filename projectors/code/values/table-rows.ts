@@ -30,7 +30,7 @@ export class TablesRows {
 
   /** Adds the rows that one event makes. @throws RowError */
   add(partition: number, sequence: bigint, made: unknown): void {
-    if (typeof made !== 'object' || made === null)
+    if (typeof made !== 'object' || made === null || Array.isArray(made) || made instanceof Promise)
       throw new RowError(`project gave ${told(made)}, not rows by table`)
     for (const name in made) {
       const table = this.#tables.get(name)
