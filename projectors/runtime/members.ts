@@ -1,9 +1,11 @@
 /** From what the registry says of versions to what lanes fill: one member for each version that this process can fill. */
+import { dropTable } from '../clickhouse/layout.ts'
 import type { ViewStore } from '../clickhouse/view-store.ts'
 import { dropSharedFeed, sharedFeedsOf } from '../clickhouse/view-tables.ts'
+import { stateTableName } from '../code/tables.ts'
 import type { Layout, Projection, ProjectionSet } from '../projection.ts'
 import type { Skip } from '../registry/skips.ts'
-import { definitionOf, isSameDefinition, type Version } from '../registry/versions.ts'
+import { definitionOf, isSameDefinition, tablesOfVersion, type Version } from '../registry/versions.ts'
 import { tablesThere, versionKey, type Checkpoints } from './checkpoints.ts'
 import type { Member } from './lane.ts'
 import { SqlTarget } from './sql-target.ts'
@@ -71,7 +73,15 @@ export class Members {
     await made?.target.stop()
     await this.#dropShared(version)
     if (version.definition.kind === 'sql') await (this.#targetOf(version) as SqlTarget).drop()
-    else await made?.target.drop?.()
+    else await this.#dropCode(version)
+  }
+
+  async #dropCode(version: Version): Promise<void> {
+    const { store, layout } = this.#options
+    const names = [...Object.values(tablesOfVersion(version)), stateTableName(version, version.version)]
+    const prefix = layout.database === undefined ? '' : `${layout.database}.`
+    for (const name of names)
+      for (const statement of dropTable(`${prefix}${name}`, layout)) await store.command(statement)
   }
 
   /** A feed that it shared would hand on to tables that are gone. */
