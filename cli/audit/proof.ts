@@ -17,7 +17,7 @@ import type { VoidFrames } from '../../writer/distributed/replay-topic.ts'
 import { replayLog, type Replay } from '../../writer/recovery/replay-log.ts'
 import type { EmbeddedWriter } from '../../writer/embedded.ts'
 import { formatPosition } from '../../schemas/positions.ts'
-import { projectionsOf } from '../../gateway/view.ts'
+import { sqlProjectionsOf } from '../../gateway/view.ts'
 import type { Platform } from '../../platform/embedded-platform.ts'
 
 export interface Check {
@@ -85,7 +85,7 @@ export async function provePlatform(platform: Platform): Promise<Proof> {
       store,
       log: writer.log,
       head: replay.head,
-      projections: projectionsOf(views),
+      projections: sqlProjectionsOf(views),
       serving: projections.serving(),
     })
     proofs.push({ replay, checks: [state, checked] })
