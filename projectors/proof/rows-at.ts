@@ -80,9 +80,9 @@ export function keyOf({ key }: StoredTable): readonly string[] {
   return within.length === 0 ? ['partition'] : within
 }
 
-/** A hash of the key: the same for the same key in every version. */
+/** A hash of the key: the same for the same key in every version that has it in columns of these types. */
 export function keyHash(table: StoredTable): string {
-  return `cityHash64(${keyOf(table).map(textOf).join(', ')})`
+  return `cityHash64(${keyOf(table).join(', ')})`
 }
 
 function textOf(column: string): string {
@@ -139,6 +139,27 @@ export function rowsAt(
   if (table.past === undefined) return held
   const moved = `(${keys}) IN (SELECT ${keys} FROM ${table.name} WHERE ${where} AND NOT ${upTo})`
   return `${held} UNION ALL SELECT * EXCEPT newest__ FROM (${newest(scan(table.past, `${upTo} AND ${moved}`))})`
+}
+
+/**
+ * As `rowsAt`, in less than half the time: rows of one key that contradict each other are each a row of their own, or, where
+ * no column is compared, any of them stands for all.
+ */
+export function streamedRowsAt(
+  table: StoredTable,
+  place: Place,
+  columns: readonly ComparedColumn[],
+  carried: readonly Carried[] = [],
+): string {
+  if (table.highest !== undefined) return rowsAt(table, place, columns, { carried })
+  const hash = columns.length === 0 ? [] : ['hash__']
+  const once = [...keyOf(table), ...hash].join(', ')
+  const others = carried.map(({ expression, as }) => `${expression} AS ${as}_`)
+  const hashes =
+    columns.length === 0 ? [] : [`${rowHash(columns)} AS hash__`, 'hash__ AS least__', 'hash__ AS most__']
+  return `SELECT ${[...keyOf(table), ...hashes, ...others].join(', ')} FROM ${table.name}
+    WHERE partition = ${whole(place.partition)} AND sequence <= ${whole(place.sequence)}
+    ORDER BY ${once} LIMIT 1 BY ${once}`
 }
 
 /** A query whether a table has rows behind the place: one row, `moved`, 1 or 0. */
