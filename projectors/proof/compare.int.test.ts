@@ -4,10 +4,10 @@ import { SampleWallet, type Step } from '../../test/model/sample-wallet.ts'
 import { MemoryLog } from '../../test/support/memory-log.ts'
 import { createViewStore } from '../clickhouse/clickhouse-store.ts'
 import type { ViewStore } from '../clickhouse/view-store.ts'
-import { createStatements } from '../clickhouse/view-tables.ts'
+import { createSharedFeed, createVersion, sharedFeedName } from '../clickhouse/view-tables.ts'
 import type { CodeProjection } from '../code-projection.ts'
 import { engineUnderTest, type EngineUnderTest } from '../engine/engine-under-test.testing.ts'
-import { allTogether, tableName, type SqlProjection } from '../projection.ts'
+import { tableName, type SqlProjection } from '../projection.ts'
 import { insertRange, RangeBuffer } from '../runtime/range.ts'
 import { audit } from '../views/audit/projection.ts'
 import { balances } from '../views/balances/projection.ts'
@@ -17,8 +17,8 @@ import { digestViews } from './digest.ts'
 import { storedTables, type StoredTable } from './rows-at.ts'
 
 const BUILT_IN: readonly SqlProjection[] = [balances, history, audit]
-const LEFT = allTogether(BUILT_IN)
-const RIGHT = allTogether(BUILT_IN.map((one) => ({ ...one, version: 2 })))
+const BOTH = [...BUILT_IN, ...BUILT_IN.map((one) => ({ ...one, version: 2 }))]
+const FEED = sharedFeedName(BOTH)
 const TABLES = BUILT_IN.flatMap((one) => one.tables.map(({ name }) => name))
 
 let engine: EngineUnderTest
@@ -26,8 +26,8 @@ let store: ViewStore
 beforeAll(async () => {
   engine = await engineUnderTest()
   store = createViewStore(engine.engine)
-  for (const one of [LEFT, RIGHT])
-    for (const statement of createStatements(one)) await store.command(statement)
+  for (const statement of [...BOTH.flatMap((one) => createVersion(one)), ...createSharedFeed(BOTH)])
+    await store.command(statement)
 })
 afterAll(async () => {
   await store.close()
@@ -54,10 +54,10 @@ async function write({ partition, events }: SampleWallet, range = 1e6): Promise<
   for (let at = 0; at < events.length; at += range) log.append(events.slice(at, at + range))
   const buffer = new RangeBuffer({ rangeEventsMax: range, rangeBytesMax: 1e9 })
   for (const frame of log.frames) {
-    if (!buffer.hasRoom(frame)) await insertRange(store, LEFT, buffer.take())
+    if (!buffer.hasRoom(frame)) await insertRange(store, FEED, buffer.take()!)
     buffer.push(frame, 0)
   }
-  if (!buffer.isEmpty) await insertRange(store, LEFT, buffer.take())
+  if (!buffer.isEmpty) await insertRange(store, FEED, buffer.take()!)
 }
 
 function headOf(...wallets: readonly SampleWallet[]): Position {
