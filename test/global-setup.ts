@@ -1,8 +1,8 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import os from 'node:os'
+import { readFileSync, rmSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import type { TestProject } from 'vitest/node'
 import { ensureBuilt } from '../bin/build.js'
+import { makeRunFolder } from './support/memory-folder.ts'
 import { areRoundsLong } from './support/rounds.ts'
 import { requiredNeeds, REQUIRE_VARIABLE } from './support/needs.ts'
 
@@ -15,13 +15,15 @@ export default async function setup(project: TestProject): Promise<() => void> {
   requiredNeeds()
   areRoundsLong()
   await ensureBuilt()
-  const folder = mkdtempSync(path.join(os.tmpdir(), 'purser-left-out-'))
+  const folder = makeRunFolder()
+  // Every process of the run finds it there.
+  process.env['TMPDIR'] = folder
   const leftOut = path.join(folder, 'lines')
   writeFileSync(leftOut, '')
   project.provide('leftOut', leftOut)
   return () => {
     const lines = new Set(readFileSync(leftOut, 'utf8').split('\n').slice(0, -1))
-    rmSync(folder, { recursive: true })
+    rmSync(folder, { recursive: true, force: true, maxRetries: 5 })
     if (lines.size === 0) return
     process.stderr.write(
       `\n${[...lines].sort().join('\n')}\n${REQUIRE_VARIABLE}=all makes failures of these.\n`,
