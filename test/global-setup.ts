@@ -1,8 +1,8 @@
-import { readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import os from 'node:os'
 import path from 'node:path'
 import type { TestProject } from 'vitest/node'
 import { ensureBuilt } from '../bin/build.js'
-import { makeRunFolder } from './support/memory-folder.ts'
 import { areRoundsLong } from './support/rounds.ts'
 import { requiredNeeds, REQUIRE_VARIABLE } from './support/needs.ts'
 
@@ -15,7 +15,7 @@ export default async function setup(project: TestProject): Promise<() => void> {
   requiredNeeds()
   areRoundsLong()
   await ensureBuilt()
-  const folder = makeRunFolder()
+  const folder = mkdtempSync(path.join(process.env['PURSER_TESTS_FOLDER'] ?? os.tmpdir(), 'purser-tests-'))
   // Every process of the run finds it there.
   process.env['TMPDIR'] = folder
   const leftOut = path.join(folder, 'lines')
