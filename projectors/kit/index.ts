@@ -10,6 +10,7 @@ export {
   sqlProjection,
   type ProjectConfig,
 } from './define.ts'
+export { between, liveRows } from './live-rows.ts'
 export type { View } from '../../gateway/view.ts'
 export type { SchemaKit } from '../../gateway/schema/kit.ts'
 export type { RequestContext } from '../../gateway/services.ts'
