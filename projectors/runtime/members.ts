@@ -68,8 +68,9 @@ export class Members {
     const made = this.#made.get(key)
     this.#made.delete(key)
     await made?.target.stop()
-    if (version.definition.kind === 'sql') await (this.#targetOf(version) as SqlTarget).drop()
-    else await made?.target.drop?.()
+    if (version.definition.kind !== 'sql') return made?.target.drop?.()
+    const target = this.#targetOf(version) as SqlTarget
+    if ((await tablesThere(this.#options.store, target.parts)).size > 0) await target.drop()
   }
 
   async stop(): Promise<void> {
