@@ -12,13 +12,19 @@ import { insertRange, RangeBuffer } from '../runtime/range.ts'
 import { audit } from '../views/audit/projection.ts'
 import { balances } from '../views/balances/projection.ts'
 import { history } from '../views/history/projection.ts'
+import { createRegistry } from '../registry/tables.ts'
+import { definitionOf, type Version } from '../registry/versions.ts'
+import { noCheckpoint, writeCheckpoint } from '../runtime/checkpoints.ts'
+import { fixedServing } from '../serving.ts'
+import { comparerOf } from './compare-registered.ts'
 import { compareVersions, type Comparison, type TableComparison } from './compare.ts'
 import { digestViews } from './digest.ts'
 import { storedTables, type StoredTable } from './rows-at.ts'
 
 const BUILT_IN: readonly SqlProjection[] = [balances, history, audit]
-const BOTH = [...BUILT_IN, ...BUILT_IN.map((one) => ({ ...one, version: 2 }))]
-const FEED = sharedFeedName(BOTH)
+/** Both versions of each, behind one feed. */
+const VERSIONS = [...BUILT_IN, ...BUILT_IN.map((one) => ({ ...one, version: 2 }))]
+const FEED = sharedFeedName(VERSIONS)
 const TABLES = BUILT_IN.flatMap((one) => one.tables.map(({ name }) => name))
 
 let engine: EngineUnderTest
@@ -26,7 +32,7 @@ let store: ViewStore
 beforeAll(async () => {
   engine = await engineUnderTest()
   store = createViewStore(engine.engine)
-  for (const statement of [...BOTH.flatMap((one) => createVersion(one)), ...createSharedFeed(BOTH)])
+  for (const statement of [...VERSIONS.flatMap((one) => createVersion(one)), ...createSharedFeed(VERSIONS)])
     await store.command(statement)
 })
 afterAll(async () => {
@@ -286,6 +292,26 @@ describe('versions of different layouts', () => {
       compareVersions({ ...request, right: { version: 2, position: new Map(), tables } }),
     ).rejects.toThrow('version 2 of history does not hold that position')
   })
+})
+
+it('versions are compared as the registry knows them, and only where both have come to', async () => {
+  const wallet = walletOf(30)
+  await write(wallet)
+  for (const statement of createRegistry()) await store.command(statement)
+  const versions = [1, 2].map((version): Version => ({
+    name: 'balances', version, declared: 1, role: 'kept', isPaused: false, share: 1, until: undefined,
+    definition: definitionOf(balances), reason: '', revision: 1n,
+  })) as [Version, Version] // prettier-ignore
+  const { partition, events } = wallet
+  await writeCheckpoint(store, versions.map((one) => ({ ...one, epoch: 1n })), {
+    ...noCheckpoint(partition),
+    sequence: BigInt(events.length),
+  }) // prettier-ignore
+  const compareThem = comparerOf(store, fixedServing(BUILT_IN))
+  const { equal, tables } = await compareThem(...versions, headOf(wallet))
+  expect([equal, tables.map(({ table }) => table)]).toEqual([true, balances.tables.map(({ name }) => name)])
+  expect(tables.at(-1)!.totals.length).toBeGreaterThan(0)
+  await expect(compareThem(...versions, new Map([[partition, 10_000n]]))).rejects.toThrow(RangeError)
 })
 
 describe('tables of code', () => {

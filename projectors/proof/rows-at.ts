@@ -2,8 +2,9 @@
  * The rows of a table at a place of the log, each key once, as SQL. Repeats are dropped by the key while the rows stream in
  * the order in which they are sorted, so that memory does not grow with the table, and no merge is waited for.
  */
-import type { ColumnType } from '../code-projection.ts'
+import type { CodeTable, ColumnType } from '../code-projection.ts'
 import { tableName, type Projection, type ProjectionTable } from '../projection.ts'
+import type { Definition } from '../registry/versions.ts'
 import { whole } from '../sql.ts'
 
 /** A table of one version, wherever it stands. */
@@ -45,7 +46,33 @@ export function storedTables(
 ): readonly StoredTable[] {
   if (projection.kind === 'sink') return []
   if (projection.kind === 'sql') return projection.tables.map((table) => ofSql(table, nameOf))
-  return Object.entries(projection.tables).map(([table, { columns, key, latest = false }]) => ({
+  return Object.entries(projection.tables).map(([name, table]) => ofCode(name, table, nameOf))
+}
+
+/**
+ * The same of what the registry says of a version.
+ * @param elsewhere where a table of another projection stands; undefined: nowhere
+ */
+export function definedTables(
+  { tables = [], codeTables = {} }: Pick<Definition, 'tables' | 'codeTables'>,
+  version: number,
+  elsewhere: (table: string) => string | undefined,
+): readonly StoredTable[] {
+  const own = new Set(tables.map(({ name }) => name))
+  const nameOf = (table: string): string =>
+    (own.has(table) ? undefined : elsewhere(table)) ?? tableName({ version }, table)
+  const code = Object.entries(codeTables).map(([name, table]) =>
+    ofCode(name, table, (one) => tableName({ version }, one)),
+  )
+  return [...tables.map((table) => ofSql(table, nameOf)), ...code]
+}
+
+function ofCode(
+  table: string,
+  { columns, key, latest = false }: CodeTable,
+  nameOf: (table: string) => string,
+): StoredTable {
+  return {
     table,
     name: nameOf(table),
     columns: [
@@ -55,7 +82,7 @@ export function storedTables(
     ],
     key: latest ? key : [...key, 'sequence'],
     ...(latest ? { highest: 'sequence' } : {}),
-  }))
+  }
 }
 
 function ofSql({ name, columns, key, highest }: ProjectionTable, nameOf: (table: string) => string): StoredTable {

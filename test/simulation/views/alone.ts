@@ -162,9 +162,9 @@ export async function runAlone(seed: number): Promise<SeedReport> {
 
   /** A table is gone: it must not come back empty behind a checkpoint. */
   async function loseTable(): Promise<void> {
-    const { name, tables } = random.pick(PROJECTIONS.all)
-    const version = views.registry.serving(name)!
-    views.store.lose(`${random.pick(tables).name}_v${version.version}`)
+    const projection = random.pick(PROJECTIONS.all)
+    const version = views.registry.serving(projection.name)!
+    views.store.lose(`${random.pick(tablesOf(projection))}_v${version.version}`)
     const { message } = await refusal(writer.log)
     if (!message.includes('not there')) throw new ViewsBrokenError(`a lost table was not noticed: ${message}`)
     world.cover('views: lost table refused')

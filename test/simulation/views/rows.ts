@@ -1,5 +1,5 @@
 /** What the built-in views keep of an event, row by row: the SELECTs of the projections, said once more in plain code. */
-import { allTogether } from '../../../projectors/projection.ts'
+import { allTogether, tablesOf } from '../../../projectors/projection.ts'
 import { audit } from '../../../projectors/views/audit/projection.ts'
 import { balances } from '../../../projectors/views/balances/projection.ts'
 import { history } from '../../../projectors/views/history/projection.ts'
@@ -11,7 +11,7 @@ export const PROJECTIONS = allTogether([balances, history, audit])
 
 /** The tables that hold the rows of a projection, as its author calls them. */
 export const TABLES_OF: ReadonlyMap<string, readonly string[]> = new Map(
-  PROJECTIONS.all.map(({ name, tables }) => [name, tables.map((table) => table.name)]),
+  PROJECTIONS.all.map((one) => [one.name, tablesOf(one)]),
 )
 
 /** A row: what names it within its table, and all the rest of it as one text. */
