@@ -1,4 +1,5 @@
 /** One seed of the views alone: a small log that grows, processes that die, a log that is exchanged, and the end in peace. */
+import { tablesOf } from '../../../projectors/projection.ts'
 import type { MemoryLog } from '../../support/memory-log.ts'
 import { lastSequence } from '../../../schemas/frames.ts'
 import { nodeTurn } from '../turn.ts'
