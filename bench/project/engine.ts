@@ -24,6 +24,10 @@ export class BenchEngine {
     return new BenchEngine(await startEngine({ dataDir, log }))
   }
 
+  get pid(): number | undefined {
+    return this.#engine.pid
+  }
+
   /** Of the engine's process, since it began. @throws Error where the system does not tell */
   cpuSeconds(): number {
     const seconds = this.#engine.pid === undefined ? undefined : processCpuSeconds(this.#engine.pid)

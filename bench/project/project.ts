@@ -8,12 +8,14 @@ import { describeMachine } from '../machine.ts'
 import { UsageError, type BenchOptions } from '../options.ts'
 import { measureSha256 } from '../raw-limits.ts'
 import { reportOf, type Report } from '../report.ts'
+import { codeSection } from './code.ts'
 import { fillSection } from './fill.ts'
+import { makeLog, type LogThere } from './log.ts'
 import type { Measured, Section } from './section.ts'
 import { steadySection } from './steady.ts'
 
 /** In the order in which they are measured; a new one is a line here. The first one's first run is the main one. */
-const SECTIONS: readonly Section[] = [fillSection, steadySection]
+const SECTIONS: readonly Section[] = [fillSection, codeSection, steadySection]
 
 export const projectBenchmark: Benchmark = {
   name: 'project',
@@ -32,8 +34,10 @@ async function measure(
   say: (line: string) => void,
 ): Promise<Report> {
   const machine = describeMachine({ sha256BytesPerSecond: measureSha256(options.quick ? 0.02 : 0.5) })
+  let made: Promise<LogThere> | undefined
+  const log = (): Promise<LogThere> => (made ??= makeLog(folder, options, say))
   const all: Measured[] = []
-  for (const section of sections) all.push(await section.measure({ folder, options, say }))
+  for (const section of sections) all.push(await section.measure({ folder, options, say, log }))
   return reportOf(
     'project',
     machine,
