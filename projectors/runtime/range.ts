@@ -21,7 +21,7 @@ export const RANGES = {
   /** At most; `rangeBytesMax` is the process's frame budget, and about 310,000 events without text. */
   eventsMax: 524_288,
   /** How long the first events of a range wait for more, in ms, while nobody waits for them. */
-  lingerMs: 3_000,
+  lingerMs: 4_000,
   /** The same while somebody does; longer while the writing of a range takes longer than that. */
   lingerAwaitedMs: 40,
 } as const
