@@ -22,6 +22,7 @@ import {
   type ProjectionsOptions,
   type RunningProjections,
 } from '../../projectors/runtime/runtime.ts'
+import { RANGES } from '../../projectors/runtime/range.ts'
 import { seenWithStore, StoreWatch } from '../../projectors/clickhouse/store-watch.ts'
 import { OutageError, type ViewStore } from '../../projectors/clickhouse/view-store.ts'
 import { projectionsOf, requiredOf, type View } from '../../gateway/view.ts'
@@ -126,6 +127,8 @@ function startWhenThere(
       layout,
       log,
       pollMs: REGISTRY_POLL_MS,
+      // Who waits for the views waits in a gateway, of which this process hears nothing: so each range is as if awaited.
+      lingerMs: RANGES.lingerAwaitedMs,
       ...ranges,
     })
   }, options)

@@ -36,7 +36,7 @@ import { Members } from './members.ts'
 import { PartitionLanes, type MemberStatus } from './partition-lanes.ts'
 import type { Clock } from './ports.ts'
 import { PositionWaiters } from './position-waiters.ts'
-import type { RangeLimits } from './range.ts'
+import { RANGES, type RangeLimits } from './range.ts'
 import type { Projections, ProjectionState, ProjectionStatus } from './status.ts'
 import { systemClock } from './system-clock.ts'
 import type { Target } from './target.ts'
@@ -57,7 +57,7 @@ export interface ProjectionsOptions extends Partial<RangeLimits> {
   readonly layout?: Layout
   /** Gets a line of text for whatever an operator should see. */
   readonly log?: (line: string) => void
-  /** How long the first events of a range wait for more, in ms; default 40. */
+  /** How long the first events of a range wait for more, in ms, while nobody waits for them; default as in range.ts. */
   readonly lingerMs?: number
   /** How often the registry is read for what others have said there, in ms. Default: only when `refresh` is called. */
   readonly pollMs?: number
@@ -65,8 +65,6 @@ export interface ProjectionsOptions extends Partial<RangeLimits> {
   readonly clock?: Clock
 }
 
-const RANGE_EVENTS_MAX = 131_072
-const LINGER_MS = 40
 const REFRESH_AGAIN_MS = 1_000
 
 /** Running projections, with what an operator may do to them. */
@@ -190,13 +188,14 @@ class Runtime implements RunningProjections {
     this.#refuseStopped()
     const { partitions = this.#options.logs.length } = this.#options
     const lanes = new PartitionLanes({
-      rangeEventsMax: RANGE_EVENTS_MAX,
+      rangeEventsMax: RANGES.eventsMax,
       rangeBytesMax: frameBytesOf(partitions),
-      lingerMs: LINGER_MS,
+      lingerMs: RANGES.lingerMs,
       layout: {},
       ...this.#options,
       clock: this.#clock,
       log,
+      isAwaited: () => this.#waiters.areFor(log.partition),
       report: this.#report,
       advanced: () => this.#advanced(),
       faulted: (member, fault) => this.#faulted(log.partition, member, fault),
@@ -384,7 +383,10 @@ class Runtime implements RunningProjections {
 
   async waitFor(position: Position, timeoutMs: number, name?: string): Promise<boolean> {
     const reached = name === undefined ? this.position() : this.positionOf(name)
-    return includesPosition(reached, position) || this.#waiters.wait(position, timeoutMs, name)
+    if (includesPosition(reached, position)) return true
+    const waiting = this.#waiters.wait(position, timeoutMs, name)
+    for (const partition of position.keys()) this.#lanes.get(partition)?.hurry()
+    return waiting
   }
 
   onAdvance(listener: () => void): () => void {

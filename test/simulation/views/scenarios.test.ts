@@ -1,6 +1,7 @@
 /** What the simulation and its ports brought to light in the views' runtime, each told once, in virtual time. */
 import { expect, it } from 'vitest'
 import type { Clock } from '../../../projectors/runtime/ports.ts'
+import { PositionWaiters } from '../../../projectors/runtime/position-waiters.ts'
 import { Wake } from '../../../projectors/runtime/wake.ts'
 import { startProjections, type RunningProjections } from '../../../projectors/runtime/runtime.ts'
 import { OutageError, type ViewStore } from '../../../projectors/clickhouse/view-store.ts'
@@ -39,14 +40,17 @@ class Scene {
     this.store.heal()
   }
 
-  async start(bent: (store: ViewStore) => Partial<ViewStore> = () => ({})): Promise<RunningProjections> {
+  async start(
+    bent: (store: ViewStore) => Partial<ViewStore> = () => ({}),
+    lingerMs = 20,
+  ): Promise<RunningProjections> {
     const store = this.store.connect()
     const starting = startProjections({
       store: { ...store, ...bent(store) },
       projections: PROJECTIONS,
       logs: [this.writer.log],
       clock: this.clock,
-      lingerMs: 20,
+      lingerMs,
     })
     await this.wait(2_000)
     return starting
@@ -92,6 +96,51 @@ it('a wall clock that is set back by an hour does not hold a range back', async 
   scene.wallErrorMs -= 3_600_000
   await scene.wait(1_000)
   expect(running.position().get(0)).toBe(scene.head())
+})
+
+it('a range grows for as long as nobody waits for the views, and is written at once for who does', async () => {
+  const scene = new Scene()
+  scene.write(3)
+  const ranges: string[] = []
+  const running = await scene.start(
+    (store) => ({
+      insertPayload: (sql, payloads, settings) => {
+        ranges.push(String(settings?.['insert_deduplication_token']))
+        return store.insertPayload(sql, payloads, settings)
+      },
+    }),
+    60_000,
+  )
+  // What the log held when the views began is not kept waiting.
+  const [before, first] = [scene.head(), ranges.length]
+  expect(running.position().get(0)).toBe(before)
+  for (let round = 0; round < 50; round++) {
+    scene.write()
+    await scene.wait(100)
+  }
+  expect(running.position().get(0)).toBe(before)
+  const askedMs = scene.clock.monotonicMs()
+  let reachedMs: number | undefined
+  const asked = scene.head()
+  void running.waitFor(new Map([[0, asked]]), 10_000).then(() => (reachedMs = scene.clock.monotonicMs()))
+  await scene.wait(1_000)
+  expect(reachedMs! - askedMs).toBeLessThan(200)
+  expect(ranges.slice(first)).toEqual([`feed-v1:0:${before + 1n}-${asked}`])
+  scene.write()
+  await scene.wait(50_000)
+  expect(running.position().get(0)).toBe(asked)
+  await scene.wait(15_000)
+  expect(running.position().get(0)).toBe(scene.head())
+})
+
+it('who waits for one partition does not have the ranges of another cut short, nor does who has given up', async () => {
+  const scene = new Scene()
+  const waiters = new PositionWaiters(scene.clock)
+  const waiting = waiters.wait(new Map([[0, 5n]]), 100)
+  expect([waiters.areFor(0), waiters.areFor(1)]).toEqual([true, false])
+  await scene.wait(200)
+  expect(await waiting).toBe(false)
+  expect(waiters.areFor(0)).toBe(false)
 })
 
 it('a pump that stops while an insert is under way says why, also when the insert has gone through', async () => {
