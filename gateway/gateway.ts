@@ -242,6 +242,7 @@ function withStore(projections: Projections, watch: StoreWatch): Projections {
     absent: () => projections.absent(),
     settledNs: () => projections.settledNs(),
     waitFor: (position, timeoutMs, name) => projections.waitFor(position, timeoutMs, name),
+    attend: () => projections.attend(),
     onAdvance: (listener) => projections.onAdvance(listener),
     stop: () => projections.stop(),
   }

@@ -230,6 +230,11 @@ class RemoteProjections implements Projections {
     }
   }
 
+  /** Who fills them cannot be told; he makes no range long. */
+  attend(): undefined {
+    return undefined
+  }
+
   #positionOf(name: string | undefined): Position {
     return name === undefined ? this.position() : this.positionOf(name)
   }

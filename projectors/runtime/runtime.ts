@@ -66,6 +66,10 @@ export interface ProjectionsOptions extends Partial<RangeLimits> {
 }
 
 const REFRESH_AGAIN_MS = 1_000
+/** For how long after a read ranges are as short as if somebody waited. */
+const ATTENDED_MS = 10_000
+/** How long the first read for a long time waits for what there is. */
+const ATTEND_MS_MAX = 250
 
 /** Running projections, with what an operator may do to them. */
 export interface RunningProjections extends Projections {
@@ -124,6 +128,7 @@ class Runtime implements RunningProjections {
   /** Dropped versions of which nothing is left. */
   readonly #removed = new Set<string>()
   #settledNs = 0n
+  #attendedAtMs = Number.NEGATIVE_INFINITY
   #isTakenOver = false
   #filled: readonly Member[] = []
   #isPaused = false
@@ -195,7 +200,7 @@ class Runtime implements RunningProjections {
       ...this.#options,
       clock: this.#clock,
       log,
-      isAwaited: () => this.#waiters.areFor(log.partition),
+      isAwaited: () => this.#waiters.areFor(log.partition) || this.#isAttended(),
       report: this.#report,
       advanced: () => this.#advanced(),
       faulted: (member, fault) => this.#faulted(log.partition, member, fault),
@@ -387,6 +392,18 @@ class Runtime implements RunningProjections {
     const waiting = this.#waiters.wait(position, timeoutMs, name)
     for (const partition of position.keys()) this.#lanes.get(partition)?.hurry()
     return waiting
+  }
+
+  attend(): Promise<unknown> | undefined {
+    const wasAttended = this.#isAttended()
+    this.#attendedAtMs = this.#clock.monotonicMs()
+    if (wasAttended) return undefined
+    const head = new Map([...this.#logs.values()].map((log) => [log.partition, log.head().sequence]))
+    return this.waitFor(head, ATTEND_MS_MAX)
+  }
+
+  #isAttended(): boolean {
+    return this.#clock.monotonicMs() - this.#attendedAtMs < ATTENDED_MS
   }
 
   onAdvance(listener: () => void): () => void {
