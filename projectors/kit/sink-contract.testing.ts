@@ -5,9 +5,9 @@ import type { Delivery, Sink } from '../sink-projection.ts'
 
 export interface SinkUnderTest {
   /** Opens the sink, another time over what it has taken before. */
-  open(): Promise<Sink<StateValue>>
+  readonly open: () => Promise<Sink<StateValue>>
   /** Every message that stands in it, by its key. A key that stands in it twice throws. */
-  messages(): Promise<ReadonlyMap<string, unknown>>
+  readonly messages: () => Promise<ReadonlyMap<string, unknown>>
 }
 
 /** A delivery of one message for each sequence from `first` to `last`, and two for those that five divides. */
