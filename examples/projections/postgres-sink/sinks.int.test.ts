@@ -1,4 +1,4 @@
-/** Both sinks: what they are sent, whatever comes twice. PostgreSQL is PGlite here: the real server's code, one connection. */
+/** Both sinks: what they are sent, whatever comes twice. PostgreSQL is PGlite here: the real server's code. */
 import { PGlite } from '@electric-sql/pglite'
 import { PGLiteSocketServer } from '@electric-sql/pglite-socket'
 import { copyFile, mkdtemp, readFile, rm } from 'node:fs/promises'
@@ -27,7 +27,7 @@ let folder: string
 beforeAll(async () => {
   folder = await mkdtemp(path.join(os.tmpdir(), 'sinks-'))
   database = await PGlite.create()
-  server = new PGLiteSocketServer({ db: database, host: '127.0.0.1', port: 0 })
+  server = new PGLiteSocketServer({ db: database, host: '127.0.0.1', port: 0, maxConnections: 8 })
   await server.start()
   const [PGHOST, PGPORT] = server.getServerConn().split(':')
   Object.assign(process.env, { PGHOST, PGPORT, PGUSER: 'postgres', PGPASSWORD: 'none', PGDATABASE: 'postgres', PGSSLMODE: 'disable' }) // prettier-ignore
