@@ -36,7 +36,7 @@ const simulated = [
   'writer/thread/{loop,core-server}.ts',
   'writer/recovery/*.ts',
   'writer/snapshots/{snapshot-folder,snapshot-file,snapshot-format,snapshot-keeper,snapshot-rule,snapshot-saving}.ts',
-  'eventlog/{frame-budget,reader-rule,windowed-log,hashing,errors,system-error}.ts',
+  'eventlog/{frame-budget,memory-log,reader-rule,windowed-log,hashing,errors,system-error}.ts',
   'eventlog/queue/*.ts',
   'eventlog/handoff/{batch-memory,seal,slabs}.ts',
   'eventlog/disk/memory-disk.ts',

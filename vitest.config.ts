@@ -9,6 +9,8 @@ const resolve = {
   alias: [
     { find: /^graphql$/, replacement: graphql },
     // What the package exports, from its sources.
+    { find: /^purser\/projections\/kit$/, replacement: `${import.meta.dirname}/projectors/kit/scenario.ts` },
+    { find: /^purser\/projections$/, replacement: `${import.meta.dirname}/projectors/kit/index.ts` },
     { find: /^purser\/(\w+)$/, replacement: `${import.meta.dirname}/$1/index.ts` },
   ],
 }

@@ -19,11 +19,16 @@ export const PROGRAM_FOLDERS = Object.keys(MAY_IMPORT)
 
 /**
  * Sources that stand on a higher floor than their folder. A view keeps what it brings to the GraphQL schema beside its tables
- * and its queries; that part may import what the gateway may, and the gateway itself.
+ * and its queries; that part may import what the gateway may, and the gateway itself. The kit for authors outside hands out what
+ * the product is made of, and runs a platform for their tests.
  * @type {readonly { readonly files: readonly string[]; readonly floor: string }[]}
  */
 export const ON_ANOTHER_FLOOR = [
   { files: ['projectors/views/built-in.ts', 'projectors/views/*/graphql.ts'], floor: 'gateway' },
+  {
+    files: ['projectors/kit/index.ts', 'projectors/kit/define.ts', 'projectors/kit/scenario*.ts'],
+    floor: 'platform',
+  },
 ]
 
 /**

@@ -6,6 +6,7 @@ import { CommandFailure } from './output/failure.ts'
 import type { Output } from './output/output.ts'
 import { requirePlatform } from './reach.ts'
 import type { Platform } from '../platform/embedded-platform.ts'
+import { viewsOf } from './views.ts'
 import type { Flags } from '../platform/configuration/setting-texts.ts'
 
 export interface TargetFlags extends Flags {
@@ -32,7 +33,8 @@ export async function openTarget(flags: TargetFlags, output: Output): Promise<Ta
   }
   const config = readConfig(flags)
   const { startPlatform } = await import('../platform/embedded-platform.ts')
-  const own = await startPlatform({ ...config, host: '127.0.0.1', port: 0, graphiql: false, log: (line) => output.log(line) })
+  const views = await viewsOf(flags)
+  const own = await startPlatform({ ...config, views, host: '127.0.0.1', port: 0, graphiql: false, log: (line) => output.log(line) })
   return { url: own.url, own, close: () => own.stop() }
 } // prettier-ignore
 

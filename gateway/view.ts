@@ -2,11 +2,11 @@
  * A view of a deployment: the projection that fills its tables, and what it adds to the schema. Whoever starts a
  * process chooses the views; all other code takes them as a parameter.
  */
-import type { SqlProjection } from '../projectors/projection.ts'
+import type { Projection, SqlProjection } from '../projectors/projection.ts'
 import type { SchemaKit } from './schema/kit.ts'
 
 export interface View {
-  readonly projection: SqlProjection
+  readonly projection: Projection
   /**
    * True for what the ledger's own fields are read from. Reads wait for these together; a field of any other view waits for
    * that view alone (`context.point.of`), so that one which has stopped holds up nobody else.
@@ -18,6 +18,8 @@ export interface View {
    * the projection does: `FROM {history:Identifier}`.
    */
   readonly addToSchema?: (kit: SchemaKit) => void
+  /** URL of the module whose default export this is, for the threads that load it again. The loader fills it in. */
+  readonly module?: string
 }
 
 /** Names of those that reads wait for and go by. */
@@ -25,6 +27,7 @@ export function requiredOf(views: readonly View[]): readonly string[] {
   return views.filter(({ required }) => required === true).map(({ projection }) => projection.name)
 }
 
+/** The SQL projections of views. */
 export function projectionsOf(views: readonly View[]): readonly SqlProjection[] {
-  return views.map(({ projection }) => projection)
+  return views.map(({ projection }) => projection).filter((one) => one.kind === 'sql')
 }

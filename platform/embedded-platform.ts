@@ -22,6 +22,7 @@ import { PlatformError } from './errors.ts'
 import { startAsPlatform } from './known-errors.ts'
 import { settlePartitionCount } from './partition-count.ts'
 import { assembleOf, Parts, startTogether, stopTogether } from './parts.ts'
+import { refuseUnfit } from './projections/check/check.ts'
 import { readViewsReach } from './views-position.ts'
 import { allTogether } from '../projectors/projection.ts'
 import { BUILT_IN_VIEWS } from '../projectors/views/built-in.ts'
@@ -130,6 +131,7 @@ async function assemble(options: PlatformOptions, parts: PlatformParts): Promise
   }))
   const { url, username, password } = engine
   const store = (parts.store = createViewStore({ url, username, password }))
+  await refuseUnfit(store, views)
   const viewsPosition = await readViewsReach(store)
   refuseForeignViews(viewsPosition, partitions)
   const writers = (parts.writers = await startWriters(partitions, {

@@ -25,6 +25,7 @@ export const PLATFORM_ERRORS = {
   kafka_untrusted: 'A broker’s certificate is not vouched for, has expired, or is another host’s.',
   topics_unfit: 'The topics are missing, or not such that what is acknowledged is safe.',
   snapshot_store_refused: 'The store of snapshots refuses: the bucket or folder, the credentials, or what was asked.',
+  projection_unfit: 'A projection from outside, or the file that holds it, is wrong: file, line and what to do stand in the message.',
   internal: 'A fault of ours.',
 } as const satisfies Readonly<Record<string, string>> // prettier-ignore
 

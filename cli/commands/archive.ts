@@ -1,13 +1,13 @@
 /** `purser archive`: moves segments of the log that lie wholly in the past to another folder. */
 import path from 'node:path'
 import { projectionsOf } from '../../gateway/view.ts'
-import { BUILT_IN_VIEWS } from '../../projectors/views/built-in.ts'
 import { archiveLog, type ArchiveReport } from '../archive.ts'
 import { readConfig } from '../../platform/configuration/config.ts'
 import { CommandFailure } from '../output/failure.ts'
 import { addJson, addSettings, type GivenOptions } from '../options.ts'
 import type { Output } from '../output/output.ts'
 import { findRunning } from '../target.ts'
+import { VIEW_SETTINGS, viewsOf } from '../views.ts'
 import type { AddCommand } from './command.ts'
 
 type ArchiveFlags = GivenOptions & {
@@ -24,7 +24,7 @@ export const addArchive: AddCommand = (program, run) => {
     )
     .requiredOption('--to <DIR>', 'the archive; the same one each time, or where it was moved to')
     .option('--dry-run', 'say what would be moved, and change nothing')
-  addSettings(command, ['data', 'engineMemory'])
+  addSettings(command, ['data', 'engineMemory', ...VIEW_SETTINGS])
   addJson(command).action((options: ArchiveFlags) => run(options, (output) => archive(options, output)))
 }
 
@@ -40,7 +40,7 @@ async function archive(options: ArchiveFlags, output: Output): Promise<void> {
     dryRun,
     url: findRunning({ data: config.dataDir }),
     engineMemoryBytes: config.engineMemoryBytes,
-    projections: projectionsOf(BUILT_IN_VIEWS),
+    projections: projectionsOf(await viewsOf(options)),
     log: (line) => output.log(line),
   })
   output.answer({ ok: true, dryRun, archive: folder, ...report }, describe(report, folder, dryRun))

@@ -4,7 +4,7 @@ import { auditOffline } from '../audit/audit-offline.ts'
 import { auditRunning } from '../audit/audit-running.ts'
 import { auditTopics } from '../audit/audit-topics.ts'
 import { projectionsOf } from '../../gateway/view.ts'
-import { BUILT_IN_VIEWS } from '../../projectors/views/built-in.ts'
+import type { SqlProjection } from '../../projectors/projection.ts'
 import { readAuditConfig, readConfig } from '../../platform/configuration/config.ts'
 import { CommandFailure } from '../output/failure.ts'
 import { addJson, addSettings, type GivenOptions } from '../options.ts'
@@ -12,6 +12,7 @@ import type { Output } from '../output/output.ts'
 import { describeProof, type Proof } from '../audit/proof.ts'
 import { settingsOf } from '../../platform/configuration/settings.ts'
 import { findRunning } from '../target.ts'
+import { VIEW_SETTINGS, viewsOf } from '../views.ts'
 import type { AddCommand } from './command.ts'
 
 export const addAudit: AddCommand = (program, run) => {
@@ -21,30 +22,33 @@ export const addAudit: AddCommand = (program, run) => {
       'replay the log from zero and prove chain, trial balance and views, of a data folder or of a deployment on Kafka; ' +
         'exit code 0 only if all hold',
     )
-  addSettings(command, ['data', 'engineMemory', ...settingsOf('audit')])
+  addSettings(command, ['data', 'engineMemory', ...VIEW_SETTINGS, ...settingsOf('audit')])
   addJson(command).action((options: GivenOptions) => run(options, (output) => audit(options, output)))
 }
 
 async function audit(options: GivenOptions, output: Output): Promise<void> {
   const deployment = readAuditConfig(options)
-  if (deployment === undefined) return auditFolder(options, output)
+  const projections = projectionsOf(await viewsOf(options))
+  if (deployment === undefined) return auditFolder(options, projections, output)
   if (options.data !== undefined)
     throw new CommandFailure(
       'usage',
       '--data names a folder, the others a deployment on Kafka: audit one of them.',
     )
-  tell(output, await auditTopics(deployment, projectionsOf(BUILT_IN_VIEWS), (line) => output.log(line)), {})
+  tell(output, await auditTopics(deployment, projections, (line) => output.log(line)), {})
 }
 
-async function auditFolder(options: GivenOptions, output: Output): Promise<void> {
+async function auditFolder(
+  options: GivenOptions,
+  projections: readonly SqlProjection[],
+  output: Output,
+): Promise<void> {
   const config = readConfig(options)
   const dataDir = path.resolve(config.dataDir)
   const running = findRunning(options)
   const proof =
     running === undefined
-      ? await auditOffline(dataDir, config.engineMemoryBytes, projectionsOf(BUILT_IN_VIEWS), (line) =>
-          output.log(line),
-        )
+      ? await auditOffline(dataDir, config.engineMemoryBytes, projections, (line) => output.log(line))
       : await auditRunning(running, dataDir)
   tell(output, proof, { running: running !== undefined })
 }

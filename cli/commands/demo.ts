@@ -5,11 +5,12 @@ import os from 'node:os'
 import path from 'node:path'
 import { readConfig } from '../../platform/configuration/config.ts'
 import { play, type Step } from '../demo/scenario.ts'
-import { addJson, type GivenOptions } from '../options.ts'
+import { addJson, addSettings, type GivenOptions } from '../options.ts'
 import type { Output } from '../output/output.ts'
 import { startPlatform } from '../../platform/embedded-platform.ts'
 import { provePlatform } from '../audit/proof.ts'
 import { requireRunning } from '../target.ts'
+import { VIEW_SETTINGS, viewsOf } from '../views.ts'
 import type { AddCommand } from './command.ts'
 
 export const addDemo: AddCommand = (program, run) => {
@@ -20,8 +21,9 @@ export const addDemo: AddCommand = (program, run) => {
       '--url <URL>',
       'play it on this platform, which runs, on accounts of its own; without the proof by replay',
     )
+  addSettings(command, VIEW_SETTINGS)
   addJson(command).action((options: GivenOptions) =>
-    run(options, (output) => (options.url === undefined ? demo(output) : demoOn(options, output))),
+    run(options, (output) => (options.url === undefined ? demo(options, output) : demoOn(options, output))),
   )
 }
 
@@ -33,13 +35,14 @@ async function demoOn(options: GivenOptions, output: Output): Promise<void> {
   conclude(output, steps, undefined, startedAtMs)
 }
 
-async function demo(output: Output): Promise<void> {
+async function demo(options: GivenOptions, output: Output): Promise<void> {
   const startedAtMs = performance.now()
+  const views = await viewsOf(options)
   const dataDir = await mkdtemp(path.join(os.tmpdir(), 'purser-demo-'))
   try {
     output.say('A platform starts in a temporary folder…\n')
     const config = readConfig({ port: '0', host: '127.0.0.1', data: dataDir }, {})
-    const platform = await startPlatform({ ...config, graphiql: false, log: () => undefined })
+    const platform = await startPlatform({ ...config, views, graphiql: false, log: () => undefined })
     try {
       const steps = await play(platform.url, (step) => output.say(describe(step)))
       output.say('\nAnd now the log is replayed from zero, to prove the state and the views:')

@@ -6,6 +6,7 @@ import { startGatewayRole } from '../../platform/roles/gateway-role.ts'
 import { runRole } from '../run-role.ts'
 import { settingsOf } from '../../platform/configuration/settings.ts'
 import { stopRequested } from '../shutdown.ts'
+import { viewsOf } from '../views.ts'
 import type { AddCommand } from './command.ts'
 
 export const addGateway: AddCommand = (program, run, bounds) => {
@@ -16,13 +17,14 @@ export const addGateway: AddCommand = (program, run, bounds) => {
   addJson(command).action((options: GivenOptions) =>
     run(options, async (output) => {
       const config = readGatewayConfig(options)
+      const views = await viewsOf(options)
       await requireAddress(config.host, config.port)
       await runRole({
         name: 'gateway',
         health: undefined,
         output,
         stopAsked: stopRequested(),
-        start: (log, signal) => startGatewayRole({ ...config, ...bounds, log, signal }),
+        start: (log, signal) => startGatewayRole({ ...config, ...bounds, views, log, signal }),
         describe: ({ url }) => ({
           object: { ok: true, role: 'gateway', url, graphql: `${url}/graphql`, pid: process.pid },
           text: `A gateway serves GraphQL at ${url}/graphql. Health: ${url}/readyz. Ctrl-C stops it.`,

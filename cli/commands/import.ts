@@ -11,6 +11,7 @@ import { findSource, type Source } from '../import/source.ts'
 import { addJson, addSettings, type GivenOptions } from '../options.ts'
 import type { Output } from '../output/output.ts'
 import { openTarget } from '../target.ts'
+import { VIEW_SETTINGS } from '../views.ts'
 import type { AddCommand } from './command.ts'
 
 type ImportFlags = GivenOptions & {
@@ -27,7 +28,7 @@ export const addImport: AddCommand = (program, run) => {
     .option('--name <NAME>', 'name of the import: the same file, the same name; default: the name of the file')
     .addOption(new Option('--format <FORMAT>', 'default: told by the name of the file').choices(['ndjson', 'csv']))
     .addOption(new Option('--on-error <WHAT>', 'what a bad line does').choices(['stop', 'skip']).default('stop'))
-  addSettings(command, ['data', 'partitions', 'currency', 'engineMemory'])
+  addSettings(command, ['data', 'partitions', 'currency', 'engineMemory', ...VIEW_SETTINGS])
   addJson(command).action((file: string, options: ImportFlags) =>
     run(options, (output) => importFile(file, options, output)),
   )

@@ -4,6 +4,7 @@ import { addJson, addSettings, type GivenOptions } from '../options.ts'
 import type { Output } from '../output/output.ts'
 import { requireRunning } from '../target.ts'
 import type { AddCommand } from './command.ts'
+import { addProjectionsCheck } from './projections-check.ts'
 
 const QUERY = `{ projections { name version state lagEvents lagSeconds pumpAgeSeconds failure position } }`
 
@@ -28,6 +29,7 @@ export const addProjections: AddCommand = (program, run) => {
     .option('--url <URL>', 'the platform; default: the one that runs on the data folder')
   addSettings(command, ['data'])
   addJson(command).action((options: GivenOptions) => run(options, (output) => show(options, output)))
+  addProjectionsCheck(command, run)
 }
 
 async function show(options: GivenOptions, output: Output): Promise<void> {

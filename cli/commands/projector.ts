@@ -5,6 +5,7 @@ import { projectionsNamed, startProjectorRole } from '../../platform/roles/proje
 import { runRole } from '../run-role.ts'
 import { settingsOf } from '../../platform/configuration/settings.ts'
 import { stopRequested } from '../shutdown.ts'
+import { viewsOf } from '../views.ts'
 import type { AddCommand } from './command.ts'
 
 export const addProjector: AddCommand = (program, run, bounds) => {
@@ -18,7 +19,7 @@ export const addProjector: AddCommand = (program, run, bounds) => {
   addJson(command).action((names: readonly string[], options: GivenOptions) =>
     run(options, async (output) => {
       const { health, ...config } = readProjectorConfig(options)
-      const projections = projectionsNamed(names)
+      const projections = projectionsNamed(names, await viewsOf(options))
       const shown = projections.running.map(({ name }) => name)
       await runRole({
         name: 'projector',

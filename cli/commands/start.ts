@@ -6,6 +6,7 @@ import { startPlatform, type Platform } from '../../platform/embedded-platform.t
 import { requireAddress } from '../reach.ts'
 import { stopRequested } from '../shutdown.ts'
 import { formatPosition } from '../../schemas/positions.ts'
+import { VIEW_SETTINGS, viewsOf } from '../views.ts'
 import type { AddCommand } from './command.ts'
 
 export const addStart: AddCommand = (program, run) => {
@@ -20,16 +21,18 @@ export const addStart: AddCommand = (program, run) => {
     'graphiql',
     'engineMemory',
     'viewsLagMax',
+    ...VIEW_SETTINGS,
   ])
   addJson(command).action((options: GivenOptions) => run(options, (output) => start(options, output)))
 }
 
 async function start(options: GivenOptions, output: Output): Promise<void> {
   const config = readConfig(options)
+  const views = await viewsOf(options)
   const asked = stopRequested()
   await requireAddress(config.host, config.port)
   output.log('Starting…')
-  const starting = startPlatform({ ...config, log: (line) => output.log(line) })
+  const starting = startPlatform({ ...config, views, log: (line) => output.log(line) })
   const first = await Promise.race([starting, asked])
   if (typeof first === 'string') {
     // Asked to stop while starting: what has been started is stopped in order.

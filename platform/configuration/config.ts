@@ -27,6 +27,13 @@ export interface Config {
   readonly viewsLagSecondsMax: number
 }
 
+/** Where views beside the built-in ones come from. */
+export interface ViewSources {
+  /** Undefined: the one in the working directory, if it is there. */
+  readonly config: string | undefined
+  readonly files: readonly string[]
+}
+
 /** How Kafka is reached. */
 export interface KafkaConfig {
   readonly brokers: readonly string[]
@@ -126,6 +133,13 @@ export function readConfig(flags: Flags, environment: Environment = process.env)
     engineMemoryBytes: engineMemory,
     viewsLagSecondsMax: viewsLagMax,
   }
+}
+
+/** For every command that has to know the views of the deployment. */
+export function readViewSources(flags: Flags, environment: Environment = process.env): ViewSources {
+  const texts = new SettingTexts(['projection', 'config'] as const, flags, environment)
+  const { projection, config } = texts.values()
+  return { files: projection, config }
 }
 
 export function readWriterConfig(flags: Flags, environment: Environment = process.env): WriterConfig {

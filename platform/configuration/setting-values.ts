@@ -97,6 +97,8 @@ export const SETTING_VALUES = {
     .regex(/^(\d{1,9})?$/, 'expected a whole number of MiB')
     .transform((text) => (text === '' ? defaultEngineMemory() : Number(text) * MIB))
     .refine((bytes) => bytes >= ENGINE_MEMORY_BYTES_MIN, 'expected 256 or more'),
+  projection: z.array(path),
+  config: z.string().transform(absent),
   viewsLagMax: countUpTo(LAG_SECONDS_MAX),
   partitions: z
     .string()

@@ -9,7 +9,14 @@ import { createViewStore, PASSING, viewSettings } from './clickhouse-store.ts'
 import { createViewUsers, userStatements } from './clickhouse-users.ts'
 import { engineUnderTest, type EngineUnderTest } from '../engine/engine-under-test.testing.ts'
 import { createRegistry } from '../registry/tables.ts'
-import { createSharedFeed, createVersion, dropSharedFeed, dropVersion } from './view-tables.ts'
+import {
+  createSharedFeed,
+  createVersion,
+  dropSharedFeed,
+  dropVersion,
+  sharedFeedName,
+  sharedPartsOf,
+} from './view-tables.ts'
 import { BUILT_IN_PROJECTIONS } from '../views/built-in.ts'
 import type { Layout } from '../projection.ts'
 import { balances } from '../views/balances/projection.ts'
@@ -28,7 +35,9 @@ function made(layout?: Layout): string[] {
 } // prettier-ignore
 
 function dropped(layout?: Layout): string[] {
-  return [...dropSharedFeed(BUILT_IN_PROJECTIONS, layout), ...BUILT_IN_PROJECTIONS.flatMap((one) => dropVersion(one, layout))]
+  const shared = sharedFeedName(BUILT_IN_PROJECTIONS)
+  const links = sharedPartsOf(BUILT_IN_PROJECTIONS).slice(1)
+  return [...dropSharedFeed(shared, links, layout), ...BUILT_IN_PROJECTIONS.flatMap((one) => dropVersion(one, layout))]
 } // prettier-ignore
 
 let engine: EngineUnderTest

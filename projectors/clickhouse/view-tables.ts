@@ -62,13 +62,25 @@ export function createSharedFeed(versions: readonly VersionKey[], layout: Layout
   ]
 }
 
-/** Statements that remove a feed that versions shared. */
-export function dropSharedFeed(versions: readonly VersionKey[], layout: Layout = {}): string[] {
+/** Statements that remove a feed that versions shared, and its links. */
+export function dropSharedFeed(shared: string, links: readonly string[], layout: Layout = {}): string[] {
   const { database = '' } = layout
   return [
-    ...versions.map((one) => dropView(linkName(versions, one, database), layout)),
-    ...dropTable(sharedFeedName(versions, database), layout),
+    ...links.map((link) => dropView(`${prefix(database)}${link}`, layout)),
+    ...dropTable(`${prefix(database)}${shared}`, layout),
   ]
+}
+
+/** Of these names in the store, the feeds that this version shares with others, and all their links. */
+export function sharedFeedsOf(
+  version: VersionKey,
+  names: readonly string[],
+): readonly { readonly shared: string; readonly links: readonly string[] }[] {
+  const own = `_to_${feedName(version)}`
+  return names
+    .filter((name) => name.startsWith('shared_') && name.endsWith(own))
+    .map((link) => link.slice(0, -own.length))
+    .map((shared) => ({ shared, links: names.filter((name) => name.startsWith(`${shared}_to_`)) }))
 }
 
 /** Statements that remove what `createVersion` makes: first what fills the tables, or rows would go on to tables that are gone. */

@@ -85,10 +85,7 @@ function servedName(serving: Serving): NameOf {
   }
 }
 
-async function replay(
-  options: Parameters<typeof proveByReplay>[0],
-  feed: string,
-): Promise<void> {
+async function replay(options: Parameters<typeof proveByReplay>[0], feed: string): Promise<void> {
   const { store, log, upTo, progress } = options
   const chain = new ChainProof(noCheckpoint(log.partition))
   const buffer = new RangeBuffer(RANGE)

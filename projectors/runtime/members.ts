@@ -1,8 +1,11 @@
 /** From what the registry says of versions to what lanes fill: one member for each version that this process can fill. */
+import { dropTable } from '../clickhouse/layout.ts'
 import type { ViewStore } from '../clickhouse/view-store.ts'
+import { dropSharedFeed, sharedFeedsOf } from '../clickhouse/view-tables.ts'
+import { stateTableName } from '../code/tables.ts'
 import type { Layout, Projection, ProjectionSet } from '../projection.ts'
 import type { Skip } from '../registry/skips.ts'
-import { definitionOf, isSameDefinition, type Version } from '../registry/versions.ts'
+import { definitionOf, isSameDefinition, tablesOfVersion, type Version } from '../registry/versions.ts'
 import { tablesThere, versionKey, type Checkpoints } from './checkpoints.ts'
 import type { Member } from './lane.ts'
 import { SqlTarget } from './sql-target.ts'
@@ -68,8 +71,28 @@ export class Members {
     const made = this.#made.get(key)
     this.#made.delete(key)
     await made?.target.stop()
+    await this.#dropShared(version)
     if (version.definition.kind === 'sql') await (this.#targetOf(version) as SqlTarget).drop()
-    else await made?.target.drop?.()
+    else await this.#dropCode(version)
+  }
+
+  async #dropCode(version: Version): Promise<void> {
+    const { store, layout } = this.#options
+    const names = [...Object.values(tablesOfVersion(version)), stateTableName(version, version.version)]
+    const prefix = layout.database === undefined ? '' : `${layout.database}.`
+    for (const name of names)
+      for (const statement of dropTable(`${prefix}${name}`, layout)) await store.command(statement)
+  }
+
+  /** A feed that it shared would hand on to tables that are gone. */
+  async #dropShared(version: Version): Promise<void> {
+    const { store, layout } = this.#options
+    const rows = await store.query<{ name: string }>(
+      `SELECT name FROM system.tables WHERE database = currentDatabase() AND startsWith(name, 'shared_')`,
+    )
+    const names = rows.map(({ name }) => name)
+    for (const { shared, links } of sharedFeedsOf(version, names))
+      for (const statement of dropSharedFeed(shared, links, layout)) await store.command(statement)
   }
 
   async stop(): Promise<void> {

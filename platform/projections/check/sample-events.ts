@@ -1,0 +1,71 @@
+/** A day and a half of a small ledger, with events of every kind: what a projection is tried on before it reads real ones. */
+import type { Command, CommandKind } from '../../../schemas/commands.ts'
+import type { WalletEvent } from '../../../schemas/events.ts'
+import type { Id } from '../../../schemas/ids.ts'
+import { accountIdOf, commandIdOf, Recorder } from '../recorder.ts'
+
+/** 2026-03-01 21:00:00 UTC: midnight, and the end of a month, come between. */
+const START_NS = 1_772_398_800_000_000_000n
+const MINUTE_NS = 60_000_000_000n
+const HOUR_NS = 60n * MINUTE_NS
+const ROUNDS = 3
+
+const [BANK, ALICE, BOB, FEES, COINS, CAROL, NOBODY] = Array.from({ length: 7 }, (_, index) => accountIdOf(index + 1)) as [Id, Id, Id, Id, Id, Id, Id] // prettier-ignore
+
+/** The same events each time, in the order of the log. */
+export function sampleEvents(partition = 0): readonly WalletEvent[] {
+  const recorder = new Recorder(partition, START_NS)
+  let count = 0
+  const ask = (kind: CommandKind, fields: Omit<Command, 'kind' | 'id'>, isFirstOfTwo = false): Id => {
+    const id = commandIdOf(++count, recorder.nowNs)
+    waiting.push({ kind, id, ...fields })
+    if (!isFirstOfTwo) recorder.submit(waiting.splice(0))
+    return id
+  }
+  const waiting: Command[] = []
+  const later = (ns: bigint): void => recorder.goTo(recorder.nowNs + ns)
+  const eur = { currency: 'EUR' } as const
+
+  ask('OpenAccount', { debit: BANK, ...eur, scale: 2, system: true })
+  ask('OpenAccount', { debit: ALICE, ...eur, scale: 2, owner: 'alice', memo: 'current account' })
+  ask('OpenAccount', { debit: BOB, ...eur, scale: 2, owner: 'bob', amount: 50_00n })
+  ask('OpenAccount', { debit: FEES, ...eur, scale: 2 })
+  ask('OpenAccount', { debit: COINS, currency: 'USDC', scale: 6, system: true })
+  ask('OpenAccount', { debit: CAROL, currency: 'USDC', scale: 6, owner: 'carol' })
+  // Refused: it is there already.
+  ask('OpenAccount', { debit: ALICE, ...eur, scale: 2 })
+  for (let round = 1; round <= ROUNDS; round++) {
+    const more = BigInt(round)
+    later(MINUTE_NS * more)
+    ask('Transfer', { debit: BANK, credit: ALICE, amount: 100_00n * more, ...eur, code: 1 })
+    ask('Transfer', { debit: COINS, credit: CAROL, amount: 5_000_000n, currency: 'USDC', code: 1, memo: "coin's\\" })
+    for (let index = 0n; index < 4n; index++) {
+      later(MINUTE_NS * 7n)
+      const effectiveAtNs = index === 3n ? recorder.nowNs - 24n * HOUR_NS : undefined
+      ask('Transfer', { debit: ALICE, credit: BOB, amount: 1_25n + index, ...eur, code: 2, effectiveAtNs })
+    }
+    const undone = ask('Transfer', { debit: ALICE, credit: BOB, amount: 3_00n, ...eur, code: 2 })
+    // Linked: a payment and its fee, or neither.
+    ask('Transfer', { debit: BOB, credit: ALICE, amount: 2_00n, ...eur, code: 3, linked: true }, true)
+    ask('Transfer', { debit: BOB, credit: FEES, amount: 5n, ...eur, code: 4 })
+    const held = { debit: ALICE, credit: BOB, amount: 10_00n, ...eur, code: 5 }
+    const posted = ask('PlaceHold', held)
+    const voided = ask('PlaceHold', { ...held, reference: accountIdOf(99) })
+    ask('PlaceHold', { ...held, timeoutNs: HOUR_NS * 2n })
+    later(MINUTE_NS)
+    ask('PostHold', { related: posted, amount: 7_50n })
+    ask('VoidHold', { related: voided })
+    ask('ReverseTransfer', { related: undone, debit: BOB, credit: ALICE, amount: 3_00n, ...eur, checkedSequence: BigInt(recorder.events.length) })
+    // Refused: too much, and to nobody.
+    ask('Transfer', { debit: ALICE, credit: BOB, amount: 9_999_999_00n, ...eur, code: 2 })
+    ask('Transfer', { debit: ALICE, credit: NOBODY, amount: 1n, ...eur, code: 2 })
+    ask('FreezeAccount', { debit: BOB, memo: 'asked for' })
+    ask('Transfer', { debit: ALICE, credit: BOB, amount: 1n, ...eur, code: 2 })
+    ask('UnfreezeAccount', { debit: BOB })
+    later(HOUR_NS * 3n)
+  }
+  const closed = accountIdOf(100)
+  ask('OpenAccount', { debit: closed, ...eur, scale: 2 })
+  ask('CloseAccount', { debit: closed })
+  return recorder.events
+} // prettier-ignore

@@ -1,0 +1,104 @@
+/** Memory that grows while rows are written into it: ClickHouse's RowBinary, little-endian. */
+
+const FIRST_BYTES = 1 << 16
+
+const encoder = new TextEncoder()
+
+export class RowBytes {
+  #bytes = new Uint8Array(FIRST_BYTES)
+  #view = new DataView(this.#bytes.buffer)
+  #at = 0
+
+  get length(): number {
+    return this.#at
+  }
+
+  get bytes(): Uint8Array {
+    return this.#bytes
+  }
+
+  /** What has been written. The memory is the caller's from then on. */
+  take(): Uint8Array {
+    const written = this.#bytes.subarray(0, this.#at)
+    this.#bytes = new Uint8Array(FIRST_BYTES)
+    this.#view = new DataView(this.#bytes.buffer)
+    this.#at = 0
+    return written
+  }
+
+  clear(): void {
+    this.#at = 0
+  }
+
+  u8(value: number): void {
+    this.#room(1)
+    this.#bytes[this.#at++] = value
+  }
+
+  /** Writes the low bytes of a whole number, signed or not. @param size 1, 2 or 4 bytes */
+  whole(value: number, size: number): void {
+    this.#room(size)
+    for (let shift = 0; shift < size * 8; shift += 8) this.#bytes[this.#at++] = value >> shift
+  }
+
+  /** Writes the low 64 bits, signed or not. */
+  u64(value: bigint): void {
+    this.#room(8)
+    this.#view.setBigUint64(this.#at, value, true)
+    this.#at += 8
+  }
+
+  f64(value: number): void {
+    this.#room(8)
+    this.#view.setFloat64(this.#at, value, true)
+    this.#at += 8
+  }
+
+  /** Leaves room for bytes that the caller writes. @returns where they begin in `bytes` */
+  leave(size: number): number {
+    this.#room(size)
+    this.#at += size
+    return this.#at - size
+  }
+
+  /** Writes a text behind its length. It must be well formed. */
+  text(value: string): void {
+    const { length } = value
+    // No character takes more than three bytes, no length more than five.
+    this.#room(length * 3 + 5)
+    if (length < 0x80 && this.#ascii(value)) return
+    // The length stands in front, and is known afterwards.
+    const start = this.#at
+    const { written } = encoder.encodeInto(value, this.#bytes.subarray(start + 5))
+    this.#leb128(written)
+    this.#bytes.copyWithin(this.#at, start + 5, start + 5 + written)
+    this.#at += written
+  }
+
+  #ascii(value: string): boolean {
+    const bytes = this.#bytes
+    const start = this.#at
+    for (let index = 0; index < value.length; index++) {
+      const code = value.charCodeAt(index)
+      if (code >= 0x80) return false
+      bytes[start + 1 + index] = code
+    }
+    bytes[start] = value.length
+    this.#at = start + 1 + value.length
+    return true
+  }
+
+  #leb128(value: number): void {
+    let rest = value
+    for (; rest >= 0x80; rest >>>= 7) this.#bytes[this.#at++] = (rest & 0x7f) | 0x80
+    this.#bytes[this.#at++] = rest
+  }
+
+  #room(size: number): void {
+    if (this.#at + size <= this.#bytes.length) return
+    const larger = new Uint8Array(Math.max(this.#bytes.length * 2, this.#at + size))
+    larger.set(this.#bytes.subarray(0, this.#at))
+    this.#bytes = larger
+    this.#view = new DataView(larger.buffer)
+  }
+}

@@ -1,0 +1,224 @@
+/** Versions of projections at work: added, stopped by an event, left out, rebuilt beside themselves, promoted, rolled back. */
+import { afterAll, beforeAll, beforeEach, expect, it, onTestFinished } from 'vitest'
+import { createViewStore } from '../clickhouse/clickhouse-store.ts'
+import { dropAll } from '../clickhouse/drop-all.testing.ts'
+import type { ViewStore } from '../clickhouse/view-store.ts'
+import { engineUnderTest, eventually, type EngineUnderTest } from '../engine/engine-under-test.testing.ts'
+import { allTogether, type SqlProjection } from '../projection.ts'
+import { createOperations, type ProjectionOperations, type VersionStatus } from '../registry/operations.ts'
+import { BUILT_IN_PROJECTIONS } from '../views/built-in.ts'
+import { startProjections, type RunningProjections } from './runtime.ts'
+import { systemClock } from './system-clock.ts'
+import { MemoryLog } from '../../test/support/memory-log.ts'
+import { PATIENCE_MS } from '../../test/support/patience.ts'
+import { SampleWallet } from '../../test/model/sample-wallet.ts'
+
+let engine: EngineUnderTest
+let store: ViewStore
+beforeAll(async () => {
+  engine = await engineUnderTest()
+  store = createViewStore(engine.engine)
+})
+beforeEach(() => dropAll(store))
+afterAll(async () => {
+  await store.close()
+  await engine.stop()
+})
+
+const REFUSED_SEQUENCE = 17n
+
+/** Two tables of which one cannot take one event. */
+const fussy = {
+  kind: 'sql',
+  name: 'fussy',
+  version: 1,
+  tables: [
+    table('takes_all', 'partition, sequence'),
+    table(
+      'takes_most',
+      `partition, sequence + throwIf(sequence = ${REFUSED_SEQUENCE}, 'not this one') AS sequence`,
+    ),
+  ],
+} satisfies SqlProjection
+
+function table(name: string, select: string): SqlProjection['tables'][number] {
+  return { name, columns: [['partition', 'UInt16'], ['sequence', 'UInt64']], key: ['sequence'], select }
+} // prettier-ignore
+
+interface Town {
+  readonly wallet: SampleWallet
+  readonly log: MemoryLog
+  readonly running: RunningProjections
+  readonly operations: ProjectionOperations
+  grow(steps: number): void
+  there(): Promise<boolean>
+}
+
+async function town(
+  projections: readonly SqlProjection[],
+  before?: Town,
+  options: Partial<Parameters<typeof startProjections>[0]> = {},
+): Promise<Town> {
+  const wallet = before?.wallet ?? new SampleWallet(0)
+  const log = before?.log ?? new MemoryLog(0)
+  const grow = (steps: number): void => {
+    wallet.grow(steps)
+    log.catchUp(wallet.events, true)
+  }
+  if (before === undefined) grow(60)
+  const required = BUILT_IN_PROJECTIONS.map(({ name }) => name)
+  const running = await startProjections({
+    store, logs: [log], projections: allTogether(projections), required, lingerMs: 1, ...options,
+  }) // prettier-ignore
+  onTestFinished(() => running.stop())
+  const operations = createOperations({
+    store,
+    projections,
+    head: () => new Map([[0, log.head().sequence]]),
+    compare: async () => ({ equal: true }) as never,
+    validate: () => undefined,
+    changed: () => running.refresh(),
+    clock: systemClock,
+  })
+  const there = (): Promise<boolean> => running.waitFor(new Map([[0, log.head().sequence]]), PATIENCE_MS)
+  return { wallet, log, running, operations, grow, there }
+}
+
+async function statusOf({ operations }: Town, name: string, version = 1): Promise<VersionStatus | undefined> {
+  return (await operations.list()).find((one) => one.name === name && one.version === version)
+}
+
+async function sequencesIn(name: string): Promise<readonly number[]> {
+  const rows = await store.query<{ sequence: string }>(
+    `SELECT DISTINCT sequence FROM ${name} ORDER BY sequence`,
+  )
+  return rows.map(({ sequence }) => Number(sequence))
+}
+
+it('a view that is added is filled from the first event on, by itself, and goes live', async () => {
+  const here = await town(BUILT_IN_PROJECTIONS)
+  await here.there()
+  const added = { ...fussy, name: 'plain', tables: [table('plain_rows', 'partition, sequence')] }
+  expect(await here.operations.add(added)).toEqual({ kind: 'done', name: 'plain', version: 1 })
+  expect(await here.operations.add(added)).toMatchObject({ kind: 'refused', code: 'name_taken' })
+  here.grow(30)
+  await eventually(async () => (await statusOf(here, 'plain'))?.state === 'live')
+  expect(await sequencesIn('plain_rows_v1')).toHaveLength(Number(here.log.head().sequence))
+  expect(await here.there()).toBe(true)
+})
+
+it('an event that a view cannot take stops that view alone, and a skip leaves out that event and no other', async () => {
+  const here = await town([...BUILT_IN_PROJECTIONS, fussy])
+  await here.there()
+  await eventually(async () => (await statusOf(here, 'fussy'))?.state === 'stopped')
+  const { faults, position } = (await statusOf(here, 'fussy'))!
+  expect(faults).toMatchObject([
+    { partition: 0, sequence: REFUSED_SEQUENCE, cause: expect.stringContaining('not this one') },
+  ])
+  expect(position.get(0)! < REFUSED_SEQUENCE).toBe(true)
+  here.grow(20)
+  expect(await here.there()).toBe(true)
+  expect(here.running.status().map(({ state }) => state)).toEqual(['live', 'live', 'live', 'stopped'])
+  const skip = { partition: 0, sequence: REFUSED_SEQUENCE, reason: 'a test', by: 'the operator' }
+  expect(await here.operations.skip('fussy', { ...skip, sequence: 18n })).toMatchObject({ code: 'no_fault' })
+  expect(await here.operations.skip('fussy', { ...skip, reason: ' ' })).toMatchObject({ code: 'no_reason' })
+  expect(await here.operations.skip('fussy', skip)).toMatchObject({ kind: 'done' })
+  await eventually(async () => (await statusOf(here, 'fussy'))?.state === 'live')
+  const all = Array.from({ length: Number(here.log.head().sequence) }, (_, index) => index + 1)
+  const left = all.filter((sequence) => sequence !== Number(REFUSED_SEQUENCE))
+  expect(await sequencesIn('takes_most_v1')).toEqual(left)
+  expect(await sequencesIn('takes_all_v1')).toEqual(left)
+  expect((await statusOf(here, 'fussy'))?.skips).toMatchObject([{ ...skip, name: 'fussy', version: 1 }])
+})
+
+it('a version is rebuilt beside the one that serves, which readers go on reading, and takes its place at once', async () => {
+  const here = await town(BUILT_IN_PROJECTIONS)
+  await here.there()
+  const seen: bigint[] = []
+  here.running.onAdvance(() => seen.push(here.running.position().get(0) ?? 0n))
+  expect(await here.operations.rebuild('history')).toMatchObject({ kind: 'done', version: 2 })
+  expect(await here.operations.rebuild('history')).toMatchObject({ code: 'rebuild_under_way' })
+  expect(here.running.serving().versionOf('history')).toBe(1)
+  here.grow(30)
+  await here.there()
+  expect(await here.operations.promote('history')).toMatchObject({ kind: 'done', version: 2 })
+  await eventually(async () => here.running.serving().versionOf('history') === 2)
+  expect(here.running.serving().tables()['history']).toBe('history_v2')
+  here.grow(30)
+  expect(await here.there()).toBe(true)
+  // The one before is kept whole, and can serve again.
+  await eventually(async () => (await statusOf(here, 'history'))?.state === 'live')
+  expect(await here.operations.drop('history', 2)).toMatchObject({ code: 'serving' })
+  expect(await here.operations.rollback('history')).toMatchObject({ kind: 'done', version: 1 })
+  await eventually(async () => here.running.serving().versionOf('history') === 1)
+  expect(await here.operations.drop('history', 2)).toMatchObject({ kind: 'done' })
+  here.grow(10)
+  expect(await here.there()).toBe(true)
+  expect(await store.query(`SELECT name FROM system.tables WHERE name LIKE '%history\\_v2%'`)).toEqual([])
+  expect(seen).toEqual([...seen].sort((left, right) => (left < right ? -1 : 1)))
+})
+
+it('a version that is to end at a position holds exactly what comes up to there, and can only be compared', async () => {
+  const here = await town(BUILT_IN_PROJECTIONS)
+  await here.there()
+  const until = { position: new Map([[0, 25n]]) }
+  expect(await here.operations.rebuild('audit', { until })).toMatchObject({ kind: 'done', version: 2 })
+  await eventually(async () => (await statusOf(here, 'audit', 2))?.state === 'complete')
+  expect(await sequencesIn('events_v2')).toEqual(Array.from({ length: 25 }, (_, index) => index + 1))
+  expect(await here.operations.promote('audit')).toMatchObject({ code: 'bounded' })
+})
+
+it('what was said of a version holds over a restart: pauses, rebuilds under way, what serves', async () => {
+  const before = await town(BUILT_IN_PROJECTIONS)
+  await before.there()
+  await before.operations.rebuild('balances')
+  await before.operations.pause('balances', 2)
+  await before.running.stop()
+  const after = await town(BUILT_IN_PROJECTIONS, before)
+  after.grow(30)
+  expect(await after.there()).toBe(true)
+  const paused = await statusOf(after, 'balances', 2)
+  expect(paused).toMatchObject({ state: 'paused', role: 'building' })
+  await after.operations.resume('balances', 2)
+  await eventually(async () => (await statusOf(after, 'balances', 2))?.lagEvents === 0n)
+  expect(await after.operations.promote('balances')).toMatchObject({ kind: 'done', version: 2 })
+  await eventually(async () => after.running.serving().versionOf('balances') === 2)
+})
+
+it('a projection of another definition is built beside the one that serves', async () => {
+  const plain = { ...fussy, name: 'plain', tables: [table('plain_rows', 'partition, sequence')] }
+  const before = await town([...BUILT_IN_PROJECTIONS, plain])
+  await before.there()
+  await before.running.stop()
+  const changed = { ...plain, version: 2, tables: [{ ...plain.tables[0]!, where: 'sequence > 5' }] }
+  const after = await town([...BUILT_IN_PROJECTIONS, changed], before)
+  expect(after.running.serving().versionOf('plain')).toBe(1)
+  await eventually(async () => (await statusOf(after, 'plain', 2))?.lagEvents === 0n)
+  expect((await sequencesIn('plain_rows_v2'))[0]).toBe(6)
+  expect((await sequencesIn('plain_rows_v1'))[0]).toBe(1)
+})
+
+it('views of one group share one insert again after one of them was behind', async () => {
+  const here = await town(BUILT_IN_PROJECTIONS)
+  await here.there()
+  await here.operations.pause('history')
+  here.grow(30)
+  await eventually(async () => here.running.status()[0]!.lagEvents === 0n)
+  await here.operations.resume('history')
+  expect(await here.there()).toBe(true)
+  const feeds: string[] = []
+  const insert = store.insertPayload.bind(store)
+  store.insertPayload = (sql, ...rest) => {
+    feeds.push(sql)
+    return insert(sql, ...rest)
+  }
+  onTestFinished(() => {
+    store.insertPayload = insert
+  })
+  await eventually(async () => {
+    feeds.splice(0)
+    here.grow(3)
+    await here.there()
+    return feeds.length > 0 && feeds.every((sql) => sql.includes('INTO shared_'))
+  })
+})
