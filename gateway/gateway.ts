@@ -1,6 +1,8 @@
 /** The gateway, wired by hand: feed, views, submission, and the doors over them. */
 import { randomBytes } from 'node:crypto'
 import type { EventLog } from '../eventlog/ports.ts'
+import type { ProjectionOperations } from '../projectors/registry/operations.ts'
+import { LagTrends } from '../projectors/runtime/lag-trend.ts'
 import type { Projections } from '../projectors/runtime/status.ts'
 import { seenWithStore, StoreWatch } from '../projectors/clickhouse/store-watch.ts'
 import type { ViewStore } from '../projectors/clickhouse/view-store.ts'
@@ -43,6 +45,8 @@ export interface GatewayOptions {
   /** What they bring to the schema is served. */
   readonly views: readonly View[]
   readonly projections: Projections
+  /** What operators may do with them. Default: nothing, and they are told so. */
+  readonly operations?: ProjectionOperations
   /** Currencies whose scale may be left out when an account is opened, by code. */
   readonly currencies: ReadonlyMap<string, Currency>
   readonly imports: ImportRegistry
@@ -101,7 +105,8 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const limits: GatewayLimits = { ...DEFAULT_LIMITS, ...options.limits }
   const clock = options.clock ?? wallClockNs
   const watch = new StoreWatch(store)
-  const projections = withStore(options.projections, watch)
+  const trends = new LagTrends(() => options.projections.status())
+  const projections = withStore(options.projections, watch, trends)
   const gate = new ViewsGate({
     projections,
     head: () => feed.position(),
@@ -143,6 +148,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const services: Services = {
     views,
     projections,
+    operations: options.operations,
     submitter,
     router,
     hub,
@@ -180,6 +186,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     lane.stop()
     gate.stop()
     watch.stop()
+    trends.stop()
     points.stop()
     await deployment.stop()
     await feed.stop()
@@ -232,10 +239,10 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   }
 }
 
-/** The projections, with what the watch knows of their store. */
-function withStore(projections: Projections, watch: StoreWatch): Projections {
+/** The projections, with what the watch knows of their store, and where their lag is going. */
+function withStore(projections: Projections, watch: StoreWatch, trends: LagTrends): Projections {
   return {
-    status: () => seenWithStore(projections.status(), watch),
+    status: () => trends.seen(seenWithStore(projections.status(), watch)),
     position: () => projections.position(),
     positionOf: (name) => projections.positionOf(name),
     serving: () => projections.serving(),

@@ -1,4 +1,5 @@
 /** The services that the doors share. `startGateway` wires them once. */
+import type { ProjectionOperations } from '../projectors/registry/operations.ts'
 import type { Projections } from '../projectors/runtime/status.ts'
 import type { GatewayLimits } from './bounds.ts'
 import type { CommandContext } from './commands/commands.ts'
@@ -17,6 +18,8 @@ import type { Views } from './read/views.ts'
 export interface Services {
   readonly views: Views
   readonly projections: Projections
+  /** What operators do with the projections; undefined where this gateway does not serve it. */
+  readonly operations: ProjectionOperations | undefined
   readonly submitter: Submitter
   /** Finds the partition that decides a command. */
   readonly router: CommandRouter

@@ -24,6 +24,7 @@ import { settlePartitionCount } from './partition-count.ts'
 import { assembleOf, Parts, startTogether, stopTogether } from './parts.ts'
 import { codeTargets } from './projections/code-targets.ts'
 import { refuseUnfit } from './projections/check/check.ts'
+import { operationsOf } from './projections/operations.ts'
 import { readViewsReach } from './views-position.ts'
 import { allTogether } from '../projectors/projection.ts'
 import { BUILT_IN_VIEWS } from '../projectors/views/built-in.ts'
@@ -155,6 +156,13 @@ async function assemble(options: PlatformOptions, parts: PlatformParts): Promise
     store,
     views,
     projections,
+    operations: operationsOf({
+      store,
+      views,
+      head: () => headOf(writers),
+      changed: () => projections.refresh(),
+      isComplete: (version) => projections.isComplete(version),
+    }),
     currencies,
     host,
     allowHosts: options.allowHosts ?? [],

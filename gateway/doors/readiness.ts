@@ -4,7 +4,8 @@
  * Nothing here waits. Answers come from what is known already; whatever does not answer is asked again in the
  * background.
  */
-import type { Projections, ProjectionStatus } from '../../projectors/runtime/status.ts'
+import type { LagTrend } from '../../projectors/runtime/lag-trend.ts'
+import { isPumpAlive, type Projections, type ProjectionStatus } from '../../projectors/runtime/status.ts'
 import type { Writer, WriterStatus } from '../../writer/writer.ts'
 import { badInput } from '../errors.ts'
 import type { Feed } from '../live/feed.ts'
@@ -71,6 +72,10 @@ export interface ProjectionReadiness {
   readonly lagEvents: string
   readonly lagSeconds: number
   readonly pumpAgeSeconds: number
+  /** False if what fills it has stopped, or has not looked for work for long. */
+  readonly pumpAlive: boolean
+  /** Where the lag has been going, over 15 minutes at most; null: not known yet. */
+  readonly lagTrend: LagTrend | null
   readonly failure: string | null
 }
 
@@ -163,15 +168,18 @@ function withoutStop(sentence: string): string {
   return sentence.replace(/\.$/, '')
 }
 
-function shown({
-  name,
-  state,
-  lagEvents,
-  lagSeconds,
-  pumpAgeSeconds,
-  failure,
-}: ProjectionStatus): ProjectionReadiness {
-  return { name, state, lagEvents: String(lagEvents), lagSeconds, pumpAgeSeconds, failure: failure ?? null }
+function shown(status: ProjectionStatus): ProjectionReadiness {
+  const { name, state, lagEvents, lagSeconds, pumpAgeSeconds, failure, trend } = status
+  return {
+    name,
+    state,
+    lagEvents: String(lagEvents),
+    lagSeconds,
+    pumpAgeSeconds,
+    pumpAlive: isPumpAlive(status),
+    lagTrend: trend ?? null,
+    failure: failure ?? null,
+  }
 }
 
 function readinessOf(writer: Writer, nowNs: bigint): WriterReadiness {

@@ -2,6 +2,12 @@
 import { lexicographicSortSchema, printSchema, type GraphQLSchema } from 'graphql'
 import { createKit } from './kit.ts'
 import { addMutations } from './mutations.ts'
+import { addAdding } from './operators/adding.ts'
+import { addComparison } from './operators/comparison.ts'
+import { addOperations } from './operators/operations.ts'
+import { addOutcome } from './operators/outcome.ts'
+import { addProjections } from './operators/projections.ts'
+import { addVersions } from './operators/versions.ts'
 import { withTokenFields } from './token-fields.ts'
 import { addQueries } from './queries.ts'
 import { addSubscriptions } from './subscriptions.ts'
@@ -16,6 +22,10 @@ export function buildSchema(views: readonly View[]): GraphQLSchema {
   addQueries(kit)
   addMutations(kit)
   addSubscriptions(kit)
+  addVersions(kit, addProjections(kit))
+  const outcome = addOutcome(kit, addComparison(kit))
+  addOperations(kit, outcome)
+  addAdding(kit, outcome)
   for (const { addToSchema } of views) addToSchema?.(kit)
   return withTokenFields(kit.builder.toSchema())
 }

@@ -14,6 +14,7 @@ import type { KafkaSettings } from '../../eventlog/kafka/settings.ts'
 import { settledPartitions } from '../../eventlog/kafka/topics/topics.ts'
 import { lagLimit, type GatewayLimits } from '../../gateway/bounds.ts'
 import { startGateway, type Gateway, type GatewayOptions } from '../../gateway/gateway.ts'
+import { missingTablesAsOutage } from '../../gateway/read/views-as-outage.ts'
 import { projectionsOf, requiredOf, type View } from '../../gateway/view.ts'
 import { CorruptLog } from '../../gateway/remote/corrupt-log.ts'
 import { RemoteWriter, type RemoteLog } from '../../gateway/remote/remote-writer.ts'
@@ -37,6 +38,7 @@ import { DOOR_DEFAULTS, type WithDefaults } from '../defaults.ts'
 import type { PlatformError } from '../errors.ts'
 import { failureOf, startAsPlatform } from '../known-errors.ts'
 import { assembleOf, Parts, startTogether, stopTogether } from '../parts.ts'
+import { operationsOf } from '../projections/operations.ts'
 import type { OutageBounds } from './outage-bounds.ts'
 import type { RoleStatus, RunningRole } from './role.ts'
 
@@ -156,6 +158,11 @@ async function assemble(options: GatewayRoleOptions, parts: GatewayParts): Promi
     store,
     views,
     projections,
+    operations: operationsOf({
+      store: missingTablesAsOutage(store),
+      views,
+      head: () => new Map(logs.map((one) => [one.partition, one.head().sequence])),
+    }),
     imports: createStoreImportRegistry(store),
     clock: distinctClock,
     log,

@@ -12,7 +12,8 @@ import { OutageWatch } from '../../eventlog/kafka/kafkajs/outage-watch.ts'
 import { OUTAGE_MS_MAX_DEFAULT } from '../../eventlog/kafka/partition/partition-link.ts'
 import { topicNames, type KafkaSettings } from '../../eventlog/kafka/settings.ts'
 import { settledPartitions } from '../../eventlog/kafka/topics/topics.ts'
-import { heldByAll, readCheckpoints } from '../../projectors/runtime/checkpoints.ts'
+import { readVersions } from '../../projectors/registry/versions.ts'
+import { heldByAll, readCheckpoints, type VersionKey } from '../../projectors/runtime/checkpoints.ts'
 import { createViewStore, type ViewStoreOptions } from '../../projectors/clickhouse/clickhouse-store.ts'
 import { createImportsTable } from '../../projectors/clickhouse/imports-table.ts'
 import { allTogether, someTogether, type ProjectionSet } from '../../projectors/projection.ts'
@@ -89,8 +90,12 @@ async function start(options: ProjectorRoleOptions): Promise<ProjectorRole> {
   try {
     const { kafka, log, outageMsMax = OUTAGE_MS_MAX_DEFAULT, signal } = options
     const partitions = await settledPartitions(kafka, log, { outageMsMax, signal })
-    running = await startWhenThere(options, store, partitions)
-    return await Role.start(options, store, running, partitions)
+    // Nothing is followed, and so nothing fenced, before there is a role.
+    let fenced: (partition: number) => void = () => undefined
+    running = await startWhenThere(options, store, partitions, (partition) => fenced(partition))
+    const role = new Role(options, store, running, partitions)
+    fenced = (partition) => role.fenced(partition)
+    return await role.start()
   } catch (error) {
     await running?.stop()
     await store.close()
@@ -102,6 +107,7 @@ function startWhenThere(
   options: ProjectorRoleOptions,
   store: ViewStore,
   partitions: number,
+  fenced: (partition: number) => void,
 ): Promise<RunningProjections> {
   const {
     clickhouse,
@@ -129,10 +135,20 @@ function startWhenThere(
       pollMs: REGISTRY_POLL_MS,
       // Who waits for the views waits in a gateway, of which this process hears nothing: so each range is as if awaited.
       lingerMs: RANGES.lingerAwaitedMs,
+      fenced,
       ...ranges,
     })
   }, options)
 }
+
+/** A partition that is followed here, until `over` aborts. */
+interface Followed {
+  readonly log: KafkaEventLog
+  readonly over: AbortController
+}
+
+/** How long a partition of which another one fills views is left alone. */
+const FENCED_MS = 10_000
 
 class Role implements ProjectorRole {
   readonly failed: Promise<PlatformError>
@@ -141,7 +157,7 @@ class Role implements ProjectorRole {
   readonly #projections: ProjectionSet
   readonly #store: ViewStore
   readonly #running: RunningProjections
-  readonly #shares: Shares<KafkaEventLog>
+  readonly #shares: Shares<Followed>
   readonly #outages = new OutageWatch()
   readonly #storeWatch: StoreWatch
   #membership: Membership | undefined
@@ -150,11 +166,12 @@ class Role implements ProjectorRole {
   #failure: Error | undefined
   /** Partitions whose log is corrupt: nobody fills their views any further, and the others’ go on. */
   readonly #corrupt = new Map<number, string>()
-  /** Corrupt partitions on their way out of what runs. */
-  #dropping: Promise<void> = Promise.resolve()
+  readonly #followed = new Map<number, Followed>()
+  /** Partitions that wait to be taken up again. */
+  readonly #fencedNow = new Set<number>()
   #stopping: Promise<void> | undefined
 
-  private constructor(
+  constructor(
     options: ProjectorRoleOptions,
     store: ViewStore,
     running: RunningProjections,
@@ -169,10 +186,7 @@ class Role implements ProjectorRole {
     this.failed = new Promise((resolve) => (this.#fail = resolve))
     this.#shares = new Shares({
       open: (partition, signal) => this.#open(partition, signal),
-      close: async (log, partition) => {
-        await running.remove(partition)
-        log.close()
-      },
+      close: (own, partition) => this.#close(own, partition),
       isPassing: isOutage,
       failed: (partition, error) => {
         if (isCorrupt(error)) this.#isCorrupt(partition, error)
@@ -180,24 +194,16 @@ class Role implements ProjectorRole {
       },
       log: options.log,
     })
-    running.onAdvance(() => {
-      if (running.status()[0]?.state === 'stopped') void this.#lookAgain()
-    })
   } // prettier-ignore
 
-  static async start(
-    options: ProjectorRoleOptions,
-    store: ViewStore,
-    running: RunningProjections,
-    partitions: number,
-  ): Promise<Role> {
-    const role = new Role(options, store, running, partitions)
+  /** Joins the group. @throws PlatformError, with nothing of this role left running but what it was given */
+  async start(): Promise<this> {
     try {
-      await role.#join()
-      return role
+      await this.#join()
+      return this
     } catch (error) {
-      role.#storeWatch.stop()
-      await role.#shares.end()
+      this.#storeWatch.stop()
+      await this.#shares.end()
       throw error
     }
   }
@@ -219,12 +225,12 @@ class Role implements ProjectorRole {
   }
 
   /** From where the views are in this partition: what comes before is not read again. */
-  async #open(partition: number, signal: AbortSignal): Promise<KafkaEventLog> {
+  async #open(partition: number, signal: AbortSignal): Promise<Followed> {
     const { kafka, log: tell, outageMsMax } = this.#options
     // What was corrupt when it was here before may have been repaired.
     this.#corrupt.delete(partition)
     const checkpoints = await unlessAborted(signal, () => readCheckpoints(this.#store))
-    const held = heldByAll(checkpoints, this.#projections.running).get(partition)
+    const held = heldByAll(checkpoints, await this.#serving()).get(partition)
     const log = await followKafkaEventLog({
       settings: kafka,
       partition,
@@ -242,11 +248,66 @@ class Role implements ProjectorRole {
     })
     try {
       await this.#running.add(log, signal)
-      return log
+      const own = { log, over: new AbortController() }
+      this.#followed.set(partition, own)
+      return own
     } catch (error) {
       log.close()
       throw error
     }
+  }
+
+  async #close(own: Followed, partition: number): Promise<void> {
+    own.over.abort(new Error(`Partition ${partition} is not this one’s any more.`))
+    this.#followed.delete(partition)
+    await this.#running.remove(partition)
+    own.log.close()
+  }
+
+  /** The versions that are read of those that run here: what others hold, or lack, is no matter of where to begin. */
+  async #serving(): Promise<readonly VersionKey[]> {
+    const { all, running } = this.#projections
+    const names = (running.length === all.length ? [] : all).filter((one) => !running.includes(one))
+    const elsewhere = new Set(names.map(({ name }) => name))
+    const versions = await readVersions(this.#store)
+    return versions.filter(({ name, role }) => role === 'serving' && !elsewhere.has(name))
+  }
+
+  /**
+   * Somebody else fills a version of this partition, although it is this one's still: the group was late, or another group
+   * fills the same. After a pause it is taken up again from where the views are by then, so that nothing stands for ever.
+   */
+  fenced(partition: number): void {
+    const own = this.#followed.get(partition)
+    if (own === undefined || this.#fencedNow.has(partition)) return
+    this.#fencedNow.add(partition)
+    this.#options.log(
+      `partition ${partition}: filled by another projector since; taken up again in ${FENCED_MS / 1_000} s, if it is still this one's`,
+    )
+    const timer = setTimeout(() => {
+      this.#fencedNow.delete(partition)
+      this.#takeUp(partition, own).catch((error: unknown) => {
+        if (own.over.signal.aborted) return
+        if (isOutage(error)) this.fenced(partition)
+        else if (isCorrupt(error)) this.#isCorrupt(partition, error)
+        else this.#broke(cannotFollow(partition, error))
+      })
+    }, FENCED_MS)
+    const callOff = (): void => {
+      clearTimeout(timer)
+      this.#fencedNow.delete(partition)
+    }
+    own.over.signal.addEventListener('abort', callOff, { once: true })
+  }
+
+  async #takeUp(partition: number, own: Followed): Promise<void> {
+    if (own.over.signal.aborted || this.#corrupt.has(partition)) return
+    await this.#running.remove(partition)
+    if (own.over.signal.aborted) return
+    await this.#running.add(own.log, own.over.signal)
+    // It may have gone while it was taken up.
+    if (own.over.signal.aborted && this.#followed.get(partition) === undefined)
+      await this.#running.remove(partition)
   }
 
   partitions(): readonly number[] {
@@ -287,14 +348,7 @@ class Role implements ProjectorRole {
     const reason = `Partition ${partition} cannot be followed any more: ${error.message}`
     this.#corrupt.set(partition, reason)
     this.#options.log(reason)
-    this.#dropping = this.#dropping.then(() => this.#running.remove(partition))
-  }
-
-  /** What has stopped may be a corrupt partition alone. */
-  async #lookAgain(): Promise<void> {
-    await this.#dropping
-    const [status] = this.#running.status()
-    if (status?.state === 'stopped') this.#broke(new Error(`The views have ${status.failure ?? 'stopped'}`))
+    void this.#running.remove(partition)
   }
 
   #broke(error: Error): void {

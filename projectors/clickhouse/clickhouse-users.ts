@@ -6,6 +6,7 @@
  */
 import { createHash, randomBytes } from 'node:crypto'
 import { createViewStore } from './clickhouse-store.ts'
+import { SKIPS_TABLE, VERSIONS_TABLE } from '../registry/tables.ts'
 import { IMPORTS_TABLE } from './imports-table.ts'
 
 export interface ViewUser {
@@ -35,13 +36,20 @@ export interface ViewUsersOptions extends ViewUsers {
 
 const PATIENCE_MS = 60_000
 const GIB = 1024 ** 3
-/** Beyond them a read ends with an error; a gateway asks for less. Bytes, seconds, queries at a time. */
+/**
+ * Bytes, seconds, queries at a time: what a read has where it asks for nothing else, and what it may ask for at most. Beyond
+ * it ends with an error. A comparison of two versions reads whole tables, and asks for an hour.
+ */
 const READER_LIMITS = {
-  max_memory_usage: 2 * GIB,
-  max_memory_usage_for_user: 8 * GIB,
-  max_execution_time: 60,
-  max_concurrent_queries_for_user: 128,
+  max_memory_usage: [2 * GIB, 2 * GIB],
+  max_memory_usage_for_user: [8 * GIB, 8 * GIB],
+  max_execution_time: [60, 3_600],
+  max_concurrent_queries_for_user: [128, 128],
 } as const
+/** SELECTs of projections from outside are analysed over a table that stands for the events, and holds none. */
+const ANALYSIS = 'CREATE TEMPORARY TABLE'
+/** What gateways write: base times of imports, and what operators say of projections. */
+const READER_WRITES = [IMPORTS_TABLE, VERSIONS_TABLE, SKIPS_TABLE]
 const ENGINES = ['Null', 'ReplacingMergeTree']
 const CLUSTER_ENGINES = ['ReplicatedReplacingMergeTree', 'Distributed']
 
@@ -76,7 +84,9 @@ export function userStatements(
   if (writer.name === reader.name) throw new RangeError('the two users need names of their own')
   const on = cluster === undefined ? '' : ` ON CLUSTER '${cluster}'`
   const profile = `\`${reader.name}_limits\``
-  const limits = Object.entries(READER_LIMITS).map(([name, most]) => `${name} = ${most} MAX ${most}`)
+  const limits = Object.entries(READER_LIMITS).map(
+    ([name, [usual, most]]) => `${name} = ${usual} MAX ${most}`,
+  )
   const identified = ({ password }: ViewUser): string => {
     const grain = salt()
     const hash = createHash('sha256').update(`${password}${grain}`).digest('hex')
@@ -95,7 +105,13 @@ export function userStatements(
   return [
     `CREATE DATABASE IF NOT EXISTS \`${database}\`${on}`,
     ...made(writer),
-    grant('SELECT, INSERT, CREATE TABLE, CREATE VIEW', everything, writer),
+    // What a version that is dropped had is removed, and so are the rows of an event that is left out.
+    grant(
+      'SELECT, INSERT, CREATE TABLE, CREATE VIEW, DROP TABLE, DROP VIEW, ALTER DELETE',
+      everything,
+      writer,
+    ),
+    grant(ANALYSIS, '*.*', writer),
     ...[...ENGINES, ...(cluster === undefined ? [] : CLUSTER_ENGINES)].map((engine) =>
       grant('TABLE ENGINE', engine, writer),
     ),
@@ -105,10 +121,12 @@ export function userStatements(
     `ALTER SETTINGS PROFILE ${profile}${on} SETTINGS ${limits.join(', ')}`,
     ...made(reader),
     `ALTER USER \`${reader.name}\`${on} SETTINGS PROFILE ${profile}`,
-    // It reads, and keeps the base times of imports: what is not granted here is refused, so no setting has to forbid it.
+    // It reads, keeps the base times of imports, and says what operators want of projections: what is not granted here is
+    // refused, so no setting has to forbid it.
     grant('SELECT', everything, reader),
-    ...[IMPORTS_TABLE, ...(cluster === undefined ? [] : [`${IMPORTS_TABLE}_local`])].map((table) =>
-      grant('INSERT', `\`${database}\`.\`${table}\``, reader),
+    grant(ANALYSIS, '*.*', reader),
+    ...READER_WRITES.flatMap((table) => (cluster === undefined ? [table] : [table, `${table}_local`])).map(
+      (table) => grant('INSERT', `\`${database}\`.\`${table}\``, reader),
     ),
   ]
 }

@@ -4,12 +4,13 @@
  */
 import { includesPosition, type Position } from '../../schemas/positions.ts'
 import type { Clock } from '../runtime/ports.ts'
-import { readCheckpoints, versionKey, type Checkpoints } from '../runtime/checkpoints.ts'
+import { readCheckpoints } from '../runtime/checkpoints.ts'
 import type { Projection, SqlProjection } from '../projection.ts'
 import type { ViewStore } from '../clickhouse/view-store.ts'
 import type { Comparison } from '../proof/compare.ts'
-import { readFaults, type Fault } from './faults.ts'
-import { readSkips, writeSkip, type Skip } from './skips.ts'
+import { readFaults } from './faults.ts'
+import { readSkips, writeSkip } from './skips.ts'
+import { heldBy, statusOf, type VersionStatus } from './version-status.ts'
 import {
   definitionOf,
   nextNumber,
@@ -19,34 +20,7 @@ import {
   writeVersions,
   type Until,
   type Version,
-  type VersionRole,
 } from './versions.ts'
-
-/** `building` and what else a version may be doing. */
-export type VersionState = 'catching-up' | 'live' | 'paused' | 'stopped' | 'complete'
-
-export interface VersionStatus {
-  readonly name: string
-  readonly version: number
-  readonly declared: number
-  readonly kind: Projection['kind']
-  readonly role: VersionRole
-  readonly state: VersionState
-  readonly position: Position
-  readonly head: Position
-  readonly lagEvents: bigint
-  /** Of what it has to hold, how much it holds: 0 to 1. */
-  readonly progress: number
-  /** recorded_at of its newest event, nanoseconds since 1970; 0: none. */
-  readonly recordedAtNs: bigint
-  readonly share: number
-  readonly until: Until | undefined
-  /** What stopped it, by partition. */
-  readonly faults: readonly Fault[]
-  readonly skips: readonly Skip[]
-  /** Why it has its role. */
-  readonly reason: string
-}
 
 export const OPERATION_REFUSALS = {
   unknown_projection: 'There is no projection of this name.',
@@ -132,7 +106,9 @@ export interface OperationsOptions {
   readonly head: () => Position
   readonly compare: (left: Version, right: Version, at: Position) => Promise<Comparison>
   /** @throws RangeError with what is wrong, fit for its author */
-  readonly validate: (projection: SqlProjection) => void
+  readonly validate: (projection: SqlProjection) => void | Promise<void>
+  /** Whether a version that is to end at a time has ended, where that is known. Default: it is not. */
+  readonly isComplete?: (version: Version) => boolean
   /** Lets whoever fills the views in this process know. Others look by themselves. */
   readonly changed?: () => Promise<void>
   readonly clock: Clock
@@ -168,7 +144,7 @@ class Operations implements ProjectionOperations {
     const head = this.#options.head()
     return versions
       .filter(({ role }) => role !== 'dropped')
-      .map((one) => statusOf(one, checkpoints, faults, skips, head))
+      .map((one) => statusOf(one, checkpoints, faults, skips, head, this.#options.isComplete))
   }
 
   pause(name: string, version?: number): Promise<OperationOutcome> {
@@ -214,7 +190,14 @@ class Operations implements ProjectionOperations {
   async compare(name: string, version?: number, at?: Position): Promise<OperationOutcome> {
     const found = await this.#pair(name, version)
     if ('kind' in found) return found
-    const position = at ?? (await this.#heldByBoth(found))
+    const both = await this.#heldByBoth(found)
+    if (at !== undefined && !includesPosition(both, at))
+      return refused(
+        'not_there_yet',
+        name,
+        `Versions ${found.serving.version} and ${found.other.version} do not both hold that position.`,
+      )
+    const position = at ?? both
     const comparison = await this.#options.compare(found.serving, found.other, position)
     if (!comparison.equal) return { ...refused('not_equal', name), comparison }
     return { kind: 'done', name, version: found.other.version, comparison }
@@ -292,14 +275,14 @@ class Operations implements ProjectionOperations {
 
   async add(projection: SqlProjection): Promise<OperationOutcome> {
     const { name, version: declared } = projection
+    const versions = await readVersions(this.#options.store)
+    if (servingOf(versions, name) !== undefined) return refused('name_taken', name)
     try {
-      this.#options.validate(projection)
+      await this.#options.validate(projection)
     } catch (error) {
       if (!(error instanceof RangeError)) throw error
       return refused('invalid', name, error.message)
     }
-    const versions = await readVersions(this.#options.store)
-    if (servingOf(versions, name) !== undefined) return refused('name_taken', name)
     return this.#write([
       {
         name,
@@ -350,7 +333,7 @@ class Operations implements ProjectionOperations {
 
   async #heldByBoth({ serving, other }: { serving: Version; other: Version }): Promise<Position> {
     const checkpoints = await readCheckpoints(this.#options.store)
-    const [left, right] = [positionOf(checkpoints, serving), positionOf(checkpoints, other)]
+    const [left, right] = [heldBy(checkpoints, serving), heldBy(checkpoints, other)]
     return new Map(
       [...left].map(([partition, sequence]) => {
         const reached = right.get(partition) ?? 0n
@@ -362,10 +345,10 @@ class Operations implements ProjectionOperations {
   /** Waits until the other version holds what the serving one holds now. */
   async #isWhereReadersAre(serving: Version, other: Version): Promise<boolean> {
     const { store, clock, waitMsMax = WAIT_MS_MAX } = this.#options
-    const goal = positionOf(await readCheckpoints(store), serving)
+    const goal = heldBy(await readCheckpoints(store), serving)
     const untilMs = clock.monotonicMs() + waitMsMax
     for (;;) {
-      if (includesPosition(positionOf(await readCheckpoints(store), other), goal)) return true
+      if (includesPosition(heldBy(await readCheckpoints(store), other), goal)) return true
       if (clock.monotonicMs() >= untilMs) return false
       await new Promise<void>((resolve) => clock.after(LOOK_MS, resolve))
     }
@@ -377,63 +360,6 @@ class Operations implements ProjectionOperations {
     await changed?.()
     const [{ name, version }] = versions as [Version]
     return { kind: 'done', name, version }
-  }
-}
-
-function positionOf(checkpoints: Checkpoints, version: Version): Position {
-  const own = checkpoints.get(versionKey(version)) ?? new Map()
-  return new Map([...own.values()].map(({ partition, sequence }) => [partition, sequence]))
-}
-
-function statusOf(
-  one: Version,
-  checkpoints: Checkpoints,
-  faults: readonly Fault[],
-  skips: readonly Skip[],
-  head: Position,
-): VersionStatus {
-  const { name, version, declared, role, share, until, reason } = one
-  const key = versionKey(one)
-  const position = positionOf(checkpoints, one)
-  const own = faults.filter((fault) => versionKey(fault) === key)
-  const goal = until !== undefined && 'position' in until ? until.position : head
-  const [held, all] = [...goal].reduce(
-    ([some, total], [partition, sequence]) => {
-      const reached = position.get(partition) ?? 0n
-      return [some + (reached < sequence ? reached : sequence), total + sequence] as const
-    },
-    [0n, 0n] as readonly [bigint, bigint],
-  )
-  const lagEvents = all - held
-  return {
-    name,
-    version,
-    declared,
-    kind: one.definition.kind,
-    role,
-    state:
-      own.length > 0
-        ? 'stopped'
-        : one.isPaused
-          ? 'paused'
-          : lagEvents > 0n
-            ? 'catching-up'
-            : until === undefined
-              ? 'live'
-              : 'complete',
-    position,
-    head,
-    lagEvents,
-    progress: all === 0n ? 1 : Number((held * 10_000n) / all) / 10_000,
-    recordedAtNs: [...(checkpoints.get(key)?.values() ?? [])].reduce(
-      (latest, { recordedAtNs }) => (recordedAtNs > latest ? recordedAtNs : latest),
-      0n,
-    ),
-    share,
-    until,
-    faults: own,
-    skips: skips.filter((skip) => versionKey(skip) === key),
-    reason,
   }
 }
 

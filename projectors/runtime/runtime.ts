@@ -31,6 +31,7 @@ import {
   type Checkpoints,
   type VersionKey,
 } from './checkpoints.ts'
+import { FencedError } from './guard.ts'
 import type { LaneFault, Member } from './lane.ts'
 import { Members } from './members.ts'
 import { PartitionLanes, type MemberStatus } from './partition-lanes.ts'
@@ -57,6 +58,8 @@ export interface ProjectionsOptions extends Partial<RangeLimits> {
   readonly layout?: Layout
   /** Gets a line of text for whatever an operator should see. */
   readonly log?: (line: string) => void
+  /** Called when another process has begun to fill a version in a partition that is followed here. */
+  readonly fenced?: (partition: number) => void
   /** How long the first events of a range wait for more, in ms, while nobody waits for them; default as in range.ts. */
   readonly lingerMs?: number
   /** How often the registry is read for what others have said there, in ms. Default: only when `refresh` is called. */
@@ -98,6 +101,8 @@ export interface RunningProjections extends Projections {
   remove(partition: number): Promise<void>
   /** How a version is here, in each partition that is followed. */
   versionStatus(key: VersionKey): ReadonlyMap<number, MemberStatus>
+  /** True if a version that was to end somewhere has, in every partition. */
+  isComplete(key: VersionKey): boolean
 }
 
 /**
@@ -291,6 +296,11 @@ class Runtime implements RunningProjections {
     return new Map(own)
   }
 
+  isComplete(key: VersionKey): boolean {
+    const own = [...this.versionStatus(key).values()]
+    return own.length === this.#logs.size && own.every(({ state }) => state === 'complete')
+  }
+
   status(): readonly ProjectionStatus[] {
     const head = new Map([...this.#logs.values()].map((log) => [log.partition, log.endSequence()]))
     return this.#projections.running.map(({ name, version: declared }) => {
@@ -479,6 +489,11 @@ class Runtime implements RunningProjections {
 
   #faulted(partition: number, { name, version }: Member, fault: LaneFault | undefined): void {
     const { sequence = 0n, cause = '' } = fault ?? {}
+    if (fault?.error instanceof FencedError) {
+      // No fault of the view: the other one fills it, and says of it what there is to say.
+      this.#options.fenced?.(partition)
+      return
+    }
     writeFault(this.#options.store, { name, version, partition, sequence, cause, atMs: this.#clock.nowMs() }).catch(
       (error: unknown) => this.#report(`projections: what stopped ${name} cannot be written down: ${messageOf(error)}`),
     )

@@ -1,6 +1,7 @@
 /** What operators and reads ask of the projections. */
 import type { Position } from '../../schemas/positions.ts'
 import type { Serving } from '../serving.ts'
+import type { LagTrend } from './lag-trend.ts'
 
 export type ProjectionState =
   'catching-up' | 'live' | 'paused' | 'retrying' | 'stalled' | 'stopped' | 'complete'
@@ -29,6 +30,19 @@ export interface ProjectionStatus {
   readonly recordedAtNs: bigint
   /** What it stopped or retries for: position and cause. */
   readonly failure: string | undefined
+  /** Where the lag has been going, over 15 minutes at most; undefined: it is not known yet. */
+  readonly trend?: LagTrend
+}
+
+/** A pump that has not looked for work for so long is not alive, whatever its lag says. */
+const PUMP_AGE_SECONDS_MAX = 30
+
+/** True if the pump of a view moves, or would if there were work and nobody had paused it. */
+export function isPumpAlive({
+  state,
+  pumpAgeSeconds,
+}: Pick<ProjectionStatus, 'state' | 'pumpAgeSeconds'>): boolean {
+  return state !== 'stopped' && state !== 'stalled' && pumpAgeSeconds <= PUMP_AGE_SECONDS_MAX
 }
 
 /** The running projections, as the gateway and the operator's door see them. */
