@@ -197,7 +197,7 @@ describe('npm run bench', () => {
     expect(further['ranges']).toBeGreaterThan(0)
     const wrong = await bench('project', '--quick', '--only', 'speed')
     expect(wrong).toMatchObject({ code: 2, stdout: '' })
-    expect(wrong.stderr).toContain('project has the sections fill, code, steady')
+    expect(wrong.stderr).toContain('project has the sections fill, code, steady, rebuild')
   })
 
   test('core takes the workloads asked for, and all of them mixed in one thread', async () => {

@@ -11,11 +11,12 @@ import { reportOf, type Report } from '../report.ts'
 import { codeSection } from './code.ts'
 import { fillSection } from './fill.ts'
 import { makeLog, type LogThere } from './log.ts'
+import { rebuildSection } from './rebuild.ts'
 import type { Measured, Section } from './section.ts'
 import { steadySection } from './steady.ts'
 
 /** In the order in which they are measured; a new one is a line here. The first one's first run is the main one. */
-const SECTIONS: readonly Section[] = [fillSection, codeSection, steadySection]
+const SECTIONS: readonly Section[] = [fillSection, codeSection, steadySection, rebuildSection]
 
 export const projectBenchmark: Benchmark = {
   name: 'project',

@@ -1,7 +1,9 @@
 /** The platform of the section `steady`: a writer and, once they are asked for, the views, in one process as `npm start` has them. */
 import { setTimeout as delay } from 'node:timers/promises'
 import { allTogether, tableNameAmong } from '../../projectors/projection.ts'
+import { createOperations } from '../../projectors/registry/operations.ts'
 import { startProjections, type RunningProjections } from '../../projectors/runtime/runtime.ts'
+import { systemClock } from '../../projectors/runtime/system-clock.ts'
 import { BUILT_IN_PROJECTIONS } from '../../projectors/views/built-in.ts'
 import type { Position } from '../../schemas/positions.ts'
 import { startEmbeddedWriter, type EmbeddedWriter } from '../../writer/embedded.ts'
@@ -39,6 +41,12 @@ export interface SteadyEnd {
   readonly head: number
 }
 
+export interface Rebuilt {
+  /** Events that there were when it began. */
+  readonly events: number
+  readonly seconds: number
+}
+
 /** A type and not an interface, so that it fits `Dialogue`. */
 export type SteadyDialogue = {
   /** Starts the writer and opens the accounts. */
@@ -51,6 +59,13 @@ export type SteadyDialogue = {
     readonly ask: Load
     readonly answer: { readonly result: LoadResult; readonly ms: number }
   }
+  /** Begins a new version of a view beside the one that serves, as an operator would. */
+  readonly rebuild: {
+    readonly ask: { readonly name: string; readonly share: number }
+    readonly answer: undefined
+  }
+  /** What has come of it: undefined as long as it does not hold all that there was when it began. */
+  readonly rebuilt: { readonly ask: object; readonly answer: Rebuilt | undefined }
   readonly stop: { readonly ask: object; readonly answer: SteadyEnd }
 }
 
@@ -61,6 +76,7 @@ class SteadyPlatform {
   #engine: BenchEngine | undefined
   #projections: RunningProjections | undefined
   #ranges = 0
+  #rebuilt: Rebuilt | undefined
 
   async open(ask: SteadyDialogue['open']['ask']): Promise<undefined> {
     const { dataDir, accounts } = ask
@@ -111,6 +127,36 @@ class SteadyPlatform {
     return { result, ms: performance.now() - startedMs }
   }
 
+  async rebuild(name: string, share: number): Promise<undefined> {
+    const { store } = this.#engine!
+    const projections = this.#projections!
+    const { partition, sequence } = this.#writer!.log.head()
+    const operations = createOperations({
+      store,
+      projections: BUILT_IN_PROJECTIONS,
+      head: () => new Map([[partition, sequence]]),
+      compare: () => Promise.reject(new Error('nothing is compared here')),
+      validate: () => undefined,
+      changed: () => projections.refresh(),
+      clock: systemClock,
+    })
+    const startedMs = performance.now()
+    const outcome = await operations.rebuild(name, { share })
+    if (outcome.kind === 'refused') throw new Error(outcome.message)
+    this.#rebuilt = undefined
+    const stop = projections.onAdvance(() => {
+      const status = projections.versionStatus(outcome).get(partition)
+      if (status === undefined || status.checkpoint.sequence < sequence) return
+      stop()
+      this.#rebuilt = { events: Number(sequence), seconds: (performance.now() - startedMs) / 1_000 }
+    })
+    return undefined
+  }
+
+  rebuilt(): Rebuilt | undefined {
+    return this.#rebuilt
+  }
+
   async stop(): Promise<SteadyEnd> {
     const rows = await this.#engine?.store.query<{ readonly events: string }>(
       `SELECT uniqExact(sequence) AS events FROM ${tableNameAmong(BUILT_IN_PROJECTIONS, 'events')}`,
@@ -155,5 +201,7 @@ answerParent<SteadyDialogue>({
   load: (load) => platform.load(load),
   views: ({ viewsDir }) => platform.views(viewsDir),
   readable: (load) => platform.readable(load),
+  rebuild: ({ name, share }) => platform.rebuild(name, share),
+  rebuilt: () => platform.rebuilt(),
   stop: () => platform.stop(),
 })

@@ -2,19 +2,13 @@
  * What the views cost while transfers come in at a steady rate: the engine's CPU time, and what the platform's process uses
  * over what it uses under the same load without views.
  */
-import { mkdirSync } from 'node:fs'
 import path from 'node:path'
-import { Child } from '../child.ts'
-import { Histogram } from '../histogram.ts'
-import { LoadSeries, type LoadSizes } from '../load-series.ts'
-import type { Load } from '../load.ts'
 import { COMMAND_SLOT_BYTES } from '../../schemas/limits.ts'
-import { atMost, verified, type Latency, type Run, type Verified } from '../report.ts'
-import { SerialSet } from '../serial-set.ts'
-import { verifyLog } from '../verify-log.ts'
-import { WORKLOADS } from '../workloads.ts'
+import { Histogram } from '../histogram.ts'
+import { atMost, type Latency, type Run, type Verified } from '../report.ts'
+import { MESSAGES_PER_SECOND, onPlatform } from './platform-process.ts'
 import type { Bench, Measured, Section } from './section.ts'
-import type { SteadyDialogue, SteadyLoad } from './steady-child.ts'
+import type { SteadyLoad } from './steady-child.ts'
 
 /** Transfers a second, and the share of a core that the views may cost at it. */
 const RATES = [
@@ -22,11 +16,9 @@ const RATES = [
   { perSecond: 10_000, coresMax: 0.15 },
   { perSecond: 50_000, coresMax: 0.35 },
 ] as const
-const MESSAGES_PER_SECOND = 100
 /** Merges are part of the cost: of each table one in sixteen ranges. */
 const SECONDS = 40
 const SECONDS_WITHOUT = 15
-const WORKLOAD = WORKLOADS[0]!.name
 
 export const steadySection: Section = { name: 'steady', measure }
 
@@ -67,84 +59,6 @@ async function measure({ folder, options, say }: Bench): Promise<Measured> {
     )
     return { runs, targets }
   })
-}
-
-/** A platform in a process and a folder of its own, with its accounts opened. */
-async function onPlatform<T>(
-  sizes: LoadSizes,
-  folder: string,
-  work: (platform: SteadyPlatform) => Promise<T>,
-): Promise<T> {
-  const platform = new SteadyPlatform(sizes, folder)
-  try {
-    await platform.open()
-    return await work(platform)
-  } finally {
-    await platform.end()
-  }
-}
-
-class SteadyPlatform {
-  readonly #sizes: LoadSizes
-  readonly #dataDir: string
-  readonly #viewsDir: string
-  readonly #series: LoadSeries
-  readonly #child = new Child<SteadyDialogue>(new URL('./steady-child.ts', import.meta.url))
-
-  constructor(sizes: LoadSizes, folder: string) {
-    this.#sizes = sizes
-    this.#dataDir = path.join(folder, 'log')
-    this.#viewsDir = path.join(folder, 'views')
-    mkdirSync(this.#dataDir, { recursive: true })
-    this.#series = new LoadSeries(sizes)
-  }
-
-  async open(): Promise<void> {
-    await this.#child.ask('open', { ...this.#sizes, dataDir: this.#dataDir })
-  }
-
-  async startViews(): Promise<void> {
-    await this.#child.ask('views', { viewsDir: this.#viewsDir })
-  }
-
-  async load(perSecond: number, seconds: number): Promise<SteadyLoad> {
-    const load = await this.#child.ask('load', this.#next(perSecond, seconds))
-    this.#series.counted(load.result)
-    return load
-  }
-
-  /** Writes one command at a time, and waits until the views hold it: how long that took. */
-  async waitedFor(times: number): Promise<Latency> {
-    const latencies = new Histogram()
-    for (let time = 0; time < times; time++) {
-      // Of so short a load the first message is the only one.
-      const { result, ms } = await this.#child.ask('readable', this.#next(MESSAGES_PER_SECOND, 1e-3))
-      this.#series.counted(result)
-      latencies.record(ms)
-    }
-    return latencies.latency()
-  }
-
-  /** @throws Error if the log does not hold what was acknowledged, or the views not what the log holds */
-  async stop(): Promise<Verified> {
-    const { acknowledged, viewed, head } = await this.#child.ask('stop', {})
-    if (viewed !== undefined && viewed !== head) throw new Error(`the views hold ${viewed} of ${head} events`)
-    const serials = new SerialSet()
-    serials.addAll(acknowledged)
-    const { accepted, refused, trialBalance } = verifyLog(this.#dataDir, this.#sizes.accounts, serials)
-    const { sent, repeated } = this.#series
-    return verified({ sent, accepted, refused, repeated }, trialBalance)
-  }
-
-  async end(): Promise<void> {
-    await this.#child.kill()
-  }
-
-  #next(perSecond: number, seconds: number): Load {
-    const batch = perSecond / MESSAGES_PER_SECOND
-    const shape = { batch, inFlight: 32, seconds, commandsMin: 0, warmUpSeconds: 0 }
-    return this.#series.next(shape, WORKLOAD, false, MESSAGES_PER_SECOND)
-  }
 }
 
 interface Common {
