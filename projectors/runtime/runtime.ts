@@ -123,6 +123,8 @@ class Runtime implements RunningProjections {
   readonly #waiters: PositionWaiters
   readonly #serving = new PointedServing()
   #versions: readonly Version[] = []
+  /** Dropped versions of which nothing is left. */
+  readonly #removed = new Set<string>()
   #settledNs = 0n
   #isTakenOver = false
   #filled: readonly Member[] = []
@@ -215,15 +217,21 @@ class Runtime implements RunningProjections {
   }
 
   async #refresh(): Promise<void> {
-    const before = this.#versions
     const checkpoints = await this.#readVersions()
     // Before anything is gone: whoever remembers how far the views are has to hear that what serves holds less.
     this.#advanced()
     for (const lanes of this.#lanes.values()) await lanes.change(this.#filled, checkpoints)
     this.#advanced()
+    await this.#removeDropped()
+  }
+
+  /** What dropped versions had; also where an outage or the end of a process came between the word and the deed. */
+  async #removeDropped(): Promise<void> {
     for (const version of this.#versions) {
-      const wasThere = before.some((one) => versionKey(one) === versionKey(version) && one.role !== 'dropped')
-      if (version.role === 'dropped' && wasThere) await this.#members.drop(version)
+      const key = versionKey(version)
+      if (version.role !== 'dropped' || this.#removed.has(key)) continue
+      await this.#members.drop(version)
+      this.#removed.add(key)
     }
   }
 
