@@ -3,31 +3,35 @@
  * keep, and fails in the ways a server over a network fails. Every call takes its turns from the world's scheduler; the
  * promise that the caller holds is settled by one of them.
  *
- * Left out: a request that is taken up only after the tables it names were dropped and made anew, and a drop that is done
- * after its caller gave up or died. What is under way when a table is dropped belongs to the old one, as `DROP … SYNC` has it.
+ * Left out: what is said in the registry, and a drop, that are done after their caller gave up or died. What is under way when
+ * a table is dropped belongs to the old one, as `DROP … SYNC` has it.
  */
 import { createHash } from 'node:crypto'
 import {
   OutageError,
   type QueryParameters,
   type ViewStore,
-} from '../../../projectors/clickhouse/view-store.ts'
-import { decodeEvents } from '../../../schemas/events.ts'
-import type { World } from '../world.ts'
-import { CHECKPOINTS, PROJECTIONS, ROW_TABLES, rowsOf } from './rows.ts'
-import { understand } from './statements.ts'
+} from '../../../../projectors/clickhouse/view-store.ts'
+import { FAULTS_TABLE, SKIPS_TABLE, VERSIONS_TABLE } from '../../../../projectors/registry/tables.ts'
+import type { World } from '../../world.ts'
+import { Catalog, RefusedEventError, UnknownTableError } from './catalog.ts'
+import { Guarded } from './guarded.ts'
+import { epochAnswer, registryAnswer } from './registry-rows.ts'
+import { CHECKPOINTS, understand } from './statements.ts'
 import { drawFate, drawStepNs, drawStoreFaults, NO_STORE_FAULTS, type StoreFaults } from './store-faults.ts'
-import { Table, ViewsBrokenError, type Block, type TableRow } from './tables.ts'
+import { ViewsBrokenError, type Block, type Table, type TableRow } from './tables.ts'
 
 /** A client's connection; once cut, as its process is dead, nothing that it asked for is answered. */
 export interface StoreConnection extends ViewStore {
   cut(): void
+  /** Nothing is answered while it is held; what came meanwhile is answered when it is let go. */
+  hold(isHeld: boolean): void
 }
 
 /** What a call does, in steps between which it may end. The last one makes it durable. */
 interface Work<T> {
   readonly what: string
-  /** It writes rows: into the tables that were there when it was asked for, and no others. */
+  /** It writes rows, and is done also if its caller is gone. */
   readonly isWrite: boolean
   readonly steps: readonly (() => void)[]
   /** All of it once more, past every memory of tokens; undefined if it is not to be repeated. */
@@ -42,45 +46,58 @@ const BACK_OFF_NS_MIN = 50_000_000n
 /** The real client asks a few times before it tells of an outage. Not so here for rows: the pump's own retry is on trial. */
 const ATTEMPTS = 5
 const ATTEMPT_NS = 200_000_000n
-const FEED = 'feed_v1'
-const VIEW = '_from_feed'
+const REGISTRY: readonly string[] = [VERSIONS_TABLE, SKIPS_TABLE, FAULTS_TABLE]
 
 export class SimulatedStore {
   readonly #world: World
-  readonly #tokensMax: number
-  readonly #tables = new Map<string, Table>()
-  /** Bytes that came under a token, by their hash: one token, one content, for as long as the tables live. */
-  readonly #contents = new Map<string, string>()
+  readonly #catalog: Catalog
+  readonly #poisons = new Map<string, bigint>()
   #faults: StoreFaults
   #isUp = true
   /** Counts crashes; what began under another number is gone. */
   #life = 0
-  /** Counts the times that the tables were dropped. */
-  #era = 0
+  /** Counts the times that something was dropped. */
+  #drops = 0
+  /** Counts what may have changed the registry's tables. */
+  #changes = 0
+  /** What a client did that no client may do. */
+  #broken: ViewsBrokenError | undefined
 
   constructor(world: World) {
     this.#world = world
     this.#faults = drawStoreFaults(world.random)
-    this.#tokensMax = world.random.chance(0.5) ? world.random.between(0, 4) : 1_000
-    world.trace(`views store: faults ${JSON.stringify(this.#faults)}, remembers ${this.#tokensMax} tokens`)
+    const tokensMax = world.random.chance(0.5) ? world.random.between(0, 4) : 1_000
+    this.#catalog = new Catalog(tokensMax, (name) => REGISTRY.includes(name))
+    world.trace(`views store: faults ${JSON.stringify(this.#faults)}, remembers ${tokensMax} tokens`)
   }
 
   /** The table as it stands, if it is there. */
   table(name: string): Table | undefined {
-    return this.#tables.get(name)
+    return this.#catalog.table(name)
   }
 
-  /** Up to where the views hold everything of a partition, as they say themselves: those that are least far. */
-  checkpoint(partition: number): TableRow | undefined {
-    const rows = PROJECTIONS.all.map(({ name }) => this.table(CHECKPOINTS)?.row(`${name}/${partition}`))
-    return rows.reduce((least, row) =>
-      least === undefined || row === undefined || least.sequence <= row.sequence ? least : row,
-    )
+  has(name: string): boolean {
+    return this.#catalog.has(name)
   }
 
   /** Another number than before: rows may have gone. */
   get losses(): number {
-    return this.#life + this.#era
+    return this.#life + this.#drops
+  }
+
+  /** Another number than before: what the registry says may be something else. */
+  get changes(): number {
+    return this.#changes
+  }
+
+  /** @throws ViewsBrokenError that a client was told, in case that it took it for something else */
+  refuseBroken(): void {
+    if (this.#broken !== undefined) throw this.#broken
+  }
+
+  /** From now on no table of this name takes the row of this event. */
+  poison(table: string, sequence: bigint): void {
+    this.#poisons.set(table, sequence)
   }
 
   /** Ends the server where it stands; it comes back by itself. */
@@ -90,9 +107,9 @@ export class SimulatedStore {
     this.#world.fault('views store killed')
     this.#isUp = false
     this.#life++
-    for (const table of this.#tables.values()) {
+    this.#changes++
+    for (const table of this.#catalog.tables())
       if (table.crash(random) > 0 && table.name === CHECKPOINTS) this.#world.cover('views: checkpoint lost')
-    }
     this.#world.schedule(BigInt(random.between(20, 4_000)) * 1_000_000n, 'views store starts', () => {
       this.#isUp = true
       this.#world.cover('views: store restarted')
@@ -112,38 +129,55 @@ export class SimulatedStore {
 
   connect(): StoreConnection {
     let isCut = false
+    let isHeld = false
+    let waiting: (() => void)[] = []
+    const settle = (task: () => void): void => {
+      if (isHeld) waiting.push(task)
+      else if (!isCut) task()
+    }
     const isGivenUp = (): boolean => isCut
-    /** Before this time nothing may be written by this client: it met an outage. */
-    let notBeforeNs = 0n
-    let lastOutage = ''
+    /** What met an outage, and before which time it may not be asked for again. */
+    const notBeforeNs = new Map<string, bigint>()
+    const guarded = new Guarded()
     const call = <T>(work: Work<T>): Promise<T> =>
       new Promise((resolve, reject) => {
-        if (work.isWrite && this.#world.nowNs() < notBeforeNs)
-          throw new ViewsBrokenError(`${work.what} was asked again without a pause`)
-        if (work.isWrite && lastOutage === work.what) this.#world.cover('views: insert retried')
-        let attemptsLeft = work.isWrite ? 1 : ATTEMPTS
+        const { what, isWrite } = work
+        if (isWrite && this.#world.nowNs() < (notBeforeNs.get(what) ?? 0n))
+          throw this.#breaks(`${what} was asked again without a pause`)
+        if (isWrite && notBeforeNs.has(what)) this.#world.cover('views: insert retried')
+        let attemptsLeft = isWrite ? 1 : ATTEMPTS
         const attempt = (): void => {
-          this.#call(work, isGivenUp, (ended) => {
-            if (isCut) return
-            if (ended.kind === 'answer') return resolve(ended.answer)
-            if (ended.kind === 'turned down') return reject(ended.error)
-            if (--attemptsLeft > 0)
-              return this.#world.schedule(ATTEMPT_NS, `views ${work.what}: again`, attempt)
-            lastOutage = work.what
-            notBeforeNs = this.#world.nowNs() + BACK_OFF_NS_MIN
-            reject(new OutageError(`The view store does not answer: ${ended.reason}`))
-          })
+          this.#call(work, isGivenUp, (ended) =>
+            settle(() => {
+              if (ended.kind === 'answer') return resolve(ended.answer)
+              if (ended.kind === 'turned down') return reject(ended.error)
+              if (--attemptsLeft > 0) return this.#world.schedule(ATTEMPT_NS, `views ${what}: again`, attempt)
+              notBeforeNs.set(what, this.#world.nowNs() + BACK_OFF_NS_MIN)
+              reject(new OutageError(`The view store does not answer: ${ended.reason}`))
+            }),
+          )
         }
         attempt()
       })
     return {
-      query: (sql, parameters) => call(this.#read(sql, parameters)) as Promise<never[]>,
-      command: (sql, parameters) => call(this.#command(sql, parameters)),
+      query: (sql, parameters) => {
+        const work = this.#read(sql, parameters, guarded)
+        // A lane begins: it owes no pause to the one before it.
+        if (work.what === 'asks which tables') notBeforeNs.clear()
+        return call(work) as Promise<never[]>
+      },
+      command: (sql, parameters) => call(this.#command(sql, parameters, guarded)),
       insertPayload: (sql, payloads, settings) => call(this.#insert(sql, payloads, settings)),
       ping: async () => !isCut && this.#isUp,
       close: async () => undefined,
       cut: () => {
         isCut = true
+      },
+      hold: (held) => {
+        isHeld = held
+        const tasks = waiting
+        waiting = []
+        for (const task of tasks) settle(task)
       },
     }
   }
@@ -193,11 +227,10 @@ export class SimulatedStore {
     if (fate === 'late') this.#later(`views ${work.what}: the caller gives up`, () => outage('no answer'))
   }
 
-  /** Tells whether the server that took up the work is gone; for rows, the tables that they are for; else, the caller. */
+  /** Tells whether the server that took up the work is gone; or, if it writes no rows, the caller. */
   #ends({ isWrite }: { readonly isWrite: boolean }, isGivenUp: () => boolean): () => boolean {
     const life = this.#life
-    const era = this.#era
-    return () => life !== this.#life || (isWrite ? era !== this.#era : isGivenUp())
+    return () => life !== this.#life || (!isWrite && isGivenUp())
   }
 
   #repeat(what: string, isGone: () => boolean, again: () => void): void {
@@ -213,28 +246,62 @@ export class SimulatedStore {
     this.#world.schedule(drawStepNs(this.#faults, this.#world.random), what, task)
   }
 
-  #read(sql: string, parameters?: QueryParameters): Work<object[]> {
+  #breaks(message: string): ViewsBrokenError {
+    this.#broken ??= new ViewsBrokenError(message)
+    return this.#broken
+  }
+
+  #read(sql: string, parameters: QueryParameters | undefined, guarded: Guarded): Work<object[]> {
     const statement = understand(sql, parameters)
     let answer: object[] = []
     const read = (): void => {
-      if (statement.kind === 'which tables')
-        answer = statement.names.filter((name) => this.#tables.has(name)).map((name) => ({ name }))
-      else if (statement.kind === 'read checkpoints')
-        answer = this.#table(CHECKPOINTS).rows().map(checkpointRow)
-      else throw new Error(`the simulated store answers no ${statement.kind}`)
+      if (statement.kind === 'which tables') answer = this.#parts(statement.names)
+      else if (statement.kind === 'read')
+        answer = registryAnswer(statement.name, this.#table(statement.name).rows())
+      else if (statement.kind === 'states') answer = this.#states(statement.name, statement.keys)
+      else if (statement.kind === 'guard') {
+        const parts = this.#parts(statement.names).map(({ name, identity }) => ({ what: 'part', name, value: identity }))
+        answer = [...parts, ...epochAnswer(this.#table(CHECKPOINTS).rows())]
+      } else throw new Error(`the simulated store answers no ${statement.kind}`)
     }
-    return { what: `asks ${statement.kind}`, isWrite: false, steps: [read], answer: () => answer }
+    const heard = (): object[] => {
+      if (statement.kind === 'guard') guarded.heard(answer)
+      return answer
+    }
+    return { what: `asks ${statement.kind}`, isWrite: false, steps: [read], answer: heard }
+  } // prettier-ignore
+
+  #parts(names: readonly string[]): { readonly name: string; readonly identity: string }[] {
+    return names.flatMap((name) => {
+      const identity = this.#catalog.identity(name)
+      return identity === undefined ? [] : [{ name, identity }]
+    })
   }
 
-  #command(sql: string, parameters?: QueryParameters): Work<void> {
+  #states(name: string, keys: readonly string[]): object[] {
+    const table = this.#table(name)
+    return keys.flatMap((key) => {
+      const row = table.row(`0/${key}`)
+      return row === undefined ? [] : [{ key, newest: String(row.sequence), text: row.text.split(' ').slice(3).join(' ') }]
+    })
+  } // prettier-ignore
+
+  #command(sql: string, parameters: QueryParameters | undefined, guarded: Guarded): Work<void> {
     const statement = understand(sql, parameters)
     switch (statement.kind) {
-      case 'create':
-        return this.#alters(`create ${statement.name}`, () => this.#create(statement.name))
+      case 'create table':
+      case 'create view':
+        return this.#alters(`create ${statement.name}`, () => this.#catalog.create(statement))
       case 'drop':
         return this.#alters(`drop ${statement.name}`, () => this.#drop(statement.name))
-      case 'checkpoint':
-        return this.#checkpoint(statement.rows)
+      case 'forget':
+        return this.#alters(`forget ${statement.sequence} in ${statement.name}`, () =>
+          this.#table(statement.name).forget(statement.sequence),
+        )
+      case 'put':
+        return statement.name === CHECKPOINTS
+          ? this.#checkpoint(statement.what, statement.rows, guarded)
+          : this.#alters(`says ${statement.what}`, () => this.#put(statement.name, statement.rows)())
       default:
         throw new Error(`the simulated store runs no ${statement.kind}`)
     }
@@ -244,16 +311,29 @@ export class SimulatedStore {
     return { what, isWrite: false, steps: [step], answer: () => undefined }
   }
 
+  /** Puts rows into a table of the registry. Returns what makes them durable. */
+  #put(name: string, rows: readonly TableRow[]): () => void {
+    const table = this.#table(name)
+    const block = table.apply({ rows, token: undefined })
+    this.#changes++
+    return () => {
+      if (block !== undefined) table.keep(block)
+    }
+  }
+
   /** Two steps: it is there; it is durable. */
-  #checkpoint(rows: readonly TableRow[]): Work<void> {
+  #checkpoint(what: string, rows: readonly TableRow[], guarded: Guarded): Work<void> {
+    try {
+      guarded.writes(rows)
+    } catch (error) {
+      throw this.#breaks((error as Error).message)
+    }
     let keep: () => void = () => undefined
     const put = (): void => {
-      const table = this.#table(CHECKPOINTS)
-      const block = table.apply({ rows, token: undefined })
-      if (block !== undefined) keep = () => table.keep(block)
+      keep = this.#put(CHECKPOINTS, rows)
     }
     return {
-      what: `checkpoint ${rows[0]!.sequence}`,
+      what: `${what} of ${rows.map(({ key }) => key).join(', ')}`,
       isWrite: true,
       steps: [put, () => keep()],
       again: () => {
@@ -265,77 +345,72 @@ export class SimulatedStore {
   }
 
   #insert(sql: string, payloads: Bytes, settings: Parameters<ViewStore['insertPayload']>[2]): Work<void> {
-    const { kind } = understand(sql)
-    if (kind !== 'insert') throw new Error(`the simulated store inserts no ${kind}`)
+    const statement = understand(sql)
+    if (statement.kind !== 'insert') throw new Error(`the simulated store inserts no ${statement.kind}`)
+    const { name } = statement
     const bytes = Buffer.concat(payloads)
-    const token = String(settings?.['insert_deduplication_token'])
-    this.#sameContent(token, bytes)
-    const rows = new Map<string, TableRow[]>()
-    for (const row of decodeEvents(bytes).flatMap(rowsOf))
-      rows.set(row.table, [...(rows.get(row.table) ?? []), row])
+    const given = settings?.['insert_deduplication_token']
+    const token = given === undefined ? undefined : String(given)
     const { random } = this.#world
-    const names = ROW_TABLES
-    const order = names.map((name) => [random.next(), name] as const).sort(([left], [right]) => left - right)
-    const cut = random.below(names.length + 1)
     const applied: [Table, Block][] = []
-    const put = (name: string, block: Block): void => {
-      if (!this.#tables.has(FEED) || !this.#tables.has(`${name}${VIEW}`)) throw new Error(`no table ${FEED}`)
-      const table = this.#table(name)
+    const put = (table: Table, block: Block): void => {
+      this.#refuse(table.name, block.rows)
       const toKeep = table.apply(block)
       if (toKeep !== undefined) applied.push([table, toKeep])
     }
-    const blockOf = (name: string): Block => ({ rows: rows.get(name) ?? [], token })
-    const first = order.slice(0, cut).map(([, name]) => name)
-    const rest = order.slice(cut).map(([, name]) => name)
+    const plan = (): [Table, TableRow[]][] => [...this.#catalog.plan(name, bytes)]
+    let first: [Table, TableRow[]][] = []
+    let rest: [Table, TableRow[]][] = []
     return {
-      what: `insert ${token}`,
+      what: `insert into ${name} ${token ?? ''}`,
       isWrite: true,
       steps: [
-        () => first.forEach((name) => put(name, blockOf(name))),
+        () => {
+          const order = plan().map((one) => [random.next(), one] as const).sort(([left], [right]) => left - right)
+          for (const [, [table]] of order) if (token !== undefined) table.sameContent(token, sha256(bytes))
+          const cut = random.below(order.length + 1)
+          first = order.slice(0, cut).map(([, one]) => one)
+          rest = order.slice(cut).map(([, one]) => one)
+          for (const [table, rows] of first) put(table, { rows, token })
+        },
         () => {
           // Of one table only the first rows: a block of a larger insert. No token is remembered for it.
-          const [name] = rest
-          if (name === undefined) return
-          const some = blockOf(name).rows.slice(0, random.below((rows.get(name)?.length ?? 0) + 1))
-          put(name, { rows: some, token: undefined })
+          const [one] = rest
+          if (one === undefined || token === undefined) return
+          const [table, rows] = one
+          put(table, { rows: rows.slice(0, random.below(rows.length + 1)), token: undefined })
         },
-        () => rest.forEach((name) => put(name, blockOf(name))),
+        () => rest.forEach(([table, rows]) => put(table, { rows, token })),
         () => applied.forEach(([table, block]) => table.keep(block)),
       ],
       again: () => {
-        applied.length = 0
-        for (const name of names) put(name, { ...blockOf(name), token: undefined })
-        for (const [table, block] of applied) table.keep(block)
+        try {
+          for (const [table, rows] of plan()) {
+            const block = table.apply({ rows, token: undefined })
+            if (block !== undefined) table.keep(block)
+          }
+        } catch (error) {
+          // Nobody is told that its table is gone by now.
+          if (!(error instanceof UnknownTableError)) throw error
+        }
       },
       answer: () => undefined,
     }
-  }
+  } // prettier-ignore
 
-  #sameContent(token: string, bytes: Uint8Array): void {
-    const content = createHash('sha256').update(bytes).digest('hex')
-    if ((this.#contents.get(token) ?? content) !== content)
-      throw new ViewsBrokenError(`other bytes came under the token ${token}`)
-    this.#contents.set(token, content)
-  }
-
-  #create(name: string): void {
-    if (!this.#tables.has(name))
-      this.#tables.set(
-        name,
-        name === CHECKPOINTS ? new Table(name, 0, true) : new Table(name, this.#tokensMax),
-      )
+  #refuse(table: string, rows: readonly TableRow[]): void {
+    const sequence = this.#poisons.get(table.replace(/_v\d+$/, ''))
+    if (sequence !== undefined && rows.some((row) => row.sequence === sequence))
+      throw new RefusedEventError(`${table} cannot take the event ${sequence}`)
   }
 
   #drop(name: string): void {
-    this.#tables.delete(name)
-    this.#era++
-    // Other views may be made of another log.
-    if (name === FEED) this.#contents.clear()
+    if (this.#catalog.drop(name)) this.#drops++
   }
 
   #table(name: string): Table {
-    const table = this.#tables.get(name)
-    if (table === undefined) throw new Error(`UNKNOWN_TABLE ${name}`)
+    const table = this.#catalog.table(name)
+    if (table === undefined) throw new UnknownTableError(name)
     return table
   }
 }
@@ -345,16 +420,6 @@ type Ended<T> =
   | { readonly kind: 'outage'; readonly reason: string }
   | { readonly kind: 'turned down'; readonly error: Error }
 
-/** A checkpoint as ClickHouse's JSON has it. */
-function checkpointRow({ key, sequence, text }: TableRow): object {
-  const [hash, recordedAt] = text.split(' ') as [string, string]
-  const [projection, partition] = key.split('/') as [string, string]
-  return {
-    projection_name: projection,
-    partition: Number(partition),
-    newest_place: '0',
-    newest: String(sequence),
-    hash_text: hash.toUpperCase(),
-    recorded_at_ns: recordedAt,
-  }
+function sha256(bytes: Uint8Array): string {
+  return createHash('sha256').update(bytes).digest('hex')
 }
