@@ -61,6 +61,7 @@ export const OPERATION_REFUSALS = {
   no_fault: 'The version has not stopped at this event.',
   no_reason: 'A reason has to be given.',
   name_taken: 'There is a projection of this name already.',
+  changed: 'Somebody else has changed the versions meanwhile. Look again.',
   invalid: 'What was given is not valid.',
 } as const
 export type OperationRefusalCode = keyof typeof OPERATION_REFUSALS
@@ -373,9 +374,9 @@ class Operations implements ProjectionOperations {
 
   async #write(versions: readonly Version[]): Promise<OperationOutcome> {
     const { store, clock, changed } = this.#options
-    await writeVersions(store, versions, clock.nowMs())
-    await changed?.()
     const [{ name, version }] = versions as [Version]
+    if (!(await writeVersions(store, versions, clock.nowMs()))) return refused('changed', name)
+    await changed?.()
     return { kind: 'done', name, version }
   }
 }
