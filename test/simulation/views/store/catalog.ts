@@ -67,6 +67,11 @@ export class Catalog {
     return this.#things.has(name)
   }
 
+  /** What is there under a name that begins so. */
+  namesFrom(prefix: string): readonly string[] {
+    return [...this.#things.keys()].filter((name) => name.startsWith(prefix))
+  }
+
   identity(name: string): string | undefined {
     return this.#things.get(name)?.identity
   }

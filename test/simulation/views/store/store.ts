@@ -256,6 +256,7 @@ export class SimulatedStore {
     let answer: object[] = []
     const read = (): void => {
       if (statement.kind === 'which tables') answer = this.#parts(statement.names)
+      else if (statement.kind === 'shared feeds') answer = this.#catalog.namesFrom('shared_').map((name) => ({ name }))
       else if (statement.kind === 'read')
         answer = registryAnswer(statement.name, this.#table(statement.name).rows())
       else if (statement.kind === 'states') answer = this.#states(statement.name, statement.keys)
