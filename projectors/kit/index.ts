@@ -36,6 +36,7 @@ export {
   type SinkMessage,
   type SinkProjection,
 } from '../sink-projection.ts'
+export { openFileSink } from './file-sink.ts'
 export { slidingWindow, type SlidingWindow, type Window } from './window.ts'
 export { tableNames } from '../projection.ts'
 export { nanoseconds, rowsOf, timeParameter, whole, within, withinPartition } from '../sql.ts'

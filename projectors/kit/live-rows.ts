@@ -1,7 +1,7 @@
 /** Rows of a view as they come, for subscriptions: each is handed on once the view holds it, and none twice. */
 import { END, pullStream } from '../../gateway/live/streams.ts'
 import type { RequestContext } from '../../gateway/services.ts'
-import type { Position } from '../../schemas/positions.ts'
+import { earliestPosition, type Position } from '../../schemas/positions.ts'
 import { whole } from '../sql.ts'
 
 /** A row, as ClickHouse answers it: 64-bit numbers are texts. */
@@ -28,8 +28,11 @@ export function liveRows<Row extends PlacedRow>(
   read: (after: Position, upTo: Position, rowsMax: number) => Promise<readonly Row[]>,
   after?: Position | null,
 ): AsyncGenerator<Row, undefined, undefined> {
-  const { projections } = services
-  let seen = after ?? projections.positionOf(view)
+  const { projections, views } = services
+  // Readers see what the required views hold too: whoever is told of a row finds it.
+  const reached = (): Position =>
+    earliestPosition([projections.positionOf(view), views.points.current().upTo])
+  let seen = after ?? reached()
   let rows: Row[] = []
   let isOver = false
   let wake = (): void => undefined
@@ -46,7 +49,7 @@ export function liveRows<Row extends PlacedRow>(
     while (!isOver) {
       const next = rows.shift()
       if (next !== undefined) return next
-      const now = projections.positionOf(view)
+      const now = reached()
       if ([...now].some(([partition, sequence]) => sequence > (seen.get(partition) ?? 0n))) {
         const page = wholeEvents(await read(seen, now, ROWS_MAX), now)
         rows = [...page.rows]

@@ -1,4 +1,10 @@
-import { expect, test } from 'vitest'
+import { mkdtemp, rm } from 'node:fs/promises'
+import os from 'node:os'
+import path from 'node:path'
+import { expect, onTestFinished, test } from 'vitest'
+import { connectBulk, newId } from 'purser/client'
+import { BUILT_IN_VIEWS, startPlatform } from 'purser/platform'
+import { loadViews } from '../../../platform/projections/load.ts'
 import { accountId, scenario, transferId, type Given } from 'purser/projections/kit'
 
 const eur = { currency: 'EUR' }
@@ -46,4 +52,37 @@ test('the sixth payment within an hour is flagged, once, and again only when the
     ],
   })
   expect(rows['velocity_flags']).toHaveLength(2)
+}) // prettier-ignore
+
+test('a flag is pushed to who subscribes, once, and velocityFlags shows it by then', async () => {
+  const folder = await mkdtemp(path.join(os.tmpdir(), 'velocity-'))
+  const loaded = await loadViews({ folder: import.meta.dirname, files: ['velocity.ts'], modules: folder })
+  const views = [...BUILT_IN_VIEWS, ...loaded.map(({ view }) => view)]
+  const platform = await startPlatform({ dataDir: path.join(folder, 'data'), views })
+  onTestFinished(async () => {
+    await platform.stop()
+    await rm(folder, { recursive: true, force: true })
+  })
+  const ask = (query: string, accept: string): Promise<Response> =>
+    fetch(`${platform.url}/graphql`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json', accept },
+      body: JSON.stringify({ query }),
+    })
+  const flags = await ask('subscription { velocityFlagged { payments transferId } }', 'text/event-stream')
+  const client = await connectBulk({ url: platform.url })
+  const [bank, alice, last] = [newId(), newId(), newId()]
+  for (const [debit, system] of [[bank, true], [alice, false]] as const)
+    await client.submit({ kind: 'OpenAccount', id: newId(), debit, currency: 'EUR', ...(system ? { system } : {}) })
+  for (const id of [newId(), newId(), newId(), newId(), newId(), last, newId()])
+    await client.submit({ kind: 'Transfer', id, debit: bank, credit: alice, amount: 1n, currency: 'EUR' })
+  await client.close()
+  const reader = flags.body!.pipeThrough(new TextDecoderStream()).getReader()
+  let text = ''
+  while (!text.includes('payments')) text += (await reader.read()).value ?? ''
+  const answer = (await (await ask('{ velocityFlags { payments transferId } }', 'application/json')).json()) as { data: { velocityFlags: unknown[] } }
+  await reader.cancel()
+  const pushed = /data: (\{.*payments.*\})/.exec(text)![1]!
+  expect((JSON.parse(pushed) as { data: { velocityFlagged: unknown } }).data.velocityFlagged).toEqual(answer.data.velocityFlags[0])
+  expect(answer.data.velocityFlags).toHaveLength(1)
 }) // prettier-ignore
