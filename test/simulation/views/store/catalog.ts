@@ -67,6 +67,10 @@ export class Catalog {
     return this.#things.has(name)
   }
 
+  names(): readonly string[] {
+    return [...this.#things.keys()]
+  }
+
   identity(name: string): string | undefined {
     return this.#things.get(name)?.identity
   }

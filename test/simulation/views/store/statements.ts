@@ -19,6 +19,7 @@ export type Statement =
   | { readonly kind: 'forget'; readonly name: string; readonly sequence: bigint }
   | { readonly kind: 'read'; readonly name: string }
   | { readonly kind: 'which tables' | 'guard'; readonly names: readonly string[] }
+  | { readonly kind: 'shared feeds' }
   | { readonly kind: 'states'; readonly name: string; readonly keys: readonly string[] }
 
 export interface CreateTable {
@@ -64,6 +65,7 @@ const KNOWN: readonly (readonly [begins: string, means: (parameters: QueryParame
   ['SELECT name, version, partition, sequence, reason, said_by, at', () => ({ kind: 'read', name: SKIPS_TABLE })],
   ['SELECT name, version, partition, sequence, cause, at FROM', () => ({ kind: 'read', name: FAULTS_TABLE })],
   ['SELECT name FROM system.tables WHERE database = currentDatabase() AND name IN', whichTables],
+  ["SELECT name FROM system.tables WHERE database = currentDatabase() AND startsWith(name, 'shared_')", () => ({ kind: 'shared feeds' })],
   ['SELECT name, toString(uuid) AS identity FROM system.tables', whichTables],
   ["SELECT 'part' AS what, name, toString(uuid) AS value FROM system.tables", (given) => ({ kind: 'guard', names: given['names'] as readonly string[] })],
 ] // prettier-ignore
