@@ -31,6 +31,7 @@ import {
   type Checkpoints,
   type VersionKey,
 } from './checkpoints.ts'
+import { FencedError } from './guard.ts'
 import type { LaneFault, Member } from './lane.ts'
 import { Members } from './members.ts'
 import { PartitionLanes, type MemberStatus } from './partition-lanes.ts'
@@ -467,6 +468,8 @@ class Runtime implements RunningProjections {
   }
 
   #faulted(partition: number, { name, version }: Member, fault: LaneFault | undefined): void {
+    // Another process fills it, and says how it is.
+    if (fault?.error instanceof FencedError) return
     const { sequence = 0n, cause = '' } = fault ?? {}
     writeFault(this.#options.store, { name, version, partition, sequence, cause, atMs: this.#clock.nowMs() }).catch(
       (error: unknown) => this.#report(`projections: what stopped ${name} cannot be written down: ${messageOf(error)}`),
