@@ -106,7 +106,8 @@ export class ViewsProcess {
     if (running === undefined) return []
     return this.#registry.versions().flatMap((version) => {
       const status = running.versionStatus(version).get(0)
-      return status?.state === 'stopped'
+      // Whoever reads first that it is dropped takes its tables away; the others find that out a moment later.
+      return status?.state === 'stopped' && version.role !== 'dropped'
         ? [`${keyOf(version)}: ${status.failure ?? 'stopped, and does not say why'}`]
         : []
     })
