@@ -101,9 +101,11 @@ export class Members {
     await Promise.all([...this.#made.values()].map(({ target }) => target.stop()))
   }
 
-  /** True if only what fills the tables is missing, because an earlier version of the program filled them otherwise. */
+  /** True if all tables are there, and only what fills them is missing: code, or because an earlier version of the program filled them otherwise. */
   async #needsFillers(target: Target): Promise<boolean> {
-    if (!(target instanceof SqlTarget)) return true
+    // What it loads has to be loaded; but a table that is gone must not come back empty.
+    if (!(target instanceof SqlTarget))
+      return (await tablesThere(this.#options.store, target.parts)).size === target.parts.length
     if (!this.#options.isTakenOver()) return false
     const tables = target.tableNames
     return (await tablesThere(this.#options.store, tables)).size === tables.length

@@ -48,6 +48,8 @@ export class PartitionLanes {
   readonly #options: PartitionLanesOptions
   readonly #places = new Map<string, Place>()
   readonly #wake: Wake
+  /** Under which everything is filled here: above whatever was begun in this partition before. */
+  #epoch: bigint | undefined
   #isPaused = false
   #isStopped = false
   #changing: Promise<void> = Promise.resolve()
@@ -96,11 +98,12 @@ export class PartitionLanes {
         if (member === undefined) this.#places.delete(key)
         else Object.assign(place, { member, fault: undefined })
       }
+      // Not counted by version: who comes to a version later than others would take it from a process that is newer than it.
+      this.#epoch ??= 1n + highestEpoch(checkpoints, this.partition)
       for (const [key, member] of wanted) {
         if (this.#places.has(key)) continue
-        const known = checkpoints.get(key)?.get(this.partition)
-        const checkpoint = known ?? noCheckpoint(this.partition)
-        this.#places.set(key, { member, epoch: (known?.epoch ?? 0n) + 1n, checkpoint, fault: undefined, lane: undefined })
+        const checkpoint = checkpoints.get(key)?.get(this.partition) ?? noCheckpoint(this.partition)
+        this.#places.set(key, { member, epoch: this.#epoch, checkpoint, fault: undefined, lane: undefined })
       }
       await this.#open()
     })
@@ -278,6 +281,11 @@ function stateOf(lane: Lane | undefined, isBehind: boolean): PumpState | 'comple
   if (lane?.isComplete === true) return 'complete'
   if (lane === undefined || lane.pump.state === 'stopped') return isBehind ? 'catching-up' : 'live'
   return lane.pump.state
+}
+
+function highestEpoch(checkpoints: Checkpoints, partition: number): bigint {
+  const epochs = [...checkpoints.values()].map((own) => own.get(partition)?.epoch ?? 0n)
+  return epochs.reduce((highest, one) => (one > highest ? one : highest), 0n)
 }
 
 function isJoinable({ group, isPaused: paused, until }: Member): boolean {

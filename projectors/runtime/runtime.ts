@@ -496,6 +496,8 @@ class Runtime implements RunningProjections {
   }
 
   #faulted(partition: number, { name, version }: Member, fault: LaneFault | undefined): void {
+    // Another process fills it, and says how it is.
+    if (fault?.error instanceof FencedError) return
     const { sequence = 0n, cause = '' } = fault ?? {}
     if (fault?.error instanceof FencedError) {
       // No fault of the view: the other one fills it, and says of it what there is to say.

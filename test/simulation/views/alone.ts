@@ -1,5 +1,4 @@
 /** One seed of the views alone: a small log that grows, processes that die, a log that is exchanged, and the end in peace. */
-import { tablesOf } from '../../../projectors/projection.ts'
 import type { MemoryLog } from '../../support/memory-log.ts'
 import { lastSequence } from '../../../schemas/frames.ts'
 import { nodeTurn } from '../turn.ts'
@@ -9,7 +8,7 @@ import type { ViewsProcess } from './process.ts'
 import { SmallWriter } from './small-log.ts'
 import { createSimulatedViews, VIEWS_COVERAGE } from './views.ts'
 import { ViewsBrokenError } from './store/tables.ts'
-import { PROJECTIONS } from './rows.ts'
+import { PROJECTIONS, TABLES_OF } from './rows.ts'
 
 /** What has to have happened over a run of seeds of the views alone. */
 export const ALONE_COVERAGE = [
@@ -18,6 +17,11 @@ export const ALONE_COVERAGE = [
   'views: log of another history refused',
   'views: broken chain refused',
   'views: lost table refused',
+  'views: older runtime fenced',
+  'views: event skipped',
+  'views: rolled back',
+  'views: bounded rebuild',
+  'views: promotion of other rows refused',
 ] as const
 
 export interface SeedReport {
@@ -32,14 +36,14 @@ export interface SeedReport {
 
 const MS = 1_000_000n
 /** Virtual time in which healed views have to reach the head of the log. */
-const CATCH_UP_NS_MAX = 90_000n * MS
+const CATCH_UP_NS_MAX = 300_000n * MS
 /** Tasks after which a refusal has to have come. */
 const TURNS_MAX = 20_000
 const CALM_NS = 60_000n * MS
 const LINES_SHOWN = 40
 
-export async function runAlone(seed: number): Promise<SeedReport> {
-  const world = createWorld(seed)
+export async function runAlone(seed: number, onLine?: (line: string) => void): Promise<SeedReport> {
+  const world = createWorld(seed, onLine)
   const { random } = world
   const writer = new SmallWriter(random)
   const views = createSimulatedViews(world, 1n)
@@ -69,6 +73,11 @@ export async function runAlone(seed: number): Promise<SeedReport> {
 
   function crash(): void {
     if (isOver) return
+    if (views.process() !== undefined && random.chance(0.3)) {
+      told = undefined
+      views.replace(writer.log)
+      return world.schedule(BigInt(random.between(50, 4_000)) * MS, 'crash', crash)
+    }
     world.fault('views process killed')
     views.crash()
     world.schedule(BigInt(random.between(1, 500)) * MS, 'views process starts', () => {
@@ -146,9 +155,15 @@ export async function runAlone(seed: number): Promise<SeedReport> {
     return { process, message: process.failure?.message ?? 'nothing' }
   }
 
+  /** Up to where every version that is there holds everything: one that is behind a fork would follow it. */
+  function leastHeld(): bigint {
+    const held = views.registry.versions().filter(({ role }) => role !== 'dropped').map(({ checkpoint }) => BigInt(checkpoint?.sequence ?? 0)) // prettier-ignore
+    return held.reduce((least, one) => (one < least ? one : least), held[0] ?? 0n)
+  }
+
   /** The log is brought back from an older copy, which may have gone on by itself: the views must not follow it. */
   async function exchangeLog(way: 'older' | 'forked'): Promise<void> {
-    const position = views.position()
+    const position = leastHeld()
     const { frames } = writer.log
     const held = frames.findIndex((frame) => frame.count > 0 && lastSequence(frame) >= position)
     const kept = random.below(Math.max(1, held))
@@ -163,9 +178,9 @@ export async function runAlone(seed: number): Promise<SeedReport> {
 
   /** A table is gone: it must not come back empty behind a checkpoint. */
   async function loseTable(): Promise<void> {
-    const projection = random.pick(PROJECTIONS.all)
-    const version = views.registry.serving(projection.name)!
-    views.store.lose(`${random.pick(tablesOf(projection))}_v${version.version}`)
+    const { name } = random.pick(PROJECTIONS.all)
+    const version = views.registry.serving(name)!
+    views.store.lose(`${random.pick(TABLES_OF.get(name)!)}_v${version.version}`)
     const { message } = await refusal(writer.log)
     if (!message.includes('not there')) throw new ViewsBrokenError(`a lost table was not noticed: ${message}`)
     world.cover('views: lost table refused')
@@ -183,8 +198,9 @@ export async function runAlone(seed: number): Promise<SeedReport> {
   async function mishap(): Promise<void> {
     const way = random.pick(['none', 'older', 'forked', 'lost table'] as const)
     if (way === 'none') return
+    views.quiet()
     await calm()
-    if (views.position() === 0n) return
+    if (leastHeld() === 0n) return
     await (way === 'lost table' ? loseTable() : exchangeLog(way))
   }
 }

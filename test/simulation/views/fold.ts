@@ -6,17 +6,23 @@ import type { WalletEvent } from '../../../schemas/events.ts'
 import { Wallet } from '../../model/wallet.ts'
 import { rowsOf, TABLES_OF, type Row } from './rows.ts'
 import { ViewsBrokenError } from './store/tables.ts'
+import { TurnoverFold } from './turnover.ts'
 
 export class Fold {
-  /** Rows of all views that come of each event, from sequence 1 on at index 0. */
-  readonly rows: (readonly Row[])[] = []
+  readonly #events: WalletEvent[] = []
   readonly #byProjection = new Map<string, (readonly Row[])[]>()
+  /** By what is left out. */
+  readonly #turnover = new Map<string, TurnoverFold>()
   readonly #wallet = new Wallet()
 
-  /** Takes in the next event. */
-  add(event: WalletEvent): void {
+  /** Takes in events up to this many. */
+  upTo(count: number, events: readonly WalletEvent[]): void {
+    for (let index = this.#events.length; index < count; index++) this.#add(events[index]!)
+  }
+
+  #add(event: WalletEvent): void {
+    this.#events.push(event)
     const rows = rowsOf(this.#wallet.take(event))
-    this.rows.push(rows)
     for (const [name, tables] of TABLES_OF) {
       const all = this.#byProjection.get(name) ?? []
       this.#byProjection.set(name, all)
@@ -24,9 +30,19 @@ export class Fold {
     }
   }
 
-  /** Those of one projection that come of the event at an index. */
-  rowsOf(projection: string, index: number): readonly Row[] {
-    return this.#byProjection.get(projection)?.[index] ?? []
+  /** The rows of one projection that come of the event at an index, where these events are left out. */
+  rowsOf(projection: string, index: number, skips: ReadonlySet<bigint>): readonly Row[] {
+    if (projection === 'turnover') return this.#turnoverWithout(skips, index).rows[index] ?? []
+    return skips.has(BigInt(index + 1)) ? [] : (this.#byProjection.get(projection)?.[index] ?? [])
+  }
+
+  #turnoverWithout(skips: ReadonlySet<bigint>, index: number): TurnoverFold {
+    const key = [...skips].sort().join()
+    const fold = this.#turnover.get(key) ?? new TurnoverFold(skips)
+    this.#turnover.set(key, fold)
+    while (fold.rows.length <= index && fold.rows.length < this.#events.length)
+      fold.add(this.#events[fold.rows.length]!)
+    return fold
   }
 
   /** Throws unless sums are zero, nothing is overdrawn, and what is held on every account is what its open holds say. */

@@ -10,14 +10,26 @@ import { LogCorruptError } from '../../../eventlog/errors.ts'
 import type { EventLog } from '../../../eventlog/ports.ts'
 import type { Frame } from '../../../schemas/frames.ts'
 import type { World } from '../world.ts'
+import { keyOf } from './check.ts'
+import { RegistryView } from './store/registry-view.ts'
 import type { SimulatedStore, StoreConnection } from './store/store.ts'
-import { PROJECTIONS } from './rows.ts'
+import { inlineAuthor } from '../../../projectors/code/author/inline-author.ts'
+import { CodeTarget } from '../../../projectors/code/code-target.ts'
+import { RowsStore } from '../../../projectors/code/rows-store.ts'
+import { declaredOf } from '../../../projectors/code/tables.ts'
+import type { Projection, ProjectionSet } from '../../../projectors/projection.ts'
+import type { Version } from '../../../projectors/registry/versions.ts'
+import type { Target } from '../../../projectors/runtime/target.ts'
 
 /** How the runtime is set for a seed: small ranges, so that there are many of them. */
 export interface RuntimeSettings {
   readonly rangeEventsMax: number
   readonly rangeBytesMax: number
   readonly lingerMs: number
+  readonly pollMs: number
+  readonly projections: ProjectionSet
+  /** States that a code projection keeps in memory. */
+  readonly statesMax: number
 }
 
 /** Frames as the process is given them; a test may bend them. */
@@ -27,9 +39,12 @@ export type Delivery = (frames: AsyncIterable<Frame>) => AsyncIterable<Frame>
 const WALL_MS = 1_780_000_000_000
 const START_AGAIN_NS = 1_000_000_000n
 
+const FENCED = /is filled by another process since/
+const EXPECTED = /cannot take the event/
+
 export class ViewsProcess {
   readonly #world: World
-  readonly #store: SimulatedStore
+  readonly #registry: RegistryView
   readonly #log: EventLog
   readonly #settings: RuntimeSettings
   readonly #deliver: Delivery
@@ -37,6 +52,9 @@ export class ViewsProcess {
   readonly #unreadable: () => void
   #isAlive = true
   #isLogUnreadable = false
+  #isFrozen = false
+  /** What comes to a process that is stopped as by SIGSTOP. */
+  #waiting: (() => void)[] = []
   /** The wall clock's error, ms. */
   #wallErrorMs = 0
   #running: RunningProjections | undefined
@@ -52,12 +70,12 @@ export class ViewsProcess {
     unreadable: () => void = () => undefined,
   ) {
     this.#world = world
-    this.#store = store
+    this.#registry = new RegistryView(store)
     this.#log = log
     this.#settings = settings
     this.#deliver = deliver
     this.#unreadable = unreadable
-    this.#connection = this.#store.connect()
+    this.#connection = store.connect()
     this.#start()
   }
 
@@ -73,8 +91,26 @@ export class ViewsProcess {
   /** Why it did not start, or stopped by itself. */
   get failure(): Error | undefined {
     if (this.#failure !== undefined) return this.#failure
-    const stopped = this.#running?.status().find(({ state }) => state === 'stopped')
-    return stopped === undefined ? undefined : new Error(stopped.failure ?? 'stopped, and does not say why')
+    const failure = this.#failures().find((one) => !EXPECTED.test(one))
+    return failure === undefined ? undefined : new Error(failure)
+  }
+
+  /** True if it was told that another one fills what it fills. */
+  get isFenced(): boolean {
+    return this.#failures().some((one) => FENCED.test(one))
+  }
+
+  /** What stopped versions by itself, of all that are filled here. */
+  #failures(): readonly string[] {
+    const running = this.#running
+    if (running === undefined) return []
+    return this.#registry.versions().flatMap((version) => {
+      const status = running.versionStatus(version).get(0)
+      // Whoever reads first that it is dropped takes its tables away; the others find that out a moment later.
+      return status?.state === 'stopped' && version.role !== 'dropped'
+        ? [`${keyOf(version)}: ${status.failure ?? 'stopped, and does not say why'}`]
+        : []
+    })
   }
 
   /** True if it refused to start because the log ends before the views. */
@@ -102,7 +138,8 @@ export class ViewsProcess {
   #start(): void {
     startProjections({
       ...this.#settings,
-      projections: PROJECTIONS,
+      required: ['balances', 'history'],
+      targetOfCode: (version, projection) => this.#targetOf(version, projection),
       store: this.#connection,
       logs: [this.#ownLog()],
       clock: this.#clock(),
@@ -118,6 +155,35 @@ export class ViewsProcess {
         else this.#failure = error as Error
       },
     )
+  }
+
+  #targetOf({ version }: Version, projection: Projection): Target {
+    if (projection.kind !== 'code') throw new Error(`${projection.name} is not code`)
+    const { statesMax } = this.#settings
+    return new CodeTarget({
+      projection: declaredOf(projection),
+      rows: new RowsStore({
+        store: this.#connection,
+        layout: {},
+        projection: declaredOf(projection),
+        version,
+      }),
+      author: inlineAuthor(projection, { statesMax, stateCharactersMax: 1e9 }),
+    })
+  }
+
+  /** Stops it as by SIGSTOP, or lets it go on: it has not noticed. */
+  freeze(isFrozen: boolean): void {
+    this.#isFrozen = isFrozen
+    this.#connection.hold(isFrozen)
+    const tasks = this.#waiting
+    this.#waiting = []
+    for (const task of tasks) this.#run(task)
+  }
+
+  #run(task: () => void): void {
+    if (this.#isFrozen) this.#waiting.push(task)
+    else if (this.#isAlive) task()
   }
 
   #clock(): Clock {
@@ -139,9 +205,7 @@ export class ViewsProcess {
   }
 
   #later(delayNs: bigint, what: string, task: () => void): void {
-    this.#world.schedule(delayNs, what, () => {
-      if (this.#isAlive) task()
-    })
+    this.#world.schedule(delayNs, what, () => this.#run(task))
   }
 
   /** The log, for as long as the process lives. */
@@ -149,6 +213,9 @@ export class ViewsProcess {
     const log = this.#log
     const isAlive = (): boolean => this.#isAlive
     const deliver = this.#deliver
+    const thawed = async (): Promise<void> => {
+      if (this.#isFrozen) await new Promise<void>((resolve) => this.#waiting.push(resolve))
+    }
     const failed = (error: unknown): void => {
       if (error instanceof LogCorruptError) return
       this.#isLogUnreadable = true
@@ -157,6 +224,7 @@ export class ViewsProcess {
     async function* whileAlive(frames: AsyncIterable<Frame>): AsyncIterable<Frame> {
       try {
         for await (const frame of frames) {
+          await thawed()
           if (!isAlive()) await never()
           yield frame
         }

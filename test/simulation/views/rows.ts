@@ -1,13 +1,20 @@
 /** What the built-in views keep of an event, row by row: the SELECTs of the projections, said once more in plain code. */
-import { allTogether, tablesOf } from '../../../projectors/projection.ts'
+import { allTogether, tablesOf, type ProjectionSet } from '../../../projectors/projection.ts'
 import { audit } from '../../../projectors/views/audit/projection.ts'
 import { balances } from '../../../projectors/views/balances/projection.ts'
 import { history } from '../../../projectors/views/history/projection.ts'
 import type { Side, WalletEvent } from '../../../schemas/events.ts'
 import { formatId, isNilId, sameId } from '../../../schemas/ids.ts'
+import { turnoverOf } from './turnover.ts'
 
-/** What the simulated deployment has. */
-export const PROJECTIONS = allTogether([balances, history, audit])
+export const SQL_PROJECTIONS = allTogether([balances, history, audit])
+
+/** What the simulated deployment has: views of SQL, and one of code. @param poison the event that the code cannot take */
+export function projectionsOf(poison?: bigint): ProjectionSet {
+  return allTogether([balances, history, audit, turnoverOf(poison)])
+}
+
+export const PROJECTIONS = projectionsOf()
 
 /** The tables that hold the rows of a projection, as its author calls them. */
 export const TABLES_OF: ReadonlyMap<string, readonly string[]> = new Map(
@@ -27,7 +34,7 @@ export interface Row {
 
 const ACCOUNT_KINDS = new Set(['AccountOpened', 'AccountFrozen', 'AccountUnfrozen', 'AccountClosed'])
 
-/** All rows that come of one event, of all views. */
+/** All rows that come of one event, of all views of SQL. */
 export function rowsOf(event: WalletEvent): Row[] {
   const { partition, sequence, kind, refusal } = event
   const rows: Row[] = []

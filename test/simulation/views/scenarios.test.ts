@@ -11,7 +11,7 @@ import { createWorld } from '../world.ts'
 import { SmallWriter } from './small-log.ts'
 import { RegistryView } from './store/registry-view.ts'
 import { SimulatedStore } from './store/store.ts'
-import { PROJECTIONS } from './rows.ts'
+import { SQL_PROJECTIONS } from './rows.ts'
 
 const WALL_MS = 1_780_000_000_000
 
@@ -47,7 +47,7 @@ class Scene {
     const store = this.store.connect()
     const starting = startProjections({
       store: { ...store, ...bent(store) },
-      projections: PROJECTIONS,
+      projections: SQL_PROJECTIONS,
       logs: [this.writer.log],
       clock: this.clock,
       lingerMs,
@@ -70,7 +70,7 @@ class Scene {
 
   /** Up to where the views that serve hold everything, as the store has it; undefined: nothing was ever said. */
   stored(): bigint | undefined {
-    const all = PROJECTIONS.all.map(({ name }) => this.registry.serving(name)?.checkpoint?.sequence)
+    const all = SQL_PROJECTIONS.all.map(({ name }) => this.registry.serving(name)?.checkpoint?.sequence)
     return all.some((one) => one === undefined) ? undefined : all.map((one) => BigInt(one!)).reduce((least, one) => (one < least ? one : least))
   } // prettier-ignore
 

@@ -12,7 +12,8 @@ import { ViewsProcess, type Delivery, type RuntimeSettings } from './process.ts'
 import type { RegistryView } from './store/registry-view.ts'
 import { SimulatedStore } from './store/store.ts'
 import { ViewsBrokenError } from './store/tables.ts'
-import { PROJECTIONS } from './rows.ts'
+import { PROJECTIONS, projectionsOf, TABLES_OF } from './rows.ts'
+import { Operator } from './operator.ts'
 
 /** What has to have happened over a run of seeds. */
 export const VIEWS_COVERAGE = [
@@ -26,6 +27,9 @@ export const VIEWS_COVERAGE = [
   'views: paused',
   'views: reset',
   'views: clock set back',
+  'views: rebuild',
+  'views: promoted',
+  'views: version dropped',
 ] as const
 
 /** Checks after which all rows are compared again; as they are when all is quiet. */
@@ -43,6 +47,10 @@ export interface ViewsUnderTest extends SimulatedViews {
   process(): ViewsProcess | undefined
   /** As `start`; whether a log behind the views is refused is left to the runtime. */
   launch(log: EventLog, deliver?: Delivery): ViewsProcess
+  /** The operator begins nothing new. */
+  quiet(): void
+  /** The process stands still as by SIGSTOP, another one takes its place, and later it goes on, not knowing. */
+  replace(log: EventLog, deliver?: Delivery): void
   /** Compares every row now. */
   checkAll(events: readonly WalletEvent[]): void
 }
@@ -59,15 +67,35 @@ export function createSimulatedViews(outside: World, hurry = HURRY): ViewsUnderT
   const store = new SimulatedStore(world)
   const check = new ViewsCheck(store)
   const { registry } = check
+  const poison = random.chance(0.2)
+    ? { table: random.pick([...TABLES_OF.values()].flat()), sequence: BigInt(random.between(1, 80)) }
+    : undefined
   const settings: RuntimeSettings = {
     rangeEventsMax: random.between(1, 60),
     rangeBytesMax: random.between(1_000, 20_000),
     lingerMs: random.between(0, 40),
+    pollMs: random.between(1_000, 8_000),
+    statesMax: random.pick([0, 2, 1_000]),
+    projections: projectionsOf(poison?.table === 'turnover' ? poison.sequence : undefined),
   }
+  if (poison !== undefined) store.poison(poison.table, poison.sequence)
   const operatorActs = random.chance(0.6)
   let current: ViewsProcess | undefined
   let isHealed = false
+  let isQuiet = false
+  /** Processes that go on although another one has taken their place. */
+  let olders: ViewsProcess[] = []
+  const operator = new Operator({
+    world,
+    store,
+    check,
+    projections: settings.projections,
+    process: () => current,
+    head: () => log?.endSequence() ?? 0n,
+    acts: random.chance(0.7),
+  })
   let checks = 0
+  let log: EventLog | undefined
   /** What readers were told last, by projection. */
   let reported = new Map<string, { readonly version: number; readonly told: bigint }>()
 
@@ -81,13 +109,14 @@ export function createSimulatedViews(outside: World, hurry = HURRY): ViewsUnderT
     return positions.reduce((least, one) => (one < least ? one : least))
   } // prettier-ignore
 
-  function launch(log: EventLog, deliver?: Delivery): ViewsProcess {
-    if (log.head().sequence > position()) world.cover('views: catch-up')
-    const launched = new ViewsProcess(world, store, log, settings, deliver, () =>
+  function launch(given: EventLog, deliver?: Delivery): ViewsProcess {
+    log = given
+    if (given.head().sequence > position()) world.cover('views: catch-up')
+    const launched = new ViewsProcess(world, store, given, settings, deliver, () =>
       world.schedule(START_AGAIN_NS, 'views process starts again', () => {
         if (launched !== current) return
         launched.kill()
-        launch(log, deliver)
+        launch(given, deliver)
       }),
     )
     current = launched
@@ -100,7 +129,7 @@ export function createSimulatedViews(outside: World, hurry = HURRY): ViewsUnderT
   function act(process: ViewsProcess): void {
     if (!operatorActs) return
     world.schedule(BigInt(random.between(10, 300)) * MS, 'operator', () => {
-      if (!process.isAlive || isHealed) return
+      if (!process.isAlive || isQuiet) return
       const { running } = process
       if (running !== undefined && process.failure === undefined) {
         const turn = random.below(8)
@@ -144,6 +173,8 @@ export function createSimulatedViews(outside: World, hurry = HURRY): ViewsUnderT
 
   /** What the runtime says of itself is never more than what is stored, and readers never go back in time. */
   function checkRuntime(): void {
+    for (const older of olders)
+      if (older.isFenced) world.cover('views: older runtime fenced')
     if (current?.failure !== undefined && !current.isLogUnreadable)
       throw new ViewsBrokenError(`the views stopped: ${current.failure.message}`)
     const running = current?.running
@@ -168,15 +199,16 @@ export function createSimulatedViews(outside: World, hurry = HURRY): ViewsUnderT
     process: () => current,
     launch,
     position,
-    start(log) {
-      if (log.head().sequence < position())
+    start(given) {
+      if (given.head().sequence < position())
         throw new LogBehindViewsError(
-          `the log ends at ${log.head().sequence}, and the views at ${position()}`,
+          `the log ends at ${given.head().sequence}, and the views at ${position()}`,
         )
-      launch(log)
+      launch(given)
     },
     crash() {
-      current?.kill()
+      for (const one of [current, ...olders]) one?.kill()
+      olders = []
       current = undefined
       if (!isHealed && random.chance(0.5)) store.kill()
     },
@@ -186,13 +218,31 @@ export function createSimulatedViews(outside: World, hurry = HURRY): ViewsUnderT
       if (isAtRest || checks++ % CHECKS_PER_THOROUGH === 0) check.thorough(events)
       else check.quick(events)
     },
+    replace(given, deliver) {
+      const older = current
+      if (older === undefined) return
+      world.fault('views process stopped and replaced')
+      older.freeze(true)
+      launch(given, deliver)
+      world.schedule(BigInt(random.between(10, 4_000)) * MS, 'the older views process goes on', () => {
+        if (!older.isAlive) return
+        older.freeze(false)
+        olders.push(older)
+      })
+    },
+    quiet() {
+      isQuiet = true
+      operator.tidy()
+    },
     checkAll(events) {
       checkRuntime()
       check.thorough(events)
     },
     heal() {
       isHealed = true
+      isQuiet = true
       store.heal()
+      operator.tidy()
       current?.running?.resume()
     },
   }

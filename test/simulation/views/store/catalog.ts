@@ -67,9 +67,8 @@ export class Catalog {
     return this.#things.has(name)
   }
 
-  /** What is there under a name that begins so. */
-  namesFrom(prefix: string): readonly string[] {
-    return [...this.#things.keys()].filter((name) => name.startsWith(prefix))
+  names(): readonly string[] {
+    return [...this.#things.keys()]
   }
 
   identity(name: string): string | undefined {

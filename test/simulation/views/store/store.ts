@@ -143,12 +143,16 @@ export class SimulatedStore {
       new Promise((resolve, reject) => {
         const { what, isWrite } = work
         if (isWrite && this.#world.nowNs() < (notBeforeNs.get(what) ?? 0n))
-          throw this.#breaks(`${what} was asked again without a pause`)
+          throw this.breaks(`${what} was asked again without a pause`)
         if (isWrite && notBeforeNs.has(what)) this.#world.cover('views: insert retried')
         let attemptsLeft = isWrite ? 1 : ATTEMPTS
         const attempt = (): void => {
+          let isOver = false
           this.#call(work, isGivenUp, (ended) =>
             settle(() => {
+              // What is done after its caller gave up is told to nobody.
+              if (isOver) return
+              isOver = true
               if (ended.kind === 'answer') return resolve(ended.answer)
               if (ended.kind === 'turned down') return reject(ended.error)
               if (--attemptsLeft > 0) return this.#world.schedule(ATTEMPT_NS, `views ${what}: again`, attempt)
@@ -246,7 +250,8 @@ export class SimulatedStore {
     this.#world.schedule(drawStepNs(this.#faults, this.#world.random), what, task)
   }
 
-  #breaks(message: string): ViewsBrokenError {
+  /** Somebody did what may not be: the next check fails. */
+  breaks(message: string): ViewsBrokenError {
     this.#broken ??= new ViewsBrokenError(message)
     return this.#broken
   }
@@ -256,7 +261,8 @@ export class SimulatedStore {
     let answer: object[] = []
     const read = (): void => {
       if (statement.kind === 'which tables') answer = this.#parts(statement.names)
-      else if (statement.kind === 'shared feeds') answer = this.#catalog.namesFrom('shared_').map((name) => ({ name }))
+      else if (statement.kind === 'shared feeds')
+        answer = this.#parts(this.#catalog.names().filter((name) => name.startsWith('shared_')))
       else if (statement.kind === 'read')
         answer = registryAnswer(statement.name, this.#table(statement.name).rows())
       else if (statement.kind === 'states') answer = this.#states(statement.name, statement.keys)
@@ -315,6 +321,8 @@ export class SimulatedStore {
   /** Puts rows into a table of the registry. Returns what makes them durable. */
   #put(name: string, rows: readonly TableRow[]): () => void {
     const table = this.#table(name)
+    const isNews = (row: TableRow): boolean => (table.row(row.key)?.version ?? 0n) < row.version
+    if (name === VERSIONS_TABLE && !rows.every(isNews)) return () => undefined
     const block = table.apply({ rows, token: undefined })
     this.#changes++
     return () => {
@@ -327,7 +335,7 @@ export class SimulatedStore {
     try {
       guarded.writes(rows)
     } catch (error) {
-      throw this.#breaks((error as Error).message)
+      throw this.breaks((error as Error).message)
     }
     let keep: () => void = () => undefined
     const put = (): void => {
