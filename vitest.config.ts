@@ -41,8 +41,8 @@ export default defineConfig({
     allowOnly: true,
     // kafkajs cannot be told to end its retries: a process that has met an outage lingers.
     teardownTimeout: 60_000,
-    // Much of a file is waiting, for processes to start and for others to be missed: two cores carry three files at a time.
-    maxWorkers: 3,
+    // Much of a file is waiting, for processes to start and for others to be missed: two cores carry four files at a time.
+    maxWorkers: 4,
     sequence: { sequencer: LongestFirst },
     projects: [
       lane('fast', { include: ['**/*.test.ts'], exclude: [...NOT_OURS, INT] }),

@@ -75,6 +75,7 @@ const report = z.strictObject({
 const ROLES: Readonly<Record<string, readonly string[]>> = {
   core: ['core'],
   commit: ['core', 'log', 'main', 'other'],
+  project: ['engine', 'core', 'log', 'main', 'other'],
   restart: ['core', 'log', 'main', 'other'],
   kafka: ['core', 'main', 'other', 'client'],
   takeover: [],
@@ -186,6 +187,17 @@ describe('npm run bench', () => {
     ['--nonsense', '1'],
   ])('%s %s is refused before anything is measured', async (option, value) => {
     expect(await bench('core', option, value, '--quick')).toMatchObject({ code: 2, stdout: '' })
+  })
+
+  test('project measures the sections asked for, and no others', async () => {
+    const { stdout } = await bench('project', '--quick', '--json', '--only', 'steady')
+    const { workload, runs, further } = report.parse(JSON.parse(stdout))
+    const rates = ['1,000', '10,000', '50,000'].map((rate) => `${rate} transfers/s with the views`)
+    expect([workload.name, ...runs.map((other) => other.workload.name)]).toEqual(rates)
+    expect(further['ranges']).toBeGreaterThan(0)
+    const wrong = await bench('project', '--quick', '--only', 'speed')
+    expect(wrong).toMatchObject({ code: 2, stdout: '' })
+    expect(wrong.stderr).toContain('project has the sections fill, code, steady, rebuild')
   })
 
   test('core takes the workloads asked for, and all of them mixed in one thread', async () => {

@@ -20,6 +20,7 @@ export const NO_PROJECTIONS: Projections = {
   serving: () => fixedServing([]),
   absent: () => undefined,
   settledNs: () => 0n,
+  attend: () => undefined,
   waitFor: () => Promise.resolve(false),
   onAdvance: () => () => undefined,
   stop: () => Promise.resolve(),

@@ -17,6 +17,8 @@ export interface BenchOptions {
   readonly unlimited: boolean
   /** Undefined: what the benchmark takes by itself. */
   readonly workloads: readonly string[] | undefined
+  /** Project: the sections to measure, by name. Undefined: all of them. */
+  readonly only: readonly string[] | undefined
   readonly accounts: number | undefined
   readonly batch: number | undefined
   readonly seconds: number | undefined
@@ -39,6 +41,7 @@ export class UsageError extends Error {
 export const OPTIONS_HELP = `Options:
   --json             one JSON object on standard output
   --workload NAMES   only these workloads, separated by commas
+  --only NAMES       project: only these sections, separated by commas
   --accounts N       accounts opened before anything is timed
   --batch N          commands in a batch, 1 to ${BATCH_COMMANDS_MAX}
   --seconds S        least time measured, for each run
@@ -76,6 +79,7 @@ export function parseOptions(args: readonly string[]): { names: readonly string[
       inProcess: values['in-process'],
       unlimited: values.unlimited,
       workloads: values.workload?.split(','),
+      only: values.only?.split(','),
       accounts: wholeNumber('accounts', values.accounts, 4),
       batch,
       seconds,
@@ -104,6 +108,7 @@ function parse(args: readonly string[]) {
         'in-process': flag,
         unlimited: flag,
         workload: text,
+        only: text,
         accounts: text,
         batch: text,
         seconds: text,

@@ -3,6 +3,7 @@ import type { Benchmark } from './benchmark.ts'
 import { commitBenchmark } from './commit.ts'
 import { coreBenchmark } from './core.ts'
 import { kafkaBenchmark } from './kafka.ts'
+import { projectBenchmark } from './project/project.ts'
 import { restartBenchmark } from './restart.ts'
 import { takeoverBenchmark } from './takeover.ts'
 import { walkBenchmark } from './walk.ts'
@@ -10,6 +11,7 @@ import { walkBenchmark } from './walk.ts'
 export const BENCHMARKS: readonly Benchmark[] = [
   coreBenchmark,
   commitBenchmark,
+  projectBenchmark,
   restartBenchmark,
   kafkaBenchmark,
   takeoverBenchmark,

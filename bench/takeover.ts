@@ -41,7 +41,7 @@ interface Phase {
 
 async function measure(options: BenchOptions, say: (line: string) => void): Promise<Report> {
   const kills = options.kills ?? (options.quick ? 1 : 10)
-  const minutes = options.minutes ?? (options.quick ? 0.1 : 10)
+  const minutes = options.minutes ?? (options.quick ? 0.05 : 10)
   const machine = describeMachine()
   say('takeover: start three brokers and a deployment')
   const lifeMsMax = 3 * kills * KILL_MS_MAX + minutes * 60_000 + START_MS_MAX

@@ -26,7 +26,13 @@ export const PROGRAM_FOLDERS = Object.keys(MAY_IMPORT)
 export const ON_ANOTHER_FLOOR = [
   { files: ['projectors/views/built-in.ts', 'projectors/views/*/graphql.ts'], floor: 'gateway' },
   {
-    files: ['projectors/kit/index.ts', 'projectors/kit/define.ts', 'projectors/kit/scenario*.ts'],
+    files: [
+      'projectors/kit/index.ts',
+      'projectors/kit/define.ts',
+      'projectors/kit/live-rows.ts',
+      'projectors/kit/scenario.ts',
+      'projectors/kit/scenario-*.ts',
+    ],
     floor: 'platform',
   },
 ]

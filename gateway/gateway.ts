@@ -249,6 +249,7 @@ function withStore(projections: Projections, watch: StoreWatch, trends: LagTrend
     absent: () => projections.absent(),
     settledNs: () => projections.settledNs(),
     waitFor: (position, timeoutMs, name) => projections.waitFor(position, timeoutMs, name),
+    attend: () => projections.attend(),
     onAdvance: (listener) => projections.onAdvance(listener),
     stop: () => projections.stop(),
   }

@@ -27,7 +27,11 @@ export function requiredOf(views: readonly View[]): readonly string[] {
   return views.filter(({ required }) => required === true).map(({ projection }) => projection.name)
 }
 
-/** The SQL projections of views. */
-export function projectionsOf(views: readonly View[]): readonly SqlProjection[] {
+export function projectionsOf(views: readonly View[]): readonly Projection[] {
+  return views.map(({ projection }) => projection)
+}
+
+/** Those of them that are SQL: what a replay in ClickHouse alone can prove. */
+export function sqlProjectionsOf(views: readonly View[]): readonly SqlProjection[] {
   return views.map(({ projection }) => projection).filter((one) => one.kind === 'sql')
 }

@@ -22,6 +22,7 @@ import { PlatformError } from './errors.ts'
 import { startAsPlatform } from './known-errors.ts'
 import { settlePartitionCount } from './partition-count.ts'
 import { assembleOf, Parts, startTogether, stopTogether } from './parts.ts'
+import { codeTargets } from './projections/code-targets.ts'
 import { refuseUnfit } from './projections/check/check.ts'
 import { operationsOf } from './projections/operations.ts'
 import { readViewsReach } from './views-position.ts'
@@ -145,6 +146,7 @@ async function assemble(options: PlatformOptions, parts: PlatformParts): Promise
   const projections = (parts.projections = await startProjections({
     store,
     projections: allTogether(projectionsOf(views)),
+    targetOfCode: codeTargets({ store, views, partitions, log }),
     required: requiredOf(views),
     logs: writers.map((writer) => writer.log),
     log,

@@ -35,7 +35,7 @@ const [one, two, three] = [projection('one', 'a'), projection('two', 'b'), proje
 describe('a set of projections', () => {
   it('has every name and every table once, and every table that another leans on', () => {
     expect(() => allTogether([one, projection('one', 'c')])).toThrow('projection one is there twice')
-    expect(() => allTogether([one, projection('two', 'a')])).toThrow('table a_v2 is there twice')
+    expect(() => allTogether([one, projection('two', 'a')])).toThrow('table a is there twice')
     expect(() => allTogether([one, three])).toThrow('no projection has a table b')
     expect(() => someTogether([one, two], ['one', 'three'])).toThrow('no projection three')
   })

@@ -49,13 +49,21 @@ export interface SqlProjection {
 /** Any projection: what the runtime fills, whatever fills it. */
 export type Projection = SqlProjection | CodeProjection | SinkProjection
 
+/** Logical names of the tables that a projection has in the store. A sink has none. */
+export function tablesOf(projection: Projection): readonly string[] {
+  if (projection.kind === 'sink') return []
+  return projection.kind === 'sql'
+    ? projection.tables.map(({ name }) => name)
+    : Object.keys(projection.tables)
+}
+
 /**
  * The projections of a deployment, and those of them that run together: these share one pass over the events. Whoever starts
  * a process chooses; nothing below knows a list of its own.
  */
 export interface ProjectionSet {
-  readonly all: readonly SqlProjection[]
-  readonly running: readonly SqlProjection[]
+  readonly all: readonly Projection[]
+  readonly running: readonly Projection[]
 }
 
 /**
@@ -63,11 +71,14 @@ export interface ProjectionSet {
  * @throws RangeError if a name stands for two of them, or for two of their tables; or if no table of theirs is what a
  *   `past` names
  */
-export function allTogether(all: readonly SqlProjection[]): ProjectionSet {
+export function allTogether(all: readonly Projection[]): ProjectionSet {
   refuseTwice(all.map(({ name }) => `projection ${name}`))
-  refuseTwice(all.flatMap((one) => one.tables.map(({ name }) => `table ${tableName(one, name)}`)))
-  for (const { tables } of all)
-    for (const { highest } of tables) if (highest !== undefined) tableNameAmong(all, highest.past)
+  refuseTwice(all.flatMap((one) => tablesOf(one).map((table) => `table ${table}`)))
+  const tables = new Set(all.flatMap(tablesOf))
+  for (const one of all)
+    for (const { highest } of one.kind === 'sql' ? one.tables : [])
+      if (highest !== undefined && !tables.has(highest.past))
+        throw new RangeError(`no projection has a table ${highest.past}`)
   return { all, running: all }
 }
 
@@ -75,7 +86,7 @@ export function allTogether(all: readonly SqlProjection[]): ProjectionSet {
  * Those of these names, apart from the others.
  * @throws RangeError, fit for an operator, for a name that none of them has, or that is given twice; as `allTogether`
  */
-export function someTogether(all: readonly SqlProjection[], names: readonly string[]): ProjectionSet {
+export function someTogether(all: readonly Projection[], names: readonly string[]): ProjectionSet {
   const known = all.map(({ name }) => name)
   for (const [index, name] of names.entries())
     if (!known.includes(name) || names.indexOf(name) !== index)
@@ -83,11 +94,6 @@ export function someTogether(all: readonly SqlProjection[], names: readonly stri
         `There is no projection ${name}, or it is named twice. There are: ${known.join(', ')}.`,
       )
   return { ...allTogether(all), running: all.filter(({ name }) => names.includes(name)) }
-}
-
-/** True if all that the deployment has run together. */
-export function isWhole({ all, running }: ProjectionSet): boolean {
-  return all.every(({ name }) => running.some((other) => other.name === name))
 }
 
 function refuseTwice(names: readonly string[]): void {

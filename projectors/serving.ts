@@ -4,7 +4,7 @@
  */
 import type { Position } from '../schemas/positions.ts'
 import { OutageError, type QueryParameters, type ViewStore } from './clickhouse/view-store.ts'
-import { tableName, type Projection } from './projection.ts'
+import { tableName, tablesOf, type Projection } from './projection.ts'
 
 export interface Serving {
   /** The version of a projection that readers read; undefined: none serves yet. */
@@ -15,14 +15,6 @@ export interface Serving {
   positionOf(projection: string): Position
   /** Looks again at what serves, where that is not known by itself. */
   refresh?(): Promise<void>
-}
-
-/** Logical names of the tables that a projection has in the store. A sink has none. */
-export function tablesOf(projection: Projection): readonly string[] {
-  if (projection.kind === 'sink') return []
-  return projection.kind === 'sql'
-    ? projection.tables.map(({ name }) => name)
-    : Object.keys(projection.tables)
 }
 
 /**

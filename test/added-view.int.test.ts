@@ -16,7 +16,7 @@ import {
   uuid,
   type GatewayUnderTest,
 } from '../gateway/gateway-under-test.testing.ts'
-import { projectionsOf, type View } from '../gateway/view.ts'
+import { sqlProjectionsOf, type View } from '../gateway/view.ts'
 import type { ViewStore } from '../projectors/clickhouse/view-store.ts'
 import { allTogether, tableNames, type SqlProjection } from '../projectors/projection.ts'
 import { proveByReplay } from '../projectors/proof/prove.ts'
@@ -123,7 +123,7 @@ describe('a view that is given', () => {
     expect(projections.map(({ name }) => name)).toEqual(['balances', 'history', 'audit', 'refusals'])
     expect(new Set(projections.map(({ position }) => position)).size).toBe(1)
     const rows = await under.store.query(
-      `SELECT partition FROM checkpoints_v2 WHERE projection_name = 'refusals' GROUP BY partition`,
+      `SELECT partition FROM checkpoints_v3 WHERE projection_name = 'refusals' GROUP BY partition`,
     )
     expect(rows).toEqual([{ partition: 0 }])
   })
@@ -132,7 +132,7 @@ describe('a view that is given', () => {
     const { store, writer, projections } = under
     const upTo = projections.position().get(0)!
     const proof = (): ReturnType<typeof proveByReplay> =>
-      proveByReplay({ store, log: writer.log, upTo, projections: projectionsOf([...BUILT_IN_VIEWS, view]) })
+      proveByReplay({ store, log: writer.log, upTo, projections: sqlProjectionsOf([...BUILT_IN_VIEWS, view]) })
     const { equal, digests } = await proof()
     expect(equal).toBe(true)
     expect(digests.filter(({ projection }) => projection === 'refusals')).toMatchObject([{ rows: 2n }])
@@ -166,7 +166,7 @@ describe('a view that is not given', () => {
 
   test('is filled from the first event on once it is given, and the others hold what they held', async () => {
     const { store, writer } = under
-    const projections = projectionsOf([...BUILT_IN_VIEWS, view])
+    const projections = sqlProjectionsOf([...BUILT_IN_VIEWS, view])
     const head = new Map([[0, writer.log.head().sequence]])
     const running = await startProjections({
       store,

@@ -15,13 +15,15 @@ export default async function setup(project: TestProject): Promise<() => void> {
   requiredNeeds()
   areRoundsLong()
   await ensureBuilt()
-  const folder = mkdtempSync(path.join(os.tmpdir(), 'purser-left-out-'))
+  const folder = mkdtempSync(path.join(process.env['PURSER_TESTS_FOLDER'] ?? os.tmpdir(), 'purser-tests-'))
+  // Every process of the run finds it there.
+  process.env['TMPDIR'] = folder
   const leftOut = path.join(folder, 'lines')
   writeFileSync(leftOut, '')
   project.provide('leftOut', leftOut)
   return () => {
     const lines = new Set(readFileSync(leftOut, 'utf8').split('\n').slice(0, -1))
-    rmSync(folder, { recursive: true })
+    rmSync(folder, { recursive: true, force: true, maxRetries: 5 })
     if (lines.size === 0) return
     process.stderr.write(
       `\n${[...lines].sort().join('\n')}\n${REQUIRE_VARIABLE}=all makes failures of these.\n`,

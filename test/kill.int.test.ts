@@ -7,9 +7,10 @@ import { BulkLoad } from './support/bulk-load.ts'
 import { expectBalance, knowNothing, openAccounts, pause, resend, startLoad } from './support/load.ts'
 import { eachEventIn } from './support/log.ts'
 import { onlyJson, purser, startSmallServer, withFolder } from './support/purser.ts'
+import { rounds } from './support/rounds.ts'
 
 /** Lives of the platform that end by kill -9; a longer run says how many. */
-const ROUNDS = Number(process.env['PURSER_KILL_ROUNDS'] ?? 10)
+const ROUNDS = Number(process.env['PURSER_KILL_ROUNDS'] ?? rounds(5, 10))
 const ROUND_MS_MAX = 20_000
 /** How long a kill waits for a snapshot that is under way. */
 const SNAPSHOT_MS_MAX = 2_000

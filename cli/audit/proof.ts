@@ -8,7 +8,10 @@ import {
   heldByAny,
   readAnyCheckpoints,
   type Checkpoints,
+  versionKey,
+  type VersionKey,
 } from '../../projectors/runtime/checkpoints.ts'
+import { servingAtRest } from '../../projectors/registry/serving-at-rest.ts'
 import type { SqlProjection } from '../../projectors/projection.ts'
 import type { Serving } from '../../projectors/serving.ts'
 import { proveByReplay } from '../../projectors/proof/prove.ts'
@@ -17,7 +20,7 @@ import type { VoidFrames } from '../../writer/distributed/replay-topic.ts'
 import { replayLog, type Replay } from '../../writer/recovery/replay-log.ts'
 import type { EmbeddedWriter } from '../../writer/embedded.ts'
 import { formatPosition } from '../../schemas/positions.ts'
-import { projectionsOf } from '../../gateway/view.ts'
+import { sqlProjectionsOf } from '../../gateway/view.ts'
 import type { Platform } from '../../platform/embedded-platform.ts'
 
 export interface Check {
@@ -85,7 +88,7 @@ export async function provePlatform(platform: Platform): Promise<Proof> {
       store,
       log: writer.log,
       head: replay.head,
-      projections: projectionsOf(views),
+      projections: sqlProjectionsOf(views),
       serving: projections.serving(),
     })
     proofs.push({ replay, checks: [state, checked] })
@@ -128,8 +131,13 @@ export async function checkViews(views: ViewsToCheck): Promise<Check> {
       holds: false,
       finding: `the views hold events up to ${reach}, but the log ends at ${head.sequence}`,
     }
-  const projections = comparable(views.projections, all, partition)
-  const upTo = heldByAll(all, projections).get(partition)?.sequence ?? 0n
+  const serving = views.serving ?? (await servingAtRest(store, views.projections))
+  const versionOf = ({ name, version }: SqlProjection): VersionKey => ({
+    name,
+    version: serving.versionOf(name) ?? version,
+  })
+  const projections = comparable(views.projections, all, partition, versionOf)
+  const upTo = heldByAll(all, projections.map(versionOf)).get(partition)?.sequence ?? 0n
   if (reach === 0n) return { name: 'views', holds: true, finding: 'they hold nothing yet' }
   const others = views.projections.filter((projection) => !projections.includes(projection))
   const left =
@@ -142,7 +150,7 @@ export async function checkViews(views: ViewsToCheck): Promise<Check> {
     log,
     upTo,
     projections,
-    ...(views.serving && { serving: views.serving }),
+    serving,
   })
   const different = proof.differences.map(({ live }) => live.table).join(', ')
   const finding = proof.equal
@@ -156,8 +164,11 @@ function comparable(
   projections: readonly SqlProjection[],
   checkpoints: Checkpoints,
   partition: number,
+  versionOf: (projection: SqlProjection) => VersionKey,
 ): readonly SqlProjection[] {
-  const filled = projections.filter(({ name }) => checkpoints.get(name)?.has(partition) === true)
+  const filled = projections.filter(
+    (one) => (checkpoints.get(versionKey(versionOf(one)))?.get(partition)?.sequence ?? 0n) > 0n,
+  )
   const tables = filled.flatMap((projection) => projection.tables.map(({ name }) => name))
   return filled.filter((projection) =>
     projection.tables.every(({ highest }) => highest === undefined || tables.includes(highest.past)),

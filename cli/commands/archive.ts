@@ -1,6 +1,6 @@
 /** `purser archive`: moves segments of the log that lie wholly in the past to another folder. */
 import path from 'node:path'
-import { projectionsOf } from '../../gateway/view.ts'
+import { sqlProjectionsOf } from '../../gateway/view.ts'
 import { archiveLog, type ArchiveReport } from '../archive.ts'
 import { readConfig } from '../../platform/configuration/config.ts'
 import { CommandFailure } from '../output/failure.ts'
@@ -40,7 +40,7 @@ async function archive(options: ArchiveFlags, output: Output): Promise<void> {
     dryRun,
     url: findRunning({ data: config.dataDir }),
     engineMemoryBytes: config.engineMemoryBytes,
-    projections: projectionsOf(await viewsOf(options)),
+    projections: sqlProjectionsOf(await viewsOf(options)),
     log: (line) => output.log(line),
   })
   output.answer({ ok: true, dryRun, archive: folder, ...report }, describe(report, folder, dryRun))

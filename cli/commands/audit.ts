@@ -3,7 +3,7 @@ import path from 'node:path'
 import { auditOffline } from '../audit/audit-offline.ts'
 import { auditRunning } from '../audit/audit-running.ts'
 import { auditTopics } from '../audit/audit-topics.ts'
-import { projectionsOf } from '../../gateway/view.ts'
+import { sqlProjectionsOf } from '../../gateway/view.ts'
 import type { SqlProjection } from '../../projectors/projection.ts'
 import { readAuditConfig, readConfig } from '../../platform/configuration/config.ts'
 import { CommandFailure } from '../output/failure.ts'
@@ -28,7 +28,7 @@ export const addAudit: AddCommand = (program, run) => {
 
 async function audit(options: GivenOptions, output: Output): Promise<void> {
   const deployment = readAuditConfig(options)
-  const projections = projectionsOf(await viewsOf(options))
+  const projections = sqlProjectionsOf(await viewsOf(options))
   if (deployment === undefined) return auditFolder(options, projections, output)
   if (options.data !== undefined)
     throw new CommandFailure(

@@ -19,14 +19,15 @@ export const addProjector: AddCommand = (program, run, bounds) => {
   addJson(command).action((names: readonly string[], options: GivenOptions) =>
     run(options, async (output) => {
       const { health, ...config } = readProjectorConfig(options)
-      const projections = projectionsNamed(names, await viewsOf(options))
+      const views = await viewsOf(options)
+      const projections = projectionsNamed(names, views)
       const shown = projections.running.map(({ name }) => name)
       await runRole({
         name: 'projector',
         health,
         output,
         stopAsked: stopRequested(),
-        start: (log, signal) => startProjectorRole({ ...config, ...bounds, projections, log, signal }),
+        start: (log, signal) => startProjectorRole({ ...config, ...bounds, views, projections, log, signal }),
         describe: (_role, healthUrl) => ({
           object: { ok: true, role: 'projector', projections: shown, health: healthUrl, pid: process.pid },
           text: `A projector fills ${shown.join(', ')}. Health: ${healthUrl}/readyz. Ctrl-C stops it.`,

@@ -97,6 +97,7 @@ describe('a repeat of what was acknowledged a moment ago', () => {
       absent: () => undefined,
       recordedAtNs: () => 0n,
       settledNs: () => 0n,
+      attend: () => undefined,
       waitFor: () => Promise.resolve(false),
       onAdvance: () => () => undefined,
       stop: () => Promise.resolve(),

@@ -66,6 +66,11 @@ export class ReadPoints {
     })
   }
 
+  /** As of Projections. */
+  attend(): Promise<unknown> | undefined {
+    return this.#projections.attend()
+  }
+
   /** True if reads without a position are answered now. */
   get isOpen(): boolean {
     return this.#gate.closed() === undefined
@@ -241,6 +246,7 @@ export class RequestPoint {
     const wanted = this.#wanted
     this.#wanted = new Map()
     this.#gathering = undefined
+    if (wanted.size === 0) await this.#points.attend()
     const { isOpen } = this.#points
     this.#point = isOpen ? await this.later(wanted) : await this.aside(() => this.#points.whole(wanted))
     return this.#point

@@ -5,8 +5,7 @@
 import type { View } from '../../gateway/view.ts'
 import type { CodeProjection, CodeTable } from '../../projectors/code-projection.ts'
 import { COLUMNS } from '../../projectors/code/values/columns.ts'
-import type { ProjectionTable, SqlProjection } from '../../projectors/projection.ts'
-import { tablesOf } from '../../projectors/serving.ts'
+import { tablesOf, type ProjectionTable, type SqlProjection } from '../../projectors/projection.ts'
 import type { AuthorFault, AuthorFile } from './author-file.ts'
 import { isColumnType } from './column-types.ts'
 

@@ -23,13 +23,15 @@ import {
   type ProjectionsOptions,
   type RunningProjections,
 } from '../../projectors/runtime/runtime.ts'
+import { RANGES } from '../../projectors/runtime/range.ts'
 import { seenWithStore, StoreWatch } from '../../projectors/clickhouse/store-watch.ts'
 import { OutageError, type ViewStore } from '../../projectors/clickhouse/view-store.ts'
-import { projectionsOf, type View } from '../../gateway/view.ts'
+import { projectionsOf, requiredOf, type View } from '../../gateway/view.ts'
 import { formatPosition } from '../../schemas/positions.ts'
 import { PlatformError } from '../errors.ts'
 import { DOOR_DEFAULTS, type WithDefaults } from '../defaults.ts'
 import { failureOf, startAsPlatform } from '../known-errors.ts'
+import { codeTargets } from '../projections/code-targets.ts'
 import { Shares } from './shares.ts'
 import type { OutageBounds } from './outage-bounds.ts'
 import type { RoleStatus, RunningRole } from './role.ts'
@@ -40,6 +42,8 @@ export interface ProjectorRoleOptions extends Pick<OutageBounds, 'outageMsMax'>,
   readonly clickhouse: ViewStoreOptions
   /** Those that run here. Projectors of the same ones share the partitions. Default: all the built-in ones. */
   readonly projections?: ProjectionSet
+  /** Those of the deployment, with the files of those that are code. Default: the built-in ones. */
+  readonly views?: readonly View[]
   /** For tests: after which silence a member is replaced, in ms. */
   readonly sessionTimeoutMs?: number
   /** For tests: how ranges are cut. */
@@ -50,6 +54,9 @@ export interface ProjectorRole extends RunningRole {
   /** Partitions whose views are filled here now. */
   partitions(): readonly number[]
 }
+
+/** How soon what an operator has said to a gateway is seen here, in ms. */
+const REGISTRY_POLL_MS = 1_000
 
 /**
  * The projections of these names, apart from the others; all of them for none.
@@ -102,21 +109,32 @@ function startWhenThere(
   partitions: number,
   fenced: (partition: number) => void,
 ): Promise<RunningProjections> {
-  const { clickhouse, log, ranges, projections = projectionsNamed([]) } = options
+  const {
+    clickhouse,
+    log,
+    ranges,
+    views = BUILT_IN_VIEWS,
+    projections = projectionsNamed([], views),
+  } = options
   const { database, cluster } = clickhouse
   const layout = cluster === undefined ? {} : { database: database ?? 'default', cluster }
   return viewsWhenThere(async () => {
     // Not of the log, but of the same database: gateways may not make tables.
     await createImportsTable(store, layout)
     // Without a log nothing runs yet that would have to be stopped if nobody waits for it any more.
+    const targetOfCode = codeTargets({ store, layout, views, partitions, log })
     return startProjections({
       store,
       logs: [],
       partitions,
       projections,
+      required: requiredOf(views),
+      targetOfCode,
       layout,
       log,
-      pollMs: REGISTRY_EVERY_MS,
+      pollMs: REGISTRY_POLL_MS,
+      // Who waits for the views waits in a gateway, of which this process hears nothing: so each range is as if awaited.
+      lingerMs: RANGES.lingerAwaitedMs,
       fenced,
       ...ranges,
     })
@@ -129,8 +147,6 @@ interface Followed {
   readonly over: AbortController
 }
 
-/** How old what a projector knows of the registry may be. */
-const REGISTRY_EVERY_MS = 1_000
 /** How long a partition of which another one fills views is left alone. */
 const FENCED_MS = 10_000
 
@@ -163,7 +179,7 @@ class Role implements ProjectorRole {
   ) {
     this.#count = count
     this.#options = options
-    this.#projections = options.projections ?? projectionsNamed([])
+    this.#projections = options.projections ?? projectionsNamed([], options.views)
     this.#store = store
     this.#storeWatch = new StoreWatch(store)
     this.#running = running

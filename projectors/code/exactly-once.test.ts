@@ -19,9 +19,7 @@ const turn = fc.record({
   runtime: fc.nat(1),
   partition: fc.constantFrom(...PARTITIONS),
   events: fc.integer({ min: 1, max: 9 }),
-  ends: fc.constantFrom('whole', 'whole', 'rows', 'states', 'stored', 'checkpoint') as fc.Arbitrary<
-    'whole' | 'rows' | 'states' | 'stored' | 'checkpoint'
-  >,
+  ends: fc.constantFrom('whole', 'whole', 'rows', 'states', 'stored', 'checkpoint'),
   isOutage: fc.boolean(),
 })
 const accounts = fc.array(fc.tuple(fc.integer({ min: 1, max: 5 }), fc.integer({ min: 1, max: 5 })), { minLength: 1, maxLength: 30 }) // prettier-ignore

@@ -10,7 +10,10 @@ export {
   sqlProjection,
   type ProjectConfig,
 } from './define.ts'
+export { between, liveRows } from './live-rows.ts'
 export type { View } from '../../gateway/view.ts'
+// Without a word of its package, the builder's own types are not found from the declarations.
+export type { ObjectRef } from '@pothos/core'
 export type { SchemaKit } from '../../gateway/schema/kit.ts'
 export type { RequestContext } from '../../gateway/services.ts'
 export type { Projection, ProjectionTable, SqlProjection } from '../projection.ts'

@@ -62,7 +62,7 @@ export function eventsOf(given: readonly Given[], from: string): readonly Wallet
       if (nowNs < recorder.nowNs) throw new ScenarioError(`${place}: ${at} lies before the command above it.`)
       recorder.goTo(nowNs)
     }
-    const command = commandOf(fields as Omit<Given, 'at' | 'linked'> & Given, place, recorder, beginningNs, index)
+    const command = commandOf(fields, place, recorder, beginningNs, index)
     group.push(linked === true ? { ...command, linked } : command)
     if (linked === true && index < given.length - 1) continue
     recorder.submit(group)

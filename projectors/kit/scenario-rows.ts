@@ -93,7 +93,8 @@ function textOf(value: unknown): string {
   return typeof value === 'object' && value !== null ? shown(value) : String(value)
 }
 
-function shown(value: unknown): string {
+/** A value as a sentence shows it. */
+export function shown(value: unknown): string {
   if (value === undefined) return 'not there'
   return JSON.stringify(value, (_name, one: unknown) => (typeof one === 'bigint' ? one.toString() : one))
 }

@@ -1,19 +1,25 @@
 /** One run of a scenario: the events in some cut, through the real runtime, into tables of a database of its own. */
 import { MemoryLog } from '../../eventlog/memory-log.ts'
 import { startGateway, type Gateway } from '../../gateway/gateway.ts'
+import { codeTargets } from '../../platform/projections/code-targets.ts'
 import { projectionsOf, requiredOf, type View } from '../../gateway/view.ts'
 import { createViewStore } from '../clickhouse/clickhouse-store.ts'
 import type { ViewStore } from '../clickhouse/view-store.ts'
 import type { Engine } from '../engine/supervisor.ts'
 import { allTogether, tableName } from '../projection.ts'
+import { compareVersions, type VersionToCompare } from '../proof/compare.ts'
+import { storedTables } from '../proof/rows-at.ts'
+import { createOperations } from '../registry/operations.ts'
+import type { Version } from '../registry/versions.ts'
 import { startProjections, type RunningProjections } from '../runtime/runtime.ts'
+import { systemClock } from '../runtime/system-clock.ts'
 import type { WalletEvent } from '../../schemas/events.ts'
 import { ISO_CURRENCIES } from '../../schemas/money.ts'
 import type { Position } from '../../schemas/positions.ts'
 import type { Writer } from '../../writer/writer.ts'
 import { ScenarioError } from './scenario-commands.ts'
 import { crashingStore, type CrashAt, type CrashingStore } from './scenario-crash.ts'
-import { readRows, type RowsByTable } from './scenario-rows.ts'
+import { readRows, shown, type RowsByTable } from './scenario-rows.ts'
 
 /** How the same events come. */
 export interface Cut {
@@ -25,6 +31,7 @@ export interface Cut {
 
 /** How long the views may take for a scenario's few events. */
 const WAIT_MS_MAX = 60_000
+const LOOK_MS = 50
 const NO_CRASH: CrashAt = { write: 0, isStored: false }
 
 export class ScenarioRun {
@@ -90,11 +97,39 @@ export class ScenarioRun {
     await this.#stop()
   }
 
-  /** Fills them once more from the beginning, and lets readers read that. */
+  /** Builds a new version of the view beside the one that is read, compares them, and lets readers read the new one. */
   async rebuildAndPromote(): Promise<void> {
-    await this.#running!.reset()
+    const running = this.#running!
+    const { name } = this.#view.projection
+    const operations = createOperations({
+      store: this.#base,
+      projections: projectionsOf(this.#views),
+      head: () => this.#head,
+      compare: (left, right, at) => {
+        const sideOf = (version: Version): VersionToCompare => ({
+          version: version.version,
+          position: at,
+          tables: storedTables(this.#view.projection, (table) => tableName(version, table)),
+        })
+        return compareVersions({ store: this.#base, projection: name, left: sideOf(left), right: sideOf(right), at })
+      },
+      validate: () => undefined,
+      changed: () => running.refresh(),
+      clock: systemClock,
+    })
+    for (const outcome of [await operations.rebuild(name, { share: 1 }), await operations.promote(name)])
+      if (outcome.kind === 'refused') {
+        const differing = outcome.comparison?.tables.flatMap(({ differences }) => differences) ?? []
+        throw new ScenarioError(`${this.#name}: ${outcome.message} ${shown(differing)}`)
+      }
+    const untilMs = performance.now() + WAIT_MS_MAX
+    while (running.serving().versionOf(name) === this.#view.projection.version) {
+      if (performance.now() > untilMs) throw new ScenarioError(`${this.#name}: the new version is not read.`)
+      await new Promise((resolve) => setTimeout(resolve, LOOK_MS))
+      await running.refresh()
+    }
     await this.#waitFor()
-  }
+  } // prettier-ignore
 
   /** What readers see. */
   async rows(): Promise<RowsByTable> {
@@ -141,7 +176,13 @@ export class ScenarioRun {
         logs: [this.#log],
         rangeEventsMax: range,
         lingerMs: 1,
-      } as Parameters<typeof startProjections>[0])
+        targetOfCode: codeTargets({
+          store: crashing.store,
+          views: this.#views,
+          partitions: 1,
+          log: () => undefined,
+        }),
+      })
     } catch (error) {
       if (at.write === 0) throw error
     }

@@ -57,7 +57,7 @@ export interface ScenarioReport {
 
 const ENGINE_MEMORY_BYTES = 1024 ** 3
 /** Writes that a run is ended at, at most, spread over all. */
-const CRASHES_MAX = 8
+const CRASHES_MAX = 6
 
 /**
  * Plays a scenario, in half a minute or less.

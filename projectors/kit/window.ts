@@ -31,9 +31,9 @@ export interface SlidingWindow {
    * The window after an amount at `atNs`. The one that is given stays as it was. Copies no more than `3 × entriesMax` values.
    * @throws RangeError if the time lies before that of the newest entry
    */
-  add(window: Window, atNs: bigint, amount: bigint): Window
+  readonly add: (window: Window, atNs: bigint, amount: bigint) => Window
   /** The window as it is at `atNs`, if nothing is added until then. */
-  at(window: Window, atNs: bigint): Window
+  readonly at: (window: Window, atNs: bigint) => Window
 }
 
 const VALUES = 3

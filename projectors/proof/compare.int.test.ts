@@ -4,21 +4,27 @@ import { SampleWallet, type Step } from '../../test/model/sample-wallet.ts'
 import { MemoryLog } from '../../test/support/memory-log.ts'
 import { createViewStore } from '../clickhouse/clickhouse-store.ts'
 import type { ViewStore } from '../clickhouse/view-store.ts'
-import { createStatements } from '../clickhouse/view-tables.ts'
+import { createSharedFeed, createVersion, sharedFeedName } from '../clickhouse/view-tables.ts'
 import type { CodeProjection } from '../code-projection.ts'
 import { engineUnderTest, type EngineUnderTest } from '../engine/engine-under-test.testing.ts'
-import { allTogether, tableName, type SqlProjection } from '../projection.ts'
+import { tableName, type SqlProjection } from '../projection.ts'
 import { insertRange, RangeBuffer } from '../runtime/range.ts'
 import { audit } from '../views/audit/projection.ts'
 import { balances } from '../views/balances/projection.ts'
 import { history } from '../views/history/projection.ts'
+import { createRegistry } from '../registry/tables.ts'
+import { definitionOf, type Version } from '../registry/versions.ts'
+import { noCheckpoint, writeCheckpoint } from '../runtime/checkpoints.ts'
+import { fixedServing } from '../serving.ts'
+import { comparerOf } from './compare-registered.ts'
 import { compareVersions, type Comparison, type TableComparison } from './compare.ts'
 import { digestViews } from './digest.ts'
 import { storedTables, type StoredTable } from './rows-at.ts'
 
 const BUILT_IN: readonly SqlProjection[] = [balances, history, audit]
-const LEFT = allTogether(BUILT_IN)
-const RIGHT = allTogether(BUILT_IN.map((one) => ({ ...one, version: 2 })))
+/** Both versions of each, behind one feed. */
+const VERSIONS = [...BUILT_IN, ...BUILT_IN.map((one) => ({ ...one, version: 2 }))]
+const FEED = sharedFeedName(VERSIONS)
 const TABLES = BUILT_IN.flatMap((one) => one.tables.map(({ name }) => name))
 
 let engine: EngineUnderTest
@@ -26,8 +32,8 @@ let store: ViewStore
 beforeAll(async () => {
   engine = await engineUnderTest()
   store = createViewStore(engine.engine)
-  for (const one of [LEFT, RIGHT])
-    for (const statement of createStatements(one)) await store.command(statement)
+  for (const statement of [...VERSIONS.flatMap((one) => createVersion(one)), ...createSharedFeed(VERSIONS)])
+    await store.command(statement)
 })
 afterAll(async () => {
   await store.close()
@@ -54,10 +60,10 @@ async function write({ partition, events }: SampleWallet, range = 1e6): Promise<
   for (let at = 0; at < events.length; at += range) log.append(events.slice(at, at + range))
   const buffer = new RangeBuffer({ rangeEventsMax: range, rangeBytesMax: 1e9 })
   for (const frame of log.frames) {
-    if (!buffer.hasRoom(frame)) await insertRange(store, LEFT, buffer.take())
+    if (!buffer.hasRoom(frame)) await insertRange(store, FEED, buffer.take()!)
     buffer.push(frame, 0)
   }
-  if (!buffer.isEmpty) await insertRange(store, LEFT, buffer.take())
+  if (!buffer.isEmpty) await insertRange(store, FEED, buffer.take()!)
 }
 
 function headOf(...wallets: readonly SampleWallet[]): Position {
@@ -286,6 +292,26 @@ describe('versions of different layouts', () => {
       compareVersions({ ...request, right: { version: 2, position: new Map(), tables } }),
     ).rejects.toThrow('version 2 of history does not hold that position')
   })
+})
+
+it('versions are compared as the registry knows them, and only where both have come to', async () => {
+  const wallet = walletOf(30)
+  await write(wallet)
+  for (const statement of createRegistry()) await store.command(statement)
+  const versions = [1, 2].map((version): Version => ({
+    name: 'balances', version, declared: 1, role: 'kept', isPaused: false, share: 1, until: undefined,
+    definition: definitionOf(balances), reason: '', revision: 1n,
+  })) as [Version, Version] // prettier-ignore
+  const { partition, events } = wallet
+  await writeCheckpoint(store, versions.map((one) => ({ ...one, epoch: 1n })), {
+    ...noCheckpoint(partition),
+    sequence: BigInt(events.length),
+  }) // prettier-ignore
+  const compareThem = comparerOf(store, fixedServing(BUILT_IN))
+  const { equal, tables } = await compareThem(...versions, headOf(wallet))
+  expect([equal, tables.map(({ table }) => table)]).toEqual([true, balances.tables.map(({ name }) => name)])
+  expect(tables.at(-1)!.totals.length).toBeGreaterThan(0)
+  await expect(compareThem(...versions, new Map([[partition, 10_000n]]))).rejects.toThrow(RangeError)
 })
 
 describe('tables of code', () => {

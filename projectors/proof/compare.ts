@@ -204,11 +204,11 @@ async function compareRows(
     const theirs = await digestBuckets(store, right, place, columns)
     for (const bucket of ours.values()) digests.left.add(bucket)
     for (const bucket of theirs.values()) digests.right.add(bucket)
-    totals = {
-      left: addedTotals(totals.left, await totalsOf(store, left, place, summed, accounts)),
-      right: addedTotals(totals.right, await totalsOf(store, right, place, summed, accounts)),
-    }
     const buckets = differingBuckets(ours, theirs)
+    const own = await totalsOf(store, left, place, summed, accounts)
+    // Rows that are equal have equal totals.
+    const other = buckets.length === 0 ? own : await totalsOf(store, right, place, summed, accounts)
+    totals = { left: addedTotals(totals.left, own), right: addedTotals(totals.right, other) }
     const room = namedMax - differences.length
     if (buckets.length > 0 && room === 0) hasMore = true
     if (buckets.length === 0 || room === 0) continue

@@ -7,7 +7,7 @@ import type { ViewStore } from '../clickhouse/view-store.ts'
 import { tableNameAmong, type SqlProjection } from '../projection.ts'
 import {
   keyHash,
-  rowsAt,
+  streamedRowsAt,
   storedTables,
   STREAMED,
   WHOLE_TABLE_SECONDS,
@@ -109,7 +109,7 @@ export async function digestBuckets(
   const rows = await store.query<StoredBucket>(
     `SELECT toUInt16(${bucketOf(table)}) AS bucket, count() AS row_count, sum(least__) AS plain,
        sum(intHash64(most__)) AS again
-     FROM (${rowsAt(table, place, columns)}) GROUP BY bucket SETTINGS ${STREAMED}`,
+     FROM (${streamedRowsAt(table, place, columns)}) GROUP BY bucket SETTINGS ${STREAMED}`,
     {},
     { timeoutSeconds: WHOLE_TABLE_SECONDS },
   )

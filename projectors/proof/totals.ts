@@ -2,7 +2,14 @@
 import { EVENT_KINDS } from '../../schemas/events.ts'
 import type { ViewStore } from '../clickhouse/view-store.ts'
 import { whole } from '../sql.ts'
-import { keyOf, rowsAt, STREAMED, WHOLE_TABLE_SECONDS, type Place, type StoredTable } from './rows-at.ts'
+import {
+  keyOf,
+  STREAMED,
+  streamedRowsAt,
+  WHOLE_TABLE_SECONDS,
+  type Place,
+  type StoredTable,
+} from './rows-at.ts'
 
 /** Currency → column → sum. Sums may exceed 64 bits. */
 export type Totals = ReadonlyMap<string, ReadonlyMap<string, bigint>>
@@ -36,20 +43,20 @@ export async function totalsOf(
 ): Promise<Totals> {
   const source = currencySource(table, accounts)
   if (source === undefined || summed.length === 0) return new Map()
-  const carried = summed.map((column) => ({ expression: `toInt128(${column})`, as: `value_${column}` }))
+  const carried = summed.map((column) => ({ expression: column, as: `value_${column}` }))
   const each = (sql: (column: string) => string): string => summed.map(sql).join(', ')
-  const sums = each((column) => `sum(value_${column}_) AS sum_${column}`)
+  const sums = each((column) => `sum(toInt128(value_${column}_)) AS sum_${column}`)
   const money = 'toStringCutToZero(toString(currency))'
   const own = `SELECT money_ AS money, ${sums} FROM (
-    ${rowsAt(table, place, [], { carried: [...carried, { expression: money, as: 'money' }] })}) GROUP BY money`
+    ${streamedRowsAt(table, place, [], [...carried, { expression: money, as: 'money' }])}) GROUP BY money`
   // No join: what it would have to remember of every account has no bound, and a grouping has one.
   const isKey = keyOf(table).includes('account')
   const numbers = isKey ? [] : [{ expression: 'account', as: 'account' }]
-  const byAccount = `SELECT max(known) AS money, ${each((column) => `sum(of_${column}) AS value_${column}_`)} FROM (
+  const byAccount = `SELECT max(known) AS money, ${each((column) => `sum(toInt128(of_${column})) AS value_${column}_`)} FROM (
       SELECT ${isKey ? 'account' : 'account_'} AS number, '' AS known, ${each((column) => `value_${column}_ AS of_${column}`)}
-      FROM (${rowsAt(table, place, [], { carried: [...carried, ...numbers] })})
+      FROM (${streamedRowsAt(table, place, [], [...carried, ...numbers])})
       UNION ALL
-      SELECT account AS number, ${money} AS known, ${each((column) => `toInt128(0) AS of_${column}`)}
+      SELECT account AS number, ${money} AS known, ${each((column) => `0 AS of_${column}`)}
       FROM ${accounts} WHERE partition = ${whole(place.partition)} AND kind = ${EVENT_KINDS.AccountOpened}
     ) GROUP BY number`
   const query = source === 'own' ? own : `SELECT money, ${sums} FROM (${byAccount}) GROUP BY money`

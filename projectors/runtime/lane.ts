@@ -45,6 +45,7 @@ export interface LaneOptions extends RangeLimits {
   readonly log: EventLog
   readonly clock: Clock
   readonly lingerMs: number
+  readonly isAwaited: () => boolean
   readonly report: (line: string) => void
   readonly advanced: () => void
   readonly failed: (lane: Lane, fault: LaneFault) => void

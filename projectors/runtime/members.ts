@@ -71,14 +71,17 @@ export class Members {
     const made = this.#made.get(key)
     this.#made.delete(key)
     await made?.target.stop()
+    if (version.definition.kind !== 'sql') return this.#dropCode(version)
+    const target = this.#targetOf(version) as SqlTarget
+    if ((await tablesThere(this.#options.store, target.parts)).size === 0) return
     await this.#dropShared(version)
-    if (version.definition.kind === 'sql') await (this.#targetOf(version) as SqlTarget).drop()
-    else await this.#dropCode(version)
+    await target.drop()
   }
 
   async #dropCode(version: Version): Promise<void> {
     const { store, layout } = this.#options
     const names = [...Object.values(tablesOfVersion(version)), stateTableName(version, version.version)]
+    if ((await tablesThere(store, names)).size === 0) return
     const prefix = layout.database === undefined ? '' : `${layout.database}.`
     for (const name of names)
       for (const statement of dropTable(`${prefix}${name}`, layout)) await store.command(statement)

@@ -9,6 +9,7 @@ import type { Checkpoint } from './chain.ts'
 import { messageOf } from '../../schemas/errors.ts'
 import { Lane, type LaneFault, type LaneOptions, type Member } from './lane.ts'
 import type { PumpState } from './pump.ts'
+import { RANGES } from './range.ts'
 import { Wake } from './wake.ts'
 
 export interface PartitionLanesOptions extends Omit<LaneOptions, 'failed'> {
@@ -35,8 +36,8 @@ interface Place {
   lane: Lane | undefined
 }
 
-/** How many events one lane may be behind another for the two to be joined. */
-const LEVEL_EVENTS_MAX = 131_072n
+/** How many events one lane may be behind another for the two to be joined: as many as a range may hold. */
+const LEVEL_EVENTS_MAX = BigInt(RANGES.eventsMax)
 /** How long the one in front waits for the other. */
 const LEVEL_MS_MAX = 2_000
 const LEVEL_EVERY_MS = 250
@@ -114,6 +115,11 @@ export class PartitionLanes {
   resume(): void {
     this.#isPaused = false
     for (const lane of this.#lanes()) if (!isPaused(lane) && !lane.isComplete) lane.pump.resume()
+  }
+
+  /** Somebody has begun to wait for the views. */
+  hurry(): void {
+    for (const lane of this.#lanes()) lane.pump.hurry()
   }
 
   async stop(): Promise<void> {

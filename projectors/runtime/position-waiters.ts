@@ -16,6 +16,8 @@ interface Waiter {
 export class PositionWaiters {
   readonly #clock: Clock
   readonly #waiting = new Set<Waiter>()
+  /** How many wait, by partition. */
+  readonly #counts = new Map<number, number>()
 
   constructor(clock: Clock) {
     this.#clock = clock
@@ -36,12 +38,24 @@ export class PositionWaiters {
         settle: (reached: boolean) => {
           callOff()
           this.#waiting.delete(waiter)
+          this.#count(position, -1)
           resolve(reached)
         },
       }
       const callOff = this.#clock.after(timeoutMs, () => waiter.settle(false))
       this.#waiting.add(waiter)
+      this.#count(position, 1)
     })
+  }
+
+  /** True if any of those who wait has to have something of this partition. */
+  areFor(partition: number): boolean {
+    return (this.#counts.get(partition) ?? 0) > 0
+  }
+
+  #count(position: Position, change: 1 | -1): void {
+    for (const partition of position.keys())
+      this.#counts.set(partition, (this.#counts.get(partition) ?? 0) + change)
   }
 
   /** @param positionOf up to where a view is; of undefined: the required ones. Asked once for each that is waited for */

@@ -7,7 +7,7 @@ import { messageOf } from '../../schemas/errors.ts'
 import type { EventLog } from '../../eventlog/ports.ts'
 import { ChainProof, type Checkpoint } from './chain.ts'
 import type { Clock } from './ports.ts'
-import { RangeBuffer, type Range, type RangeLimits } from './range.ts'
+import { RangeBuffer, RANGES, type Range, type RangeLimits } from './range.ts'
 import { OutageError } from '../clickhouse/view-store.ts'
 import { Wake } from './wake.ts'
 
@@ -15,8 +15,10 @@ export interface PumpOptions extends RangeLimits {
   readonly log: EventLog
   readonly from: Checkpoint
   readonly clock: Clock
-  /** How long the first frame of a range waits for more, in ms; longer while writing takes longer than that. */
+  /** How long the first frame of a range waits for more, in ms, while nobody waits for it. */
   readonly lingerMs: number
+  /** Whether anybody waits for this partition's views now. Who begins to wait calls `hurry`. */
+  readonly isAwaited: () => boolean
   readonly report: (line: string) => void
   /**
    * Stores a range's rows for good, or as much of it as there is to be.
@@ -122,10 +124,7 @@ export class Pump {
     if (this.#outage !== undefined) return 'retrying'
     if (this.#silence() !== undefined) return 'stalled'
     if (this.#paused) return 'paused'
-    const isBehind =
-      this.#headAtStart === undefined ||
-      this.#checkpoint.sequence < this.#headAtStart ||
-      this.lagEvents > BigInt(this.#options.rangeEventsMax)
+    const isBehind = this.#isBehindStart() || this.lagEvents > BigInt(this.#options.rangeEventsMax)
     return isBehind ? 'catching-up' : 'live'
   }
 
@@ -153,6 +152,11 @@ export class Pump {
   resume(): void {
     this.#paused = false
     this.#holdsAt = undefined
+    this.#wake.now()
+  }
+
+  /** Somebody has begun to wait: looks again how long the range at hand may grow. */
+  hurry(): void {
     this.#wake.now()
   }
 
@@ -267,8 +271,18 @@ export class Pump {
     if (this.#holdsAt !== undefined) return 0
     if (this.#isFull) return 0
     // Small inserts cost nearly as much as large ones: a busy store is given more at a time, not more often.
-    const lingerMs = Math.max(this.#options.lingerMs, Math.min(this.#writeMs, LINGER_MS_MAX))
+    const lingerMs = Math.max(this.#patienceMs(), Math.min(this.#writeMs, LINGER_MS_MAX))
     return Math.max(0, this.#buffer.sinceMs + lingerMs - this.#options.clock.monotonicMs())
+  }
+
+  #patienceMs(): number {
+    const { lingerMs, isAwaited } = this.#options
+    const isPatient = !isAwaited() && !this.#isBehindStart()
+    return isPatient ? lingerMs : Math.min(lingerMs, RANGES.lingerAwaitedMs)
+  }
+
+  #isBehindStart(): boolean {
+    return this.#headAtStart === undefined || this.#checkpoint.sequence < this.#headAtStart
   }
 
   #isHeld(): boolean {

@@ -12,6 +12,20 @@ export interface RangeLimits {
   readonly rangeBytesMax: number
 }
 
+/**
+ * How ranges are cut: the one place. A range costs the engine about 75 ms of CPU time before its first event, and 2.5 µs for
+ * each (docs/benchmarks.md), so as long as nobody waits for the views a range is given time to grow. What somebody waits for
+ * is written at once, as is what was in the log when the views began.
+ */
+export const RANGES = {
+  /** At most; `rangeBytesMax` is the process's frame budget, and about 310,000 events without text. */
+  eventsMax: 524_288,
+  /** How long the first events of a range wait for more, in ms, while nobody waits for them. */
+  lingerMs: 4_000,
+  /** The same while somebody does; longer while the writing of a range takes longer than that. */
+  lingerAwaitedMs: 40,
+} as const
+
 /** Events `first` to `last`, as bytes. */
 export interface Range {
   readonly first: bigint

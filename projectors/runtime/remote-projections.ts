@@ -22,7 +22,7 @@ import { readFaults, type Fault } from '../registry/faults.ts'
 import { checkpointsName } from '../registry/tables.ts'
 import { readVersions, tablesOfVersion, type Version } from '../registry/versions.ts'
 import type { Clock } from './ports.ts'
-import type { SqlProjection } from '../projection.ts'
+import type { Projection } from '../projection.ts'
 import { PointedServing } from '../serving-pointer.ts'
 import type { Serving } from '../serving.ts'
 import type { Projections, ProjectionStatus } from './status.ts'
@@ -34,7 +34,7 @@ import { NS_PER_MS } from '../../schemas/time.ts'
 export interface RemoteProjectionsOptions {
   readonly store: ViewStore
   /** Those whose views are looked at. */
-  readonly projections: readonly SqlProjection[]
+  readonly projections: readonly Projection[]
   /** Names of those that reads wait for and go by; default, and where none is named: all. */
   readonly required?: readonly string[]
   /** One per partition: what the views are to catch up with. */
@@ -203,7 +203,7 @@ class RemoteProjections implements Projections {
   }
 
   /** What readers read of these projections. */
-  #read(projections: readonly Pick<SqlProjection, 'name' | 'version'>[]): readonly VersionKey[] {
+  #read(projections: readonly Pick<Projection, 'name' | 'version'>[]): readonly VersionKey[] {
     return projections.map(({ name, version }) => ({
       name,
       version: this.#serving.versionOf(name) ?? version,
@@ -228,6 +228,11 @@ class RemoteProjections implements Projections {
     } finally {
       this.#waitersNow--
     }
+  }
+
+  /** Who fills them cannot be told; he makes no range long. */
+  attend(): undefined {
+    return undefined
   }
 
   #positionOf(name: string | undefined): Position {

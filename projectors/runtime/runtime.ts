@@ -37,7 +37,7 @@ import { Members } from './members.ts'
 import { PartitionLanes, type MemberStatus } from './partition-lanes.ts'
 import type { Clock } from './ports.ts'
 import { PositionWaiters } from './position-waiters.ts'
-import type { RangeLimits } from './range.ts'
+import { RANGES, type RangeLimits } from './range.ts'
 import type { Projections, ProjectionState, ProjectionStatus } from './status.ts'
 import { systemClock } from './system-clock.ts'
 import type { Target } from './target.ts'
@@ -60,7 +60,7 @@ export interface ProjectionsOptions extends Partial<RangeLimits> {
   readonly log?: (line: string) => void
   /** Called when another process has begun to fill a version in a partition that is followed here. */
   readonly fenced?: (partition: number) => void
-  /** How long the first events of a range wait for more, in ms; default 40. */
+  /** How long the first events of a range wait for more, in ms, while nobody waits for them; default as in range.ts. */
   readonly lingerMs?: number
   /** How often the registry is read for what others have said there, in ms. Default: only when `refresh` is called. */
   readonly pollMs?: number
@@ -68,9 +68,11 @@ export interface ProjectionsOptions extends Partial<RangeLimits> {
   readonly clock?: Clock
 }
 
-const RANGE_EVENTS_MAX = 131_072
-const LINGER_MS = 40
 const REFRESH_AGAIN_MS = 1_000
+/** For how long after a read ranges are as short as if somebody waited. */
+const ATTENDED_MS = 10_000
+/** How long the first read for a long time waits for what there is. */
+const ATTEND_MS_MAX = 250
 
 /** Running projections, with what an operator may do to them. */
 export interface RunningProjections extends Projections {
@@ -128,7 +130,10 @@ class Runtime implements RunningProjections {
   readonly #waiters: PositionWaiters
   readonly #serving = new PointedServing()
   #versions: readonly Version[] = []
+  /** Dropped versions of which nothing is left. */
+  readonly #removed = new Set<string>()
   #settledNs = 0n
+  #attendedAtMs = Number.NEGATIVE_INFINITY
   #isTakenOver = false
   #filled: readonly Member[] = []
   #isPaused = false
@@ -193,13 +198,14 @@ class Runtime implements RunningProjections {
     this.#refuseStopped()
     const { partitions = this.#options.logs.length } = this.#options
     const lanes = new PartitionLanes({
-      rangeEventsMax: RANGE_EVENTS_MAX,
+      rangeEventsMax: RANGES.eventsMax,
       rangeBytesMax: frameBytesOf(partitions),
-      lingerMs: LINGER_MS,
+      lingerMs: RANGES.lingerMs,
       layout: {},
       ...this.#options,
       clock: this.#clock,
       log,
+      isAwaited: () => this.#waiters.areFor(log.partition) || this.#isAttended(),
       report: this.#report,
       advanced: () => this.#advanced(),
       faulted: (member, fault) => this.#faulted(log.partition, member, fault),
@@ -220,15 +226,21 @@ class Runtime implements RunningProjections {
   }
 
   async #refresh(): Promise<void> {
-    const before = this.#versions
     const checkpoints = await this.#readVersions()
     // Before anything is gone: whoever remembers how far the views are has to hear that what serves holds less.
     this.#advanced()
     for (const lanes of this.#lanes.values()) await lanes.change(this.#filled, checkpoints)
     this.#advanced()
+    await this.#removeDropped()
+  }
+
+  /** What dropped versions had; also where an outage or the end of a process came between the word and the deed. */
+  async #removeDropped(): Promise<void> {
     for (const version of this.#versions) {
-      const wasThere = before.some((one) => versionKey(one) === versionKey(version) && one.role !== 'dropped')
-      if (version.role === 'dropped' && wasThere) await this.#members.drop(version)
+      const key = versionKey(version)
+      if (version.role !== 'dropped' || this.#removed.has(key)) continue
+      await this.#members.drop(version)
+      this.#removed.add(key)
     }
   }
 
@@ -386,7 +398,22 @@ class Runtime implements RunningProjections {
 
   async waitFor(position: Position, timeoutMs: number, name?: string): Promise<boolean> {
     const reached = name === undefined ? this.position() : this.positionOf(name)
-    return includesPosition(reached, position) || this.#waiters.wait(position, timeoutMs, name)
+    if (includesPosition(reached, position)) return true
+    const waiting = this.#waiters.wait(position, timeoutMs, name)
+    for (const partition of position.keys()) this.#lanes.get(partition)?.hurry()
+    return waiting
+  }
+
+  attend(): Promise<unknown> | undefined {
+    const wasAttended = this.#isAttended()
+    this.#attendedAtMs = this.#clock.monotonicMs()
+    if (wasAttended) return undefined
+    const head = new Map([...this.#logs.values()].map((log) => [log.partition, log.head().sequence]))
+    return this.waitFor(head, ATTEND_MS_MAX)
+  }
+
+  #isAttended(): boolean {
+    return this.#clock.monotonicMs() - this.#attendedAtMs < ATTENDED_MS
   }
 
   onAdvance(listener: () => void): () => void {

@@ -64,6 +64,11 @@ export interface Projections {
    * @returns false if they do not by then
    */
   waitFor(position: Position, timeoutMs: number, name?: string): Promise<boolean>
+  /**
+   * Somebody reads who names no position: for a while the views are filled as if he waited, so that others find them fresh.
+   * @returns undefined if they are filled so already; else it resolves when they hold what there was, or after a moment
+   */
+  attend(): Promise<unknown> | undefined
   /** Called after each advance of the required views; returns the way to stop. */
   onAdvance(listener: () => void): () => void
   stop(): Promise<void>

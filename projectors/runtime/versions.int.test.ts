@@ -199,6 +199,19 @@ it('a projection of another definition is built beside the one that serves', asy
   expect((await sequencesIn('plain_rows_v1'))[0]).toBe(1)
 })
 
+it('a read for which nobody waits is fresh all the same: the first one waits a moment, and ranges are short for a while', async () => {
+  const here = await town(BUILT_IN_PROJECTIONS, undefined, { lingerMs: 60_000 })
+  await here.there()
+  here.grow(5)
+  await here.running.attend()
+  const first = here.log.head().sequence
+  await eventually(async () => here.running.position().get(0) === first)
+  expect(here.running.attend()).toBeUndefined()
+  here.grow(5)
+  const head = here.log.head().sequence
+  await eventually(async () => here.running.position().get(0) === head)
+})
+
 it('views of one group share one insert again after one of them was behind', async () => {
   const here = await town(BUILT_IN_PROJECTIONS)
   await here.there()

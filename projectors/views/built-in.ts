@@ -1,5 +1,5 @@
 /** The views that a deployment has unless whoever starts it says otherwise. Nothing below a process's start imports them. */
-import { projectionsOf, type View } from '../../gateway/view.ts'
+import { sqlProjectionsOf, type View } from '../../gateway/view.ts'
 import { addAudit } from './audit/graphql.ts'
 import { audit } from './audit/projection.ts'
 import { addBalances } from './balances/graphql.ts'
@@ -13,4 +13,4 @@ export const BUILT_IN_VIEWS: readonly View[] = [
   { projection: audit, required: true, addToSchema: addAudit },
 ]
 
-export const BUILT_IN_PROJECTIONS = projectionsOf(BUILT_IN_VIEWS)
+export const BUILT_IN_PROJECTIONS = sqlProjectionsOf(BUILT_IN_VIEWS)

@@ -11,6 +11,7 @@ import { historyPage } from './history/history.ts'
 import { trialBalance } from './balances/trial-balance.ts'
 import { SampleWallet, START_NS, type Step } from '../../test/model/sample-wallet.ts'
 import type { ViewStore } from '../clickhouse/view-store.ts'
+import { rounds } from '../../test/support/rounds.ts'
 
 let under: ViewsUnderTest
 let store: ViewStore
@@ -137,7 +138,7 @@ it('views at a position equal the fold of the log up to it, however ranges were 
         await compare(wallet, known, upTo, moments)
       },
     ),
-    { numRuns: 12, interruptAfterTimeLimit: 60_000 },
+    { numRuns: rounds(6, 12), interruptAfterTimeLimit: 60_000 },
   )
 }, 120_000)
 

@@ -8,6 +8,7 @@ import { BUILT_TREE } from './repository-paths.ts'
 import { patchedSources, runMutants } from './run-mutants.ts'
 import { runSeed } from './seed.ts'
 import { nodeTurn } from './turn.ts'
+import { rounds } from '../support/rounds.ts'
 
 const JOBS = Math.min(2, os.availableParallelism())
 /** Seeds within which a planted fault has to be found. */
@@ -17,7 +18,7 @@ test('the deployment keeps what it promises in every seed, and everything that c
   const tally = await runJobs({
     tree: BUILT_TREE,
     from: 1,
-    count: SEEDS_FOR_COVERAGE,
+    count: rounds(200, SEEDS_FOR_COVERAGE),
     jobs: JOBS,
     stopAtFailure: false,
   })

@@ -35,7 +35,7 @@ const TRANSFER = `mutation($input: TransferInput!) { result: transfer(input: $in
 const BULK_COMMANDS = 48
 const JSON_COMMANDS = 8
 /** Between two requests of one client: faults are to be met, and not a full machine. */
-const PAUSE_MS = 100
+const PAUSE_MS = 200
 /** A careless client waits no longer for an answer. */
 const CARELESS_MS = 2_000
 const RETRY_MS = 100

@@ -32,7 +32,9 @@ async function check(file: string, output: Output): Promise<void> {
     if (faults.length > 0)
       throw new CommandFailure('projection_unfit', describeFaults(faults).join('\n'), { ...report, faults })
     const { name, kind, version, events, rows } = report
-    const made = Object.entries(rows).map(([table, count]) => `${count} rows of ${table}`)
+    const made = Object.entries(rows).map(([table, count]) =>
+      kind === 'sink' ? `${count} messages` : `${count} rows of ${table}`,
+    )
     const text = `${name} (${kind}, version ${version}) is fit: ${events} sample events made ${made.join(', ') || 'nothing'}, the same each time.`
     output.answer({ ok: true, ...report }, text)
   } finally {

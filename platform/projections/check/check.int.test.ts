@@ -80,6 +80,7 @@ describe('an SQL projection', () => {
   test.each([
     ['is fit as it should be', 'partition, sequence, amount', '', undefined],
     ['adds up over events', 'partition, max(sequence) AS sequence, sum(amount) AS amount', "where: '1 GROUP BY partition',", /^13: .*(max|sum) reads several events/],
+    ['adds up one of its columns', 'partition, sequence, max(amount) AS amount', '', /^13: .*adds up over several events/],
     ['groups', 'partition, sequence, amount', "where: '1 GROUP BY partition, sequence, amount',", /^13: .*GROUP BY reads several/],
     ['looks at the row before', 'partition, sequence, lagInFrame(amount) OVER (ORDER BY sequence) AS amount', '', /^13: .*lagInFrame is a window function/],
     ['looks at the block', 'partition, sequence, amount + rowNumberInAllBlocks() * 0 AS amount', '', /^13: .*rowNumberInAllBlocks (knows more|answers otherwise)/],

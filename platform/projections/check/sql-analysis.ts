@@ -78,6 +78,7 @@ interface Beyond {
 }
 
 const ONE_EVENT = 'A row has to follow from one event alone, whatever came in with it'
+const ADD_UP = `${ONE_EVENT}: store a row for each, and let the query that reads them add up`
 
 /** What of a query's tree reads more than the row at hand. */
 function beyondOneEvent(tree: readonly string[]): Beyond | undefined {
@@ -87,7 +88,7 @@ function beyondOneEvent(tree: readonly string[]): Beyond | undefined {
   if (aggregate !== undefined)
     return {
       word: aggregate,
-      problem: `${aggregate} reads several events at once. ${ONE_EVENT}: store a row for each, and let the query that reads them add up.`,
+      problem: `${aggregate} reads several events at once. ${ADD_UP}.`,
     }
   const window = is(/function_name: (\w+), function_type: window/)?.[1]
   if (window !== undefined)
@@ -188,9 +189,8 @@ function faultOfEngine(error: unknown, table: ProjectionTable, source: AuthorFil
     .replace(/ \(line \d+, col \d+\)/, '')
     .replace(/ Expected one of.*$/s, '')
     .replace(/[.\s]*$/, '')
-  return {
-    file: source.file,
-    line,
-    problem: `Table ${table.name}: ClickHouse does not take the SELECT: ${short}.`,
-  }
+  const problem = /under aggregate function|Aggregate function .* is found/i.test(said)
+    ? `it adds up over several events. ${ADD_UP}. (ClickHouse: ${short}.)`
+    : `ClickHouse does not take the SELECT: ${short}.`
+  return { file: source.file, line, problem: `Table ${table.name}: ${problem}` }
 }

@@ -7,6 +7,7 @@ import { fork, type ChildProcess } from 'node:child_process'
 import type { Readable } from 'node:stream'
 import { fileURLToPath } from 'node:url'
 import { runtimeEntry } from '../../../eventlog/runtime-entry.ts'
+import { messageOf } from '../../../schemas/errors.ts'
 import {
   AuthorFault,
   ProjectionLoadError,
@@ -69,13 +70,13 @@ export class AuthorHandle implements Author {
   run(work: Work, load: (keys: readonly string[]) => Promise<StoredStates>): Promise<Made> {
     return this.#inTurn(async () => {
       const answer = await this.#twice(async (child, isCareful) => {
-        let refused: unknown
+        let refused: Error | undefined
         const answer = await child.ask({ kind: 'run', work, isCareful }, (message) => {
           if (message.kind !== 'asks') return
           load(message.keys).then(
             (states) => child.tell({ kind: 'states', states }),
             (error: unknown) => {
-              refused = error
+              refused = error instanceof Error ? error : new Error(messageOf(error))
               child.tell({ kind: 'abandon' })
             },
           )
@@ -217,7 +218,9 @@ class AuthorChild {
       execArgv: [
         '--enable-source-maps',
         `--max-old-space-size=${limits.memoryMiBMax}`,
-        '--max-semi-space-size=32',
+        // Ranges are large and most of what is made of them is short-lived; other cores are others' to use.
+        '--max-semi-space-size=64',
+        '--single-threaded-gc',
       ],
       stdio: ['ignore', 'ignore', 'pipe', 'ipc', 'pipe'],
       // Nothing of this machine may show in a row: neither its time zone nor its language. A sink needs its passwords.

@@ -85,7 +85,7 @@ export class Evaluator {
   /** Those of the partition that are stored, as far as they are known; nothing of a run whose states were not. */
   #statesOf(partition: number): PartitionStates {
     const known = this.#states.get(partition)
-    if (known?.changed.size === 0) return known
+    if (known?.changed.length === 0) return known
     // An author who changes a state in place has changed those in memory: what is stored is as it was.
     const states = new PartitionStates(false)
     this.#states.set(partition, states)
@@ -142,10 +142,12 @@ export class Evaluator {
     const projection = this.#projection
     const after = new Map<string, StateValue>()
     for (const key of keys) {
-      const before = states.get(key) ?? calling(event, 'initial', () => projection.initial!(key))
+      const entry = states.get(key)
+      const before =
+        entry.state === undefined ? calling(event, 'initial', () => projection.initial!(key)) : entry.state
       const state = calling(event, 'fold', () => projection.fold!(before, event, key))
       if (state === undefined) throw new AuthorFault(sequence, `fold gave no state for the key ${told(key)}`)
-      states.change(key, { sequence, state })
+      states.change(entry, state, sequence)
       after.set(key, state)
     }
     return after
@@ -161,9 +163,9 @@ export class Evaluator {
       out.u64(sequence)
       out.text(text)
     }
-    for (const [key, { sequence, state }] of states.changed) {
+    for (const { key, sequence, state } of states.changed) {
       this.#watch.at(sequence)
-      const text = textOf(key, sequence, state)
+      const text = textOf(key, sequence, state!)
       lengths.push(text.length)
       put(key, sequence, text)
       if (out.length > MADE_BYTES_MAX)

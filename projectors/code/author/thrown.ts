@@ -14,7 +14,7 @@ export function thrownBy(error: unknown): string {
 }
 
 /** `at fold (file:///some/view.ts:12:9)`; of a file that cannot be parsed the stack begins with `file:///some/view.ts:12`. */
-const PLACE = /(?:file:\/\/)?((?:\/|[A-Za-z]:\\)[^\s():]+):(\d+)(?::\d+)?/
+const PLACE = /(?:^|[\s(])(?:file:\/\/)?((?:\/|[A-Za-z]:\\)[^\s():]+):(\d+)(?::\d+)?/
 
 /** The first line of a stack that is neither ours nor Node's: `view.ts:12`. */
 function placeIn(stack: string): string | undefined {

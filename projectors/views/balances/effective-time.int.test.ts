@@ -9,6 +9,7 @@ import type { BalanceRow } from '../totals.ts'
 import { trialBalance } from './trial-balance.ts'
 import { SampleWallet, START_NS, type Step } from '../../../test/model/sample-wallet.ts'
 import type { ViewStore } from '../../clickhouse/view-store.ts'
+import { rounds } from '../../../test/support/rounds.ts'
 
 const HOUR_NS = 3_600_000_000_000n
 /** Every account of a sample wallet that steps here open: two currencies, two accounts each. */
@@ -125,7 +126,7 @@ test('at no moment of any axis does an account hold less than nothing, or have m
           expect(sums.held).toBeGreaterThanOrEqual(0n)
         }
     }),
-    { numRuns: 6, interruptAfterTimeLimit: 90_000 },
+    { numRuns: rounds(3, 6), interruptAfterTimeLimit: 90_000 },
   )
 }, 150_000)
 

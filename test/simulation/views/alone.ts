@@ -1,4 +1,5 @@
 /** One seed of the views alone: a small log that grows, processes that die, a log that is exchanged, and the end in peace. */
+import { tablesOf } from '../../../projectors/projection.ts'
 import type { MemoryLog } from '../../support/memory-log.ts'
 import { lastSequence } from '../../../schemas/frames.ts'
 import { nodeTurn } from '../turn.ts'
@@ -7,8 +8,8 @@ import { lying, type Lie } from './lies.ts'
 import type { ViewsProcess } from './process.ts'
 import { SmallWriter } from './small-log.ts'
 import { createSimulatedViews, VIEWS_COVERAGE } from './views.ts'
-import { ViewsBrokenError } from './tables.ts'
-import { CHECKPOINTS, ROW_TABLES } from './rows.ts'
+import { ViewsBrokenError } from './store/tables.ts'
+import { PROJECTIONS } from './rows.ts'
 
 /** What has to have happened over a run of seeds of the views alone. */
 export const ALONE_COVERAGE = [
@@ -162,12 +163,21 @@ export async function runAlone(seed: number): Promise<SeedReport> {
 
   /** A table is gone: it must not come back empty behind a checkpoint. */
   async function loseTable(): Promise<void> {
-    views.store.lose(random.pick(ROW_TABLES))
+    const projection = random.pick(PROJECTIONS.all)
+    const version = views.registry.serving(projection.name)!
+    views.store.lose(`${random.pick(tablesOf(projection))}_v${version.version}`)
     const { message } = await refusal(writer.log)
-    if (!message.includes('is not there'))
-      throw new ViewsBrokenError(`a lost table was not noticed: ${message}`)
+    if (!message.includes('not there')) throw new ViewsBrokenError(`a lost table was not noticed: ${message}`)
     world.cover('views: lost table refused')
-    views.store.lose(CHECKPOINTS)
+    let isReset = false
+    void views
+      .process()!
+      .running!.reset()
+      .then(() => (isReset = true))
+    for (let turns = 0; turns < TURNS_MAX && !isReset; turns++) {
+      world.step()
+      await nodeTurn()
+    }
   }
 
   async function mishap(): Promise<void> {

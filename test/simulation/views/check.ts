@@ -1,77 +1,122 @@
-/** Whether the stored views are what the log says: everything up to the checkpoint, nothing that the log does not have. */
+/** Whether the stored views are what the log says: every version up to its checkpoint, and nothing that the log does not have. */
 import type { WalletEvent } from '../../../schemas/events.ts'
 import { Fold } from './fold.ts'
-import { ROW_TABLES, rowsOf, type Row } from './rows.ts'
-import type { SimulatedStore } from './store.ts'
-import { ViewsBrokenError, type TableRow } from './tables.ts'
+import { PROJECTIONS, TABLES_OF, type Row } from './rows.ts'
+import { RegistryView, type StoredVersion } from './store/registry-view.ts'
+import type { SimulatedStore } from './store/store.ts'
+import { ViewsBrokenError } from './store/tables.ts'
 
 export class ViewsCheck {
+  readonly registry: RegistryView
   readonly #store: SimulatedStore
-  readonly #partition: number
-  #fold = new Fold()
-  /** Rows up to here have been compared since rows may last have gone. */
-  #compared = 0
+  readonly #fold = new Fold()
+  /** Version → up to where its rows have been compared since rows may last have gone. */
+  readonly #compared = new Map<string, number>()
   #losses = 0
+  /** Versions whose rows somebody has changed by hand: they are not compared as long as they do not serve. */
+  readonly #spoiled = new Set<string>()
 
-  constructor(store: SimulatedStore, partition: number) {
+  constructor(store: SimulatedStore) {
     this.#store = store
-    this.#partition = partition
+    this.registry = new RegistryView(store)
   }
 
-  /** Views are about to be compared with another log, or anew. */
-  restart(): void {
-    this.#fold = new Fold()
-    this.#compared = 0
+  /** From here on this version is another than the log says: it must not come to serve. */
+  spoiled(version: StoredVersion): void {
+    this.#spoiled.add(keyOf(version))
+  }
+
+  isSpoiled(version: StoredVersion): boolean {
+    return this.#spoiled.has(keyOf(version))
   }
 
   /**
-   * Every event up to the checkpoint has all its rows, as summed up from the log.
+   * Every event up to the checkpoint of each version has all its rows there, as summed up from the log.
    * @throws ViewsBrokenError where it has not
    */
   quick(events: readonly WalletEvent[]): void {
-    const checkpoint = this.#store.checkpoint(this.#partition)
-    const position = Number(checkpoint?.sequence ?? 0n)
-    if (position > events.length)
-      throw new ViewsBrokenError(`the views hold ${position} events, and the log has ${events.length}`)
-    const recordedAtNs = events[position - 1]?.recordedAtNs ?? 0n
-    if (checkpoint !== undefined && !checkpoint.text.endsWith(` ${recordedAtNs}`))
-      throw new ViewsBrokenError(
-        `the checkpoint at ${position} is not of ${recordedAtNs}: ${checkpoint.text}`,
-      )
-    while (this.#fold.rows.length < position) this.#fold.add(events[this.#fold.rows.length]!)
-    if (this.#losses !== this.#store.losses) this.#compared = 0
+    this.#store.refuseBroken()
+    if (this.#losses !== this.#store.losses) this.#compared.clear()
     this.#losses = this.#store.losses
-    for (; this.#compared < position; this.#compared++)
-      for (const row of this.#fold.rows[this.#compared]!) this.#find(row)
-    this.#compared = Math.min(this.#compared, position)
-  }
+    for (const { name } of PROJECTIONS.all) {
+      const serving = this.registry.versions().filter((one) => one.name === name && one.role === 'serving')
+      if (serving.length > 1)
+        throw new ViewsBrokenError(`${name} has ${serving.length} versions that serve: ${serving.map(keyOf).join(', ')}`)
+    }
+    for (const version of this.registry.versions()) this.#version(version, events)
+  } // prettier-ignore
 
   /** As `quick`, from the first event on; and no table has a row that no event gave. */
   thorough(events: readonly WalletEvent[]): void {
-    this.#compared = 0
+    this.#compared.clear()
     this.quick(events)
     this.#fold.check()
-    for (const name of ROW_TABLES)
-      for (const row of this.#store.table(name)?.rows() ?? []) this.#known(name, row, events)
+    for (const version of this.registry.versions()) {
+      if (version.role === 'dropped' || this.#isExcused(version)) continue
+      for (const logical of TABLES_OF.get(version.name) ?? [])
+        for (const row of this.#store.table(`${logical}_v${version.version}`)?.rows() ?? [])
+          this.#known(logical, row, version, events)
+    }
   }
 
-  #find(row: Row): void {
-    const stored = this.#store.table(row.table)?.row(row.key)
-    if (stored === undefined)
+  #version(version: StoredVersion, events: readonly WalletEvent[]): void {
+    const { checkpoint, role } = version
+    if (checkpoint === undefined || role === 'dropped') return
+    const position = Number(checkpoint.sequence)
+    if (position > events.length)
       throw new ViewsBrokenError(
-        `${row.table} lacks ${row.key} of ${row.sequence}, which the checkpoint covers`,
+        `${keyOf(version)} holds ${position} events, and the log has ${events.length}`,
       )
+    const recordedAtNs = events[position - 1]?.recordedAtNs ?? 0n
+    if (checkpoint.recorded_at !== String(recordedAtNs))
+      throw new ViewsBrokenError(
+        `the checkpoint of ${keyOf(version)} at ${position} is not of ${recordedAtNs}: ${checkpoint.recorded_at}`,
+      )
+    while (this.#fold.rows.length < position) this.#fold.add(events[this.#fold.rows.length]!)
+    if (this.#isExcused(version)) return
+    const key = keyOf(version)
+    for (let index = this.#compared.get(key) ?? 0; index < position; index++) {
+      if (version.skips.has(BigInt(index + 1))) continue
+      for (const row of this.#fold.rowsOf(version.name, index)) this.#find(row, version)
+    }
+    this.#compared.set(key, position)
+  }
+
+  #isExcused(version: StoredVersion): boolean {
+    return version.role !== 'serving' && this.isSpoiled(version)
+  }
+
+  #find(row: Row, version: StoredVersion): void {
+    const stored = this.#store.table(`${row.table}_v${version.version}`)?.row(row.key)
+    const what = `${keyOf(version)} (${version.role}), ${row.table}`
+    if (stored === undefined)
+      throw new ViewsBrokenError(`${what} lacks ${row.key} of ${row.sequence}, which the checkpoint covers`)
     if (stored.version > row.version) return
     if (stored.text !== row.text || stored.version !== row.version || stored.sequence !== row.sequence)
-      throw new ViewsBrokenError(`${row.table} says ${stored.text} of ${row.key}, the log says ${row.text}`)
+      throw new ViewsBrokenError(`${what} says ${stored.text} of ${row.key}, the log says ${row.text}`)
   }
 
-  /** Rows beyond the checkpoint are early, not wrong; but no table has a row that no event gave. */
-  #known(name: string, { key, sequence, text }: TableRow, events: readonly WalletEvent[]): void {
+  /** Rows beyond the checkpoint are early, not wrong; but no table has a row that no event gave, or that was left out. */
+  #known(
+    table: string,
+    { key, sequence, text }: { readonly key: string; readonly sequence: bigint; readonly text: string },
+    version: StoredVersion,
+    events: readonly WalletEvent[],
+  ): void {
+    while (this.#fold.rows.length < Math.min(Number(sequence), events.length))
+      this.#fold.add(events[this.#fold.rows.length]!)
     const index = Number(sequence) - 1
-    const event = events[index]
-    const rows = this.#fold.rows[index] ?? (event === undefined ? [] : rowsOf(event))
-    if (!rows.some((row) => row.table === name && row.key === key && row.text === text))
-      throw new ViewsBrokenError(`${name} has ${key} of ${sequence}, which the log has not: ${text}`)
+    const rows = index < events.length ? this.#fold.rowsOf(version.name, index) : []
+    if (!rows.some((row) => row.table === table && row.key === key && row.text === text))
+      throw new ViewsBrokenError(
+        `${keyOf(version)}, ${table} has ${key} of ${sequence}, which the log has not: ${text}`,
+      )
+    const isHeld = sequence <= BigInt(version.checkpoint?.sequence ?? 0)
+    if (isHeld && version.skips.has(sequence))
+      throw new ViewsBrokenError(`${keyOf(version)}, ${table} has ${key} of ${sequence}, which was left out`)
   }
+}
+
+export function keyOf({ name, version }: { readonly name: string; readonly version: number }): string {
+  return `${name} ${version}`
 }

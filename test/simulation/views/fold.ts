@@ -4,17 +4,29 @@
  */
 import type { WalletEvent } from '../../../schemas/events.ts'
 import { Wallet } from '../../model/wallet.ts'
-import { rowsOf, type Row } from './rows.ts'
-import { ViewsBrokenError } from './tables.ts'
+import { rowsOf, TABLES_OF, type Row } from './rows.ts'
+import { ViewsBrokenError } from './store/tables.ts'
 
 export class Fold {
   /** Rows of all views that come of each event, from sequence 1 on at index 0. */
   readonly rows: (readonly Row[])[] = []
+  readonly #byProjection = new Map<string, (readonly Row[])[]>()
   readonly #wallet = new Wallet()
 
   /** Takes in the next event. */
   add(event: WalletEvent): void {
-    this.rows.push(rowsOf(this.#wallet.take(event)))
+    const rows = rowsOf(this.#wallet.take(event))
+    this.rows.push(rows)
+    for (const [name, tables] of TABLES_OF) {
+      const all = this.#byProjection.get(name) ?? []
+      this.#byProjection.set(name, all)
+      all.push(rows.filter(({ table }) => tables.includes(table)))
+    }
+  }
+
+  /** Those of one projection that come of the event at an index. */
+  rowsOf(projection: string, index: number): readonly Row[] {
+    return this.#byProjection.get(projection)?.[index] ?? []
   }
 
   /** Throws unless sums are zero, nothing is overdrawn, and what is held on every account is what its open holds say. */

@@ -10,7 +10,7 @@ import { LogCorruptError } from '../../../eventlog/errors.ts'
 import type { EventLog } from '../../../eventlog/ports.ts'
 import type { Frame } from '../../../schemas/frames.ts'
 import type { World } from '../world.ts'
-import type { SimulatedStore, StoreConnection } from './store.ts'
+import type { SimulatedStore, StoreConnection } from './store/store.ts'
 import { PROJECTIONS } from './rows.ts'
 
 /** How the runtime is set for a seed: small ranges, so that there are many of them. */
@@ -73,10 +73,8 @@ export class ViewsProcess {
   /** Why it did not start, or stopped by itself. */
   get failure(): Error | undefined {
     if (this.#failure !== undefined) return this.#failure
-    const status = this.#running?.status()[0]
-    return status?.state === 'stopped'
-      ? new Error(status.failure ?? 'stopped, and does not say why')
-      : undefined
+    const stopped = this.#running?.status().find(({ state }) => state === 'stopped')
+    return stopped === undefined ? undefined : new Error(stopped.failure ?? 'stopped, and does not say why')
   }
 
   /** True if it refused to start because the log ends before the views. */

@@ -1,22 +1,22 @@
 /** What the built-in views keep of an event, row by row: the SELECTs of the projections, said once more in plain code. */
-import { allTogether, tableNames } from '../../../projectors/projection.ts'
+import { allTogether, tablesOf } from '../../../projectors/projection.ts'
 import { audit } from '../../../projectors/views/audit/projection.ts'
 import { balances } from '../../../projectors/views/balances/projection.ts'
 import { history } from '../../../projectors/views/history/projection.ts'
 import type { Side, WalletEvent } from '../../../schemas/events.ts'
 import { formatId, isNilId, sameId } from '../../../schemas/ids.ts'
-import { checkpointsName } from '../../../projectors/clickhouse/view-tables.ts'
 
 /** What the simulated deployment has. */
 export const PROJECTIONS = allTogether([balances, history, audit])
 
-const TABLES = { ...tableNames(balances), ...tableNames(history), ...tableNames(audit) }
-/** Names of the tables that hold rows. */
-export const ROW_TABLES: readonly string[] = Object.values(TABLES)
-export const CHECKPOINTS = checkpointsName()
+/** The tables that hold the rows of a projection, as its author calls them. */
+export const TABLES_OF: ReadonlyMap<string, readonly string[]> = new Map(
+  PROJECTIONS.all.map((one) => [one.name, tablesOf(one)]),
+)
 
 /** A row: what names it within its table, and all the rest of it as one text. */
 export interface Row {
+  /** As its author calls it. */
   readonly table: string
   readonly key: string
   readonly sequence: bigint
@@ -24,9 +24,6 @@ export interface Row {
   readonly version: bigint
   readonly text: string
 }
-
-/** The table of which only the row with the highest version counts. */
-export const LATEST_ONLY: ReadonlySet<string> = new Set([TABLES.balances])
 
 const ACCOUNT_KINDS = new Set(['AccountOpened', 'AccountFrozen', 'AccountUnfrozen', 'AccountClosed'])
 
@@ -41,13 +38,13 @@ export function rowsOf(event: WalletEvent): Row[] {
   const relatedId = formatId(event.relatedId)
   if (refusal === undefined && ACCOUNT_KINDS.has(kind))
     row(
-      TABLES.accounts,
+      'accounts',
       `${event.debit.number}/${event.debit.version}`,
       `${event.recordedAtNs} ${kind} ${relatedId} ${event.owner} ${event.currency} ${event.scale} ${event.amount}`,
     )
   if (kind === 'AccountOpened') {
-    row(TABLES.account_ids, relatedId, `${event.debit.number}`)
-    row(TABLES.account_owners, `${event.owner}/${event.debit.number}`, '')
+    row('account_ids', relatedId, `${event.debit.number}`)
+    row('account_owners', `${event.owner}/${event.debit.number}`, '')
   }
   if (refusal === undefined)
     for (const [side, other, isDebit] of [
@@ -56,18 +53,18 @@ export function rowsOf(event: WalletEvent): Row[] {
     ] as const) {
       if (side.number === 0) continue
       const totals = `${side.debitsPosted} ${side.debitsPending} ${side.creditsPosted} ${side.creditsPending}`
-      row(TABLES.balances, `${side.number}`, `${event.recordedAtNs} ${totals}`, side.version)
+      row('balances', `${side.number}`, `${event.recordedAtNs} ${totals}`, side.version)
       row(
-        TABLES.history,
+        'history',
         `${side.number}/${side.version}`,
         `${event.recordedAtNs} ${event.effectiveAtNs} ${kind} ${isDebit} ${other.number} ${event.amount} ${totals} ` +
           `${transferId} ${relatedId} ${formatId(event.reference)} ${event.expiresAtNs} ${event.code} ${event.memo}`,
       )
     }
-  row(TABLES.events, `${sequence}`, textOfEvent(event))
-  row(TABLES.event_ids, `${transferId}/${sequence}`, '')
+  row('events', `${sequence}`, textOfEvent(event))
+  row('event_ids', `${transferId}/${sequence}`, '')
   if (!ACCOUNT_KINDS.has(kind) && kind !== 'AccountRefused' && isRelation(event))
-    row(TABLES.event_relations, `${relatedId}/${sequence}`, kind)
+    row('event_relations', `${relatedId}/${sequence}`, kind)
   return rows
 }
 

@@ -9,8 +9,10 @@ import type { SimulatedViews } from '../views-port.ts'
 import type { World } from '../world.ts'
 import { ViewsCheck } from './check.ts'
 import { ViewsProcess, type Delivery, type RuntimeSettings } from './process.ts'
-import { SimulatedStore } from './store.ts'
-import { ViewsBrokenError } from './tables.ts'
+import type { RegistryView } from './store/registry-view.ts'
+import { SimulatedStore } from './store/store.ts'
+import { ViewsBrokenError } from './store/tables.ts'
+import { PROJECTIONS } from './rows.ts'
 
 /** What has to have happened over a run of seeds. */
 export const VIEWS_COVERAGE = [
@@ -36,14 +38,13 @@ const START_AGAIN_NS = 500n * MS
 
 export interface ViewsUnderTest extends SimulatedViews {
   readonly store: SimulatedStore
+  readonly registry: RegistryView
   /** The process that runs, if one does. */
   process(): ViewsProcess | undefined
   /** As `start`; whether a log behind the views is refused is left to the runtime. */
   launch(log: EventLog, deliver?: Delivery): ViewsProcess
   /** Compares every row now. */
   checkAll(events: readonly WalletEvent[]): void
-  /** The log is another one from here on. */
-  forget(): void
 }
 
 /** @param hurry how many times faster than the world's their time goes */
@@ -56,7 +57,8 @@ export function createSimulatedViews(outside: World, hurry = HURRY): ViewsUnderT
   }
   const { random } = world
   const store = new SimulatedStore(world)
-  const check = new ViewsCheck(store, 0)
+  const check = new ViewsCheck(store)
+  const { registry } = check
   const settings: RuntimeSettings = {
     rangeEventsMax: random.between(1, 60),
     rangeBytesMax: random.between(1_000, 20_000),
@@ -66,12 +68,18 @@ export function createSimulatedViews(outside: World, hurry = HURRY): ViewsUnderT
   let current: ViewsProcess | undefined
   let isHealed = false
   let checks = 0
-  let reported = 0n
-  let resets = 0
+  /** What readers were told last, by projection. */
+  let reported = new Map<string, { readonly version: number; readonly told: bigint }>()
 
+  /** While there is trouble, up to where what is read holds everything; afterwards, up to where all that is filled does. */
   function position(): bigint {
-    return store.checkpoint(0)?.sequence ?? 0n
-  }
+    const positions = PROJECTIONS.all.flatMap(({ name }) => {
+      const own = registry.versions().filter((one) => one.name === name)
+      const counted = own.filter(({ role, isBounded }) => role === 'serving' || (isHealed && role !== 'dropped' && !isBounded))
+      return counted.length === 0 ? [0n] : counted.map(({ checkpoint }) => BigInt(checkpoint?.sequence ?? 0))
+    })
+    return positions.reduce((least, one) => (one < least ? one : least))
+  } // prettier-ignore
 
   function launch(log: EventLog, deliver?: Delivery): ViewsProcess {
     if (log.head().sequence > position()) world.cover('views: catch-up')
@@ -83,7 +91,7 @@ export function createSimulatedViews(outside: World, hurry = HURRY): ViewsUnderT
       }),
     )
     current = launched
-    reported = 0n
+    reported = new Map()
     act(launched)
     return launched
   }
@@ -116,18 +124,12 @@ export function createSimulatedViews(outside: World, hurry = HURRY): ViewsUnderT
 
   function reset(process: ViewsProcess): void {
     world.trace('operator resets the views')
-    resets++
     process.running?.reset().then(
-      () => {
-        resets--
-        world.cover('views: reset')
-      },
+      () => world.cover('views: reset'),
       () => {
         // An outage: it has to be repeated, or the views stand still.
         world.schedule(BigInt(random.between(1, 500)) * MS, 'operator', () => {
-          if (!process.isAlive) return
-          resets--
-          reset(process)
+          if (process.isAlive) reset(process)
         })
       },
     )
@@ -140,24 +142,29 @@ export function createSimulatedViews(outside: World, hurry = HURRY): ViewsUnderT
     process.jumpMs(ms)
   }
 
-  /** What the runtime says of itself is never more than what is stored. */
+  /** What the runtime says of itself is never more than what is stored, and readers never go back in time. */
   function checkRuntime(): void {
-    if (resets > 0) {
-      reported = 0n
-      return
-    }
     if (current?.failure !== undefined && !current.isLogUnreadable)
       throw new ViewsBrokenError(`the views stopped: ${current.failure.message}`)
-    const status = current?.running?.status()[0]
-    if (status === undefined) return
-    const told = status.position.get(0) ?? 0n
-    if (told > position()) throw new ViewsBrokenError(`the views say ${told}, and hold ${position()}`)
-    if (told < reported) throw new ViewsBrokenError(`the views said ${reported}, and now ${told}`)
-    reported = told
-  }
+    const running = current?.running
+    if (running === undefined) return
+    for (const { name } of PROJECTIONS.all) {
+      const version = running.serving().versionOf(name)
+      const told = running.positionOf(name).get(0) ?? 0n
+      const stored = registry.find(name, version)
+      if (told > (stored?.highest ?? 0n))
+        throw new ViewsBrokenError(`${name} ${version} says ${told}, and holds ${stored?.highest}`)
+      const before = reported.get(name)
+      const isGone = before !== undefined && registry.find(name, before.version)?.role === 'dropped'
+      if (before !== undefined && told < before.told && !isGone)
+        throw new ViewsBrokenError(`${name} said ${before.told} by version ${before.version}, and now ${told} by ${version}`)
+      reported.set(name, { version: version ?? 0, told })
+    }
+  } // prettier-ignore
 
   return {
     store,
+    registry,
     process: () => current,
     launch,
     position,
@@ -171,7 +178,6 @@ export function createSimulatedViews(outside: World, hurry = HURRY): ViewsUnderT
     crash() {
       current?.kill()
       current = undefined
-      resets = 0
       if (!isHealed && random.chance(0.5)) store.kill()
     },
     check(events) {
@@ -189,6 +195,5 @@ export function createSimulatedViews(outside: World, hurry = HURRY): ViewsUnderT
       store.heal()
       current?.running?.resume()
     },
-    forget: () => check.restart(),
   }
 }

@@ -11,12 +11,11 @@ import { promisify } from 'node:util'
 import { createKafka } from '../../../eventlog/kafka/kafkajs/client.ts'
 import type { KafkaSettings } from '../../../eventlog/kafka/settings.ts'
 import { startSwitchedProxy, type SwitchedProxy } from './switched-proxy.ts'
-import { kafkaJars } from './download.ts'
+import { archivingJava, kafkaProgram, measuredJava, quickJava, type KafkaProgram } from './java.ts'
 
 const START_MS_MAX = 60_000
 const PAUSE_MS_MAX = 10_000
-/** A broker that runs for minutes takes half the time to start, and never earns what the second compiler costs. */
-const QUICK_COMPILER = '-XX:TieredStopAtLevel=1'
+const MAIN_CLASS = 'kafka.Kafka'
 const CLUSTER_ID = 'cHVyc2VyLXRlc3RzLTAwMQ'
 
 /**
@@ -70,6 +69,8 @@ export interface TestClusterOptions {
   readonly proxied?: boolean
   /** Its speed is measured: Java compiles as it would by itself. Default: no more than pays within minutes. */
   readonly isMeasured?: boolean
+  /** Each broker is ended in order, and leaves its classes in this file. */
+  readonly archiveTo?: string
   /** The listener of clients is SASL_SSL; a second one, MUTUAL, knows clients by their certificates. Not with `proxied`. */
   readonly security?: ClusterSecurity
 }
@@ -86,8 +87,20 @@ export interface ClusterSecurity {
 
 /** Starts a cluster and waits until it answers. @throws KafkaUnavailableError without Java or Maven */
 export async function startKafkaCluster(options: TestClusterOptions = {}): Promise<TestCluster> {
-  const { brokers: count = 1, properties = [], proxied = false, isMeasured = false, security } = options
-  const jars = await kafkaJars()
+  const {
+    brokers: count = 1,
+    properties = [],
+    proxied = false,
+    isMeasured = false,
+    archiveTo,
+    security,
+  } = options
+  const program = await kafkaProgram()
+  const java = isMeasured
+    ? measuredJava(program, MAIN_CLASS)
+    : archiveTo === undefined
+      ? quickJava(program, MAIN_CLASS)
+      : archivingJava(program, archiveTo, MAIN_CLASS)
   const root = mkdtempSync(path.join(os.tmpdir(), 'purser-kafka-'))
   const ports = await freePorts(3 * count)
   const proxies = proxied
@@ -102,11 +115,14 @@ export async function startKafkaCluster(options: TestClusterOptions = {}): Promi
     proxiedPort: ports[3 * index + 2]!,
     proxy: proxies[index],
     security,
-    isMeasured,
+    program,
+    java,
+    // What ends at once writes down no classes.
+    ending: archiveTo === undefined ? 'KILL' : 'TERM',
   }))
   const voters = nodes.map((node) => `${node.nodeId}@127.0.0.1:${node.controllerPort}`).join(',')
   const brokers = nodes.map(
-    (node) => new Broker(jars, path.join(root, String(node.nodeId)), node, voters, count, properties),
+    (node) => new Broker(path.join(root, String(node.nodeId)), node, voters, count, properties),
   )
   const addresses = brokers.map(({ address }) => address)
   const stop = async (): Promise<void> => {
@@ -132,7 +148,10 @@ interface Node {
   readonly proxiedPort: number
   readonly proxy: SwitchedProxy | undefined
   readonly security: ClusterSecurity | undefined
-  readonly isMeasured: boolean
+  readonly program: KafkaProgram
+  /** What runs a broker, up to its settings. */
+  readonly java: readonly string[]
+  readonly ending: 'KILL' | 'TERM'
 }
 
 /** What server.properties says of where clients find the broker. */
@@ -164,30 +183,25 @@ class Broker implements TestBroker {
   readonly mutualAddress: string
   readonly proxy: SwitchedProxy | undefined
   readonly #security: ClusterSecurity | undefined
-  readonly #compiler: readonly string[]
-  readonly #jars: string
+  readonly #program: KafkaProgram
+  readonly #java: readonly string[]
+  readonly #ending: Node['ending']
   readonly #folder: string
   readonly #properties: string
   #keeper: ChildProcess | undefined
   #started: Promise<number> | undefined
   #knownPid = 0
 
-  constructor(
-    jars: string,
-    folder: string,
-    node: Node,
-    voters: string,
-    brokers: number,
-    more: readonly string[],
-  ) {
+  constructor(folder: string, node: Node, voters: string, brokers: number, more: readonly string[]) {
     this.nodeId = node.nodeId
     this.address = `127.0.0.1:${node.port}`
     this.controllerAddress = `127.0.0.1:${node.controllerPort}`
     this.mutualAddress = `127.0.0.1:${node.proxiedPort}`
     this.proxy = node.proxy
     this.#security = node.security
-    this.#compiler = node.isMeasured ? [] : [QUICK_COMPILER]
-    this.#jars = jars
+    this.#program = node.program
+    this.#java = node.java
+    this.#ending = node.ending
     this.#folder = folder
     this.#properties = path.join(folder, 'server.properties')
     const replicas = Math.min(3, brokers)
@@ -224,30 +238,14 @@ class Broker implements TestBroker {
   async format(): Promise<void> {
     const users = this.#security?.scramUsers.flatMap((user) => ['--add-scram', user]) ?? []
     const args = ['format', '-t', CLUSTER_ID, '-c', this.#properties, ...users]
-    await promisify(execFile)('java', [
-      '-Xshare:auto',
-      QUICK_COMPILER,
-      '-cp',
-      `${this.#jars}/*`,
-      'kafka.tools.StorageTool',
-      ...args,
-    ])
+    await promisify(execFile)('java', [...quickJava(this.#program, 'kafka.tools.StorageTool'), ...args])
   }
 
   start(): void {
     // The shell ends the broker when its standard input closes, so it never outlives the process that started it.
-    const script = '"$@" & pid=$!; echo $pid; cat > /dev/null; kill -9 $pid'
+    const script = `"$@" & pid=$!; echo $pid; cat > /dev/null; kill -${this.#ending} $pid; wait $pid`
     const out = openSync(path.join(this.#folder, 'broker.log'), 'a')
-    const java = [
-      'java',
-      '-Xmx512m',
-      '-XX:+UseSerialGC',
-      ...this.#compiler,
-      '-cp',
-      `${this.#jars}/*`,
-      'kafka.Kafka',
-    ]
-    const keeper = spawn('sh', ['-c', script, 'broker', ...java, this.#properties], {
+    const keeper = spawn('sh', ['-c', script, 'broker', 'java', ...this.#java, this.#properties], {
       stdio: ['pipe', 'pipe', out],
       cwd: this.#folder,
     })
@@ -277,7 +275,7 @@ class Broker implements TestBroker {
     const isGone = new Promise((resolve) => keeper.once('exit', resolve))
     const pid = await this.#started!
     // A paused one too: SIGKILL needs no answer.
-    process.kill(pid, 'SIGKILL')
+    if (this.#ending === 'KILL') process.kill(pid, 'SIGKILL')
     keeper.stdin!.end()
     await isGone
   }

@@ -1,7 +1,7 @@
 /** Kafka's own command line, as an operator runs it. */
 import { execFile } from 'node:child_process'
 import { promisify } from 'node:util'
-import { kafkaJars } from './download.ts'
+import { kafkaProgram, quickJava } from './java.ts'
 
 /** What its scripts call. */
 const MAIN_CLASSES = {
@@ -11,13 +11,7 @@ const MAIN_CLASSES = {
 
 /** Runs it to its end. @throws what it said, if it failed */
 export async function kafkaTool(script: keyof typeof MAIN_CLASSES, args: readonly string[]): Promise<void> {
-  const java = [
-    '-Xshare:auto',
-    '-XX:TieredStopAtLevel=1',
-    '-cp',
-    `${await kafkaJars()}/*`,
-    MAIN_CLASSES[script],
-  ]
+  const java = quickJava(await kafkaProgram(), MAIN_CLASSES[script])
   const { stdout } = await promisify(execFile)('java', [...java, ...args], { timeout: 60_000 })
   // Its exit code is 0 also where a broker said no.
   if (/^Error/m.test(stdout)) throw new Error(stdout)

@@ -2,13 +2,13 @@
  * The tables behind the simulated store. A block of rows is visible from when it is applied, and certain to outlive a
  * crash once it is `kept`: until then a crash keeps it or loses it, whole, as a part that was or was not renamed in time.
  */
-import type { Random } from '../random.ts'
-import { LATEST_ONLY } from './rows.ts'
+import type { Random } from '../../random.ts'
 
 /** A row as any table has it. */
 export interface TableRow {
   readonly key: string
   readonly sequence: bigint
+  /** Where a table keeps only the latest row of a key, the highest wins. */
   readonly version: bigint
   readonly text: string
 }
@@ -24,20 +24,36 @@ export class ViewsBrokenError extends Error {
   override readonly name = 'ViewsBrokenError'
 }
 
+export interface TableOptions {
+  /** Tokens of blocks that it remembers. */
+  readonly tokensMax: number
+  /** Of one key only the row of the highest version counts. */
+  readonly isLatestOnly: boolean
+  /** Rows of one key and version may differ: then the one that came last counts. */
+  readonly isLoose?: boolean
+}
+
 /** One incarnation of a table: dropping it and making it anew gives another. */
 export class Table {
   readonly name: string
-  readonly #tokensMax: number
-  readonly #isLatestOnly: boolean
+  readonly #options: TableOptions
   readonly #kept = new Map<string, TableRow>()
+  /** Bytes that came under a token, by their hash: one token, one content, for as long as the table lives. */
+  readonly #contents = new Map<string, string>()
   #fresh: { readonly block: Block; readonly rows: Map<string, TableRow> }[] = []
   #tokens: string[] = []
+  #isSpoiled = false
 
-  /** @param tokensMax tokens of blocks that it remembers */
-  constructor(name: string, tokensMax: number, isLatestOnly = LATEST_ONLY.has(name)) {
+  constructor(name: string, options: TableOptions) {
     this.name = name
-    this.#tokensMax = tokensMax
-    this.#isLatestOnly = isLatestOnly
+    this.#options = options
+  }
+
+  /** @throws ViewsBrokenError if other bytes have come under the token before */
+  sameContent(token: string, content: string): void {
+    if ((this.#contents.get(token) ?? content) !== content)
+      throw new ViewsBrokenError(`other bytes came under the token ${token}`)
+    this.#contents.set(token, content)
   }
 
   /**
@@ -55,7 +71,9 @@ export class Table {
       rows.set(row.key, this.#winner(rows.get(row.key), row))
     }
     this.#fresh.push({ block, rows })
-    if (block.token !== undefined) this.#tokens = [...this.#tokens, block.token].slice(-this.#tokensMax)
+    const { tokensMax } = this.#options
+    if (block.token !== undefined && tokensMax > 0)
+      this.#tokens = [...this.#tokens, block.token].slice(-tokensMax)
     return block
   }
 
@@ -74,6 +92,23 @@ export class Table {
     this.#fresh = []
     this.#tokens = this.#tokens.filter((token) => !lost.some(({ block }) => block.token === token))
     return lost.length
+  }
+
+  /** Takes away, for good, every row that an event has made. */
+  forget(sequence: bigint): void {
+    for (const rows of [this.#kept, ...this.#fresh.map((fresh) => fresh.rows)])
+      for (const [key, row] of rows) if (row.sequence === sequence) rows.delete(key)
+  }
+
+  /** Somebody changes a row by hand, or takes it away. False if there is none up to that sequence. */
+  spoil(random: Random, upTo: bigint): boolean {
+    const rows = [...this.#kept.values()].filter(({ sequence }) => sequence <= upTo)
+    if (rows.length === 0) return false
+    this.#isSpoiled = true
+    const row = random.pick(rows)
+    if (random.chance(0.5)) this.#kept.delete(row.key)
+    else this.#kept.set(row.key, { ...row, text: `${row.text} by hand` })
+    return true
   }
 
   row(key: string): TableRow | undefined {
@@ -97,7 +132,9 @@ export class Table {
   }
 
   #compare(row: TableRow, other: TableRow | undefined): void {
-    if (other === undefined || (this.#isLatestOnly && row.version !== other.version)) return
+    const { isLatestOnly, isLoose = false } = this.#options
+    if (other === undefined || isLoose || this.#isSpoiled) return
+    if (isLatestOnly && row.version !== other.version) return
     if (row.text !== other.text || row.sequence !== other.sequence || row.version !== other.version)
       throw new ViewsBrokenError(`${this.name} has two rows ${row.key}: ${shown(other)} and ${shown(row)}`)
   }

@@ -1,5 +1,5 @@
 /** What may go wrong between the views' runtime and their store, how often, and how one call ends. */
-import type { Random } from '../random.ts'
+import type { Random } from '../../random.ts'
 
 /** Chances per call, from 0 to 1. */
 export interface StoreFaults {

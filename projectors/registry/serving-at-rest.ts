@@ -1,0 +1,16 @@
+/** What serves in a store whose views nobody fills just now. */
+import type { ViewStore } from '../clickhouse/view-store.ts'
+import type { Projection } from '../projection.ts'
+import { tablesThere } from '../runtime/checkpoints.ts'
+import { fixedServing, type Serving } from '../serving.ts'
+import { VERSIONS_TABLE } from './tables.ts'
+import { readVersions, servingOf } from './versions.ts'
+
+/** As the registry says; where it has nothing to say, as declared. */
+export async function servingAtRest(store: ViewStore, projections: readonly Projection[]): Promise<Serving> {
+  const isThere = (await tablesThere(store, [VERSIONS_TABLE])).size > 0
+  const versions = isThere ? await readVersions(store) : []
+  return fixedServing(
+    projections.map((one) => ({ ...one, version: servingOf(versions, one.name)?.version ?? one.version })),
+  )
+}

@@ -1,0 +1,68 @@
+/** What the registry says now, read past every client: for checks, and for who rules the world. */
+import { SKIPS_TABLE, VERSIONS_TABLE } from '../../../../projectors/registry/tables.ts'
+import { newestCheckpoints, type StoredCheckpoint } from './registry-rows.ts'
+import { CHECKPOINTS } from './statements.ts'
+import type { SimulatedStore } from './store.ts'
+
+export interface StoredVersion {
+  readonly name: string
+  readonly version: number
+  readonly role: 'building' | 'serving' | 'kept' | 'dropped'
+  readonly isPaused: boolean
+  readonly isBounded: boolean
+  /** The checkpoint that counts; undefined: none was written. */
+  readonly checkpoint: StoredCheckpoint | undefined
+  /** The highest that any runtime has written. */
+  readonly highest: bigint
+  readonly skips: ReadonlySet<bigint>
+}
+
+export class RegistryView {
+  readonly #store: SimulatedStore
+  #changes = -1
+  #versions: readonly StoredVersion[] = []
+
+  constructor(store: SimulatedStore) {
+    this.#store = store
+  }
+
+  /** All versions that there ever were. */
+  versions(): readonly StoredVersion[] {
+    if (this.#changes !== this.#store.changes) {
+      this.#changes = this.#store.changes
+      this.#versions = this.#read()
+    }
+    return this.#versions
+  }
+
+  find(name: string, version: number | undefined): StoredVersion | undefined {
+    return this.versions().find((one) => one.name === name && one.version === version)
+  }
+
+  serving(name: string): StoredVersion | undefined {
+    return this.versions().find((one) => one.name === name && one.role === 'serving')
+  }
+
+  #read(): StoredVersion[] {
+    const texts = (table: string): string[] =>
+      (this.#store.table(table)?.rows() ?? []).map(({ text }) => text)
+    const checkpointRows = this.#store.table(CHECKPOINTS)?.rows() ?? []
+    const newest = newestCheckpoints(checkpointRows)
+    const all = checkpointRows.map(({ text }) => JSON.parse(text) as StoredCheckpoint)
+    const skips = texts(SKIPS_TABLE).map((text) => JSON.parse(text) as { name: string; version: number; sequence: string })
+    return texts(VERSIONS_TABLE).map((text) => {
+      const row = JSON.parse(text) as { name: string; version: number; role: StoredVersion['role']; is_paused: number; until: string }
+      const isOwn = (one: StoredCheckpoint): boolean => one.projection_name === row.name && one.version === row.version
+      return {
+        name: row.name,
+        version: row.version,
+        role: row.role,
+        isPaused: row.is_paused !== 0,
+        isBounded: row.until !== '',
+        checkpoint: newest.find(isOwn),
+        highest: all.filter(isOwn).reduce((most, { sequence }) => (BigInt(sequence) > most ? BigInt(sequence) : most), 0n),
+        skips: new Set(skips.filter((one) => one.name === row.name && one.version === row.version).map(({ sequence }) => BigInt(sequence))),
+      }
+    })
+  } // prettier-ignore
+}
