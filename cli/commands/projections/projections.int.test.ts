@@ -1,7 +1,9 @@
 /** Every verb of `purser projections`, through a real platform: beside one that runs, and with one of the command's own. */
+import { readFileSync } from 'node:fs'
 import { writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { OPERATION_REFUSALS } from '../../../projectors/registry/operations.ts'
 import { startPlatform, type Platform } from '../../../platform/embedded-platform.ts'
 import { purser, onlyJson, spawnPurser, withFolder } from '../../../test/support/purser.ts'
 import { until } from '../../../test/support/until.ts'
@@ -270,3 +272,9 @@ test('where no platform runs, one is started for the command; what was said hold
     const listed = onlyJson((await purser('projections', 'list', ...small)).stdout) as unknown as { versions: VersionAnswer[] } // prettier-ignore
     expect(listed.versions.map(({ name, version, role }) => [name, version, role])).toContainEqual(['audit', 2, 'BUILDING']) // prettier-ignore
   }))
+
+test('docs/projections-operations.md lists every refusal with its meaning', () => {
+  const text = readFileSync(new URL('../../../docs/projections-operations.md', import.meta.url), 'utf8')
+  const rows = [...text.matchAll(/^\| `(\w+)` +\| (.+?) +\|$/gm)].map(([, code, meaning]) => [code, meaning])
+  expect(rows).toEqual(Object.entries(OPERATION_REFUSALS))
+})
