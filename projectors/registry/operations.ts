@@ -35,6 +35,7 @@ export const OPERATION_REFUSALS = {
   no_fault: 'The version has not stopped at this event.',
   no_reason: 'A reason has to be given.',
   name_taken: 'There is a projection of this name already.',
+  changed: 'Somebody else has changed the versions meanwhile. Look again.',
   invalid: 'What was given is not valid.',
 } as const
 export type OperationRefusalCode = keyof typeof OPERATION_REFUSALS
@@ -209,8 +210,15 @@ class Operations implements ProjectionOperations {
     const { serving, other } = found
     if (other.until !== undefined) return refused('bounded', name)
     if (acceptDifferences !== undefined && !isReason(acceptDifferences)) return refused('no_reason', name)
-    if (!(await this.#isWhereReadersAre(serving, other)))
+    const behind = await this.#behind(serving, other)
+    if (behind === other)
       return refused('not_there_yet', name, `Version ${other.version} is behind version ${serving.version}.`)
+    if (behind === serving && acceptDifferences === undefined)
+      return refused(
+        'not_there_yet',
+        name,
+        `Version ${serving.version}, which serves, is behind version ${other.version}: what it lacks cannot be compared.`,
+      )
     const comparison = await this.#options.compare(serving, other, await this.#heldByBoth(found))
     if (!comparison.equal && acceptDifferences === undefined)
       return { ...refused('not_equal', name), comparison }
@@ -342,23 +350,26 @@ class Operations implements ProjectionOperations {
     )
   }
 
-  /** Waits until the other version holds what the serving one holds now. */
-  async #isWhereReadersAre(serving: Version, other: Version): Promise<boolean> {
+  /** Waits until each holds what the other one holds now. Returns the one that does not come to it. */
+  async #behind(serving: Version, other: Version): Promise<Version | undefined> {
     const { store, clock, waitMsMax = WAIT_MS_MAX } = this.#options
-    const goal = heldBy(await readCheckpoints(store), serving)
+    const goals = await readCheckpoints(store)
     const untilMs = clock.monotonicMs() + waitMsMax
     for (;;) {
-      if (includesPosition(heldBy(await readCheckpoints(store), other), goal)) return true
-      if (clock.monotonicMs() >= untilMs) return false
+      const now = await readCheckpoints(store)
+      const isThere = (one: Version, goal: Version): boolean =>
+        includesPosition(heldBy(now, one), heldBy(goals, goal))
+      const behind = !isThere(other, serving) ? other : !isThere(serving, other) ? serving : undefined
+      if (behind === undefined || clock.monotonicMs() >= untilMs) return behind
       await new Promise<void>((resolve) => clock.after(LOOK_MS, resolve))
     }
   }
 
   async #write(versions: readonly Version[]): Promise<OperationOutcome> {
     const { store, clock, changed } = this.#options
-    await writeVersions(store, versions, clock.nowMs())
-    await changed?.()
     const [{ name, version }] = versions as [Version]
+    if (!(await writeVersions(store, versions, clock.nowMs()))) return refused('changed', name)
+    await changed?.()
     return { kind: 'done', name, version }
   }
 }

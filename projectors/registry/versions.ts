@@ -67,18 +67,26 @@ export async function readVersions(store: ViewStore): Promise<Version[]> {
   return rows.map(versionOf)
 }
 
-/** Says something new of versions, all of it at once. */
+/**
+ * Says something new of versions, all of it at once, unless somebody else has said something of one of them since it was read.
+ * @returns false if somebody has: then nothing was written
+ */
 export async function writeVersions(
   store: ViewStore,
   versions: readonly Version[],
   atMs: number,
-): Promise<void> {
-  if (versions.length === 0) return
+): Promise<boolean> {
+  if (versions.length === 0) return true
+  const others = versions.map(
+    (_one, index) =>
+      `(name = {name${index}:String} AND version = {version${index}:UInt32} AND revision >= {revision${index}:UInt64})`,
+  )
+  const isNews = `(SELECT count() FROM ${VERSIONS_TABLE} WHERE ${others.join(' OR ')}) = 0`
   const rows = versions.map(
     (_one, index) =>
       `SELECT {name${index}:String}, {version${index}:UInt32}, {revision${index}:UInt64}, {declared${index}:UInt32},
         {role${index}:String}, {paused${index}:UInt8}, {share${index}:Float64}, {until${index}:String},
-        {definition${index}:String}, {reason${index}:String}, {at:Int64}`,
+        {definition${index}:String}, {reason${index}:String}, {at:Int64} WHERE ${isNews}`,
   )
   const parameters = Object.fromEntries(
     versions.flatMap((one, index) =>
@@ -102,7 +110,13 @@ export async function writeVersions(
      ${rows.join(' UNION ALL ')}`,
     { ...parameters, at: String(atMs) },
   )
-}
+  // Asked, not taken from the insert: its answer may have been lost, and the insert sent twice.
+  const now = await readVersions(store)
+  return versions.every((one) => {
+    const said = now.find(({ name, version }) => name === one.name && version === one.version)
+    return said !== undefined && said.revision === one.revision + 1n && said.role === one.role && said.isPaused === one.isPaused && said.reason === one.reason
+  })
+} // prettier-ignore
 
 /** The version of a name that is read. */
 export function servingOf(versions: readonly Version[], name: string): Version | undefined {

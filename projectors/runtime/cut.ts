@@ -1,5 +1,7 @@
 /** Cuts through ranges by event: what is left out, what comes before a bound, and one half and the other. */
 import { eventRowBytes, ROW_BYTE } from '../../schemas/events.ts'
+import { HASH_BYTES, sameBytes } from '../../schemas/frames.ts'
+import type { Checkpoint } from './chain.ts'
 import type { Range } from './range.ts'
 
 interface Row {
@@ -58,7 +60,14 @@ export function isEmptyRange({ payloads }: Range): boolean {
   return payloads.every(({ length }) => length === 0)
 }
 
-/** A checkpoint of its own has no frame's hash: nothing goes on from there. */
+const NO_HASH = new Uint8Array(HASH_BYTES)
+
+/** True for the checkpoint of what has ended within a frame. */
+export function isWithinFrame({ sequence, hash }: Checkpoint): boolean {
+  return sequence > 0n && sameBytes(hash, NO_HASH)
+}
+
+/** A checkpoint within a frame has no hash: nothing goes on from there. */
 function partOf(range: Range, rows: readonly Row[]): Range | undefined {
   const [first] = rows
   const last = rows.at(-1)
@@ -69,6 +78,8 @@ function partOf(range: Range, rows: readonly Row[]): Range | undefined {
     first: first.sequence,
     last: sequence,
     payloads: rows.map(({ bytes }) => bytes),
-    checkpoint: ends ? range.checkpoint : { ...range.checkpoint, sequence, recordedAtNs, logOffset: 0n },
+    checkpoint: ends
+      ? range.checkpoint
+      : { ...range.checkpoint, sequence, recordedAtNs, hash: NO_HASH, logOffset: 0n },
   }
 }

@@ -10,7 +10,7 @@ import type { Layout } from '../projection.ts'
 import type { Until } from '../registry/versions.ts'
 import type { Checkpoint } from './chain.ts'
 import { writeCheckpoint, type VersionKey } from './checkpoints.ts'
-import { isEmptyRange, upToFirst, withoutEvents } from './cut.ts'
+import { isEmptyRange, isWithinFrame, upToFirst, withoutEvents } from './cut.ts'
 import { guard, PartsMissingError, readParts, requireAll, type Held, type Parts } from './guard.ts'
 import type { Clock } from './ports.ts'
 import { Pump } from './pump.ts'
@@ -68,6 +68,7 @@ export class Lane {
     this.#options = options
     this.members = members
     this.#checkpoint = from
+    this.#isComplete = members[0]?.until !== undefined && isWithinFrame(from)
     this.#held = members.map(({ name, version }, index) => ({ name, version, epoch: epochs[index]! }))
     this.#together = members.length > 1 ? members : []
     this.pump = new Pump({
@@ -109,7 +110,8 @@ export class Lane {
     this.#parts = await readParts(store, names)
     requireAll(names, this.#parts)
     await writeCheckpoint(store, this.#held, this.#checkpoint)
-    this.pump.start(isPaused)
+    // One that has ended within a frame finds nothing in the log that it could go on from.
+    if (!this.#isComplete) this.pump.start(isPaused)
   }
 
   async stop(): Promise<void> {

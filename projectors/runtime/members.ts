@@ -71,17 +71,16 @@ export class Members {
     const made = this.#made.get(key)
     this.#made.delete(key)
     await made?.target.stop()
-    if (version.definition.kind !== 'sql') return this.#dropCode(version)
-    const target = this.#targetOf(version) as SqlTarget
-    if ((await tablesThere(this.#options.store, target.parts)).size === 0) return
+    const target = version.definition.kind === 'sql' ? (this.#targetOf(version) as SqlTarget) : undefined
+    const parts = target?.parts ?? codePartsOf(version)
+    if ((await tablesThere(this.#options.store, parts)).size === 0) return
     await this.#dropShared(version)
-    await target.drop()
+    if (target !== undefined) await target.drop()
+    else await this.#dropCode(parts)
   }
 
-  async #dropCode(version: Version): Promise<void> {
+  async #dropCode(names: readonly string[]): Promise<void> {
     const { store, layout } = this.#options
-    const names = [...Object.values(tablesOfVersion(version)), stateTableName(version, version.version)]
-    if ((await tablesThere(store, names)).size === 0) return
     const prefix = layout.database === undefined ? '' : `${layout.database}.`
     for (const name of names)
       for (const statement of dropTable(`${prefix}${name}`, layout)) await store.command(statement)
@@ -155,6 +154,10 @@ export class Members {
       return new TargetWithoutCode(version)
     return targetOfCode(version, projection)
   }
+}
+
+function codePartsOf(version: Version): readonly string[] {
+  return [...Object.values(tablesOfVersion(version)), stateTableName(version, version.version)]
 }
 
 /** A version whose functions are not in this program any more: it stands where it is. */

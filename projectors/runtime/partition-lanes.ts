@@ -275,8 +275,9 @@ export class PartitionLanes {
 
 /** One that has just failed together with others is about to be tried by itself. */
 function stateOf(lane: Lane | undefined, isBehind: boolean): PumpState | 'complete' {
+  if (lane?.isComplete === true) return 'complete'
   if (lane === undefined || lane.pump.state === 'stopped') return isBehind ? 'catching-up' : 'live'
-  return lane.isComplete ? 'complete' : lane.pump.state
+  return lane.pump.state
 }
 
 function isJoinable({ group, isPaused: paused, until }: Member): boolean {

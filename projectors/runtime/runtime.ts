@@ -437,7 +437,15 @@ class Runtime implements RunningProjections {
       this.#report('projections: reset, filling all views from the beginning of the log')
       const { store } = this.#options
       const names = this.#projections.running.map(({ name }) => name)
-      await writeVersions(store, resetting(await readVersions(store), names, 'reset'), this.#clock.nowMs())
+      // Once more, if an operator has said something else at the same moment.
+      while (
+        !(await writeVersions(
+          store,
+          resetting(await readVersions(store), names, 'reset'),
+          this.#clock.nowMs(),
+        ))
+      )
+        this.#refuseStopped()
       await this.#refreshUntilDone()
     })
   }

@@ -45,10 +45,16 @@ export class SqlTarget implements Target {
     }
   }
 
-  /** Takes away the rows of an event that an operator has left out: another table of the view may have had them already. */
+  /**
+   * Takes away the rows of an event that an operator has left out: another table of the view may have had them already. Where
+   * only the newest row of a key counts it stays, until a newer one comes: it may have replaced the one before it for good, and
+   * without it the key would have none.
+   */
   async forget(partition: number, sequence: bigint): Promise<void> {
     const { cluster, database = '' } = this.#layout
-    for (const name of this.tableNames) {
+    for (const { name: logical, highest } of this.version.tables) {
+      if (highest !== undefined) continue
+      const name = tableName(this.version, logical)
       const table = cluster === undefined ? name : `${database}.${name}_local ON CLUSTER '${cluster}'`
       await this.#store.command(
         `ALTER TABLE ${table} DELETE WHERE partition = {partition:UInt16} AND sequence = {sequence:UInt64}
