@@ -13,19 +13,21 @@ interface Answer<Data> {
 }
 
 /**
- * Runs one operation. Views that are not so far yet are asked again, within a minute.
+ * Runs one operation. Views that are not so far yet are asked again, within the time that an answer may take.
+ * @param answerMsMax default: a minute
  * @throws CommandFailure `platform_unavailable` if there is no answer, or the answer is an error
  */
 export async function graphql<Data>(
   url: string,
   query: string,
   variables: Readonly<Record<string, unknown>> = {},
+  answerMsMax = ANSWER_MS_MAX,
 ): Promise<Data> {
-  const deadlineMs = performance.now() + ANSWER_MS_MAX
-  let answer = await send<Data>(url, query, variables)
+  const deadlineMs = performance.now() + answerMsMax
+  let answer = await send<Data>(url, query, variables, answerMsMax)
   while (isTooEarly(answer) && performance.now() < deadlineMs) {
     await setTimeout(NOT_YET_PAUSE_MS)
-    answer = await send<Data>(url, query, variables)
+    answer = await send<Data>(url, query, variables, answerMsMax)
   }
   const { data, errors } = answer
   if (errors !== undefined || data === undefined || data === null)
@@ -44,8 +46,9 @@ async function send<Data>(
   url: string,
   query: string,
   variables: Readonly<Record<string, unknown>>,
+  answerMsMax: number,
 ): Promise<Answer<Data>> {
-  const answer = await askPlatform(url, '/graphql', ANSWER_MS_MAX, {
+  const answer = await askPlatform(url, '/graphql', answerMsMax, {
     method: 'POST',
     headers: {
       'content-type': 'application/json',

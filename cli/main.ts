@@ -16,7 +16,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<AddCommand>>> = {
   import: async () => (await import('./commands/import.ts')).addImport,
   audit: async () => (await import('./commands/audit.ts')).addAudit,
   archive: async () => (await import('./commands/archive.ts')).addArchive,
-  projections: async () => (await import('./commands/projections.ts')).addProjections,
+  projections: async () => (await import('./commands/projections/projections.ts')).addProjections,
   status: async () => (await import('./commands/status.ts')).addStatus,
   topics: async () => (await import('./commands/topics.ts')).addTopics,
   users: async () => (await import('./commands/users.ts')).addUsers,
@@ -51,6 +51,8 @@ export async function runCommand(
       'An event-sourced wallet platform: single-writer core, event log, ClickHouse views, GraphQL.',
     )
     .version(version, '-V, --version', 'print the version of this program')
+    // What stands behind a command is the command's: `--version` of a projection is no question for the program's.
+    .enablePositionalOptions()
     .exitOverride()
     .configureOutput({ writeOut: write, writeErr: write })
     .showSuggestionAfterError()

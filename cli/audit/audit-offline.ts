@@ -6,12 +6,13 @@ import { FileEventLog } from '../../eventlog/file/file-event-log.ts'
 import { acquireFolder } from '../../eventlog/file/lock.ts'
 import { createViewStore } from '../../projectors/clickhouse/clickhouse-store.ts'
 import { startEngine } from '../../projectors/engine/supervisor.ts'
+import { readAnySkips } from '../../projectors/registry/skips.ts'
 import type { SqlProjection } from '../../projectors/projection.ts'
 import type { ViewStore } from '../../projectors/clickhouse/view-store.ts'
 import { replayLog } from '../../writer/recovery/replay-log.ts'
 import { knownPartitionCount } from '../../platform/partition-count.ts'
 import { VIEWS_FOLDER } from '../../platform/embedded-platform.ts'
-import { checkViews, conclude, type Check, type PartitionProof, type Proof } from './proof.ts'
+import { checkViews, conclude, skippedEvents, type Check, type PartitionProof, type Proof } from './proof.ts'
 
 /**
  * Proves a data folder. Logs and snapshots are only read; the views are opened, because only their engine can read them.
@@ -31,7 +32,8 @@ export async function auditOffline(
       const proofs: PartitionProof[] = []
       for (let partition = 0; partition < partitions; partition++)
         proofs.push(await provePartition(dataDir, partition, store, projections))
-      return conclude(proofs, startedAtMs)
+      const skips = store === undefined ? [] : await readAnySkips(store)
+      return conclude(proofs, startedAtMs, skippedEvents(skips))
     })
   } finally {
     lock.release()

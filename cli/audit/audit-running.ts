@@ -8,7 +8,7 @@ import { formatId } from '../../schemas/ids.ts'
 import { replayLog, type Replay } from '../../writer/recovery/replay-log.ts'
 import { graphql } from '../graphql-client.ts'
 import { knownPartitionCount } from '../../platform/partition-count.ts'
-import { conclude, type Check, type PartitionProof, type Proof } from './proof.ts'
+import { conclude, type Check, type PartitionProof, type Proof, type SkippedEvent } from './proof.ts'
 
 /** Accounts whose balances are compared, spread evenly over all of them. */
 const ACCOUNTS_COMPARED_MAX = 10_000
@@ -26,7 +26,26 @@ export async function auditRunning(url: string, dataDir: string): Promise<Proof>
     const { core, ...replay } = await replayLive(dataDir, partition)
     proofs.push({ replay, checks: [await compareBalances(url, { core, ...replay })] })
   }
-  return conclude(proofs, startedAtMs)
+  return conclude(proofs, startedAtMs, await skippedThere(url))
+}
+
+/** What operators have left out of the versions that are there. */
+async function skippedThere(url: string): Promise<readonly SkippedEvent[]> {
+  interface Version {
+    readonly name: string
+    readonly version: number
+    readonly skips: readonly { partition: number; sequence: string; reason: string; by: string; at: string }[]
+  }
+  const query = '{ projectionVersions { name version skips { partition sequence reason by at } } }'
+  const { projectionVersions } = await graphql<{ projectionVersions: readonly Version[] }>(url, query)
+  return projectionVersions.flatMap(({ name, version, skips }) =>
+    skips.map(({ partition, sequence, ...rest }) => ({
+      name,
+      version,
+      position: `${partition}:${sequence}`,
+      ...rest,
+    })),
+  )
 }
 
 async function replayLive(dataDir: string, partition: number): Promise<Replay> {

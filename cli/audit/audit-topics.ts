@@ -5,11 +5,12 @@
 import { settledPartitions } from '../../eventlog/kafka/topics/topics.ts'
 import { readAnyCheckpoints, type Checkpoints } from '../../projectors/runtime/checkpoints.ts'
 import { createViewStore } from '../../projectors/clickhouse/clickhouse-store.ts'
+import { readAnySkips } from '../../projectors/registry/skips.ts'
 import type { SqlProjection } from '../../projectors/projection.ts'
 import type { ViewStore } from '../../projectors/clickhouse/view-store.ts'
 import { replayTopic } from '../../writer/distributed/replay-topic.ts'
 import type { AuditConfig } from '../../platform/configuration/config.ts'
-import { checkViews, conclude, type PartitionProof, type Proof } from './proof.ts'
+import { checkViews, conclude, skippedEvents, type PartitionProof, type Proof } from './proof.ts'
 
 /** What stands in the server, and what of it is to be proven. */
 interface Stored {
@@ -47,7 +48,8 @@ export async function auditTopics(
         events.close()
       }
     }
-    return conclude(proofs, startedAtMs)
+    const skips = views === undefined ? [] : await readAnySkips(views.store)
+    return conclude(proofs, startedAtMs, skippedEvents(skips))
   }
   if (clickhouse === undefined) {
     log('The views are not compared: --clickhouse-url says where they are.')

@@ -12,7 +12,8 @@ import { startProjections } from '../../projectors/runtime/runtime.ts'
 import { MemoryLog } from '../../test/support/memory-log.ts'
 import { SampleWallet } from '../../test/model/sample-wallet.ts'
 import type { ViewStore } from '../../projectors/clickhouse/view-store.ts'
-import { checkViews } from './proof.ts'
+import { readAnySkips, writeSkip } from '../../projectors/registry/skips.ts'
+import { checkViews, skippedEvents } from './proof.ts'
 
 const ENOUGH_MS = 30_000
 
@@ -69,6 +70,20 @@ test('views are compared as far as all of them are; those that hold nothing are 
   expect(await check()).toMatch(`events 1 to ${second}, row for row`)
   // As an audit that began before those rows came.
   expect(await check(before)).toMatch(`events 1 to ${first}, row for row`)
+}) // prettier-ignore
+
+test('an event that operators left out is told, and no difference: the replay leaves it out of that view as well', async () => {
+  const sequence = grow() - 3n
+  await writeSkip(store, { ...audit, partition: 0, sequence, reason: 'a test', by: 'tester', atMs: 0 })
+  await Promise.all(BUILT_IN_PROJECTIONS.map(fill))
+  const rows = await store.query<{ there: string }>(`SELECT count() AS there FROM events_v1 WHERE sequence = ${sequence}`)
+  expect(rows).toEqual([{ there: '0' }])
+  const { holds, finding } = await checkViews({ store, log, head: log.head(), projections: BUILT_IN_PROJECTIONS })
+  expect(holds, finding).toBe(true)
+  expect(finding).toContain(`without what operators left out: audit 0:${sequence}`)
+  expect(skippedEvents(await readAnySkips(store))).toEqual([
+    { name: 'audit', version: 1, position: `0:${sequence}`, reason: 'a test', by: 'tester', at: '1970-01-01T00:00:00.000Z' },
+  ])
 }) // prettier-ignore
 
 test('a view that knows more than the log is told, even where the others do not', async () => {

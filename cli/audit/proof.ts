@@ -11,6 +11,7 @@ import {
   versionKey,
   type VersionKey,
 } from '../../projectors/runtime/checkpoints.ts'
+import { readAnySkips, type Skip } from '../../projectors/registry/skips.ts'
 import { servingAtRest } from '../../projectors/registry/serving-at-rest.ts'
 import type { SqlProjection } from '../../projectors/projection.ts'
 import type { Serving } from '../../projectors/serving.ts'
@@ -42,7 +43,21 @@ export interface Proof {
   /** Sum over all accounts of all partitions, per currency, in minor units: decimal strings, all "0" unless money was made or lost. */
   readonly trialBalance: Readonly<Record<string, string>>
   readonly partitions: readonly PartitionReplay[]
+  /** Events that operators have left out of a view, ever: no difference is told of them. */
+  readonly skipped: readonly SkippedEvent[]
   readonly seconds: number
+}
+
+export interface SkippedEvent {
+  readonly name: string
+  readonly version: number
+  /** Inside form: `0:1042`. */
+  readonly position: string
+  readonly reason: string
+  /** Who said so, as they named themselves. */
+  readonly by: string
+  /** RFC 3339. */
+  readonly at: string
 }
 
 /** What the replay of one partition gave. */
@@ -93,7 +108,19 @@ export async function provePlatform(platform: Platform): Promise<Proof> {
     })
     proofs.push({ replay, checks: [state, checked] })
   }
-  return conclude(proofs, startedAtMs)
+  return conclude(proofs, startedAtMs, skippedEvents(await readAnySkips(store)))
+}
+
+/** What operators have left out, as a proof lists it. */
+export function skippedEvents(skips: readonly Skip[]): readonly SkippedEvent[] {
+  return skips.map(({ name, version, partition, sequence, reason, by, atMs }) => ({
+    name,
+    version,
+    position: `${partition}:${sequence}`,
+    reason,
+    by,
+    at: new Date(atMs).toISOString(),
+  }))
 }
 
 /** The writer's digest, and a head of its log that says the same moment. */
@@ -145,12 +172,25 @@ export async function checkViews(views: ViewsToCheck): Promise<Check> {
       ? []
       : [`not compared as long as some are not filled: ${others.map(({ name }) => name).join(', ')}`]
   if (upTo === 0n) return { name: 'views', holds: true, finding: left.join() }
+  const skips = (await readAnySkips(store)).filter(
+    (skip) => skip.partition === partition && skip.sequence <= upTo,
+  )
+  const ofKey = (key: VersionKey): readonly Skip[] =>
+    skips.filter((skip) => versionKey(skip) === versionKey(key))
+  const without = projections.flatMap((one) => ofKey(versionOf(one)))
+  if (without.length > 0)
+    left.push(
+      `without what operators left out: ${without.map(({ name, sequence }) => `${name} ${partition}:${sequence}`).join(', ')}`,
+    )
   const proof = await proveByReplay({
     store,
     log,
     upTo,
     projections,
     serving,
+    without: new Map(
+      projections.map((one) => [one.name, new Set(ofKey(versionOf(one)).map(({ sequence }) => sequence))]),
+    ),
   })
   const different = proof.differences.map(({ live }) => live.table).join(', ')
   const finding = proof.equal
@@ -176,7 +216,11 @@ function comparable(
 }
 
 /** Puts the proofs of all partitions together. A check holds if it holds in each of them. */
-export function conclude(partitions: readonly PartitionProof[], startedAtMs: number): Proof {
+export function conclude(
+  partitions: readonly PartitionProof[],
+  startedAtMs: number,
+  skipped: readonly SkippedEvent[] = [],
+): Proof {
   const replays = partitions.map(({ replay }) => replay)
   const checks = [
     together(partitions, ({ replay }) => ({
@@ -204,6 +248,7 @@ export function conclude(partitions: readonly PartitionProof[], startedAtMs: num
       ...(voids === undefined ? {} : { voidFrames: voids.count }),
       digest,
     })),
+    skipped,
     seconds: Math.round(performance.now() - startedAtMs) / 1_000,
   }
 }
@@ -244,6 +289,10 @@ function together(partitions: readonly PartitionProof[], checkOf: (proof: Partit
 export function describeProof(proof: Proof): string {
   return [
     ...proof.checks.map(({ name, holds, finding }) => `${holds ? 'holds ' : 'FAILS '} ${name}: ${finding}`),
+    ...proof.skipped.map(
+      ({ name, version, position, reason, by, at }) =>
+        `skipped ${name} version ${version} leaves out ${position}, said ${by} at ${at}: ${reason}`,
+    ),
     proof.holds ? `Everything holds (${proof.seconds} s).` : 'Not everything holds.',
   ].join('\n')
 }

@@ -4,6 +4,7 @@ import { PURPOSES, type Purpose } from '../../gateway/doors/readiness.ts'
 import { CommandFailure } from '../output/failure.ts'
 import { askPlatform } from '../ask.ts'
 import { addJson, addSettings, type GivenOptions } from '../options.ts'
+import { describeTrend } from '../output/lag-trend.ts'
 import type { Output } from '../output/output.ts'
 import { requireRunning } from '../target.ts'
 import type { AddCommand } from './command.ts'
@@ -24,6 +25,10 @@ const answerSchema = z.object({
       lagEvents: z.string(),
       lagSeconds: z.number(),
       pumpAgeSeconds: z.number(),
+      pumpAlive: z.boolean(),
+      lagTrend: z
+        .object({ direction: z.string(), eventsPerSecond: z.number(), seconds: z.number() })
+        .nullable(),
       failure: z.string().nullable(),
     }),
   ),
@@ -106,13 +111,9 @@ function describe({ partition, state, snapshot, snapshotUnderWay }: Status['writ
   return `partition ${partition}  ${state}  ${newest}${next}`
 }
 
-function describeProjection({
-  name,
-  state,
-  lagEvents,
-  lagSeconds,
-  failure,
-}: Status['projections'][number]): string {
+function describeProjection(projection: Status['projections'][number]): string {
+  const { name, state, lagEvents, lagSeconds, lagTrend, pumpAlive, pumpAgeSeconds, failure } = projection
+  const still = pumpAlive ? '' : `  its pump has not moved for ${Math.floor(pumpAgeSeconds)} s`
   const trouble = failure === null ? '' : `  ${failure}`
-  return `${name.padEnd(10)} ${state.padEnd(12)} ${lagEvents} events, ${lagSeconds} s behind${trouble}`
+  return `${name.padEnd(10)} ${state.padEnd(12)} ${lagEvents} events, ${lagSeconds} s behind${describeTrend(lagTrend)}${still}${trouble}`
 }

@@ -9,6 +9,8 @@ const COMMAND_FAILURES = {
   platform_unavailable:
     'The platform answered something that this program does not understand, or gave up answering.',
   proof_failed: 'What was checked does not hold.',
+  projection_refused: 'An operation on a projection was refused; `refusal` beside it says for what.',
+  projection_stopped: 'A version of a projection that was waited for has stopped, or is gone.',
 } as const satisfies Readonly<Record<string, string>>
 
 export type FailureCode = PlatformErrorCode | keyof typeof COMMAND_FAILURES

@@ -5,10 +5,11 @@ import { lastSequence } from '../../schemas/frames.ts'
 import { ChainProof } from '../runtime/chain.ts'
 import { noCheckpoint } from '../runtime/checkpoints.ts'
 import { digestViews, type NameOf, type ViewDigest } from './digest.ts'
-import { createSharedFeed, createVersion, sharedFeedName } from '../clickhouse/view-tables.ts'
+import { createSharedFeed, createVersion, feedName, sharedFeedName } from '../clickhouse/view-tables.ts'
 import { tableNameAmong, type SqlProjection } from '../projection.ts'
 import { fixedServing, type Serving } from '../serving.ts'
-import { insertRange, RangeBuffer } from '../runtime/range.ts'
+import { isEmptyRange, withoutEvents } from '../runtime/cut.ts'
+import { insertRange, RangeBuffer, type Range } from '../runtime/range.ts'
 import type { ViewStore } from '../clickhouse/view-store.ts'
 
 export interface ReplayProof {
@@ -39,6 +40,8 @@ export async function proveByReplay(options: {
   readonly projections: readonly SqlProjection[]
   /** The versions that are compared with the replay, made by these projections; by default as declared. */
   readonly serving?: Serving
+  /** Sequences that operators have left out of a projection, by its name: its replay leaves them out as well. */
+  readonly without?: ReadonlyMap<string, ReadonlySet<bigint>>
   /** Called with the sequence up to which the replay has come. */
   readonly progress?: (sequence: bigint) => void
 }): Promise<ReplayProof> {
@@ -51,7 +54,7 @@ export async function proveByReplay(options: {
     for (const projection of projections)
       for (const statement of createVersion(projection, { database })) await store.command(statement)
     for (const statement of createSharedFeed(projections, { database })) await store.command(statement)
-    await replay(options, sharedFeedName(projections, database))
+    await replay(options, database)
     const position = new Map([[log.partition, upTo]])
     const replayed = await digestViews(store, projections, position, (table) =>
       tableNameAmong(projections, table, database),
@@ -85,15 +88,15 @@ function servedName(serving: Serving): NameOf {
   }
 }
 
-async function replay(options: Parameters<typeof proveByReplay>[0], feed: string): Promise<void> {
-  const { store, log, upTo, progress } = options
+async function replay(options: Parameters<typeof proveByReplay>[0], database: string): Promise<void> {
+  const { log, upTo, progress } = options
   const chain = new ChainProof(noCheckpoint(log.partition))
   const buffer = new RangeBuffer(RANGE)
   let sequence = 0n
   const flush = async (): Promise<void> => {
     const range = buffer.take()
     if (range === undefined) return
-    await insertRange(store, feed, range)
+    await insert(options, database, range)
     progress?.(sequence)
   }
   for await (const frame of upTo === 0n ? [] : log.read(1n)) {
@@ -105,6 +108,26 @@ async function replay(options: Parameters<typeof proveByReplay>[0], feed: string
   }
   await flush()
   if (sequence < upTo) throw new RangeError(`the log ends at ${sequence}, before ${upTo}`)
+}
+
+/** A range of which something is left out goes to each projection by itself: the others take all of it. */
+async function insert(
+  {
+    store,
+    projections,
+    without = new Map<string, ReadonlySet<bigint>>(),
+  }: Parameters<typeof proveByReplay>[0],
+  database: string,
+  range: Range,
+): Promise<void> {
+  const isWhole = [...without.values()].every((sequences) =>
+    [...sequences].every((sequence) => sequence < range.first || sequence > range.last),
+  )
+  if (isWhole) return insertRange(store, sharedFeedName(projections, database), range)
+  for (const projection of projections) {
+    const left = withoutEvents(range, without.get(projection.name) ?? new Set())
+    if (!isEmptyRange(left)) await insertRange(store, feedName(projection, database), left)
+  }
 }
 
 async function removeLeftOvers(store: ViewStore): Promise<void> {

@@ -1,6 +1,6 @@
 /** Events that operators have left out of a view, with the reason: auditors read it, and so does whoever fills the view. */
 import type { ViewStore } from '../clickhouse/view-store.ts'
-import type { VersionKey } from '../runtime/checkpoints.ts'
+import { tablesThere, type VersionKey } from '../runtime/checkpoints.ts'
 import { SKIPS_TABLE } from './tables.ts'
 
 export interface Skip extends VersionKey {
@@ -33,6 +33,11 @@ export async function readSkips(store: ViewStore): Promise<Skip[]> {
     by,
     atMs: Number(at),
   }))
+}
+
+/** The same of a store in which nothing may have been made yet. */
+export async function readAnySkips(store: ViewStore): Promise<Skip[]> {
+  return (await tablesThere(store, [SKIPS_TABLE])).size > 0 ? readSkips(store) : []
 }
 
 export async function writeSkip(store: ViewStore, skip: Skip): Promise<void> {

@@ -3,11 +3,11 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import os from 'node:os'
 import path from 'node:path'
 import type { Command } from 'commander'
-import { CommandFailure } from '../output/failure.ts'
-import { addJson, type GivenOptions } from '../options.ts'
-import type { Output } from '../output/output.ts'
-import { modulesFolder } from '../views.ts'
-import type { Run } from './command.ts'
+import { CommandFailure } from '../../output/failure.ts'
+import { addJson, type GivenOptions } from '../../options.ts'
+import type { Output } from '../../output/output.ts'
+import { modulesFolder } from '../../views.ts'
+import type { Run } from '../command.ts'
 
 /** Adds it below `purser projections`. */
 export function addProjectionsCheck(projections: Command, run: Run): void {
@@ -22,9 +22,9 @@ export function addProjectionsCheck(projections: Command, run: Run): void {
 }
 
 async function check(file: string, output: Output): Promise<void> {
-  const { loadOne } = await import('../../platform/projections/load.ts')
-  const { checkView } = await import('../../platform/projections/check/check.ts')
-  const { describeFaults } = await import('../../platform/projections/errors.ts')
+  const { loadOne } = await import('../../../platform/projections/load.ts')
+  const { checkView } = await import('../../../platform/projections/check/check.ts')
+  const { describeFaults } = await import('../../../platform/projections/errors.ts')
   const authored = await loadOne(file, modulesFolder())
   const scratch = await mkdtemp(path.join(os.tmpdir(), 'purser-check-'))
   try {
