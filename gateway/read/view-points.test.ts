@@ -27,6 +27,7 @@ class World {
       positionOf,
       settledNs: () => 0n,
       onAdvance: (listener: () => void) => ((this.#advanced = listener), () => undefined),
+      attend: () => undefined,
       waitFor: async (position: Position, timeoutMs: number, name?: string) => {
         this.waits.push(name)
         const until = performance.now() + timeoutMs
