@@ -39,7 +39,6 @@ export const VIEWS_MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'back-off cut short by frames',
-    seed: 93,
     patches: [
       {
         file: 'projectors/runtime/pump.ts',
