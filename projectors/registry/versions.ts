@@ -114,7 +114,7 @@ export async function writeVersions(
   const now = await readVersions(store)
   return versions.every((one) => {
     const said = now.find(({ name, version }) => name === one.name && version === one.version)
-    return said !== undefined && said.revision === one.revision + 1n && said.role === one.role && said.isPaused === one.isPaused && said.reason === one.reason
+    return said?.revision === one.revision + 1n && said.role === one.role && said.isPaused === one.isPaused && said.reason === one.reason
   })
 } // prettier-ignore
 

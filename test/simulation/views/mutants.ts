@@ -9,10 +9,10 @@ export const VIEWS_MUTANTS: readonly Mutant[] = [
     patches: [
       {
         file: 'projectors/runtime/pump.ts',
-        find: 'await this.#untilDone(() => insertRange(store, projections, range), `${range.first} to ${range.last}`)',
+        find: 'const checkpoint = await this.#untilDone(() => write(range), `${range.first} to ${range.last}`)',
         replace:
-          'await this.#untilDone(() => writeCheckpoint(store, projections.running, range.checkpoint), "early")\n' +
-          'await this.#untilDone(() => insertRange(store, projections, range), `${range.first} to ${range.last}`)',
+          'await this.#untilDone(() => settle(range.checkpoint), "early")\n' +
+          'const checkpoint = await this.#untilDone(() => write(range), `${range.first} to ${range.last}`)',
       },
     ],
   },
@@ -21,21 +21,24 @@ export const VIEWS_MUTANTS: readonly Mutant[] = [
     patches: [
       {
         file: 'projectors/runtime/pump.ts',
-        find: '() => insertRange(store, projections, range)',
+        find: '() => write(range), `',
         replace:
-          '() => insertRange(store, projections, this.#outage === undefined ? range : { ...range, payloads: range.payloads.slice(1) })',
+          '() => write(this.#outage === undefined ? range : { ...range, payloads: range.payloads.slice(1) }), `',
       },
     ],
   },
   {
     name: 'range lost after a failed insert',
     patches: [
-      { file: 'projectors/runtime/pump.ts', find: 'this.#stop.signal.throwIfAborted()', replace: 'return' },
+      {
+        file: 'projectors/runtime/lane.ts',
+        find: 'if (failures.length > 0) throw',
+        replace: 'if (failures.length > 1) throw',
+      },
     ],
   },
   {
     name: 'back-off cut short by frames',
-    seed: 93,
     patches: [
       {
         file: 'projectors/runtime/pump.ts',
@@ -50,22 +53,27 @@ export const VIEWS_MUTANTS: readonly Mutant[] = [
       {
         file: 'projectors/runtime/range.ts',
         find: 'hash: last.hash.slice(),',
-        replace: 'hash: frames[0]!.hash.slice(),',
+        replace: 'hash: taken[0]!.frame.hash.slice(),',
       },
     ],
   },
   {
-    name: 'reset drops rows before checkpoints',
-    seed: 76,
+    name: 'fold applied twice on redelivery',
     patches: [
       {
-        file: 'projectors/clickhouse/view-tables.ts',
-        find: `    ...forgetCheckpoints(projections, layout),
-    ...names.map((name) => \`DROP VIEW IF EXISTS \${viewName(projections, name)}\${onCluster} SYNC\`),
-    ...names.flatMap((name) => dropTable(name, layout)),`,
-        replace: `    ...names.map((name) => \`DROP VIEW IF EXISTS \${viewName(projections, name)}\${onCluster} SYNC\`),
-    ...names.flatMap((name) => dropTable(name, layout)),
-    ...forgetCheckpoints(projections, layout),`,
+        file: 'projectors/code/code-target.ts',
+        find: 'const work = { partition, bytes, after: mark, last: range.last }',
+        replace: 'const work = { partition, bytes, after: range.first - 1n, last: range.last }',
+      },
+    ],
+  },
+  {
+    name: 'version reset under its own number',
+    patches: [
+      {
+        file: 'projectors/registry/versions.ts',
+        find: 'const number = nextNumber(versions, name, serving.declared)',
+        replace: 'const number = Math.max(serving.version, nextNumber([], name, serving.declared))',
       },
     ],
   },
@@ -127,9 +135,49 @@ export const VIEWS_ALONE_MUTANTS: readonly Mutant[] = [
     name: 'lost table comes back empty',
     patches: [
       {
-        file: 'projectors/runtime/completeness.ts',
-        find: 'if (missing.length === 0) return',
-        replace: 'if (missing.length < Infinity) return',
+        file: 'projectors/runtime/members.ts',
+        find: 'if (before === undefined && (!holds || (await this.#needsFillers(target)))) await target.prepare()',
+        replace: 'if (before === undefined && (holds || !holds)) await target.prepare()',
+      },
+    ],
+  },
+  {
+    name: 'promotion without comparison',
+    patches: [
+      {
+        file: 'projectors/registry/operations.ts',
+        find: 'if (!comparison.equal && acceptDifferences === undefined)',
+        replace: 'if (!comparison.equal && acceptDifferences !== undefined)',
+      },
+    ],
+  },
+  {
+    name: 'skip that skips two',
+    patches: [
+      {
+        file: 'projectors/runtime/cut.ts',
+        find: '.filter(({ sequence }) => !sequences.has(sequence))',
+        replace: '.filter(({ sequence }) => !sequences.has(sequence) && !sequences.has(sequence - 1n))',
+      },
+    ],
+  },
+  {
+    name: 'an older runtime that writes after the newer began',
+    patches: [
+      {
+        file: 'projectors/runtime/guard.ts',
+        find: 'BigInt(value) > own.epoch)',
+        replace: 'BigInt(value) < own.epoch)',
+      },
+    ],
+  },
+  {
+    name: 'promotion to what was read before a reset',
+    patches: [
+      {
+        file: 'projectors/registry/operations.ts',
+        find: 'if (behind === serving && acceptDifferences === undefined)',
+        replace: 'if (behind === serving && acceptDifferences !== undefined)',
       },
     ],
   },

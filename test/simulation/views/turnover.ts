@@ -26,7 +26,7 @@ export function turnoverOf(poison?: bigint): CodeProjection {
     initial: () => ({ times: 0, total: 0n, last: '' }),
     fold: (state, { amount, sequence }) => {
       const { times, total, last } = state as unknown as Turnover
-      return { times: times + 1, total: total + amount, last: lastOf(last, sequence) }
+      return { times: times + 1, total: sumOf(total, amount), last: lastOf(last, sequence) }
     },
     project: ({ sequence }, states) => {
       if (sequence === poison) throw new RangeError(`turnover cannot take the event ${sequence}`)
@@ -36,6 +36,11 @@ export function turnoverOf(poison?: bigint): CodeProjection {
     },
   }
 } // prettier-ignore
+
+/** Amounts go to the bounds, and a column has 64 bits. */
+function sumOf(total: bigint, amount: bigint): bigint {
+  return BigInt.asUintN(62, total + amount)
+}
 
 function lastOf(last: string, sequence: bigint): string {
   return [...last.split(',').filter((one) => one !== ''), String(sequence)].slice(-3).join(',')
@@ -58,7 +63,7 @@ export class TurnoverFold {
     for (const account of new Set([debit.number, credit.number])) {
       if (account === 0) continue
       const before = this.#states.get(account) ?? { times: 0, total: 0n, last: '' }
-      const state = { times: before.times + 1, total: before.total + amount, last: lastOf(before.last, sequence) }
+      const state = { times: before.times + 1, total: sumOf(before.total, amount), last: lastOf(before.last, sequence) }
       this.#states.set(account, state)
       rows.push({
         table: 'turnover',

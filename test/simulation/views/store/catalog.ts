@@ -113,8 +113,8 @@ export class Catalog {
     )
   }
 
-  drop(name: string): boolean {
-    return this.#things.delete(name)
+  drop(name: string): void {
+    this.#things.delete(name)
   }
 
   /**

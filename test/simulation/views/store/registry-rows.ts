@@ -54,11 +54,22 @@ function stored(key: string, version: unknown, row: object): TableRow {
   return { key, sequence: 0n, version: BigInt(String(version)), text: JSON.stringify(row) }
 }
 
+const parsed = new WeakMap<TableRow, object>()
+
+/** What the row says, in full. */
+export function said<Said extends object>(row: TableRow): Said {
+  const known = parsed.get(row)
+  if (known !== undefined) return known as Said
+  const made = JSON.parse(row.text) as Said
+  parsed.set(row, made)
+  return made
+}
+
 /** The checkpoint that counts of each version and partition. */
 export function newestCheckpoints(rows: readonly TableRow[]): StoredCheckpoint[] {
   const newest = new Map<string, StoredCheckpoint>()
-  for (const { text } of rows) {
-    const row = JSON.parse(text) as StoredCheckpoint
+  for (const one of rows) {
+    const row = said<StoredCheckpoint>(one)
     const key = `${row.projection_name} ${row.version}/${row.partition}`
     const other = newest.get(key)
     if (other === undefined || row.epoch > other.epoch) newest.set(key, row)
@@ -69,7 +80,7 @@ export function newestCheckpoints(rows: readonly TableRow[]): StoredCheckpoint[]
 /** What a SELECT of one of the registry's tables answers. */
 export function registryAnswer(table: string, rows: readonly TableRow[]): object[] {
   const sorted = [...rows].sort((left, right) => (left.key < right.key ? -1 : 1))
-  const all = sorted.map(({ text }) => JSON.parse(text) as Record<string, unknown>)
+  const all = sorted.map((row) => said<Record<string, unknown>>(row))
   if (table === VERSIONS_TABLE || table === SKIPS_TABLE) return all
   if (table === FAULTS_TABLE) return all.filter(({ cause }) => cause !== '')
   return newestCheckpoints(sorted).map((one) => ({

@@ -1,8 +1,9 @@
 /** What the registry says now, read past every client: for checks, and for who rules the world. */
 import { SKIPS_TABLE, VERSIONS_TABLE } from '../../../../projectors/registry/tables.ts'
-import { newestCheckpoints, type StoredCheckpoint } from './registry-rows.ts'
+import { newestCheckpoints, said, type StoredCheckpoint } from './registry-rows.ts'
 import { CHECKPOINTS } from './statements.ts'
 import type { SimulatedStore } from './store.ts'
+import type { TableRow } from './tables.ts'
 
 export interface StoredVersion {
   readonly name: string
@@ -44,14 +45,12 @@ export class RegistryView {
   }
 
   #read(): StoredVersion[] {
-    const texts = (table: string): string[] =>
-      (this.#store.table(table)?.rows() ?? []).map(({ text }) => text)
-    const checkpointRows = this.#store.table(CHECKPOINTS)?.rows() ?? []
-    const newest = newestCheckpoints(checkpointRows)
-    const all = checkpointRows.map(({ text }) => JSON.parse(text) as StoredCheckpoint)
-    const skips = texts(SKIPS_TABLE).map((text) => JSON.parse(text) as { name: string; version: number; sequence: string })
-    return texts(VERSIONS_TABLE).map((text) => {
-      const row = JSON.parse(text) as { name: string; version: number; role: StoredVersion['role']; is_paused: number; until: string }
+    const rows = (table: string): readonly TableRow[] => this.#store.table(table)?.rows() ?? []
+    const newest = newestCheckpoints(rows(CHECKPOINTS))
+    const all = rows(CHECKPOINTS).map((row) => said<StoredCheckpoint>(row))
+    const skips = rows(SKIPS_TABLE).map((row) => said<{ name: string; version: number; sequence: string }>(row))
+    return rows(VERSIONS_TABLE).map((one) => {
+      const row = said<{ name: string; version: number; role: StoredVersion['role']; is_paused: number; until: string }>(one)
       const isOwn = (one: StoredCheckpoint): boolean => one.projection_name === row.name && one.version === row.version
       return {
         name: row.name,

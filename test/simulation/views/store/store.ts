@@ -56,7 +56,7 @@ export class SimulatedStore {
   #isUp = true
   /** Counts crashes; what began under another number is gone. */
   #life = 0
-  /** Counts the times that something was dropped. */
+  /** Counts tables that were dropped by hand. */
   #drops = 0
   /** Counts what may have changed the registry's tables. */
   #changes = 0
@@ -119,6 +119,7 @@ export class SimulatedStore {
   /** Somebody drops a table by hand. */
   lose(name: string): void {
     this.#world.fault('views table lost')
+    this.#drops++
     this.#drop(name)
   }
 
@@ -414,7 +415,7 @@ export class SimulatedStore {
   }
 
   #drop(name: string): void {
-    if (this.#catalog.drop(name)) this.#drops++
+    this.#catalog.drop(name)
   }
 
   #table(name: string): Table {
