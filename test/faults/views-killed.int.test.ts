@@ -1,23 +1,20 @@
 /** kill -9 of the engine or of the whole, between any two steps: views of every kind hold what their checkpoints say, once. */
 import { expect, test } from 'vitest'
 import type { ViewStore } from '../../projectors/clickhouse/view-store.ts'
-import { proveByReplay } from '../../projectors/proof/prove.ts'
 import { readCheckpoints } from '../../projectors/runtime/checkpoints.ts'
-import { BUILT_IN_PROJECTIONS } from '../../projectors/views/built-in.ts'
-import type { ProjectionEvent } from '../../projectors/code-projection.ts'
-import { AMOUNTS, GrowingLog } from '../support/growing-log.ts'
+import { GrowingLog } from '../support/growing-log.ts'
 import { withFolder } from '../support/purser.ts'
 import { rounds } from '../support/rounds.ts'
-import tally from '../support/tally-view.ts'
 import { until } from '../support/until.ts'
 import { ViewsLife } from '../support/views-life.ts'
+import { expectReplayed } from '../support/views-proof.ts'
 
 const ROUNDS = rounds(40, 400)
 /** Kills of one data folder; the next ones meet another, or the log would grow without end. */
 const FOLDER_ROUNDS = 40
 /** Kills of the engine in one life, then one of the whole. More, and the supervisor would give up. */
-const ENGINE_KILLS = 4
-const FOLDER_MS_MAX = 150_000
+const ENGINE_KILLS = 5
+const FOLDER_MS_MAX = 300_000
 const CUTS = [40, 700, 131_072]
 const NAMES = ['balances', 'history', 'audit', 'amounts', 'tally']
 
@@ -90,37 +87,6 @@ async function expectWholeUpToCheckpoints(store: ViewStore): Promise<void> {
     expect([name, counted!.events]).toEqual([name, String(upTo)])
   }
 } // prettier-ignore
-
-async function expectReplayed(store: ViewStore, { log, events }: GrowingLog, upTo: bigint): Promise<void> {
-  const projections = [...BUILT_IN_PROJECTIONS, AMOUNTS]
-  const { differences, equal } = await proveByReplay({ store, log, upTo, projections })
-  expect([equal, differences]).toEqual([true, []])
-  const rows = await store.query<{ row: string }>(
-    `SELECT DISTINCT concat(toString(sequence), ' ', toString(account), ' ', toString(times), ' ', toString(total), ' ', last) AS row
-     FROM tally_v1 WHERE sequence <= {upTo:UInt64}`,
-    { upTo: String(upTo) },
-  )
-  // Distinct rows, not the newest of each key: rows that came twice have to be alike.
-  expect(rows.map(({ row }) => row).sort()).toEqual(foldedRows(events, upTo))
-}
-
-/** What the code projection makes of all events, folded once in their order. */
-function foldedRows(events: GrowingLog['events'], upTo: bigint): readonly string[] {
-  type State = ReturnType<NonNullable<typeof tally.initial>>
-  const states = new Map<string, State>()
-  const rows: string[] = []
-  // It looks at nothing in which events differ from what authors are given of them.
-  for (const event of events.slice(0, Number(upTo)) as readonly unknown[] as readonly ProjectionEvent[]) {
-    const own = new Map<string, State>()
-    for (const key of tally.keysOf!(event)) {
-      own.set(key, tally.fold!(states.get(key) ?? tally.initial!(key), event, key))
-      states.set(key, own.get(key)!)
-    }
-    for (const { account, times, total, last } of tally.project(event, own)['tally'] ?? [])
-      rows.push(`${event.sequence} ${account} ${times} ${total} ${last}`)
-  }
-  return rows.sort()
-}
 
 function sleep(ms: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, ms))
