@@ -6,7 +6,7 @@
 import { closeSync, openSync, readSync } from 'node:fs'
 import path from 'node:path'
 import { createSharedFeed, createVersion, sharedFeedName } from '../../projectors/clickhouse/view-tables.ts'
-import { insertRange, type Range } from '../../projectors/runtime/range.ts'
+import { insertRange, type Range } from '../../projectors/runtime/lanes/range.ts'
 import type { ViewStore } from '../../projectors/clickhouse/view-store.ts'
 import { BUILT_IN_PROJECTIONS } from '../../projectors/views/built-in.ts'
 import { EVENT_ROW_BYTES } from '../../schemas/limits.ts'

@@ -16,7 +16,7 @@ import { ProjectionUnfitError } from './errors.ts'
 const ENTRIES: Readonly<Record<string, string>> = {
   'purser/projections': runtimeEntry(new URL('../../projectors/kit/index.ts', import.meta.url)),
   'purser/projections/kit': runtimeEntry(new URL('../../projectors/kit/scenario.ts', import.meta.url)),
-  'purser/platform': runtimeEntry(new URL('../../platform/index.ts', import.meta.url)),
+  'purser/platform': runtimeEntry(new URL('../index.ts', import.meta.url)),
   'purser/client': runtimeEntry(new URL('../../client/index.ts', import.meta.url)),
 }
 

@@ -9,7 +9,7 @@ import {
 import type { ViewStore } from '../../projectors/clickhouse/view-store.ts'
 import type { Layout, Projection } from '../../projectors/projection.ts'
 import type { Version } from '../../projectors/registry/versions.ts'
-import type { Target } from '../../projectors/runtime/target.ts'
+import type { Target } from '../../projectors/runtime/lanes/target.ts'
 import { PlatformError } from '../errors.ts'
 
 export interface CodeTargetsOptions {

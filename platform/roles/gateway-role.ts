@@ -19,7 +19,7 @@ import { projectionsOf, requiredOf, type View } from '../../gateway/view.ts'
 import { CorruptLog } from '../../gateway/remote/corrupt-log.ts'
 import { RemoteWriter, type RemoteLog } from '../../gateway/remote/remote-writer.ts'
 import { createStoreImportRegistry } from '../../gateway/imports/store-import-registry.ts'
-import type { Checkpoint } from '../../projectors/runtime/chain.ts'
+import type { Checkpoint } from '../../projectors/runtime/lanes/chain.ts'
 import {
   heldByAll,
   readAnyCheckpoints,

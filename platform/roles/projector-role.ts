@@ -23,7 +23,7 @@ import {
   type ProjectionsOptions,
   type RunningProjections,
 } from '../../projectors/runtime/runtime.ts'
-import { RANGES } from '../../projectors/runtime/range.ts'
+import { RANGES } from '../../projectors/runtime/lanes/range.ts'
 import { seenWithStore, StoreWatch } from '../../projectors/clickhouse/store-watch.ts'
 import { OutageError, type ViewStore } from '../../projectors/clickhouse/view-store.ts'
 import { projectionsOf, requiredOf, type View } from '../../gateway/view.ts'

@@ -18,8 +18,8 @@
  * A projection without states has no mark: its rows follow from each event alone.
  */
 import { OutageError } from '../clickhouse/view-store.ts'
-import type { Range } from '../runtime/range.ts'
-import { EventFault, type Target } from '../runtime/target.ts'
+import type { Range } from '../runtime/lanes/range.ts'
+import { EventFault, type Target } from '../runtime/lanes/target.ts'
 import { AuthorFault, type Author, type Made, type StoredStates } from './author/port.ts'
 import type { Rows } from './rows-store.ts'
 import type { DeclaredCode } from './tables.ts'

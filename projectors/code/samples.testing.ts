@@ -1,6 +1,6 @@
 /** For tests: events, ranges of them, and a projection whose states and rows depend on every event before. */
 import type { CodeProjection } from '../code-projection.ts'
-import type { Range } from '../runtime/range.ts'
+import type { Range } from '../runtime/lanes/range.ts'
 import { encodeEvent, type WalletEvent } from '../../schemas/events.ts'
 import { NO_SIDE, sampleEvent } from '../../schemas/sample-event.testing.ts'
 

@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import { OutageError } from '../clickhouse/view-store.ts'
-import { EventFault, type Target } from '../runtime/target.ts'
+import { EventFault, type Target } from '../runtime/lanes/target.ts'
 import { authorFiles, type AuthorFiles } from './hostile-authors.testing.ts'
 import { rangeOf, transfer } from './samples.testing.ts'
 import { startSinkTarget } from './start.ts'

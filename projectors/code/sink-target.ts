@@ -3,8 +3,8 @@
  * this process lives; after a crash everything behind the checkpoint is.
  */
 import { OutageError } from '../clickhouse/view-store.ts'
-import type { Range } from '../runtime/range.ts'
-import { EventFault, type Target } from '../runtime/target.ts'
+import type { Range } from '../runtime/lanes/range.ts'
+import { EventFault, type Target } from '../runtime/lanes/target.ts'
 import { SinkDown, type AuthorHandle } from './author/author-handle.ts'
 import { AuthorFault } from './author/port.ts'
 

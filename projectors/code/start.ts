@@ -2,7 +2,7 @@
 import type { CodeProjection } from '../code-projection.ts'
 import type { ViewStore } from '../clickhouse/view-store.ts'
 import type { Layout } from '../projection.ts'
-import type { Target } from '../runtime/target.ts'
+import type { Target } from '../runtime/lanes/target.ts'
 import { AuthorHandle } from './author/author-handle.ts'
 import { declaredSink } from './author/load-projection.ts'
 import type { StatesLimits } from './author/partition-states.ts'

@@ -8,7 +8,7 @@ import { createSharedFeed, createVersion, sharedFeedName } from '../clickhouse/v
 import type { CodeProjection } from '../code-projection.ts'
 import { engineUnderTest, type EngineUnderTest } from '../engine/engine-under-test.testing.ts'
 import { tableName, type SqlProjection } from '../projection.ts'
-import { insertRange, RangeBuffer } from '../runtime/range.ts'
+import { insertRange, RangeBuffer } from '../runtime/lanes/range.ts'
 import { audit } from '../views/audit/projection.ts'
 import { balances } from '../views/balances/projection.ts'
 import { history } from '../views/history/projection.ts'

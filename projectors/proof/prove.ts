@@ -2,14 +2,14 @@
 import { randomBytes } from 'node:crypto'
 import type { EventLog } from '../../eventlog/ports.ts'
 import { lastSequence } from '../../schemas/frames.ts'
-import { ChainProof } from '../runtime/chain.ts'
+import { ChainProof } from '../runtime/lanes/chain.ts'
 import { noCheckpoint } from '../runtime/checkpoints.ts'
 import { digestViews, type NameOf, type ViewDigest } from './digest.ts'
 import { createSharedFeed, createVersion, feedName, sharedFeedName } from '../clickhouse/view-tables.ts'
 import { tableNameAmong, type SqlProjection } from '../projection.ts'
 import { fixedServing, type Serving } from '../serving.ts'
-import { isEmptyRange, withoutEvents } from '../runtime/cut.ts'
-import { insertRange, RangeBuffer, type Range } from '../runtime/range.ts'
+import { isEmptyRange, withoutEvents } from '../runtime/lanes/cut.ts'
+import { insertRange, RangeBuffer, type Range } from '../runtime/lanes/range.ts'
 import type { ViewStore } from '../clickhouse/view-store.ts'
 
 export interface ReplayProof {

@@ -2,7 +2,7 @@
 import type { EventLog } from '../../eventlog/ports.ts'
 import { HASH_BYTES } from '../../schemas/frames.ts'
 import type { Position } from '../../schemas/positions.ts'
-import type { Checkpoint } from './chain.ts'
+import type { Checkpoint } from './lanes/chain.ts'
 import { dropTable } from '../clickhouse/layout.ts'
 import type { Layout } from '../projection.ts'
 import { checkpointsName, FORMER_CHECKPOINTS } from '../registry/tables.ts'

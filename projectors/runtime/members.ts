@@ -7,9 +7,9 @@ import type { Layout, Projection, ProjectionSet } from '../projection.ts'
 import type { Skip } from '../registry/skips.ts'
 import { definitionOf, isSameDefinition, tablesOfVersion, type Version } from '../registry/versions.ts'
 import { tablesThere, versionKey, type Checkpoints } from './checkpoints.ts'
-import type { Member } from './lane.ts'
-import { SqlTarget } from './sql-target.ts'
-import type { Target } from './target.ts'
+import type { Member } from './lanes/lane.ts'
+import { SqlTarget } from './lanes/sql-target.ts'
+import type { Target } from './lanes/target.ts'
 
 export interface MembersOptions {
   readonly store: ViewStore

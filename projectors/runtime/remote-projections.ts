@@ -8,7 +8,7 @@ import type { EventLog } from '../../eventlog/ports.ts'
 import { messageOf } from '../../schemas/errors.ts'
 import { lastSequence, type Frame } from '../../schemas/frames.ts'
 import { earliestPosition, includesPosition, type Position } from '../../schemas/positions.ts'
-import type { Checkpoint } from './chain.ts'
+import type { Checkpoint } from './lanes/chain.ts'
 import {
   heldByAll,
   readCheckpoints,

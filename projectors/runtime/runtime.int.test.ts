@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, beforeEach, expect, it, onTestFinished } from 'vitest'
-import { BrokenChainError, LogBehindViewsError } from './chain.ts'
+import { BrokenChainError, LogBehindViewsError } from './lanes/chain.ts'
 import { readCheckpoints } from './checkpoints.ts'
 import { createViewStore } from '../clickhouse/clickhouse-store.ts'
 import { digestViews } from '../proof/digest.ts'

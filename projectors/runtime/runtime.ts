@@ -20,7 +20,7 @@ import {
 import { PointedServing } from '../serving-pointer.ts'
 import type { Serving } from '../serving.ts'
 import { adopted } from './adopt.ts'
-import { LogBehindViewsError } from './chain.ts'
+import { LogBehindViewsError } from './lanes/chain.ts'
 import {
   heldByAny,
   noCheckpoint,
@@ -31,16 +31,16 @@ import {
   type Checkpoints,
   type VersionKey,
 } from './checkpoints.ts'
-import { FencedError } from './guard.ts'
-import type { LaneFault, Member } from './lane.ts'
+import { FencedError } from './lanes/guard.ts'
+import type { LaneFault, Member } from './lanes/lane.ts'
 import { Members } from './members.ts'
-import { PartitionLanes, type MemberStatus } from './partition-lanes.ts'
+import { PartitionLanes, type MemberStatus } from './lanes/partition-lanes.ts'
 import type { Clock } from './ports.ts'
 import { PositionWaiters } from './position-waiters.ts'
-import { RANGES, type RangeLimits } from './range.ts'
+import { RANGES, type RangeLimits } from './lanes/range.ts'
 import type { Projections, ProjectionState, ProjectionStatus } from './status.ts'
 import { systemClock } from './system-clock.ts'
-import type { Target } from './target.ts'
+import type { Target } from './lanes/target.ts'
 
 export interface ProjectionsOptions extends Partial<RangeLimits> {
   readonly store: ViewStore

@@ -8,7 +8,7 @@ export const VIEWS_MUTANTS: readonly Mutant[] = [
     name: 'checkpoint before rows',
     patches: [
       {
-        file: 'projectors/runtime/pump.ts',
+        file: 'projectors/runtime/lanes/pump.ts',
         find: 'const checkpoint = await this.#untilDone(() => write(range), `${range.first} to ${range.last}`)',
         replace:
           'await this.#untilDone(() => settle(range.checkpoint), "early")\n' +
@@ -20,7 +20,7 @@ export const VIEWS_MUTANTS: readonly Mutant[] = [
     name: 'retry with other bytes',
     patches: [
       {
-        file: 'projectors/runtime/pump.ts',
+        file: 'projectors/runtime/lanes/pump.ts',
         find: '() => write(range), `',
         replace:
           '() => write(this.#outage === undefined ? range : { ...range, payloads: range.payloads.slice(1) }), `',
@@ -31,7 +31,7 @@ export const VIEWS_MUTANTS: readonly Mutant[] = [
     name: 'range lost after a failed insert',
     patches: [
       {
-        file: 'projectors/runtime/lane.ts',
+        file: 'projectors/runtime/lanes/lane.ts',
         find: 'if (failures.length > 0) throw',
         replace: 'if (failures.length > 1) throw',
       },
@@ -41,7 +41,7 @@ export const VIEWS_MUTANTS: readonly Mutant[] = [
     name: 'back-off cut short by frames',
     patches: [
       {
-        file: 'projectors/runtime/pump.ts',
+        file: 'projectors/runtime/lanes/pump.ts',
         find: 'await this.#backOff.sleep(pauseMs)',
         replace: 'await this.#wake.sleep(pauseMs)',
       },
@@ -51,7 +51,7 @@ export const VIEWS_MUTANTS: readonly Mutant[] = [
     name: 'oldest checkpoint believed',
     patches: [
       {
-        file: 'projectors/runtime/range.ts',
+        file: 'projectors/runtime/lanes/range.ts',
         find: 'hash: last.hash.slice(),',
         replace: 'hash: taken[0]!.frame.hash.slice(),',
       },
@@ -85,7 +85,7 @@ export const VIEWS_ALONE_MUTANTS: readonly Mutant[] = [
     name: 'void frame taken in, and its checkpoint',
     patches: [
       {
-        file: 'projectors/runtime/pump.ts',
+        file: 'projectors/runtime/lanes/pump.ts',
         find: 'if (!this.#chain.continues(frame) || frame.count === 0) continue',
         replace: 'this.#chain.continues(frame)\nif (frame.count === 0) continue',
       },
@@ -95,7 +95,7 @@ export const VIEWS_ALONE_MUTANTS: readonly Mutant[] = [
     name: 'gap accepted',
     patches: [
       {
-        file: 'projectors/runtime/chain.ts',
+        file: 'projectors/runtime/lanes/chain.ts',
         find: 'if (frame.firstSequence === this.#sequence + 1n && follows) {',
         replace: 'if (frame.firstSequence > this.#sequence + (follows ? 0n : 1n)) {',
       },
@@ -105,7 +105,7 @@ export const VIEWS_ALONE_MUTANTS: readonly Mutant[] = [
     name: 'previous hash not compared',
     patches: [
       {
-        file: 'projectors/runtime/chain.ts',
+        file: 'projectors/runtime/lanes/chain.ts',
         find: 'if (frame.firstSequence === this.#sequence + 1n && follows) {',
         replace: 'if (frame.firstSequence === this.#sequence + 1n) {',
       },
@@ -115,7 +115,7 @@ export const VIEWS_ALONE_MUTANTS: readonly Mutant[] = [
     name: 'another history joined',
     patches: [
       {
-        file: 'projectors/runtime/chain.ts',
+        file: 'projectors/runtime/lanes/chain.ts',
         find: 'if (!sameBytes(frame.hash, hash))',
         replace: 'if (frame.hash.length !== hash.length)',
       },
@@ -155,7 +155,7 @@ export const VIEWS_ALONE_MUTANTS: readonly Mutant[] = [
     name: 'skip that skips two',
     patches: [
       {
-        file: 'projectors/runtime/cut.ts',
+        file: 'projectors/runtime/lanes/cut.ts',
         find: '.filter(({ sequence }) => !sequences.has(sequence))',
         replace: '.filter(({ sequence }) => !sequences.has(sequence) && !sequences.has(sequence - 1n))',
       },
@@ -165,7 +165,7 @@ export const VIEWS_ALONE_MUTANTS: readonly Mutant[] = [
     name: 'an older runtime that writes after the newer began',
     patches: [
       {
-        file: 'projectors/runtime/guard.ts',
+        file: 'projectors/runtime/lanes/guard.ts',
         find: 'BigInt(value) > own.epoch)',
         replace: 'BigInt(value) < own.epoch)',
       },

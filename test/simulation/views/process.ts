@@ -2,7 +2,7 @@
  * One life of the views' process: the real runtime, on a clock, a log and a store that end with it. Whatever the dead
  * process still waits for never comes, so none of its code runs again.
  */
-import { LogBehindViewsError } from '../../../projectors/runtime/chain.ts'
+import { LogBehindViewsError } from '../../../projectors/runtime/lanes/chain.ts'
 import type { Clock } from '../../../projectors/runtime/ports.ts'
 import { startProjections, type RunningProjections } from '../../../projectors/runtime/runtime.ts'
 import { OutageError } from '../../../projectors/clickhouse/view-store.ts'
@@ -19,7 +19,7 @@ import { RowsStore } from '../../../projectors/code/rows-store.ts'
 import { declaredOf } from '../../../projectors/code/tables.ts'
 import type { Projection, ProjectionSet } from '../../../projectors/projection.ts'
 import type { Version } from '../../../projectors/registry/versions.ts'
-import type { Target } from '../../../projectors/runtime/target.ts'
+import type { Target } from '../../../projectors/runtime/lanes/target.ts'
 
 /** How the runtime is set for a seed: small ranges, so that there are many of them. */
 export interface RuntimeSettings {

@@ -2,7 +2,7 @@
 import { expect, it } from 'vitest'
 import type { Clock } from '../../../projectors/runtime/ports.ts'
 import { PositionWaiters } from '../../../projectors/runtime/position-waiters.ts'
-import { Wake } from '../../../projectors/runtime/wake.ts'
+import { Wake } from '../../../projectors/runtime/lanes/wake.ts'
 import { startProjections, type RunningProjections } from '../../../projectors/runtime/runtime.ts'
 import { OutageError, type ViewStore } from '../../../projectors/clickhouse/view-store.ts'
 import { createRandom } from '../random.ts'

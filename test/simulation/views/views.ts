@@ -3,7 +3,7 @@
  * the check of what is stored. Started, killed and checked through the simulator's seam.
  */
 import type { EventLog } from '../../../eventlog/ports.ts'
-import { LogBehindViewsError } from '../../../projectors/runtime/chain.ts'
+import { LogBehindViewsError } from '../../../projectors/runtime/lanes/chain.ts'
 import type { WalletEvent } from '../../../schemas/events.ts'
 import type { SimulatedViews } from '../views-port.ts'
 import type { World } from '../world.ts'

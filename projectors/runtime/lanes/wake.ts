@@ -1,5 +1,5 @@
 /** A sleeping loop, and what wakes it. */
-import type { Clock } from './ports.ts'
+import type { Clock } from '../ports.ts'
 
 /** Lets one or more loops sleep until something changes. */
 export class Wake {

@@ -3,12 +3,12 @@
  * the checkpoint, then the word that the views are further. One range gathers while the one before is written, so memory is
  * bounded by two. An outage is retried with the same bytes until it ends; anything else stops the pump, loudly.
  */
-import { messageOf } from '../../schemas/errors.ts'
-import type { EventLog } from '../../eventlog/ports.ts'
+import { messageOf } from '../../../schemas/errors.ts'
+import type { EventLog } from '../../../eventlog/ports.ts'
 import { ChainProof, type Checkpoint } from './chain.ts'
-import type { Clock } from './ports.ts'
+import type { Clock } from '../ports.ts'
 import { RangeBuffer, RANGES, type Range, type RangeLimits } from './range.ts'
-import { OutageError } from '../clickhouse/view-store.ts'
+import { OutageError } from '../../clickhouse/view-store.ts'
 import { Wake } from './wake.ts'
 
 export interface PumpOptions extends RangeLimits {

@@ -3,10 +3,10 @@
  * checkpoint share a lane. One that is new, behind, throttled, paused or stopped has its own, so that it makes no other late;
  * when two lanes of a group are nearly level, one waits for the other for a moment and they go on as one.
  */
-import { OutageError } from '../clickhouse/view-store.ts'
-import { noCheckpoint, versionKey, type Checkpoints, type VersionKey } from './checkpoints.ts'
+import { OutageError } from '../../clickhouse/view-store.ts'
+import { noCheckpoint, versionKey, type Checkpoints, type VersionKey } from '../checkpoints.ts'
 import type { Checkpoint } from './chain.ts'
-import { messageOf } from '../../schemas/errors.ts'
+import { messageOf } from '../../../schemas/errors.ts'
 import { Lane, type LaneFault, type LaneOptions, type Member } from './lane.ts'
 import type { PumpState } from './pump.ts'
 import { RANGES } from './range.ts'

@@ -1,6 +1,6 @@
 /** Cuts through ranges by event: what is left out, what comes before a bound, and one half and the other. */
-import { eventRowBytes, ROW_BYTE } from '../../schemas/events.ts'
-import { HASH_BYTES, sameBytes } from '../../schemas/frames.ts'
+import { eventRowBytes, ROW_BYTE } from '../../../schemas/events.ts'
+import { HASH_BYTES, sameBytes } from '../../../schemas/frames.ts'
 import type { Checkpoint } from './chain.ts'
 import type { Range } from './range.ts'
 

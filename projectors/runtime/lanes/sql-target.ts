@@ -1,8 +1,14 @@
 /** The tables of one version of an SQL projection, as a target: each range is one insert into its feed. */
-import { messageOf } from '../../schemas/errors.ts'
-import { createVersion, dropVersion, feedName, partsOf, type SqlVersion } from '../clickhouse/view-tables.ts'
-import { OutageError, type ViewStore } from '../clickhouse/view-store.ts'
-import { tableName, type Layout } from '../projection.ts'
+import { messageOf } from '../../../schemas/errors.ts'
+import {
+  createVersion,
+  dropVersion,
+  feedName,
+  partsOf,
+  type SqlVersion,
+} from '../../clickhouse/view-tables.ts'
+import { OutageError, type ViewStore } from '../../clickhouse/view-store.ts'
+import { tableName, type Layout } from '../../projection.ts'
 import { halves } from './cut.ts'
 import { insertRange, type Range } from './range.ts'
 import { EventFault, type Target } from './target.ts'

@@ -1,10 +1,10 @@
 /** Ranges: consecutive frames of one partition that go to the views in one insert. */
-import { EVENT_ROW_BYTES } from '../../schemas/limits.ts'
-import { eventRowBytes, ROW_BYTE } from '../../schemas/events.ts'
-import { lastSequence, type Frame } from '../../schemas/frames.ts'
+import { EVENT_ROW_BYTES } from '../../../schemas/limits.ts'
+import { eventRowBytes, ROW_BYTE } from '../../../schemas/events.ts'
+import { lastSequence, type Frame } from '../../../schemas/frames.ts'
 import type { Checkpoint } from './chain.ts'
-import { insertSettings, insertStatement } from '../clickhouse/view-tables.ts'
-import type { ViewStore } from '../clickhouse/view-store.ts'
+import { insertSettings, insertStatement } from '../../clickhouse/view-tables.ts'
+import type { ViewStore } from '../../clickhouse/view-store.ts'
 
 /** How large a range may get. A single frame is always taken whole. */
 export interface RangeLimits {

@@ -2,7 +2,7 @@
  * Gap proof: what the views take in continues exactly what they have, frame by frame, by sequence and by hash. The log's
  * own reader rule has judged every frame before; this is the second lock, and it knows what the views hold.
  */
-import { lastSequence, sameBytes, type Frame } from '../../schemas/frames.ts'
+import { lastSequence, sameBytes, type Frame } from '../../../schemas/frames.ts'
 
 /** Up to where views hold everything of a partition. Sequence 0: nothing yet, and no hash. */
 export interface Checkpoint {

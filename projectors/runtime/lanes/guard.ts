@@ -3,9 +3,9 @@
  * and nobody may have begun on the same versions since. Without it a table that was dropped by hand and made again would stand
  * there with rows missing behind a checkpoint that says they are there.
  */
-import type { ViewStore } from '../clickhouse/view-store.ts'
-import { checkpointsName } from '../registry/tables.ts'
-import { versionKey, type VersionKey } from './checkpoints.ts'
+import type { ViewStore } from '../../clickhouse/view-store.ts'
+import { checkpointsName } from '../../registry/tables.ts'
+import { versionKey, type VersionKey } from '../checkpoints.ts'
 
 /** A version that a lane fills, under the epoch in which it does. */
 export interface Held extends VersionKey {
