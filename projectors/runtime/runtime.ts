@@ -2,30 +2,20 @@
 import { frameBytesOf } from '../../eventlog/frame-budget.ts'
 import type { EventLog } from '../../eventlog/ports.ts'
 import { messageOf } from '../../schemas/errors.ts'
-import { earliestPosition, includesPosition, type Position } from '../../schemas/positions.ts'
-import { NS_PER_MS } from '../../schemas/time.ts'
+import { includesPosition, type Position } from '../../schemas/positions.ts'
 import { formerViews } from '../clickhouse/former-views.ts'
-import { OutageError, type ViewStore } from '../clickhouse/view-store.ts'
-import type { Layout, Projection, ProjectionSet } from '../projection.ts'
+import { OutageError } from '../clickhouse/view-store.ts'
+import type { ProjectionSet } from '../projection.ts'
 import { writeFault } from '../registry/faults.ts'
 import { readSkips } from '../registry/skips.ts'
 import { createRegistry } from '../registry/tables.ts'
-import {
-  readVersions,
-  resetting,
-  tablesOfVersion,
-  writeVersions,
-  type Version,
-} from '../registry/versions.ts'
-import { PointedServing } from '../serving-pointer.ts'
+import { readVersions, resetting, writeVersions, type Version } from '../registry/versions.ts'
 import type { Serving } from '../serving.ts'
 import { adopted } from './adopt.ts'
 import { LogBehindViewsError } from './lanes/chain.ts'
 import {
   heldByAny,
-  noCheckpoint,
   readCheckpoints,
-  settledNsOf,
   takeOverCheckpoints,
   versionKey,
   type Checkpoints,
@@ -37,73 +27,19 @@ import { Members } from './members.ts'
 import { PartitionLanes, type MemberStatus } from './lanes/partition-lanes.ts'
 import type { Clock } from './ports.ts'
 import { PositionWaiters } from './position-waiters.ts'
-import { RANGES, type RangeLimits } from './lanes/range.ts'
-import type { Projections, ProjectionState, ProjectionStatus } from './status.ts'
+import { RANGES } from './lanes/range.ts'
+import type { ProjectionsOptions, RunningProjections } from './running-projections.ts'
+import { Standing } from './standing.ts'
+import type { ProjectionStatus } from './status.ts'
 import { systemClock } from './system-clock.ts'
-import type { Target } from './lanes/target.ts'
 
-export interface ProjectionsOptions extends Partial<RangeLimits> {
-  readonly store: ViewStore
-  /** One log per partition; more may come, and these may go, while they run. */
-  readonly logs: readonly EventLog[]
-  /** How many partitions may have to be followed here: they share the memory for ranges. Default: as many as `logs`. */
-  readonly partitions?: number
-  /** Those of the deployment, and which of them run here. */
-  readonly projections: ProjectionSet
-  /** Names of those that reads wait for and go by; default, and where none of them is here: all. */
-  readonly required?: readonly string[]
-  /** Makes the target of a version that needs code. Default: there is none. */
-  readonly targetOfCode?: (version: Version, projection: Projection) => Target
-  /** Default: one server, the database of the store. */
-  readonly layout?: Layout
-  /** Gets a line of text for whatever an operator should see. */
-  readonly log?: (line: string) => void
-  /** Called when another process has begun to fill a version in a partition that is followed here. */
-  readonly fenced?: (partition: number) => void
-  /** How long the first events of a range wait for more, in ms, while nobody waits for them; default as in range.ts. */
-  readonly lingerMs?: number
-  /** How often the registry is read for what others have said there, in ms. Default: only when `refresh` is called. */
-  readonly pollMs?: number
-  /** Default: the machine's. */
-  readonly clock?: Clock
-}
+export type { ProjectionsOptions, RunningProjections } from './running-projections.ts'
 
 const REFRESH_AGAIN_MS = 1_000
 /** For how long after a read ranges are as short as if somebody waited. */
 const ATTENDED_MS = 10_000
 /** How long the first read for a long time waits for what there is. */
 const ATTEND_MS_MAX = 250
-
-/** Running projections, with what an operator may do to them. */
-export interface RunningProjections extends Projections {
-  /**
-   * Stops all views where they are; resolves when nothing is being written, or `resume` was called. Lasts until `resume` or
-   * the process ends, also across a reset.
-   */
-  pause(): Promise<void>
-  resume(): void
-  /**
-   * Gives every view that runs here a new version that serves at once and is filled from the beginning of the log; the
-   * versions before it are dropped.
-   * @throws OutageError if the store went away before that was said: nothing has changed then
-   */
-  reset(): Promise<void>
-  /** Reads the registry again, and acts on what is new in it. @throws OutageError */
-  refresh(): Promise<void>
-  /**
-   * Follows one more log, from where the views are in its partition. Where they are further than what is known of the log,
-   * that is waited for first: another process may just have written both.
-   * @param signal ends that waiting
-   * @throws as `startProjections`; what ends the log; RangeError if a log of that partition is followed already
-   */
-  add(log: EventLog, signal?: AbortSignal): Promise<void>
-  /** Follows a partition's log no longer; resolves when nothing of it is being written. Harmless if it is not followed. */
-  remove(partition: number): Promise<void>
-  /** How a version is here, in each partition that is followed. */
-  versionStatus(key: VersionKey): ReadonlyMap<number, MemberStatus>
-  /** True if a version that was to end somewhere has, in every partition. */
-  isComplete(key: VersionKey): boolean
-}
 
 /**
  * Makes what is missing, finds out how far the views are, and starts to follow the logs. A view of which a table is gone is
@@ -128,11 +64,10 @@ class Runtime implements RunningProjections {
   readonly #listeners = new Set<() => void>()
   readonly #clock: Clock
   readonly #waiters: PositionWaiters
-  readonly #serving = new PointedServing()
+  readonly #standing: Standing
   #versions: readonly Version[] = []
   /** Dropped versions of which nothing is left. */
   readonly #removed = new Set<string>()
-  #settledNs = 0n
   #attendedAtMs = Number.NEGATIVE_INFINITY
   #isTakenOver = false
   #filled: readonly Member[] = []
@@ -152,6 +87,13 @@ class Runtime implements RunningProjections {
     this.#clock = options.clock ?? systemClock
     this.#waiters = new PositionWaiters(this.#clock)
     this.#report = options.log ?? (() => undefined)
+    this.#standing = new Standing({
+      running: options.projections.running,
+      required: this.#required,
+      logs: this.#logs,
+      lanes: this.#lanes,
+      clock: this.#clock,
+    })
     this.#members = new Members({
       store: options.store,
       layout: options.layout ?? {},
@@ -179,7 +121,7 @@ class Runtime implements RunningProjections {
     const checkpoints = await this.#readVersions()
     for (const log of this.#logs.values()) await refuseBehind(log, this.#known(checkpoints, log))
     for (const log of this.#logs.values()) await this.#follow(log, checkpoints)
-    this.#point()
+    this.#standing.point(this.#versions)
     this.#refreshLater(this.#options.pollMs)
   }
 
@@ -284,116 +226,41 @@ class Runtime implements RunningProjections {
       const lanes = this.#lanes.get(partition)
       this.#lanes.delete(partition)
       await lanes?.stop()
-      this.#point()
+      this.#standing.point(this.#versions)
     })
   }
 
   versionStatus(key: VersionKey): ReadonlyMap<number, MemberStatus> {
-    const own = [...this.#lanes].flatMap(([partition, lanes]) => {
-      const status = lanes.status(key)
-      return status === undefined ? [] : [[partition, status] as const]
-    })
-    return new Map(own)
+    return this.#standing.versionStatus(key)
   }
 
   isComplete(key: VersionKey): boolean {
-    const own = [...this.versionStatus(key).values()]
-    return own.length === this.#logs.size && own.every(({ state }) => state === 'complete')
+    return this.#standing.isComplete(key)
   }
 
   status(): readonly ProjectionStatus[] {
-    const head = new Map([...this.#logs.values()].map((log) => [log.partition, log.endSequence()]))
-    return this.#projections.running.map(({ name, version: declared }) => {
-      const version = this.#serving.versionOf(name) ?? declared
-      const own = [...this.versionStatus({ name, version }).values()]
-      return {
-        name,
-        version,
-        isRequired: this.#required.includes(name),
-        state: own.length < this.#logs.size ? 'catching-up' : worst(own.map(({ state }) => state)),
-        position: this.positionOf(name),
-        head,
-        lagEvents: own.reduce((sum, { lagEvents }) => sum + lagEvents, 0n),
-        lagSeconds: this.#lagSeconds(own),
-        pumpAgeSeconds: this.#pumpAgeSeconds(own),
-        recordedAtNs: own.reduce((latest, { checkpoint }) => (checkpoint.recordedAtNs > latest ? checkpoint.recordedAtNs : latest), 0n),
-        failure: own.find(({ failure }) => failure !== undefined)?.failure,
-      }
-    })
-  } // prettier-ignore
-
-  #lagSeconds(own: readonly MemberStatus[]): number {
-    const nowMs = this.#clock.nowMs()
-    const oldest = own
-      .map(({ oldestNs, lagEvents, checkpoint }) =>
-        lagEvents === 0n ? undefined : (oldestNs ?? (checkpoint.recordedAtNs || undefined)),
-      )
-      .filter((time) => time !== undefined)
-    return (nowMs - Math.min(nowMs, ...oldest.map((time) => Number(time / NS_PER_MS)))) / 1_000
-  }
-
-  #pumpAgeSeconds(own: readonly MemberStatus[]): number {
-    const nowMs = this.#clock.monotonicMs()
-    return (nowMs - Math.min(nowMs, ...own.map(({ movedAtMs }) => movedAtMs))) / 1_000
+    return this.#standing.status()
   }
 
   position(): Position {
-    return earliestPosition(this.#required.map((name) => this.positionOf(name)))
+    return this.#standing.position()
   }
 
   positionOf(name: string): Position {
-    return this.#serving.positionOf(name)
+    return this.#standing.positionOf(name)
   }
 
   serving(): Serving {
-    return this.#serving
+    return this.#standing.serving()
   }
 
-  /** Tells readers what there is to read, and how far it is. */
-  #point(): void {
-    const known = this.#versions
-      .filter(({ role }) => role !== 'dropped')
-      .map((version) => ({
-        projection: version.name,
-        version: version.version,
-        isServing: version.role === 'serving',
-        position: this.#positionOfVersion(version),
-        tables: tablesOfVersion(version),
-      }))
-    this.#serving.take(known, this.#clock.monotonicMs())
-    const isHeld = this.#required.some((name) => {
-      const version = this.#serving.versionOf(name) ?? 0
-      return !includesPosition(this.positionOf(name), this.#positionOfVersion({ name, version }))
-    })
-    // Readers who are kept where they are do not see all that is settled by now.
-    if (!isHeld) this.#settledNs = this.#settledNow()
-  }
-
-  #positionOfVersion(key: VersionKey): Position {
-    const own = [...this.#lanes].map(
-      ([partition, lanes]) => [partition, lanes.status(key)?.checkpoint.sequence ?? 0n] as const,
-    )
-    return new Map(own)
+  settledNs(): bigint {
+    return this.#standing.settledNs()
   }
 
   /** The tables were made when it started. */
   absent(): undefined {
     return undefined
-  }
-
-  settledNs(): bigint {
-    return this.#settledNs
-  }
-
-  #settledNow(): bigint {
-    const held = [...this.#lanes].map(([partition, lanes]) => {
-      const own = this.#required.map((name) => {
-        const version = this.#serving.versionOf(name) ?? 0
-        return lanes.status({ name, version })?.checkpoint ?? noCheckpoint(partition)
-      })
-      return [partition, own.reduce((least, one) => (one.sequence < least.sequence ? one : least))] as const
-    })
-    return settledNsOf([...this.#logs.values()], new Map(held))
   }
 
   async waitFor(position: Position, timeoutMs: number, name?: string): Promise<boolean> {
@@ -496,8 +363,6 @@ class Runtime implements RunningProjections {
   }
 
   #faulted(partition: number, { name, version }: Member, fault: LaneFault | undefined): void {
-    // Another process fills it, and says how it is.
-    if (fault?.error instanceof FencedError) return
     const { sequence = 0n, cause = '' } = fault ?? {}
     if (fault?.error instanceof FencedError) {
       // No fault of the view: the other one fills it, and says of it what there is to say.
@@ -510,7 +375,7 @@ class Runtime implements RunningProjections {
   } // prettier-ignore
 
   #advanced(): void {
-    this.#point()
+    this.#standing.point(this.#versions)
     this.#waiters.reached((name) => (name === undefined ? this.position() : this.positionOf(name)))
     for (const listener of [...this.#listeners]) listener()
   }
@@ -525,11 +390,4 @@ async function refuseBehind(log: EventLog, known: bigint, signal?: AbortSignal):
     `The log of partition ${log.partition} ends at ${sequence}, but the views hold events up to ${known}. ` +
       'The log was exchanged or comes from an older copy: bring back the right log, or remove the views so that they are made anew.',
   )
-}
-
-/** The state an operator has to know of, where partitions differ. */
-function worst(states: readonly ProjectionState[]): ProjectionState {
-  const order = ['stopped', 'retrying', 'stalled', 'paused', 'catching-up', 'complete', 'live'] as const
-  // Nothing to follow is no fault: other processes have the partitions.
-  return order.find((state) => states.includes(state)) ?? 'live'
 }
