@@ -496,8 +496,6 @@ class Runtime implements RunningProjections {
   }
 
   #faulted(partition: number, { name, version }: Member, fault: LaneFault | undefined): void {
-    // Another process fills it, and says how it is.
-    if (fault?.error instanceof FencedError) return
     const { sequence = 0n, cause = '' } = fault ?? {}
     if (fault?.error instanceof FencedError) {
       // No fault of the view: the other one fills it, and says of it what there is to say.
@@ -505,7 +503,10 @@ class Runtime implements RunningProjections {
       return
     }
     writeFault(this.#options.store, { name, version, partition, sequence, cause, atMs: this.#clock.nowMs() }).catch(
-      (error: unknown) => this.#report(`projections: what stopped ${name} cannot be written down: ${messageOf(error)}`),
+      (error: unknown) => {
+        // That a version goes on need not be said any more once all of them have ended.
+        if (!this.#isStopped || cause !== '') this.#report(`projections: what stopped ${name} cannot be written down: ${messageOf(error)}`)
+      },
     )
   } // prettier-ignore
 
