@@ -370,7 +370,10 @@ class Runtime implements RunningProjections {
       return
     }
     writeFault(this.#options.store, { name, version, partition, sequence, cause, atMs: this.#clock.nowMs() }).catch(
-      (error: unknown) => this.#report(`projections: what stopped ${name} cannot be written down: ${messageOf(error)}`),
+      (error: unknown) => {
+        // That a version goes on need not be said any more once all of them have ended.
+        if (!this.#isStopped || cause !== '') this.#report(`projections: what stopped ${name} cannot be written down: ${messageOf(error)}`)
+      },
     )
   } // prettier-ignore
 

@@ -94,7 +94,10 @@ export async function ask(
 export function requireDone(outcome: Outcome): { readonly name: string; readonly version: number } {
   const { name, version, code, message } = outcome
   if (name !== undefined && version !== undefined) return { name, version }
-  throw new CommandFailure('projection_refused', message ?? 'The platform refused.', { refusal: code })
+  const hint = code?.startsWith('unknown_') === true ? ' See: purser projections list.' : ''
+  throw new CommandFailure('projection_refused', `${message ?? 'The platform refused.'}${hint}`, {
+    refusal: code,
+  })
 }
 
 /** A position for people: `0:1042`. */
