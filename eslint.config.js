@@ -185,7 +185,13 @@ export default tseslint.config(
   },
   {
     // The views' runtime: promises, but time and I/O only through its ports, so that it runs in the simulation.
-    files: ['projectors/*.ts', 'projectors/{runtime,proof,clickhouse,views}/**/*.ts'],
+    files: [
+      'projectors/*.ts',
+      'projectors/{runtime,registry,proof,clickhouse,views}/**/*.ts',
+      'projectors/code/{code-target,rows-store,tables}.ts',
+      'projectors/code/author/{evaluator,inline-author,partition-states,port,thrown}.ts',
+      'projectors/code/values/*.ts',
+    ],
     ignores: [
       ...ofTests,
       'projectors/clickhouse/{clickhouse-store,clickhouse-users}.ts',

@@ -57,26 +57,6 @@ export const VIEWS_MUTANTS: readonly Mutant[] = [
       },
     ],
   },
-  {
-    name: 'fold applied twice on redelivery',
-    patches: [
-      {
-        file: 'projectors/code/code-target.ts',
-        find: 'const work = { partition, bytes, after: mark, last: range.last }',
-        replace: 'const work = { partition, bytes, after: range.first - 1n, last: range.last }',
-      },
-    ],
-  },
-  {
-    name: 'version reset under its own number',
-    patches: [
-      {
-        file: 'projectors/registry/versions.ts',
-        find: 'const number = nextNumber(versions, name, serving.declared)',
-        replace: 'const number = Math.max(serving.version, nextNumber([], name, serving.declared))',
-      },
-    ],
-  },
 ]
 
 /** Found by the views alone, whose log lies to them, is exchanged, and whose tables get lost. */
@@ -138,6 +118,16 @@ export const VIEWS_ALONE_MUTANTS: readonly Mutant[] = [
         file: 'projectors/runtime/members.ts',
         find: 'if (before === undefined && (!holds || (await this.#needsFillers(target)))) await target.prepare()',
         replace: 'if (before === undefined && (holds || !holds)) await target.prepare()',
+      },
+    ],
+  },
+  {
+    name: 'fold applied twice on redelivery',
+    patches: [
+      {
+        file: 'projectors/code/code-target.ts',
+        find: 'const work = { partition, bytes, after: mark, last: range.last }',
+        replace: 'const work = { partition, bytes, after: range.first - 1n, last: range.last }',
       },
     ],
   },
