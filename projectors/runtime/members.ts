@@ -104,7 +104,9 @@ export class Members {
 
   /** True if only what fills the tables is missing, because an earlier version of the program filled them otherwise. */
   async #needsFillers(target: Target): Promise<boolean> {
-    if (!(target instanceof SqlTarget)) return true
+    // Its process has to be started; what is missing of its tables has to be seen.
+    if (!(target instanceof SqlTarget))
+      return (await tablesThere(this.#options.store, target.parts)).size === target.parts.length
     if (!this.#options.isTakenOver()) return false
     const tables = target.tableNames
     return (await tablesThere(this.#options.store, tables)).size === tables.length

@@ -31,6 +31,8 @@ export interface MemberStatus {
 interface Place {
   member: Member
   epoch: bigint
+  /** Which tables its rows stand in. */
+  parts: string
   checkpoint: Checkpoint
   fault: LaneFault | undefined
   lane: Lane | undefined
@@ -100,7 +102,7 @@ export class PartitionLanes {
         if (this.#places.has(key)) continue
         const known = checkpoints.get(key)?.get(this.partition)
         const checkpoint = known ?? noCheckpoint(this.partition)
-        this.#places.set(key, { member, epoch: (known?.epoch ?? 0n) + 1n, checkpoint, fault: undefined, lane: undefined })
+        this.#places.set(key, { member, epoch: (known?.epoch ?? 0n) + 1n, parts: known?.parts ?? '', checkpoint, fault: undefined, lane: undefined })
       }
       await this.#open()
     })
@@ -151,7 +153,12 @@ export class PartitionLanes {
   async #end(lane: Lane): Promise<void> {
     await lane.stop()
     for (const place of this.#places.values())
-      if (place.lane === lane) Object.assign(place, { lane: undefined, checkpoint: lane.checkpoint })
+      if (place.lane === lane)
+        Object.assign(place, {
+          lane: undefined,
+          checkpoint: lane.checkpoint,
+          parts: lane.partsOf(place.member),
+        })
   }
 
   /** Gives a lane to every member that has none and has not failed. */
@@ -178,7 +185,7 @@ export class PartitionLanes {
           failed: (failed, fault) => void this.#inTurn(() => this.#failed(failed, fault)),
         },
         places.map(({ member }) => member),
-        places.map(({ epoch }) => epoch),
+        places,
         places[0]!.checkpoint,
       )
       try {

@@ -9,6 +9,7 @@ import { OutageError, type ViewStore } from '../clickhouse/view-store.ts'
 import type { Layout, Projection, ProjectionSet } from '../projection.ts'
 import { writeFault } from '../registry/faults.ts'
 import { readSkips } from '../registry/skips.ts'
+import { readRestored } from '../registry/restore.ts'
 import { createRegistry } from '../registry/tables.ts'
 import {
   readVersions,
@@ -31,6 +32,7 @@ import {
   type Checkpoints,
   type VersionKey,
 } from './checkpoints.ts'
+import { FencedError } from './guard.ts'
 import type { LaneFault, Member } from './lane.ts'
 import { Members } from './members.ts'
 import { PartitionLanes, type MemberStatus } from './partition-lanes.ts'
@@ -66,6 +68,8 @@ export interface ProjectionsOptions extends Partial<RangeLimits> {
 }
 
 const REFRESH_AGAIN_MS = 1_000
+/** How often it is looked whether the registry is there still. */
+const WATCH_MS = 3_000
 
 /** Running projections, with what an operator may do to them. */
 export interface RunningProjections extends Projections {
@@ -131,6 +135,7 @@ class Runtime implements RunningProjections {
   /** What changes lanes and versions goes one behind the other. */
   #changing: Promise<void> = Promise.resolve()
   #callOff: () => void = () => undefined
+  #callOffWatch: () => void = () => undefined
 
   constructor(options: ProjectionsOptions) {
     this.#options = options
@@ -163,7 +168,7 @@ class Runtime implements RunningProjections {
     if (this.#isTakenOver) await this.#commands(await formerViews(store, layout))
     await writeVersions(
       store,
-      adopted(this.#projections.running, await readVersions(store)),
+      adopted(this.#projections.running, await readVersions(store), await readCheckpoints(store)),
       this.#clock.nowMs(),
     )
     const checkpoints = await this.#readVersions()
@@ -171,17 +176,38 @@ class Runtime implements RunningProjections {
     for (const log of this.#logs.values()) await this.#follow(log, checkpoints)
     this.#point()
     this.#refreshLater(this.#options.pollMs)
+    this.#watchLater()
   }
 
   /** Reads what the registry says, and makes the members that follow from it. */
   async #readVersions(): Promise<Checkpoints> {
     const { store } = this.#options
-    const [versions, skips] = [await readVersions(store), await readSkips(store)]
+    const [versions, skips] = [await this.#registered(), await readSkips(store)]
     const checkpoints = await readCheckpoints(store)
     this.#refuseStopped()
     this.#filled = await this.#members.of(versions, skips, checkpoints)
     this.#versions = versions
     return checkpoints
+  }
+
+  /** What the registry says. What somebody has taken out of it is said again. */
+  #registered(): Promise<readonly Version[]> {
+    const { store, layout } = this.#options
+    const nowMs = (): number => this.#clock.nowMs()
+    return readRestored({ store, layout, report: this.#report, nowMs }, this.#versions)
+  }
+
+  /** What is gone from the registry has to be seen also where nobody says anything there. */
+  #watchLater(): void {
+    if (this.#isStopped) return
+    this.#callOffWatch = this.#clock.after(WATCH_MS, () => {
+      this.#inTurn(async () => {
+        if (!this.#isStopped) await this.#registered()
+      })
+        // An outage is told of by whoever has something to write.
+        .catch(() => undefined)
+        .finally(() => this.#watchLater())
+    })
   }
 
   async #follow(log: EventLog, checkpoints: Checkpoints): Promise<void> {
@@ -441,6 +467,7 @@ class Runtime implements RunningProjections {
   async stop(): Promise<void> {
     this.#isStopped = true
     this.#callOff()
+    this.#callOffWatch()
     await Promise.all([...this.#lanes.values()].map((lanes) => lanes.stop()))
     await this.#changing
     await Promise.all([...this.#lanes.values()].map((lanes) => lanes.stop()))
@@ -461,6 +488,8 @@ class Runtime implements RunningProjections {
   }
 
   #faulted(partition: number, { name, version }: Member, fault: LaneFault | undefined): void {
+    // It goes on elsewhere: who asks there must not hear that it has stopped.
+    if (fault?.error instanceof FencedError) return
     const { sequence = 0n, cause = '' } = fault ?? {}
     writeFault(this.#options.store, { name, version, partition, sequence, cause, atMs: this.#clock.nowMs() }).catch(
       (error: unknown) => this.#report(`projections: what stopped ${name} cannot be written down: ${messageOf(error)}`),

@@ -66,8 +66,8 @@ const KNOWN: readonly (readonly [begins: string, means: (parameters: QueryParame
   ['SELECT name, version, partition, sequence, cause, at FROM', () => ({ kind: 'read', name: FAULTS_TABLE })],
   ['SELECT name FROM system.tables WHERE database = currentDatabase() AND name IN', whichTables],
   ['SELECT name FROM system.tables WHERE database = currentDatabase() AND startsWith(name, ', () => ({ kind: 'shared feeds' })],
-  ['SELECT name, toString(uuid) AS identity FROM system.tables', whichTables],
-  ["SELECT 'part' AS what, name, toString(uuid) AS value FROM system.tables", (given) => ({ kind: 'guard', names: given['names'] as readonly string[] })],
+  ['SELECT name, if(uuid', whichTables],
+  ["SELECT 'part' AS what, name, if(uuid", (given) => ({ kind: 'guard', names: given['names'] as readonly string[] })],
 ] // prettier-ignore
 
 function whichTables({ names }: QueryParameters): Statement {
