@@ -202,6 +202,12 @@ export const PASSING: ReadonlySet<string> = new Set([
   'ABORTED',
   'ALL_CONNECTION_TRIES_FAILED',
   'ALL_REPLICAS_ARE_STALE',
+  // The disk, not the statement: it is full, or its folder is gone.
+  'CANNOT_CREATE_DIRECTORY',
+  'CANNOT_FSYNC',
+  'CANNOT_OPEN_FILE',
+  'CANNOT_WRITE_TO_FILE_DESCRIPTOR',
+  'FILE_DOESNT_EXIST',
   'KEEPER_EXCEPTION',
   'NETWORK_ERROR',
   'NOT_ENOUGH_SPACE',
@@ -227,6 +233,8 @@ function judge(error: unknown): 'passing' | 'too long' | 'broken' {
   if (!(error instanceof Error)) return 'broken'
   if (error instanceof StrangersAnswerError) return 'passing'
   const { code, type } = error as { code?: unknown; type?: unknown }
+  // The folder of the engine is gone: it ends, and another one says what is missing.
+  if (type === 'STD_EXCEPTION' && error.message.includes('filesystem error')) return 'passing'
   if (typeof type === 'string')
     return PASSING.has(type) ? 'passing' : TOO_LONG.has(type) ? 'too long' : 'broken'
   if (error.name === 'TimeoutError' || /^Timeout error|aborted a request/.test(error.message))

@@ -1,4 +1,4 @@
-import { readdirSync } from 'node:fs'
+import { readdirSync, statSync } from 'node:fs'
 import type { Server } from 'node:http'
 import os from 'node:os'
 import path from 'node:path'
@@ -67,7 +67,19 @@ async function start(options: Extract<ToEngine, { kind: 'start' }>) {
     anchor.close()
     await drainPending()
   }
-  return { port: address.port, ping: () => executor.ping(), stop }
+  const { ino } = statSync(folder)
+  const ping = async (): Promise<void> => {
+    // An engine whose folder was taken away answers from memory for a while; one that starts anew says what is missing.
+    if (statSync(folder, { throwIfNoEntry: false })?.ino !== ino) {
+      say({
+        kind: 'failed',
+        message: `${folder} is gone: the engine ends, and another one begins with an empty folder`,
+      })
+      process.kill(process.pid, 'SIGKILL')
+    }
+    await executor.ping()
+  }
+  return { port: address.port, ping, stop }
 }
 
 function listen(server: Server, port: number): Promise<void> {

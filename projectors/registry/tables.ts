@@ -17,6 +17,9 @@ export function checkpointsName(database: Database = ''): string {
   return `${database === '' ? '' : `${database}.`}checkpoints_v3`
 }
 
+/** All of them. */
+export const REGISTRY_TABLES = [checkpointsName(), VERSIONS_TABLE, SKIPS_TABLE, FAULTS_TABLE] as const
+
 /** Where checkpoints stood before they had versions and epochs: no more is written there. */
 export const FORMER_CHECKPOINTS = 'checkpoints_v2'
 
@@ -53,6 +56,7 @@ function shapes(database: Database): readonly TableShape[] {
         ['hash', 'FixedString(32)'],
         ['recorded_at', 'Int64'],
         ['place', 'UInt64'],
+        ['parts', 'String'],
       ],
       ['projection_name', 'version', 'partition', 'epoch'],
       'sequence',

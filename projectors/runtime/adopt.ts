@@ -3,10 +3,20 @@
  * one that is made of something else than what serves gets a further version, which is built beside it.
  */
 import type { Projection } from '../projection.ts'
+import type { Checkpoints } from './checkpoints.ts'
 import { definitionOf, isSameDefinition, nextNumber, servingOf, type Version } from '../registry/versions.ts'
 
 /** Share of the time that a version which nobody asked for may spend on filling while it is behind. */
 const SHARE_UNASKED = 0.5
+
+/** Where the registry was lost, numbers that were given are known from the checkpoints: none is given twice. */
+function beyondKnown(checkpoints: Checkpoints, name: string, declared: number): number {
+  const known = [...checkpoints.keys()]
+    .filter((key) => key.startsWith(`${name} `))
+    .map((key) => Number(key.slice(name.length + 1)))
+  const highest = Math.max(0, ...known)
+  return highest > declared ? highest + 1 : declared
+}
 
 /**
  * What is to be written to the registry before these projections run.
@@ -14,6 +24,7 @@ const SHARE_UNASKED = 0.5
 export function adopted(
   projections: readonly Projection[],
   versions: readonly Version[],
+  checkpoints: Checkpoints = new Map(),
 ): readonly Version[] {
   return projections.flatMap((projection): readonly Version[] => {
     const { name, version: declared } = projection
@@ -22,7 +33,7 @@ export function adopted(
     const fresh = {
       name,
       declared,
-      version: nextNumber(versions, name, declared),
+      version: Math.max(nextNumber(versions, name, declared), beyondKnown(checkpoints, name, declared)),
       isPaused: false,
       until: undefined,
       definition,

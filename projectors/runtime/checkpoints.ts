@@ -30,6 +30,8 @@ export function versionKey({ name, version }: VersionKey): string {
 /** The highest epoch that was begun of a version's partition, and the checkpoint of that epoch. */
 export interface EpochCheckpoint extends Checkpoint {
   readonly epoch: bigint
+  /** Which tables hold the rows that it speaks for (`identityOf`); empty: nobody has said. */
+  readonly parts: string
 }
 
 /** Reads the checkpoints of every version, also of those that do not run here. The table has to be there. */
@@ -94,19 +96,23 @@ export function settledNsOf(
  */
 export async function writeCheckpoint(
   store: ViewStore,
-  versions: readonly (VersionKey & { readonly epoch: bigint })[],
+  versions: readonly (VersionKey &
+    Pick<EpochCheckpoint, 'epoch'> &
+    Partial<Pick<EpochCheckpoint, 'parts'>>)[],
   checkpoint: Checkpoint,
 ): Promise<void> {
   await store.command(
-    `INSERT INTO ${checkpointsName()} (projection_name, version, partition, epoch, sequence, hash, recorded_at, place)
+    `INSERT INTO ${checkpointsName()} (projection_name, version, partition, epoch, sequence, hash, recorded_at, place, parts)
      SELECT names, versions, {partition:UInt16}, epochs, {sequence:UInt64}, unhex({hash:String}),
-       {recorded_at:Int64}, {place:UInt64}
-     FROM (SELECT {names:Array(String)} AS all_names, {versions:Array(UInt32)} AS all_versions, {epochs:Array(UInt64)} AS all_epochs)
-     ARRAY JOIN all_names AS names, all_versions AS versions, all_epochs AS epochs`,
+       {recorded_at:Int64}, {place:UInt64}, parts
+     FROM (SELECT {names:Array(String)} AS all_names, {versions:Array(UInt32)} AS all_versions, {epochs:Array(UInt64)} AS all_epochs,
+       {parts:Array(String)} AS all_parts)
+     ARRAY JOIN all_names AS names, all_versions AS versions, all_epochs AS epochs, all_parts AS parts`,
     {
       names: versions.map(({ name }) => name),
       versions: versions.map(({ version }) => version),
       epochs: versions.map(({ epoch }) => Number(epoch)),
+      parts: versions.map(({ parts = '' }) => parts),
       partition: checkpoint.partition,
       sequence: String(checkpoint.sequence),
       hash: Buffer.from(checkpoint.hash).toString('hex'),
@@ -152,13 +158,15 @@ interface CheckpointRow {
   readonly hash_text: string
   readonly recorded_at_ns: string
   readonly newest_place: string
+  readonly newest_parts?: string
 }
 
 async function readRows(store: ViewStore): Promise<CheckpointRow[]> {
   return store.query<CheckpointRow>(
     `SELECT projection_name, version, partition, max(epoch) AS newest_epoch, argMax(sequence, (epoch, sequence)) AS newest,
        hex(argMax(hash, (epoch, sequence))) AS hash_text, argMax(recorded_at, (epoch, sequence)) AS recorded_at_ns,
-       argMax(place, (epoch, sequence)) AS newest_place
+       argMax(place, (epoch, sequence)) AS newest_place,
+       argMax(parts, (epoch, sequence)) AS newest_parts
      FROM ${checkpointsName()} GROUP BY projection_name, version, partition`,
   )
 }
@@ -187,6 +195,7 @@ function byVersion(rows: readonly CheckpointRow[]): Checkpoints {
       hash: Uint8Array.from(Buffer.from(row.hash_text, 'hex')),
       recordedAtNs: BigInt(row.recorded_at_ns),
       logOffset: BigInt(row.newest_place),
+      parts: row.newest_parts ?? '',
     })
   }
   return all

@@ -103,7 +103,7 @@ export class Members {
 
   /** True if all tables are there, and only what fills them is missing: code, or because an earlier version of the program filled them otherwise. */
   async #needsFillers(target: Target): Promise<boolean> {
-    // What it loads has to be loaded; but a table that is gone must not come back empty.
+    // Its process has to be started; what is missing of its tables has to be seen.
     if (!(target instanceof SqlTarget))
       return (await tablesThere(this.#options.store, target.parts)).size === target.parts.length
     if (!this.#options.isTakenOver()) return false

@@ -8,6 +8,7 @@ import { OutageError } from '../clickhouse/view-store.ts'
 import type { ProjectionSet } from '../projection.ts'
 import { writeFault } from '../registry/faults.ts'
 import { readSkips } from '../registry/skips.ts'
+import { readRestored } from '../registry/restore.ts'
 import { createRegistry } from '../registry/tables.ts'
 import { readVersions, resetting, writeVersions, type Version } from '../registry/versions.ts'
 import type { Serving } from '../serving.ts'
@@ -40,6 +41,8 @@ const REFRESH_AGAIN_MS = 1_000
 const ATTENDED_MS = 10_000
 /** How long the first read for a long time waits for what there is. */
 const ATTEND_MS_MAX = 250
+/** How often it is looked whether the registry is there still. */
+const WATCH_MS = 3_000
 
 /**
  * Makes what is missing, finds out how far the views are, and starts to follow the logs. A view of which a table is gone is
@@ -76,6 +79,7 @@ class Runtime implements RunningProjections {
   /** What changes lanes and versions goes one behind the other. */
   #changing: Promise<void> = Promise.resolve()
   #callOff: () => void = () => undefined
+  #callOffWatch: () => void = () => undefined
 
   constructor(options: ProjectionsOptions) {
     this.#options = options
@@ -115,7 +119,7 @@ class Runtime implements RunningProjections {
     if (this.#isTakenOver) await this.#commands(await formerViews(store, layout))
     await writeVersions(
       store,
-      adopted(this.#projections.running, await readVersions(store)),
+      adopted(this.#projections.running, await readVersions(store), await readCheckpoints(store)),
       this.#clock.nowMs(),
     )
     const checkpoints = await this.#readVersions()
@@ -123,17 +127,38 @@ class Runtime implements RunningProjections {
     for (const log of this.#logs.values()) await this.#follow(log, checkpoints)
     this.#standing.point(this.#versions)
     this.#refreshLater(this.#options.pollMs)
+    this.#watchLater()
   }
 
   /** Reads what the registry says, and makes the members that follow from it. */
   async #readVersions(): Promise<Checkpoints> {
     const { store } = this.#options
-    const [versions, skips] = [await readVersions(store), await readSkips(store)]
+    const [versions, skips] = [await this.#registered(), await readSkips(store)]
     const checkpoints = await readCheckpoints(store)
     this.#refuseStopped()
     this.#filled = await this.#members.of(versions, skips, checkpoints)
     this.#versions = versions
     return checkpoints
+  }
+
+  /** What the registry says. What somebody has taken out of it is said again. */
+  #registered(): Promise<readonly Version[]> {
+    const { store, layout } = this.#options
+    const nowMs = (): number => this.#clock.nowMs()
+    return readRestored({ store, layout, report: this.#report, nowMs }, this.#versions)
+  }
+
+  /** What is gone from the registry has to be seen also where nobody says anything there. */
+  #watchLater(): void {
+    if (this.#isStopped) return
+    this.#callOffWatch = this.#clock.after(WATCH_MS, () => {
+      this.#inTurn(async () => {
+        if (!this.#isStopped) await this.#registered()
+      })
+        // An outage is told of by whoever has something to write.
+        .catch(() => undefined)
+        .finally(() => this.#watchLater())
+    })
   }
 
   async #follow(log: EventLog, checkpoints: Checkpoints): Promise<void> {
@@ -343,6 +368,7 @@ class Runtime implements RunningProjections {
   async stop(): Promise<void> {
     this.#isStopped = true
     this.#callOff()
+    this.#callOffWatch()
     await Promise.all([...this.#lanes.values()].map((lanes) => lanes.stop()))
     await this.#changing
     await Promise.all([...this.#lanes.values()].map((lanes) => lanes.stop()))

@@ -5,13 +5,23 @@
 import { messageOf } from '../../../schemas/errors.ts'
 import type { EventLog } from '../../../eventlog/ports.ts'
 import { createSharedFeed, sharedFeedName, sharedPartsOf } from '../../clickhouse/view-tables.ts'
-import { OutageError, type ViewStore } from '../../clickhouse/view-store.ts'
+import { OutageError, type QueryOptions, type ViewStore } from '../../clickhouse/view-store.ts'
 import type { Layout } from '../../projection.ts'
+import { checkpointsName, createRegistry } from '../../registry/tables.ts'
 import type { Until } from '../../registry/versions.ts'
 import type { Checkpoint } from './chain.ts'
 import { writeCheckpoint, type VersionKey } from '../checkpoints.ts'
 import { isEmptyRange, isWithinFrame, upToFirst, withoutEvents } from './cut.ts'
-import { guard, PartsMissingError, readParts, requireAll, type Held, type Parts } from './guard.ts'
+import {
+  guard,
+  identityOf,
+  PartsMissingError,
+  readParts,
+  requireAll,
+  requireSame,
+  type Held,
+  type Parts,
+} from './guard.ts'
 import type { Clock } from '../ports.ts'
 import { Pump } from './pump.ts'
 import { insertRange, type Range, type RangeLimits } from './range.ts'
@@ -55,7 +65,7 @@ export class Lane {
   readonly members: readonly Member[]
   readonly pump: Pump
   readonly #options: LaneOptions
-  readonly #held: readonly Held[]
+  #held: readonly Held[]
   readonly #together: readonly Member[]
   #parts: Parts = new Map()
   #checkpoint: Checkpoint
@@ -63,13 +73,18 @@ export class Lane {
   #isComplete = false
   #fault: LaneFault | undefined
 
-  /** @param epochs the epoch that each member has begun, in their order */
-  constructor(options: LaneOptions, members: readonly Member[], epochs: readonly bigint[], from: Checkpoint) {
+  /** @param begun of each member, in their order: the epoch that it has begun, and which tables its rows stand in */
+  constructor(
+    options: LaneOptions,
+    members: readonly Member[],
+    begun: readonly Pick<Held, 'epoch' | 'parts'>[],
+    from: Checkpoint,
+  ) {
     this.#options = options
     this.members = members
     this.#checkpoint = from
     this.#isComplete = members[0]?.until !== undefined && isWithinFrame(from)
-    this.#held = members.map(({ name, version }, index) => ({ name, version, epoch: epochs[index]! }))
+    this.#held = members.map(({ name, version }, index) => ({ name, version, ...begun[index]! }))
     this.#together = members.length > 1 ? members : []
     this.pump = new Pump({
       ...options,
@@ -77,6 +92,7 @@ export class Lane {
       share: Math.min(...members.map(({ share }) => share)),
       write: (range) => this.#write(range),
       settle: (checkpoint) => this.#settle(checkpoint),
+      look: (signal) => this.#look(signal),
       failed: (error) => this.#failed(error),
     })
   }
@@ -91,6 +107,11 @@ export class Lane {
 
   get fault(): LaneFault | undefined {
     return this.#fault
+  }
+
+  /** Which tables hold the rows of a member, as far as it is known. */
+  partsOf(member: Member): string {
+    return this.#held.find((_one, index) => this.members[index] === member)?.parts ?? ''
   }
 
   has({ name, version }: VersionKey): boolean {
@@ -109,6 +130,14 @@ export class Lane {
     if (this.#together.length > 0) names.push(...sharedPartsOf(this.#together))
     this.#parts = await readParts(store, names)
     requireAll(names, this.#parts)
+    // What holds nothing may stand anywhere.
+    if (this.#checkpoint.sequence > 0n) for (const { parts } of this.#held) requireSame(parts, this.#parts)
+    // Replicas of a cluster do not have one identity.
+    if (layout.cluster === undefined)
+      this.#held = this.#held.map((one, index) => ({
+        ...one,
+        parts: identityOf(this.members[index]!.target.parts, this.#parts),
+      }))
     await writeCheckpoint(store, this.#held, this.#checkpoint)
     // One that has ended within a frame finds nothing in the log that it could go on from.
     if (!this.#isComplete) this.pump.start(isPaused)
@@ -153,10 +182,32 @@ export class Lane {
   }
 
   async #settle(checkpoint: Checkpoint): Promise<void> {
-    const { store, log } = this.#options
-    await guard(store, log.partition, this.#held, this.#parts)
+    const { store } = this.#options
+    await this.#guard()
     await writeCheckpoint(store, this.#held, checkpoint)
     this.#checkpoint = checkpoint
+  }
+
+  /** The guard, while there is nothing to write: what somebody takes away has to be seen all the same. */
+  async #look(signal: AbortSignal): Promise<void> {
+    const lost = await this.#guard({ signal })
+    if (lost.length === 0) return
+    const names = lost.map(({ name, version }) => `${name} version ${version}`).join(', ')
+    this.#options.report(`projections: ${names}: the checkpoint was gone, and is written again.`)
+    await writeCheckpoint(this.#options.store, lost, this.#checkpoint)
+  }
+
+  async #guard(options: QueryOptions = {}): Promise<readonly Held[]> {
+    const { store, log, layout, report } = this.#options
+    const ask = (): Promise<readonly Held[]> => guard(store, log.partition, this.#held, this.#parts, options)
+    try {
+      return await ask()
+    } catch (error) {
+      if (!isTableMissing(error)) throw error
+      report(`projections: ${checkpointsName()} was gone, and is made again.`)
+      for (const statement of createRegistry(layout)) await store.command(statement)
+      return ask()
+    }
   }
 
   #failed(error: unknown): void {
@@ -184,9 +235,13 @@ async function writeAlone({ target, skips }: Member, range: Range): Promise<void
   await target.write(left)
 }
 
+function isTableMissing(error: unknown): boolean {
+  const { type } = error as { type?: unknown }
+  return type === 'UNKNOWN_TABLE' || type === 'UNKNOWN_DATABASE'
+}
+
 /** What ClickHouse says of a table that is gone, in words that say what to do. */
 function missingIn(error: unknown): string | undefined {
-  const { type } = error as { type?: unknown }
-  if (type !== 'UNKNOWN_TABLE' && type !== 'UNKNOWN_DATABASE') return undefined
+  if (!isTableMissing(error)) return undefined
   return new PartsMissingError([/(?:Table|Database) (\S+)/.exec(messageOf(error))?.[1] ?? 'a table']).message
 }

@@ -31,6 +31,8 @@ export interface MemberStatus {
 interface Place {
   member: Member
   epoch: bigint
+  /** Which tables its rows stand in. */
+  parts: string
   checkpoint: Checkpoint
   fault: LaneFault | undefined
   lane: Lane | undefined
@@ -102,8 +104,9 @@ export class PartitionLanes {
       this.#epoch ??= 1n + highestEpoch(checkpoints, this.partition)
       for (const [key, member] of wanted) {
         if (this.#places.has(key)) continue
-        const checkpoint = checkpoints.get(key)?.get(this.partition) ?? noCheckpoint(this.partition)
-        this.#places.set(key, { member, epoch: this.#epoch, checkpoint, fault: undefined, lane: undefined })
+        const known = checkpoints.get(key)?.get(this.partition)
+        const checkpoint = known ?? noCheckpoint(this.partition)
+        this.#places.set(key, { member, epoch: this.#epoch, parts: known?.parts ?? '', checkpoint, fault: undefined, lane: undefined })
       }
       await this.#open()
     })
@@ -154,7 +157,12 @@ export class PartitionLanes {
   async #end(lane: Lane): Promise<void> {
     await lane.stop()
     for (const place of this.#places.values())
-      if (place.lane === lane) Object.assign(place, { lane: undefined, checkpoint: lane.checkpoint })
+      if (place.lane === lane)
+        Object.assign(place, {
+          lane: undefined,
+          checkpoint: lane.checkpoint,
+          parts: lane.partsOf(place.member),
+        })
   }
 
   /** Gives a lane to every member that has none and has not failed. */
@@ -181,7 +189,7 @@ export class PartitionLanes {
           failed: (failed, fault) => void this.#inTurn(() => this.#failed(failed, fault)),
         },
         places.map(({ member }) => member),
-        places.map(({ epoch }) => epoch),
+        places,
         places[0]!.checkpoint,
       )
       try {

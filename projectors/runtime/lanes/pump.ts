@@ -27,6 +27,8 @@ export interface PumpOptions extends RangeLimits {
   readonly write: (range: Range) => Promise<Checkpoint>
   /** Stores how far the views are. */
   readonly settle: (checkpoint: Checkpoint) => Promise<void>
+  /** Looks whether all is there that the views stand in, while there is nothing to write. */
+  readonly look: (signal: AbortSignal) => Promise<void>
   /** Of the time, how much it may spend on filling while it is behind: above 0, at most 1. */
   readonly share: number
   /** Called after each range that the views hold. */
@@ -42,6 +44,8 @@ export const STALLED_MS = 10_000
 
 /** Longest sleep, so that a pump with nothing to do still shows that it lives. */
 const IDLE_LOOK_MS = 500
+/** How often it is looked whether all is there still. Each range does so by itself. */
+const LOOK_EVERY_MS = 2_500
 const LINGER_MS_MAX = 200
 /** Longest rest between two ranges of a throttled pump. */
 const REST_MS_MAX = 5_000
@@ -74,6 +78,7 @@ export class Pump {
   /** How long the last range took to write. */
   #writeMs = 0
   #movedAtMs: number
+  #lookedAtMs: number
   #ended: Promise<void> | undefined
 
   constructor(options: PumpOptions) {
@@ -81,6 +86,7 @@ export class Pump {
     this.#wake = new Wake(options.clock)
     this.#backOff = new Wake(options.clock)
     this.#movedAtMs = options.clock.monotonicMs()
+    this.#lookedAtMs = this.#movedAtMs
     this.#buffer = new RangeBuffer(options)
     this.#chain = new ChainProof(options.from)
     this.#checkpoint = options.from
@@ -233,6 +239,7 @@ export class Pump {
       if (waitMs > 0) {
         await this.#wake.sleep(waitMs)
         if (this.#buffer.isEmpty && this.lagEvents === 0n) this.#movedAtMs = this.#options.clock.monotonicMs()
+        await this.#look()
         continue
       }
       this.#writingOldestNs = this.#buffer.oldestNs
@@ -252,9 +259,22 @@ export class Pump {
       this.#writing = undefined
       this.#writingOldestNs = undefined
       this.#movedAtMs = this.#options.clock.monotonicMs()
+      this.#lookedAtMs = this.#movedAtMs
       this.#wake.now()
       this.#options.advanced()
       await this.#rest()
+    }
+  }
+
+  async #look(): Promise<void> {
+    const nowMs = this.#options.clock.monotonicMs()
+    if (this.#stop.signal.aborted || nowMs - this.#lookedAtMs < LOOK_EVERY_MS) return
+    this.#lookedAtMs = nowMs
+    try {
+      await this.#options.look(this.#stop.signal)
+    } catch (error) {
+      // What passes is told of by whoever has something to write.
+      if (!(error instanceof OutageError) && !this.#stop.signal.aborted) throw error
     }
   }
 

@@ -65,9 +65,9 @@ const KNOWN: readonly (readonly [begins: string, means: (parameters: QueryParame
   ['SELECT name, version, partition, sequence, reason, said_by, at', () => ({ kind: 'read', name: SKIPS_TABLE })],
   ['SELECT name, version, partition, sequence, cause, at FROM', () => ({ kind: 'read', name: FAULTS_TABLE })],
   ['SELECT name FROM system.tables WHERE database = currentDatabase() AND name IN', whichTables],
-  ["SELECT name FROM system.tables WHERE database = currentDatabase() AND startsWith(name, 'shared_')", () => ({ kind: 'shared feeds' })],
-  ['SELECT name, toString(uuid) AS identity FROM system.tables', whichTables],
-  ["SELECT 'part' AS what, name, toString(uuid) AS value FROM system.tables", (given) => ({ kind: 'guard', names: given['names'] as readonly string[] })],
+  ['SELECT name FROM system.tables WHERE database = currentDatabase() AND startsWith(name, ', () => ({ kind: 'shared feeds' })],
+  ['SELECT name, if(uuid', whichTables],
+  ["SELECT 'part' AS what, name, if(uuid", (given) => ({ kind: 'guard', names: given['names'] as readonly string[] })],
 ] // prettier-ignore
 
 function whichTables({ names }: QueryParameters): Statement {

@@ -1,0 +1,90 @@
+/** Two runtimes on one store: one that stood still while another took over is fenced when it goes on, and changes nothing. */
+import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest'
+import { createViewStore } from '../../projectors/clickhouse/clickhouse-store.ts'
+import type { ViewStore } from '../../projectors/clickhouse/view-store.ts'
+import {
+  engineUnderTest,
+  eventually,
+  type EngineUnderTest,
+} from '../../projectors/engine/engine-under-test.testing.ts'
+import { readFaults } from '../../projectors/registry/faults.ts'
+import { readCheckpoints } from '../../projectors/runtime/checkpoints.ts'
+import { GrowingLog } from '../support/growing-log.ts'
+import { ViewsLife } from '../support/views-life.ts'
+import { expectReplayed } from '../support/views-proof.ts'
+
+/** How often one takes over from the one before. */
+const TAKEOVERS = 2
+const NAMES = ['balances', 'history', 'audit', 'amounts', 'tally']
+
+let engine: EngineUnderTest
+let store: ViewStore
+beforeAll(async () => {
+  engine = await engineUnderTest()
+  store = createViewStore(engine.engine)
+})
+afterAll(async () => {
+  await store.close()
+  await engine.stop()
+})
+
+async function begin(ticks: number): Promise<ViewsLife> {
+  const { url, username, password } = engine.engine
+  const life = new ViewsLife({ folder: '', ticks, rangeEventsMax: 100, engine: { url, username, password } })
+  onTestFinished(() => life.kill())
+  await life.ready()
+  return life
+}
+
+/** Up to where each view is, and under which epoch. */
+async function heldNow(): Promise<ReadonlyMap<string, { epoch: bigint; sequence: bigint }>> {
+  const checkpoints = await readCheckpoints(store)
+  return new Map(
+    NAMES.map((name) => [name, checkpoints.get(`${name} 1`)?.get(0) ?? { epoch: 0n, sequence: 0n }]),
+  )
+}
+
+async function reached(sequence: bigint): Promise<void> {
+  await eventually(async () => [...(await heldNow()).values()].every((one) => one.sequence >= sequence))
+}
+
+/** What an epoch says, whether it counts or not. */
+async function saidUnder(epochs: readonly bigint[]): Promise<unknown> {
+  return store.query(
+    `SELECT projection_name, max(sequence) AS newest FROM checkpoints_v3
+     WHERE (projection_name, epoch) IN (SELECT arrayJoin(arrayZip({names:Array(String)}, {epochs:Array(UInt64)})))
+     GROUP BY projection_name ORDER BY projection_name`,
+    { names: NAMES, epochs: epochs.map(Number) },
+  )
+}
+
+test('the older one says that it has ended, no checkpoint of it counts, and rows are those of a replay', async () => {
+  const log = new GrowingLog()
+  let older = await begin(4)
+  for (let takeover = 0; takeover < TAKEOVERS; takeover++) {
+    // It inserts one range after the other: wherever it stands still, it is in the middle of something.
+    await reached(log.log.head().sequence + 1n)
+    older.child.kill('SIGSTOP')
+    const stopped = await heldNow()
+    const epochs = NAMES.map((name) => stopped.get(name)!.epoch)
+    const newer = await begin(older.ticks)
+    log.growTo(newer.ticks)
+    await reached(log.log.head().sequence)
+    const before = await saidUnder(epochs)
+    older.child.kill('SIGCONT')
+    await eventually(async () => older.states.length > 0 && older.states.every((state) => state === 'stopped'))
+    expect(older.failures).toHaveLength(NAMES.length)
+    for (const failure of older.failures) expect(failure).toContain('is filled by another process since: this one has ended')
+    for (const [name, { epoch }] of await heldNow()) expect(epoch > stopped.get(name)!.epoch).toBe(true)
+    // At most it has said again where it was.
+    expect(await saidUnder(epochs)).toEqual(before)
+    log.growTo(newer.ticks)
+    const upTo = log.log.head().sequence
+    await reached(upTo)
+    await expectReplayed(store, log, upTo)
+    await eventually(async () => newer.states.every((state) => state === 'live'))
+    expect(await readFaults(store)).toEqual([])
+    await older.kill()
+    older = newer
+  }
+}) // prettier-ignore
