@@ -13,6 +13,8 @@ export class ViewsCheck {
   /** Version → up to where its rows have been compared since rows may last have gone. */
   readonly #compared = new Map<string, number>()
   #losses = 0
+  /** What the store counted when everything was last compared up to the checkpoints. */
+  #seen = ''
   /** Versions whose rows somebody has changed by hand: they are not compared as long as they do not serve. */
   readonly #spoiled = new Set<string>()
 
@@ -23,6 +25,7 @@ export class ViewsCheck {
 
   /** From here on this version is another than the log says: it must not come to serve. */
   spoiled(version: StoredVersion): void {
+    this.#seen = ''
     this.#spoiled.add(keyOf(version))
   }
 
@@ -36,6 +39,9 @@ export class ViewsCheck {
    */
   quick(events: readonly WalletEvent[]): void {
     this.#store.refuseBroken()
+    const seen = `${this.#store.changes} ${this.#store.losses}`
+    if (seen === this.#seen) return
+    this.#seen = seen
     if (this.#losses !== this.#store.losses) this.#compared.clear()
     this.#losses = this.#store.losses
     for (const { name } of PROJECTIONS.all) {
@@ -49,6 +55,7 @@ export class ViewsCheck {
   /** As `quick`, from the first event on; and no table has a row that no event gave. */
   thorough(events: readonly WalletEvent[]): void {
     this.#compared.clear()
+    this.#seen = ''
     this.quick(events)
     this.#fold.check()
     for (const version of this.registry.versions()) {

@@ -37,7 +37,7 @@ export class Fold {
   }
 
   #turnoverWithout(skips: ReadonlySet<bigint>, index: number): TurnoverFold {
-    const key = [...skips].sort().join()
+    const key = skips.size === 0 ? '' : [...skips].sort().join()
     const fold = this.#turnover.get(key) ?? new TurnoverFold(skips)
     this.#turnover.set(key, fold)
     while (fold.rows.length <= index && fold.rows.length < this.#events.length)
