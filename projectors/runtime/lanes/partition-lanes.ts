@@ -271,10 +271,10 @@ export class PartitionLanes {
     await front.pump.pause()
     const { sequence } = front.checkpoint
     if (await behind.pump.goTo(sequence, LEVEL_MS_MAX)) {
-      const places = [...this.#places.values()].filter(({ lane }) => lane === front || lane === behind)
       await this.#end(front)
       await this.#end(behind)
-      await this.#openOne(places)
+      // By where each of them stands now: one that was resumed meanwhile has gone on.
+      await this.#open()
     } else {
       this.#levelFromMs = this.#options.clock.monotonicMs() + LEVEL_AGAIN_MS
       if (!this.#isPaused) front.pump.resume()

@@ -73,9 +73,8 @@ export async function runAlone(seed: number, onLine?: (line: string) => void): P
 
   function crash(): void {
     if (isOver) return
-    if (views.process() !== undefined && random.chance(0.3)) {
+    if (random.chance(0.3) && views.replace(writer.log)) {
       told = undefined
-      views.replace(writer.log)
       return world.schedule(BigInt(random.between(50, 4_000)) * MS, 'crash', crash)
     }
     world.fault('views process killed')

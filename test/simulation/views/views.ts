@@ -50,7 +50,7 @@ export interface ViewsUnderTest extends SimulatedViews {
   /** The operator begins nothing new. */
   quiet(): void
   /** The process stands still as by SIGSTOP, another one takes its place, and later it goes on, not knowing. */
-  replace(log: EventLog, deliver?: Delivery): void
+  replace(log: EventLog, deliver?: Delivery): boolean
   /** Compares every row now. */
   checkAll(events: readonly WalletEvent[]): void
 }
@@ -220,7 +220,8 @@ export function createSimulatedViews(outside: World, hurry = HURRY): ViewsUnderT
     },
     replace(given, deliver) {
       const older = current
-      if (older === undefined) return
+      // One that had not begun would begin last, and rightly take everything over.
+      if (older?.running === undefined) return false
       world.fault('views process stopped and replaced')
       older.freeze(true)
       launch(given, deliver)
@@ -229,6 +230,7 @@ export function createSimulatedViews(outside: World, hurry = HURRY): ViewsUnderT
         older.freeze(false)
         olders.push(older)
       })
+      return true
     },
     quiet() {
       isQuiet = true
