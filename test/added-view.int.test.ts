@@ -132,7 +132,12 @@ describe('a view that is given', () => {
     const { store, writer, projections } = under
     const upTo = projections.position().get(0)!
     const proof = (): ReturnType<typeof proveByReplay> =>
-      proveByReplay({ store, log: writer.log, upTo, projections: sqlProjectionsOf([...BUILT_IN_VIEWS, view]) })
+      proveByReplay({
+        store,
+        log: writer.log,
+        upTo,
+        projections: sqlProjectionsOf([...BUILT_IN_VIEWS, view]),
+      })
     const { equal, digests } = await proof()
     expect(equal).toBe(true)
     expect(digests.filter(({ projection }) => projection === 'refusals')).toMatchObject([{ rows: 2n }])

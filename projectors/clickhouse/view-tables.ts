@@ -4,7 +4,6 @@
  * pass, and nothing of it is decoded here. Versions that are at the same checkpoint share the pass: a Null table of theirs
  * hands each block on to the feed of each (a link).
  */
-import { createHash } from 'node:crypto'
 import { EVENT_COLUMNS } from '../../schemas/events.ts'
 import type { VersionKey } from '../runtime/checkpoints.ts'
 import { createTables, dropTable, type TableShape } from './layout.ts'
@@ -34,7 +33,7 @@ export function feedName({ name, version }: VersionKey, database: Database = '')
 /** What takes the payload of several versions at once; their order does not matter. */
 export function sharedFeedName(versions: readonly VersionKey[], database: Database = ''): string {
   const names = versions.map((one) => feedName(one)).sort()
-  return `${prefix(database)}shared_${createHash('sha256').update(names.join()).digest('hex').slice(0, 16)}`
+  return `${prefix(database)}shared_${shortHash(names.join())}`
 }
 
 /** Statements that make everything of a version that is not there yet, in order. Safe to repeat. */
@@ -102,6 +101,14 @@ export function partsOf(version: SqlVersion): readonly string[] {
 /** Names of what must be there for a shared feed to reach all of these versions. */
 export function sharedPartsOf(versions: readonly VersionKey[]): readonly string[] {
   return [sharedFeedName(versions), ...versions.map((one) => linkName(versions, one))]
+}
+
+/** FNV-1a of 64 bits, hexadecimal: names of many versions would make one that is too long for a file. */
+function shortHash(text: string): string {
+  let hash = 0xcbf29ce484222325n
+  for (const character of text)
+    hash = BigInt.asUintN(64, (hash ^ BigInt(character.codePointAt(0)!)) * 0x100000001b3n)
+  return hash.toString(16).padStart(16, '0')
 }
 
 function prefix(database: Database): string {

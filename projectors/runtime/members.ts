@@ -171,7 +171,9 @@ class TargetWithoutCode implements Target {
     this.#version = version
   }
 
-  async prepare(): Promise<void> {}
+  prepare(): Promise<void> {
+    return Promise.resolve()
+  }
 
   async write(): Promise<void> {
     const { name, version, declared } = this.#version
@@ -180,5 +182,7 @@ class TargetWithoutCode implements Target {
     )
   }
 
-  async stop(): Promise<void> {}
+  stop(): Promise<void> {
+    return Promise.resolve()
+  }
 }

@@ -114,7 +114,7 @@ it('an event that a view cannot take stops that view alone, and a skip leaves ou
   await eventually(async () => (await statusOf(here, 'fussy'))?.state === 'stopped')
   const { faults, position } = (await statusOf(here, 'fussy'))!
   expect(faults).toMatchObject([
-    { partition: 0, sequence: REFUSED_SEQUENCE, cause: expect.stringContaining('not this one') },
+    { partition: 0, sequence: REFUSED_SEQUENCE, cause: expect.stringContaining('not this one') as string },
   ])
   expect(position.get(0)! < REFUSED_SEQUENCE).toBe(true)
   here.grow(20)

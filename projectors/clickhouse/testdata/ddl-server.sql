@@ -1,4 +1,4 @@
-CREATE TABLE IF NOT EXISTS checkpoints_v3 (projection_name LowCardinality(String), version UInt32, partition UInt16, epoch UInt64, sequence UInt64, hash FixedString(32), recorded_at Int64, place UInt64)
+CREATE TABLE IF NOT EXISTS checkpoints_v3 (projection_name LowCardinality(String), version UInt32, partition UInt16, epoch UInt64, sequence UInt64, hash FixedString(32), recorded_at Int64, place UInt64, parts String)
     ENGINE = ReplacingMergeTree(sequence)
     ORDER BY (projection_name, version, partition, epoch)
     SETTINGS non_replicated_deduplication_window = 0, fsync_after_insert = 1, fsync_part_directory = 1;
@@ -55,10 +55,10 @@ CREATE MATERIALIZED VIEW IF NOT EXISTS balances_v1_filler TO balances_v1
         if(arrayJoin([1, 0]) = 1, debit_debits_posted, credit_debits_posted) AS debits_posted, if(arrayJoin([1, 0]) = 1, debit_debits_pending, credit_debits_pending) AS debits_pending,
         if(arrayJoin([1, 0]) = 1, debit_credits_posted, credit_credits_posted) AS credits_posted, if(arrayJoin([1, 0]) = 1, debit_credits_pending, credit_credits_pending) AS credits_pending FROM feed_balances_v1 WHERE refusal = 0 AND account != 0;
 
-CREATE TABLE IF NOT EXISTS shared_6c7e9a6c44b7e65d (sequence UInt64, recorded_at DateTime64(9, 'UTC'), effective_at DateTime64(9, 'UTC'), received_at DateTime64(9, 'UTC'), transfer_id UUID, related_id UUID, reference UUID, fingerprint UInt64, amount Int64, expires_at DateTime64(9, 'UTC'), debit_version UInt64, debit_debits_posted Int64, debit_debits_pending Int64, debit_credits_posted Int64, debit_credits_pending Int64, credit_version UInt64, credit_debits_posted Int64, credit_debits_pending Int64, credit_credits_posted Int64, credit_credits_pending Int64, debit_account UInt32, credit_account UInt32, currency FixedString(8), code UInt32, kind UInt8, refusal UInt8, scale UInt8, command UInt8, partition UInt16, link_index UInt16, memo String, owner String, named_accounts String, padding String) ENGINE = Null;
+CREATE TABLE IF NOT EXISTS shared_53cca72185bc5d6c (sequence UInt64, recorded_at DateTime64(9, 'UTC'), effective_at DateTime64(9, 'UTC'), received_at DateTime64(9, 'UTC'), transfer_id UUID, related_id UUID, reference UUID, fingerprint UInt64, amount Int64, expires_at DateTime64(9, 'UTC'), debit_version UInt64, debit_debits_posted Int64, debit_debits_pending Int64, debit_credits_posted Int64, debit_credits_pending Int64, credit_version UInt64, credit_debits_posted Int64, credit_debits_pending Int64, credit_credits_posted Int64, credit_credits_pending Int64, debit_account UInt32, credit_account UInt32, currency FixedString(8), code UInt32, kind UInt8, refusal UInt8, scale UInt8, command UInt8, partition UInt16, link_index UInt16, memo String, owner String, named_accounts String, padding String) ENGINE = Null;
 
-CREATE MATERIALIZED VIEW IF NOT EXISTS shared_6c7e9a6c44b7e65d_to_feed_balances_v1 TO feed_balances_v1 AS SELECT * FROM shared_6c7e9a6c44b7e65d;
+CREATE MATERIALIZED VIEW IF NOT EXISTS shared_53cca72185bc5d6c_to_feed_balances_v1 TO feed_balances_v1 AS SELECT * FROM shared_53cca72185bc5d6c;
 
-CREATE MATERIALIZED VIEW IF NOT EXISTS shared_6c7e9a6c44b7e65d_to_feed_history_v1 TO feed_history_v1 AS SELECT * FROM shared_6c7e9a6c44b7e65d;
+CREATE MATERIALIZED VIEW IF NOT EXISTS shared_53cca72185bc5d6c_to_feed_history_v1 TO feed_history_v1 AS SELECT * FROM shared_53cca72185bc5d6c;
 
-CREATE MATERIALIZED VIEW IF NOT EXISTS shared_6c7e9a6c44b7e65d_to_feed_audit_v1 TO feed_audit_v1 AS SELECT * FROM shared_6c7e9a6c44b7e65d;
+CREATE MATERIALIZED VIEW IF NOT EXISTS shared_53cca72185bc5d6c_to_feed_audit_v1 TO feed_audit_v1 AS SELECT * FROM shared_53cca72185bc5d6c;

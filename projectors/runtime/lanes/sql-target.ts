@@ -74,7 +74,9 @@ export class SqlTarget implements Target {
     for (const statement of dropVersion(this.version, this.#layout)) await this.#store.command(statement)
   }
 
-  async stop(): Promise<void> {}
+  stop(): Promise<void> {
+    return Promise.resolve()
+  }
 
   /** Halves the range until one event is left that cannot be taken; what comes before it is then stored. */
   async #narrow(range: Range, cause: unknown): Promise<void> {
