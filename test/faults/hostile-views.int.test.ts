@@ -24,7 +24,7 @@ const HOSTILE = [
 /** A write and a read behind it take this long at most, in ms, on a machine that has much else to do. */
 const AT_ONCE_MS = 10_000
 
-const TRANSFER = `mutation ($input: TransferInput!) { transfer(input: $input) { position } }`
+const TRANSFER = `mutation ($input: TransferInput!) { transfer(input: $input) { ... on TransferApplied { position } } }`
 const BALANCE = `query ($id: UUID!, $after: Position) { balance(accountId: $id, after: $after) { balance { minor } } }`
 const PROJECTIONS = '{ projections { name state failure } }'
 
