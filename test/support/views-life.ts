@@ -1,5 +1,5 @@
 /** One life of test/support/killable-views.ts, as a test sees it: what it has said, and how it is ended. */
-import { fork, type ChildProcess } from 'node:child_process'
+import { spawn, type ChildProcess } from 'node:child_process'
 import path from 'node:path'
 import { createInterface } from 'node:readline'
 import { createViewStore } from '../../projectors/clickhouse/clickhouse-store.ts'
@@ -21,12 +21,12 @@ export class ViewsLife {
   lines = ''
   #store: ViewStore | undefined
 
-  constructor(options: KillableViewsOptions) {
+  /** @param under a command that is put around it */
+  constructor(options: KillableViewsOptions, under: readonly string[] = []) {
     this.ticks = options.ticks
-    this.child = fork(RUN, ['test/support/killable-views.ts', JSON.stringify(options)], {
-      execArgv: [],
-      stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
-    })
+    const program = [process.execPath, RUN, 'test/support/killable-views.ts', JSON.stringify(options)]
+    const [command, ...args] = [...under, ...program]
+    this.child = spawn(command!, args, { stdio: ['ignore', 'pipe', 'pipe'] })
     createInterface({ input: this.child.stdout! }).on('line', (line) => {
       this.#hear(JSON.parse(line) as KillableViewsSaid)
     })
