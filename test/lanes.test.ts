@@ -7,7 +7,8 @@ import { loadedBy } from './support/imports.ts'
 import { LONGEST } from './support/longest.ts'
 
 const INT = '.int.test.ts'
-const STARTS = /^(import|\}) .*from 'node:child_process'$/m
+/** The builder is a process too. */
+const STARTS = /^(import|\}) .*from 'node:child_process'$|await import\('esbuild'\)/m
 const folders = readdirSync(root, { withFileTypes: true }).filter(
   (entry) => entry.isDirectory() && !/^(node_modules|dist.*|\..*)$/.test(entry.name),
 )

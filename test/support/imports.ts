@@ -3,11 +3,21 @@ import { existsSync, readFileSync } from 'node:fs'
 import path from 'node:path'
 import { root } from '../../bin/build.js'
 
+/** What the package exports, by the name that others import. */
+const { paths } = (
+  JSON.parse(readFileSync(path.join(root, 'tsconfig.json'), 'utf8')) as {
+    compilerOptions: { paths: Readonly<Record<string, readonly string[]>> }
+  }
+).compilerOptions
+
 /** Files of ours that a source imports, relative to the root. */
 export function importsOf(name: string, text: string): string[] {
-  return [...text.matchAll(/(?:from|import)\s*\(?\s*'(\.{1,2}\/[^']+)'/g)].map((match) =>
-    path.join(path.dirname(name), match[1]!),
-  )
+  const near = [...text.matchAll(/(?:from|import)\s*\(?\s*'(\.{1,2}\/[^']+)'/g)]
+  const packaged = [...text.matchAll(/(?:from|import)\s*\(?\s*'(purser\/[^']+)'/g)]
+  return [
+    ...near.map((match) => path.join(path.dirname(name), match[1]!)),
+    ...packaged.flatMap((match) => paths[match[1]!]?.[0] ?? []).map((file) => path.normalize(file)),
+  ]
 }
 
 /** A source and all of ours that it loads, sorted: what is imported for its types alone is not loaded. */
