@@ -184,10 +184,13 @@ export async function runAlone(seed: number, onLine?: (line: string) => void): P
     if (!message.includes('not there')) throw new ViewsBrokenError(`a lost table was not noticed: ${message}`)
     world.cover('views: lost table refused')
     let isReset = false
-    void views
-      .process()!
-      .running!.reset()
-      .then(() => (isReset = true))
+    // A reset that could not be said because the store is away has changed nothing: the operator says it again.
+    const reset = (): void =>
+      void views
+        .process()!
+        .running!.reset()
+        .then(() => (isReset = true), reset)
+    reset()
     for (let turns = 0; turns < TURNS_MAX && !isReset; turns++) {
       world.step()
       await nodeTurn()
