@@ -224,6 +224,8 @@ export class Operator {
     if (table?.spoil(world.random, left! < right! ? left! : right!) !== true) return
     world.fault('views row changed by hand')
     check.spoiled(building)
+    // Mostly before anything else happens to it: what is left for later is dropped or reset first.
+    if (world.random.chance(0.7)) await this.#promote(building)
   }
 
   #say(
