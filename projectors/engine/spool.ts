@@ -4,6 +4,7 @@ import path from 'node:path'
 import { Transform, type Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { makeFolders } from '../../eventlog/disk/make-folders.ts'
+import { messageOf } from '../../schemas/errors.ts'
 import { queryError } from './errors.ts'
 import { INSERT_BODY_BYTES_MAX, RESULT_BYTES_MAX, SPOOL_BYTES_MAX } from './limits.ts'
 
@@ -77,7 +78,7 @@ export class Spool {
       await pipeline(body, counted, file, { signal })
     } catch (error) {
       await remove()
-      throw error
+      throw isOfFullDisk(error) ? queryError('NOT_ENOUGH_SPACE', messageOf(error)) : error
     }
     return { name, bytes, remove }
   }
@@ -126,6 +127,12 @@ export class Spool {
     await rm(path.join(this.#folder, name), { force: true })
     this.#bytes -= bytes
   }
+}
+
+/** Nothing that the statement could help: there may be room when it comes again. */
+function isOfFullDisk(error: unknown): boolean {
+  const { code } = error as { code?: unknown }
+  return code === 'ENOSPC' || code === 'EDQUOT'
 }
 
 function tooLarge(): Error {

@@ -26,12 +26,14 @@ export async function readRestored(options: RestoreOptions, known: readonly Vers
     report(`projections: ${gone.join(', ')} was gone, and is made again.`)
     for (const statement of createRegistry(layout)) await store.command(statement)
   }
-  const versions = await readVersions(store)
-  const keys = new Set(versions.map(versionKey))
-  const lost = known.filter((one) => !keys.has(versionKey(one)))
-  if (lost.length === 0) return versions
-  const names = lost.map(({ name, version }) => `${name} version ${version}`).join(', ')
-  report(`projections: the registry did not know ${names} any more, and is told again.`)
-  await writeVersions(store, lost, nowMs())
-  return readVersions(store)
+  for (;;) {
+    const versions = await readVersions(store)
+    const keys = new Set(versions.map(versionKey))
+    const lost = known.filter((one) => !keys.has(versionKey(one)))
+    if (lost.length === 0) return versions
+    // Somebody else may have said a part of it at the same moment: then the rest is left.
+    if (!(await writeVersions(store, lost, nowMs()))) continue
+    const names = lost.map(({ name, version }) => `${name} version ${version}`).join(', ')
+    report(`projections: the registry did not know ${names} any more, and is told again.`)
+  }
 } // prettier-ignore

@@ -117,10 +117,8 @@ class Runtime implements RunningProjections {
     await this.#commands(createRegistry(layout))
     this.#isTakenOver = await takeOverCheckpoints(store, layout)
     if (this.#isTakenOver) await this.#commands(await formerViews(store, layout))
-    await writeVersions(
-      store,
+    await this.#say(async () =>
       adopted(this.#projections.running, await readVersions(store), await readCheckpoints(store)),
-      this.#clock.nowMs(),
     )
     const checkpoints = await this.#readVersions()
     for (const log of this.#logs.values()) await refuseBehind(log, this.#known(checkpoints, log))
@@ -128,6 +126,12 @@ class Runtime implements RunningProjections {
     this.#standing.point(this.#versions)
     this.#refreshLater(this.#options.pollMs)
     this.#watchLater()
+  }
+
+  /** Says something new of versions; once more, if somebody else has said something of them at the same moment. */
+  async #say(news: () => Promise<readonly Version[]>): Promise<void> {
+    while (!(await writeVersions(this.#options.store, await news(), this.#clock.nowMs())))
+      this.#refuseStopped()
   }
 
   /** Reads what the registry says, and makes the members that follow from it. */
@@ -329,15 +333,7 @@ class Runtime implements RunningProjections {
       this.#report('projections: reset, filling all views from the beginning of the log')
       const { store } = this.#options
       const names = this.#projections.running.map(({ name }) => name)
-      // Once more, if an operator has said something else at the same moment.
-      while (
-        !(await writeVersions(
-          store,
-          resetting(await readVersions(store), names, 'reset'),
-          this.#clock.nowMs(),
-        ))
-      )
-        this.#refuseStopped()
+      await this.#say(async () => resetting(await readVersions(store), names, 'reset'))
       await this.#refreshUntilDone()
     })
   }

@@ -29,8 +29,9 @@ import tally from '../support/tally-view.ts'
 const SQL = [...BUILT_IN_PROJECTIONS, AMOUNTS]
 const NAMES = [...SQL, tally].map(({ name }) => name)
 const TALLY = new URL('../../dist/test/support/tally-view.js', import.meta.url).href
-/** What is gone is looked for every few seconds. */
 const WHAT_TO_DO = 'Reset the projection, or rebuild it and promote the new version'
+/** A version that has stopped never comes to where another is. */
+const PROMOTION_WAIT_MS = 500
 
 interface Town {
   readonly grown: GrowingLog
@@ -65,6 +66,7 @@ async function town(store: ViewStore, before?: Town, stopped?: string): Promise<
     validate: () => undefined,
     changed: () => running.refresh(),
     clock: systemClock,
+    waitMsMax: PROMOTION_WAIT_MS,
   })
   const hold = async (names: readonly string[] = NAMES): Promise<void> => {
     const head = new Map([[0, grown.log.head().sequence]])
@@ -151,10 +153,11 @@ describe('taken away by hand', () => {
       await here.running.stop()
       const again = await town(store, here, name)
       await expectStopped(again, name, table)
-      // A new version beside it differs, since rows are missing from the old one: that is told, and may be accepted.
+      // A new version beside it holds more, and differs where rows are missing from the old one: that is told, and may be accepted.
       expect(await again.operations.rebuild(name)).toMatchObject({ kind: 'done', version: 2 })
       await eventually(async () => (await again.operations.list()).some((one) => one.name === name && one.version === 2 && one.lagEvents === 0n)) // prettier-ignore
-      expect(await again.operations.promote(name)).toMatchObject({ kind: 'refused', code: 'not_equal' })
+      expect(await again.operations.compare(name)).toMatchObject({ kind: 'refused', code: 'not_equal' })
+      expect(await again.operations.promote(name)).toMatchObject({ kind: 'refused', code: 'not_there_yet' })
       expect(await again.operations.promote(name, 2, 'rows of the old one were lost')).toMatchObject({
         kind: 'done',
       })
