@@ -51,7 +51,7 @@ export async function runCommand(
       'An event-sourced wallet platform: single-writer core, event log, ClickHouse views, GraphQL.',
     )
     .version(version, '-V, --version', 'print the version of this program')
-    // What stands behind a command is the command's: `--version` of a projection is no question for the program's.
+    // What stands behind a command is the command's: `--version` of a projection is no question for the program.
     .enablePositionalOptions()
     .exitOverride()
     .configureOutput({ writeOut: write, writeErr: write })
@@ -66,7 +66,7 @@ export async function runCommand(
   }
   for (const add of await commandsFor(args)) add(program, run, bounds)
   try {
-    await program.parseAsync([...args], { from: 'user' })
+    await program.parseAsync(withoutJson(args), { from: 'user' })
   } catch (error) {
     const text = written.join('').trimEnd()
     if (!(error instanceof CommanderError)) process.exitCode = reportFailure(error, output, isDebugging())
@@ -87,8 +87,18 @@ function commandsFor(args: readonly string[]): Promise<readonly AddCommand[]> {
 
 /** `--json` wherever it stands, up to where options end. */
 function wantsJson(args: readonly string[]): boolean {
+  return args.slice(0, endOfOptions(args)).includes('--json')
+}
+
+/** It is the program's, also behind a command: never the value of an option before it, nor an option that a group lacks. */
+function withoutJson(args: readonly string[]): string[] {
+  const end = endOfOptions(args)
+  return args.filter((arg, index) => index >= end || arg !== '--json')
+}
+
+function endOfOptions(args: readonly string[]): number {
   const end = args.indexOf('--')
-  return (end === -1 ? args : args.slice(0, end)).includes('--json')
+  return end === -1 ? args.length : end
 }
 
 /** What runs is no command, so how to name one is told in place of an answer. @returns the exit code */

@@ -232,5 +232,5 @@ test('a schema has what its own views bring, whatever other schemas are made in 
   const before = fieldsOf(BUILT_IN_VIEWS)
   expect(fieldsOf([...BUILT_IN_VIEWS, view])).toEqual([...before, 'refusalCounts'].sort())
   expect(fieldsOf(BUILT_IN_VIEWS)).toEqual(before)
-  expect(fieldsOf([])).toEqual(['node', 'projections', 'transfer'])
+  expect(fieldsOf([])).toEqual(['node', 'projectionVersions', 'projections', 'transfer'])
 })

@@ -19,7 +19,7 @@ import {
   type VersionKey,
 } from './checkpoints.ts'
 import { readFaults, type Fault } from '../registry/faults.ts'
-import { checkpointsName } from '../registry/tables.ts'
+import { REGISTRY_TABLES } from '../registry/tables.ts'
 import { readVersions, tablesOfVersion, type Version } from '../registry/versions.ts'
 import type { Clock } from './ports.ts'
 import type { Projection } from '../projection.ts'
@@ -61,7 +61,7 @@ const STALLED_MS = 30_000
 /** Frames whose time is remembered until the views hold them: beyond it, every second one. */
 const TIMES_MAX = 4_096
 
-/** How old what is known of the registry may be. */
+/** How old what is known of the registry may be, once it says anything. */
 const REGISTRY_EVERY_MS = 1_000
 
 /** What the registry says. */
@@ -304,10 +304,11 @@ class RemoteProjections implements Projections {
 
   /** Where no projector has made the tables yet, the views hold nothing. */
   async #ask(): Promise<Checkpoints> {
-    this.#isTableThere ||= (await tablesThere(this.#store, [checkpointsName()])).size > 0
+    // One that was just made is not all of them: an answer of a store whose tables are being made is no outage.
+    this.#isTableThere ||= (await tablesThere(this.#store, REGISTRY_TABLES)).size === REGISTRY_TABLES.length
     if (!this.#isTableThere) return new Map()
     const nowMs = this.#clock.monotonicMs()
-    if (nowMs - this.#registryAtMs >= REGISTRY_EVERY_MS) {
+    if (this.#registry.versions.length === 0 || nowMs - this.#registryAtMs >= REGISTRY_EVERY_MS) {
       this.#registry = { versions: await readVersions(this.#store), faults: await readFaults(this.#store) }
       this.#registryAtMs = nowMs
     }
