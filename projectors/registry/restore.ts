@@ -23,8 +23,8 @@ export async function readRestored(options: RestoreOptions, known: readonly Vers
   const there = await tablesThere(store, REGISTRY_TABLES)
   const gone = REGISTRY_TABLES.filter((name) => !there.has(name))
   if (gone.length > 0) {
-    report(`projections: ${gone.join(', ')} was gone, and is made again.`)
     for (const statement of createRegistry(layout)) await store.command(statement)
+    report(`projections: ${gone.join(', ')} was gone, and is made again.`)
   }
   for (;;) {
     const versions = await readVersions(store)

@@ -193,8 +193,8 @@ export class Lane {
     const lost = await this.#guard({ signal })
     if (lost.length === 0) return
     const names = lost.map(({ name, version }) => `${name} version ${version}`).join(', ')
-    this.#options.report(`projections: ${names}: the checkpoint was gone, and is written again.`)
     await writeCheckpoint(this.#options.store, lost, this.#checkpoint)
+    this.#options.report(`projections: ${names}: the checkpoint was gone, and is written again.`)
   }
 
   async #guard(options: QueryOptions = {}): Promise<readonly Held[]> {
@@ -204,8 +204,8 @@ export class Lane {
       return await ask()
     } catch (error) {
       if (!isTableMissing(error)) throw error
-      report(`projections: ${checkpointsName()} was gone, and is made again.`)
       for (const statement of createRegistry(layout)) await store.command(statement)
+      report(`projections: ${checkpointsName()} was gone, and is made again.`)
       return ask()
     }
   }
