@@ -101,7 +101,7 @@ export class PartitionLanes {
         else Object.assign(place, { member, fault: undefined })
       }
       // Not counted by version: who comes to a version later than others would take it from a process that is newer than it.
-      this.#epoch ??= 1n + highestEpoch(checkpoints, this.partition)
+      this.#epoch ??= epochBehind(highestEpoch(checkpoints, this.partition), this.#options.clock.nowMs())
       for (const [key, member] of wanted) {
         if (this.#places.has(key)) continue
         const known = checkpoints.get(key)?.get(this.partition)
@@ -289,6 +289,18 @@ function stateOf(lane: Lane | undefined, isBehind: boolean): PumpState | 'comple
   if (lane?.isComplete === true) return 'complete'
   if (lane === undefined || lane.pump.state === 'stopped') return isBehind ? 'catching-up' : 'live'
   return lane.pump.state
+}
+
+/** Bits of an epoch below its count: the second in which it was begun. */
+const SECONDS_BITS = 32n
+
+/**
+ * The epoch behind one. Two runtimes may have read the same one before either has said its own: of these, the one that began
+ * later is the newer.
+ */
+function epochBehind(highest: bigint, nowMs: number): bigint {
+  const second = BigInt.asUintN(Number(SECONDS_BITS), BigInt(Math.floor(nowMs / 1_000)))
+  return (((highest >> SECONDS_BITS) + 1n) << SECONDS_BITS) + second
 }
 
 function highestEpoch(checkpoints: Checkpoints, partition: number): bigint {
