@@ -18,6 +18,7 @@ export const VIEWS_MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'retry with other bytes',
+    seed: 13,
     patches: [
       {
         file: 'projectors/runtime/lanes/pump.ts',
@@ -29,6 +30,7 @@ export const VIEWS_MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'range lost after a failed insert',
+    seed: 13,
     patches: [
       {
         file: 'projectors/runtime/lanes/lane.ts',
@@ -39,6 +41,7 @@ export const VIEWS_MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'back-off cut short by frames',
+    seed: 93,
     patches: [
       {
         file: 'projectors/runtime/lanes/pump.ts',
@@ -93,6 +96,7 @@ export const VIEWS_ALONE_MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'another history joined',
+    seed: 68,
     patches: [
       {
         file: 'projectors/runtime/lanes/chain.ts',
@@ -103,6 +107,7 @@ export const VIEWS_ALONE_MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'log behind the views followed',
+    seed: 25,
     patches: [
       {
         file: 'projectors/runtime/runtime.ts',
@@ -113,6 +118,7 @@ export const VIEWS_ALONE_MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'lost table comes back empty',
+    seed: 25,
     patches: [
       {
         file: 'projectors/runtime/members.ts',
@@ -123,6 +129,7 @@ export const VIEWS_ALONE_MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'fold applied twice on redelivery',
+    seed: 25,
     patches: [
       {
         file: 'projectors/code/code-target.ts',
@@ -133,6 +140,7 @@ export const VIEWS_ALONE_MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'promotion without comparison',
+    seed: 69,
     patches: [
       {
         file: 'projectors/registry/operations.ts',
@@ -143,6 +151,7 @@ export const VIEWS_ALONE_MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'skip that skips two',
+    seed: 87,
     patches: [
       {
         file: 'projectors/runtime/lanes/cut.ts',
@@ -163,6 +172,7 @@ export const VIEWS_ALONE_MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'promotion to what was read before a reset',
+    seed: 180,
     patches: [
       {
         file: 'projectors/registry/operations.ts',
