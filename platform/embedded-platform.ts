@@ -157,6 +157,7 @@ async function assemble(options: PlatformOptions, parts: PlatformParts): Promise
     views,
     projections,
     operations: operationsOf({
+      serving: projections.serving(),
       store,
       views,
       head: () => headOf(writers),

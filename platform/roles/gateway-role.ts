@@ -159,6 +159,7 @@ async function assemble(options: GatewayRoleOptions, parts: GatewayParts): Promi
     views,
     projections,
     operations: operationsOf({
+      serving: projections.serving(),
       store: missingTablesAsOutage(store),
       views,
       head: () => new Map(logs.map((one) => [one.partition, one.head().sequence])),

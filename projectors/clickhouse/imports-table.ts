@@ -2,7 +2,7 @@
  * The table in which gateways keep the base times of imports (gateway/imports/store-import-registry.ts). It is no view: nothing in
  * the log says what stands in it, so it is made to outlive a power cut, and no rebuild touches it.
  */
-import { createTables } from './layout.ts'
+import { createTables, DURABLE } from './layout.ts'
 import type { Layout } from '../projection.ts'
 import type { ViewStore } from './view-store.ts'
 
@@ -28,7 +28,7 @@ export async function createImportsTable(store: ViewStore, layout: Layout = {}):
         kind: 'replacing',
         highest: undefined,
         key: ['import_name', 'chunk', 'ordinal', 'token'],
-        settings: { fsync_after_insert: 1, fsync_part_directory: 1 },
+        settings: DURABLE,
         tokensRemembered: 0,
       },
     },

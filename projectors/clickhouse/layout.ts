@@ -5,6 +5,16 @@
  */
 import type { Database, Layout } from '../projection.ts'
 
+/** Settings of a table whose rows have to outlive a power cut once their insert is answered. */
+export const DURABLE = { fsync_after_insert: 1, fsync_part_directory: 1 } as const
+/**
+ * Fewer, larger merges. One merge of every table costs as much CPU as writing the rows did, so parts of full ranges wait
+ * until there are this many; reads are quick over them (a dozen parts cost a point read a few milliseconds).
+ */
+const MERGED_PARTS_MIN = 16
+/** Settings of the tables of views: a checkpoint may be written once the rows would survive a power cut. */
+export const OF_VIEWS = { ...DURABLE, min_parts_to_merge_at_once: MERGED_PARTS_MIN } as const
+
 /** A table, wherever it stands. Every one has a column `partition`. */
 export interface TableShape {
   /** With its database, if it is not the connection's own. */

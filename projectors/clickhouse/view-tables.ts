@@ -6,18 +6,11 @@
  */
 import { EVENT_COLUMNS } from '../../schemas/events.ts'
 import type { VersionKey } from '../runtime/checkpoints.ts'
-import { createTables, dropTable, type TableShape } from './layout.ts'
+import { createTables, dropTable, OF_VIEWS, type TableShape } from './layout.ts'
 import { tableName, type Database, type Layout, type ProjectionTable } from '../projection.ts'
 
 /** Newest inserts whose tokens a table remembers: repeats within it cost no row. Correctness does not rest on it. */
 const TOKENS_REMEMBERED = 1_000
-/**
- * Fewer, larger merges. One merge of every table costs as much CPU as writing the rows did, so parts of full ranges wait
- * until there are this many; reads are quick over them (a dozen parts cost a point read a few milliseconds).
- */
-const MERGED_PARTS_MIN = 16
-/** A checkpoint may be written once the rows would survive a power cut; so must the checkpoint. */
-export const DURABLE = { fsync_after_insert: 1, fsync_part_directory: 1 } as const
 
 /** A version of an SQL projection, as its tables are made. */
 export interface SqlVersion extends VersionKey {
@@ -137,8 +130,7 @@ function viewShape(version: SqlVersion, table: ProjectionTable, database: Databa
       key: isWhole ? ['partition', ...table.key] : table.key,
       tokensRemembered: TOKENS_REMEMBERED,
       settings: {
-        ...DURABLE,
-        min_parts_to_merge_at_once: MERGED_PARTS_MIN,
+        ...OF_VIEWS,
         ...(mergedPartBytesMax === undefined
           ? {}
           : { max_bytes_to_merge_at_max_space_in_pool: mergedPartBytesMax }),

@@ -1,7 +1,7 @@
 /** The tables of a code projection: those that it declares, and the one that keeps its states. */
-import { createTables, dropTable, type TableShape } from '../clickhouse/layout.ts'
+import { createTables, OF_VIEWS, type TableShape } from '../clickhouse/layout.ts'
 import type { CodeProjection, CodeTable } from '../code-projection.ts'
-import type { Layout } from '../projection.ts'
+import { tableName, type Layout } from '../projection.ts'
 import { COLUMNS } from './values/columns.ts'
 
 /** What is declared of a code projection: all but its functions. */
@@ -23,14 +23,9 @@ export function declaredOf(projection: CodeProjection): DeclaredCode {
   }
 }
 
-/** The rows are stored before the checkpoint says so; states too, or it would speak for what a power cut has taken. */
-const DURABLE = { fsync_after_insert: 1, fsync_part_directory: 1 } as const
-/** Fewer, larger merges, as all views have them. */
-const MERGED_PARTS_MIN = 16
-
 /** A table's name in ClickHouse. @param version counted by the store, not by the author */
 export function codeTableName(table: string, version: number, { database = '' }: Layout = {}): string {
-  return `${database === '' ? '' : `${database}.`}${table}_v${version}`
+  return tableName({ version }, table, database)
 }
 
 export function stateTableName(projection: Pick<DeclaredCode, 'name'>, version: number, layout: Layout = {}): string {
@@ -48,11 +43,6 @@ export function codeTableNames(projection: DeclaredCode, version: number): reado
 /** Statements that make what is not there yet. Safe to repeat. */
 export function createCodeTables(projection: DeclaredCode, version: number, layout: Layout): string[] {
   return shapesOf(projection, version, layout).flatMap((shape) => createTables(shape, layout))
-}
-
-/** Statements that remove what is there. Safe to repeat. */
-export function dropCodeTables(projection: DeclaredCode, version: number, layout: Layout): string[] {
-  return shapesOf(projection, version, layout).flatMap(({ name }) => dropTable(name, layout))
 }
 
 function shapesOf(projection: DeclaredCode, version: number, layout: Layout): TableShape[] {
@@ -80,7 +70,7 @@ function tableShape(name: string, { columns, key, latest = false }: CodeTable): 
       key: latest ? (key.length === 0 ? ['partition'] : key) : [...key, 'sequence'],
       // A token would keep out the rows of a range of which a part has been emptied by hand.
       tokensRemembered: 0,
-      settings: { ...DURABLE, min_parts_to_merge_at_once: MERGED_PARTS_MIN },
+      settings: OF_VIEWS,
     },
   }
 }
@@ -104,7 +94,7 @@ function stateShape(name: string): TableShape {
       partitionBy: 'partition',
       key: ['key'],
       tokensRemembered: 0,
-      settings: { ...DURABLE, min_parts_to_merge_at_once: MERGED_PARTS_MIN },
+      settings: OF_VIEWS,
     },
   }
 }

@@ -2,7 +2,7 @@
 import type { Position } from '../../schemas/positions.ts'
 import type { ViewStore } from '../clickhouse/view-store.ts'
 import type { Version } from '../registry/versions.ts'
-import { readCheckpoints, versionKey, type Checkpoints } from '../runtime/checkpoints.ts'
+import { heldBy, readCheckpoints, type Checkpoints } from '../runtime/checkpoints.ts'
 import type { Serving } from '../serving.ts'
 import { compareVersions, type Comparison, type VersionToCompare } from './compare.ts'
 import { definedTables } from './rows-at.ts'
@@ -33,14 +33,14 @@ export function comparerOf(
 }
 
 function versionOf(
-  { name, version, definition }: Version,
+  one: Version,
   checkpoints: Checkpoints,
   serving: Pick<Serving, 'tables'>,
 ): VersionToCompare {
-  const held = checkpoints.get(versionKey({ name, version })) ?? new Map<number, { sequence: bigint }>()
+  const { version, definition } = one
   return {
     version,
-    position: new Map([...held].map(([partition, { sequence }]) => [partition, sequence])),
+    position: heldBy(checkpoints, one),
     tables: definedTables(definition, version, (table) => serving.tables()[table]),
   }
 }

@@ -4,13 +4,13 @@
  */
 import { includesPosition, type Position } from '../../schemas/positions.ts'
 import type { Clock } from '../runtime/ports.ts'
-import { readCheckpoints } from '../runtime/checkpoints.ts'
+import { heldBy, readCheckpoints } from '../runtime/checkpoints.ts'
 import type { Projection, SqlProjection } from '../projection.ts'
 import type { ViewStore } from '../clickhouse/view-store.ts'
 import type { Comparison } from '../proof/compare.ts'
 import { readFaults } from './faults.ts'
 import { readSkips, writeSkip } from './skips.ts'
-import { heldBy, statusOf, type VersionStatus } from './version-status.ts'
+import { statusOf, type VersionStatus } from './version-status.ts'
 import {
   definitionOf,
   nextNumber,

@@ -2,15 +2,12 @@
  * The tables in which a deployment keeps what it knows of its projections: their versions, what operators said of them, what
  * they could not take, and how far they are. They stand beside the views, and outlive every one of them.
  */
-import { createTables, type TableShape } from '../clickhouse/layout.ts'
+import { createTables, DURABLE, type TableShape } from '../clickhouse/layout.ts'
 import type { Database, Layout } from '../projection.ts'
 
 export const VERSIONS_TABLE = 'projection_versions_v1'
 export const SKIPS_TABLE = 'projection_skips_v1'
 export const FAULTS_TABLE = 'projection_faults_v1'
-
-/** What is said here is said once; it must outlive a power cut. */
-const DURABLE = { fsync_after_insert: 1, fsync_part_directory: 1 } as const
 
 /** Where a deployment keeps how far each version is: the row of the highest epoch and then sequence counts. */
 export function checkpointsName(database: Database = ''): string {

@@ -1,7 +1,7 @@
 /** How a version is, from what the store says of it: its role, how far it is, what stopped it, what was left out of it. */
 import type { Position } from '../../schemas/positions.ts'
 import type { Projection } from '../projection.ts'
-import { versionKey, type Checkpoints } from '../runtime/checkpoints.ts'
+import { heldBy, versionKey, type Checkpoints } from '../runtime/checkpoints.ts'
 import type { Fault } from './faults.ts'
 import type { Skip } from './skips.ts'
 import type { Until, Version, VersionRole } from './versions.ts'
@@ -30,12 +30,6 @@ export interface VersionStatus {
   readonly skips: readonly Skip[]
   /** Why it has its role. */
   readonly reason: string
-}
-
-/** Up to where a version holds everything, as its checkpoints say. */
-export function heldBy(checkpoints: Checkpoints, version: Version): Position {
-  const own = checkpoints.get(versionKey(version)) ?? new Map()
-  return new Map([...own.values()].map(({ partition, sequence }) => [partition, sequence]))
 }
 
 /** @param isComplete whether a version that ends at a time has ended, where that is known */

@@ -5,6 +5,7 @@
 import type { Position } from '../../schemas/positions.ts'
 import { formatPosition, parsePosition } from '../../schemas/positions.ts'
 import type { CodeTable } from '../code-projection.ts'
+import type { KnownVersion } from '../serving-pointer.ts'
 import { tableName, type Projection, type ProjectionTable } from '../projection.ts'
 import type { ViewStore } from '../clickhouse/view-store.ts'
 import { VERSIONS_TABLE } from './tables.ts'
@@ -152,6 +153,22 @@ export function definitionOf(projection: Projection): Definition {
 export function tablesOfVersion({ version, definition }: Version): Readonly<Record<string, string>> {
   const names = definition.tables?.map(({ name }) => name) ?? Object.keys(definition.codeTables ?? {})
   return Object.fromEntries(names.map((name) => [name, tableName({ version }, name)]))
+}
+
+/** The versions that are there, as readers are told of them. */
+export function knownVersions(
+  versions: readonly Version[],
+  positionOf: (version: Version) => Position,
+): readonly KnownVersion[] {
+  return versions
+    .filter(({ role }) => role !== 'dropped')
+    .map((version) => ({
+      projection: version.name,
+      version: version.version,
+      isServing: version.role === 'serving',
+      position: positionOf(version),
+      tables: tablesOfVersion(version),
+    }))
 }
 
 /** True if both make the same rows, as far as that can be seen without running them. How they are stored may differ. */

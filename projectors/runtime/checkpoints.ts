@@ -79,6 +79,16 @@ export function heldByAny(checkpoints: Checkpoints): Position {
   return position
 }
 
+/** Up to where these checkpoints say that everything is held. */
+export function positionOf(checkpoints: ReadonlyMap<number, Checkpoint>): Position {
+  return new Map([...checkpoints].map(([partition, { sequence }]) => [partition, sequence]))
+}
+
+/** Up to where a version holds everything. */
+export function heldBy(checkpoints: Checkpoints, version: VersionKey): Position {
+  return positionOf(checkpoints.get(versionKey(version)) ?? new Map<number, Checkpoint>())
+}
+
 /** The least of what is settled in each partition: later than a view's last event, something may still come. */
 export function settledNsOf(
   logs: readonly Pick<EventLog, 'partition' | 'endSequence'>[],

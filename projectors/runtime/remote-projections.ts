@@ -10,7 +10,9 @@ import { lastSequence, type Frame } from '../../schemas/frames.ts'
 import { earliestPosition, includesPosition, type Position } from '../../schemas/positions.ts'
 import type { Checkpoint } from './lanes/chain.ts'
 import {
+  heldBy,
   heldByAll,
+  positionOf,
   readCheckpoints,
   settledNsOf,
   tablesThere,
@@ -20,7 +22,7 @@ import {
 } from './checkpoints.ts'
 import { readFaults, type Fault } from '../registry/faults.ts'
 import { REGISTRY_TABLES } from '../registry/tables.ts'
-import { readVersions, tablesOfVersion, type Version } from '../registry/versions.ts'
+import { readVersions, knownVersions, type Version } from '../registry/versions.ts'
 import type { Clock } from './ports.ts'
 import type { Projection } from '../projection.ts'
 import { PointedServing } from '../serving-pointer.ts'
@@ -332,17 +334,8 @@ class RemoteProjections implements Projections {
   }
 
   #point(): void {
-    const there = this.#registry.versions.filter(({ role }) => role !== 'dropped')
-    this.#serving.take(
-      there.map((version) => ({
-        projection: version.name,
-        version: version.version,
-        isServing: version.role === 'serving',
-        position: positionOf(this.#checkpoints.get(versionKey(version)) ?? new Map<number, Checkpoint>()),
-        tables: tablesOfVersion(version),
-      })),
-      this.#clock.monotonicMs(),
-    )
+    const known = knownVersions(this.#registry.versions, (version) => heldBy(this.#checkpoints, version))
+    this.#serving.take(known, this.#clock.monotonicMs())
   }
 
   #noteMoves(checkpoints: Checkpoints): void {
@@ -408,10 +401,6 @@ function causeOf({ partition, sequence, cause }: Fault): string {
 
 function notHeld(times: readonly FrameTime[], sequence: bigint): FrameTime[] {
   return times.filter((time) => time.sequence > sequence)
-}
-
-function positionOf(checkpoints: ReadonlyMap<number, Checkpoint>): Position {
-  return new Map([...checkpoints.values()].map(({ partition, sequence }) => [partition, sequence]))
 }
 
 function latest(checkpoints: ReadonlyMap<number, Checkpoint>): bigint {

@@ -3,7 +3,7 @@ import type { EventLog } from '../../eventlog/ports.ts'
 import { earliestPosition, includesPosition, type Position } from '../../schemas/positions.ts'
 import { NS_PER_MS } from '../../schemas/time.ts'
 import type { Projection } from '../projection.ts'
-import { tablesOfVersion, type Version } from '../registry/versions.ts'
+import { knownVersions, type Version } from '../registry/versions.ts'
 import { PointedServing } from '../serving-pointer.ts'
 import type { Serving } from '../serving.ts'
 import { noCheckpoint, settledNsOf, type VersionKey } from './checkpoints.ts'
@@ -83,15 +83,7 @@ export class Standing {
   /** Tells readers what there is to read, and how far it is. */
   point(versions: readonly Version[]): void {
     const { required, clock } = this.#options
-    const known = versions
-      .filter(({ role }) => role !== 'dropped')
-      .map((version) => ({
-        projection: version.name,
-        version: version.version,
-        isServing: version.role === 'serving',
-        position: this.#positionOfVersion(version),
-        tables: tablesOfVersion(version),
-      }))
+    const known = knownVersions(versions, (version) => this.#positionOfVersion(version))
     this.#serving.take(known, clock.monotonicMs())
     const isHeld = required.some((name) => {
       const version = this.#serving.versionOf(name) ?? 0

@@ -14,8 +14,6 @@ export interface Target {
   readonly parts: readonly string[]
   /** Takes away what an event has made: an operator has left it out. */
   forget?(partition: number, sequence: bigint): Promise<void>
-  /** Removes everything that `prepare` makes. Called after `stop`. */
-  drop?(): Promise<void>
   stop(): Promise<void>
 }
 
