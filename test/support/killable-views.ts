@@ -3,6 +3,7 @@
  * same in every life, since it is drawn by count; it grows by itself all the time. What it knows it says in lines of JSON.
  */
 import { createViewStore } from '../../projectors/clickhouse/clickhouse-store.ts'
+import { OutageError } from '../../projectors/clickhouse/view-store.ts'
 import { startCodeTarget } from '../../projectors/code/start.ts'
 import { startEngine } from '../../projectors/engine/supervisor.ts'
 import { allTogether } from '../../projectors/projection.ts'
@@ -24,6 +25,8 @@ export interface KillableViewsOptions {
 export type KillableViewsSaid =
   | { readonly ready: { readonly url: string; readonly username: string; readonly password: string } }
   | { readonly enginePid: number }
+  /** It ends before it is ready: its store was away for longer than a start waits. */
+  | { readonly outage: string }
   | { readonly ticks: number }
   | { readonly states: readonly string[]; readonly failures: readonly string[] }
 
@@ -61,6 +64,9 @@ export async function main(args: readonly string[]): Promise<void> {
     rangeEventsMax,
     lingerMs: 5,
     log,
+  }).catch((error: unknown) => {
+    if (error instanceof OutageError) say({ outage: error.message })
+    throw error
   })
   say({ ready: { url, username, password } })
   setInterval(() => {

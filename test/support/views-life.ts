@@ -18,6 +18,8 @@ export class ViewsLife {
   ticks: number
   states: readonly string[] = []
   failures: readonly string[] = []
+  #engineKilled = false
+  #outage = false
   lines = ''
   #store: ViewStore | undefined
 
@@ -57,25 +59,32 @@ export class ViewsLife {
     if (pid === undefined) return false
     try {
       process.kill(pid, 'SIGKILL')
-      return true
+      return (this.#engineKilled = true)
     } catch {
       return false
     }
   }
 
-  /** Waits for an engine behind the first so many. */
-  async engineAfter(count: number): Promise<void> {
+  /** Waits for an engine behind the first so many. @returns false if it has ended before, as it may */
+  async engineAfter(count: number): Promise<boolean> {
     await until('another engine has come', () => {
-      if (this.#hasEnded) throw new Error(`it ended before: ${this.lines}`)
-      return this.engines.length > count
+      if (this.#hasEnded) this.#expectMayEnd()
+      return this.#hasEnded || this.engines.length > count
     })
+    return !this.#hasEnded
   }
 
-  /** Ends the whole of it; resolves when everything that it said has been heard. */
+  /** Ends the whole of it; resolves when everything that it said has been heard. Throws if it had ended as it may not. */
   async kill(): Promise<void> {
     this.child.kill('SIGKILL')
     await this.#ended
     await this.#store?.close()
+    if (this.child.signalCode !== 'SIGKILL') this.#expectMayEnd()
+  }
+
+  /** A start retries an outage for a while only: it may end by itself if its engine was killed before it was ready. */
+  #expectMayEnd(): void {
+    if (!this.#engineKilled || !this.#outage) throw new Error(`it ended by itself: ${this.lines}`)
   }
 
   #hear(said: KillableViewsSaid): void {
@@ -83,6 +92,7 @@ export class ViewsLife {
     else if ('enginePid' in said) {
       if (this.engines.at(-1) !== said.enginePid) this.engines.push(said.enginePid)
     } else if ('ticks' in said) this.ticks = said.ticks
+    else if ('outage' in said) this.#outage = true
     else Object.assign(this, said)
   }
 }
