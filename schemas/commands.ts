@@ -11,13 +11,24 @@
  * 104 currency, 8 characters · 112 reference (high, low) · 128 checked sequence u64 (ReverseTransfer)
  * 136 memo bytes u16 · 138 owner bytes u16 · 140 zero to the end
  *
+ * Movements (Transfer, PlaceHold, ReverseTransfer) have a route in byte 2: bits `ROUTE_*`. A step of a crossing
+ * (schemas/crossing.ts) says where it belongs in what is zero otherwise:
+ *   2 route · 3 refusal (CancelTransfer) · 128 sequence of the event that it answers u64 · 140 scale u8
+ * 144 source partition u16 · 146 attempt u16 · 152 channel u32 · 156 turn u32
+ *
  * What a sender may leave out has a flag that says whether it is given, so that no value of a field means "none"
  * (docs/decisions/0020). Without its flag a field is zero. `FLAG_*` names them.
  */
 import { COMMAND_SLOT_BYTES, MEMO_BYTES_MAX, OWNER_BYTES_MAX } from './limits.ts'
 import { isNilId, NIL_ID, type Id } from './ids.ts'
 import { packCurrency, unpackCurrency } from './money.ts'
-import { REFUSAL_CODES, REVERSAL_FINDINGS, type ReversalFinding } from './refusals.ts'
+import {
+  REFUSAL_CODES,
+  REVERSAL_FINDINGS,
+  refusalOf,
+  type Refusal,
+  type ReversalFinding,
+} from './refusals.ts'
 import { decodeText } from './text.ts'
 
 /** Kinds by number; stable for ever. `ExpireHold` is the writer's own timer, never a client's. */
@@ -32,6 +43,15 @@ export const COMMAND_KINDS = {
   VoidHold: 8,
   ExpireHold: 9,
   ReverseTransfer: 10,
+  // Steps of a crossing, which only a coordinator sends. Each answers an event of the other partition.
+  TryCredit: 11,
+  ConfirmTransfer: 12,
+  CancelTransfer: 13,
+  CreditTransfer: 14,
+  CancelCredit: 15,
+  CompleteTransfer: 16,
+  /** The writer's own timer for crossings, never in a queue. */
+  TimeStep: 17,
 } as const
 export type CommandKind = keyof typeof COMMAND_KINDS
 
@@ -54,6 +74,13 @@ export const FLAG_SYSTEM = 32
 /** OpenAccount: the scale is given; without it the door fills in the platform's own for this currency. */
 export const FLAG_SCALE = 64
 
+/** Route: the credit account lives in another partition. A door finds it out. */
+export const ROUTE_ACROSS = 1
+/** Route: by Saga, as the caller chose; on a step: the crossing goes by Saga. */
+export const ROUTE_SAGA = 2
+/** Route: by Try-Confirm/Cancel, as the caller chose. With neither the writer's default holds. */
+export const ROUTE_TCC = 4
+
 /** Words (of 8 bytes) within a slot: the layout, from which every other offset into a slot follows. */
 export const SLOT_WORDS = COMMAND_SLOT_BYTES / 8
 export const SLOT = {
@@ -75,10 +102,12 @@ export const SLOT = {
   referenceLow: 15,
   checkedSequence: 16,
   textLengths: 17,
+  sourceAttempt: 18,
+  channelTurn: 19,
 } as const
 
 /** Bits at which flags, scale and finding stand in the 32-bit word with which a slot begins; its low byte is the kind. */
-export const HEAD_SHIFT = { flags: 8, scale: 16, finding: 24 } as const
+export const HEAD_SHIFT = { flags: 8, scale: 16, route: 16, finding: 24 } as const
 
 /** Bytes within a slot, for who reads or writes it field by field. */
 export const SLOT_BYTE = {
@@ -100,9 +129,34 @@ export const SLOT_BYTE = {
   checkedSequence: SLOT.checkedSequence * 8,
   memoBytes: SLOT.textLengths * 8,
   ownerBytes: SLOT.textLengths * 8 + 2,
-  /** Zero from here to the end of the slot. */
+  /** Zero from here to the end of the slot, but in a step. */
   end: SLOT.textLengths * 8 + 4,
+  stepScale: SLOT.textLengths * 8 + 4,
+  source: SLOT.sourceAttempt * 8,
+  attempt: SLOT.sourceAttempt * 8 + 2,
+  channel: SLOT.channelTurn * 8,
+  turn: SLOT.channelTurn * 8 + 4,
 } as const
+
+/** How a crossing is coordinated: docs/coordination.md. */
+export type Coordination = 'tcc' | 'saga'
+
+/** Where a step of a crossing belongs, and what it answers. */
+export interface Step {
+  /** Partition of the debit account, where the crossing began. */
+  readonly source: number
+  /** Place at the source, and how many crossings have had it, this one included: both from 1 on (schemas/crossing.ts). */
+  readonly channel: number
+  readonly turn: number
+  /** 0 the first time; then how often the source has reminded of it. */
+  readonly attempt: number
+  /** Sequence of the event that it answers, in that event's partition. */
+  readonly answers: bigint
+  /** Decimal places of the currency at the source. */
+  readonly scale: number
+  /** CancelTransfer: why nothing was credited. */
+  readonly refusal?: Refusal | undefined
+}
 
 /** A command as doors and tests see it. What is undefined is not given; no other value means that. */
 export interface Command {
@@ -137,6 +191,12 @@ export interface Command {
   readonly finding?: ReversalFinding | undefined
   /** All or nothing with the next command. */
   readonly linked?: boolean | undefined
+  /** Transfer: the credit account lives in another partition, as a door has found. */
+  readonly across?: boolean | undefined
+  /** Transfer: how to coordinate it if it is one across partitions. By default as the writer is told. A step: how it is. */
+  readonly coordination?: Coordination | undefined
+  /** Steps of a crossing only. */
+  readonly step?: Step | undefined
   /** At most 256 bytes of UTF-8. A text of no characters is none. */
   readonly memo?: string | undefined
   /** OpenAccount: at most 128 bytes of UTF-8. A text of no characters is none. */
@@ -198,11 +258,9 @@ export function encodeCommands(commands: readonly Command[]): Uint8Array<ArrayBu
     const byte = slot * COMMAND_SLOT_BYTES
     view.setUint8(byte + SLOT_BYTE.kind, COMMAND_KINDS[command.kind])
     view.setUint8(byte + SLOT_BYTE.flags, flagsOf(command))
-    view.setUint8(byte + SLOT_BYTE.scale, command.scale ?? 0)
-    view.setUint8(
-      byte + SLOT_BYTE.finding,
-      command.finding === undefined ? 0 : REFUSAL_CODES[command.finding],
-    )
+    view.setUint8(byte + SLOT_BYTE.scale, command.scale ?? routeOf(command))
+    const finding = command.finding ?? command.step?.refusal
+    view.setUint8(byte + SLOT_BYTE.finding, finding === undefined ? 0 : REFUSAL_CODES[finding])
     view.setUint32(byte + SLOT_BYTE.code, command.code ?? 0, true)
     putId(words, word + SLOT.idHigh, command.id)
     putId(words, word + SLOT.debitHigh, command.debit ?? NIL_ID)
@@ -214,7 +272,8 @@ export function encodeCommands(commands: readonly Command[]): Uint8Array<ArrayBu
     words[word + SLOT.receivedAt] = command.receivedAtNs ?? 0n
     words[word + SLOT.currency] = command.currency === undefined ? 0n : packCurrency(command.currency)
     putId(words, word + SLOT.referenceHigh, command.reference ?? NIL_ID)
-    words[word + SLOT.checkedSequence] = command.checkedSequence ?? 0n
+    words[word + SLOT.checkedSequence] = command.checkedSequence ?? command.step?.answers ?? 0n
+    if (command.step !== undefined) putStep(view, byte, command.step)
     view.setUint16(byte + SLOT_BYTE.memoBytes, memo.length, true)
     view.setUint16(byte + SLOT_BYTE.ownerBytes, owner.length, true)
     bytes.set(memo, byte + COMMAND_SLOT_BYTES)
@@ -222,6 +281,19 @@ export function encodeCommands(commands: readonly Command[]): Uint8Array<ArrayBu
     slot += commandSlots(memo.length, owner.length)
   })
   return bytes
+}
+
+function routeOf({ across, coordination }: Command): number {
+  const by = coordination === undefined ? 0 : coordination === 'saga' ? ROUTE_SAGA : ROUTE_TCC
+  return by | (across === true ? ROUTE_ACROSS : 0)
+}
+
+function putStep(view: DataView, byte: number, step: Step): void {
+  view.setUint8(byte + SLOT_BYTE.stepScale, step.scale)
+  view.setUint16(byte + SLOT_BYTE.source, step.source, true)
+  view.setUint16(byte + SLOT_BYTE.attempt, step.attempt, true)
+  view.setUint32(byte + SLOT_BYTE.channel, step.channel, true)
+  view.setUint32(byte + SLOT_BYTE.turn, step.turn, true)
 }
 
 function flagsOf(command: Command): number {
@@ -254,9 +326,6 @@ export function decodeCommands(bytes: Uint8Array): Command[] {
     commands.push({
       kind,
       ...givenAt(view, byte, kind),
-      finding: REVERSAL_FINDINGS.find(
-        (name) => REFUSAL_CODES[name] === view.getUint8(byte + SLOT_BYTE.finding),
-      ),
       memo: decodeText(bytes.subarray(text, text + memoBytes)),
       owner: decodeText(bytes.subarray(text + memoBytes, text + memoBytes + ownerBytes)),
     })
@@ -276,6 +345,9 @@ function givenAt(view: DataView, byte: number, kind: CommandKind): Omit<Command,
   const named = (offset: number): Id | undefined => (isNilId(id(offset)) ? undefined : id(offset))
   const currency = unpackCurrency(view.getBigUint64(byte + SLOT_BYTE.currency, true))
   const isAmountGiven = hasAmount(kind) && !has(FLAG_ALL) && !has(FLAG_SYSTEM)
+  const isStep = STEP_KINDS.has(kind)
+  const route = kind === 'OpenAccount' ? 0 : view.getUint8(byte + SLOT_BYTE.scale)
+  const finding = refusalOf(view.getUint8(byte + SLOT_BYTE.finding))
   return {
     id: id(SLOT_BYTE.id),
     debit: named(SLOT_BYTE.debit),
@@ -290,14 +362,44 @@ function givenAt(view: DataView, byte: number, kind: CommandKind): Omit<Command,
     scale: has(FLAG_SCALE) ? view.getUint8(byte + SLOT_BYTE.scale) : undefined,
     code: view.getUint32(byte + SLOT_BYTE.code, true),
     reference: has(FLAG_REFERENCE) ? id(SLOT_BYTE.reference) : undefined,
-    checkedSequence: view.getBigUint64(byte + SLOT_BYTE.checkedSequence, true),
+    checkedSequence: isStep ? undefined : view.getBigUint64(byte + SLOT_BYTE.checkedSequence, true),
     linked: has(FLAG_LINKED),
+    finding: isStep ? undefined : REVERSAL_FINDINGS.find((name) => name === finding),
+    across: (route & ROUTE_ACROSS) !== 0,
+    coordination: (route & ROUTE_SAGA) !== 0 ? 'saga' : (route & ROUTE_TCC) !== 0 ? 'tcc' : undefined,
+    step: isStep ? stepAt(view, byte, finding) : undefined,
   }
+}
+
+function stepAt(view: DataView, byte: number, refusal: Refusal | undefined): Step {
+  return {
+    source: view.getUint16(byte + SLOT_BYTE.source, true),
+    channel: view.getUint32(byte + SLOT_BYTE.channel, true),
+    turn: view.getUint32(byte + SLOT_BYTE.turn, true),
+    attempt: view.getUint16(byte + SLOT_BYTE.attempt, true),
+    answers: view.getBigUint64(byte + SLOT_BYTE.checkedSequence, true),
+    scale: view.getUint8(byte + SLOT_BYTE.stepScale),
+    refusal,
+  }
+}
+
+/** Kinds that only a coordinator sends. */
+export const STEP_KINDS: ReadonlySet<CommandKind> = new Set([
+  'TryCredit',
+  'ConfirmTransfer',
+  'CancelTransfer',
+  'CreditTransfer',
+  'CancelCredit',
+  'CompleteTransfer',
+])
+
+export function isStepKind(kind: number): boolean {
+  return kind >= COMMAND_KINDS.TryCredit && kind <= COMMAND_KINDS.CompleteTransfer
 }
 
 /** Kinds whose slot has an amount, unless a flag stands for it. */
 function hasAmount(kind: CommandKind): boolean {
-  return MOVING_KINDS.has(kind) || kind === 'OpenAccount' || kind === 'PostHold'
+  return MOVING_KINDS.has(kind) || STEP_KINDS.has(kind) || kind === 'OpenAccount' || kind === 'PostHold'
 }
 const MOVING_KINDS: ReadonlySet<CommandKind> = new Set(['Transfer', 'PlaceHold', 'ReverseTransfer'])
 

@@ -19,6 +19,10 @@
  * TransferReversed: related_id = the transfer undone. HoldPosted: amount = what was posted.
  * Refusals: versions and totals as seen (not advanced), amount as asked; AccountRefused: related_id = the account's id;
  * named accounts = `debit,credit` ids in text, each left empty where the account has a number; command = what was asked.
+ * Crossings (kinds 20 to 34): named accounts say both ids and the channel as well (schemas/crossing.ts). The sides are the
+ * account and the partition's transit account; none where no total changes. TransferReserved, TransferDebited: expires_at
+ * = deadline. TransferReminded: fingerprint = sequence of the event that is reminded of, link_index = attempt.
+ * StepAnswered: fingerprint = kind of the event that is said again, refusal = its refusal.
  */
 import { COMMAND_KINDS, COMMAND_KIND_NAMES, type CommandKind } from './commands.ts'
 import {
@@ -50,6 +54,22 @@ export const EVENT_KINDS = {
   HoldExpired: 14,
   TransferReversed: 15,
   TransferRefused: 16,
+  // Of a crossing, at the debit account's partition.
+  TransferReserved: 20,
+  TransferConfirmed: 21,
+  TransferCancelled: 22,
+  TransferDebited: 23,
+  TransferRecalled: 24,
+  TransferCompensated: 25,
+  TransferCompleted: 26,
+  CancelAcknowledged: 27,
+  TransferReminded: 28,
+  // Of a crossing, at the credit account's partition.
+  CreditReserved: 30,
+  CreditRefused: 31,
+  TransferCredited: 32,
+  CreditCancelled: 33,
+  StepAnswered: 34,
 } as const
 export type EventKind = keyof typeof EVENT_KINDS
 

@@ -10,8 +10,8 @@ export const LINKED_TRANSFERS_MAX = 64
 export const MEMO_BYTES_MAX = 256
 /** UTF-8 bytes of an account's owner. */
 export const OWNER_BYTES_MAX = 128
-/** UTF-8 bytes of the account ids that a refusal names: two UUIDs and a comma. */
-export const NAMED_ACCOUNTS_BYTES_MAX = 73
+/** UTF-8 bytes of the named accounts: two UUIDs, and for a crossing its channel, each behind a comma. */
+export const NAMED_ACCOUNTS_BYTES_MAX = 107
 /** Slots that one command takes at most, text included. */
 export const COMMAND_SLOTS_MAX = 1 + Math.ceil((MEMO_BYTES_MAX + OWNER_BYTES_MAX) / COMMAND_SLOT_BYTES)
 
@@ -29,6 +29,12 @@ export const FRAME_BYTES_MAX = 4 * 1024 * 1024
 export const ACCOUNTS_MAX = 2 ** 26 - 1
 /** Holds that may be open in one partition at a time. */
 export const HOLDS_OPEN_MAX = 2 ** 20
+/** Crossings that may be open in one partition at a time: channels at a source. */
+export const CHANNELS_MAX = 2 ** 20
+/** How long a crossing waits for the other side before it is reminded of, in ns. Part of the format: a replay computes with it. */
+export const STEP_REMIND_NS = 1_000_000_000n
+/** How long the credit side may be silent before a crossing is cancelled, in ms, unless the platform is told otherwise. */
+export const TRANSFER_DEADLINE_MS_DEFAULT = 10_000
 /** Partitions in one deployment. */
 export const PARTITIONS_MAX = 1_024
 /** How far ahead of the writer's clock a transfer id's time may lie. */

@@ -28,6 +28,20 @@ const STATE_OF_OWN: Readonly<Record<EventKind, TransferState | undefined>> = {
   HoldExpired: 'EXPIRED',
   TransferReversed: 'POSTED',
   TransferRefused: 'REFUSED',
+  TransferReserved: 'PENDING',
+  TransferConfirmed: 'PENDING',
+  TransferCancelled: 'REFUSED',
+  TransferDebited: 'PENDING',
+  TransferRecalled: 'PENDING',
+  TransferCompensated: 'REFUSED',
+  TransferCompleted: 'POSTED',
+  CancelAcknowledged: undefined,
+  TransferReminded: undefined,
+  CreditReserved: undefined,
+  CreditRefused: undefined,
+  TransferCredited: undefined,
+  CreditCancelled: undefined,
+  StepAnswered: undefined,
 }
 
 /** The state after another command's event that names the transfer. Undefined: it does not change. */

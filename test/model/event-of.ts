@@ -8,7 +8,7 @@ import type { Refusal } from '../../schemas/refusals.ts'
 import { isAboutAccount, isBare, isEnding } from './rules.ts'
 import { keyOf, type Account, type Hold, type Wallet } from './wallet.ts'
 
-const DONE: Readonly<Record<CommandKind, EventKind>> = {
+const DONE: Readonly<Partial<Record<CommandKind, EventKind>>> = {
   OpenAccount: 'AccountOpened',
   FreezeAccount: 'AccountFrozen',
   UnfreezeAccount: 'AccountUnfrozen',
@@ -46,7 +46,7 @@ export function eventOf(command: Command, wallet: Wallet, verdict: Verdict): Wal
     recordedAtNs: atNs,
     effectiveAtNs: command.effectiveAtNs ?? atNs,
     receivedAtNs: command.receivedAtNs ?? 0n,
-    kind: isDone ? DONE[kind] : isAboutAccount(kind) ? 'AccountRefused' : 'TransferRefused',
+    kind: isDone ? DONE[kind]! : isAboutAccount(kind) ? 'AccountRefused' : 'TransferRefused',
     command: kind,
     refusal,
     transferId: command.id,

@@ -1,5 +1,6 @@
 /** Whether a command asks for what the one asked for that used its id first. Told by the fields, where gateways compare fingerprints. */
 import type { Command } from '../../schemas/commands.ts'
+import type { Id } from '../../schemas/ids.ts'
 import { keyOf } from './wallet.ts'
 import type { Used } from './used-ids.ts'
 
@@ -24,10 +25,12 @@ function bodyOf(command: Command): string {
       (value !== 0n || name === 'effectiveAtNs') &&
       value !== 0 &&
       value !== false &&
+      name !== 'step' &&
+      name !== 'across' &&
       !(command.kind === 'ReverseTransfer' && OF_THE_DOOR.has(name)),
   )
   return entries
-    .map(([name, value]) => `${name}=${typeof value === 'object' ? keyOf(value) : String(value)}`)
+    .map(([name, value]) => `${name}=${typeof value === 'object' ? keyOf(value as Id) : String(value)}`)
     .sort()
     .join('|')
 }

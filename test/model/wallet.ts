@@ -162,6 +162,21 @@ export class Wallet {
       case 'AccountRefused':
       case 'TransferRefused':
         return
+      case 'TransferReserved':
+      case 'TransferConfirmed':
+      case 'TransferCancelled':
+      case 'TransferDebited':
+      case 'TransferRecalled':
+      case 'TransferCompensated':
+      case 'TransferCompleted':
+      case 'CancelAcknowledged':
+      case 'TransferReminded':
+      case 'CreditReserved':
+      case 'CreditRefused':
+      case 'TransferCredited':
+      case 'CreditCancelled':
+      case 'StepAnswered':
+        throw new ModelBrokenError(`the model knows nothing of ${kind} yet`)
     }
   }
 
