@@ -21,8 +21,9 @@
  * named accounts = `debit,credit` ids in text, each left empty where the account has a number; command = what was asked.
  * Crossings (kinds 20 to 34): named accounts say both ids and the channel as well (schemas/crossing.ts). The sides are the
  * account and the partition's transit account; none where no total changes. TransferReserved, TransferDebited: expires_at
- * = deadline. TransferReminded: fingerprint = sequence of the event that is reminded of, link_index = attempt.
- * StepAnswered: fingerprint = kind of the event that is said again, refusal = its refusal.
+ * = deadline. TransferCancelled, TransferCompensated: refusal = 0, because totals change; fingerprint = number of the
+ * refusal that the sender is told. TransferReminded: fingerprint = sequence of the event that is reminded of, link_index =
+ * attempt. StepAnswered: fingerprint = kind of the event that is said again, refusal = its refusal.
  */
 import { COMMAND_KINDS, COMMAND_KIND_NAMES, type CommandKind } from './commands.ts'
 import {
