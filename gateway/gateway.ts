@@ -137,12 +137,13 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   // Memory comes first: a client that hears of an outcome then reads a balance that includes it.
   const feed = startFeed(
     logs,
-    (partition) => [hot, hub, pending[partition]!],
+    (partition) => [views, hot, hub, pending[partition]!],
     (partition, reason) => {
       log(`gateway: ${reason}`)
       submitter.stopPartition(partition, reason)
     },
   )
+  views.follow(feed)
   const commands = { currencies: options.currencies, clock, randomBits: () => randomBytes(10) }
   gate.begin()
   const services: Services = {

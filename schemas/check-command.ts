@@ -5,6 +5,7 @@ import {
   COMMAND_KIND_NAMES,
   FLAG_ALL,
   FLAG_EFFECTIVE_AT,
+  FLAG_LIMIT,
   FLAG_LINKED,
   FLAG_REFERENCE,
   FLAG_SCALE,
@@ -13,6 +14,7 @@ import {
   SLOT,
   SLOT_WORDS,
   commandSlots,
+  isAccountKind,
 } from './commands.ts'
 import { isUuidV7At } from './ids.ts'
 import { REFUSAL_CODES, REVERSAL_FINDINGS } from './refusals.ts'
@@ -27,7 +29,7 @@ import {
 } from './limits.ts'
 import { isPlainText } from './text.ts'
 
-const { OpenAccount, CloseAccount, Transfer, PlaceHold, PostHold, VoidHold, ExpireHold, ReverseTransfer } =
+const { OpenAccount, ChangeAccount, Transfer, PlaceHold, PostHold, VoidHold, ExpireHold, ReverseTransfer } =
   COMMAND_KINDS
 
 /** A slot in words of 32 bits: its size, and where in it each field begins. */
@@ -93,8 +95,7 @@ function hasFlag(words: Int32Array, base: number, flag: number): boolean {
 }
 
 export function isAboutAccount(words: Int32Array, base: number): boolean {
-  const kind = kindAt(words, base)
-  return kind >= OpenAccount && kind <= CloseAccount
+  return isAccountKind(kindAt(words, base))
 }
 
 /** The word behind the command at `base` and its texts. Their lengths say where the next one begins, so they come first. */
@@ -112,7 +113,8 @@ export function endOf(words: Int32Array, base: number, bytes: number): number | 
 function flagsOf(kind: number): number {
   const ofAll = FLAG_EFFECTIVE_AT | FLAG_REFERENCE
   if (kind === OpenAccount) return ofAll | FLAG_SYSTEM | FLAG_SCALE
-  if (kind <= CloseAccount) return ofAll
+  if (kind === ChangeAccount) return ofAll | FLAG_LIMIT
+  if (isAccountKind(kind)) return ofAll
   if (kind === PlaceHold) return ofAll | FLAG_LINKED | FLAG_TIMEOUT
   return kind === PostHold ? ofAll | FLAG_LINKED | FLAG_ALL : ofAll | FLAG_LINKED
 }
@@ -124,7 +126,7 @@ function wrongHead(words: Int32Array, base: number): WrongField | undefined {
   const scale = (head >>> HEAD_SHIFT.scale) & 0xff
   if (!COMMAND_KIND_NAMES.has(kind) || kind === ExpireHold)
     return wrongOf('kind', `is ${kind}, which no client may send`)
-  if (kind <= CloseAccount && (flags & FLAG_LINKED) !== 0)
+  if (isAccountKind(kind) && (flags & FLAG_LINKED) !== 0)
     return wrongOf('linked', 'is set for a command about an account, which stands alone')
   if ((flags & ~flagsOf(kind)) !== 0)
     return wrongOf('flags', `has bits that this kind does not have: ${flags}`)
@@ -197,9 +199,18 @@ function wrongParties(
 function wrongAmount(words: Int32Array, base: number, kind: number, moving: boolean): WrongField | undefined {
   const isNone = isZero(words, base + AMOUNT)
   const isNegative = words[base + AMOUNT + 1]! < 0
-  if (hasFlag(words, base, FLAG_ALL) || hasFlag(words, base, FLAG_SYSTEM))
+  const isElsewhere =
+    (kind === PostHold && hasFlag(words, base, FLAG_ALL)) ||
+    (kind === OpenAccount && hasFlag(words, base, FLAG_SYSTEM))
+  if (isElsewhere)
     return isNone ? undefined : wrongOf('amount', 'stands there beside the flag that it has none')
-  if (kind === OpenAccount)
+  if (kind === ChangeAccount && !hasFlag(words, base, FLAG_LIMIT)) {
+    if (!isNone) return wrongOf('amount', 'stands there and is not given by its flag')
+    return words[base + TEXT_LENGTHS]! >>> 16 === 0
+      ? wrongOf('amount', 'is not given, and no owner either: nothing would change')
+      : undefined
+  }
+  if (kind === OpenAccount || kind === ChangeAccount)
     return isNegative ? wrongOf('amount', 'is an overdraft limit below zero') : undefined
   if (!moving && kind !== PostHold) return isNone ? undefined : wrongOf('amount', 'is given for nothing')
   return isNone || isNegative ? wrongOf('amount', 'is not above zero') : undefined
@@ -248,7 +259,9 @@ function wrongTexts(words: Int32Array, base: number, bytes: Uint8Array): WrongFi
   const lengths = words[base + TEXT_LENGTHS]!
   const memoBytes = lengths & 0xffff
   const ownerBytes = lengths >>> 16
-  if (ownerBytes > 0 && kindAt(words, base) !== OpenAccount) return wrongOf('owner', 'is given for nothing')
+  const kind = kindAt(words, base)
+  if (ownerBytes > 0 && kind !== OpenAccount && kind !== ChangeAccount)
+    return wrongOf('owner', 'is given for nothing')
   for (let at = base + TEXT_LENGTHS + 1; at < base + WORDS; at++)
     if (words[at] !== 0) return wrongOf('rest', 'is not zero where nothing stands')
   const memo = base * 4 + COMMAND_SLOT_BYTES

@@ -20,6 +20,7 @@ const open: Command = {
   owner: 'me',
 }
 const freeze: Command = { kind: 'FreezeAccount', id: idOf(2), debit: accountIdOf(1) }
+const change: Command = { kind: 'ChangeAccount', id: idOf(7), debit: accountIdOf(1), amount: 0n }
 const transfer: Command = {
   kind: 'Transfer', id: idOf(3), debit: accountIdOf(1), credit: accountIdOf(2), amount: 5n, currency: 'CZK',
   memo: 'm'.repeat(170),
@@ -32,6 +33,8 @@ const all = [
   open,
   { ...open, scale: undefined, system: true },
   freeze,
+  change,
+  { ...change, amount: undefined, owner: 'you' },
   { ...transfer, linked: true },
   hold,
   post,
@@ -58,6 +61,10 @@ describe('commands in binary form', () => {
   it.each<[string, Command]>([
     ['kind is 9, which no client may send', { ...transfer, kind: 'ExpireHold' }],
     ['linked is set', { ...freeze, linked: true }],
+    ['linked is set', { ...change, linked: true }],
+    ['amount is not given, and no owner either', { ...change, amount: undefined }],
+    ['amount is an overdraft limit below zero', { ...change, amount: -1n }],
+    ['owner is given for nothing', { ...freeze, owner: 'me' }],
     ['flags has bits', { ...transfer, scale: 2 }],
     ['scale is 19', { ...open, scale: 19 }],
     ['id is not a UUID of version 7', { ...transfer, id: accountIdOf(1) }],
@@ -117,6 +124,7 @@ describe('commands in binary form', () => {
     ['scale', { ...open, scale: undefined }, 2, 1],
     ['amount', { ...post, amount: undefined }, 72, 1],
     ['amount', { ...open, system: true }, 79, 255],
+    ['amount', { ...change, amount: undefined, owner: 'you' }, 72, 1],
   ])(
     'are stopped where a value stands without the flag that it is given: %s',
     (field, command, byte, value) => {

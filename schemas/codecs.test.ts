@@ -113,9 +113,10 @@ const command: fc.Arbitrary<Command> = fc
 function canonical(made: Command): Command {
   const { kind } = made
   const isOpening = kind === 'OpenAccount'
-  const hasAmount = isOpening || ['Transfer', 'PlaceHold', 'PostHold', 'ReverseTransfer'].includes(kind)
+  const hasAmount =
+    isOpening || ['Transfer', 'PlaceHold', 'PostHold', 'ReverseTransfer', 'ChangeAccount'].includes(kind)
   const system = isOpening && made.system === true
-  const amount = made.amount ?? (kind === 'PostHold' ? undefined : 1n)
+  const amount = made.amount ?? (kind === 'PostHold' || kind === 'ChangeAccount' ? undefined : 1n)
   return {
     ...made,
     system,
@@ -218,6 +219,12 @@ it('a fingerprint covers the body, and only the body', () => {
       }
     }),
   )
+})
+
+it('a fingerprint tells what is given from what is not, whatever its value', () => {
+  const of = (which: Command): bigint => fingerprintOf(encodeCommands([which]))
+  const change: Command = { kind: 'ChangeAccount', id: { high: 0x7000n, low: 1n }, owner: 'somebody' }
+  expect(of({ ...change, amount: 0n })).not.toBe(of(change))
 })
 
 it('a position is read as it was written, and nothing else is one', () => {

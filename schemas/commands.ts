@@ -6,7 +6,7 @@
  *
  *   0 kind u8 · 1 flags u8 · 2 scale u8 · 3 finding u8 (ReverseTransfer, as doors hand it on) · 4 code u32
  *   8 id (high, low) · 24 debit account, or the account of an account command · 40 credit account
- *  56 related id (hold, transfer to reverse) · 72 amount i64 (OpenAccount: overdraft limit)
+ *  56 related id (hold, transfer to reverse) · 72 amount i64 (OpenAccount, ChangeAccount: overdraft limit)
  *  80 effective_at i64 ns · 88 timeout i64 ns (PlaceHold) · 96 received_at i64 ns
  * 104 currency, 8 characters · 112 reference (high, low) · 128 checked sequence u64 (ReverseTransfer)
  * 136 memo bytes u16 · 138 owner bytes u16 · 140 zero to the end
@@ -52,12 +52,21 @@ export const COMMAND_KINDS = {
   CompleteTransfer: 16,
   /** The writer's own timer for crossings, never in a queue. */
   TimeStep: 17,
+  ChangeAccount: 21,
 } as const
 export type CommandKind = keyof typeof COMMAND_KINDS
 
 export const COMMAND_KIND_NAMES: ReadonlyMap<number, CommandKind> = new Map(
   Object.entries(COMMAND_KINDS).map(([name, number]) => [number, name as CommandKind]),
 )
+
+/** True for kinds about one account: they stand alone, are never linked, and are refused as `AccountRefused`. */
+export function isAccountKind(kind: number): boolean {
+  return (
+    (kind >= COMMAND_KINDS.OpenAccount && kind <= COMMAND_KINDS.CloseAccount) ||
+    kind === COMMAND_KINDS.ChangeAccount
+  )
+}
 
 /** All or nothing with the next command. */
 export const FLAG_LINKED = 1
@@ -69,6 +78,8 @@ export const FLAG_TIMEOUT = 4
 export const FLAG_REFERENCE = 8
 /** PostHold: all that the hold reserved, instead of an amount. */
 export const FLAG_ALL = 16
+/** ChangeAccount: the overdraft limit is given; without it the limit stays. */
+export const FLAG_LIMIT = 16
 /** OpenAccount: a system account, without a limit to its overdraft, instead of an overdraft limit. */
 export const FLAG_SYSTEM = 32
 /** OpenAccount: the scale is given; without it the door fills in the platform's own for this currency. */
@@ -168,7 +179,10 @@ export interface Command {
   readonly credit?: Id | undefined
   /** The hold to post or void; the transfer to reverse. */
   readonly related?: Id | undefined
-  /** Minor units, above zero. OpenAccount: overdraft limit, zero or more, by default zero. PostHold: by default all. */
+  /**
+   * Minor units, above zero. PostHold: by default all. OpenAccount: overdraft limit, zero or more, by default zero.
+   * ChangeAccount: the same, by default as it is.
+   */
   readonly amount?: bigint | undefined
   /** OpenAccount: a system account, without a limit to its overdraft. It has no amount. */
   readonly system?: boolean | undefined
@@ -199,7 +213,7 @@ export interface Command {
   readonly step?: Step | undefined
   /** At most 256 bytes of UTF-8. A text of no characters is none. */
   readonly memo?: string | undefined
-  /** OpenAccount: at most 128 bytes of UTF-8. A text of no characters is none. */
+  /** OpenAccount, ChangeAccount: at most 128 bytes of UTF-8. A text of no characters is none: the owner stays. */
   readonly owner?: string | undefined
 }
 
@@ -303,6 +317,7 @@ function flagsOf(command: Command): number {
   if (command.timeoutNs !== undefined) flags |= FLAG_TIMEOUT
   if (command.reference !== undefined) flags |= FLAG_REFERENCE
   if (kind === 'PostHold' && command.amount === undefined) flags |= FLAG_ALL
+  if (kind === 'ChangeAccount' && command.amount !== undefined) flags |= FLAG_LIMIT
   if (command.system === true) flags |= FLAG_SYSTEM
   if (command.scale !== undefined) flags |= FLAG_SCALE
   return flags
@@ -344,7 +359,6 @@ function givenAt(view: DataView, byte: number, kind: CommandKind): Omit<Command,
   })
   const named = (offset: number): Id | undefined => (isNilId(id(offset)) ? undefined : id(offset))
   const currency = unpackCurrency(view.getBigUint64(byte + SLOT_BYTE.currency, true))
-  const isAmountGiven = hasAmount(kind) && !has(FLAG_ALL) && !has(FLAG_SYSTEM)
   const isStep = STEP_KINDS.has(kind)
   const route = kind === 'OpenAccount' ? 0 : view.getUint8(byte + SLOT_BYTE.scale)
   const finding = refusalOf(view.getUint8(byte + SLOT_BYTE.finding))
@@ -353,8 +367,8 @@ function givenAt(view: DataView, byte: number, kind: CommandKind): Omit<Command,
     debit: named(SLOT_BYTE.debit),
     credit: named(SLOT_BYTE.credit),
     related: named(SLOT_BYTE.related),
-    amount: isAmountGiven ? view.getBigInt64(byte + SLOT_BYTE.amount, true) : undefined,
-    system: has(FLAG_SYSTEM),
+    amount: isAmountGiven(kind, flags) ? view.getBigInt64(byte + SLOT_BYTE.amount, true) : undefined,
+    system: kind === 'OpenAccount' && has(FLAG_SYSTEM),
     effectiveAtNs: has(FLAG_EFFECTIVE_AT) ? view.getBigInt64(byte + SLOT_BYTE.effectiveAt, true) : undefined,
     timeoutNs: has(FLAG_TIMEOUT) ? view.getBigInt64(byte + SLOT_BYTE.timeout, true) : undefined,
     receivedAtNs: view.getBigInt64(byte + SLOT_BYTE.receivedAt, true),
@@ -397,9 +411,18 @@ export function isStepKind(kind: number): boolean {
   return kind >= COMMAND_KINDS.TryCredit && kind <= COMMAND_KINDS.CompleteTransfer
 }
 
-/** Kinds whose slot has an amount, unless a flag stands for it. */
-function hasAmount(kind: CommandKind): boolean {
-  return MOVING_KINDS.has(kind) || STEP_KINDS.has(kind) || kind === 'OpenAccount' || kind === 'PostHold'
+/** True if the slot's amount is one. */
+function isAmountGiven(kind: CommandKind, flags: number): boolean {
+  switch (kind) {
+    case 'OpenAccount':
+      return (flags & FLAG_SYSTEM) === 0
+    case 'PostHold':
+      return (flags & FLAG_ALL) === 0
+    case 'ChangeAccount':
+      return (flags & FLAG_LIMIT) !== 0
+    default:
+      return MOVING_KINDS.has(kind) || STEP_KINDS.has(kind)
+  }
 }
 const MOVING_KINDS: ReadonlySet<CommandKind> = new Set(['Transfer', 'PlaceHold', 'ReverseTransfer'])
 

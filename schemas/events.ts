@@ -15,6 +15,7 @@
  *
  * Account events use the debit side. Account numbers start at 1; 0 means none. What the shared fields mean:
  * AccountOpened: related_id = the account's id, amount = overdraft limit (−1 unlimited), owner.
+ * AccountChanged: related_id = the account's id, amount = overdraft limit from now on, owner = the new one (empty: as before).
  * Hold(Posted|Voided|Expired): related_id = the hold. HoldExpired: transfer_id = the hold as well.
  * TransferReversed: related_id = the transfer undone. HoldPosted: amount = what was posted.
  * Refusals: versions and totals as seen (not advanced), amount as asked; AccountRefused: related_id = the account's id;
@@ -48,6 +49,7 @@ export const EVENT_KINDS = {
   AccountUnfrozen: 3,
   AccountClosed: 4,
   AccountRefused: 5,
+  AccountChanged: 6,
   TransferPosted: 10,
   HoldPlaced: 11,
   HoldPosted: 12,

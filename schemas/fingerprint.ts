@@ -8,7 +8,16 @@
  * Two lanes of MurmurHash3's 32-bit mixing (Appleby, public domain) over the slot's 32-bit words: quick without
  * 64-bit multiplication, and not meant to resist an adversary, who could only fool himself.
  */
-import { FLAG_EFFECTIVE_AT, FLAG_LINKED, FLAG_SYSTEM, HEAD_SHIFT, SLOT, SLOT_WORDS } from './commands.ts'
+import {
+  COMMAND_KINDS,
+  FLAG_EFFECTIVE_AT,
+  FLAG_LIMIT,
+  FLAG_LINKED,
+  FLAG_SYSTEM,
+  HEAD_SHIFT,
+  SLOT,
+  SLOT_WORDS,
+} from './commands.ts'
 
 /** Words of the body behind the first one, in the order in which they are mixed. */
 const BODY_WORDS = [
@@ -20,6 +29,8 @@ const BODY_WORDS = [
 /** Flags in the slot's first 32 bits. */
 const EFFECTIVE_BIT = FLAG_EFFECTIVE_AT << HEAD_SHIFT.flags
 const SYSTEM_BIT = FLAG_SYSTEM << HEAD_SHIFT.flags
+/** Flags of which only some kinds' count; a plain transfer has none of them. */
+const RARE_BITS = 0xf0 << HEAD_SHIFT.flags
 /** All of the first 32 bits but the flags that say what is given. */
 const HEAD_MASK = 0xffff00ff | (FLAG_LINKED << HEAD_SHIFT.flags)
 const AMOUNT = SLOT.amount * 2
@@ -54,9 +65,12 @@ export function writeFingerprint(
 ): void {
   const base = slot * SLOT_WORDS * 2
   const first = words32[base]!
-  if ((first & SYSTEM_BIT) !== 0)
-    return writeFingerprint(withLimit(words32, slot, textSlots), 0, textSlots, out, at)
   let head = first & HEAD_MASK
+  if ((first & RARE_BITS) !== 0) {
+    if (isSystemOpening(first))
+      return writeFingerprint(withLimit(words32, slot, textSlots), 0, textSlots, out, at)
+    head |= first & laterBits(first & 0xff)
+  }
   // Given as 1970 to the nanosecond: what the first layout took for "not given".
   if (
     (first & EFFECTIVE_BIT) !== 0 &&
@@ -76,6 +90,15 @@ export function writeFingerprint(
   }
   out[at] = finish(low ^ high)
   out[at + 1] = finish(high + Math.imul(low, 0x9e3779b1))
+}
+
+function isSystemOpening(first: number): boolean {
+  return (first & (SYSTEM_BIT | 0xff)) === (SYSTEM_BIT | COMMAND_KINDS.OpenAccount)
+}
+
+/** Flags of a kind that came after the first layout, which could not have said the same. */
+function laterBits(kind: number): number {
+  return kind === COMMAND_KINDS.ChangeAccount ? FLAG_LIMIT << HEAD_SHIFT.flags : 0
 }
 
 /** A system account's opening as the first layout had it: with an overdraft limit of −1. */

@@ -100,6 +100,11 @@ export class FrameRows {
     }
   }
 
+  /** The number of the event's kind. */
+  kind(byte: number): number {
+    return this.words[(byte + kind) >>> 2]! & 0xff
+  }
+
   /** The refusal's number; 0: what was asked has happened. */
   refusal(byte: number): number {
     return (this.words[(byte + kind) >>> 2]! >>> KINDS_SHIFT.refusal) & 0xff

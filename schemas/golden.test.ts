@@ -138,6 +138,7 @@ it('numbers of kinds and refusals stay what they are; new ones may be added here
     AccountUnfrozen: 3,
     AccountClosed: 4,
     AccountRefused: 5,
+    AccountChanged: 6,
     TransferPosted: 10,
     HoldPlaced: 11,
     HoldPosted: 12,
@@ -157,6 +158,7 @@ it('numbers of kinds and refusals stay what they are; new ones may be added here
     VoidHold: 8,
     ExpireHold: 9,
     ReverseTransfer: 10,
+    ChangeAccount: 21,
   })
   expect(REFUSAL_CODES).toEqual(
     JSON.parse(readFileSync(new URL('testdata/refusals.json', import.meta.url), 'utf8')),

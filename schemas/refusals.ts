@@ -18,6 +18,8 @@ export const REFUSAL_CODES = {
   account_already_frozen: 15,
   account_not_frozen: 16,
   account_not_empty: 17,
+  account_is_system: 18,
+  overdraft_in_use: 19,
   hold_not_open: 20,
   same_account: 21,
   debit_account_not_found: 22,
@@ -90,6 +92,10 @@ export const REFUSAL_MESSAGES: Readonly<Record<RefusalCode, string>> = {
   account_not_frozen: 'The account is not frozen. Nothing was changed.',
   account_not_empty:
     'Only an account with a zero balance and nothing pending can be closed. Move the rest away first.',
+  account_is_system:
+    'A system account has no overdraft limit, and cannot be given one. Change its owner alone, or open another account.',
+  overdraft_in_use:
+    'More than this overdraft limit is drawn or held. Move money in first, or choose a higher limit.',
   hold_not_open:
     'No hold with this id is open: it was posted, voided, expired, or never placed. Ask for the transfer by its id.',
   same_account: 'Debit and credit account are the same. Name two different accounts.',
@@ -124,7 +130,7 @@ export const REFUSAL_TRANSIENT: Readonly<Record<RefusalCode, boolean>> = {
   linked_failed: true, linked_too_long: false, amount_invalid: false, transfer_not_found: true,
   transfer_not_reversible: false, account_exists: false, accounts_full: true,
   currency_scale_mismatch: false, account_not_found: true, account_already_closed: false, account_already_frozen: true,
-  account_not_frozen: true, account_not_empty: true, hold_not_open: false, same_account: false,
+  account_not_frozen: true, account_not_empty: true, account_is_system: false, overdraft_in_use: true, hold_not_open: false, same_account: false,
   debit_account_not_found: true, credit_account_not_found: true, debit_account_closed: false,
   credit_account_closed: false, debit_account_frozen: true, credit_account_frozen: true, currency_mismatch: false,
   amount_exceeds_hold: false, already_reversed: false, reversal_unchecked: true, insufficient_funds: true,

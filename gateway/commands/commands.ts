@@ -54,7 +54,7 @@ function inputName(kind: ClientKind, field: CommandField): string {
     case 'related':
       return kind === 'reverseTransfer' ? 'transferId' : 'holdId'
     case 'amount':
-      return kind === 'openAccount' ? 'overdraftLimit' : 'amount'
+      return isAboutAccount ? 'overdraftLimit' : 'amount'
     case 'timeout':
       return 'timeoutSeconds'
     default:
@@ -86,6 +86,15 @@ function made(kind: ClientKind, values: InputValues, path: string, context: Comm
     case 'unfreezeAccount':
     case 'closeAccount':
       return { ...common, debit: notNil(values, 'accountId', wrong) }
+    case 'changeAccount':
+      if (values['owner'] === '')
+        throw wrong('owner', 'An owner cannot be taken away: leave the field out to keep it.')
+      return {
+        ...common,
+        debit: notNil(values, 'accountId', wrong),
+        owner: boundedText(values['owner'], OWNER_BYTES_MAX, 'owner', wrong),
+        amount: overdraftLimit(values, wrong),
+      }
     case 'transfer':
     case 'placeHold':
       return {
@@ -206,16 +215,19 @@ function newAccountMoney(
   if (!isScale(scale)) throw wrong('scale', 'A scale is a whole number from 0 to 18.')
   if (known !== undefined && known.scale !== scale)
     throw wrong('scale', `${currency} has ${known.scale} decimal places here.`)
+  const limit = overdraftLimit(values, wrong)
+  if (values['system'] !== true) return { currency, scale, amount: limit ?? 0n }
+  if (limit !== undefined)
+    throw wrong('overdraftLimit', 'A system account has no overdraft limit: leave it out.')
+  return { currency, scale, system: true }
+}
+
+function overdraftLimit(values: InputValues, wrong: Wrong): bigint | undefined {
   const limit = (values['overdraftLimit'] as bigint | null | undefined) ?? undefined
-  if (values['system'] === true) {
-    if (limit !== undefined)
-      throw wrong('overdraftLimit', 'A system account has no overdraft limit: leave it out.')
-    return { currency, scale, system: true }
-  }
   if (limit !== undefined && limit < 0n)
     throw wrong(
       'overdraftLimit',
       'An overdraft limit is zero or more. For none at all, open a system account.',
     )
-  return { currency, scale, amount: limit ?? 0n }
+  return limit
 }

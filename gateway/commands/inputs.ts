@@ -18,6 +18,7 @@ export const CLIENT_KINDS = {
   freezeAccount: 'FreezeAccount',
   unfreezeAccount: 'UnfreezeAccount',
   closeAccount: 'CloseAccount',
+  changeAccount: 'ChangeAccount',
   transfer: 'Transfer',
   placeHold: 'PlaceHold',
   postHold: 'PostHold',
@@ -78,6 +79,19 @@ export const INPUT_FIELDS: Readonly<Record<ClientKind, Readonly<Record<string, I
   freezeAccount: { id: commandId, accountId, ...labels },
   unfreezeAccount: { id: commandId, accountId, ...labels },
   closeAccount: { id: commandId, accountId, ...labels },
+  changeAccount: {
+    id: commandId,
+    accountId,
+    overdraftLimit: optional(
+      'MinorUnits',
+      'How far below zero it may go from now on; no less than what is drawn and held. Default: as before.',
+    ),
+    owner: optional(
+      'String',
+      `Whose it is from now on: 1 to ${OWNER_BYTES_MAX} bytes of UTF-8. Default: as before.`,
+    ),
+    ...labels,
+  },
   transfer: { id: moneyId, ...sides, ...labels },
   placeHold: {
     id: moneyId,

@@ -16,7 +16,8 @@ function frameOf(version: bigint): Frame {
 
 function identityOf(account: number): AccountIdentity {
   return {
-    partition: 0, account, accountId: String(account), owner: '', currency: 'EUR', scale: 2, overdraftLimit: 0n,
+    partition: 0, account, accountId: String(account), owner: '', currency: 'EUR', scale: 2, limitVersion: 1n,
+    overdraftLimit: 0n,
     openedSequence: 1n, openedAtNs: 0n,
   } // prettier-ignore
 }

@@ -21,6 +21,7 @@ const STATE_OF_OWN: Readonly<Record<EventKind, TransferState | undefined>> = {
   AccountUnfrozen: undefined,
   AccountClosed: undefined,
   AccountRefused: undefined,
+  AccountChanged: undefined,
   TransferPosted: 'POSTED',
   HoldPlaced: 'PENDING',
   HoldPosted: 'POSTED',

@@ -1,10 +1,11 @@
 /**
- * The views as the doors read them: with shared single reads, and with a bounded memory of what never changes about an
- * account.
+ * The views as the doors read them: with shared single reads, and with a bounded memory of accounts, all but their status.
+ * The feed moves that memory on: what it holds of an account is never older than the feed.
  */
 import {
   accountsByIds,
   accountsByNumbers,
+  limitAtVersion,
   type AccountRow,
 } from '../../projectors/views/balances/accounts.ts'
 import { balancesOf, type Moment } from '../../projectors/views/balances/balances.ts'
@@ -16,13 +17,17 @@ import {
   type PublicEvent,
 } from '../../projectors/views/audit/events.ts'
 import type { BalanceRow } from '../../projectors/views/totals.ts'
-import type { EventKind } from '../../schemas/events.ts'
+import { decodeEvent, EVENT_KINDS, type EventKind } from '../../schemas/events.ts'
+import { FrameRows } from '../../schemas/frame-rows.ts'
+import type { Frame } from '../../schemas/frames.ts'
+import { formatId } from '../../schemas/ids.ts'
 import type { ViewStore } from '../../projectors/clickhouse/view-store.ts'
+import type { Feed, FrameListener } from '../live/feed.ts'
 import { LruMap } from './lru.ts'
 import type { ReadPoint, ReadPoints } from './read-points.ts'
 import { SharedReads } from './read-sharing.ts'
 
-/** The part of an account that never changes once it is open. */
+/** An account without its status. Owner and overdraft limit are as of where it was read. */
 export type AccountIdentity = Omit<AccountRow, 'status'>
 
 const IDENTITIES_MAX = 200_000
@@ -32,10 +37,13 @@ const IDENTITIES_MAX = 200_000
  */
 const CONSEQUENCES: readonly EventKind[] = ['HoldPosted', 'HoldVoided', 'TransferReversed']
 
-export class Views {
+export class Views implements FrameListener {
   readonly store: ViewStore
   readonly points: ReadPoints
   readonly #identities = new LruMap<string, AccountIdentity>(IDENTITIES_MAX)
+  /** Sequence of the last change of an account, per partition: what was read before it is not remembered. */
+  readonly #changedAt = new Map<number, bigint>()
+  #feed: Pick<Feed, 'sequence'> | undefined
   readonly #ids = new LruMap<string, string>(IDENTITIES_MAX)
   readonly #accounts: SharedReads<ReadPoint, AccountRow>
   readonly #byNumber: SharedReads<ReadPoint, AccountRow>
@@ -48,11 +56,11 @@ export class Views {
     this.points = points
     this.#accounts = new SharedReads(async (point, ids) => {
       const rows = await accountsByIds(store, ids, point.upTo)
-      return new Map(rows.map((row) => [row.accountId, this.#remember(row)]))
+      return new Map(rows.map((row) => [row.accountId, this.#remember(row, point)]))
     }, ACCOUNTS_PER_QUERY_MAX)
     this.#byNumber = new SharedReads(async (point, keys) => {
       const rows = await accountsByNumbers(store, keys.map(parseKey), point.upTo)
-      return new Map(rows.map((row) => [keyText(row), this.#remember(row)]))
+      return new Map(rows.map((row) => [keyText(row), this.#remember(row, point)]))
     }, ACCOUNTS_PER_QUERY_MAX)
     this.#balances = new SharedReads(async (point, keys) => {
       const rows = await balancesOf(store, keys.map(parseKey), point.upTo)
@@ -75,11 +83,36 @@ export class Views {
     return this.#accounts.read(point, id)
   }
 
-  /** The part of an account that never changes; undefined if the account is not open at the point. */
+  /** Says which feed brings the frames: nothing is remembered that could be newer. */
+  follow(feed: Pick<Feed, 'sequence'>): void {
+    this.#feed = feed
+  }
+
+  /** Moves what is remembered of accounts on. */
+  onFrame(frame: Frame): void {
+    const rows = new FrameRows(frame)
+    for (let byte = 0; byte < rows.end; byte = rows.after(byte)) {
+      if (rows.kind(byte) !== EVENT_KINDS.AccountChanged) continue
+      const { sequence, relatedId, owner, amount, debit } = decodeEvent(frame.payload, byte)
+      this.#changedAt.set(frame.partition, sequence)
+      const known = this.#identities.get(formatId(relatedId))
+      if (known === undefined || known.limitVersion >= debit.version) continue
+      this.#identities.set(known.accountId, {
+        ...known,
+        overdraftLimit: amount,
+        limitVersion: debit.version,
+        owner: owner === '' ? known.owner : owner,
+      })
+    }
+  }
+
+  /** An account without its status; undefined if it is not open at the point. Its owner and limit may be newer. */
   async identity(point: ReadPoint, id: string): Promise<AccountIdentity | undefined> {
     const known = this.#identities.get(id)
     if (known === undefined) return this.#accounts.read(point, id)
-    return known.openedSequence <= (point.upTo.get(known.partition) ?? 0n) ? known : undefined
+    const upTo = point.upTo.get(known.partition) ?? 0n
+    if (known.openedSequence > upTo) return undefined
+    return this.#isFollowed(known.partition, upTo) ? known : this.#accounts.read(point, id)
   }
 
   /** The same from memory alone, without a query. */
@@ -94,12 +127,19 @@ export class Views {
   async identityOf(key: AccountKey, sequence: bigint): Promise<AccountIdentity> {
     const id = this.#ids.get(keyText(key))
     const known = id === undefined ? undefined : this.#identities.get(id)
-    if (known !== undefined) return known
+    if (known !== undefined && this.#isFollowed(key.partition, sequence)) return known
     const point = await this.points.atSequence({ partition: key.partition, sequence })
     const row = await this.#byNumber.read(point, keyText(key))
     if (row === undefined)
       throw new Error(`the views hold an event of account ${keyText(key)}, and no such account`)
     return row
+  }
+
+  /** The overdraft limit that an account had at a version of it; −1: unlimited. */
+  async limitAt(identity: AccountIdentity, version: bigint): Promise<bigint> {
+    return version >= identity.limitVersion
+      ? identity.overdraftLimit
+      : limitAtVersion(this.store, identity, version > 0n ? version : 1n)
   }
 
   /** The account id of a number, from memory if possible. */
@@ -113,7 +153,7 @@ export class Views {
   }
 
   rememberIdentity(identity: AccountIdentity): void {
-    this.#identities.set(identity.accountId, identity)
+    this.#keep(identity, identity.openedSequence)
     this.#ids.set(keyText(identity), identity.accountId)
   }
 
@@ -137,10 +177,22 @@ export class Views {
     return (await this.#related.read(point, id)) ?? []
   }
 
-  #remember(row: AccountRow): AccountRow {
+  #remember(row: AccountRow, { upTo }: ReadPoint): AccountRow {
     const { status: _status, ...identity } = row
-    this.rememberIdentity(identity)
+    this.#keep(identity, upTo.get(row.partition) ?? 0n)
+    this.#ids.set(keyText(row), row.accountId)
     return row
+  }
+
+  /** Remembers an account as it was at the sequence, unless it may have been changed since. */
+  #keep(identity: AccountIdentity, sequence: bigint): void {
+    if (sequence < (this.#changedAt.get(identity.partition) ?? 0n)) return
+    this.#identities.set(identity.accountId, identity)
+  }
+
+  /** True if the feed has brought all up to the sequence: what is remembered is as new. */
+  #isFollowed(partition: number, sequence: bigint): boolean {
+    return this.#feed !== undefined && sequence <= this.#feed.sequence(partition)
   }
 }
 

@@ -52,7 +52,7 @@ export function balanceOfTotals({ creditsPosted, debitsPosted }: Totals): bigint
 }
 
 /** The amount that may still be spent; undefined: no limit. */
-function availableOf(totals: Totals, { overdraftLimit }: AccountIdentity): bigint | undefined {
+function availableOf(totals: Totals, overdraftLimit: bigint): bigint | undefined {
   if (overdraftLimit === OVERDRAFT_UNLIMITED) return undefined
   return balanceOfTotals(totals) - totals.debitsPending + overdraftLimit
 }
@@ -97,10 +97,12 @@ export function addMoney(builder: Builder) {
       available: t.field({
         type: Money,
         nullable: true,
-        description: 'Balance less held, plus the overdraft limit. Null: no limit (a system account).',
-        resolve: async (balance) => {
+        description:
+          'Balance less held, plus the overdraft limit of then. Null: no limit (a system account).',
+        resolve: async (balance, _args, { services }) => {
           const identity = await identityOf(balance)
-          const minor = availableOf(balance.totals, identity)
+          const limit = await services.views.limitAt(identity, balance.version)
+          const minor = availableOf(balance.totals, limit)
           return minor === undefined ? null : { minor, currency: identity.currency, scale: identity.scale }
         },
       }),

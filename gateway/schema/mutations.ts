@@ -57,25 +57,40 @@ async function accountResult(
 ): Promise<AccountAppliedModel | RefusedModel> {
   if (outcome.refusal !== undefined) return refusedModel(outcome, outcome.refusal)
   const event = outcome.event()!
-  const identity = await identityAfter(services, command, event)
+  const position = positionAt(outcome.at)
+  if (event.kind === 'AccountChanged') {
+    const point = await services.views.points.atSequence(outcome.at)
+    const row = (await services.views.account(point, formatId(command.debit!)))!
+    return {
+      type: 'AccountApplied',
+      account: accountModel(row, row.status, point),
+      position,
+      replayed: outcome.replayed,
+    }
+  }
+  const identity = await identityAfter(services, command, event, outcome.replayed)
   return {
     type: 'AccountApplied',
     account: accountModel(identity, STATUS_AFTER[event.kind] ?? 'open', () =>
       services.views.points.atSequence(outcome.at),
     ),
-    position: positionAt(outcome.at),
+    position,
     replayed: outcome.replayed,
   }
 }
 
-/** The account of an account event. The event of an opening states it itself, so no wait for the views is necessary. */
+/**
+ * The account of an account event. The event of an opening states it itself, so no wait for the views is necessary. A
+ * repeated one may have been changed since.
+ */
 async function identityAfter(
   services: Services,
   command: Command,
   event: PublicEvent,
+  isReplayed: boolean,
 ): Promise<AccountIdentity> {
   const key = { partition: event.partition, account: event.debit.account }
-  if (event.kind !== 'AccountOpened') return services.views.identityOf(key, event.sequence)
+  if (event.kind !== 'AccountOpened' || isReplayed) return services.views.identityOf(key, event.sequence)
   const identity: AccountIdentity = {
     ...key,
     accountId: formatId(command.debit!),
@@ -83,6 +98,7 @@ async function identityAfter(
     currency: event.currency,
     scale: event.scale,
     overdraftLimit: event.amount,
+    limitVersion: event.debit.version,
     openedSequence: event.sequence,
     openedAtNs: event.recordedAtNs,
   }
@@ -123,7 +139,13 @@ async function transferOf(services: Services, command: Command, outcome: Outcome
   return transferModel([event], [])!
 }
 
-const accountKinds = ['openAccount', 'freezeAccount', 'unfreezeAccount', 'closeAccount'] as const
+const accountKinds = [
+  'openAccount',
+  'freezeAccount',
+  'unfreezeAccount',
+  'closeAccount',
+  'changeAccount',
+] as const
 const transferKinds = ['transfer', 'placeHold', 'postHold', 'voidHold'] as const
 
 const DESCRIPTIONS: Readonly<Record<ClientKind, string>> = {
@@ -131,6 +153,7 @@ const DESCRIPTIONS: Readonly<Record<ClientKind, string>> = {
   freezeAccount: 'Freezes an account: it moves nothing until it is unfrozen.',
   unfreezeAccount: 'Unfreezes an account.',
   closeAccount: 'Closes an account that is empty, for ever.',
+  changeAccount: 'Changes the owner of an account, its overdraft limit, or both.',
   transfer: 'Moves money from one account to another.',
   placeHold: 'Reserves money, to be posted in all or part later, voided, or left to expire.',
   postHold: 'Posts a hold, in all or part; the rest is released.',

@@ -25,7 +25,7 @@ beforeAll(async () => {
 afterAll(() => under.stop())
 
 const step: fc.Arbitrary<Step> = fc.record({
-  what: fc.constantFrom('open', 'freeze', 'unfreeze', 'transfer', 'transfer', 'transfer', 'hold', 'hold', 'post', 'void', 'expire', 'reverse', 'refuse'), // prettier-ignore
+  what: fc.constantFrom('open', 'freeze', 'unfreeze', 'change', 'change', 'transfer', 'transfer', 'transfer', 'hold', 'hold', 'post', 'void', 'expire', 'reverse', 'refuse'), // prettier-ignore
   one: fc.nat(50),
   other: fc.nat(50),
   amount: fc.integer({ min: 1, max: 1_000 }),
@@ -154,14 +154,18 @@ async function compare(
   const accounts = opened.map((event) => {
     const account = event.debit.number
     const kinds = known.filter((other) => other.debit.number === account && /^Account[FU]/.test(other.kind))
+    const said = known.filter(
+      (other) => other.debit.number === account && /^Account(Opened|Changed)/.test(other.kind),
+    )
     return {
       partition,
       account,
       accountId: formatId(wallet.accountId(account)),
-      owner: event.owner,
+      owner: said.findLast(({ owner }) => owner !== '')?.owner ?? '',
       currency: event.currency,
       scale: event.scale,
-      overdraftLimit: event.amount,
+      overdraftLimit: said.at(-1)!.amount,
+      limitVersion: said.at(-1)!.debit.version,
       status: kinds.at(-1)?.kind === 'AccountFrozen' ? 'frozen' : 'open',
       openedSequence: event.sequence,
       openedAtNs: event.recordedAtNs,
@@ -170,10 +174,11 @@ async function compare(
   expect(await accountsByNumbers(store, keys, upTo)).toEqual(accounts)
   const accountIds = keys.map(({ account }) => formatId(wallet.accountId(account)))
   expect(await accountsByIds(store, accountIds, upTo)).toEqual(accounts)
-  for (const owner of new Set(opened.map((event) => event.owner)))
-    expect(await accountsByOwner(store, owner, { limit: 100 }, upTo)).toEqual(
-      accounts.filter((account) => account.owner === owner),
-    )
+  for (const owner of new Set(known.map((event) => event.owner)))
+    for (const limit of [1, 100])
+      expect(await accountsByOwner(store, owner, { limit }, upTo)).toEqual(
+        accounts.filter((account) => account.owner === owner).slice(0, limit),
+      )
   for (const moment of moments) {
     const expected = keys.flatMap(({ account }) => balanceThen(known, account, moment))
     expect(await balancesOf(store, keys, upTo, moment)).toEqual(expected)

@@ -19,6 +19,7 @@ const DONE: Readonly<Partial<Record<CommandKind, EventKind>>> = {
   VoidHold: 'HoldVoided',
   ExpireHold: 'HoldExpired',
   ReverseTransfer: 'TransferReversed',
+  ChangeAccount: 'AccountChanged',
 }
 
 /** What an event says beside its command. */
@@ -54,7 +55,7 @@ export function eventOf(command: Command, wallet: Wallet, verdict: Verdict): Wal
     reference: command.reference ?? NIL_ID,
     fingerprint: fingerprintOf(encodeCommands([command])),
     ...currencyOf(command, wallet, isDone, debit ?? credit),
-    amount: isDone && hold !== undefined ? endedAmount(command, hold) : amountAsked(command),
+    amount: isDone ? amountDone(command, hold, debit) : amountAsked(command),
     expiresAtNs: isDone && kind === 'PlaceHold' ? deadline(command, atNs) : 0n,
     debit: sideOf(newNumber ?? debit?.number),
     credit: sideOf(credit?.number),
@@ -127,8 +128,11 @@ function amountAsked({ kind, system, amount = 0n }: Command): bigint {
   return kind === 'OpenAccount' && system === true ? -1n : amount
 }
 
-function endedAmount({ kind, amount }: Command, hold: Hold): bigint {
-  return kind === 'VoidHold' ? hold.amount : (amount ?? hold.amount)
+/** What has happened says how much: of a hold what it came to, of a change the limit from then on, given or not. */
+function amountDone(command: Command, hold: Hold | undefined, account: Account | undefined): bigint {
+  const { kind, amount } = command
+  if (hold !== undefined) return kind === 'VoidHold' ? hold.amount : (amount ?? hold.amount)
+  return kind === 'ChangeAccount' ? (amount ?? account!.overdraftLimit) : amountAsked(command)
 }
 
 /** When a hold expires: 0n if never, and no later than can be told. */

@@ -39,6 +39,7 @@ export function isBare({ finding }: Command): boolean {
 /** Why the command is refused, judged by itself; undefined: it happens. */
 export function refusalOf(command: Command, situation: Situation): Refusal | undefined {
   if (command.kind === 'OpenAccount') return refuseOpening(command, situation)
+  if (command.kind === 'ChangeAccount') return refuseChange(command, situation)
   if (isAboutAccount(command.kind)) return refuseStatus(command, situation)
   if (isEnding(command.kind)) return refuseEnding(command, situation)
   return isBare(command) ? refuseBare(command, situation) : refuseMove(command, situation)
@@ -50,6 +51,18 @@ function refuseOpening(command: Command, { wallet, bounds }: Situation): Refusal
   if (wallet.accounts.size >= bounds.accountsMax) return 'accounts_full'
   const scale = wallet.scales.get(command.currency!)
   return scale !== undefined && scale !== command.scale ? 'currency_scale_mismatch' : undefined
+}
+
+/** A system account has no limit to be changed, and no limit may be below what is drawn or held. */
+function refuseChange({ debit, amount: limit }: Command, { wallet }: Situation): Refusal | undefined {
+  if (limit !== undefined && limit < 0n) return 'amount_invalid'
+  const account = wallet.find(debit)
+  if (account === undefined) return 'account_not_found'
+  if (account.status === 'closed') return 'account_already_closed'
+  if (limit === undefined) return undefined
+  const available = availableOf({ ...account, overdraftLimit: account.overdraftLimit < 0n ? -1n : limit })
+  if (available === undefined) return 'account_is_system'
+  return available < 0n ? 'overdraft_in_use' : undefined
 }
 
 function refuseStatus(command: Command, { wallet }: Situation): Refusal | undefined {

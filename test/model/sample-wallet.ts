@@ -10,7 +10,17 @@ import type { Account, Hold } from './wallet.ts'
 /** What is asked of the wallet; numbers choose among what there is. */
 export interface Step {
   readonly what:
-    'open' | 'freeze' | 'unfreeze' | 'transfer' | 'hold' | 'post' | 'void' | 'expire' | 'reverse' | 'refuse'
+    | 'open'
+    | 'freeze'
+    | 'unfreeze'
+    | 'change'
+    | 'transfer'
+    | 'hold'
+    | 'post'
+    | 'void'
+    | 'expire'
+    | 'reverse'
+    | 'refuse'
   readonly one: number
   readonly other: number
   readonly amount: number
@@ -29,7 +39,17 @@ const CURRENCIES = [
   { currency: 'CZK', scale: 2 },
   { currency: 'BTC', scale: 8 },
 ] as const
-const MIXTURE = ['transfer', 'hold', 'transfer', 'post', 'refuse', 'reverse', 'hold', 'void'] as const
+const MIXTURE = [
+  'transfer',
+  'hold',
+  'transfer',
+  'post',
+  'refuse',
+  'reverse',
+  'hold',
+  'change',
+  'void',
+] as const
 /** More than steps can spend. */
 const OVERDRAFT = 10n ** 12n
 const BOUNDS = { accountsMax: 1_000, holdsMax: 10_000, idsPerGeneration: 1_000_000 }
@@ -124,6 +144,10 @@ export class SampleWallet {
         return { kind: 'FreezeAccount', debit: pick(this.#accounts(), step.one)!.id, memo }
       case 'unfreeze':
         return { kind: 'UnfreezeAccount', debit: pick(this.#accounts(), step.one)!.id, memo }
+      case 'change': {
+        const debit = pick(this.#accounts(), step.one)!.id
+        return { kind: 'ChangeAccount', debit, amount: OVERDRAFT + amount, owner: step.text, memo }
+      }
       case 'transfer':
         return { kind: 'Transfer', ...this.#between(step), amount, memo }
       case 'hold': {

@@ -135,6 +135,10 @@ export class Wallet {
       case 'AccountClosed':
         this.#move(debit.number, {}, 'closed')
         return
+      case 'AccountChanged':
+        this.#move(debit.number, {})
+        this.accounts.set(debit.number, { ...this.accounts.get(debit.number)!, overdraftLimit: amount })
+        return
       case 'TransferPosted':
       case 'TransferReversed':
         this.#move(debit.number, { debitsPosted: amount })

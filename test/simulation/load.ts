@@ -150,6 +150,11 @@ export class Load {
 
   private accountStatus(): Command {
     const { random } = this
+    if (random.chance(0.3)) {
+      const amount = random.pick([0n, 20n, 50n, 1_000n, -1n, AMOUNT_MAX, undefined])
+      const owner = amount === undefined || random.chance(0.3) ? 'somebody else' : ''
+      return { kind: 'ChangeAccount', id: this.newId(), debit: this.account(), amount, owner }
+    }
     const kind = random.pick<CommandKind>([
       'FreezeAccount',
       'UnfreezeAccount',

@@ -58,6 +58,16 @@ const status = fc.record({
   id: transferId,
   debit: accountId,
 })
+const changing = fc.record(
+  {
+    kind: fc.constant('ChangeAccount' as const),
+    id: transferId,
+    debit: accountId,
+    amount: fc.constantFrom(0n, 5n, 20n, 1_000n, -1n, 2n ** 63n - 1n),
+    owner: fc.constantFrom('', 'somebody else'),
+  },
+  { requiredKeys: ['kind', 'id', 'debit'] },
+)
 const linked = fc.constantFrom(false, false, true)
 const moving = fc.record(
   {
@@ -87,6 +97,7 @@ const command: fc.Arbitrary<Command> = fc
   .oneof(
     { weight: 2, arbitrary: opening },
     { weight: 1, arbitrary: status },
+    { weight: 2, arbitrary: changing },
     { weight: 12, arbitrary: moving },
     { weight: 4, arbitrary: ending },
   )
@@ -166,10 +177,10 @@ describe('the core and a plain model of the rules', () => {
     )
     // The property says little unless the commands get that far.
     const missing = [
-      'AccountOpened', 'AccountFrozen', 'AccountUnfrozen', 'AccountClosed', 'TransferPosted', 'HoldPlaced',
+      'AccountOpened', 'AccountFrozen', 'AccountUnfrozen', 'AccountClosed', 'AccountChanged', 'TransferPosted', 'HoldPlaced',
       'HoldPosted', 'HoldVoided', 'HoldExpired', 'TransferReversed', 'repeat', 'id', 'linked_failed', 'linked_too_long', 'amount_invalid',
       'account_exists', 'accounts_full', 'currency_scale_mismatch', 'account_not_found', 'account_already_closed',
-      'account_already_frozen', 'account_not_frozen', 'account_not_empty', 'hold_not_open', 'same_account',
+      'account_already_frozen', 'account_not_frozen', 'account_not_empty', 'account_is_system', 'overdraft_in_use', 'hold_not_open', 'same_account',
       'debit_account_not_found', 'credit_account_not_found', 'debit_account_closed', 'credit_account_closed',
       'debit_account_frozen', 'credit_account_frozen', 'currency_mismatch', 'amount_exceeds_hold',
       'transfer_not_found', 'transfer_not_reversible', 'already_reversed', 'reversal_unchecked', 'insufficient_funds', 'balance_overflow', 'too_many_holds',

@@ -119,6 +119,14 @@ export class Story {
     const by = extras.value('by')
     const id = by === undefined ? idOf(++this.unnamed) : this.id(by)
     const debit = this.account(words[1]!)
+    if (verb === 'change') {
+      const amount = extras.value('overdraft')
+      const owner = extras.value('owner')
+      return {
+        ...common, kind: 'ChangeAccount', id, debit, owner: owner ?? '',
+        ...(amount === undefined ? {} : { amount: BigInt(amount) }),
+      } // prettier-ignore
+    }
     if (verb !== 'open') {
       const kinds = { freeze: 'FreezeAccount', unfreeze: 'UnfreezeAccount', close: 'CloseAccount' } as const
       return { ...common, kind: kinds[verb as keyof typeof kinds], id, debit }

@@ -62,6 +62,9 @@ export function sampleEvents(partition = 0): readonly WalletEvent[] {
     ask('FreezeAccount', { debit: BOB, memo: 'asked for' })
     ask('Transfer', { debit: ALICE, credit: BOB, amount: 1n, ...eur, code: 2 })
     ask('UnfreezeAccount', { debit: BOB })
+    ask('ChangeAccount', { debit: BOB, amount: 60_00n + more, owner: round === 2 ? 'robert' : '' })
+    // Refused: no account's limit is below what it has drawn, and a system account has none.
+    ask('ChangeAccount', { debit: BANK, amount: 1n })
     later(HOUR_NS * 3n)
   }
   const closed = accountIdOf(100)

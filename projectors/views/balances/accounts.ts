@@ -1,4 +1,4 @@
-/** Accounts: by id, by owner, by number; as they were opened, and their status at a position. */
+/** Accounts: by id, by owner, by number; with their owner, overdraft limit and status at a position. */
 import { EVENT_KINDS } from '../../../schemas/events.ts'
 import type { Position } from '../../../schemas/positions.ts'
 import type { QueryParameters, ViewStore } from '../../clickhouse/view-store.ts'
@@ -21,6 +21,8 @@ export interface AccountRow extends AccountKey {
   readonly scale: number
   /** Minor units; −1: unlimited. */
   readonly overdraftLimit: bigint
+  /** Version of the account from which on the limit is certain to hold; before it there may have been another. */
+  readonly limitVersion: bigint
   readonly status: AccountStatus
   readonly openedSequence: bigint
   readonly openedAtNs: bigint
@@ -34,12 +36,15 @@ interface StoredAccount {
   readonly currency: string
   readonly scale: number
   readonly overdraft_limit: string
+  readonly limit_version: string
   readonly status_kind: number
   readonly opened_sequence: string
   readonly opened_at_ns: string
 }
 
 const isOpened = `kind = ${EVENT_KINDS.AccountOpened}`
+const isChanged = `kind = ${EVENT_KINDS.AccountChanged}`
+const saysLimit = `(${isOpened} OR ${isChanged})`
 
 async function select(
   store: ViewStore,
@@ -48,9 +53,10 @@ async function select(
   parameters?: QueryParameters,
 ): Promise<AccountRow[]> {
   const rows = await store.query<StoredAccount>(
-    `SELECT partition, account, anyIf(account_id, ${isOpened}) AS account_id, anyIf(owner, ${isOpened}) AS owner,
+    `SELECT partition, account, anyIf(account_id, ${isOpened}) AS account_id, argMaxIf(owner, version, owner != '') AS owner,
        anyIf(currency, ${isOpened}) AS currency, anyIf(scale, ${isOpened}) AS scale,
-       anyIf(overdraft_limit, ${isOpened}) AS overdraft_limit, argMax(kind, version) AS status_kind,
+       argMaxIf(overdraft_limit, version, ${saysLimit}) AS overdraft_limit, maxIf(version, ${saysLimit}) AS limit_version,
+       argMaxIf(kind, version, NOT (${isChanged})) AS status_kind,
        minIf(sequence, ${isOpened}) AS opened_sequence, ${nanoseconds(`minIf(recorded_at, ${isOpened})`, 'opened_at')}
      FROM (SELECT * FROM {accounts:Identifier} WHERE ${condition} AND ${within(upTo)})
      GROUP BY partition, account HAVING opened_sequence > 0 ORDER BY partition, account`,
@@ -64,6 +70,7 @@ async function select(
     currency: row.currency,
     scale: row.scale,
     overdraftLimit: BigInt(row.overdraft_limit),
+    limitVersion: BigInt(row.limit_version),
     status: statusOf(row.status_kind),
     openedSequence: BigInt(row.opened_sequence),
     openedAtNs: BigInt(row.opened_at_ns),
@@ -104,6 +111,15 @@ export async function accountsByNumbers(
   return keys.length === 0 ? [] : select(store, amongAccounts(keys), upTo)
 }
 
+/** The overdraft limit that an account had at a version of it, in minor units; −1: unlimited. */
+export async function limitAtVersion(store: ViewStore, key: AccountKey, version: bigint): Promise<bigint> {
+  const [row] = await store.query<{ overdraft_limit: string }>(
+    `SELECT argMax(overdraft_limit, version) AS overdraft_limit FROM {accounts:Identifier}
+     WHERE ${amongAccounts([key])} AND ${saysLimit} AND version <= ${whole(version)}`,
+  )
+  return BigInt(row!.overdraft_limit)
+}
+
 /** One page of an owner's accounts, ordered by partition and number: those behind `after`. */
 export async function accountsByOwner(
   store: ViewStore,
@@ -111,14 +127,32 @@ export async function accountsByOwner(
   page: { readonly after?: AccountKey; readonly limit: number },
   upTo: Position,
 ): Promise<AccountRow[]> {
+  const found: AccountRow[] = []
+  let { after } = page
+  for (;;) {
+    const rows = await everOwned(store, owner, { after, limit: page.limit }, upTo)
+    // Nearly always all of them: few accounts have come to be another's.
+    found.push(...rows.filter((row) => row.owner === owner))
+    if (rows.length < page.limit || found.length >= page.limit) return found.slice(0, page.limit)
+    after = rows.at(-1)
+  }
+}
+
+/** Likewise, accounts that are or were the owner's. */
+async function everOwned(
+  store: ViewStore,
+  owner: string,
+  { after, limit }: { readonly after: AccountKey | undefined; readonly limit: number },
+  upTo: Position,
+): Promise<AccountRow[]> {
   const behind =
-    page.after === undefined
+    after === undefined
       ? ''
-      : `AND (partition, account) > (${whole(page.after.partition)}, ${whole(page.after.account)})`
+      : `AND (partition, account) > (${whole(after.partition)}, ${whole(after.account)})`
   const found = `(partition, account) IN (
     SELECT DISTINCT partition, account FROM {account_owners:Identifier}
     WHERE owner = {owner:String} AND ${within(upTo)} ${behind}
-    ORDER BY partition, account LIMIT ${rowsOf(page.limit, ACCOUNTS_PER_QUERY_MAX)})`
+    ORDER BY partition, account LIMIT ${rowsOf(limit, ACCOUNTS_PER_QUERY_MAX)})`
   return select(store, found, upTo, { owner })
 }
 

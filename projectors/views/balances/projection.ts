@@ -1,8 +1,10 @@
 /**
  * Balances: what every account is and has now.
  *
- * `accounts`: one row per account event. The row of AccountOpened (version 1) holds what never changes; the status is the
- * kind of the row with the highest version. `account_ids` and `account_owners` lead from an id or an owner to the number.
+ * `accounts`: one row per account event. The row of AccountOpened (version 1) holds what never changes; the owner and the
+ * overdraft limit are those of the latest row that says them (AccountOpened, AccountChanged), the status is the kind of the
+ * latest other one. `account_ids` and `account_owners` lead from an id or an owner to the number, the latter also from
+ * owners of before.
  * `balances`: a row per event and side, of which the highest version counts.
  */
 import { EVENT_KINDS } from '../../../schemas/events.ts'
@@ -10,6 +12,7 @@ import type { SqlProjection } from '../../projection.ts'
 import { bothSides } from '../sides.ts'
 
 const opened = `kind = ${EVENT_KINDS.AccountOpened}`
+const changed = `kind = ${EVENT_KINDS.AccountChanged}`
 const time = "DateTime64(9, 'UTC')"
 
 export const balances = {
@@ -35,7 +38,7 @@ export const balances = {
       key: ['account', 'version'],
       select: `partition, debit_account AS account, debit_version AS version, sequence, recorded_at, kind,
         related_id AS account_id, owner, toStringCutToZero(currency) AS currency, scale, amount AS overdraft_limit`,
-      where: `refusal = 0 AND kind BETWEEN ${EVENT_KINDS.AccountOpened} AND ${EVENT_KINDS.AccountClosed}`,
+      where: `(kind BETWEEN ${EVENT_KINDS.AccountOpened} AND ${EVENT_KINDS.AccountClosed} OR ${changed})`,
     },
     {
       name: 'account_ids',
@@ -59,7 +62,7 @@ export const balances = {
       ],
       key: ['owner', 'account'],
       select: 'partition, owner, debit_account AS account, sequence',
-      where: opened,
+      where: `(${opened} OR (${changed} AND owner != ''))`,
     },
     {
       name: 'balances',

@@ -51,7 +51,7 @@ function addEntries({ builder, EventKindEnum, DirectionEnum, Money, Balance }: S
       amount: t.field({
         type: Money,
         description:
-          'What the transfer moves, reserves or releases. AccountOpened: the overdraft limit, -1 for none.',
+          'What the transfer moves, reserves or releases. AccountOpened, AccountChanged: the overdraft limit from then on, -1 for none.',
         resolve: ({ row, identity }) => ({
           minor: row.amount,
           currency: identity.currency,
@@ -322,13 +322,19 @@ function addActivity({ builder }: SchemaKit, { HistoryEntry }: EntryTypes): void
         const sequence = after ? sequenceOf(after, identity.partition, 'after') : undefined
         return withIdentity(accountActivity(services, identity, sequence), identity)
       },
-      resolve: ({ item, identity }: ActivityModel, _args, { services }) => {
-        if (item.kind === 'entry') return { identity, row: item.row }
+      resolve: ({ item, identity }: ActivityModel, _args, { services: { views, tokens } }) => {
+        if (item.kind === 'entry') {
+          const { row } = item
+          // Its limit may have changed since the subscription began.
+          const now = views.rememberedIdentity(identity.accountId)
+          if (now !== undefined) return { identity: now, row }
+          return views.identityOf(identity, row.sequence).then((read) => ({ identity: read, row }))
+        }
         throw fault(
           'SUBSCRIPTION_LAGGED',
           'More happened than was read. Subscribe again "after" this position.',
           {
-            position: services.tokens.position(
+            position: tokens.position(
               positionAt({ partition: identity.partition, sequence: item.sequence }),
             ),
           },

@@ -20,7 +20,7 @@ export interface HistoryRow extends BalanceRow {
   readonly direction: 'debit' | 'credit'
   /** The other account's number in the same partition; 0: none. */
   readonly counterparty: number
-  /** Minor units. HoldPosted: what was posted; AccountOpened: the overdraft limit. */
+  /** Minor units. HoldPosted: what was posted; AccountOpened, AccountChanged: the overdraft limit. */
   readonly amount: bigint
   readonly transferId: string
   readonly relatedId: string | undefined

@@ -32,7 +32,13 @@ export interface Row {
   readonly text: string
 }
 
-const ACCOUNT_KINDS = new Set(['AccountOpened', 'AccountFrozen', 'AccountUnfrozen', 'AccountClosed'])
+const ACCOUNT_KINDS = new Set([
+  'AccountOpened',
+  'AccountFrozen',
+  'AccountUnfrozen',
+  'AccountClosed',
+  'AccountChanged',
+])
 
 /** All rows that come of one event, of all views of SQL. */
 export function rowsOf(event: WalletEvent): Row[] {
@@ -49,10 +55,9 @@ export function rowsOf(event: WalletEvent): Row[] {
       `${event.debit.number}/${event.debit.version}`,
       `${event.recordedAtNs} ${kind} ${relatedId} ${event.owner} ${event.currency} ${event.scale} ${event.amount}`,
     )
-  if (kind === 'AccountOpened') {
-    row('account_ids', relatedId, `${event.debit.number}`)
+  if (kind === 'AccountOpened') row('account_ids', relatedId, `${event.debit.number}`)
+  if (kind === 'AccountOpened' || (kind === 'AccountChanged' && event.owner !== ''))
     row('account_owners', `${event.owner}/${event.debit.number}`, '')
-  }
   if (refusal === undefined)
     for (const [side, other, isDebit] of [
       [event.debit, event.credit, 1],

@@ -127,7 +127,8 @@ export class SmallWriter {
       case 0:
         return { kind: 'FreezeAccount', id, debit, memo }
       case 1:
-        return { kind: 'UnfreezeAccount', id, debit }
+        if (random.chance(0.5)) return { kind: 'UnfreezeAccount', id, debit }
+        return { kind: 'ChangeAccount', id, debit, amount: BigInt(random.between(0, 90)), owner: random.chance(0.5) ? `owner ${random.below(4)}` : '' } // prettier-ignore
       case 2:
       case 3:
         return { kind: 'PlaceHold', id, debit: account(0), credit, amount, memo, timeoutNs: random.chance(0.5) ? BigInt(random.between(1, 2_000)) * 1_000_000n : undefined } // prettier-ignore

@@ -94,6 +94,9 @@ function applyKindEffects(state: CoreState, rows: RowWords, word: number, kind: 
     case EVENT_KINDS.AccountClosed:
       accounts.setStatus(debitNumber(rows, word), STATUS_CLOSED)
       return
+    case EVENT_KINDS.AccountChanged:
+      accounts.setOverdraft(debitNumber(rows, word), rows.words, word + ROW.amount)
+      return
     case EVENT_KINDS.HoldPlaced:
       hold[0] = rows.words[word + ROW.transferHigh]!
       hold[1] = rows.words[word + ROW.transferLow]!

@@ -1,17 +1,17 @@
 /**
  * A copy of the accounts as they stood at one moment, made a slice at a time while they go on changing.
  *
- * Slices go from the lowest number up. A line that changes before its slice is made is kept first, once: its version and
- * totals, for nothing else of a line ever changes. A page at a time would not do: a batch spread over all accounts would
+ * Slices go from the lowest number up. A line that changes before its slice is made is kept first, once: its version,
+ * totals and overdraft limit, for nothing else of a line ever changes. A page at a time would not do: a batch spread over all accounts would
  * touch, and so keep, nearly every page at once.
  */
 import {
+  CHANGING_WORDS,
   CURRENCY_MASK,
   KEEP_NONE,
   LINE_BYTES,
   LINE_WORDS,
   META_BYTES,
-  SIDE_WORDS,
   STATUS_SHIFT,
 } from '../state/account-lines.ts'
 import type { Accounts } from '../state/accounts.ts'
@@ -45,9 +45,10 @@ class Kept {
     if (this.places[number] !== 0) return
     const place = this.take()
     this.places[number] = place + 1
-    const to = (place & (CHUNK_SIDES - 1)) * SIDE_WORDS
+    const to = (place & (CHUNK_SIDES - 1)) * CHANGING_WORDS
     const chunk = this.chunks[place >>> CHUNK_SHIFT]!.words
-    for (let index = 0; index < SIDE_WORDS; index++) chunk[to + index] = words[number * LINE_WORDS + index]!
+    for (let index = 0; index < CHANGING_WORDS; index++)
+      chunk[to + index] = words[number * LINE_WORDS + index]!
   }
 
   /** Puts the side that was kept of account `number`, if one was, into `words` at `at`, and forgets it. */
@@ -55,8 +56,8 @@ class Kept {
     const place = this.places[number]! - 1
     if (place < 0) return
     const { words: kept, words32 } = this.chunks[place >>> CHUNK_SHIFT]!
-    const from = (place & (CHUNK_SIDES - 1)) * SIDE_WORDS
-    for (let index = 0; index < SIDE_WORDS; index++) words[at + index] = kept[from + index]!
+    const from = (place & (CHUNK_SIDES - 1)) * CHANGING_WORDS
+    for (let index = 0; index < CHANGING_WORDS; index++) words[at + index] = kept[from + index]!
     words32[from * 2] = this.freePlus
     this.freePlus = place + 1
   }
@@ -65,11 +66,11 @@ class Kept {
     if (this.freePlus !== 0) {
       const place = this.freePlus - 1
       const { words32 } = this.chunks[place >>> CHUNK_SHIFT]!
-      this.freePlus = words32[(place & (CHUNK_SIDES - 1)) * SIDE_WORDS * 2]!
+      this.freePlus = words32[(place & (CHUNK_SIDES - 1)) * CHANGING_WORDS * 2]!
       return place
     }
     if (this.placesUsed === this.chunks.length * CHUNK_SIDES) {
-      const words = new BigInt64Array(CHUNK_SIDES * SIDE_WORDS)
+      const words = new BigInt64Array(CHUNK_SIDES * CHANGING_WORDS)
       this.chunks.push({ words, words32: new Int32Array(words.buffer) })
     }
     return this.placesUsed++

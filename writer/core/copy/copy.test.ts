@@ -10,7 +10,19 @@ const ACCOUNTS = 12
 /** A command in few numbers: what it is, and which accounts or earlier commands it is about. */
 const drawn = fc.record({
   what: fc.constantFrom(
-    ...(['move', 'move', 'move', 'hold', 'hold', 'post', 'void', 'open', 'status', 'reverse'] as const),
+    ...([
+      'move',
+      'move',
+      'move',
+      'hold',
+      'hold',
+      'post',
+      'void',
+      'open',
+      'status',
+      'change',
+      'reverse',
+    ] as const),
   ),
   debit: fc.integer({ min: 1, max: ACCOUNTS }),
   credit: fc.integer({ min: 1, max: ACCOUNTS }),
@@ -67,6 +79,8 @@ class History {
         } // prettier-ignore
       case 'status':
         return { kind: back % 3 === 0 ? 'FreezeAccount' : 'UnfreezeAccount', id, debit: sides.debit }
+      case 'change':
+        return { kind: 'ChangeAccount', id, debit: sides.debit, amount: 2_000_000n + BigInt(back) }
       case 'move':
         this.moves.push(number)
         return { kind: 'Transfer', id, ...sides, amount, linked }
@@ -158,6 +172,7 @@ describe('a copy made in slices', () => {
       'AccountOpened',
       'AccountFrozen',
       'AccountUnfrozen',
+      'AccountChanged',
       'TransferPosted',
       'TransferReversed',
       'HoldPlaced',

@@ -1,6 +1,7 @@
 /** Decides account commands. The checks stand in the order of REFUSAL_CODES. */
 import {
   COMMAND_KINDS,
+  FLAG_LIMIT,
   FLAG_SCALE,
   FLAG_SYSTEM,
   HEAD_SHIFT,
@@ -35,7 +36,9 @@ export function decideAccount(
   const opening = command === COMMAND_KINDS.OpenAccount
   const refusal = opening
     ? openingRefusal(state, buffers, slot, number, Math.min(accountsMax, ACCOUNTS_MAX))
-    : statusRefusal(state, command, number)
+    : command === COMMAND_KINDS.ChangeAccount
+      ? changeRefusal(state, buffers, slot, number)
+      : statusRefusal(state, command, number)
   const row = decision.rowByte >>> 3
   const from = slot * SLOT_WORDS
   let bytes: number
@@ -49,6 +52,8 @@ export function decideAccount(
       : state.accounts.currency(number)
     bytes = writeRow(state, buffers, decision)
     if (opening) buffers.rows.words32[(row + ROW.accounts) * 2] = state.accounts.count + 1
+    if (command === COMMAND_KINDS.ChangeAccount && !hasFlagAt(buffers, slot, FLAG_LIMIT))
+      buffers.rows.words[row + ROW.amount] = state.accounts.words[number * LINE_WORDS + LINE.overdraft]!
     advance(buffers.rows, row + ROW.debitVersion)
   }
   if (opening && hasFlagAt(buffers, slot, FLAG_SYSTEM))
@@ -80,6 +85,23 @@ function openingRefusal(
   return 0
 }
 
+/** A limit may not be below what is drawn and held: the account would have less than nothing available. */
+function changeRefusal(state: CoreState, buffers: CallBuffers, slot: number, number: number): number {
+  const limit = buffers.slots[slot * SLOT_WORDS + SLOT.amount]!
+  const isGiven = hasFlagAt(buffers, slot, FLAG_LIMIT)
+  if (isGiven && limit < 0n) return REFUSAL_CODES.amount_invalid
+  if (number === 0) return REFUSAL_CODES.account_not_found
+  if (state.accounts.status(number) === STATUS_CLOSED) return REFUSAL_CODES.account_already_closed
+  if (!isGiven) return 0
+  const { words } = state.accounts
+  const line = number * LINE_WORDS
+  const limitNow = words[line + LINE.overdraft]
+  if (limitNow === OVERDRAFT_UNLIMITED) return REFUSAL_CODES.account_is_system
+  const drawn =
+    words[line + LINE.debitsPosted]! + words[line + LINE.debitsPending]! - words[line + LINE.creditsPosted]!
+  return limit < drawn ? REFUSAL_CODES.overdraft_in_use : 0
+}
+
 function statusRefusal(state: CoreState, command: number, number: number): number {
   if (number === 0) return REFUSAL_CODES.account_not_found
   const status = state.accounts.status(number)
@@ -107,6 +129,8 @@ function eventKind(command: number): number {
       return EVENT_KINDS.AccountUnfrozen
     case COMMAND_KINDS.CloseAccount:
       return EVENT_KINDS.AccountClosed
+    case COMMAND_KINDS.ChangeAccount:
+      return EVENT_KINDS.AccountChanged
     default:
       throw new CoreBrokenError(`command ${command} is not about an account`)
   }

@@ -1,5 +1,5 @@
 /** Decides one command: finds its accounts, and hands it to those who know its kind. */
-import { COMMAND_KINDS, SLOT, SLOT_WORDS } from '../../../schemas/commands.ts'
+import { COMMAND_KINDS, isAccountKind, SLOT, SLOT_WORDS } from '../../../schemas/commands.ts'
 import { CoreBrokenError } from '../broken.ts'
 import { decideAccount } from './decide-account.ts'
 import { decideEndHold, decidePlaceHold } from './decide-hold.ts'
@@ -28,10 +28,6 @@ export function isNewId(state: CoreState, buffers: CallBuffers, slot: number, id
   return !state.remembered.has(idHash, buffers.slots32, id)
 }
 
-export function isAccountCommand(kind: number): boolean {
-  return kind >= COMMAND_KINDS.OpenAccount && kind <= COMMAND_KINDS.CloseAccount
-}
-
 /**
  * Decides the command at the decision's slot and writes its row; the state stays as it is. The decision names slot, row,
  * hashes and place within a group; accounts and outcome are found here. Returns the row's bytes.
@@ -47,7 +43,7 @@ export function decideCommand(
     return decideEndHold(state, buffers, decision)
   const from = decision.slot * SLOT_WORDS
   decision.debit = state.accounts.find(decision.debitHash, buffers.slots32, (from + SLOT.debitHigh) * 2)
-  if (isAccountCommand(kind)) return decideAccount(state, buffers, decision, bounds.accountsMax)
+  if (isAccountKind(kind)) return decideAccount(state, buffers, decision, bounds.accountsMax)
   decision.credit = state.accounts.find(decision.creditHash, buffers.slots32, (from + SLOT.creditHigh) * 2)
   switch (kind) {
     case COMMAND_KINDS.Transfer:

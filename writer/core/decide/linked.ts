@@ -8,7 +8,7 @@
  *
  * An account command is never part of a group: its own flag means nothing, and a group that runs into one has not ended.
  */
-import { COMMAND_KINDS, SLOT, SLOT_WORDS } from '../../../schemas/commands.ts'
+import { COMMAND_KINDS, isAccountKind, SLOT, SLOT_WORDS } from '../../../schemas/commands.ts'
 import { EVENT_KINDS } from '../../../schemas/events.ts'
 import { EVENT_ROW_BYTES, LINKED_TRANSFERS_MAX } from '../../../schemas/limits.ts'
 import { REFUSAL_CODES } from '../../../schemas/refusals.ts'
@@ -23,7 +23,7 @@ import {
   rememberRow,
 } from '../apply/apply.ts'
 import { CoreBrokenError } from '../broken.ts'
-import { decideCommand, isAccountCommand, isNewId, type CoreBounds } from './decide.ts'
+import { decideCommand, isNewId, type CoreBounds } from './decide.ts'
 import { refuse } from './decide-transfer.ts'
 import type { Decision } from './decision.ts'
 import type { CallBuffers } from './call-buffers.ts'
@@ -36,7 +36,7 @@ const LINK_INDEX_MAX = 0xffff
 
 /** True if a linked group begins with the command at `slot`. */
 export function beginsGroup(buffers: CallBuffers, slot: number): boolean {
-  return isLinkedAt(buffers, slot) && !isAccountCommand(commandKindAt(buffers, slot))
+  return isLinkedAt(buffers, slot) && !isAccountKind(commandKindAt(buffers, slot))
 }
 
 export class LinkedGroup {
@@ -96,7 +96,7 @@ export class LinkedGroup {
     while (!this.ended && this.commands < offered) {
       const taken = slotsTakenAt(buffers, slot)
       const kind = commandKindAt(buffers, slot)
-      if (isAccountCommand(kind)) break
+      if (isAccountKind(kind)) break
       if (
         kind < COMMAND_KINDS.Transfer ||
         kind > COMMAND_KINDS.ReverseTransfer ||

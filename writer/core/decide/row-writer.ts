@@ -7,6 +7,7 @@ import {
   SLOT,
   SLOT_WORDS,
   commandSlots,
+  isAccountKind,
 } from '../../../schemas/commands.ts'
 import { EVENT_KINDS, KINDS_SHIFT, ROW, ROW_TEXT_BYTE, writeRowTexts } from '../../../schemas/events.ts'
 import { writeFingerprint } from '../../../schemas/fingerprint.ts'
@@ -181,5 +182,5 @@ function namedAccounts(buffers: CallBuffers, { slot, debit, credit }: Decision):
 
 /** Number of the event that refuses this kind of command. */
 export function refusedKind(command: number): number {
-  return command <= COMMAND_KINDS.CloseAccount ? EVENT_KINDS.AccountRefused : EVENT_KINDS.TransferRefused
+  return isAccountKind(command) ? EVENT_KINDS.AccountRefused : EVENT_KINDS.TransferRefused
 }

@@ -64,6 +64,35 @@ const tables: readonly (readonly [law: string, rows: Rows])[] = [
     ['open alice CZK/2', 'account_exists'],
     ['close nobody', 'account_not_found'],
   ]],
+  ['an overdraft limit can be changed, to no less than what is drawn and held', [
+    ['change bob overdraft 49', 'AccountChanged'],
+    ['transfer #1 bob alice 50', 'insufficient_funds bob=0'],
+    ['change bob overdraft 80', 'AccountChanged bob=0'],
+    ['transfer #2 bob alice 50', 'TransferPosted bob=-50'],
+    ['hold #h bob alice 20', 'HoldPlaced bob=-50-20'],
+    ['change bob overdraft 69', 'overdraft_in_use'],
+    ['change bob overdraft 70', 'AccountChanged bob=-50-20'],
+    ['transfer #3 bob alice 1', 'insufficient_funds'],
+    ['void #4 #h', 'HoldVoided bob=-50'],
+    ['change bob overdraft 50 owner robert', 'AccountChanged bob=-50'],
+    ['change bob overdraft -1', 'amount_invalid'],
+    ['change bob overdraft 9223372036854775807', 'AccountChanged'],
+    ['transfer #5 bob alice 1000', 'TransferPosted bob=-1050'],
+  ]],
+  ['a change of the owner leaves the limit, and a system account has none', [
+    ['change bob owner robert', 'AccountChanged'],
+    ['transfer #1 bob alice 50', 'TransferPosted bob=-50'],
+    ['change cash owner mint', 'AccountChanged'],
+    ['transfer #2 cash alice 50', 'TransferPosted cash=-150'],
+    ['change cash overdraft 1000', 'account_is_system'],
+    ['freeze bob', 'AccountFrozen'],
+    ['change bob overdraft 60', 'AccountChanged'],
+    ['transfer #3 bob alice 1', 'debit_account_frozen'],
+    ['change nobody overdraft 1', 'account_not_found'],
+    ['open joe CZK/2', 'AccountOpened'],
+    ['close joe', 'AccountClosed'],
+    ['change joe owner jim', 'account_already_closed'],
+  ]],
   ['a currency keeps the scale of its first account', [
     ['open joe CZK/0', 'currency_scale_mismatch'],
     ['open joe JPY/0', 'AccountOpened'],
@@ -235,6 +264,26 @@ describe('refusals are checked in the order of their list', () => {
     expect(story.play(WALK)).toEqual(WALK)
     const numbers = WALK.map(([, outcome]) => REFUSAL_CODES[outcome as Refusal])
     expect(numbers).toEqual([...numbers].sort((a, b) => a - b))
+  })
+})
+
+describe('the event of a change', () => {
+  it('says the limit from then on, given or not, and a new owner where there is one', () => {
+    const story = new Story()
+    story.play(GIVEN)
+    const of = (text: string) => story.submit([text])[0]
+    expect(of('change bob overdraft 7')).toMatchObject({
+      amount: 7n,
+      owner: '',
+      relatedId: story.account('bob'),
+    })
+    expect(of('change bob owner robert')).toMatchObject({
+      amount: 7n,
+      owner: 'robert',
+      debit: { version: 3n },
+    })
+    expect(of('change cash owner mint')).toMatchObject({ amount: -1n, owner: 'mint' })
+    expect(of('change cash overdraft 9')).toMatchObject({ kind: 'AccountRefused', amount: 9n })
   })
 })
 

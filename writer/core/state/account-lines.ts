@@ -6,6 +6,8 @@ export const LINE_WORDS = 8
 export const LINE_BYTES = LINE_WORDS * 8
 /** Words of a line that an event row's side carries: version and four totals. */
 export const SIDE_WORDS = 5
+/** Words of a line that change: those, and the overdraft limit behind them. */
+export const CHANGING_WORDS = SIDE_WORDS + 1
 export const LINE = {
   version: 0,
   debitsPosted: 1 + TOTAL.debitsPosted,

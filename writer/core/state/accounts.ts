@@ -79,6 +79,13 @@ export class Accounts {
     this.meta[number] = (this.meta[number]! & CURRENCY_MASK) | (status << STATUS_SHIFT)
   }
 
+  /** Sets an account's overdraft limit to that at `limits[at]`. */
+  setOverdraft(number: number, limits: BigInt64Array, at: number): void {
+    if (number < 1 || number > this.count) throw new CoreBrokenError(`event changes account ${number}`)
+    if (number >= this.keepFrom) this.keepLine(number)
+    this.words[number * LINE_WORDS + LINE.overdraft] = limits[at]!
+  }
+
   /** To be called before line `number` changes, where it is not below `keepFrom`. */
   keepLine(number: number): void {
     this.copy!.keepLine(number)

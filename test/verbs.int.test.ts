@@ -1,0 +1,133 @@
+/** Money's verbs at every door: what each may carry, what it comes to, and what the views then say. */
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { mkdtemp, rm } from 'node:fs/promises'
+import os from 'node:os'
+import path from 'node:path'
+import { connectBulk, type BulkClient } from '../client/client.ts'
+import { newId } from '../client/new-id.ts'
+import { startPlatform, type Platform } from '../platform/embedded-platform.ts'
+import type { Command } from '../schemas/commands.ts'
+import { formatId, parseId, type Id } from '../schemas/ids.ts'
+import { ISO_CURRENCIES } from '../schemas/money.ts'
+
+let dir: string
+let platform: Platform
+let client: BulkClient
+let cash: string
+
+const uuid = (): string => formatId(newId())
+const idOf = (text: string): Id => parseId(text)!
+
+type Told = Readonly<Record<string, unknown>>
+
+async function post(where: string, body: unknown): Promise<Told> {
+  const headers = { 'content-type': 'application/json' }
+  const response = await fetch(platform.url + where, { method: 'POST', headers, body: JSON.stringify(body) })
+  return (await response.json()) as Told
+}
+
+/** What a query or mutation answers in its only field; a fault as its code, field and message. */
+async function ask(query: string, variables: object = {}): Promise<Told> {
+  const { data, errors } = (await post('/graphql', { query, variables })) as {
+    data?: Readonly<Record<string, Told>> | null
+    errors?: readonly { readonly message: string; readonly extensions: Told }[]
+  }
+  if (errors !== undefined) return { ...errors[0]!.extensions, message: errors[0]!.message }
+  return Object.values(data!)[0]!
+}
+
+const REFUSED =
+  '... on Refused { code position debitBalance { version available { minor } } creditBalance { version } }'
+const MOVED = `__typename ... on TransferApplied { replayed position transfer { id kind state amount { minor } } } ${REFUSED}`
+
+function mutate(kind: string, input: object, fields = MOVED): Promise<Told> {
+  const type = `${kind[0]!.toUpperCase()}${kind.slice(1)}Input`
+  return ask(`mutation($input: ${type}!) { result: ${kind}(input: $input) { ${fields} } }`, { input })
+}
+
+async function inJson(...commands: readonly object[]): Promise<readonly Told[]> {
+  return (await post('/commands', { commands }))['results'] as readonly Told[]
+}
+
+async function opened(more: object = {}, funds = '100'): Promise<string> {
+  const accountId = uuid()
+  expect(
+    await inJson(
+      { kind: 'openAccount', accountId, currency: 'EUR', owner: 'alice', ...more },
+      { kind: 'transfer', id: uuid(), debitAccountId: cash, creditAccountId: accountId, amount: funds, currency: 'EUR' },
+    ),
+  ).toMatchObject([{ status: 'accepted' }, { status: 'accepted' }])
+  return accountId
+} // prettier-ignore
+
+beforeAll(async () => {
+  dir = await mkdtemp(path.join(os.tmpdir(), 'verbs-'))
+  platform = await startPlatform({
+    dataDir: dir, host: '127.0.0.1', port: 0, currencies: ISO_CURRENCIES, graphiql: false,
+    engineMemoryBytes: 1024 ** 3, log: () => undefined,
+  }) // prettier-ignore
+  client = await connectBulk({ url: platform.url })
+  cash = uuid()
+  await inJson({ kind: 'openAccount', accountId: cash, currency: 'EUR', system: true })
+}, 120_000)
+
+afterAll(async () => {
+  await client.close()
+  await platform.stop()
+  await rm(dir, { recursive: true, force: true })
+}, 60_000)
+
+describe('an account changes its owner, its overdraft limit, or both', () => {
+  const CHANGED = `__typename ... on AccountApplied { position account { owner status overdraftLimit { minor } balance { available { minor } } } } ${REFUSED}`
+  const change = (input: object): Promise<Told> => mutate('changeAccount', input, CHANGED)
+  const available = async (accountId: string, at?: object, after?: unknown): Promise<unknown> =>
+    (await ask('query($id: UUID!, $at: AsOf, $after: Position) { balance(accountId: $id, at: $at, after: $after) { available { minor } } }', { id: accountId, at, after }))['available'] // prettier-ignore
+  const owned = async (owner: string, after: unknown): Promise<unknown> =>
+    (await ask('query($owner: String!, $after: Position) { accounts(owner: $owner, afterPosition: $after) { nodes { id } } }', { owner, after }))['nodes'] // prettier-ignore
+
+  test('and every read says what held at its moment, from memory and from the views', async () => {
+    const accountId = await opened()
+    expect(await available(accountId)).toEqual({ minor: '100' })
+    const limited = await change({ accountId, overdraftLimit: '50' })
+    expect(limited).toMatchObject({ account: { owner: 'alice', status: 'OPEN', overdraftLimit: { minor: '50' }, balance: { available: { minor: '150' } } } }) // prettier-ignore
+    // Asked for lately: out of memory, which the feed moves on.
+    for (let read = 0; read < 3; read++) expect(await available(accountId, undefined, limited['position'])).toEqual({ minor: '150' }) // prettier-ignore
+    const owner = `bob ${uuid()}`
+    const owning = await change({ accountId, owner })
+    expect(owning).toMatchObject({ account: { owner, overdraftLimit: { minor: '50' } } })
+    const raised = await client.submit({ kind: 'ChangeAccount', id: newId(), debit: idOf(accountId), amount: 70n }) // prettier-ignore
+    expect(raised).toMatchObject({ status: 'accepted' })
+    await expect.poll(() => available(accountId)).toEqual({ minor: '170' })
+    expect(await available(accountId, { position: limited['position'] })).toEqual({ minor: '150' })
+    expect(await owned(owner, owning['position'])).toEqual([{ id: accountId }])
+    const alice = (await owned('alice', owning['position'])) as readonly { id: string }[]
+    expect(alice.map(({ id }) => id)).not.toContain(accountId)
+    const entries = (await ask('query($id: UUID!, $after: Position) { history(accountId: $id, filter: { kinds: [AccountChanged] }, afterPosition: $after) { nodes { amount { minor } balance { available { minor } } } } }', { id: accountId, after: owning['position'] }))['nodes'] // prettier-ignore
+    expect((entries as readonly Told[]).slice(0, 2)).toEqual([
+      { amount: { minor: '50' }, balance: { available: { minor: '150' } } },
+      { amount: { minor: '50' }, balance: { available: { minor: '150' } } },
+    ])
+  })
+
+  test('a frozen one stays frozen; a limit below what is drawn, and one of a system account, are refused at every door', async () => {
+    const accountId = await opened({ overdraftLimit: '80' }, '10')
+    await mutate('transfer', { id: uuid(), debitAccountId: accountId, creditAccountId: cash, amount: '60', currency: 'EUR' }) // prettier-ignore
+    await inJson({ kind: 'freezeAccount', accountId })
+    expect(await change({ accountId, overdraftLimit: '50' })).toMatchObject({ account: { status: 'FROZEN' } })
+    expect(await change({ accountId, overdraftLimit: '49' })).toMatchObject({ code: 'overdraft_in_use', debitBalance: { available: { minor: '0' } } }) // prettier-ignore
+    expect(await inJson({ kind: 'changeAccount', accountId: cash, overdraftLimit: '49' })).toMatchObject([{ code: 'account_is_system' }]) // prettier-ignore
+    const onLane: Command = { kind: 'ChangeAccount', id: newId(), debit: idOf(accountId), amount: 49n }
+    expect(await client.submit(onLane)).toMatchObject({ status: 'refused', code: 'overdraft_in_use' })
+    // The same again has the same outcome; another limit under the id is told apart.
+    expect(await client.submit(onLane)).toMatchObject({ status: 'refused', code: 'overdraft_in_use', replayed: true }) // prettier-ignore
+    expect(await client.submit({ ...onLane, amount: 80n })).toMatchObject({ status: 'refused', code: 'id_reused' }) // prettier-ignore
+    expect(await client.submit({ ...onLane, amount: undefined, owner: 'x' })).toMatchObject({ status: 'refused', code: 'id_reused' }) // prettier-ignore
+  })
+
+  test('of nothing, of an empty owner or to a limit below zero is wrong input, with its field', async () => {
+    const accountId = await opened()
+    for (const [wrong, field] of [[{}, 'overdraftLimit'], [{ owner: '' }, 'owner'], [{ overdraftLimit: '-1' }, 'overdraftLimit']] as const)
+      expect(await change({ accountId, ...wrong })).toMatchObject({ code: 'BAD_USER_INPUT', field: `input.${field}` })
+    await expect(client.submit({ kind: 'ChangeAccount', id: newId(), debit: idOf(accountId) })).rejects.toMatchObject({ code: 'malformed' })
+  }) // prettier-ignore
+})
