@@ -3,7 +3,11 @@ import {
   HEAD_SHIFT,
   COMMAND_KINDS,
   COMMAND_KIND_NAMES,
+  CONDITION_AVAILABLE,
+  CONDITION_VERSION,
+  CONDITION_WORD,
   FLAG_ALL,
+  FLAG_CONDITIONS,
   FLAG_EFFECTIVE_AT,
   FLAG_LIMIT,
   FLAG_LINKED,
@@ -15,6 +19,7 @@ import {
   SLOT_WORDS,
   commandSlots,
   isAccountKind,
+  mayHaveConditions,
 } from './commands.ts'
 import { isUuidV7At } from './ids.ts'
 import { REFUSAL_CODES, REVERSAL_FINDINGS } from './refusals.ts'
@@ -46,10 +51,12 @@ export const CURRENCY = SLOT.currency * 2
 export const REFERENCE = SLOT.referenceHigh * 2
 export const CHECKED = SLOT.checkedSequence * 2
 export const TEXT_LENGTHS = SLOT.textLengths * 2
+/** Which conditions there are, a byte for each account. */
+const CONDITION_TESTS = TEXT_LENGTHS + 1
 
 /** A field of a command by its name in docs/bulk-lane.md, and `linked`. `rest`: where nothing stands. */
 export type CommandField =
-  'kind' | 'flags' | 'linked' | 'scale' | 'id' | 'debit' | 'credit' | 'related' | 'amount' | 'effectiveAt' | 'timeout' | 'receivedAt' | 'currency' | 'reference' | 'checkedSequence' | 'finding' | 'memo' | 'owner' | 'rest' // prettier-ignore
+  'kind' | 'flags' | 'linked' | 'scale' | 'id' | 'debit' | 'credit' | 'related' | 'amount' | 'effectiveAt' | 'timeout' | 'receivedAt' | 'currency' | 'reference' | 'checkedSequence' | 'finding' | 'ifDebit' | 'ifCredit' | 'memo' | 'owner' | 'rest' // prettier-ignore
 
 /** What is wrong with a field of a command: the end of a sentence that begins with the field. */
 export interface WrongField {
@@ -115,8 +122,9 @@ function flagsOf(kind: number): number {
   if (kind === OpenAccount) return ofAll | FLAG_SYSTEM | FLAG_SCALE
   if (kind === ChangeAccount) return ofAll | FLAG_LIMIT
   if (isAccountKind(kind)) return ofAll
-  if (kind === PlaceHold) return ofAll | FLAG_LINKED | FLAG_TIMEOUT
-  return kind === PostHold ? ofAll | FLAG_LINKED | FLAG_ALL : ofAll | FLAG_LINKED
+  const ofMovements = ofAll | FLAG_LINKED | (mayHaveConditions(kind) ? FLAG_CONDITIONS : 0)
+  if (kind === PlaceHold) return ofMovements | FLAG_TIMEOUT
+  return kind === PostHold ? ofMovements | FLAG_ALL : ofMovements
 }
 
 function wrongHead(words: Int32Array, base: number): WrongField | undefined {
@@ -164,6 +172,7 @@ function wrongFields(words: Int32Array, base: number, isPrepared: boolean): Wron
     (isZero(words, base + CHECKED) || (kind === ReverseTransfer && isPrepared)
       ? undefined
       : wrongOf('checkedSequence', 'is given, which only a door may know')) ??
+    wrongConditions(words, base) ??
     wrongCurrency(words, base + CURRENCY, kind === OpenAccount || moving)
   )
 }
@@ -229,6 +238,30 @@ function wrongTimes(words: Int32Array, base: number): WrongField | undefined {
   return isTimeoutNone || words[base + TIMEOUT + 1]! < 0 ? wrongOf('timeout', 'is not above zero') : undefined
 }
 
+function wrongConditions(words: Int32Array, base: number): WrongField | undefined {
+  const tests = words[base + CONDITION_TESTS]!
+  if (!hasFlag(words, base, FLAG_CONDITIONS)) return undefined
+  if (tests === 0 || tests >>> 16 !== 0) return wrongOf('ifDebit', 'is no condition that there is')
+  return (
+    wrongCondition(words, base + CONDITION_WORD.debit * 2, tests & 0xff, 'ifDebit') ??
+    wrongCondition(words, base + CONDITION_WORD.credit * 2, tests >>> 8, 'ifCredit')
+  )
+}
+
+function wrongCondition(
+  words: Int32Array,
+  at: number,
+  test: number,
+  field: CommandField,
+): WrongField | undefined {
+  const isNone = isZero(words, at)
+  if (test === 0) return isNone ? undefined : wrongOf(field, 'stands there and is not given')
+  if (test === CONDITION_VERSION)
+    return isNone || words[at + 1]! < 0 ? wrongOf(field, 'names a version that is not above zero') : undefined
+  if (test !== CONDITION_AVAILABLE) return wrongOf(field, 'is no condition that there is')
+  return words[at + 1]! < 0 ? wrongOf(field, 'names an amount below zero') : undefined
+}
+
 function wrongReference(words: Int32Array, base: number): WrongField | undefined {
   const isNone = isNil(words, base + REFERENCE)
   if (hasFlag(words, base, FLAG_REFERENCE))
@@ -262,7 +295,8 @@ function wrongTexts(words: Int32Array, base: number, bytes: Uint8Array): WrongFi
   const kind = kindAt(words, base)
   if (ownerBytes > 0 && kind !== OpenAccount && kind !== ChangeAccount)
     return wrongOf('owner', 'is given for nothing')
-  for (let at = base + TEXT_LENGTHS + 1; at < base + WORDS; at++)
+  const rest = hasFlag(words, base, FLAG_CONDITIONS) ? WORDS : TEXT_LENGTHS + 1
+  for (let at = base + rest; at < base + WORDS; at++)
     if (words[at] !== 0) return wrongOf('rest', 'is not zero where nothing stands')
   const memo = base * 4 + COMMAND_SLOT_BYTES
   const owner = memo + memoBytes

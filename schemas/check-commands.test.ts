@@ -36,6 +36,8 @@ const all = [
   change,
   { ...change, amount: undefined, owner: 'you' },
   { ...transfer, linked: true },
+  { ...transfer, ifDebit: { version: 1n }, ifCredit: { availableAtLeast: 0n } },
+  { ...reverse, ifCredit: { version: 2n ** 63n - 1n } },
   hold,
   post,
   { ...post, amount: undefined },
@@ -112,6 +114,10 @@ describe('commands in binary form', () => {
     ['reference is the nil UUID, which is none: leave it out', { ...transfer, reference: NIL_ID }],
     ['memo is not UTF-8, or has a NUL', { ...transfer, memo: 'a\0b' }],
     ['owner is given for nothing', { ...transfer, owner: 'me' }],
+    ['flags has bits', { ...freeze, ifDebit: { version: 1n } }],
+    ['ifDebit names a version that is not above zero', { ...transfer, ifDebit: { version: 0n } }],
+    ['ifDebit names a version that is not above zero', { ...hold, ifDebit: { version: -1n } }],
+    ['ifCredit names an amount below zero', { ...post, ifCredit: { availableAtLeast: -1n } }],
   ])('are stopped with a word that says why: %s', (why, command) => {
     expect(check(transfer, command)).toContain(`command 1: ${why}`)
     expect(check(transfer, { ...transfer, memo: '' }, command)).toContain(`command 2: ${why}`)
@@ -175,6 +181,20 @@ describe('commands in binary form', () => {
   }
 
   it('are stopped if a single byte stands where nothing may, or a count is not theirs', () => {
+    // A condition of a kind that there is not, one without a flag, a flag without one, a value without one.
+    const conditional: Command = { ...transfer, memo: '', ifDebit: { version: 1n } }
+    for (const [byte, value] of [
+      [140, 3],
+      [140, 0],
+      [142, 1],
+      [143, 1],
+      [152, 1],
+      [1, 0],
+    ] as const) {
+      const slots = encodeCommands([conditional])
+      slots[byte] = value
+      expect(checkCommands(slots, 1), `byte ${byte}`).toMatch(/^command 0/)
+    }
     // Flags, an unused byte, a code behind its end, behind the text lengths, behind the fields, behind the memo.
     for (const [byte, value] of [[1, 128], [3, 1], [108, 65], [141, 1], [159, 1], [330, 1], [137, 2]] as const) {
       const slots = encodeCommands([transfer])

@@ -1,6 +1,13 @@
 import fc from 'fast-check'
 import { expect, it } from 'vitest'
-import { COMMAND_KINDS, decodeCommands, encodeCommands, type Command, type CommandKind } from './commands.ts'
+import {
+  COMMAND_KINDS,
+  decodeCommands,
+  encodeCommands,
+  mayHaveConditions,
+  type Command,
+  type CommandKind,
+} from './commands.ts'
 import {
   decodeEvent,
   decodeEvents,
@@ -85,6 +92,12 @@ const aboveZero = i64.map((value) => {
   return whole === 0n ? 1n : whole
 })
 /** Commands of every kind whose values are in bounds, whatever fields the kind uses. */
+const condition = given(
+  fc.oneof(
+    aboveZero.map((version) => ({ version })),
+    aboveZero.map((availableAtLeast) => ({ availableAtLeast })),
+  ),
+)
 const command: fc.Arbitrary<Command> = fc
   .record({
     kind: fc.constantFrom(...(Object.keys(COMMAND_KINDS) as CommandKind[])),
@@ -104,6 +117,8 @@ const command: fc.Arbitrary<Command> = fc
     reference: given(someId),
     checkedSequence: u64,
     linked: fc.boolean(),
+    ifDebit: condition,
+    ifCredit: condition,
     memo: text(MEMO_BYTES_MAX),
     owner: text(OWNER_BYTES_MAX),
   })
@@ -122,6 +137,8 @@ function canonical(made: Command): Command {
     system,
     amount: hasAmount && !system ? amount : undefined,
     scale: isOpening ? (made.scale ?? 1) : undefined,
+    ifDebit: mayHaveConditions(COMMAND_KINDS[kind]) ? made.ifDebit : undefined,
+    ifCredit: mayHaveConditions(COMMAND_KINDS[kind]) ? made.ifCredit : undefined,
   }
 }
 
@@ -210,7 +227,7 @@ it('a fingerprint covers the body, and only the body', () => {
       expect(of(same)).toBe(of(one))
       const body = [
         'kind', 'debit', 'credit', 'related', 'amount', 'system', 'effectiveAtNs', 'timeoutNs', 'currency', 'scale', 'code', 'reference',
-        'linked', 'memo', 'owner',
+        'linked', 'memo', 'owner', 'ifDebit', 'ifCredit',
       ] as const // prettier-ignore
       for (const field of body) {
         const differing = canonical({ ...one, [field]: other[field] })

@@ -16,6 +16,9 @@
  *   2 route · 3 refusal (CancelTransfer) · 128 sequence of the event that it answers u64 · 140 scale u8
  * 144 source partition u16 · 146 attempt u16 · 152 channel u32 · 156 turn u32
  *
+ * Movements and ends of holds may carry a condition for each account (`FLAG_CONDITIONS`): which one of the debit and of the
+ * credit account in bytes 140 and 141, the version or amount that it names in 144 and 152 (i64).
+ *
  * What a sender may leave out has a flag that says whether it is given, so that no value of a field means "none"
  * (docs/decisions/0020). Without its flag a field is zero. `FLAG_*` names them.
  */
@@ -84,6 +87,25 @@ export const FLAG_LIMIT = 16
 export const FLAG_SYSTEM = 32
 /** OpenAccount: the scale is given; without it the door fills in the platform's own for this currency. */
 export const FLAG_SCALE = 64
+
+/** Transfer, PlaceHold, PostHold, VoidHold, ReverseTransfer: conditions are given. */
+export const FLAG_CONDITIONS = 128
+
+/** What a condition is about, in the bytes `CONDITION_BYTE`; 0: there is none for this account. */
+export const CONDITION_VERSION = 1
+export const CONDITION_AVAILABLE = 2
+/** Words, and bytes, of a slot at which the conditions of its accounts stand. */
+export const CONDITION_WORD = { debit: 18, credit: 19 } as const
+export const CONDITION_BYTE = { debit: 140, credit: 141 } as const
+
+/** True for kinds that may carry conditions: those that move, reserve or release money between two accounts. */
+export function mayHaveConditions(kind: number): boolean {
+  return (
+    kind >= COMMAND_KINDS.Transfer &&
+    kind <= COMMAND_KINDS.ReverseTransfer &&
+    kind !== COMMAND_KINDS.ExpireHold
+  )
+}
 
 /** Route: the credit account lives in another partition. A door finds it out. */
 export const ROUTE_ACROSS = 1
@@ -169,6 +191,12 @@ export interface Step {
   readonly refusal?: Refusal | undefined
 }
 
+/** What has to hold of an account right before the command, or it is refused: its version, or what it has available. */
+export type Condition =
+  | { readonly version: bigint }
+  /** Minor units, zero or more. An account without a limit has any amount available. */
+  | { readonly availableAtLeast: bigint }
+
 /** A command as doors and tests see it. What is undefined is not given; no other value means that. */
 export interface Command {
   readonly kind: CommandKind
@@ -203,6 +231,9 @@ export interface Command {
   readonly checkedSequence?: bigint | undefined
   /** ReverseTransfer: what a door found against it, up to the checked sequence. */
   readonly finding?: ReversalFinding | undefined
+  /** Conditions on the debit and on the credit account: kinds of `mayHaveConditions`. */
+  readonly ifDebit?: Condition | undefined
+  readonly ifCredit?: Condition | undefined
   /** All or nothing with the next command. */
   readonly linked?: boolean | undefined
   /** Transfer: the credit account lives in another partition, as a door has found. */
@@ -288,6 +319,8 @@ export function encodeCommands(commands: readonly Command[]): Uint8Array<ArrayBu
     putId(words, word + SLOT.referenceHigh, command.reference ?? NIL_ID)
     words[word + SLOT.checkedSequence] = command.checkedSequence ?? command.step?.answers ?? 0n
     if (command.step !== undefined) putStep(view, byte, command.step)
+    putCondition(view, byte, 'debit', command.ifDebit)
+    putCondition(view, byte, 'credit', command.ifCredit)
     view.setUint16(byte + SLOT_BYTE.memoBytes, memo.length, true)
     view.setUint16(byte + SLOT_BYTE.ownerBytes, owner.length, true)
     bytes.set(memo, byte + COMMAND_SLOT_BYTES)
@@ -310,6 +343,26 @@ function putStep(view: DataView, byte: number, step: Step): void {
   view.setUint32(byte + SLOT_BYTE.turn, step.turn, true)
 }
 
+function putCondition(
+  view: DataView,
+  byte: number,
+  side: 'debit' | 'credit',
+  condition: Condition | undefined,
+): void {
+  if (condition === undefined) return
+  const isVersion = 'version' in condition
+  view.setUint8(byte + CONDITION_BYTE[side], isVersion ? CONDITION_VERSION : CONDITION_AVAILABLE)
+  const value = isVersion ? condition.version : condition.availableAtLeast
+  view.setBigInt64(byte + CONDITION_WORD[side] * 8, value, true)
+}
+
+function conditionAt(view: DataView, byte: number, side: 'debit' | 'credit'): Condition | undefined {
+  const test = view.getUint8(byte + CONDITION_BYTE[side])
+  if (test === 0) return undefined
+  const value = view.getBigInt64(byte + CONDITION_WORD[side] * 8, true)
+  return test === CONDITION_VERSION ? { version: value } : { availableAtLeast: value }
+}
+
 function flagsOf(command: Command): number {
   const { kind } = command
   let flags = command.linked === true ? FLAG_LINKED : 0
@@ -320,6 +373,7 @@ function flagsOf(command: Command): number {
   if (kind === 'ChangeAccount' && command.amount !== undefined) flags |= FLAG_LIMIT
   if (command.system === true) flags |= FLAG_SYSTEM
   if (command.scale !== undefined) flags |= FLAG_SCALE
+  if (command.ifDebit !== undefined || command.ifCredit !== undefined) flags |= FLAG_CONDITIONS
   return flags
 }
 
@@ -377,6 +431,8 @@ function givenAt(view: DataView, byte: number, kind: CommandKind): Omit<Command,
     code: view.getUint32(byte + SLOT_BYTE.code, true),
     reference: has(FLAG_REFERENCE) ? id(SLOT_BYTE.reference) : undefined,
     checkedSequence: isStep ? undefined : view.getBigUint64(byte + SLOT_BYTE.checkedSequence, true),
+    ifDebit: has(FLAG_CONDITIONS) ? conditionAt(view, byte, 'debit') : undefined,
+    ifCredit: has(FLAG_CONDITIONS) ? conditionAt(view, byte, 'credit') : undefined,
     linked: has(FLAG_LINKED),
     finding: isStep ? undefined : REVERSAL_FINDINGS.find((name) => name === finding),
     across: (route & ROUTE_ACROSS) !== 0,

@@ -10,6 +10,8 @@
  */
 import {
   COMMAND_KINDS,
+  CONDITION_WORD,
+  FLAG_CONDITIONS,
   FLAG_EFFECTIVE_AT,
   FLAG_LIMIT,
   FLAG_LINKED,
@@ -17,6 +19,7 @@ import {
   HEAD_SHIFT,
   SLOT,
   SLOT_WORDS,
+  mayHaveConditions,
 } from './commands.ts'
 
 /** Words of the body behind the first one, in the order in which they are mixed. */
@@ -33,6 +36,7 @@ const SYSTEM_BIT = FLAG_SYSTEM << HEAD_SHIFT.flags
 const RARE_BITS = 0xf0 << HEAD_SHIFT.flags
 /** All of the first 32 bits but the flags that say what is given. */
 const HEAD_MASK = 0xffff00ff | (FLAG_LINKED << HEAD_SHIFT.flags)
+const CONDITIONS_BIT = FLAG_CONDITIONS << HEAD_SHIFT.flags
 const AMOUNT = SLOT.amount * 2
 const EFFECTIVE_AT = SLOT.effectiveAt * 2
 
@@ -83,6 +87,11 @@ export function writeFingerprint(
     low = mix(low, words32[base + word * 2]!)
     high = mix(high, words32[base + word * 2 + 1]!)
   }
+  if ((head & CONDITIONS_BIT) !== 0)
+    for (const word of [CONDITION_WORD.debit, CONDITION_WORD.credit]) {
+      low = mix(low, words32[base + word * 2]!)
+      high = mix(high, words32[base + word * 2 + 1]!)
+    }
   const end = base + (1 + textSlots) * SLOT_WORDS * 2
   for (let index = base + SLOT_WORDS * 2; index < end; index += 2) {
     low = mix(low, words32[index]!)
@@ -98,7 +107,8 @@ function isSystemOpening(first: number): boolean {
 
 /** Flags of a kind that came after the first layout, which could not have said the same. */
 function laterBits(kind: number): number {
-  return kind === COMMAND_KINDS.ChangeAccount ? FLAG_LIMIT << HEAD_SHIFT.flags : 0
+  if (kind === COMMAND_KINDS.ChangeAccount) return FLAG_LIMIT << HEAD_SHIFT.flags
+  return mayHaveConditions(kind) ? CONDITIONS_BIT : 0
 }
 
 /** A system account's opening as the first layout had it: with an overdraft limit of −1. */

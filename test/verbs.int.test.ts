@@ -131,3 +131,32 @@ describe('an account changes its owner, its overdraft limit, or both', () => {
     await expect(client.submit({ kind: 'ChangeAccount', id: newId(), debit: idOf(accountId) })).rejects.toMatchObject({ code: 'malformed' })
   }) // prettier-ignore
 })
+
+describe('a command may carry a condition on each of its accounts', () => {
+  test('and happens if they hold, or is refused alike at every door, with what was seen', async () => {
+    const from = await opened()
+    const to = await opened()
+    const move = (more: object): object => ({ id: uuid(), debitAccountId: from, creditAccountId: to, amount: '10', currency: 'EUR', ...more }) // prettier-ignore
+    const moving: Command = { kind: 'Transfer', id: newId(), debit: idOf(from), credit: idOf(to), amount: 10n, currency: 'EUR' } // prettier-ignore
+    expect(await mutate('transfer', move({ ifDebitVersion: '2', ifCreditAvailableAtLeast: '100' }))).toMatchObject({ transfer: { state: 'POSTED' } }) // prettier-ignore
+    const refused = { code: 'condition_failed', debitBalance: { version: '3', available: { minor: '90' } }, creditBalance: { version: '3' } } // prettier-ignore
+    expect(await mutate('transfer', move({ ifDebitVersion: '2' }))).toMatchObject(refused)
+    expect(await mutate('placeHold', move({ ifDebitAvailableAtLeast: '91' }))).toMatchObject(refused)
+    expect(await inJson({ kind: 'transfer', ...move({ ifCreditVersion: '2' }) })).toMatchObject([{ status: 'refused', code: 'condition_failed' }]) // prettier-ignore
+    const onLane: Command = { ...moving, ifCredit: { version: 2n } }
+    expect(await client.submit(onLane)).toMatchObject({ status: 'refused', code: 'condition_failed' })
+    expect(await client.submit(onLane)).toMatchObject({ code: 'condition_failed', replayed: true })
+    expect(await client.submit({ ...onLane, ifCredit: { version: 3n } })).toMatchObject({ code: 'id_reused' })
+    expect(await client.submit({ ...moving, ifCredit: { version: 3n }, id: newId() })).toMatchObject({ status: 'accepted' }) // prettier-ignore
+    const hold = { ...moving, kind: 'PlaceHold', id: newId() } as const
+    await client.submit(hold)
+    const holdId = formatId(hold.id)
+    expect(await mutate('postHold', { id: uuid(), holdId, ifDebitAvailableAtLeast: '71' })).toMatchObject({ code: 'condition_failed' }) // prettier-ignore
+    expect(await mutate('voidHold', { id: uuid(), holdId, ifDebitAvailableAtLeast: '70' })).toMatchObject({ transfer: { state: 'VOIDED' } }) // prettier-ignore
+  })
+
+  test('that is none is wrong input, with its field', async () => {
+    for (const [wrong, field] of [[{ ifDebitVersion: '0' }, 'ifDebitVersion'], [{ ifCreditAvailableAtLeast: '-1' }, 'ifCreditAvailableAtLeast'], [{ ifDebitVersion: '1', ifDebitAvailableAtLeast: '1' }, 'ifDebitAvailableAtLeast']] as const)
+      expect(await mutate('transfer', { id: uuid(), debitAccountId: cash, creditAccountId: cash, amount: '1', currency: 'EUR', ...wrong })).toMatchObject({ code: 'BAD_USER_INPUT', field: `input.${field}` })
+  }) // prettier-ignore
+})

@@ -5,8 +5,8 @@
  */
 import { checkCommand, type CommandField } from '../../schemas/check-commands.ts'
 import { isNilId, isUuidV7, makeUuidV7, type Id } from '../../schemas/ids.ts'
-import { encodeCommands, type Command } from '../../schemas/commands.ts'
-import { MEMO_BYTES_MAX, OWNER_BYTES_MAX } from '../../schemas/limits.ts'
+import { encodeCommands, type Command, type Condition } from '../../schemas/commands.ts'
+import { AMOUNT_MAX, MEMO_BYTES_MAX, OWNER_BYTES_MAX } from '../../schemas/limits.ts'
 import { isCurrencyCode, isScale, type Currency } from '../../schemas/money.ts'
 import { NS_PER_MS } from '../../schemas/time.ts'
 import { badInput, type Fault } from '../errors.ts'
@@ -55,6 +55,9 @@ function inputName(kind: ClientKind, field: CommandField): string {
       return kind === 'reverseTransfer' ? 'transferId' : 'holdId'
     case 'amount':
       return isAboutAccount ? 'overdraftLimit' : 'amount'
+    case 'ifDebit':
+    case 'ifCredit':
+      return `${field}Version`
     case 'timeout':
       return 'timeoutSeconds'
     default:
@@ -73,6 +76,8 @@ function made(kind: ClientKind, values: InputValues, path: string, context: Comm
     reference: reference(values['reference'] as Id | null | undefined, wrong),
     memo: boundedText(values['memo'], MEMO_BYTES_MAX, 'memo', wrong),
     effectiveAtNs: (values['effectiveAt'] as bigint | null | undefined) ?? undefined,
+    ifDebit: condition(values, 'ifDebit', wrong),
+    ifCredit: condition(values, 'ifCredit', wrong),
   }
   switch (kind) {
     case 'openAccount':
@@ -194,6 +199,19 @@ function knownCode(code: string, wrong: Wrong): string {
   if (!isCurrencyCode(code))
     throw wrong('currency', `Expected a currency code: 1 to 8 characters A-Z 0-9, got ${show(code)}.`)
   return code
+}
+
+/** The condition on one account: its version, or what it has available. */
+function condition(values: InputValues, side: 'ifDebit' | 'ifCredit', wrong: Wrong): Condition | undefined {
+  const version = (values[`${side}Version`] as bigint | null | undefined) ?? undefined
+  const field = `${side}AvailableAtLeast`
+  const availableAtLeast = (values[field] as bigint | null | undefined) ?? undefined
+  if (version !== undefined && (version === 0n || version > AMOUNT_MAX))
+    throw wrong(`${side}Version`, 'The versions of an account begin with 1.')
+  if (availableAtLeast === undefined) return version === undefined ? undefined : { version }
+  if (version !== undefined) throw wrong(field, 'One condition an account: leave this out, or the version.')
+  if (availableAtLeast < 0n) throw wrong(field, 'It has to be zero or more.')
+  return { availableAtLeast }
 }
 
 function timeout(seconds: number | null | undefined, wrong: Wrong): bigint | undefined {

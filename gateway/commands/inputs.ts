@@ -56,6 +56,20 @@ const sides = {
   currency: required('String', 'Code of the currency; both accounts have to be in it.'),
 }
 
+const condition = 'Or it is refused (condition_failed), and says what was seen.'
+const conditions = {
+  ifDebitVersion: optional('UInt64', `Only if the paying account has this version. ${condition}`),
+  ifDebitAvailableAtLeast: optional(
+    'MinorUnits',
+    `Only if the paying account has this much available before it: zero or more. ${condition}`,
+  ),
+  ifCreditVersion: optional('UInt64', `Only if the receiving account has this version. ${condition}`),
+  ifCreditAvailableAtLeast: optional(
+    'MinorUnits',
+    `Only if the receiving account has this much available before it: zero or more. ${condition}`,
+  ),
+}
+
 export const INPUT_FIELDS: Readonly<Record<ClientKind, Readonly<Record<string, InputField>>>> = {
   openAccount: {
     id: commandId,
@@ -92,21 +106,28 @@ export const INPUT_FIELDS: Readonly<Record<ClientKind, Readonly<Record<string, I
     ),
     ...labels,
   },
-  transfer: { id: moneyId, ...sides, ...labels },
+  transfer: { id: moneyId, ...sides, ...conditions, ...labels },
   placeHold: {
     id: moneyId,
     ...sides,
     timeoutSeconds: optional('Int', 'Seconds after which the hold expires. Default: never.'),
+    ...conditions,
     ...labels,
   },
   postHold: {
     id: moneyId,
     holdId: required('UUID', 'The hold to post.'),
     amount: optional('MinorUnits', 'How much of it: above zero. Default: all. The rest is released.'),
+    ...conditions,
     ...labels,
   },
-  voidHold: { id: moneyId, holdId: required('UUID', 'The hold to void.'), ...labels },
-  reverseTransfer: { id: moneyId, transferId: required('UUID', 'The transfer to reverse.'), ...labels },
+  voidHold: { id: moneyId, holdId: required('UUID', 'The hold to void.'), ...conditions, ...labels },
+  reverseTransfer: {
+    id: moneyId,
+    transferId: required('UUID', 'The transfer to reverse.'),
+    ...conditions,
+    ...labels,
+  },
 }
 
 /** True if commands of this kind may be linked. Commands about accounts stand alone. */

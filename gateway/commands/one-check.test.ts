@@ -35,6 +35,7 @@ const VALUES = {
   ),
   String: fc.constantFrom('EUR', 'EUR', 'JPY', 'XCG', 'eur', '', 'a memo', 'x'.repeat(257), 'ž'.repeat(64), 'ž'.repeat(65), 'ž'.repeat(129), '\ufeffx', 'nul\0', '\ud800'), // prettier-ignore
   Int: fc.constantFrom(0, 1, 2, 18, 19, -1, 3_600, 2 ** 31 - 1, 1.5),
+  UInt64: fc.constantFrom('1', '7', '0', '9223372036854775807', '9223372036854775808', '', '-1'),
   UInt32: fc.constantFrom(0, 1, 2 ** 32 - 1, 2 ** 32, -1),
   Boolean: fc.constantFrom(true, false),
   Position: fc.constant(''),
@@ -49,6 +50,9 @@ const anyInput: fc.Arbitrary<Record<string, unknown>> = fc
         // Mostly what is good, so that many pass whole.
         const good = name === 'amount' || name === 'overdraftLimit' ? '12' : name === 'currency' ? 'EUR' : type === 'UUID' ? (name === 'creditAccountId' ? '00000000-0000-8000-8000-000000000001' : V7) : undefined // prettier-ignore
         const value: fc.Arbitrary<unknown> = VALUES[type]
+        // Conditions of several kinds seldom go together.
+        if (name.startsWith('if'))
+          return [name, fc.oneof({ weight: 9, arbitrary: fc.constant<unknown>(undefined) }, value)]
         return [name, good === undefined ? fc.option(value, { nil: undefined, freq: 2 }) : fc.oneof({ weight: 12, arbitrary: fc.constant<unknown>(good) }, value)] // prettier-ignore
       }),
     )
@@ -97,6 +101,8 @@ describe('one check for every door', () => {
           expect(command.effectiveAtNs).toBe(commands[index]!.effectiveAtNs)
           expect(command.reference).toEqual(commands[index]!.reference)
           expect(command.timeoutNs).toBe(commands[index]!.timeoutNs)
+          expect(command.ifDebit).toEqual(commands[index]!.ifDebit)
+          expect(command.ifCredit).toEqual(commands[index]!.ifCredit)
         })
       }),
       { numRuns: 1_500 },

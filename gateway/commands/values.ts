@@ -25,11 +25,13 @@ export interface ValueTypes {
   readonly String: string
   readonly Int: number
   readonly UInt32: number
+  readonly UInt64: bigint
   readonly Boolean: boolean
 }
 export type ValueType = keyof ValueTypes
 
 const UINT32_MAX = 2 ** 32 - 1
+const UINT64_MAX = 2n ** 64n - 1n
 const INT_MAX = 2 ** 31 - 1
 const SHOWN_CHARACTERS_MAX = 60
 const LONE_SURROGATE = /\p{Surrogate}/u
@@ -55,6 +57,9 @@ export const READERS: { readonly [Type in ValueType]: (raw: unknown) => Reading<
     LONE_SURROGATE.test(raw) || raw.includes('\0') ? undefined : raw,
   ),
   Int: (raw) => integer(raw, -INT_MAX - 1, INT_MAX),
+  UInt64: text('a string of decimal digits, a whole number of up to 64 bits, such as "7"', (raw) =>
+    /^\d{1,20}$/.test(raw) && BigInt(raw) <= UINT64_MAX ? BigInt(raw) : undefined,
+  ),
   UInt32: (raw) => integer(raw, 0, UINT32_MAX),
   Boolean: (raw) =>
     typeof raw === 'boolean' ? { value: raw } : { wrong: `Expected true or false, got ${show(raw)}.` },

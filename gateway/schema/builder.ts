@@ -22,7 +22,7 @@ export interface SchemaTypes {
     Cursor: { Input: CursorKey; Output: CursorKey }
     DateTime: { Input: bigint; Output: bigint }
     UInt32: { Input: number; Output: number }
-    UInt64: { Input: never; Output: bigint }
+    UInt64: { Input: bigint; Output: bigint }
   }
 }
 
@@ -95,7 +95,8 @@ type Bare = Pick<Builder, 'scalarType'>
 
 function addScalars(builder: Bare): void {
   const scalar = <
-    Type extends ValueType & ('UUID' | 'MinorUnits' | 'Position' | 'Cursor' | 'DateTime' | 'UInt32'),
+    Type extends ValueType &
+      ('UUID' | 'MinorUnits' | 'Position' | 'Cursor' | 'DateTime' | 'UInt32' | 'UInt64'),
   >(
     name: Type,
     description: string,
@@ -132,8 +133,7 @@ function addScalars(builder: Bare): void {
     formatTime(ns),
   )
   scalar('UInt32', 'A whole number from 0 to 4294967295.', (value: number) => value)
-  builder.scalarType('UInt64', {
-    description: 'A whole number of up to 64 bits, as a string of decimal digits.',
-    serialize: (value) => String(value),
-  })
+  scalar('UInt64', 'A whole number of up to 64 bits, as a string of decimal digits.', (value: bigint) =>
+    String(value),
+  )
 }

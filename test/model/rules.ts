@@ -1,10 +1,10 @@
 /** The rules of docs/refusals.md, in the order of its table: why a command with a new id is refused, if it is. */
-import type { Command, CommandKind } from '../../schemas/commands.ts'
+import type { Command, CommandKind, Condition } from '../../schemas/commands.ts'
 import { isUuidV7, sameId } from '../../schemas/ids.ts'
 import { AMOUNT_MAX } from '../../schemas/limits.ts'
 import type { Refusal } from '../../schemas/refusals.ts'
 import type { UsedIds } from './used-ids.ts'
-import { availableOf, keyOf, type Wallet } from './wallet.ts'
+import { availableOf, keyOf, type Account, type Wallet } from './wallet.ts'
 
 export interface ModelBounds {
   readonly accountsMax: number
@@ -41,7 +41,14 @@ export function refusalOf(command: Command, situation: Situation): Refusal | und
   if (command.kind === 'OpenAccount') return refuseOpening(command, situation)
   if (command.kind === 'ChangeAccount') return refuseChange(command, situation)
   if (isAboutAccount(command.kind)) return refuseStatus(command, situation)
-  if (isEnding(command.kind)) return refuseEnding(command, situation)
+  if (isEnding(command.kind)) {
+    const { holds, accounts } = situation.wallet
+    const { debit, credit } = holds.get(keyOf(command.related!)) ?? { debit: 0, credit: 0 }
+    return (
+      refuseEnding(command, situation) ??
+      refuseCondition(command, accounts.get(debit)!, accounts.get(credit)!)
+    )
+  }
   return isBare(command) ? refuseBare(command, situation) : refuseMove(command, situation)
 }
 
@@ -89,6 +96,22 @@ function refuseEnding(command: Command, { wallet, atNs }: Situation): Refusal | 
   return asked !== undefined && asked > hold.amount ? 'amount_exceeds_hold' : undefined
 }
 
+/** What has to hold of its accounts right before a command that nothing else speaks against. */
+function refuseCondition(
+  { ifDebit, ifCredit }: Command,
+  debit: Account,
+  credit: Account,
+): Refusal | undefined {
+  return isMet(ifDebit, debit) && isMet(ifCredit, credit) ? undefined : 'condition_failed'
+}
+
+function isMet(condition: Condition | undefined, account: Account): boolean {
+  if (condition === undefined) return true
+  if ('version' in condition) return account.version === condition.version
+  const available = availableOf(account)
+  return available === undefined || available >= condition.availableAtLeast
+}
+
 /** What a door found to be no transfer is none, unless it may have been made behind what the door saw. */
 function refuseBare({ finding, related, checkedSequence = 0n }: Command, { used }: Situation): Refusal {
   if (finding === 'transfer_not_reversible') return finding
@@ -117,7 +140,8 @@ function refuseMove(command: Command, situation: Situation): Refusal | undefined
   if (available !== undefined && amount > available) return 'insufficient_funds'
   if (debit.debitsPosted + debit.debitsPending + amount > AMOUNT_MAX) return 'balance_overflow'
   if (credit.creditsPosted + credit.creditsPending + amount > AMOUNT_MAX) return 'balance_overflow'
-  return command.kind === 'PlaceHold' && wallet.holds.size >= bounds.holdsMax ? 'too_many_holds' : undefined
+  if (command.kind === 'PlaceHold' && wallet.holds.size >= bounds.holdsMax) return 'too_many_holds'
+  return refuseCondition(command, debit, credit)
 }
 
 /** A transfer is reversed once. Whoever asks has looked into a view, and found no reversal up to the checked sequence. */

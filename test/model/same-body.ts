@@ -1,11 +1,13 @@
 /** Whether a command asks for what the one asked for that used its id first. Told by the fields, where gateways compare fingerprints. */
-import type { Command } from '../../schemas/commands.ts'
-import type { Id } from '../../schemas/ids.ts'
+import type { Command, Condition } from '../../schemas/commands.ts'
 import { keyOf } from './wallet.ts'
 import type { Used } from './used-ids.ts'
 
-/** What a door fills in of a reversal; and its place in a group, which an event that happens to stand alone does not show. */
-const OF_THE_DOOR: ReadonlySet<string> = new Set(['debit', 'credit', 'amount', 'currency', 'finding', 'linked']) // prettier-ignore
+/**
+ * What a door fills in of a reversal; and what an event that happens to stand alone does not show: its place in a group, its
+ * conditions.
+ */
+const OF_THE_DOOR: ReadonlySet<string> = new Set(['debit', 'credit', 'amount', 'currency', 'finding', 'linked', 'ifDebit', 'ifCredit']) // prettier-ignore
 
 /** True if the command repeats the first one, false if it reuses its id for something else. */
 export function isSameBody(command: Command, first: Used): boolean {
@@ -30,7 +32,15 @@ function bodyOf(command: Command): string {
       !(command.kind === 'ReverseTransfer' && OF_THE_DOOR.has(name)),
   )
   return entries
-    .map(([name, value]) => `${name}=${typeof value === 'object' ? keyOf(value as Id) : String(value)}`)
+    .map(([name, value]) => `${name}=${textOf(value)}`)
     .sort()
     .join('|')
+}
+
+function textOf(value: Command[keyof Command]): string {
+  if (typeof value !== 'object') return String(value)
+  if ('high' in value) return keyOf(value)
+  return Object.entries(value as Condition)
+    .map(([name, number]) => `${name} ${number}`)
+    .join()
 }

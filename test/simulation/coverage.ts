@@ -21,7 +21,7 @@ export const REQUIRED: readonly string[] = [
   'account_not_found', 'account_already_closed', 'account_already_frozen', 'account_not_frozen', 'account_not_empty', 'account_is_system', 'overdraft_in_use',
   'hold_not_open', 'same_account', 'debit_account_not_found', 'credit_account_not_found', 'debit_account_closed',
   'credit_account_closed', 'debit_account_frozen', 'credit_account_frozen', 'currency_mismatch', 'amount_exceeds_hold',
-  'already_reversed', 'reversal_unchecked', 'insufficient_funds', 'balance_overflow', 'too_many_holds',
+  'already_reversed', 'reversal_unchecked', 'insufficient_funds', 'balance_overflow', 'too_many_holds', 'condition_failed',
   ...VIEWS_COVERAGE,
 ] // prettier-ignore
 

@@ -1,5 +1,5 @@
 /** What clients ask: commands of every kind, many of them wrong in every way that doors let pass. */
-import type { Command, CommandKind } from '../../schemas/commands.ts'
+import type { Command, CommandKind, Condition } from '../../schemas/commands.ts'
 import { makeUuidV7, type Id } from '../../schemas/ids.ts'
 import {
   AMOUNT_MAX,
@@ -173,6 +173,8 @@ export class Load {
       debit: this.account(),
       credit: this.account(),
       amount: this.amount(),
+      ifDebit: this.condition(),
+      ifCredit: this.condition(),
       timeoutNs: timeoutMs > 0 ? BigInt(timeoutMs) * 1_000_000n + random.bigBelow(1_000n) : undefined,
       memo: random.chance(0.1) ? 'x'.repeat(random.below(257)) : '',
       code: random.below(5),
@@ -187,7 +189,7 @@ export class Load {
     const { random } = this
     const kind = random.chance(0.6) ? 'PostHold' : 'VoidHold'
     const amount = kind === 'PostHold' && random.chance(0.5) ? this.amount() : undefined
-    return { kind, id: this.newId(), related: random.pick(this.holds), amount }
+    return { kind, id: this.newId(), related: random.pick(this.holds), amount, ifDebit: this.condition() }
   }
 
   /**
@@ -235,6 +237,14 @@ export class Load {
     const { random } = this
     if (!random.chance(this.options.load.oddAmounts)) return 1n + random.bigBelow(60n)
     return random.pick([0n, -1n, -(2n ** 63n), AMOUNT_MAX, 2n ** 62n])
+  }
+
+  private condition(): Condition | undefined {
+    const { random } = this
+    if (!random.chance(0.08)) return undefined
+    return random.chance(0.5)
+      ? { version: 1n + random.bigBelow(20n) }
+      : { availableAtLeast: random.bigBelow(80n) }
   }
 
   private account(): Id {

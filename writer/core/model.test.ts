@@ -69,6 +69,12 @@ const changing = fc.record(
   { requiredKeys: ['kind', 'id', 'debit'] },
 )
 const linked = fc.constantFrom(false, false, true)
+/** Of an account of few versions, and of few amounts. */
+const condition = fc.oneof(
+  { weight: 6, arbitrary: fc.constant(undefined) },
+  { weight: 1, arbitrary: fc.bigInt(1n, 6n).map((version) => ({ version })) },
+  { weight: 1, arbitrary: fc.bigInt(0n, 80n).map((availableAtLeast) => ({ availableAtLeast })) },
+)
 const moving = fc.record(
   {
     kind: fc.constantFrom<CommandKind>('Transfer', 'Transfer', 'PlaceHold', 'PlaceHold', 'ReverseTransfer'),
@@ -81,6 +87,8 @@ const moving = fc.record(
     timeoutNs: fc.constantFrom(undefined, 1n, 500n, 2_000n, 2n ** 63n - 1n),
     checkedSequence: fc.constantFrom(0n, 1_000n),
     finding: fc.constantFrom(...REVERSAL_FINDINGS),
+    ifDebit: condition,
+    ifCredit: condition,
     linked,
     memo: fc.constantFrom('', 'for the rent, and the rest of it'),
   },
@@ -91,6 +99,7 @@ const ending = fc.record({
   id: transferId,
   related: namedId,
   amount: fc.oneof(fc.constant(undefined), amount),
+  ifDebit: condition,
   linked,
 })
 const command: fc.Arbitrary<Command> = fc
@@ -183,7 +192,7 @@ describe('the core and a plain model of the rules', () => {
       'account_already_frozen', 'account_not_frozen', 'account_not_empty', 'account_is_system', 'overdraft_in_use', 'hold_not_open', 'same_account',
       'debit_account_not_found', 'credit_account_not_found', 'debit_account_closed', 'credit_account_closed',
       'debit_account_frozen', 'credit_account_frozen', 'currency_mismatch', 'amount_exceeds_hold',
-      'transfer_not_found', 'transfer_not_reversible', 'already_reversed', 'reversal_unchecked', 'insufficient_funds', 'balance_overflow', 'too_many_holds',
+      'transfer_not_found', 'transfer_not_reversible', 'already_reversed', 'reversal_unchecked', 'insufficient_funds', 'balance_overflow', 'too_many_holds', 'condition_failed',
     ].filter((outcome) => !reached.has(outcome)) // prettier-ignore
     expect(missing).toEqual([])
   })

@@ -90,12 +90,23 @@ export class Story {
       linked: words.includes('linked'),
       value: (word) => (words.includes(word) ? words[words.indexOf(word) + 1] : undefined),
     }
+    const condition = (side: 'debit' | 'credit') => {
+      const [version, available] = [extras.value(`${side}-version`), extras.value(`${side}-has`)]
+      if (version !== undefined) return { version: BigInt(version) }
+      return available === undefined ? undefined : { availableAtLeast: BigInt(available) }
+    }
     const common = { linked: extras.linked, memo: extras.value('memo') ?? '' }
     if (words[1]!.startsWith('#')) {
       const [, id, second, third] = words as [string, string, string, string]
       const currency = extras.value('in')
-      const asked = { ...common, id: this.id(id), ...(currency === undefined ? {} : { currency }) }
-      const number = words.slice(2).find((word) => /^-?[0-9]+$/.test(word))
+      const conditions = { ifDebit: condition('debit'), ifCredit: condition('credit') }
+      const asked = {
+        ...common,
+        ...conditions,
+        id: this.id(id),
+        ...(currency === undefined ? {} : { currency }),
+      }
+      const number = words.slice(2, 6).find((word) => /^-?[0-9]+$/.test(word))
       if (verb === 'post' || verb === 'void') {
         const part = number === undefined ? {} : { amount: BigInt(number) }
         return {

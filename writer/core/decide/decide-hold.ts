@@ -7,6 +7,7 @@ import { STATUS_FROZEN } from '../state/account-lines.ts'
 import { CoreBrokenError } from '../broken.ts'
 import { movementRefusal, refuse, totalsRefusal, writeAccepted } from './decide-transfer.ts'
 import type { Decision } from './decision.ts'
+import { conditionRefusal } from './conditions.ts'
 import type { CallBuffers } from './call-buffers.ts'
 import { HOLD, HOLD_WORDS } from '../state/hold-words.ts'
 import { addTo, advance, commandKindAt, hasFlagAt, subtractFrom, writeSide } from './row-writer.ts'
@@ -25,6 +26,7 @@ export function decidePlaceHold(
   let refusal = movementRefusal(state, buffers, decision)
   if (refusal === 0) refusal = totalsRefusal(state, buffers, decision)
   if (refusal === 0 && state.holds.count >= holdsMax) refusal = REFUSAL_CODES.too_many_holds
+  if (refusal === 0) refusal = conditionRefusal(state, buffers, decision)
   if (refusal !== 0) return refuse(state, buffers, decision, refusal)
   const { rows, slots } = buffers
   const { slot } = decision
@@ -60,7 +62,8 @@ export function decideEndHold(state: CoreState, buffers: CallBuffers, decision: 
   const hold = holds.find(slots32, (from + SLOT.relatedHigh) * 2)
   decision.debit = hold < 0 ? 0 : holds.debit(hold)
   decision.credit = hold < 0 ? 0 : holds.credit(hold)
-  const refusal = endingRefusal(state, buffers, slot, hold, posting)
+  let refusal = endingRefusal(state, buffers, slot, hold, posting)
+  if (refusal === 0) refusal = conditionRefusal(state, buffers, decision)
   if (refusal !== 0) return refuse(state, buffers, decision, refusal)
   const bytes = writeAccepted(
     state,

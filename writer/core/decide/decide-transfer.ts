@@ -7,6 +7,7 @@ import { EVENT_KINDS, ROW, TOTAL } from '../../../schemas/events.ts'
 import { REFUSAL_CODES } from '../../../schemas/refusals.ts'
 import { LINE, LINE_WORDS, STATUS_CLOSED, STATUS_FROZEN } from '../state/account-lines.ts'
 import type { Decision } from './decision.ts'
+import { conditionRefusal } from './conditions.ts'
 import type { CallBuffers } from './call-buffers.ts'
 import { hashId, sameIdAt } from '../state/hash-id.ts'
 import { isUuidV7At } from '../state/remembered-ids.ts'
@@ -18,6 +19,7 @@ import type { CoreState } from '../state/state.ts'
 export function decideTransfer(state: CoreState, buffers: CallBuffers, decision: Decision): number {
   let refusal = movementRefusal(state, buffers, decision)
   if (refusal === 0) refusal = totalsRefusal(state, buffers, decision)
+  if (refusal === 0) refusal = conditionRefusal(state, buffers, decision)
   if (refusal !== 0) return refuse(state, buffers, decision, refusal)
   return writeMovement(state, buffers, decision, EVENT_KINDS.TransferPosted)
 }
@@ -36,6 +38,7 @@ export function decideReversal(state: CoreState, buffers: CallBuffers, decision:
   let refusal = movementRefusal(state, buffers, decision)
   if (refusal === 0) refusal = reversalRefusal(state, buffers, decision)
   if (refusal === 0) refusal = totalsRefusal(state, buffers, decision)
+  if (refusal === 0) refusal = conditionRefusal(state, buffers, decision)
   if (refusal !== 0) return refuse(state, buffers, decision, refusal)
   return writeMovement(state, buffers, decision, EVENT_KINDS.TransferReversed)
 }

@@ -141,6 +141,32 @@ const tables: readonly (readonly [law: string, rows: Rows])[] = [
     ['reverse #5 #1 bob alice 60', 'already_reversed'],
     ['reverse #6 #2 cash bob 30', 'TransferReversed bob=0'],
   ]],
+  ['a condition on an account is judged right before the command, and last of all', [
+    ['transfer #1 alice bob 10 debit-version 2', 'TransferPosted alice=90 bob=10'],
+    ['transfer #2 alice bob 10 debit-version 2', 'condition_failed alice=90'],
+    ['transfer #3 alice bob 10 debit-version 3 credit-version 2', 'TransferPosted alice=80'],
+    ['transfer #4 alice bob 10 credit-version 2', 'condition_failed'],
+    ['transfer #5 alice bob 10 debit-has 80', 'TransferPosted alice=70'],
+    ['transfer #6 alice bob 10 debit-has 71', 'condition_failed'],
+    ['transfer #7 alice bob 71 debit-has 71', 'insufficient_funds'],
+    ['transfer #8 alice bob 10 credit-has 80', 'TransferPosted bob=40'],
+    ['transfer #9 alice bob 10 credit-has 91', 'condition_failed bob=40'],
+    ['transfer #10 cash bob 1 debit-has 9223372036854775807', 'TransferPosted bob=41'],
+    ['hold #h alice bob 20 debit-has 61', 'condition_failed'],
+    ['hold #i alice bob 20 debit-has 60', 'HoldPlaced alice=60-20'],
+    ['post #11 #i 5 debit-has 41', 'condition_failed alice=60-20'],
+    ['void #12 #i credit-version 1', 'condition_failed'],
+    ['post #13 #j 5 debit-has 41', 'hold_not_open'],
+    ['post #14 #i 5 debit-has 40', 'HoldPosted alice=55'],
+    ['reverse #15 #1 bob alice 10 debit-has 1000', 'condition_failed'],
+    ['reverse #16 #1 bob alice 10 credit-has 55', 'TransferReversed alice=65'],
+  ]],
+  ['within a linked group a condition sees what the members before it have left', [
+    ['transfer #1 alice bob 60 linked', 'TransferPosted'],
+    ['transfer #2 bob alice 10 debit-has 110 credit-version 3', 'TransferPosted alice=50'],
+    ['transfer #3 alice bob 10 linked', 'linked_failed'],
+    ['transfer #4 alice bob 10 debit-has 50', 'condition_failed alice=50'],
+  ]],
   ['linked transfers all happen', [
     ['transfer #1 alice bob 100 linked', 'TransferPosted link 1'],
     ['hold #2 bob alice 150 linked', 'HoldPlaced link 2'],
@@ -250,7 +276,8 @@ describe('refusals are checked in the order of their list', () => {
     ['reverse #11 #1 alice bob 999', 'insufficient_funds'],
     ['transfer #12 bob alice 9223372036854775807', 'insufficient_funds'],
     ['hold #13 cash alice 9223372036854775807', 'balance_overflow'],
-    ['hold #14 cash alice 1', 'too_many_holds'],
+    ['hold #14 cash alice 1 debit-version 1', 'too_many_holds'],
+    ['transfer #15 cash alice 1 debit-version 1', 'condition_failed'],
   ]
 
   it('from the first reason that holds to the last', () => {

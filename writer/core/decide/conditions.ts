@@ -1,0 +1,38 @@
+/** What a command may make a condition of: that an account has a version, or at least an amount available. */
+import { CONDITION_AVAILABLE, CONDITION_VERSION, CONDITION_WORD, FLAG_CONDITIONS, SLOT, SLOT_WORDS } from '../../../schemas/commands.ts' // prettier-ignore
+import { REFUSAL_CODES } from '../../../schemas/refusals.ts'
+import { LINE_WORDS } from '../state/account-lines.ts'
+import { hasFunds } from '../state/totals.ts'
+import type { CoreState } from '../state/state.ts'
+import type { CallBuffers } from './call-buffers.ts'
+import type { Decision } from './decision.ts'
+import { hasFlagAt } from './row-writer.ts'
+
+/**
+ * What the command's conditions say against it, judged on its accounts before it: the number of a refusal, 0 for nothing.
+ * They come last: whatever else is in the way is the reason.
+ */
+export function conditionRefusal(
+  state: CoreState,
+  buffers: CallBuffers,
+  { slot, debit, credit }: Decision,
+): number {
+  if (!hasFlagAt(buffers, slot, FLAG_CONDITIONS)) return 0
+  const from = slot * SLOT_WORDS
+  const tests = buffers.slots32[(from + SLOT.textLengths) * 2 + 1]!
+  return isMet(state, buffers, tests & 0xff, debit, from + CONDITION_WORD.debit) &&
+    isMet(state, buffers, (tests >>> 8) & 0xff, credit, from + CONDITION_WORD.credit)
+    ? 0
+    : REFUSAL_CODES.condition_failed
+}
+
+function isMet(
+  { accounts }: CoreState,
+  { slots }: CallBuffers,
+  test: number,
+  number: number,
+  at: number,
+): boolean {
+  if (test === CONDITION_VERSION) return accounts.words[number * LINE_WORDS] === slots[at]
+  return test !== CONDITION_AVAILABLE || hasFunds(accounts, number * LINE_WORDS, slots, at)
+}
