@@ -9,6 +9,7 @@ import {
   FLAG_ALL,
   FLAG_CONDITIONS,
   FLAG_EFFECTIVE_AT,
+  FLAG_KEEP_OPEN,
   FLAG_LIMIT,
   FLAG_LINKED,
   FLAG_REFERENCE,
@@ -56,7 +57,7 @@ const CONDITION_TESTS = TEXT_LENGTHS + 1
 
 /** A field of a command by its name in docs/bulk-lane.md, and `linked`. `rest`: where nothing stands. */
 export type CommandField =
-  'kind' | 'flags' | 'linked' | 'scale' | 'id' | 'debit' | 'credit' | 'related' | 'amount' | 'effectiveAt' | 'timeout' | 'receivedAt' | 'currency' | 'reference' | 'checkedSequence' | 'finding' | 'ifDebit' | 'ifCredit' | 'memo' | 'owner' | 'rest' // prettier-ignore
+  'kind' | 'flags' | 'linked' | 'scale' | 'id' | 'debit' | 'credit' | 'related' | 'amount' | 'effectiveAt' | 'timeout' | 'receivedAt' | 'currency' | 'reference' | 'checkedSequence' | 'finding' | 'ifDebit' | 'ifCredit' | 'keepOpen' | 'memo' | 'owner' | 'rest' // prettier-ignore
 
 /** What is wrong with a field of a command: the end of a sentence that begins with the field. */
 export interface WrongField {
@@ -124,7 +125,7 @@ function flagsOf(kind: number): number {
   if (isAccountKind(kind)) return ofAll
   const ofMovements = ofAll | FLAG_LINKED | (mayHaveConditions(kind) ? FLAG_CONDITIONS : 0)
   if (kind === PlaceHold) return ofMovements | FLAG_TIMEOUT
-  return kind === PostHold ? ofMovements | FLAG_ALL : ofMovements
+  return kind === PostHold ? ofMovements | FLAG_ALL | FLAG_KEEP_OPEN : ofMovements
 }
 
 function wrongHead(words: Int32Array, base: number): WrongField | undefined {
@@ -138,7 +139,9 @@ function wrongHead(words: Int32Array, base: number): WrongField | undefined {
     return wrongOf('linked', 'is set for a command about an account, which stands alone')
   if ((flags & ~flagsOf(kind)) !== 0)
     return wrongOf('flags', `has bits that this kind does not have: ${flags}`)
-  if (!hasFlag(words, base, FLAG_SCALE)) {
+  if (kind === PostHold && hasFlag(words, base, FLAG_KEEP_OPEN) && hasFlag(words, base, FLAG_ALL))
+    return wrongOf('keepOpen', 'leaves nothing held where all is posted: give an amount')
+  if (kind !== OpenAccount || !hasFlag(words, base, FLAG_SCALE)) {
     if (scale !== 0) return wrongOf('scale', 'stands there and is not given by its flag')
   } else if (scale > SCALE_MAX) return wrongOf('scale', `is ${scale}: decimal places are 0 to ${SCALE_MAX}`)
   return head >>> HEAD_SHIFT.finding === 0 || kind === ReverseTransfer

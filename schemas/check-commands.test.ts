@@ -41,6 +41,7 @@ const all = [
   hold,
   post,
   { ...post, amount: undefined },
+  { ...post, keepOpen: true },
   voided,
   reverse,
 ]
@@ -114,6 +115,8 @@ describe('commands in binary form', () => {
     ['reference is the nil UUID, which is none: leave it out', { ...transfer, reference: NIL_ID }],
     ['memo is not UTF-8, or has a NUL', { ...transfer, memo: 'a\0b' }],
     ['owner is given for nothing', { ...transfer, owner: 'me' }],
+    ['keepOpen leaves nothing held', { ...post, amount: undefined, keepOpen: true }],
+    ['flags has bits', { ...voided, keepOpen: true }],
     ['flags has bits', { ...freeze, ifDebit: { version: 1n } }],
     ['ifDebit names a version that is not above zero', { ...transfer, ifDebit: { version: 0n } }],
     ['ifDebit names a version that is not above zero', { ...hold, ifDebit: { version: -1n } }],

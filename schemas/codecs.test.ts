@@ -108,6 +108,7 @@ const command: fc.Arbitrary<Command> = fc
     amount: aboveZero,
     system: fc.boolean(),
     isAll: fc.boolean(),
+    keepOpen: fc.boolean(),
     effectiveAtNs: given(i64),
     timeoutNs: given(aboveZero),
     receivedAtNs: i64,
@@ -135,6 +136,7 @@ function canonical(made: Command): Command {
   return {
     ...made,
     system,
+    keepOpen: kind === 'PostHold' && made.keepOpen === true,
     amount: hasAmount && !system ? amount : undefined,
     scale: isOpening ? (made.scale ?? 1) : undefined,
     ifDebit: mayHaveConditions(COMMAND_KINDS[kind]) ? made.ifDebit : undefined,
@@ -227,7 +229,7 @@ it('a fingerprint covers the body, and only the body', () => {
       expect(of(same)).toBe(of(one))
       const body = [
         'kind', 'debit', 'credit', 'related', 'amount', 'system', 'effectiveAtNs', 'timeoutNs', 'currency', 'scale', 'code', 'reference',
-        'linked', 'memo', 'owner', 'ifDebit', 'ifCredit',
+        'linked', 'memo', 'owner', 'ifDebit', 'ifCredit', 'keepOpen',
       ] as const // prettier-ignore
       for (const field of body) {
         const differing = canonical({ ...one, [field]: other[field] })

@@ -88,6 +88,8 @@ export const FLAG_SYSTEM = 32
 /** OpenAccount: the scale is given; without it the door fills in the platform's own for this currency. */
 export const FLAG_SCALE = 64
 
+/** PostHold: what is not posted stays held; the amount is given. */
+export const FLAG_KEEP_OPEN = 64
 /** Transfer, PlaceHold, PostHold, VoidHold, ReverseTransfer: conditions are given. */
 export const FLAG_CONDITIONS = 128
 
@@ -212,6 +214,8 @@ export interface Command {
    * ChangeAccount: the same, by default as it is.
    */
   readonly amount?: bigint | undefined
+  /** PostHold: what is not posted stays held. The amount is given. */
+  readonly keepOpen?: boolean | undefined
   /** OpenAccount: a system account, without a limit to its overdraft. It has no amount. */
   readonly system?: boolean | undefined
   /** Business time, nanoseconds since 1970, 1900 to 2261. By default when recorded. */
@@ -371,6 +375,7 @@ function flagsOf(command: Command): number {
   if (command.reference !== undefined) flags |= FLAG_REFERENCE
   if (kind === 'PostHold' && command.amount === undefined) flags |= FLAG_ALL
   if (kind === 'ChangeAccount' && command.amount !== undefined) flags |= FLAG_LIMIT
+  if (command.keepOpen === true) flags |= FLAG_KEEP_OPEN
   if (command.system === true) flags |= FLAG_SYSTEM
   if (command.scale !== undefined) flags |= FLAG_SCALE
   if (command.ifDebit !== undefined || command.ifCredit !== undefined) flags |= FLAG_CONDITIONS
@@ -422,12 +427,13 @@ function givenAt(view: DataView, byte: number, kind: CommandKind): Omit<Command,
     credit: named(SLOT_BYTE.credit),
     related: named(SLOT_BYTE.related),
     amount: isAmountGiven(kind, flags) ? view.getBigInt64(byte + SLOT_BYTE.amount, true) : undefined,
+    keepOpen: kind === 'PostHold' && has(FLAG_KEEP_OPEN),
     system: kind === 'OpenAccount' && has(FLAG_SYSTEM),
     effectiveAtNs: has(FLAG_EFFECTIVE_AT) ? view.getBigInt64(byte + SLOT_BYTE.effectiveAt, true) : undefined,
     timeoutNs: has(FLAG_TIMEOUT) ? view.getBigInt64(byte + SLOT_BYTE.timeout, true) : undefined,
     receivedAtNs: view.getBigInt64(byte + SLOT_BYTE.receivedAt, true),
     currency: currency === '' ? undefined : currency,
-    scale: has(FLAG_SCALE) ? view.getUint8(byte + SLOT_BYTE.scale) : undefined,
+    scale: kind !== 'PostHold' && has(FLAG_SCALE) ? view.getUint8(byte + SLOT_BYTE.scale) : undefined,
     code: view.getUint32(byte + SLOT_BYTE.code, true),
     reference: has(FLAG_REFERENCE) ? id(SLOT_BYTE.reference) : undefined,
     checkedSequence: isStep ? undefined : view.getBigUint64(byte + SLOT_BYTE.checkedSequence, true),

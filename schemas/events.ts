@@ -16,7 +16,8 @@
  * Account events use the debit side. Account numbers start at 1; 0 means none. What the shared fields mean:
  * AccountOpened: related_id = the account's id, amount = overdraft limit (−1 unlimited), owner.
  * AccountChanged: related_id = the account's id, amount = overdraft limit from now on, owner = the new one (empty: as before).
- * Hold(Posted|Voided|Expired): related_id = the hold. HoldExpired: transfer_id = the hold as well.
+ * Hold(Posted|Voided|Expired): related_id = the hold; voided and expired, amount = what was still held. HoldExpired: transfer_id = the hold as well.
+ * HoldPostedInPart: related_id = the hold, amount = what was posted, expires_at = no time, but what stays held, minor units.
  * TransferReversed: related_id = the transfer undone. HoldPosted: amount = what was posted.
  * Refusals: versions and totals as seen (not advanced), amount as asked; AccountRefused: related_id = the account's id;
  * named accounts = `debit,credit` ids in text, each left empty where the account has a number; command = what was asked.
@@ -57,6 +58,7 @@ export const EVENT_KINDS = {
   HoldExpired: 14,
   TransferReversed: 15,
   TransferRefused: 16,
+  HoldPostedInPart: 17,
   // Of a crossing, at the debit account's partition.
   TransferReserved: 20,
   TransferConfirmed: 21,
@@ -79,6 +81,22 @@ export type EventKind = keyof typeof EVENT_KINDS
 export const EVENT_KIND_NAMES: ReadonlyMap<number, EventKind> = new Map(
   Object.entries(EVENT_KINDS).map(([name, number]) => [number, name as EventKind]),
 )
+
+/** Kinds whose `expires_at` is no time, but what is left: minor units that stay held. */
+const SAYS_LEFT: ReadonlySet<EventKind> = new Set<EventKind>(['HoldPostedInPart'])
+
+/** What the event says is left, in minor units; undefined: its kind says no such thing. */
+export function leftOf({ kind, expiresAtNs }: Pick<WalletEvent, 'kind' | 'expiresAtNs'>): bigint | undefined {
+  return SAYS_LEFT.has(kind) ? expiresAtNs : undefined
+}
+
+/** When the hold that the event is about expires, nanoseconds since 1970; undefined: never, or it is about none. */
+export function expiryOf({
+  kind,
+  expiresAtNs,
+}: Pick<WalletEvent, 'kind' | 'expiresAtNs'>): bigint | undefined {
+  return expiresAtNs === 0n || SAYS_LEFT.has(kind) ? undefined : expiresAtNs
+}
 
 /** Words (of 8 bytes) within a row's fixed part: the layout, from which every other offset into a row follows. */
 export const ROW = {

@@ -13,6 +13,7 @@ import {
   CONDITION_WORD,
   FLAG_CONDITIONS,
   FLAG_EFFECTIVE_AT,
+  FLAG_KEEP_OPEN,
   FLAG_LIMIT,
   FLAG_LINKED,
   FLAG_SYSTEM,
@@ -108,6 +109,7 @@ function isSystemOpening(first: number): boolean {
 /** Flags of a kind that came after the first layout, which could not have said the same. */
 function laterBits(kind: number): number {
   if (kind === COMMAND_KINDS.ChangeAccount) return FLAG_LIMIT << HEAD_SHIFT.flags
+  if (kind === COMMAND_KINDS.PostHold) return CONDITIONS_BIT | (FLAG_KEEP_OPEN << HEAD_SHIFT.flags)
   return mayHaveConditions(kind) ? CONDITIONS_BIT : 0
 }
 

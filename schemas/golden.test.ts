@@ -146,6 +146,7 @@ it('numbers of kinds and refusals stay what they are; new ones may be added here
     HoldExpired: 14,
     TransferReversed: 15,
     TransferRefused: 16,
+    HoldPostedInPart: 17,
   })
   expect(COMMAND_KINDS).toEqual({
     OpenAccount: 1,

@@ -160,3 +160,39 @@ describe('a command may carry a condition on each of its accounts', () => {
       expect(await mutate('transfer', { id: uuid(), debitAccountId: cash, creditAccountId: cash, amount: '1', currency: 'EUR', ...wrong })).toMatchObject({ code: 'BAD_USER_INPUT', field: `input.${field}` })
   }) // prettier-ignore
 })
+
+describe('a hold is posted in several parts', () => {
+  const HOLD =
+    'query($id: UUID!, $after: Position) { transfer(id: $id, after: $after) { state expiresAt postedAmount { minor } heldAmount { minor } posts { id state amount { minor } expiresAt } postedById } }'
+
+  test('and says at every door, while it is open and behind its end, what has moved and what is held', async () => {
+    const from = await opened()
+    const to = await opened()
+    const holdId = uuid()
+    await inJson({ kind: 'placeHold', id: holdId, debitAccountId: from, creditAccountId: to, amount: '50', currency: 'EUR' })
+    const [first, third, last] = [uuid(), newId(), uuid()]
+    const part = await mutate('postHold', { id: first, holdId, amount: '20', keepOpen: true })
+    expect(part).toMatchObject({ transfer: { kind: 'HOLD_POST', state: 'POSTED', amount: { minor: '20' } } })
+    expect(await ask(HOLD, { id: holdId, after: part['position'] })).toMatchObject({ state: 'PENDING', postedAmount: { minor: '20' }, heldAmount: { minor: '30' }, postedById: null, posts: [{ id: first, expiresAt: null }] })
+    expect(await inJson({ kind: 'postHold', id: uuid(), holdId, amount: '31', keepOpen: true })).toMatchObject([{ code: 'amount_exceeds_hold' }])
+    expect(await client.submit({ kind: 'PostHold', id: third, related: idOf(holdId), amount: 5n, keepOpen: true })).toMatchObject({ status: 'accepted' })
+    expect(await client.submit({ kind: 'PostHold', id: third, related: idOf(holdId), amount: 5n })).toMatchObject({ code: 'id_reused' })
+    const end = await mutate('postHold', { id: last, holdId, amount: '7' })
+    expect(await ask(HOLD, { id: holdId, after: end['position'] })).toMatchObject({ state: 'POSTED', postedAmount: { minor: '32' }, heldAmount: null, postedById: last, posts: [{ amount: { minor: '20' } }, { amount: { minor: '5' } }, { amount: { minor: '7' } }] })
+    // A part is reversed like any transfer, and the others are not.
+    expect(await mutate('reverseTransfer', { id: uuid(), transferId: first })).toMatchObject({ transfer: { amount: { minor: '20' } } })
+    expect(await mutate('reverseTransfer', { id: uuid(), transferId: holdId })).toMatchObject({ code: 'transfer_not_reversible' })
+  }) // prettier-ignore
+
+  test('of which the rest is released by its voiding', async () => {
+    const from = await opened()
+    const holdId = uuid()
+    const told = await inJson(
+      { kind: 'placeHold', id: holdId, debitAccountId: from, creditAccountId: cash, amount: '50', currency: 'EUR' },
+      { kind: 'postHold', id: uuid(), holdId, amount: '20', keepOpen: true },
+      { kind: 'voidHold', id: uuid(), holdId },
+    )
+    expect(await ask(HOLD, { id: holdId, after: told[2]!['position'] })).toMatchObject({ state: 'VOIDED', postedAmount: { minor: '20' }, heldAmount: null })
+    expect(await mutate('postHold', { id: uuid(), holdId, keepOpen: true })).toMatchObject({ code: 'BAD_USER_INPUT', field: 'input.keepOpen' })
+  }) // prettier-ignore
+})

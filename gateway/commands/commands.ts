@@ -116,6 +116,7 @@ function made(kind: ClientKind, values: InputValues, path: string, context: Comm
         ...common,
         related: notNil(values, 'holdId', wrong),
         amount: amount === undefined || amount === null ? undefined : positive(amount, wrong),
+        keepOpen: values['keepOpen'] === true,
       }
     }
     case 'voidHold':

@@ -118,6 +118,10 @@ export const INPUT_FIELDS: Readonly<Record<ClientKind, Readonly<Record<string, I
     id: moneyId,
     holdId: required('UUID', 'The hold to post.'),
     amount: optional('MinorUnits', 'How much of it: above zero. Default: all. The rest is released.'),
+    keepOpen: optional(
+      'Boolean',
+      'What is not posted stays held, for further posts. Then an amount is given. Default false.',
+    ),
     ...conditions,
     ...labels,
   },

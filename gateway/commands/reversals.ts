@@ -11,11 +11,19 @@
  * new one.
  */
 import type { Command } from '../../schemas/commands.ts'
+import type { EventKind } from '../../schemas/events.ts'
 import { formatId, isUuidV7, parseId } from '../../schemas/ids.ts'
 import type { ReversalFinding } from '../../schemas/refusals.ts'
 import type { PublicEvent } from '../../projectors/views/audit/events.ts'
 import { badInput } from '../errors.ts'
 import type { Services } from '../services.ts'
+
+/** Events of a transfer that moved money, and no reversal. */
+const MOVING: ReadonlySet<EventKind> = new Set<EventKind>([
+  'TransferPosted',
+  'HoldPosted',
+  'HoldPostedInPart',
+])
 
 /** A reversal that is ready for the core, and the partition that decides it. */
 export interface PreparedReversal {
@@ -46,7 +54,7 @@ export async function prepareReversal(
   const original = events[0]
   const partition = await router.ofNamed(command, own[0], original)
   const checkedSequence = point.upTo.get(partition) ?? 0n
-  if (original?.kind !== 'TransferPosted' && original?.kind !== 'HoldPosted') {
+  if (original === undefined || !MOVING.has(original.kind)) {
     const finding = original === undefined ? 'transfer_not_found' : 'transfer_not_reversible'
     return { partition, command: { ...command, checkedSequence, finding } }
   }

@@ -25,6 +25,7 @@ const STATE_OF_OWN: Readonly<Record<EventKind, TransferState | undefined>> = {
   TransferPosted: 'POSTED',
   HoldPlaced: 'PENDING',
   HoldPosted: 'POSTED',
+  HoldPostedInPart: 'POSTED',
   HoldVoided: 'VOIDED',
   HoldExpired: 'EXPIRED',
   TransferReversed: 'POSTED',

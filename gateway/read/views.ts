@@ -13,7 +13,7 @@ import { ACCOUNTS_PER_QUERY_MAX, type AccountKey } from '../../projectors/sql.ts
 import {
   EVENTS_PER_QUERY_MAX,
   eventsByIds,
-  eventsRelatedTo,
+  consequencesOf,
   type PublicEvent,
 } from '../../projectors/views/audit/events.ts'
 import type { BalanceRow } from '../../projectors/views/totals.ts'
@@ -33,9 +33,14 @@ export type AccountIdentity = Omit<AccountRow, 'status'>
 const IDENTITIES_MAX = 200_000
 
 /**
- * Events of other commands that change a transfer's state. Each happens at most once. Refused attempts change nothing.
+ * Events of other commands that change a transfer. Parts of it may be many; each says what is left, so the newest do.
  */
-const CONSEQUENCES: readonly EventKind[] = ['HoldPosted', 'HoldVoided', 'TransferReversed']
+const CONSEQUENCES: readonly EventKind[] = [
+  'HoldPosted',
+  'HoldPostedInPart',
+  'HoldVoided',
+  'TransferReversed',
+]
 
 export class Views implements FrameListener {
   readonly store: ViewStore
@@ -72,8 +77,7 @@ export class Views implements FrameListener {
     )
     this.#related = new SharedReads(
       async (point, ids) =>
-        grouped(await eventsRelatedTo(store, ids, point.upTo, CONSEQUENCES), (event) => event.relatedId),
-      // An id has at most two consequences, and all of them have to fit one answer.
+        grouped(await consequencesOf(store, ids, point.upTo, CONSEQUENCES), (event) => event.relatedId),
       Math.floor(EVENTS_PER_QUERY_MAX / 2),
     )
   }
@@ -172,7 +176,7 @@ export class Views implements FrameListener {
     return (await this.#events.read(point, id)) ?? []
   }
 
-  /** Events of other commands that follow from the id: a hold posted or voided, a transfer reversed. */
+  /** Events of other commands that follow from the id, the newest twenty in order: a hold posted or voided, a transfer reversed. */
   async related(point: ReadPoint, id: string): Promise<readonly PublicEvent[]> {
     return (await this.#related.read(point, id)) ?? []
   }

@@ -156,7 +156,7 @@ const DESCRIPTIONS: Readonly<Record<ClientKind, string>> = {
   changeAccount: 'Changes the owner of an account, its overdraft limit, or both.',
   transfer: 'Moves money from one account to another.',
   placeHold: 'Reserves money, to be posted in all or part later, voided, or left to expire.',
-  postHold: 'Posts a hold, in all or part; the rest is released.',
+  postHold: 'Posts a hold, in all or part; the rest is released, or stays held (`keepOpen`).',
   voidHold: 'Releases a hold.',
   reverseTransfer: 'Moves back what a transfer moved, by a new transfer. Once per transfer.',
 }

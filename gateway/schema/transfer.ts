@@ -1,5 +1,10 @@
 /** Transfers, holds and what ends them, and refusals. */
-import type { PublicEvent, PublicEventSide } from '../../projectors/views/audit/events.ts'
+import {
+  CONSEQUENCES_PER_ID_MAX,
+  type PublicEvent,
+  type PublicEventSide,
+} from '../../projectors/views/audit/events.ts'
+import { expiryOf, leftOf } from '../../schemas/events.ts'
 import { REFUSAL_MESSAGES, REFUSAL_TRANSIENT, type RefusalCode } from '../../schemas/refusals.ts'
 import type { Position } from '../../schemas/positions.ts'
 import type { Outcome } from '../outcomes/outcomes.ts'
@@ -8,7 +13,7 @@ import type { Services } from '../services.ts'
 import { positionAt, type PartitionSequence } from '../positions/tokens.ts'
 import type { Builder } from './builder.ts'
 import type { EnumTypes } from './enums.ts'
-import type { BalanceModel, MoneyTypes } from './money.ts'
+import type { BalanceModel, MoneyModel, MoneyTypes } from './money.ts'
 import type { NodeModel, NodeTypes } from './node.ts'
 import { stateOf, transferKindOf, type TransferKind, type TransferState } from '../live/transfer-state.ts'
 
@@ -39,6 +44,28 @@ export function transferModel(
     kind,
     state: stateOf(own, related),
   }
+}
+
+/** What has moved, in minor units; of a hold, all its parts together. 0: nothing. */
+function postedOf({ event, kind, own, related, state }: TransferModel): bigint {
+  if (kind !== 'HOLD') return state === 'POSTED' || state === 'REVERSED' ? own[0]!.amount : 0n
+  if (state === 'REFUSED') return 0n
+  const whole = related.find((other) => other.kind === 'HoldPosted')?.amount ?? 0n
+  return event.amount - leftBehindParts({ event, related }) + whole
+}
+
+function heldOf({ event, kind, related, state }: TransferModel): bigint {
+  return kind === 'HOLD' && state === 'PENDING' ? leftBehindParts({ event, related }) : 0n
+}
+
+/** What the parts that were posted of a hold have left of it: the newest of them says it. */
+function leftBehindParts({ event, related }: Pick<TransferModel, 'event' | 'related'>): bigint {
+  const part = related.findLast((other) => other.kind === 'HoldPostedInPart')
+  return part === undefined ? event.amount : leftOf(part)!
+}
+
+function moneyIn({ event: { currency, scale } }: TransferModel, minor: bigint): MoneyModel | null {
+  return minor === 0n ? null : { minor, currency, scale }
 }
 
 function sequenceOf(event: PublicEvent): PartitionSequence {
@@ -200,12 +227,22 @@ export function addTransfer(
       postedAmount: t.field({
         type: Money,
         nullable: true,
-        description: 'What has moved. Null: nothing.',
-        resolve: ({ event, kind, own, related, state }) => {
-          if (state !== 'POSTED' && state !== 'REVERSED') return null
-          const posted = kind === 'HOLD' ? related.find((other) => other.kind === 'HoldPosted') : own[0]
-          const { amount, currency, scale } = posted ?? event
-          return { minor: amount, currency, scale }
+        description: 'What has moved; of a hold, so far. Null: nothing.',
+        resolve: (transfer) => moneyIn(transfer, postedOf(transfer)),
+      }),
+      heldAmount: t.field({
+        type: Money,
+        nullable: true,
+        description: 'What a hold that is open still reserves. Null: it is no open hold.',
+        resolve: (transfer) => moneyIn(transfer, heldOf(transfer)),
+      }),
+      posts: t.field({
+        type: [Transfer],
+        description: `What posted this hold, in parts or as a whole: the newest ${CONSEQUENCES_PER_ID_MAX}, in order.`,
+        resolve: async ({ related }, _args, { services }) => {
+          const posts = related.filter(({ kind }) => kind === 'HoldPosted' || kind === 'HoldPostedInPart')
+          const read = posts.map((post) => readTransfer(services, post.transferId, sequenceOf(post)))
+          return (await Promise.all(read)).filter((post) => post !== undefined)
         },
       }),
       debitAccountId: t.field({
@@ -257,7 +294,7 @@ export function addTransfer(
       postedById: t.field({
         type: 'UUID',
         nullable: true,
-        description: 'What posted this hold.',
+        description: 'What posted this hold and ended it.',
         resolve: ({ related }) => related.find(({ kind }) => kind === 'HoldPosted')?.transferId ?? null,
       }),
       voidedById: t.field({
@@ -276,7 +313,7 @@ export function addTransfer(
         type: 'DateTime',
         nullable: true,
         description: 'When the hold expires. Null: never.',
-        resolve: ({ event }) => (event.expiresAtNs === 0n ? null : event.expiresAtNs),
+        resolve: ({ event }) => expiryOf(event) ?? null,
       }),
       code: t.field({ type: 'UInt32', resolve: ({ event }) => event.code }),
       reference: t.field({ type: 'UUID', nullable: true, resolve: ({ event }) => event.reference ?? null }),

@@ -108,7 +108,7 @@ function reversalOf(command: Command, events: readonly WalletEvent[]): Command {
   const id = formatId(command.related!)
   const checkedSequence = BigInt(events.length)
   const original = events.find(({ transferId: own }) => formatId(own) === id)
-  if (original?.kind !== 'TransferPosted' && original?.kind !== 'HoldPosted') {
+  if (original?.kind !== 'TransferPosted' && original?.kind !== 'HoldPosted' && original?.kind !== 'HoldPostedInPart') {
     const finding = original === undefined ? 'transfer_not_found' : 'transfer_not_reversible'
     return { ...command, checkedSequence, finding }
   }

@@ -47,7 +47,13 @@ export function eventOf(command: Command, wallet: Wallet, verdict: Verdict): Wal
     recordedAtNs: atNs,
     effectiveAtNs: command.effectiveAtNs ?? atNs,
     receivedAtNs: command.receivedAtNs ?? 0n,
-    kind: isDone ? DONE[kind]! : isAboutAccount(kind) ? 'AccountRefused' : 'TransferRefused',
+    kind: isDone
+      ? isPart(command, hold)
+        ? 'HoldPostedInPart'
+        : DONE[kind]!
+      : isAboutAccount(kind)
+        ? 'AccountRefused'
+        : 'TransferRefused',
     command: kind,
     refusal,
     transferId: command.id,
@@ -56,7 +62,13 @@ export function eventOf(command: Command, wallet: Wallet, verdict: Verdict): Wal
     fingerprint: fingerprintOf(encodeCommands([command])),
     ...currencyOf(command, wallet, isDone, debit ?? credit),
     amount: isDone ? amountDone(command, hold, debit) : amountAsked(command),
-    expiresAtNs: isDone && kind === 'PlaceHold' ? deadline(command, atNs) : 0n,
+    expiresAtNs: !isDone
+      ? 0n
+      : isPart(command, hold)
+        ? hold!.amount - command.amount!
+        : kind === 'PlaceHold'
+          ? deadline(command, atNs)
+          : 0n,
     debit: sideOf(newNumber ?? debit?.number),
     credit: sideOf(credit?.number),
     code: command.code ?? 0,
@@ -133,6 +145,11 @@ function amountDone(command: Command, hold: Hold | undefined, account: Account |
   const { kind, amount } = command
   if (hold !== undefined) return kind === 'VoidHold' ? hold.amount : (amount ?? hold.amount)
   return kind === 'ChangeAccount' ? (amount ?? account!.overdraftLimit) : amountAsked(command)
+}
+
+/** A part is posted and the rest kept, unless nothing would be left. */
+function isPart({ keepOpen, amount }: Command, hold: Hold | undefined): boolean {
+  return keepOpen === true && hold !== undefined && amount! < hold.amount
 }
 
 /** When a hold expires: 0n if never, and no later than can be told. */

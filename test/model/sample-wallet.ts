@@ -157,7 +157,7 @@ export class SampleWallet {
       }
       case 'post':
         if (hold === undefined) return undefined
-        return { kind: 'PostHold', related: hold.id, amount: amount < hold.amount ? amount : hold.amount, memo } // prettier-ignore
+        return { kind: 'PostHold', related: hold.id, amount: amount < hold.amount ? amount : hold.amount, keepOpen: step.one % 2 === 1, memo } // prettier-ignore
       case 'void':
         return hold === undefined ? undefined : { kind: 'VoidHold', related: hold.id, memo }
       case 'reverse':

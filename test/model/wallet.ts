@@ -159,6 +159,9 @@ export class Wallet {
       case 'HoldPosted':
         this.#endHold(event.relatedId, amount)
         return
+      case 'HoldPostedInPart':
+        this.#postPart(event.relatedId, amount)
+        return
       case 'HoldVoided':
       case 'HoldExpired':
         this.#endHold(event.relatedId, 0n)
@@ -208,6 +211,15 @@ export class Wallet {
     this.holds.delete(keyOf(id))
     this.#move(hold.debit, { debitsPending: -hold.amount, debitsPosted: posted })
     this.#move(hold.credit, { creditsPending: -hold.amount, creditsPosted: posted })
+  }
+
+  #postPart(id: Id, posted: bigint): void {
+    const hold = this.holds.get(keyOf(id))
+    if (hold === undefined || hold.amount <= posted)
+      throw new ModelBrokenError(`a part of the hold ${formatId(id)} is posted that it does not have`)
+    this.holds.set(keyOf(id), { ...hold, amount: hold.amount - posted })
+    this.#move(hold.debit, { debitsPending: -posted, debitsPosted: posted })
+    this.#move(hold.credit, { creditsPending: -posted, creditsPosted: posted })
   }
 
   /** Adds to an account's totals, and counts its version. */

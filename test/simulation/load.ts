@@ -189,7 +189,15 @@ export class Load {
     const { random } = this
     const kind = random.chance(0.6) ? 'PostHold' : 'VoidHold'
     const amount = kind === 'PostHold' && random.chance(0.5) ? this.amount() : undefined
-    return { kind, id: this.newId(), related: random.pick(this.holds), amount, ifDebit: this.condition() }
+    const keepOpen = amount !== undefined && random.chance(0.5)
+    return {
+      kind,
+      id: this.newId(),
+      related: random.pick(this.holds),
+      amount,
+      keepOpen,
+      ifDebit: this.condition(),
+    }
   }
 
   /**

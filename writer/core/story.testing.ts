@@ -114,6 +114,7 @@ export class Story {
           kind: verb === 'post' ? 'PostHold' : 'VoidHold',
           related: this.id(second),
           ...part,
+          keepOpen: words.includes('keep-open'),
         }
       }
       const amount = BigInt(number ?? 0)

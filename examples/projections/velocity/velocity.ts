@@ -26,7 +26,7 @@ const hour = slidingWindow(HOUR_NS)
 
 /** Money that has left an account. */
 function isPayment({ kind }: ProjectionEvent): boolean {
-  return kind === 'TransferPosted' || kind === 'HoldPosted'
+  return kind === 'TransferPosted' || kind === 'HoldPosted' || kind === 'HoldPostedInPart'
 }
 
 const projection = codeProjection({

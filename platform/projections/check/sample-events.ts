@@ -53,6 +53,7 @@ export function sampleEvents(partition = 0): readonly WalletEvent[] {
     const voided = ask('PlaceHold', { ...held, reference: accountIdOf(99) })
     ask('PlaceHold', { ...held, timeoutNs: HOUR_NS * 2n })
     later(MINUTE_NS)
+    ask('PostHold', { related: posted, amount: 2_00n, keepOpen: true })
     ask('PostHold', { related: posted, amount: 7_50n })
     ask('VoidHold', { related: voided })
     ask('ReverseTransfer', { related: undone, debit: BOB, credit: ALICE, amount: 3_00n, ...eur, checkedSequence: BigInt(recorder.events.length) })

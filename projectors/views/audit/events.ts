@@ -181,6 +181,27 @@ export async function eventsRelatedTo(
   return selectEvents(store, `(partition, sequence) IN (${found})`, String(EVENTS_PER_QUERY_MAX), { ids })
 }
 
+/** Events that follow from one id, the newest of them, that are kept. */
+export const CONSEQUENCES_PER_ID_MAX = 20
+
+/** What came of these ids: of each the newest events of other commands that changed it, in order. At most 500 ids. */
+export async function consequencesOf(
+  store: ViewStore,
+  ids: readonly string[],
+  upTo: Position,
+  kinds: readonly EventKind[],
+): Promise<PublicEvent[]> {
+  if (ids.length > EVENTS_PER_QUERY_MAX / 2) throw new RangeError(`${ids.length} ids in one query`)
+  if (ids.length === 0) return []
+  const numbers = kinds.map((kind) => EVENT_KINDS[kind])
+  const found = `SELECT partition, sequence FROM (
+    SELECT DISTINCT id, partition, sequence FROM {event_relations:Identifier}
+    WHERE id IN {ids:Array(UUID)} AND ${within(upTo)} AND ${oneOf('kind', numbers)}
+    ORDER BY id, sequence DESC LIMIT ${CONSEQUENCES_PER_ID_MAX} BY id)`
+  const limit = String(ids.length * CONSEQUENCES_PER_ID_MAX)
+  return selectEvents(store, `(partition, sequence) IN (${found})`, limit, { ids })
+}
+
 /** A transfer's whole life: the events under its id, then those that name it, in order. Empty: no such id by `upTo`. */
 export async function transferById(
   store: ViewStore,

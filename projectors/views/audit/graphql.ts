@@ -9,7 +9,7 @@ import { lagOf } from '../../../gateway/schema/money.ts'
 import { itemsOf } from '../../../gateway/schema/paging.ts'
 import { accountIdOf, balanceOfSide } from '../../../gateway/schema/transfer.ts'
 import type { RequestContext } from '../../../gateway/services.ts'
-import type { EventKind } from '../../../schemas/events.ts'
+import { expiryOf, type EventKind } from '../../../schemas/events.ts'
 import { formatId, type Id } from '../../../schemas/ids.ts'
 import type { Position } from '../../../schemas/positions.ts'
 import type { Refusal as RefusalName, RefusalCode } from '../../../schemas/refusals.ts'
@@ -98,7 +98,7 @@ export function addAudit({
       expiresAt: t.field({
         type: 'DateTime',
         nullable: true,
-        resolve: ({ expiresAtNs }) => (expiresAtNs === 0n ? null : expiresAtNs),
+        resolve: (event) => expiryOf(event) ?? null,
       }),
     }),
   })

@@ -59,13 +59,21 @@ function hadAt(events: readonly WalletEvent[], atNs: bigint): ReadonlyMap<number
     const isDue = event.effectiveAtNs <= atNs
     if (isDue && (event.kind === 'TransferPosted' || event.kind === 'TransferReversed')) move(event)
     if (!isDue || event.kind !== 'HoldPlaced') continue
-    const end = events.find(
+    const ofHold = events.filter(
       (other) => other.kind !== 'HoldPlaced' && other.relatedId.low === event.transferId.low,
     )
-    if (end === undefined || end.effectiveAtNs > atNs) {
-      had.get(event.debit.number)!.held += event.amount
-      had.get(event.credit.number)!.incoming += event.amount
-    } else if (end.kind === 'HoldPosted') move(end)
+    const parts = ofHold.filter(({ kind }) => kind === 'HoldPostedInPart')
+    let held = event.amount - parts.reduce((sum, { amount }) => sum + amount, 0n)
+    const end = ofHold.find(({ kind }) => kind !== 'HoldPostedInPart')
+    if (end !== undefined && end.effectiveAtNs <= atNs) {
+      held = 0n
+      if (end.kind === 'HoldPosted') move(end)
+    }
+    for (const part of parts)
+      if (part.effectiveAtNs <= atNs) move(part)
+      else held += part.amount
+    had.get(event.debit.number)!.held += held
+    had.get(event.credit.number)!.incoming += held
   }
   return had
 }

@@ -1,5 +1,5 @@
 /**
- * When an entry counts by effective time: at its own, and what ends a hold no earlier than the hold itself. A hold may be
+ * When an entry counts by effective time: at its own, and what ends a hold, or a part of it, no earlier than the hold itself. A hold may be
  * dated ahead and voided today, or be posted with a date before it: counted at its own date the end would take away what
  * nothing had reserved yet, and an account would hold less than nothing. Events say what was asked for; how a past moment
  * follows from them is said here alone, so it holds for every log, whenever it was written.
@@ -7,7 +7,12 @@
 import { EVENT_KINDS } from '../../../schemas/events.ts'
 
 const PLACED = EVENT_KINDS.HoldPlaced
-const ENDS = [EVENT_KINDS.HoldPosted, EVENT_KINDS.HoldVoided, EVENT_KINDS.HoldExpired].join(', ')
+const ENDS = [
+  EVENT_KINDS.HoldPosted,
+  EVENT_KINDS.HoldPostedInPart,
+  EVENT_KINDS.HoldVoided,
+  EVENT_KINDS.HoldExpired,
+].join(', ')
 
 /**
  * The condition that keeps entries of the history to those that count at a moment. It goes by the columns `partition`,

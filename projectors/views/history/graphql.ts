@@ -12,7 +12,7 @@ import { lagOf } from '../../../gateway/schema/money.ts'
 import type { PageInfoModel } from '../../../gateway/schema/node.ts'
 import { cutPage, pageSize, type PageArguments } from '../../../gateway/schema/paging.ts'
 import type { RequestContext, Services } from '../../../gateway/services.ts'
-import type { EventKind } from '../../../schemas/events.ts'
+import { expiryOf, type EventKind } from '../../../schemas/events.ts'
 import { formatId, type Id } from '../../../schemas/ids.ts'
 import { includesPosition, type Position } from '../../../schemas/positions.ts'
 import { historyPage, type HistoryFilter, type HistoryRow } from './history.ts'
@@ -90,7 +90,7 @@ function addEntries({ builder, EventKindEnum, DirectionEnum, Money, Balance }: S
         type: 'DateTime',
         nullable: true,
         description: 'When the hold expires. Null: never.',
-        resolve: ({ row }) => (row.expiresAtNs === 0n ? null : row.expiresAtNs),
+        resolve: ({ row }) => expiryOf(row) ?? null,
       }),
       balance: t.field({
         type: Balance,
@@ -334,9 +334,7 @@ function addActivity({ builder }: SchemaKit, { HistoryEntry }: EntryTypes): void
           'SUBSCRIPTION_LAGGED',
           'More happened than was read. Subscribe again "after" this position.',
           {
-            position: tokens.position(
-              positionAt({ partition: identity.partition, sequence: item.sequence }),
-            ),
+            position: tokens.position(positionAt({ partition: identity.partition, sequence: item.sequence })),
           },
         )
       },

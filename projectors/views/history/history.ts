@@ -25,7 +25,7 @@ export interface HistoryRow extends BalanceRow {
   readonly transferId: string
   readonly relatedId: string | undefined
   readonly reference: string | undefined
-  /** 0: never. */
+  /** 0: never. HoldPostedInPart: no time, but what stays held (`leftOf` in schemas/events.ts). */
   readonly expiresAtNs: bigint
   readonly code: number
   readonly memo: string

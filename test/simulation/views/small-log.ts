@@ -133,7 +133,8 @@ export class SmallWriter {
       case 3:
         return { kind: 'PlaceHold', id, debit: account(0), credit, amount, memo, timeoutNs: random.chance(0.5) ? BigInt(random.between(1, 2_000)) * 1_000_000n : undefined } // prettier-ignore
       case 4:
-        if (hold !== undefined) return { kind: 'PostHold', id, related: hold }
+        if (hold !== undefined)
+          return random.chance(0.5) ? { kind: 'PostHold', id, related: hold } : { kind: 'PostHold', id, related: hold, amount: amount + 1n, keepOpen: true } // prettier-ignore
         break
       case 5:
         if (hold !== undefined) return { kind: 'VoidHold', id, related: hold }

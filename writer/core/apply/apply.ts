@@ -106,6 +106,12 @@ function applyKindEffects(state: CoreState, rows: RowWords, word: number, kind: 
       hold[5] = rows.words[word + ROW.accounts]!
       holds.place(hold, 0)
       return
+    case EVENT_KINDS.HoldPostedInPart: {
+      const slot = holds.find(rows.words32, (word + ROW.relatedHigh) * 2)
+      if (slot < 0) throw new CoreBrokenError('an event posts a part of a hold that is not open')
+      holds.keepOnly(slot, rows.words, word + ROW.expiresAt)
+      return
+    }
     case EVENT_KINDS.HoldPosted:
     case EVENT_KINDS.HoldVoided:
     case EVENT_KINDS.HoldExpired: {

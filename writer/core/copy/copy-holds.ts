@@ -2,7 +2,7 @@
  * A copy of the open holds as they stood at one moment, in the order of their placing, made in bounded steps: they are
  * collected slot by slot, sorted by sequence, and written. There may be a million, so neither is done at once.
  *
- * A hold never changes while it is open. One that ends before its slot is looked at is kept first; one placed meanwhile
+ * Of an open hold only the amount changes. One that changes or ends before its slot is looked at is kept first; one placed meanwhile
  * has a later sequence. A refused linked group takes back what it did in reverse, so a hold that it puts back lies in the
  * slot that it had: one bit a slot keeps it from being collected twice.
  */
@@ -48,7 +48,7 @@ export class HoldsCopy {
     this.holds.copy = undefined
   }
 
-  /** The hold in this slot is about to end. */
+  /** The hold in this slot is about to change, or to end. */
   keep(slot: number): void {
     if (slot >= this.nextSlot && slot < this.slots) this.collect(slot)
   }

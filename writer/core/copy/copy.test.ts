@@ -89,6 +89,8 @@ class History {
         return { kind: 'PlaceHold', id, ...sides, amount, linked, timeoutNs: BigInt(back) * 900_000n }
       case 'post':
       case 'void':
+        if (what === 'post' && back % 2 === 0)
+          return { kind: 'PostHold', id, related, linked, amount: 1n, keepOpen: true }
         return { kind: what === 'post' ? 'PostHold' : 'VoidHold', id, related, linked }
       case 'reverse': {
         const reversed = earlier(this.moves)
@@ -177,6 +179,7 @@ describe('a copy made in slices', () => {
       'TransferReversed',
       'HoldPlaced',
       'HoldPosted',
+      'HoldPostedInPart',
       'HoldVoided',
       'HoldExpired',
       'linked_failed',

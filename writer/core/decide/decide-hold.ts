@@ -1,5 +1,12 @@
 /** Decides holds: placing, posting, voiding, expiring. The checks stand in the order of REFUSAL_CODES. */
-import { COMMAND_KINDS, FLAG_ALL, FLAG_TIMEOUT, SLOT, SLOT_WORDS } from '../../../schemas/commands.ts'
+import {
+  COMMAND_KINDS,
+  FLAG_ALL,
+  FLAG_KEEP_OPEN,
+  FLAG_TIMEOUT,
+  SLOT,
+  SLOT_WORDS,
+} from '../../../schemas/commands.ts'
 import { EVENT_KINDS, KINDS_SHIFT, ROW, TOTAL } from '../../../schemas/events.ts'
 import { AMOUNT_MAX, EVENT_ROW_BYTES } from '../../../schemas/limits.ts'
 import { REFUSAL_CODES } from '../../../schemas/refusals.ts'
@@ -65,6 +72,7 @@ export function decideEndHold(state: CoreState, buffers: CallBuffers, decision: 
   let refusal = endingRefusal(state, buffers, slot, hold, posting)
   if (refusal === 0) refusal = conditionRefusal(state, buffers, decision)
   if (refusal !== 0) return refuse(state, buffers, decision, refusal)
+  if (posting && isKeptOpen(state, buffers, slot, hold)) return postPart(state, buffers, decision, hold)
   const bytes = writeAccepted(
     state,
     buffers,
@@ -79,6 +87,31 @@ export function decideEndHold(state: CoreState, buffers: CallBuffers, decision: 
     addTo(rows, row + ROW.debitTotals + TOTAL.debitsPosted, rows.words, row + ROW.amount)
     addTo(rows, row + ROW.creditTotals + TOTAL.creditsPosted, rows.words, row + ROW.amount)
   }
+  return bytes
+}
+
+/** True if something stays held behind the post: a hold of nothing is none. */
+function isKeptOpen({ holds }: CoreState, buffers: CallBuffers, slot: number, hold: number): boolean {
+  return (
+    hasFlagAt(buffers, slot, FLAG_KEEP_OPEN) &&
+    buffers.slots[slot * SLOT_WORDS + SLOT.amount]! < holds.words[hold * HOLD_WORDS + HOLD.amount]!
+  )
+}
+
+/** Writes the row of a part that is posted. What stays held stands where another row has its deadline. */
+function postPart(state: CoreState, buffers: CallBuffers, decision: Decision, hold: number): number {
+  const { rows } = buffers
+  const bytes = writeAccepted(state, buffers, decision, EVENT_KINDS.HoldPostedInPart)
+  const row = decision.rowByte >>> 3
+  const amount = row + ROW.amount
+  rows.words[row + ROW.expiresAt] = state.holds.words[hold * HOLD_WORDS + HOLD.amount]!
+  subtractFrom(rows, row + ROW.expiresAt, rows.words, amount)
+  advance(rows, row + ROW.debitVersion)
+  subtractFrom(rows, row + ROW.debitTotals + TOTAL.debitsPending, rows.words, amount)
+  addTo(rows, row + ROW.debitTotals + TOTAL.debitsPosted, rows.words, amount)
+  advance(rows, row + ROW.creditVersion)
+  subtractFrom(rows, row + ROW.creditTotals + TOTAL.creditsPending, rows.words, amount)
+  addTo(rows, row + ROW.creditTotals + TOTAL.creditsPosted, rows.words, amount)
   return bytes
 }
 

@@ -28,7 +28,7 @@ import { refuse } from './decide-transfer.ts'
 import type { Decision } from './decision.ts'
 import type { CallBuffers } from './call-buffers.ts'
 import { hashId, sameIdAt } from '../state/hash-id.ts'
-import { HOLD_KEPT_WORDS, HOLD_WORDS } from '../state/hold-words.ts'
+import { HOLD, HOLD_KEPT_WORDS, HOLD_WORDS } from '../state/hold-words.ts'
 import { commandKindAt, isLinkedAt, rowBytesMaxAt, slotsTakenAt } from './row-writer.ts'
 import type { CoreState } from '../state/state.ts'
 
@@ -53,10 +53,11 @@ export class LinkedGroup {
   private readonly memberRows = new Int32Array(LINKED_TRANSFERS_MAX)
   private readonly fresh = new Uint8Array(LINKED_TRANSFERS_MAX)
   private readonly clockBefore: BigInt64Array
-  /** Before-images: both accounts' versions and totals per member, and the hold that it ended. */
+  /** Before-images: both accounts' versions and totals per member, and the hold that it ended or posted a part of. */
   private readonly sidesBefore = new BigInt64Array(LINKED_TRANSFERS_MAX * 2 * SIDE_WORDS)
   private readonly numbersBefore = new Int32Array(LINKED_TRANSFERS_MAX * 2)
   private readonly holdsBefore = new BigInt64Array(LINKED_TRANSFERS_MAX * HOLD_KEPT_WORDS)
+  private readonly holdsBefore32 = new Int32Array(this.holdsBefore.buffer)
   private readonly kinds = new Uint8Array(LINKED_TRANSFERS_MAX)
 
   constructor(state: CoreState, bounds: CoreBounds, decision: Decision) {
@@ -197,7 +198,7 @@ export class LinkedGroup {
     this.keepSide(creditNumber(buffers.rows, row), index * 2 + 1)
     const kind = kindOf(buffers.rows, row)
     this.kinds[index] = kind
-    if (kind !== EVENT_KINDS.HoldPosted && kind !== EVENT_KINDS.HoldVoided) return
+    if (!isOfHold(kind)) return
     const hold = holds.find(buffers.slots32, (this.memberSlots[index]! * SLOT_WORDS + SLOT.relatedHigh) * 2)
     copyWords(holds.words, hold * HOLD_WORDS, this.holdsBefore, index * HOLD_KEPT_WORDS, HOLD_KEPT_WORDS)
   }
@@ -219,8 +220,13 @@ export class LinkedGroup {
       const kind = this.kinds[index]!
       if (kind === EVENT_KINDS.HoldPlaced)
         holds.remove(holds.find(buffers.slots32, (this.memberSlots[index]! * SLOT_WORDS + SLOT.idHigh) * 2))
-      else if (kind === EVENT_KINDS.HoldPosted || kind === EVENT_KINDS.HoldVoided)
-        holds.place(this.holdsBefore, index * HOLD_KEPT_WORDS)
+      else if (kind === EVENT_KINDS.HoldPostedInPart)
+        holds.keepOnly(
+          holds.find(this.holdsBefore32, index * HOLD_KEPT_WORDS * 2),
+          this.holdsBefore,
+          index * HOLD_KEPT_WORDS + HOLD.amount,
+        )
+      else if (isOfHold(kind)) holds.place(this.holdsBefore, index * HOLD_KEPT_WORDS)
     }
     copyWords(this.clockBefore, 0, clock, 0, clock.length)
   }
@@ -273,6 +279,15 @@ export class LinkedGroup {
   private idHash(buffers: CallBuffers, slot: number): number {
     return hashId(buffers.slots32, (slot * SLOT_WORDS + SLOT.idHigh) * 2)
   }
+}
+
+/** True for events that end a hold, or a part of one. */
+function isOfHold(kind: number): boolean {
+  return (
+    kind === EVENT_KINDS.HoldPosted ||
+    kind === EVENT_KINDS.HoldPostedInPart ||
+    kind === EVENT_KINDS.HoldVoided
+  )
 }
 
 /** A loop, and not `set` of a `subarray`: views would be made, and left to be collected, for every transfer. */

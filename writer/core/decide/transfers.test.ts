@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import { expiryOf, leftOf } from '../../../schemas/events.ts'
 import { formatId } from '../../../schemas/ids.ts'
 import { REFUSAL_CODES, type Refusal } from '../../../schemas/refusals.ts'
 import { Story } from '../story.testing.ts'
@@ -110,6 +111,41 @@ const tables: readonly (readonly [law: string, rows: Rows])[] = [
     ['post #5 #h 20', 'hold_not_open'],
     ['void #6 #h', 'hold_not_open'],
     ['post #7 #in 1', 'hold_not_open'],
+  ]],
+  ['a hold is posted in several parts, together at most the hold; the last one closes it', [
+    ['hold #h alice bob 70 for 1000', 'HoldPlaced alice=100-70'],
+    ['post #1 #h 20 keep-open', 'HoldPostedInPart alice=80-50 bob=20'],
+    ['post #2 #h 51 keep-open', 'amount_exceeds_hold alice=80-50'],
+    ['transfer #3 alice bob 31', 'insufficient_funds'],
+    ['post #4 #h 15 keep-open', 'HoldPostedInPart alice=65-35 bob=35'],
+    ['post #5 #h 10', 'HoldPosted alice=55 bob=45'],
+    ['post #6 #h 1 keep-open', 'hold_not_open'],
+    ['hold #i alice bob 30', 'HoldPlaced alice=55-30'],
+    ['post #7 #i 10 keep-open', 'HoldPostedInPart alice=45-20'],
+    ['post #8 #i 20 keep-open', 'HoldPosted alice=25 bob=75'],
+  ]],
+  ['what is left behind the parts of a hold is released by its voiding, and by its expiry', [
+    ['hold #h alice bob 70', 'HoldPlaced alice=100-70'],
+    ['post #1 #h 20 keep-open', 'HoldPostedInPart alice=80-50'],
+    ['void #2 #h', 'HoldVoided alice=80 bob=20'],
+    ['hold #i alice bob 70 for 1000', 'HoldPlaced alice=80-70'],
+    ['post #3 #i 20 keep-open', 'HoldPostedInPart alice=60-50'],
+    ['wait 2000', 'HoldExpired alice=60 bob=40'],
+    ['post #4 #i 1', 'hold_not_open'],
+  ]],
+  ['parts of a hold happen within a linked group, or none of them does', [
+    ['hold #h alice bob 70', 'HoldPlaced'],
+    ['post #1 #h 20 keep-open linked', 'HoldPostedInPart link 1'],
+    ['post #2 #h 20 keep-open linked', 'HoldPostedInPart link 2'],
+    ['hold #i alice bob 10 linked', 'HoldPlaced link 3'],
+    ['post #3 #i 4 keep-open', 'HoldPostedInPart link 4 alice=56-36 bob=44'],
+    ['post #4 #h 10 keep-open linked', 'linked_failed'],
+    ['post #5 #i linked', 'linked_failed'],
+    ['hold #j alice bob 9 linked', 'linked_failed'],
+    ['post #6 #j 5 keep-open linked', 'linked_failed'],
+    ['post #7 #h 21', 'amount_exceeds_hold alice=56-36 bob=44'],
+    ['post #8 #h 30', 'HoldPosted alice=26-6'],
+    ['post #9 #i 6', 'HoldPosted alice=20 bob=80'],
   ]],
   ['posting nothing in particular posts all', [
     ['hold #h alice bob 70', 'HoldPlaced alice=100-70'],
@@ -311,6 +347,20 @@ describe('the event of a change', () => {
     })
     expect(of('change cash owner mint')).toMatchObject({ amount: -1n, owner: 'mint' })
     expect(of('change cash overdraft 9')).toMatchObject({ kind: 'AccountRefused', amount: 9n })
+  })
+})
+
+describe('the event of a part of a hold', () => {
+  it('says what was posted and what stays held; what ends the hold says what was left of it', () => {
+    const story = new Story()
+    story.play([...GIVEN, ['hold #h alice bob 70', '']])
+    const of = (text: string) => story.submit([text])[0]!
+    const part = of('post #1 #h 20 keep-open')
+    expect(part).toMatchObject({ kind: 'HoldPostedInPart', amount: 20n, relatedId: story.id('#h') })
+    expect([leftOf(part), expiryOf(part)]).toEqual([50n, undefined])
+    const end = of('void #2 #h')
+    expect(end).toMatchObject({ kind: 'HoldVoided', amount: 50n })
+    expect(leftOf(end)).toBe(undefined)
   })
 })
 

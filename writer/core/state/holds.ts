@@ -18,7 +18,7 @@ export class Holds {
   words: BigInt64Array
   words32: Int32Array
   readonly heap: ExpiryHeap
-  /** While the holds are copied: who is told before one ends. */
+  /** While the holds are copied: who is told before one changes or ends. */
   copy: HoldsCopy | undefined
   /** Open addressing, linear probing, at most half full: slot plus one, 0 where empty. */
   private index: Int32Array
@@ -61,6 +61,12 @@ export class Holds {
     if (this.index[indexSlot] !== 0) throw new CoreBrokenError('a hold is placed twice')
     this.index[indexSlot] = slot + 1
     if (this.words[word + HOLD.expiresAt] !== 0n) this.heap.push(slot)
+  }
+
+  /** Sets what the hold in this slot still reserves to the amount at `amounts[at]`. */
+  keepOnly(slot: number, amounts: BigInt64Array, at: number): void {
+    if (this.copy !== undefined) this.copy.keep(slot)
+    this.words[slot * HOLD_WORDS + HOLD.amount] = amounts[at]!
   }
 
   /** Ends the hold in this slot. */
