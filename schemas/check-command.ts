@@ -9,9 +9,11 @@ import {
   FLAG_ALL,
   FLAG_CONDITIONS,
   FLAG_EFFECTIVE_AT,
+  FLAG_FORCE,
   FLAG_KEEP_OPEN,
   FLAG_LIMIT,
   FLAG_LINKED,
+  FLAG_PART,
   FLAG_REFERENCE,
   FLAG_SCALE,
   FLAG_SYSTEM,
@@ -125,6 +127,7 @@ function flagsOf(kind: number): number {
   if (isAccountKind(kind)) return ofAll
   const ofMovements = ofAll | FLAG_LINKED | (mayHaveConditions(kind) ? FLAG_CONDITIONS : 0)
   if (kind === PlaceHold) return ofMovements | FLAG_TIMEOUT
+  if (kind === ReverseTransfer) return ofMovements | FLAG_PART | FLAG_FORCE
   return kind === PostHold ? ofMovements | FLAG_ALL | FLAG_KEEP_OPEN : ofMovements
 }
 
@@ -170,7 +173,7 @@ function wrongFields(words: Int32Array, base: number, isPrepared: boolean): Wron
   return (
     wrongParties(words, base, kind, moving, asked) ??
     wrongAmount(words, base, kind, moving) ??
-    wrongTimes(words, base) ??
+    wrongTimes(words, base, kind === ReverseTransfer && isPrepared) ??
     wrongReference(words, base) ??
     (isZero(words, base + CHECKED) || (kind === ReverseTransfer && isPrepared)
       ? undefined
@@ -224,17 +227,21 @@ function wrongAmount(words: Int32Array, base: number, kind: number, moving: bool
   }
   if (kind === OpenAccount || kind === ChangeAccount)
     return isNegative ? wrongOf('amount', 'is an overdraft limit below zero') : undefined
-  if (!moving && kind !== PostHold) return isNone ? undefined : wrongOf('amount', 'is given for nothing')
+  const isPart = kind === ReverseTransfer && hasFlag(words, base, FLAG_PART)
+  if (!moving && kind !== PostHold && !isPart)
+    return isNone ? undefined : wrongOf('amount', 'is given for nothing')
   return isNone || isNegative ? wrongOf('amount', 'is not above zero') : undefined
 }
 
-function wrongTimes(words: Int32Array, base: number): WrongField | undefined {
+/** @param isLeft something else stands where the timeout does: what is left to reverse */
+function wrongTimes(words: Int32Array, base: number, isLeft: boolean): WrongField | undefined {
   const effectiveAtNs = i64(words, base + EFFECTIVE_AT)
   if (!hasFlag(words, base, FLAG_EFFECTIVE_AT)) {
     if (effectiveAtNs !== 0n) return wrongOf('effectiveAt', 'stands there and is not given by its flag')
   } else if (effectiveAtNs < TIME_NS_MIN || effectiveAtNs > TIME_NS_MAX)
     return wrongOf('effectiveAt', `lies outside ${TIMES_TEXT}`)
   if (words[base + RECEIVED_AT + 1]! < 0) return wrongOf('receivedAt', 'lies before 1970')
+  if (isLeft) return words[base + TIMEOUT + 1]! < 0 ? wrongOf('timeout', 'is less than nothing') : undefined
   const isTimeoutNone = isZero(words, base + TIMEOUT)
   if (!hasFlag(words, base, FLAG_TIMEOUT))
     return isTimeoutNone ? undefined : wrongOf('timeout', 'stands there and is not given by its flag')

@@ -109,6 +109,9 @@ const command: fc.Arbitrary<Command> = fc
     system: fc.boolean(),
     isAll: fc.boolean(),
     keepOpen: fc.boolean(),
+    part: fc.boolean(),
+    force: fc.boolean(),
+    leftToReverse: aboveZero,
     effectiveAtNs: given(i64),
     timeoutNs: given(aboveZero),
     receivedAtNs: i64,
@@ -136,6 +139,10 @@ function canonical(made: Command): Command {
   return {
     ...made,
     system,
+    part: kind === 'ReverseTransfer' && made.part === true,
+    force: kind === 'ReverseTransfer' && made.force === true,
+    leftToReverse: kind === 'ReverseTransfer' ? (made.leftToReverse ?? 0n) : undefined,
+    timeoutNs: kind === 'ReverseTransfer' ? undefined : made.timeoutNs,
     keepOpen: kind === 'PostHold' && made.keepOpen === true,
     amount: hasAmount && !system ? amount : undefined,
     scale: isOpening ? (made.scale ?? 1) : undefined,
@@ -229,7 +236,7 @@ it('a fingerprint covers the body, and only the body', () => {
       expect(of(same)).toBe(of(one))
       const body = [
         'kind', 'debit', 'credit', 'related', 'amount', 'system', 'effectiveAtNs', 'timeoutNs', 'currency', 'scale', 'code', 'reference',
-        'linked', 'memo', 'owner', 'ifDebit', 'ifCredit', 'keepOpen',
+        'linked', 'memo', 'owner', 'ifDebit', 'ifCredit', 'keepOpen', 'part', 'force',
       ] as const // prettier-ignore
       for (const field of body) {
         const differing = canonical({ ...one, [field]: other[field] })

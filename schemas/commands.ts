@@ -7,7 +7,7 @@
  *   0 kind u8 · 1 flags u8 · 2 scale u8 · 3 finding u8 (ReverseTransfer, as doors hand it on) · 4 code u32
  *   8 id (high, low) · 24 debit account, or the account of an account command · 40 credit account
  *  56 related id (hold, transfer to reverse) · 72 amount i64 (OpenAccount, ChangeAccount: overdraft limit)
- *  80 effective_at i64 ns · 88 timeout i64 ns (PlaceHold) · 96 received_at i64 ns
+ *  80 effective_at i64 ns · 88 timeout i64 ns (PlaceHold); what is left to reverse, i64 (ReverseTransfer) · 96 received_at i64 ns
  * 104 currency, 8 characters · 112 reference (high, low) · 128 checked sequence u64 (ReverseTransfer)
  * 136 memo bytes u16 · 138 owner bytes u16 · 140 zero to the end
  *
@@ -83,6 +83,10 @@ export const FLAG_REFERENCE = 8
 export const FLAG_ALL = 16
 /** ChangeAccount: the overdraft limit is given; without it the limit stays. */
 export const FLAG_LIMIT = 16
+/** ReverseTransfer: the sender gives the amount, a part of what is left; without it all that is left is reversed. */
+export const FLAG_PART = 16
+/** ReverseTransfer: happens even where who was paid has less available than the amount. */
+export const FLAG_FORCE = 32
 /** OpenAccount: a system account, without a limit to its overdraft, instead of an overdraft limit. */
 export const FLAG_SYSTEM = 32
 /** OpenAccount: the scale is given; without it the door fills in the platform's own for this currency. */
@@ -214,6 +218,12 @@ export interface Command {
    * ChangeAccount: the same, by default as it is.
    */
   readonly amount?: bigint | undefined
+  /** ReverseTransfer: the caller gives the amount, a part of what is left to reverse. */
+  readonly part?: boolean | undefined
+  /** ReverseTransfer: even where who was paid has less available than the amount. */
+  readonly force?: boolean | undefined
+  /** ReverseTransfer: what a view saw to be left of the transfer at the checked sequence, minor units. */
+  readonly leftToReverse?: bigint | undefined
   /** PostHold: what is not posted stays held. The amount is given. */
   readonly keepOpen?: boolean | undefined
   /** OpenAccount: a system account, without a limit to its overdraft. It has no amount. */
@@ -317,7 +327,7 @@ export function encodeCommands(commands: readonly Command[]): Uint8Array<ArrayBu
     putId(words, word + SLOT.relatedHigh, command.related ?? NIL_ID)
     words[word + SLOT.amount] = command.amount ?? 0n
     words[word + SLOT.effectiveAt] = command.effectiveAtNs ?? 0n
-    words[word + SLOT.timeout] = command.timeoutNs ?? 0n
+    words[word + SLOT.timeout] = command.timeoutNs ?? command.leftToReverse ?? 0n
     words[word + SLOT.receivedAt] = command.receivedAtNs ?? 0n
     words[word + SLOT.currency] = command.currency === undefined ? 0n : packCurrency(command.currency)
     putId(words, word + SLOT.referenceHigh, command.reference ?? NIL_ID)
@@ -376,6 +386,8 @@ function flagsOf(command: Command): number {
   if (kind === 'PostHold' && command.amount === undefined) flags |= FLAG_ALL
   if (kind === 'ChangeAccount' && command.amount !== undefined) flags |= FLAG_LIMIT
   if (command.keepOpen === true) flags |= FLAG_KEEP_OPEN
+  if (kind === 'ReverseTransfer' && command.part === true) flags |= FLAG_PART
+  if (command.force === true) flags |= FLAG_FORCE
   if (command.system === true) flags |= FLAG_SYSTEM
   if (command.scale !== undefined) flags |= FLAG_SCALE
   if (command.ifDebit !== undefined || command.ifCredit !== undefined) flags |= FLAG_CONDITIONS
@@ -427,6 +439,9 @@ function givenAt(view: DataView, byte: number, kind: CommandKind): Omit<Command,
     credit: named(SLOT_BYTE.credit),
     related: named(SLOT_BYTE.related),
     amount: isAmountGiven(kind, flags) ? view.getBigInt64(byte + SLOT_BYTE.amount, true) : undefined,
+    part: kind === 'ReverseTransfer' && has(FLAG_PART),
+    force: kind === 'ReverseTransfer' && has(FLAG_FORCE),
+    leftToReverse: kind === 'ReverseTransfer' ? view.getBigInt64(byte + SLOT_BYTE.timeout, true) : undefined,
     keepOpen: kind === 'PostHold' && has(FLAG_KEEP_OPEN),
     system: kind === 'OpenAccount' && has(FLAG_SYSTEM),
     effectiveAtNs: has(FLAG_EFFECTIVE_AT) ? view.getBigInt64(byte + SLOT_BYTE.effectiveAt, true) : undefined,

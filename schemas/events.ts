@@ -18,6 +18,8 @@
  * AccountChanged: related_id = the account's id, amount = overdraft limit from now on, owner = the new one (empty: as before).
  * Hold(Posted|Voided|Expired): related_id = the hold; voided and expired, amount = what was still held. HoldExpired: transfer_id = the hold as well.
  * HoldPostedInPart: related_id = the hold, amount = what was posted, expires_at = no time, but what stays held, minor units.
+ * TransferReversedInPart, TransferReversedByForce: as TransferReversed; expires_at = no time, but what is left to reverse of
+ * the transfer. By force: who was paid had less available than the amount.
  * TransferReversed: related_id = the transfer undone. HoldPosted: amount = what was posted.
  * Refusals: versions and totals as seen (not advanced), amount as asked; AccountRefused: related_id = the account's id;
  * named accounts = `debit,credit` ids in text, each left empty where the account has a number; command = what was asked.
@@ -59,6 +61,8 @@ export const EVENT_KINDS = {
   TransferReversed: 15,
   TransferRefused: 16,
   HoldPostedInPart: 17,
+  TransferReversedInPart: 18,
+  TransferReversedByForce: 19,
   // Of a crossing, at the debit account's partition.
   TransferReserved: 20,
   TransferConfirmed: 21,
@@ -82,8 +86,24 @@ export const EVENT_KIND_NAMES: ReadonlyMap<number, EventKind> = new Map(
   Object.entries(EVENT_KINDS).map(([name, number]) => [number, name as EventKind]),
 )
 
-/** Kinds whose `expires_at` is no time, but what is left: minor units that stay held. */
-const SAYS_LEFT: ReadonlySet<EventKind> = new Set<EventKind>(['HoldPostedInPart'])
+/** Kinds whose `expires_at` is no time, but what is left: minor units that stay held, or that can still be reversed. */
+const SAYS_LEFT: ReadonlySet<EventKind> = new Set<EventKind>([
+  'HoldPostedInPart',
+  'TransferReversedInPart',
+  'TransferReversedByForce',
+])
+
+/** Kinds of events that reverse a transfer, or a part of it. */
+export const REVERSAL_KINDS = [
+  'TransferReversed',
+  'TransferReversedInPart',
+  'TransferReversedByForce',
+] as const satisfies readonly EventKind[]
+
+/** True for a reversal. */
+export function isReversal({ kind }: Pick<WalletEvent, 'kind'>): boolean {
+  return (REVERSAL_KINDS as readonly EventKind[]).includes(kind)
+}
 
 /** What the event says is left, in minor units; undefined: its kind says no such thing. */
 export function leftOf({ kind, expiresAtNs }: Pick<WalletEvent, 'kind' | 'expiresAtNs'>): bigint | undefined {

@@ -13,9 +13,11 @@ import {
   CONDITION_WORD,
   FLAG_CONDITIONS,
   FLAG_EFFECTIVE_AT,
+  FLAG_FORCE,
   FLAG_KEEP_OPEN,
   FLAG_LIMIT,
   FLAG_LINKED,
+  FLAG_PART,
   FLAG_SYSTEM,
   HEAD_SHIFT,
   SLOT,
@@ -110,6 +112,8 @@ function isSystemOpening(first: number): boolean {
 function laterBits(kind: number): number {
   if (kind === COMMAND_KINDS.ChangeAccount) return FLAG_LIMIT << HEAD_SHIFT.flags
   if (kind === COMMAND_KINDS.PostHold) return CONDITIONS_BIT | (FLAG_KEEP_OPEN << HEAD_SHIFT.flags)
+  if (kind === COMMAND_KINDS.ReverseTransfer)
+    return CONDITIONS_BIT | ((FLAG_PART | FLAG_FORCE) << HEAD_SHIFT.flags)
   return mayHaveConditions(kind) ? CONDITIONS_BIT : 0
 }
 

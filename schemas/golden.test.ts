@@ -147,6 +147,8 @@ it('numbers of kinds and refusals stay what they are; new ones may be added here
     TransferReversed: 15,
     TransferRefused: 16,
     HoldPostedInPart: 17,
+    TransferReversedInPart: 18,
+    TransferReversedByForce: 19,
   })
   expect(COMMAND_KINDS).toEqual({
     OpenAccount: 1,

@@ -10,6 +10,7 @@ export const REFUSAL_CODES = {
   amount_invalid: 3,
   transfer_not_found: 4,
   transfer_not_reversible: 5,
+  amount_exceeds_transfer: 6,
   account_exists: 10,
   accounts_full: 11,
   currency_scale_mismatch: 12,
@@ -82,6 +83,8 @@ export const REFUSAL_MESSAGES: Readonly<Record<RefusalCode, string>> = {
   transfer_not_found: 'There is no transfer with the id given as the one to reverse. Check the id.',
   transfer_not_reversible:
     'The id given is not of a transfer that moved money, so there is nothing to reverse. Of a hold, reverse what posted it.',
+  amount_exceeds_transfer:
+    'The amount is more than is left of the transfer to reverse. Reverse what is left, or less.',
   account_exists:
     'An account with this id is open or was opened before. Use it, or choose another account id.',
   accounts_full: 'This partition holds as many accounts as it can. Ask the operator for more capacity.',
@@ -110,9 +113,9 @@ export const REFUSAL_MESSAGES: Readonly<Record<RefusalCode, string>> = {
   credit_account_frozen: 'The credit account is frozen. Unfreeze it first.',
   currency_mismatch: 'The accounts and the transfer are not all in the same currency.',
   amount_exceeds_hold: 'The amount is more than the hold reserved. Post the reserved amount or less.',
-  already_reversed: 'This transfer has been reversed already. A transfer can be reversed once.',
+  already_reversed: 'This transfer has been reversed already: nothing is left of it to reverse.',
   reversal_unchecked:
-    'The transfer to reverse could not be checked against a fresh enough view. Try again with a new id.',
+    'The transfer to reverse could not be checked against a fresh enough view, or another part of it was reversed meanwhile. Try again with a new id.',
   insufficient_funds: 'The debit account has less available than the amount.',
   balance_overflow: 'A total of one of the accounts would leave the 64-bit range.',
   too_many_holds:
@@ -131,7 +134,7 @@ export const REFUSAL_MESSAGES: Readonly<Record<RefusalCode, string>> = {
 /** True where the same request, sent again later under a new id, may well succeed. */
 export const REFUSAL_TRANSIENT: Readonly<Record<RefusalCode, boolean>> = {
   linked_failed: true, linked_too_long: false, amount_invalid: false, transfer_not_found: true,
-  transfer_not_reversible: false, account_exists: false, accounts_full: true,
+  transfer_not_reversible: false, amount_exceeds_transfer: false, account_exists: false, accounts_full: true,
   currency_scale_mismatch: false, account_not_found: true, account_already_closed: false, account_already_frozen: true,
   account_not_frozen: true, account_not_empty: true, account_is_system: false, overdraft_in_use: true, hold_not_open: false, same_account: false,
   debit_account_not_found: true, credit_account_not_found: true, debit_account_closed: false,

@@ -196,3 +196,61 @@ describe('a hold is posted in several parts', () => {
     expect(await mutate('postHold', { id: uuid(), holdId, keepOpen: true })).toMatchObject({ code: 'BAD_USER_INPUT', field: 'input.keepOpen' })
   }) // prettier-ignore
 })
+
+describe('a transfer is reversed in several parts, or by force', () => {
+  const SEEN =
+    'query($id: UUID!, $after: Position) { transfer(id: $id, after: $after) { state reversedAmount { minor } reversals { id amount { minor } forced expiresAt } reversedById } }'
+  const reverse = (input: object): Promise<Told> => mutate('reverseTransfer', { id: uuid(), ...input })
+  const paid = async (from: string, to: string, amount: string): Promise<string> => {
+    const id = uuid()
+    await inJson({ kind: 'transfer', id, debitAccountId: from, creditAccountId: to, amount, currency: 'EUR' })
+    return id
+  }
+
+  test('together at most the transfer, whichever doors they come by, and each read says how much it is', async () => {
+    const [from, to] = [await opened(), await opened()]
+    const transferId = await paid(from, to, '60')
+    const first = await reverse({ transferId, amount: '20' })
+    expect(first).toMatchObject({ transfer: { kind: 'REVERSAL', state: 'POSTED', amount: { minor: '20' } } })
+    expect(await ask(SEEN, { id: transferId, after: first['position'] })).toMatchObject({ state: 'POSTED', reversedAmount: { minor: '20' }, reversedById: null, reversals: [{ forced: false, expiresAt: null }] })
+    expect(await reverse({ transferId, amount: '41' })).toMatchObject({ code: 'amount_exceeds_transfer' })
+    expect(await inJson({ kind: 'reverseTransfer', id: uuid(), transferId, amount: '15' })).toMatchObject([{ status: 'accepted' }])
+    const onLane: Command = { kind: 'ReverseTransfer', id: newId(), related: idOf(transferId), amount: 5n, part: true }
+    expect(await client.submit(onLane)).toMatchObject({ status: 'accepted', replayed: false })
+    expect(await client.submit(onLane)).toMatchObject({ status: 'accepted', replayed: true })
+    expect(await client.submit({ ...onLane, amount: 6n })).toMatchObject({ status: 'refused', code: 'id_reused' })
+    const last = await reverse({ transferId })
+    expect(last).toMatchObject({ transfer: { amount: { minor: '20' } } })
+    expect(await ask(SEEN, { id: transferId, after: last['position'] })).toMatchObject({ state: 'REVERSED', reversedAmount: { minor: '60' }, reversedById: (last['transfer'] as Told)['id'] })
+    for (const amount of [{}, { amount: '1' }]) expect(await reverse({ transferId, ...amount })).toMatchObject({ code: 'already_reversed' })
+  }) // prettier-ignore
+
+  test('at once from every door: what they take back together is never more than the transfer', async () => {
+    const [from, to] = [await opened(), await opened()]
+    const transferId = await paid(from, to, '60')
+    const told = await Promise.all(
+      Array.from({ length: 12 }, (_, index) =>
+        index % 2 === 0
+          ? reverse({ transferId, amount: '25' })
+          : client.submit({ kind: 'ReverseTransfer', id: newId(), related: idOf(transferId), amount: 25n, part: true }),
+      ),
+    )
+    const taken = told.filter((one) => ('status' in one ? one.status === 'accepted' : one['__typename'] === 'TransferApplied'))
+    expect(taken.length === 1 || taken.length === 2).toBe(true)
+    const end = await reverse({ transferId })
+    expect((end['transfer'] as Told)['amount']).toEqual({ minor: String(60 - taken.length * 25) })
+  }) // prettier-ignore
+
+  test('by force beyond the overdraft limit of who was paid, and recorded as such only where it was needed', async () => {
+    const [from, to] = [await opened(), await opened()]
+    const transferId = await paid(from, to, '60')
+    await paid(to, cash, '150')
+    expect(await reverse({ transferId })).toMatchObject({ code: 'insufficient_funds' })
+    await reverse({ transferId, amount: '10', force: true })
+    const forced = await reverse({ transferId, force: true })
+    const { reversals } = await ask(SEEN, { id: transferId, after: forced['position'] })
+    expect(reversals).toMatchObject([{ amount: { minor: '10' }, forced: false }, { amount: { minor: '50' }, forced: true }])
+    const balance = await ask('query($id: UUID!, $after: Position) { balance(accountId: $id, after: $after) { available { minor } } }', { id: to, after: forced['position'] })
+    expect(balance).toEqual({ available: { minor: '-50' } })
+  }) // prettier-ignore
+})

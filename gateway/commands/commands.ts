@@ -121,8 +121,17 @@ function made(kind: ClientKind, values: InputValues, path: string, context: Comm
     }
     case 'voidHold':
       return { ...common, related: notNil(values, 'holdId', wrong) }
-    case 'reverseTransfer':
-      return { ...common, related: notNil(values, 'transferId', wrong) }
+    case 'reverseTransfer': {
+      const amount = values['amount'] as bigint | null | undefined
+      const part =
+        amount === undefined || amount === null ? {} : { part: true, amount: positive(amount, wrong) }
+      return {
+        ...common,
+        ...part,
+        related: notNil(values, 'transferId', wrong),
+        force: values['force'] === true,
+      }
+    }
   }
 }
 

@@ -129,6 +129,14 @@ export const INPUT_FIELDS: Readonly<Record<ClientKind, Readonly<Record<string, I
   reverseTransfer: {
     id: moneyId,
     transferId: required('UUID', 'The transfer to reverse.'),
+    amount: optional(
+      'MinorUnits',
+      'How much of it: above zero, together at most the transfer. Default: all that is left.',
+    ),
+    force: optional(
+      'Boolean',
+      'For operators: also where who was paid has less available; he is then overdrawn beyond his limit. Default false.',
+    ),
     ...conditions,
     ...labels,
   },

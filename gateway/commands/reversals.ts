@@ -11,9 +11,8 @@
  * new one.
  */
 import type { Command } from '../../schemas/commands.ts'
-import type { EventKind } from '../../schemas/events.ts'
+import { isReversal, leftOf, type EventKind } from '../../schemas/events.ts'
 import { formatId, isUuidV7, parseId } from '../../schemas/ids.ts'
-import type { ReversalFinding } from '../../schemas/refusals.ts'
 import type { PublicEvent } from '../../projectors/views/audit/events.ts'
 import { badInput } from '../errors.ts'
 import type { Services } from '../services.ts'
@@ -58,6 +57,7 @@ export async function prepareReversal(
     const finding = original === undefined ? 'transfer_not_found' : 'transfer_not_reversible'
     return { partition, command: { ...command, checkedSequence, finding } }
   }
+  const left = leftToReverse(original, related)
   const [debit, credit] = await Promise.all([
     views.accountIdOf({ partition: original.partition, account: original.debit.account }, original.sequence),
     views.accountIdOf({ partition: original.partition, account: original.credit.account }, original.sequence),
@@ -69,18 +69,18 @@ export async function prepareReversal(
       // The accounts swap sides: what was paid goes back.
       debit: parseId(credit)!,
       credit: parseId(debit)!,
-      amount: original.amount,
+      amount: command.part === true ? command.amount : left > 0n ? left : original.amount,
       currency: original.currency,
       checkedSequence,
-      ...found(command, related),
+      leftToReverse: left,
+      // The same id again is a repeat. The core lets it pass without an event, and the first outcome is the answer.
+      ...(left === 0n && own.length === 0 ? { finding: 'already_reversed' as const } : {}),
     },
   }
 }
 
-/** The finding against reversing a transfer that did move money, if there is one. */
-function found(command: Command, related: readonly PublicEvent[]): { readonly finding?: ReversalFinding } {
-  const reversal = related.find((event) => event.kind === 'TransferReversed')
-  // The same id again is a repeat. The core lets it pass without an event, and the first outcome is the answer.
-  if (reversal === undefined || reversal.transferId === formatId(command.id)) return {}
-  return { finding: 'already_reversed' }
+/** What is left to reverse of a transfer that did move money: the newest of its reversals says it. */
+function leftToReverse(original: PublicEvent, related: readonly PublicEvent[]): bigint {
+  const newest = related.findLast(isReversal)
+  return newest === undefined ? original.amount : (leftOf(newest) ?? 0n)
 }

@@ -1,7 +1,7 @@
 /** The state of a transfer, from its events. Pure, and the same for events of the views and of the feed. */
 import type { PublicEvent } from '../../projectors/views/audit/events.ts'
 import type { CommandKind } from '../../schemas/commands.ts'
-import type { EventKind } from '../../schemas/events.ts'
+import { isReversal, leftOf, type EventKind } from '../../schemas/events.ts'
 
 export type TransferKind = 'TRANSFER' | 'HOLD' | 'HOLD_POST' | 'HOLD_VOID' | 'REVERSAL'
 export type TransferState = 'PENDING' | 'POSTED' | 'VOIDED' | 'EXPIRED' | 'REFUSED' | 'REVERSED'
@@ -29,6 +29,8 @@ const STATE_OF_OWN: Readonly<Record<EventKind, TransferState | undefined>> = {
   HoldVoided: 'VOIDED',
   HoldExpired: 'EXPIRED',
   TransferReversed: 'POSTED',
+  TransferReversedInPart: 'POSTED',
+  TransferReversedByForce: 'POSTED',
   TransferRefused: 'REFUSED',
   TransferReserved: 'PENDING',
   TransferConfirmed: 'PENDING',
@@ -60,6 +62,8 @@ export function transferKindOf(event: PublicEvent): TransferKind | undefined {
 
 /** The state of the transfer with this id after the event. Undefined: the event does not change it. */
 export function stateAfter(id: string, event: PublicEvent): TransferState | undefined {
+  if (event.transferId !== id && isReversal(event))
+    return (leftOf(event) ?? 0n) === 0n ? 'REVERSED' : undefined
   return event.transferId === id ? STATE_OF_OWN[event.kind] : STATE_OF_RELATED[event.kind]
 }
 

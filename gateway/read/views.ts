@@ -17,7 +17,7 @@ import {
   type PublicEvent,
 } from '../../projectors/views/audit/events.ts'
 import type { BalanceRow } from '../../projectors/views/totals.ts'
-import { decodeEvent, EVENT_KINDS, type EventKind } from '../../schemas/events.ts'
+import { decodeEvent, EVENT_KINDS, REVERSAL_KINDS, type EventKind } from '../../schemas/events.ts'
 import { FrameRows } from '../../schemas/frame-rows.ts'
 import type { Frame } from '../../schemas/frames.ts'
 import { formatId } from '../../schemas/ids.ts'
@@ -35,12 +35,7 @@ const IDENTITIES_MAX = 200_000
 /**
  * Events of other commands that change a transfer. Parts of it may be many; each says what is left, so the newest do.
  */
-const CONSEQUENCES: readonly EventKind[] = [
-  'HoldPosted',
-  'HoldPostedInPart',
-  'HoldVoided',
-  'TransferReversed',
-]
+const CONSEQUENCES: readonly EventKind[] = ['HoldPosted', 'HoldPostedInPart', 'HoldVoided', ...REVERSAL_KINDS]
 
 export class Views implements FrameListener {
   readonly store: ViewStore

@@ -158,7 +158,8 @@ const DESCRIPTIONS: Readonly<Record<ClientKind, string>> = {
   placeHold: 'Reserves money, to be posted in all or part later, voided, or left to expire.',
   postHold: 'Posts a hold, in all or part; the rest is released, or stays held (`keepOpen`).',
   voidHold: 'Releases a hold.',
-  reverseTransfer: 'Moves back what a transfer moved, by a new transfer. Once per transfer.',
+  reverseTransfer:
+    'Moves back what a transfer moved, or a part of it, by a new transfer. Together at most the transfer.',
 }
 
 async function linkedResult(

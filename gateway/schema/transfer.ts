@@ -4,7 +4,7 @@ import {
   type PublicEvent,
   type PublicEventSide,
 } from '../../projectors/views/audit/events.ts'
-import { expiryOf, leftOf } from '../../schemas/events.ts'
+import { expiryOf, isReversal, leftOf } from '../../schemas/events.ts'
 import { REFUSAL_MESSAGES, REFUSAL_TRANSIENT, type RefusalCode } from '../../schemas/refusals.ts'
 import type { Position } from '../../schemas/positions.ts'
 import type { Outcome } from '../outcomes/outcomes.ts'
@@ -306,8 +306,32 @@ export function addTransfer(
       reversedById: t.field({
         type: 'UUID',
         nullable: true,
-        description: 'The transfer that reversed this one.',
-        resolve: ({ related }) => related.find(({ kind }) => kind === 'TransferReversed')?.transferId ?? null,
+        description: 'The transfer that reversed this one, or the last part of it.',
+        resolve: ({ related }) =>
+          related.find((other) => isReversal(other) && (leftOf(other) ?? 0n) === 0n)?.transferId ?? null,
+      }),
+      reversedAmount: t.field({
+        type: Money,
+        nullable: true,
+        description: 'How much of it has been moved back. Null: nothing.',
+        resolve: (transfer) => {
+          const newest = transfer.related.findLast(isReversal)
+          return moneyIn(transfer, newest === undefined ? 0n : transfer.event.amount - (leftOf(newest) ?? 0n))
+        },
+      }),
+      reversals: t.field({
+        type: [Transfer],
+        description: `What moved it back, in parts or as a whole: the newest ${CONSEQUENCES_PER_ID_MAX}, in order.`,
+        resolve: async ({ related }, _args, { services }) => {
+          const read = related
+            .filter(isReversal)
+            .map((reversal) => readTransfer(services, reversal.transferId, sequenceOf(reversal)))
+          return (await Promise.all(read)).filter((reversal) => reversal !== undefined)
+        },
+      }),
+      forced: t.boolean({
+        description: 'True for a reversal that happened although who was paid had less available.',
+        resolve: ({ event }) => event.kind === 'TransferReversedByForce',
       }),
       expiresAt: t.field({
         type: 'DateTime',

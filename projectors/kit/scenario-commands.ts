@@ -5,7 +5,7 @@ import { CLIENT_KINDS, INPUT_FIELDS, type ClientKind } from '../../gateway/comma
 import { parseTime } from '../../gateway/positions/times.ts'
 import { Recorder } from '../../platform/projections/recorder.ts'
 import type { Command } from '../../schemas/commands.ts'
-import type { WalletEvent } from '../../schemas/events.ts'
+import { isReversal, leftOf, type WalletEvent } from '../../schemas/events.ts'
 import { formatId, makeUuidV7, makeUuidV8, parseId, type Id } from '../../schemas/ids.ts'
 import { ISO_CURRENCIES } from '../../schemas/money.ts'
 import { NS_PER_MS } from '../../schemas/time.ts'
@@ -114,8 +114,12 @@ function reversalOf(command: Command, events: readonly WalletEvent[]): Command {
   }
   const idOf = (number: number): Id =>
     events.find(({ kind, debit }) => kind === 'AccountOpened' && debit.number === number)!.relatedId
-  const { debit, credit, amount, currency } = original
-  return { ...command, debit: idOf(credit.number), credit: idOf(debit.number), amount, currency, checkedSequence }
+  const { debit, credit, currency } = original
+  const newest = events.findLast((event) => isReversal(event) && formatId(event.relatedId) === id)
+  const left = newest === undefined ? original.amount : (leftOf(newest) ?? 0n)
+  const amount = command.amount ?? (left > 0n ? left : original.amount)
+  const sides = { debit: idOf(credit.number), credit: idOf(debit.number), currency }
+  return { ...command, ...sides, amount, checkedSequence, leftToReverse: left, ...(left === 0n ? { finding: 'already_reversed' } : {}) }
 } // prettier-ignore
 
 function nanosecondsOf(text: string, place: string): bigint {

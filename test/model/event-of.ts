@@ -5,8 +5,8 @@ import { fingerprintOf } from '../../schemas/fingerprint.ts'
 import { formatId, isNilId, NIL_ID } from '../../schemas/ids.ts'
 import { AMOUNT_MAX } from '../../schemas/limits.ts'
 import type { Refusal } from '../../schemas/refusals.ts'
-import { isAboutAccount, isBare, isEnding } from './rules.ts'
-import { keyOf, type Account, type Hold, type Wallet } from './wallet.ts'
+import { isAboutAccount, isBare, isEnding, leftToReverse } from './rules.ts'
+import { availableOf, keyOf, type Account, type Hold, type Wallet } from './wallet.ts'
 
 const DONE: Readonly<Partial<Record<CommandKind, EventKind>>> = {
   OpenAccount: 'AccountOpened',
@@ -48,9 +48,7 @@ export function eventOf(command: Command, wallet: Wallet, verdict: Verdict): Wal
     effectiveAtNs: command.effectiveAtNs ?? atNs,
     receivedAtNs: command.receivedAtNs ?? 0n,
     kind: isDone
-      ? isPart(command, hold)
-        ? 'HoldPostedInPart'
-        : DONE[kind]!
+      ? doneKind(command, wallet, hold, debit)
       : isAboutAccount(kind)
         ? 'AccountRefused'
         : 'TransferRefused',
@@ -62,13 +60,7 @@ export function eventOf(command: Command, wallet: Wallet, verdict: Verdict): Wal
     fingerprint: fingerprintOf(encodeCommands([command])),
     ...currencyOf(command, wallet, isDone, debit ?? credit),
     amount: isDone ? amountDone(command, hold, debit) : amountAsked(command),
-    expiresAtNs: !isDone
-      ? 0n
-      : isPart(command, hold)
-        ? hold!.amount - command.amount!
-        : kind === 'PlaceHold'
-          ? deadline(command, atNs)
-          : 0n,
+    expiresAtNs: isDone ? leftOrDeadline(command, hold, atNs) : 0n,
     debit: sideOf(newNumber ?? debit?.number),
     credit: sideOf(credit?.number),
     code: command.code ?? 0,
@@ -150,6 +142,26 @@ function amountDone(command: Command, hold: Hold | undefined, account: Account |
 /** A part is posted and the rest kept, unless nothing would be left. */
 function isPart({ keepOpen, amount }: Command, hold: Hold | undefined): boolean {
   return keepOpen === true && hold !== undefined && amount! < hold.amount
+}
+
+function doneKind(
+  command: Command,
+  wallet: Wallet,
+  hold: Hold | undefined,
+  debit: Account | undefined,
+): EventKind {
+  if (isPart(command, hold)) return 'HoldPostedInPart'
+  if (command.kind !== 'ReverseTransfer') return DONE[command.kind]!
+  const available = availableOf(wallet.accounts.get(debit!.number)!)
+  if (available !== undefined && available < command.amount!) return 'TransferReversedByForce'
+  return command.amount === leftToReverse(command) ? 'TransferReversed' : 'TransferReversedInPart'
+}
+
+/** What is left of a hold or of a transfer; of a new hold, when it expires. */
+function leftOrDeadline(command: Command, hold: Hold | undefined, atNs: bigint): bigint {
+  if (isPart(command, hold)) return hold!.amount - command.amount!
+  if (command.kind === 'ReverseTransfer') return leftToReverse(command) - command.amount!
+  return command.kind === 'PlaceHold' ? deadline(command, atNs) : 0n
 }
 
 /** When a hold expires: 0n if never, and no later than can be told. */

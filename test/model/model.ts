@@ -81,7 +81,7 @@ export class Model {
     let reason: Refusal = 'linked_failed'
     if (fresh.every(Boolean)) {
       const before = this.#wallet.copy()
-      const reversed = new Set<string>()
+      const reversed = new Map<string, boolean>()
       const events: WalletEvent[] = []
       for (const [index, command] of members.entries()) {
         const refusal = this.#refusal(command, nowNs, reversed)
@@ -91,7 +91,8 @@ export class Model {
           break
         }
         events.push(this.#happen(command, undefined, index + 1, nowNs))
-        if (command.kind === 'ReverseTransfer') reversed.add(keyOf(command.related!))
+        if (command.kind === 'ReverseTransfer')
+          reversed.set(keyOf(command.related!), events.at(-1)!.expiresAtNs === 0n)
       }
       // Its ids are used from when it is certain that the group happens.
       if (culprit < 0) return members.map((command, index) => this.#keep(command, events[index]!))
@@ -116,7 +117,7 @@ export class Model {
   #refusal(
     command: Command,
     nowNs: bigint,
-    reversedInGroup: ReadonlySet<string> = new Set(),
+    reversedInGroup: ReadonlyMap<string, boolean> = new Map(),
   ): Refusal | undefined {
     const atNs = this.#nextRecordedAt(nowNs)
     const bounds = this.#bounds

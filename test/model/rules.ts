@@ -17,8 +17,8 @@ export interface Situation {
   readonly wallet: Wallet
   readonly used: UsedIds
   readonly bounds: ModelBounds
-  /** Keys of the transfers that earlier members of the same linked group reverse. */
-  readonly reversedInGroup: ReadonlySet<string>
+  /** Keys of the transfers that earlier members of the same linked group reverse: true if they left nothing. */
+  readonly reversedInGroup: ReadonlyMap<string, boolean>
   /** Time that the next event carries. */
   readonly atNs: bigint
 }
@@ -123,6 +123,7 @@ function refuseMove(command: Command, situation: Situation): Refusal | undefined
   const { wallet, bounds } = situation
   const amount = command.amount ?? 0n
   if (amount <= 0n) return 'amount_invalid'
+  if (command.kind === 'ReverseTransfer' && amount > leftToReverse(command)) return 'amount_exceeds_transfer'
   if (sameId(command.debit!, command.credit!)) return 'same_account'
   const debit = wallet.find(command.debit)
   const credit = wallet.find(command.credit)
@@ -137,19 +138,28 @@ function refuseMove(command: Command, situation: Situation): Refusal | undefined
   const reversal = command.kind === 'ReverseTransfer' ? refuseReversal(command, situation) : undefined
   if (reversal !== undefined) return reversal
   const available = availableOf(debit)
-  if (available !== undefined && amount > available) return 'insufficient_funds'
+  const isForced = command.kind === 'ReverseTransfer' && command.force === true
+  if (available !== undefined && amount > available && !isForced) return 'insufficient_funds'
   if (debit.debitsPosted + debit.debitsPending + amount > AMOUNT_MAX) return 'balance_overflow'
   if (credit.creditsPosted + credit.creditsPending + amount > AMOUNT_MAX) return 'balance_overflow'
   if (command.kind === 'PlaceHold' && wallet.holds.size >= bounds.holdsMax) return 'too_many_holds'
   return refuseCondition(command, debit, credit)
 }
 
-/** A transfer is reversed once. Whoever asks has looked into a view, and found no reversal up to the checked sequence. */
+/** What a door saw to be left of the transfer; where it does not say, all that is asked for. */
+export function leftToReverse({ leftToReverse: left = 0n, amount = 0n }: Command): bigint {
+  return left === 0n ? amount : left
+}
+
+/** A transfer is reversed once, at once or in parts. Whoever asks has looked into a view, and found no reversal up to the checked sequence. */
 function refuseReversal(command: Command, { used, reversedInGroup }: Situation): Refusal | undefined {
   const related = command.related!
   // No transfer has such an id, so no view can have been asked about it.
   if (!isUuidV7(related)) return 'reversal_unchecked'
   if (command.finding === 'already_reversed') return command.finding
-  if (reversedInGroup.has(keyOf(related)) || used.isReversed(related)) return 'already_reversed'
+  const inGroup = reversedInGroup.get(keyOf(related))
+  if (inGroup === true || used.isReversed(related)) return 'already_reversed'
+  // The next part of it finds less left than this one was told.
+  if (inGroup === false || used.isPartReversed(related, leftToReverse(command))) return 'reversal_unchecked'
   return used.mayHaveForgotten(command.checkedSequence ?? 0n) ? 'reversal_unchecked' : undefined
 }

@@ -7,11 +7,13 @@ import type { Used } from './used-ids.ts'
  * What a door fills in of a reversal; and what an event that happens to stand alone does not show: its place in a group, its
  * conditions.
  */
-const OF_THE_DOOR: ReadonlySet<string> = new Set(['debit', 'credit', 'amount', 'currency', 'finding', 'linked', 'ifDebit', 'ifCredit']) // prettier-ignore
+const OF_THE_DOOR: ReadonlySet<string> = new Set(['debit', 'credit', 'amount', 'currency', 'finding', 'linked', 'ifDebit', 'ifCredit', 'part', 'force', 'leftToReverse']) // prettier-ignore
 
 /** True if the command repeats the first one, false if it reuses its id for something else. */
 export function isSameBody(command: Command, first: Used): boolean {
   // The refusal of a group that is too long carries no text, and a reversal is told by what its event carries.
+  if (command.kind === 'ReverseTransfer' && command.part === true && command.amount !== first.event.amount)
+    return false
   const isWithout = command.kind === 'ReverseTransfer' && first.event.refusal === 'linked_too_long'
   const of = (one: Command): string => bodyOf(isWithout ? { ...one, memo: '' } : one)
   return of(command) === of(first.command)

@@ -169,13 +169,14 @@ export class SampleWallet {
     }
   }
 
-  #reversal({ other, text }: Step): Omit<Command, 'id'> | undefined {
+  #reversal({ one, other, text }: Step): Omit<Command, 'id'> | undefined {
     const undone = pick(this.#posted, other)
     if (undone === undefined) return undefined
     this.#posted.splice(this.#posted.indexOf(undone), 1)
     const { transferId: related, amount } = undone
     const [debit, credit] = [undone.credit, undone.debit].map(({ number }) => this.accountId(number))
-    return { kind: 'ReverseTransfer', related, debit, credit, amount, memo: text }
+    const part = amount > 1n && one % 2 === 1
+    return { kind: 'ReverseTransfer', related, debit, credit, amount: part ? amount / 2n : amount, part, leftToReverse: amount, memo: text } // prettier-ignore
   }
 
   /** What cannot happen: to an account that there is not, of more than a hold has, or of more than anybody has. */

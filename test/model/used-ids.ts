@@ -3,7 +3,7 @@
  * and which of them a writer still remembers.
  */
 import type { Command } from '../../schemas/commands.ts'
-import type { WalletEvent } from '../../schemas/events.ts'
+import { isReversal, leftOf, type WalletEvent } from '../../schemas/events.ts'
 import { isUuidV7, uuidV7TimeMs, type Id } from '../../schemas/ids.ts'
 import { ID_AHEAD_MS_MAX } from '../../schemas/limits.ts'
 import { keyOf } from './wallet.ts'
@@ -26,7 +26,9 @@ interface Generation {
 /** Two generations are remembered; the third drops the first, and with it every id up to its latest time is too old. */
 export class UsedIds {
   readonly first = new Map<string, Used>()
-  /** Sequence of the event that reversed a transfer, by the transfer's key. */
+  /** What was reversed of each transfer, in order, by the transfer's key. */
+  readonly reversals = new Map<string, readonly { readonly sequence: bigint; readonly amount: bigint }[]>()
+  /** Sequence of the event that left nothing of a transfer, by the transfer's key. */
   readonly reversed = new Map<string, bigint>()
   /** Latest time of an id that was forgotten, milliseconds since 1970; −1 if none was. */
   horizonMs = -1
@@ -53,6 +55,11 @@ export class UsedIds {
     return this.#has(`reversed ${keyOf(id)}`)
   }
 
+  /** True if a reversal of a part of the transfer is remembered that found so much left. */
+  isPartReversed(id: Id, found: bigint): boolean {
+    return this.#has(`reversed ${keyOf(id)} of ${found}`)
+  }
+
   /** True if a use or a reversal behind this sequence may have been forgotten. */
   mayHaveForgotten(sequence: bigint): boolean {
     return sequence < this.#generations[0]!.began
@@ -62,9 +69,13 @@ export class UsedIds {
     this.first.set(keyOf(command.id), { command, event })
     const generation = this.#put(keyOf(command.id), event.sequence)
     generation.latestMs = Math.max(generation.latestMs, uuidV7TimeMs(command.id))
-    if (event.kind !== 'TransferReversed') return
-    this.reversed.set(keyOf(event.relatedId), event.sequence)
-    this.#put(`reversed ${keyOf(event.relatedId)}`, event.sequence)
+    if (!isReversal(event)) return
+    const { relatedId, amount, sequence } = event
+    const transfer = keyOf(relatedId)
+    const left = leftOf(event) ?? 0n
+    this.reversals.set(transfer, [...(this.reversals.get(transfer) ?? []), { sequence, amount }])
+    if (left === 0n) this.reversed.set(transfer, sequence)
+    this.#put(left === 0n ? `reversed ${transfer}` : `reversed ${transfer} of ${left + amount}`, sequence)
   }
 
   #has(key: string): boolean {

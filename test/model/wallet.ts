@@ -54,6 +54,8 @@ export class Wallet {
   readonly holds = new Map<string, Hold>()
   /** Decimal places of each currency in use. */
   readonly scales = new Map<string, number>()
+  /** Numbers of accounts that a reversal by force has taken money from: they may have less than nothing available. */
+  readonly overdrawn = new Set<number>()
   /** Of the last event. */
   sequence = 0n
   recordedAtNs = 0n
@@ -66,6 +68,7 @@ export class Wallet {
     for (const [key, hold] of this.holds) copy.holds.set(key, hold)
     for (const [currency, scale] of this.scales) copy.scales.set(currency, scale)
     for (const [key, number] of this.#numbers) copy.#numbers.set(key, number)
+    for (const number of this.overdrawn) copy.overdrawn.add(number)
     copy.sequence = this.sequence
     copy.recordedAtNs = this.recordedAtNs
     return copy
@@ -111,7 +114,7 @@ export class Wallet {
       const { number, currency, debitsPosted, debitsPending, creditsPosted, creditsPending } = account
       sums.set(currency, (sums.get(currency) ?? 0n) + creditsPosted - debitsPosted)
       const available = availableOf(account) ?? 0n
-      if (available < 0n) return `account ${number} has ${available} available`
+      if (available < 0n && !this.overdrawn.has(number)) return `account ${number} has ${available} available`
       const { debits, credits } = pending.get(number)!
       if (debits !== debitsPending || credits !== creditsPending)
         return `account ${number} has ${debitsPending} and ${creditsPending} pending, its open holds say ${debits} and ${credits}`
@@ -140,7 +143,13 @@ export class Wallet {
         this.accounts.set(debit.number, { ...this.accounts.get(debit.number)!, overdraftLimit: amount })
         return
       case 'TransferPosted':
+      case 'TransferReversedByForce':
+        this.overdrawn.add(debit.number)
+        this.#move(debit.number, { debitsPosted: amount })
+        this.#move(credit.number, { creditsPosted: amount })
+        return
       case 'TransferReversed':
+      case 'TransferReversedInPart':
         this.#move(debit.number, { debitsPosted: amount })
         this.#move(credit.number, { creditsPosted: amount })
         return

@@ -16,8 +16,8 @@ export const REQUIRED: readonly string[] = [
   'repeated id', 'repeated id after a restart', 'id_reused', 'id_expired', 'id_in_future', 'id generations dropped',
   // Every event and every refusal
   'AccountOpened', 'AccountFrozen', 'AccountUnfrozen', 'AccountClosed', 'AccountChanged', 'TransferPosted', 'HoldPlaced', 'HoldPosted', 'HoldPostedInPart',
-  'HoldVoided', 'hold expired', 'TransferReversed', 'linked group done', 'linked group refused', 'linked_failed',
-  'linked_too_long', 'amount_invalid', 'transfer_not_found', 'transfer_not_reversible', 'account_exists', 'accounts_full', 'currency_scale_mismatch',
+  'HoldVoided', 'hold expired', 'TransferReversed', 'TransferReversedInPart', 'TransferReversedByForce', 'linked group done', 'linked group refused', 'linked_failed',
+  'linked_too_long', 'amount_invalid', 'transfer_not_found', 'transfer_not_reversible', 'amount_exceeds_transfer', 'account_exists', 'accounts_full', 'currency_scale_mismatch',
   'account_not_found', 'account_already_closed', 'account_already_frozen', 'account_not_frozen', 'account_not_empty', 'account_is_system', 'overdraft_in_use',
   'hold_not_open', 'same_account', 'debit_account_not_found', 'credit_account_not_found', 'debit_account_closed',
   'credit_account_closed', 'debit_account_frozen', 'credit_account_frozen', 'currency_mismatch', 'amount_exceeds_hold',

@@ -211,6 +211,12 @@ export class Load {
     const head = model.wallet.sequence
     const viewed = random.chance(0.8) ? head : random.bigBelow(head + 1n)
     const reversedAt = model.used.reversed.get(keyOf(transfer.id))
+    const seen = (model.used.reversals.get(keyOf(transfer.id)) ?? []).filter(
+      ({ sequence }) => sequence <= viewed,
+    )
+    const left = transfer.amount! - seen.reduce((sum, { amount }) => sum + amount, 0n)
+    const whole = left > 0n ? left : transfer.amount!
+    const part = whole > 1n && random.chance(0.4)
     const checkedSequence = reversedAt !== undefined && reversedAt <= viewed ? 0n : viewed
     return {
       kind: 'ReverseTransfer',
@@ -218,7 +224,10 @@ export class Load {
       related: random.chance(0.97) ? transfer.id : transfer.debit!,
       debit: transfer.credit!,
       credit: transfer.debit!,
-      amount: random.chance(0.9) ? transfer.amount! : this.amount(),
+      amount: part ? 1n + random.bigBelow(whole - 1n) : random.chance(0.9) ? whole : this.amount(),
+      part,
+      leftToReverse: left > 0n ? left : 0n,
+      force: random.chance(0.2),
       checkedSequence,
       ...(reversedAt !== undefined && random.chance(0.5) ? { finding: 'already_reversed' as const } : {}),
     }

@@ -295,6 +295,7 @@ class Core implements WalletCore {
     decision.creditHash = block.creditHashes[index]!
     decision.linkIndex = 0
     decision.isReversedInGroup = false
+    decision.isPartReversedInGroup = false
     const bytes = decideCommand(state, buffers, this.bounds, decision)
     // From here on it must succeed.
     applyRow(state, buffers.rows, at >>> 3)

@@ -89,6 +89,9 @@ const moving = fc.record(
     finding: fc.constantFrom(...REVERSAL_FINDINGS),
     ifDebit: condition,
     ifCredit: condition,
+    /** As doors see it: several parts find the same left, or different ones. */
+    leftToReverse: fc.constantFrom(0n, 20n, 40n, 60n),
+    force: fc.constantFrom(false, false, true),
     linked,
     memo: fc.constantFrom('', 'for the rent, and the rest of it'),
   },
@@ -119,13 +122,23 @@ const command: fc.Arbitrary<Command> = fc
   )
   .map((made) => {
     const timeout = made.kind === 'PlaceHold' ? made : { ...made, timeoutNs: undefined }
-    const { finding, ...unfound } = timeout as Command
+    const { finding, ...found } = timeout as Command
+    const { leftToReverse: _left, force: _force, ...unreversed } = found
+    const unfound = made.kind === 'ReverseTransfer' ? found : unreversed
     if (made.kind === 'Transfer') return { ...unfound, related: NIL_ID }
     if (made.kind !== 'ReverseTransfer' || finding === undefined) return unfound
     // As the doors hand it on.
     const isBare = finding !== 'already_reversed'
     return isBare
-      ? { ...unfound, finding, debit: NIL_ID, credit: NIL_ID, amount: undefined, currency: undefined }
+      ? {
+          ...unfound,
+          finding,
+          debit: NIL_ID,
+          credit: NIL_ID,
+          amount: undefined,
+          currency: undefined,
+          leftToReverse: undefined,
+        }
       : timeout
   })
 const step = fc.record({
@@ -194,7 +207,7 @@ describe('the core and a plain model of the rules', () => {
     // The property says little unless the commands get that far.
     const missing = [
       'AccountOpened', 'AccountFrozen', 'AccountUnfrozen', 'AccountClosed', 'AccountChanged', 'TransferPosted', 'HoldPlaced',
-      'HoldPosted', 'HoldPostedInPart', 'HoldVoided', 'HoldExpired', 'TransferReversed', 'repeat', 'id', 'linked_failed', 'linked_too_long', 'amount_invalid',
+      'HoldPosted', 'HoldPostedInPart', 'HoldVoided', 'HoldExpired', 'TransferReversed', 'TransferReversedInPart', 'TransferReversedByForce', 'amount_exceeds_transfer', 'repeat', 'id', 'linked_failed', 'linked_too_long', 'amount_invalid',
       'account_exists', 'accounts_full', 'currency_scale_mismatch', 'account_not_found', 'account_already_closed',
       'account_already_frozen', 'account_not_frozen', 'account_not_empty', 'account_is_system', 'overdraft_in_use', 'hold_not_open', 'same_account',
       'debit_account_not_found', 'credit_account_not_found', 'debit_account_closed', 'credit_account_closed',

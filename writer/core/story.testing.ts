@@ -122,6 +122,7 @@ export class Story {
         return {
           ...asked, kind: 'ReverseTransfer', related: this.id(second), debit: this.account(third),
           credit: this.account(words[4]!), amount, checkedSequence: BigInt(extras.value('checked') ?? 1_000_000),
+          leftToReverse: BigInt(extras.value('left') ?? 0), force: words.includes('force'),
         } // prettier-ignore
       const move = { ...asked, debit: this.account(second), credit: this.account(third), amount }
       if (verb === 'transfer') return { ...move, kind: 'Transfer' }

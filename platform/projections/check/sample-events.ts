@@ -56,7 +56,8 @@ export function sampleEvents(partition = 0): readonly WalletEvent[] {
     ask('PostHold', { related: posted, amount: 2_00n, keepOpen: true })
     ask('PostHold', { related: posted, amount: 7_50n })
     ask('VoidHold', { related: voided })
-    ask('ReverseTransfer', { related: undone, debit: BOB, credit: ALICE, amount: 3_00n, ...eur, checkedSequence: BigInt(recorder.events.length) })
+    ask('ReverseTransfer', { related: undone, debit: BOB, credit: ALICE, amount: 1_00n, part: true, leftToReverse: 3_00n, ...eur, checkedSequence: BigInt(recorder.events.length) })
+    ask('ReverseTransfer', { related: undone, debit: BOB, credit: ALICE, amount: 2_00n, leftToReverse: 2_00n, ...eur, checkedSequence: BigInt(recorder.events.length) })
     // Refused: too much, and to nobody.
     ask('Transfer', { debit: ALICE, credit: BOB, amount: 9_999_999_00n, ...eur, code: 2 })
     ask('Transfer', { debit: ALICE, credit: NOBODY, amount: 1n, ...eur, code: 2 })

@@ -1,7 +1,13 @@
 /** Events as the audit view holds them: by position and by id, with the totals that history holds for them. */
 import type { CommandKind } from '../../../schemas/commands.ts'
 import { COMMAND_KIND_NAMES } from '../../../schemas/commands.ts'
-import { EVENT_KIND_NAMES, EVENT_KINDS, type EventKind, type Totals } from '../../../schemas/events.ts'
+import {
+  EVENT_KIND_NAMES,
+  EVENT_KINDS,
+  REVERSAL_KINDS,
+  type EventKind,
+  type Totals,
+} from '../../../schemas/events.ts'
 import type { Position } from '../../../schemas/positions.ts'
 import { REFUSAL_CODES, refusalOf, type Refusal } from '../../../schemas/refusals.ts'
 import type { QueryParameters, ViewStore } from '../../clickhouse/view-store.ts'
@@ -221,7 +227,7 @@ export async function reversalOf(
   id: string,
   upTo: Position,
 ): Promise<PublicEvent | undefined> {
-  return (await eventsRelatedTo(store, [id], upTo, ['TransferReversed']))[0]
+  return (await eventsRelatedTo(store, [id], upTo, REVERSAL_KINDS))[0]
 }
 
 async function selectEvents(

@@ -1,7 +1,7 @@
 /** What accounts had at moments of every axis, with effective times in any order: held against a model without any SQL. */
 import fc from 'fast-check'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import type { WalletEvent } from '../../../schemas/events.ts'
+import { isReversal, type WalletEvent } from '../../../schemas/events.ts'
 import type { Position } from '../../../schemas/positions.ts'
 import { viewsUnderTest, type ViewsUnderTest } from '../views-under-test.testing.ts'
 import { balancesOf, type Moment } from './balances.ts'
@@ -57,7 +57,7 @@ function hadAt(events: readonly WalletEvent[], atNs: bigint): ReadonlyMap<number
   }
   for (const event of events) {
     const isDue = event.effectiveAtNs <= atNs
-    if (isDue && (event.kind === 'TransferPosted' || event.kind === 'TransferReversed')) move(event)
+    if (isDue && (event.kind === 'TransferPosted' || isReversal(event))) move(event)
     if (!isDue || event.kind !== 'HoldPlaced') continue
     const ofHold = events.filter(
       (other) => other.kind !== 'HoldPlaced' && other.relatedId.low === event.transferId.low,

@@ -141,7 +141,7 @@ export class SmallWriter {
         break
       case 6:
         if (transfer !== undefined)
-          return { kind: 'ReverseTransfer', id, debit: credit, credit: debit, amount, related: transfer, checkedSequence: this.#core.sequence() } // prettier-ignore
+          return { kind: 'ReverseTransfer', id, debit: credit, credit: debit, amount, leftToReverse: random.chance(0.5) ? amount + 7n : 0n, related: transfer, checkedSequence: this.#core.sequence() } // prettier-ignore
         break
       case 7:
         return { kind: 'Transfer', id, debit: account(0), credit, amount, memo, code: random.below(9) }

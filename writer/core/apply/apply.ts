@@ -15,6 +15,8 @@ export interface RowWords {
   readonly words32: Int32Array
 }
 
+const foundLeft = new BigInt64Array(1)
+const foundLeft32 = new Int32Array(foundLeft.buffer)
 const hold = new BigInt64Array(HOLD_KEPT_WORDS)
 
 /** Number of the account on the debit or credit side of the row at `word`; 0: none. */
@@ -68,8 +70,24 @@ export function rememberHashed(state: CoreState, rows: RowWords, word: number, h
   if (kind === EVENT_KINDS.HoldExpired) return
   const sequence = sequenceNumber(rows, word)
   state.remembered.remember(hash, rows.words32, (word + ROW.transferHigh) * 2, sequence)
-  if (kind === EVENT_KINDS.TransferReversed)
-    state.remembered.rememberReversed(rows.words32, (word + ROW.relatedHigh) * 2, sequence)
+  if (isReversalKind(kind)) rememberReversal(state, rows, word, sequence)
+}
+
+export function isReversalKind(kind: number): boolean {
+  return (
+    kind === EVENT_KINDS.TransferReversed ||
+    kind === EVENT_KINDS.TransferReversedInPart ||
+    kind === EVENT_KINDS.TransferReversedByForce
+  )
+}
+
+/** One that leaves nothing is remembered as such, another by what it found left: no two of a transfer find the same. */
+function rememberReversal({ remembered }: CoreState, rows: RowWords, word: number, sequence: number): void {
+  const related = (word + ROW.relatedHigh) * 2
+  if (rows.words[word + ROW.expiresAt] === 0n)
+    return remembered.rememberReversed(rows.words32, related, sequence)
+  foundLeft[0] = rows.words[word + ROW.expiresAt]! + rows.words[word + ROW.amount]!
+  remembered.rememberReversedPart(rows.words32, related, foundLeft32, 0, sequence)
 }
 
 /** What an event does beyond its accounts' versions and totals. */

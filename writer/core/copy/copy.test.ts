@@ -17,6 +17,7 @@ const drawn = fc.record({
       'hold',
       'hold',
       'post',
+      'post',
       'void',
       'open',
       'status',

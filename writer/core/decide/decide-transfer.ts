@@ -2,7 +2,7 @@
  * Decides transfers and reversals, and what holds share with them. The checks stand in the order of REFUSAL_CODES.
  * A decision reads the state and writes a row; it changes nothing.
  */
-import { HEAD_SHIFT, SLOT, SLOT_WORDS } from '../../../schemas/commands.ts'
+import { FLAG_FORCE, HEAD_SHIFT, SLOT, SLOT_WORDS } from '../../../schemas/commands.ts'
 import { EVENT_KINDS, ROW, TOTAL } from '../../../schemas/events.ts'
 import { REFUSAL_CODES } from '../../../schemas/refusals.ts'
 import { LINE, LINE_WORDS, STATUS_CLOSED, STATUS_FROZEN } from '../state/account-lines.ts'
@@ -11,7 +11,7 @@ import { conditionRefusal } from './conditions.ts'
 import type { CallBuffers } from './call-buffers.ts'
 import { hashId, sameIdAt } from '../state/hash-id.ts'
 import { isUuidV7At } from '../state/remembered-ids.ts'
-import { addTo, advance, refusedKind, writeRow, commandKindAt } from './row-writer.ts'
+import { addTo, advance, refusedKind, writeRow, commandKindAt, hasFlagAt } from './row-writer.ts'
 import { hasFunds, overflows } from '../state/totals.ts'
 import type { CoreState } from '../state/state.ts'
 
@@ -24,8 +24,12 @@ export function decideTransfer(state: CoreState, buffers: CallBuffers, decision:
   return writeMovement(state, buffers, decision, EVENT_KINDS.TransferPosted)
 }
 
+/** What the door saw to be left to reverse of the transfer at hand. */
+const left = new BigInt64Array(1)
+const left32 = new Int32Array(left.buffer)
+
 /**
- * Decides a ReverseTransfer: a transfer like any other, once for the transfer it names. What a door found against it stands in
+ * Decides a ReverseTransfer: a transfer like any other, together at most the transfer it names. What a door found against it stands in
  * the command, because only views know every transfer; the event is made here, so that the id stays refused.
  */
 export function decideReversal(state: CoreState, buffers: CallBuffers, decision: Decision): number {
@@ -35,12 +39,26 @@ export function decideReversal(state: CoreState, buffers: CallBuffers, decision:
     decision.credit = 0
     return refuse(state, buffers, decision, absence)
   }
-  let refusal = movementRefusal(state, buffers, decision)
+  const { slots, rows } = buffers
+  const amount = decision.slot * SLOT_WORDS + SLOT.amount
+  left[0] = slots[decision.slot * SLOT_WORDS + SLOT.timeout]!
+  // Of a command that an earlier gateway handed on: all of the transfer.
+  if (left[0] === 0n) left[0] = slots[amount]!
+  let refusal =
+    slots[amount]! > left[0]
+      ? REFUSAL_CODES.amount_exceeds_transfer
+      : movementRefusal(state, buffers, decision)
   if (refusal === 0) refusal = reversalRefusal(state, buffers, decision)
   if (refusal === 0) refusal = totalsRefusal(state, buffers, decision)
+  const isForced =
+    refusal === REFUSAL_CODES.insufficient_funds && hasFlagAt(buffers, decision.slot, FLAG_FORCE)
+  if (isForced) refusal = overflowRefusal(state, buffers, decision)
   if (refusal === 0) refusal = conditionRefusal(state, buffers, decision)
   if (refusal !== 0) return refuse(state, buffers, decision, refusal)
-  return writeMovement(state, buffers, decision, EVENT_KINDS.TransferReversed)
+  const kind = left[0] === slots[amount]! ? EVENT_KINDS.TransferReversed : EVENT_KINDS.TransferReversedInPart
+  const bytes = writeMovement(state, buffers, decision, isForced ? EVENT_KINDS.TransferReversedByForce : kind)
+  rows.words[(decision.rowByte >>> 3) + ROW.expiresAt] = BigInt.asIntN(64, left[0] - slots[amount]!)
+  return bytes
 }
 
 /** What speaks against moving money between the two accounts, short of their totals. 0: nothing. */
@@ -83,16 +101,23 @@ function statusRefusal(state: CoreState, debit: number, credit: number): number 
 }
 
 /** What the totals of the two accounts say against moving the slot's amount, now or after a hold. 0: nothing. */
-export function totalsRefusal(
-  state: CoreState,
+export function totalsRefusal(state: CoreState, buffers: CallBuffers, decision: Decision): number {
+  const { slot, debit } = decision
+  const amount = slot * SLOT_WORDS + SLOT.amount
+  if (!hasFunds(state.accounts, debit * LINE_WORDS, buffers.slots, amount))
+    return REFUSAL_CODES.insufficient_funds
+  return overflowRefusal(state, buffers, decision)
+}
+
+/** A total that the slot's amount would carry out of 64 bits. 0: none. */
+function overflowRefusal(
+  { accounts: { words } }: CoreState,
   buffers: CallBuffers,
   { slot, debit, credit }: Decision,
 ): number {
   const amount = slot * SLOT_WORDS + SLOT.amount
   const debitLine = debit * LINE_WORDS
   const creditLine = credit * LINE_WORDS
-  const { words } = state.accounts
-  if (!hasFunds(state.accounts, debitLine, buffers.slots, amount)) return REFUSAL_CODES.insufficient_funds
   if (
     overflows(words, debitLine + LINE.debitsPosted, buffers.slots, amount) ||
     overflows(words, creditLine + LINE.creditsPosted, buffers.slots, amount)
@@ -130,7 +155,7 @@ function isCheckTooOld(state: CoreState, buffers: CallBuffers, slot: number): bo
 function reversalRefusal(
   state: CoreState,
   buffers: CallBuffers,
-  { slot, isReversedInGroup }: Decision,
+  { slot, isReversedInGroup, isPartReversedInGroup }: Decision,
 ): number {
   const { slots32 } = buffers
   const related = (slot * SLOT_WORDS + SLOT.relatedHigh) * 2
@@ -139,6 +164,9 @@ function reversalRefusal(
   const isFound = findingAt(buffers, slot) === REFUSAL_CODES.already_reversed
   if (isFound || isReversedInGroup || state.remembered.hasReversed(slots32, related))
     return REFUSAL_CODES.already_reversed
+  // Another part was reversed behind what the door has seen: what is left is less than it said.
+  if (isPartReversedInGroup || state.remembered.hasReversedPart(slots32, related, left32, 0))
+    return REFUSAL_CODES.reversal_unchecked
   return isCheckTooOld(state, buffers, slot) ? REFUSAL_CODES.reversal_unchecked : 0
 }
 

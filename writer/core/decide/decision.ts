@@ -12,8 +12,9 @@ export class Decision {
   creditHash = 0
   /** 1, 2, … within a linked group, else 0. */
   linkIndex = 0
-  /** True if an earlier member of the same linked group reverses the same transfer. */
+  /** True if an earlier member of the same linked group reverses the same transfer, or a part of it and leaves some. */
   isReversedInGroup = false
+  isPartReversedInGroup = false
   /** Numbers of its accounts; 0: there is no such account, or it names none. */
   debit = 0
   credit = 0

@@ -9,7 +9,7 @@
  * An account command is never part of a group: its own flag means nothing, and a group that runs into one has not ended.
  */
 import { COMMAND_KINDS, isAccountKind, SLOT, SLOT_WORDS } from '../../../schemas/commands.ts'
-import { EVENT_KINDS } from '../../../schemas/events.ts'
+import { EVENT_KINDS, ROW } from '../../../schemas/events.ts'
 import { EVENT_ROW_BYTES, LINKED_TRANSFERS_MAX } from '../../../schemas/limits.ts'
 import { REFUSAL_CODES } from '../../../schemas/refusals.ts'
 import { LINE_WORDS, SIDE_WORDS } from '../state/account-lines.ts'
@@ -132,23 +132,34 @@ export class LinkedGroup {
     for (let index = 0; index < this.commands; index++) {
       const slot = this.memberSlots[index]!
       const isFresh =
-        isNewId(this.state, buffers, slot, this.idHash(buffers, slot)) &&
-        !this.earlierHas(buffers, index, SLOT.idHigh, undefined)
+        isNewId(this.state, buffers, slot, this.idHash(buffers, slot)) && !this.earlierHas(buffers, index)
       this.fresh[index] = isFresh ? 1 : 0
       if (isFresh) count += 1
     }
     return count
   }
 
-  /** True if a member before `index` (of the given kind) carries the same id in the same field. */
-  private earlierHas(buffers: CallBuffers, index: number, field: number, kind: number | undefined): boolean {
-    const at = (this.memberSlots[index]! * SLOT_WORDS + field) * 2
+  /** True if a member before `index` carries the same id. */
+  private earlierHas(buffers: CallBuffers, index: number): boolean {
+    const at = (this.memberSlots[index]! * SLOT_WORDS + SLOT.idHigh) * 2
     for (let earlier = 0; earlier < index; earlier++) {
-      const slot = this.memberSlots[earlier]!
-      if (kind !== undefined && commandKindAt(buffers, slot) !== kind) continue
-      if (sameIdAt(buffers.slots32, at, buffers.slots32, (slot * SLOT_WORDS + field) * 2)) return true
+      const other = (this.memberSlots[earlier]! * SLOT_WORDS + SLOT.idHigh) * 2
+      if (sameIdAt(buffers.slots32, at, buffers.slots32, other)) return true
     }
     return false
+  }
+
+  /** What the members before `index` have reversed of the transfer that it reverses. */
+  private earlierReversal(buffers: CallBuffers, index: number): 'whole' | 'part' | undefined {
+    const at = (this.memberSlots[index]! * SLOT_WORDS + SLOT.relatedHigh) * 2
+    for (let earlier = index - 1; earlier >= 0; earlier--) {
+      const slot = this.memberSlots[earlier]!
+      if (commandKindAt(buffers, slot) !== COMMAND_KINDS.ReverseTransfer) continue
+      const other = (slot * SLOT_WORDS + SLOT.relatedHigh) * 2
+      if (!sameIdAt(buffers.slots32, at, buffers.slots32, other)) continue
+      return buffers.rows.words[this.memberRows[earlier]! + ROW.expiresAt] === 0n ? 'whole' : 'part'
+    }
+    return undefined
   }
 
   /**
@@ -161,9 +172,10 @@ export class LinkedGroup {
     let rowByte = at
     for (let index = 0; index < this.commands; index++) {
       const slot = this.memberSlots[index]!
-      const reversed =
-        commandKindAt(buffers, slot) === COMMAND_KINDS.ReverseTransfer &&
-        this.earlierHas(buffers, index, SLOT.relatedHigh, COMMAND_KINDS.ReverseTransfer)
+      const reversal =
+        commandKindAt(buffers, slot) === COMMAND_KINDS.ReverseTransfer
+          ? this.earlierReversal(buffers, index)
+          : undefined
       const from = slot * SLOT_WORDS
       const { decision } = this
       decision.slot = slot
@@ -171,7 +183,8 @@ export class LinkedGroup {
       decision.debitHash = hashId(buffers.slots32, (from + SLOT.debitHigh) * 2)
       decision.creditHash = hashId(buffers.slots32, (from + SLOT.creditHigh) * 2)
       decision.linkIndex = index + 1
-      decision.isReversedInGroup = reversed
+      decision.isReversedInGroup = reversal === 'whole'
+      decision.isPartReversedInGroup = reversal === 'part'
       const bytes = decideCommand(state, buffers, this.bounds, decision)
       const row = rowByte >>> 3
       const refusal = refusalNumberOf(buffers.rows, row)

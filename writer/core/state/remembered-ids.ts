@@ -6,7 +6,8 @@
  * is refused; an id ahead of it that is not found is new for certain.
  *
  * A reversed transfer is remembered in the same sets under its id with the version nibble cleared, which no UUIDv7
- * equals. Such keys do not move the horizon; `beganSequence` says since when none can be missing.
+ * equals; a part of it that was reversed under a key made of that id and of what was left before it (docs/decisions/0031).
+ * Such keys do not move the horizon; `beganSequence` says since when none can be missing.
  *
  * A set of full size is 16 bytes × twice the ids. Zeroing a dropped one at once would stop the core for a quarter of a
  * second, so it is cleared a little with each id that comes in, long before it is needed again. Only the very first
@@ -20,6 +21,7 @@ export const KEY_BYTES = 16
 const KEYS_INITIAL = 4_096
 /** Bits 12 to 15 of an id's lowest 32-bit word: the version. */
 const VERSION_MASK = 0xf000
+const PART_VERSION = 0x1000
 
 /** One generation. */
 export interface Generation {
@@ -164,6 +166,35 @@ export class RememberedIds {
     this.insert(hashId(this.key, 0), this.key, 0)
   }
 
+  /** True if a reversal of the transfer at `ids32[at]` is remembered that left something, and found this much left. */
+  hasReversedPart(ids32: Int32Array, at: number, left32: Int32Array, leftAt: number): boolean {
+    this.toPartKey(ids32, at, left32, leftAt)
+    return this.has(hashId(this.key, 0), this.key, 0)
+  }
+
+  /** Remembers such a reversal, of the event with this sequence. */
+  rememberReversedPart(
+    ids32: Int32Array,
+    at: number,
+    left32: Int32Array,
+    leftAt: number,
+    sequence: number,
+  ): void {
+    if (this.current.count >= this.idsPerGeneration) this.rotate(sequence)
+    this.toPartKey(ids32, at, left32, leftAt)
+    this.insert(hashId(this.key, 0), this.key, 0)
+  }
+
+  /** Version 1 in place of 7, so that it equals neither an id nor the key of a transfer that is wholly reversed. */
+  private toPartKey(ids32: Int32Array, at: number, left32: Int32Array, leftAt: number): void {
+    const low = left32[leftAt]!
+    const high = left32[leftAt + 1]!
+    this.key[0] = (ids32[at]! & ~VERSION_MASK) | PART_VERSION
+    this.key[1] = ids32[at + 1]! ^ scrambled(low, high)
+    this.key[2] = ids32[at + 2]! ^ scrambled(~high, low)
+    this.key[3] = ids32[at + 3]!
+  }
+
   private toReversalKey(ids32: Int32Array, at: number): void {
     this.key[0] = ids32[at]! & ~VERSION_MASK
     this.key[1] = ids32[at + 1]!
@@ -216,6 +247,13 @@ export class RememberedIds {
     this.current.keys = grown
     this.added = undefined
   }
+}
+
+/** 32 bits in which every bit of both numbers counts. */
+function scrambled(one: number, other: number): number {
+  let mixed = Math.imul(one ^ (one >>> 16), 0x85ebca6b) ^ Math.imul(other ^ (other >>> 15), 0xc2b2ae35)
+  mixed = Math.imul(mixed ^ (mixed >>> 13), 0x9e3779b1)
+  return mixed ^ (mixed >>> 16)
 }
 
 /** Word at which the probing for a hash begins. */
