@@ -223,6 +223,21 @@ test('a linked command never happens without the other, and an account’s never
   ])
 }) // prettier-ignore
 
+test('a hold is placed and ended within a linked group, wherever the id of the hold would lie', async () => {
+  const sides = { debitAccountId: cash, creditAccountId: alice, amount: '5', currency: 'EUR' }
+  for (let group = 0; group < 4; group++) {
+    const id = uuid()
+    const placed = { id, ...sides }
+    const posted = { id: uuid(), holdId: id }
+    if (group % 2 === 0)
+      expect(await commands([{ kind: 'placeHold', ...placed, linked: true }, { kind: 'postHold', ...posted }])).toMatchObject([{ status: 'accepted' }, { status: 'accepted' }])
+    else {
+      const { data } = await graphql('mutation($input: LinkedCommandsInput!) { linkedCommands(input: $input) { __typename } }', { input: { commands: [{ placeHold: placed }, { postHold: posted }] } })
+      expect(data).toEqual({ linkedCommands: { __typename: 'LinkedTransfersApplied' } })
+    }
+  }
+}) // prettier-ignore
+
 describe('a currency has one scale in the deployment', () => {
   const open = (partition: number, more: object): Told => ({ accountId: accountIn(partition), ...more })
 

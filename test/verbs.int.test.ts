@@ -254,3 +254,29 @@ describe('a transfer is reversed in several parts, or by force', () => {
     expect(balance).toEqual({ available: { minor: '-50' } })
   }) // prettier-ignore
 })
+
+describe('ends of holds are members of linked groups', () => {
+  const linked = (...commands: object[]): Promise<Told> =>
+    ask(`mutation($input: LinkedCommandsInput!) { linkedCommands(input: $input) { __typename ... on LinkedTransfersApplied { position transfers { kind state linkIndex } } ... on Refused { code index } } }`, { input: { commands } }) // prettier-ignore
+
+  test('all of a group happen, or none, by GraphQL and in JSON', async () => {
+    const [from, to] = [await opened(), await opened()]
+    const sides = { debitAccountId: from, creditAccountId: to, currency: 'EUR' }
+    const [held, other] = [uuid(), uuid()]
+    await inJson({ kind: 'placeHold', id: held, ...sides, amount: '90' })
+    const release = { voidHold: { id: uuid(), holdId: held } }
+    const place = (id: string, amount: string) => ({ placeHold: { id, ...sides, amount } })
+    expect(await linked(release, place(uuid(), '101'))).toMatchObject({ code: 'insufficient_funds', index: 1 })
+    // What was held is still held, and is released for another hold, a part of which is posted at once.
+    const done = await linked({ voidHold: { id: uuid(), holdId: held } }, place(other, '100'), { postHold: { id: uuid(), holdId: other, amount: '60', keepOpen: true } })
+    expect(done).toMatchObject({ transfers: [{ kind: 'HOLD_VOID', linkIndex: 1 }, { kind: 'HOLD', linkIndex: 2 }, { kind: 'HOLD_POST', state: 'POSTED', linkIndex: 3 }] })
+    const told = await inJson(
+      { kind: 'postHold', id: uuid(), holdId: other, amount: '10', keepOpen: true, linked: true },
+      { kind: 'voidHold', id: uuid(), holdId: other, linked: true },
+      { kind: 'transfer', id: uuid(), ...sides, amount: '31' },
+    )
+    expect(told).toMatchObject([{ code: 'linked_failed' }, { code: 'linked_failed' }, { code: 'insufficient_funds' }])
+    expect(await linked({ voidHold: { id: uuid(), holdId: other } }, { transfer: { id: uuid(), ...sides, amount: '40' } })).toMatchObject({ transfers: [{ kind: 'HOLD_VOID' }, { kind: 'TRANSFER' }] })
+    expect(await linked({ voidHold: { id: uuid(), holdId: other } })).toMatchObject({ code: 'hold_not_open' })
+  }) // prettier-ignore
+})

@@ -5,7 +5,7 @@
  */
 import type { Command } from '../../schemas/commands.ts'
 import { OutageError } from '../../projectors/clickhouse/view-store.ts'
-import { crossPartition } from '../submit/command-router.ts'
+import { crossPartition, placedWithin } from '../submit/command-router.ts'
 import { badInput, codeOf, fault, isRetryable, type Fault } from '../errors.ts'
 import type { Outcome } from '../outcomes/outcomes.ts'
 import { prepareReversal } from './reversals.ts'
@@ -54,9 +54,22 @@ export function failGroups(items: readonly CommandItem[]): void {
   for (let first = 0; first < items.length;) {
     let last = first
     while (items[last]!.linked && last + 1 < items.length && !isAboutAccount(items[last + 1]!)) last++
-    if (last > first) failGroup(items.slice(first, last + 1), first)
+    if (last > first) {
+      const group = items.slice(first, last + 1)
+      routeEnds(group)
+      failGroup(group, first)
+    }
     first = last + 1
   }
+}
+
+/** A hold that is placed within its group ends there, where no door can have found it yet. */
+function routeEnds(group: readonly CommandItem[]): void {
+  const commands = group.map(({ command }) => command)
+  group.forEach((item, index) => {
+    const placed = item.settled === undefined ? placedWithin(commands, index) : undefined
+    if (placed !== undefined) item.partition = group[placed]!.partition
+  })
 }
 
 /** A command about an account stands alone. A command linked with it is wrong; the account's own is not. */

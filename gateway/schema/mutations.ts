@@ -4,7 +4,7 @@ import type { PublicEvent } from '../../projectors/views/audit/events.ts'
 import type { Command } from '../../schemas/commands.ts'
 import { formatId } from '../../schemas/ids.ts'
 import type { Position } from '../../schemas/positions.ts'
-import { crossPartition } from '../submit/command-router.ts'
+import { crossPartition, placedWithin } from '../submit/command-router.ts'
 import { toCommand, type InputValues } from '../commands/commands.ts'
 import { badInput } from '../errors.ts'
 import { INPUT_FIELDS, LINKED_TRANSFERS_MAX, type ClientKind } from '../commands/inputs.ts'
@@ -146,6 +146,8 @@ const accountKinds = [
   'closeAccount',
   'changeAccount',
 ] as const
+type MemberKind = (typeof transferKinds)[number] | 'reverseTransfer'
+
 const transferKinds = ['transfer', 'placeHold', 'postHold', 'voidHold'] as const
 
 const DESCRIPTIONS: Readonly<Record<ClientKind, string>> = {
@@ -164,13 +166,22 @@ const DESCRIPTIONS: Readonly<Record<ClientKind, string>> = {
 
 async function linkedResult(
   services: Services,
-  commands: readonly Command[],
+  asked: readonly Command[],
+  path: string,
 ): Promise<LinkedAppliedModel | RefusedModel> {
-  const partitions = await Promise.all(
-    commands.map((command, index) => services.router.partitionOf(command, `input.transfers[${index}]`)),
+  const prepared = await Promise.all(
+    asked.map(async (command, index) => {
+      const place = `${path}[${index}]`
+      if (command.kind === 'ReverseTransfer') return prepareReversal(services, command, place)
+      // A hold that is placed within the group is known to nobody yet.
+      const isPlaced = placedWithin(asked, index) !== undefined
+      return { command, partition: isPlaced ? undefined : await services.router.partitionOf(command, place) }
+    }),
   )
+  const commands = prepared.map(({ command }) => command)
+  const partitions = prepared.map(({ partition }, index) => partition ?? prepared[placedWithin(asked, index)!]!.partition) // prettier-ignore
   const elsewhere = partitions.findIndex((partition) => partition !== partitions[0])
-  if (elsewhere >= 0) throw crossPartition(`input.transfers[${elsewhere}]`)
+  if (elsewhere >= 0) throw crossPartition(`${path}[${elsewhere}]`)
   const settled = await services.submitter.all(commands, partitions[0]!)
   const outcomes = settled.map((one) => {
     if (one instanceof Error) throw one
@@ -270,8 +281,10 @@ export function addMutations({ builder, Account, Transfer, Refused }: SchemaKit)
   }
 
   const TransferInput = inputOf(builder, 'transfer')
+  const memberInputs: Partial<Record<MemberKind, typeof TransferInput>> = {}
   for (const kind of transferKinds) {
     const Input = kind === 'transfer' ? TransferInput : inputOf(builder, kind)
+    memberInputs[kind] = Input
     builder.mutationField(kind, (t) =>
       t.field({
         type: TransferResult,
@@ -286,6 +299,7 @@ export function addMutations({ builder, Account, Transfer, Refused }: SchemaKit)
   }
 
   const ReverseInput = inputOf(builder, 'reverseTransfer')
+  memberInputs.reverseTransfer = ReverseInput
   builder.mutationField('reverseTransfer', (t) =>
     t.field({
       type: TransferResult,
@@ -327,7 +341,55 @@ export function addMutations({ builder, Account, Transfer, Refused }: SchemaKit)
           ...toCommand('transfer', values, `input.transfers[${index}]`, services.commands),
           linked: index < count - 1,
         }))
-        return linkedResult(services, commands)
+        return linkedResult(services, commands, 'input.transfers')
+      },
+    }),
+  )
+
+  const LinkedCommandInput = builder.inputType('LinkedCommandInput', {
+    isOneOf: true,
+    description: 'One member of a linked group: exactly one of these.',
+    fields: (t) => ({
+      transfer: t.field({ type: memberInputs.transfer! }),
+      placeHold: t.field({ type: memberInputs.placeHold! }),
+      postHold: t.field({ type: memberInputs.postHold! }),
+      voidHold: t.field({ type: memberInputs.voidHold! }),
+      reverseTransfer: t.field({ type: memberInputs.reverseTransfer! }),
+    }),
+  })
+
+  const LinkedCommandsInput = builder.inputType('LinkedCommandsInput', {
+    fields: (t) => ({
+      commands: t.field({
+        type: [LinkedCommandInput],
+        required: true,
+        description: `1 to ${LINKED_TRANSFERS_MAX}, in order. Each may use what those before it have moved, held or released.`,
+      }),
+    }),
+  })
+
+  builder.mutationField('linkedCommands', (t) =>
+    t.field({
+      type: LinkedTransfersResult,
+      description: 'Transfers, holds, their ends and reversals of which all happen or none.',
+      args: { input: t.arg({ type: LinkedCommandsInput, required: true }) },
+      resolve: async (_root, { input }, { services }) => {
+        const members = input.commands as readonly Readonly<Partial<Record<MemberKind, InputValues>>>[]
+        const count = members.length
+        if (count < 1 || count > LINKED_TRANSFERS_MAX)
+          throw badInput(
+            'input.commands',
+            `A linked group has 1 to ${LINKED_TRANSFERS_MAX} commands, not ${count}.`,
+          )
+        const commands = members.map((member, index) => {
+          const [kind, values] = Object.entries(member).find(([, given]) => given !== null) as [
+            MemberKind,
+            InputValues,
+          ]
+          const path = `input.commands[${index}].${kind}`
+          return { ...toCommand(kind, values, path, services.commands), linked: index < count - 1 }
+        })
+        return linkedResult(services, commands, 'input.commands')
       },
     }),
   )

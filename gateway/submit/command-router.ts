@@ -7,7 +7,7 @@
  * time. So a command whose id has an outcome goes to the partition of that outcome.
  */
 import type { Command } from '../../schemas/commands.ts'
-import { formatId, isNilId, NIL_ID, uuidV7TimeMs, type Id } from '../../schemas/ids.ts'
+import { formatId, isNilId, NIL_ID, uuidV7TimeMs, type Id, sameId } from '../../schemas/ids.ts'
 import { partitionOf } from '../../schemas/partitions.ts'
 import type { Position } from '../../schemas/positions.ts'
 import { fault, type Fault } from '../errors.ts'
@@ -123,6 +123,14 @@ export class CommandRouter {
     const { rows, byte } = row
     return { partition: rows.frame.partition, recordedAtNs: rows.recordedAtNs(byte) }
   }
+}
+
+/** The member of a linked group, before `index`, that places the hold which the member at `index` ends; undefined: none. */
+export function placedWithin(group: readonly (Command | undefined)[], index: number): number | undefined {
+  const { kind, related } = group[index] ?? {}
+  if ((kind !== 'PostHold' && kind !== 'VoidHold') || related === undefined) return undefined
+  const placed = group.slice(0, index).findIndex((one) => one !== undefined && sameId(one.id, related))
+  return placed < 0 ? undefined : placed
 }
 
 /** The answer to a command whose accounts live in different partitions. */
