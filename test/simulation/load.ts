@@ -188,12 +188,14 @@ export class Load {
   private ending(): Command {
     const { random } = this
     const kind = random.chance(0.6) ? 'PostHold' : 'VoidHold'
-    const amount = kind === 'PostHold' && random.chance(0.5) ? this.amount() : undefined
-    const keepOpen = amount !== undefined && random.chance(0.5)
+    const amount = kind === 'PostHold' && random.chance(0.7) ? this.amount() : undefined
+    const open = [...this.model.wallet.holds.values()]
+    const related = open.length > 0 && random.chance(0.6) ? random.pick(open).id : random.pick(this.holds)
+    const keepOpen = amount !== undefined && random.chance(0.7)
     return {
       kind,
       id: this.newId(),
-      related: random.pick(this.holds),
+      related,
       amount,
       keepOpen,
       ifDebit: this.condition(),
@@ -227,7 +229,7 @@ export class Load {
       amount: part ? 1n + random.bigBelow(whole - 1n) : random.chance(0.9) ? whole : this.amount(),
       part,
       leftToReverse: left > 0n ? left : 0n,
-      force: random.chance(0.2),
+      force: random.chance(0.5),
       checkedSequence,
       ...(reversedAt !== undefined && random.chance(0.5) ? { finding: 'already_reversed' as const } : {}),
     }

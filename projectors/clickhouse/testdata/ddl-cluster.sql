@@ -45,7 +45,7 @@ CREATE TABLE IF NOT EXISTS purser.accounts_v1 ON CLUSTER 'bank' (partition UInt1
 
 CREATE MATERIALIZED VIEW IF NOT EXISTS purser.accounts_v1_filler ON CLUSTER 'bank' TO purser.accounts_v1_local
     AS SELECT partition, debit_account AS account, debit_version AS version, sequence, recorded_at, kind,
-        related_id AS account_id, owner, toStringCutToZero(currency) AS currency, scale, amount AS overdraft_limit FROM purser.feed_balances_v1_local WHERE refusal = 0 AND kind BETWEEN 1 AND 4;
+        related_id AS account_id, owner, toStringCutToZero(currency) AS currency, scale, amount AS overdraft_limit FROM purser.feed_balances_v1_local WHERE (kind BETWEEN 1 AND 4 OR kind = 6);
 
 CREATE TABLE IF NOT EXISTS purser.account_ids_v1_local ON CLUSTER 'bank' (partition UInt16, account_id UUID, account UInt32, sequence UInt64)
     ENGINE = ReplicatedReplacingMergeTree('/clickhouse/tables/{uuid}/{shard}', '{replica}')
@@ -60,14 +60,14 @@ CREATE MATERIALIZED VIEW IF NOT EXISTS purser.account_ids_v1_filler ON CLUSTER '
 
 CREATE TABLE IF NOT EXISTS purser.account_owners_v1_local ON CLUSTER 'bank' (partition UInt16, owner String, account UInt32, sequence UInt64)
     ENGINE = ReplicatedReplacingMergeTree('/clickhouse/tables/{uuid}/{shard}', '{replica}')
-    PARTITION BY partition ORDER BY (owner, account)
+    PARTITION BY partition ORDER BY (owner, account, sequence)
     SETTINGS replicated_deduplication_window = 1000, replicated_deduplication_window_seconds = 604800, fsync_after_insert = 1, fsync_part_directory = 1, min_parts_to_merge_at_once = 16;
 
 CREATE TABLE IF NOT EXISTS purser.account_owners_v1 ON CLUSTER 'bank' (partition UInt16, owner String, account UInt32, sequence UInt64)
     ENGINE = Distributed('bank', 'purser', 'account_owners_v1_local', partition);
 
 CREATE MATERIALIZED VIEW IF NOT EXISTS purser.account_owners_v1_filler ON CLUSTER 'bank' TO purser.account_owners_v1_local
-    AS SELECT partition, owner, debit_account AS account, sequence FROM purser.feed_balances_v1_local WHERE kind = 1;
+    AS SELECT partition, owner, debit_account AS account, sequence FROM purser.feed_balances_v1_local WHERE (kind = 1 OR (kind = 6 AND owner != ''));
 
 CREATE TABLE IF NOT EXISTS purser.balances_v1_local ON CLUSTER 'bank' (partition UInt16, account UInt32, version UInt64, sequence UInt64, recorded_at DateTime64(9, 'UTC'), debits_posted Int64, debits_pending Int64, credits_posted Int64, credits_pending Int64)
     ENGINE = ReplicatedReplacingMergeTree('/clickhouse/tables/{uuid}/{shard}', '{replica}', version)

@@ -27,7 +27,7 @@ CREATE TABLE IF NOT EXISTS accounts_v1 (partition UInt16, account UInt32, versio
 
 CREATE MATERIALIZED VIEW IF NOT EXISTS accounts_v1_filler TO accounts_v1
     AS SELECT partition, debit_account AS account, debit_version AS version, sequence, recorded_at, kind,
-        related_id AS account_id, owner, toStringCutToZero(currency) AS currency, scale, amount AS overdraft_limit FROM feed_balances_v1 WHERE refusal = 0 AND kind BETWEEN 1 AND 4;
+        related_id AS account_id, owner, toStringCutToZero(currency) AS currency, scale, amount AS overdraft_limit FROM feed_balances_v1 WHERE (kind BETWEEN 1 AND 4 OR kind = 6);
 
 CREATE TABLE IF NOT EXISTS account_ids_v1 (partition UInt16, account_id UUID, account UInt32, sequence UInt64)
     ENGINE = ReplacingMergeTree()
@@ -39,11 +39,11 @@ CREATE MATERIALIZED VIEW IF NOT EXISTS account_ids_v1_filler TO account_ids_v1
 
 CREATE TABLE IF NOT EXISTS account_owners_v1 (partition UInt16, owner String, account UInt32, sequence UInt64)
     ENGINE = ReplacingMergeTree()
-    PARTITION BY partition ORDER BY (owner, account)
+    PARTITION BY partition ORDER BY (owner, account, sequence)
     SETTINGS non_replicated_deduplication_window = 1000, fsync_after_insert = 1, fsync_part_directory = 1, min_parts_to_merge_at_once = 16;
 
 CREATE MATERIALIZED VIEW IF NOT EXISTS account_owners_v1_filler TO account_owners_v1
-    AS SELECT partition, owner, debit_account AS account, sequence FROM feed_balances_v1 WHERE kind = 1;
+    AS SELECT partition, owner, debit_account AS account, sequence FROM feed_balances_v1 WHERE (kind = 1 OR (kind = 6 AND owner != ''));
 
 CREATE TABLE IF NOT EXISTS balances_v1 (partition UInt16, account UInt32, version UInt64, sequence UInt64, recorded_at DateTime64(9, 'UTC'), debits_posted Int64, debits_pending Int64, credits_posted Int64, credits_pending Int64)
     ENGINE = ReplacingMergeTree(version)

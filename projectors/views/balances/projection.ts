@@ -60,7 +60,8 @@ export const balances = {
         ['account', 'UInt32'],
         ['sequence', 'UInt64'],
       ],
-      key: ['owner', 'account'],
+      // An account may come to be the same owner's again.
+      key: ['owner', 'account', 'sequence'],
       select: 'partition, owner, debit_account AS account, sequence',
       where: `(${opened} OR (${changed} AND owner != ''))`,
     },

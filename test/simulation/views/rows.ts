@@ -57,7 +57,7 @@ export function rowsOf(event: WalletEvent): Row[] {
     )
   if (kind === 'AccountOpened') row('account_ids', relatedId, `${event.debit.number}`)
   if (kind === 'AccountOpened' || (kind === 'AccountChanged' && event.owner !== ''))
-    row('account_owners', `${event.owner}/${event.debit.number}`, '')
+    row('account_owners', `${event.owner}/${event.debit.number}/${sequence}`, '')
   if (refusal === undefined)
     for (const [side, other, isDebit] of [
       [event.debit, event.credit, 1],
