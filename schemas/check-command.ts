@@ -3,9 +3,6 @@ import {
   HEAD_SHIFT,
   COMMAND_KINDS,
   COMMAND_KIND_NAMES,
-  CONDITION_AVAILABLE,
-  CONDITION_VERSION,
-  CONDITION_WORD,
   FLAG_ALL,
   FLAG_CONDITIONS,
   FLAG_EFFECTIVE_AT,
@@ -24,6 +21,7 @@ import {
   isAccountKind,
   mayHaveConditions,
 } from './commands.ts'
+import { CONDITION_AVAILABLE, CONDITION_VERSION, CONDITION_WORD } from './conditions.ts'
 import { isUuidV7At } from './ids.ts'
 import { REFUSAL_CODES, REVERSAL_FINDINGS } from './refusals.ts'
 import {

@@ -23,6 +23,7 @@
  * (docs/decisions/0020). Without its flag a field is zero. `FLAG_*` names them.
  */
 import { COMMAND_SLOT_BYTES, MEMO_BYTES_MAX, OWNER_BYTES_MAX } from './limits.ts'
+import { conditionAt, putCondition, type Condition } from './conditions.ts'
 import { isNilId, NIL_ID, type Id } from './ids.ts'
 import { packCurrency, unpackCurrency } from './money.ts'
 import {
@@ -96,13 +97,6 @@ export const FLAG_SCALE = 64
 export const FLAG_KEEP_OPEN = 64
 /** Transfer, PlaceHold, PostHold, VoidHold, ReverseTransfer: conditions are given. */
 export const FLAG_CONDITIONS = 128
-
-/** What a condition is about, in the bytes `CONDITION_BYTE`; 0: there is none for this account. */
-export const CONDITION_VERSION = 1
-export const CONDITION_AVAILABLE = 2
-/** Words, and bytes, of a slot at which the conditions of its accounts stand. */
-export const CONDITION_WORD = { debit: 18, credit: 19 } as const
-export const CONDITION_BYTE = { debit: 140, credit: 141 } as const
 
 /** True for kinds that may carry conditions: those that move, reserve or release money between two accounts. */
 export function mayHaveConditions(kind: number): boolean {
@@ -196,12 +190,6 @@ export interface Step {
   /** CancelTransfer: why nothing was credited. */
   readonly refusal?: Refusal | undefined
 }
-
-/** What has to hold of an account right before the command, or it is refused: its version, or what it has available. */
-export type Condition =
-  | { readonly version: bigint }
-  /** Minor units, zero or more. An account without a limit has any amount available. */
-  | { readonly availableAtLeast: bigint }
 
 /** A command as doors and tests see it. What is undefined is not given; no other value means that. */
 export interface Command {
@@ -355,26 +343,6 @@ function putStep(view: DataView, byte: number, step: Step): void {
   view.setUint16(byte + SLOT_BYTE.attempt, step.attempt, true)
   view.setUint32(byte + SLOT_BYTE.channel, step.channel, true)
   view.setUint32(byte + SLOT_BYTE.turn, step.turn, true)
-}
-
-function putCondition(
-  view: DataView,
-  byte: number,
-  side: 'debit' | 'credit',
-  condition: Condition | undefined,
-): void {
-  if (condition === undefined) return
-  const isVersion = 'version' in condition
-  view.setUint8(byte + CONDITION_BYTE[side], isVersion ? CONDITION_VERSION : CONDITION_AVAILABLE)
-  const value = isVersion ? condition.version : condition.availableAtLeast
-  view.setBigInt64(byte + CONDITION_WORD[side] * 8, value, true)
-}
-
-function conditionAt(view: DataView, byte: number, side: 'debit' | 'credit'): Condition | undefined {
-  const test = view.getUint8(byte + CONDITION_BYTE[side])
-  if (test === 0) return undefined
-  const value = view.getBigInt64(byte + CONDITION_WORD[side] * 8, true)
-  return test === CONDITION_VERSION ? { version: value } : { availableAtLeast: value }
 }
 
 function flagsOf(command: Command): number {

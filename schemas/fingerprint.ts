@@ -10,7 +10,6 @@
  */
 import {
   COMMAND_KINDS,
-  CONDITION_WORD,
   FLAG_CONDITIONS,
   FLAG_EFFECTIVE_AT,
   FLAG_FORCE,
@@ -24,6 +23,7 @@ import {
   SLOT_WORDS,
   mayHaveConditions,
 } from './commands.ts'
+import { CONDITION_WORD } from './conditions.ts'
 
 /** Words of the body behind the first one, in the order in which they are mixed. */
 const BODY_WORDS = [

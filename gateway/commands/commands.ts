@@ -5,7 +5,8 @@
  */
 import { checkCommand, type CommandField } from '../../schemas/check-commands.ts'
 import { isNilId, isUuidV7, makeUuidV7, type Id } from '../../schemas/ids.ts'
-import { encodeCommands, type Command, type Condition } from '../../schemas/commands.ts'
+import { encodeCommands, type Command } from '../../schemas/commands.ts'
+import { type Condition } from '../../schemas/conditions.ts'
 import { AMOUNT_MAX, MEMO_BYTES_MAX, OWNER_BYTES_MAX } from '../../schemas/limits.ts'
 import { isCurrencyCode, isScale, type Currency } from '../../schemas/money.ts'
 import { NS_PER_MS } from '../../schemas/time.ts'

@@ -1,5 +1,6 @@
 /** The rules of docs/refusals.md, in the order of its table: why a command with a new id is refused, if it is. */
-import type { Command, CommandKind, Condition } from '../../schemas/commands.ts'
+import type { Command, CommandKind } from '../../schemas/commands.ts'
+import type { Condition } from '../../schemas/conditions.ts'
 import { isUuidV7, sameId } from '../../schemas/ids.ts'
 import { AMOUNT_MAX } from '../../schemas/limits.ts'
 import type { Refusal } from '../../schemas/refusals.ts'

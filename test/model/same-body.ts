@@ -1,5 +1,6 @@
 /** Whether a command asks for what the one asked for that used its id first. Told by the fields, where gateways compare fingerprints. */
-import type { Command, Condition } from '../../schemas/commands.ts'
+import type { Command } from '../../schemas/commands.ts'
+import type { Condition } from '../../schemas/conditions.ts'
 import { keyOf } from './wallet.ts'
 import type { Used } from './used-ids.ts'
 

@@ -1,5 +1,6 @@
 /** What clients ask: commands of every kind, many of them wrong in every way that doors let pass. */
-import type { Command, CommandKind, Condition } from '../../schemas/commands.ts'
+import type { Command, CommandKind } from '../../schemas/commands.ts'
+import type { Condition } from '../../schemas/conditions.ts'
 import { makeUuidV7, type Id } from '../../schemas/ids.ts'
 import {
   AMOUNT_MAX,

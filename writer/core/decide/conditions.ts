@@ -1,5 +1,6 @@
 /** What a command may make a condition of: that an account has a version, or at least an amount available. */
-import { CONDITION_AVAILABLE, CONDITION_VERSION, CONDITION_WORD, FLAG_CONDITIONS, SLOT, SLOT_WORDS } from '../../../schemas/commands.ts' // prettier-ignore
+import { FLAG_CONDITIONS, SLOT, SLOT_WORDS } from '../../../schemas/commands.ts'
+import { CONDITION_AVAILABLE, CONDITION_VERSION, CONDITION_WORD } from '../../../schemas/conditions.ts'
 import { REFUSAL_CODES } from '../../../schemas/refusals.ts'
 import { LINE_WORDS } from '../state/account-lines.ts'
 import { hasFunds } from '../state/totals.ts'
