@@ -9,8 +9,8 @@
  * grows with time, and a step that is a day late changes nothing. This is the exactly-once rule of NFS sessions
  * (RFC 8881, section 2.10.6.1: slot and sequence id).
  *
- * In every event of a crossing `named accounts` reads `debit,credit,channel,answers`: both account ids, eight hex digits
- * each of channel and turn, and sixteen hex digits of the sequence, in the other partition, of the event that this one
+ * In every event of a crossing `named accounts` reads `debit,credit,channel,answers`: both account ids; three hex digits of
+ * the source, five of the channel, eight of the turn; and sixteen hex digits of the sequence, in the other partition, of the event that this one
  * answers (zeros: none).
  */
 import { formatId, parseId, type Id } from './ids.ts'
@@ -21,6 +21,8 @@ import { partitionOf } from './partitions.ts'
 export interface CrossingText {
   readonly debit: Id
   readonly credit: Id
+  /** Partition of the debit account. */
+  readonly source: number
   readonly channel: number
   readonly turn: number
   readonly answers: bigint
@@ -28,26 +30,27 @@ export interface CrossingText {
 
 const UUID_CHARACTERS = 36
 const CROSSING_TEXT = new RegExp(
-  `^([0-9a-f-]{${UUID_CHARACTERS}}),([0-9a-f-]{${UUID_CHARACTERS}}),([0-9a-f]{8})([0-9a-f]{8}),([0-9a-f]{16})$`,
+  `^([0-9a-f-]{${UUID_CHARACTERS}}),([0-9a-f-]{${UUID_CHARACTERS}}),([0-9a-f]{3})([0-9a-f]{5})([0-9a-f]{8}),([0-9a-f]{16})$`,
 )
 
 /** Writes the text of a crossing's event: 107 characters. */
-export function formatCrossing({ debit, credit, channel, turn, answers }: CrossingText): string {
+export function formatCrossing({ debit, credit, source, channel, turn, answers }: CrossingText): string {
   const hex = (value: number | bigint, digits: number): string => value.toString(16).padStart(digits, '0')
-  return `${formatId(debit)},${formatId(credit)},${hex(channel, 8)}${hex(turn, 8)},${hex(answers, 16)}`
+  return `${formatId(debit)},${formatId(credit)},${hex(source, 3)}${hex(channel, 5)}${hex(turn, 8)},${hex(answers, 16)}`
 }
 
 /** Reads the text of a crossing's event. Undefined: it is of another event. */
 export function parseCrossing(text: string): CrossingText | undefined {
   const found = CROSSING_TEXT.exec(text)
   if (found === null) return undefined
-  const [, debit, credit, channel, turn, answers] = found
+  const [, debit, credit, source, channel, turn, answers] = found
   const debitId = parseId(debit!)
   const creditId = parseId(credit!)
   if (debitId === undefined || creditId === undefined) return undefined
   return {
     debit: debitId,
     credit: creditId,
+    source: Number.parseInt(source!, 16),
     channel: Number.parseInt(channel!, 16),
     turn: Number.parseInt(turn!, 16),
     answers: BigInt(`0x${answers!}`),

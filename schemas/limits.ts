@@ -29,8 +29,8 @@ export const FRAME_BYTES_MAX = 4 * 1024 * 1024
 export const ACCOUNTS_MAX = 2 ** 26 - 1
 /** Holds that may be open in one partition at a time. */
 export const HOLDS_OPEN_MAX = 2 ** 20
-/** Crossings that may be open in one partition at a time: channels at a source. */
-export const CHANNELS_MAX = 2 ** 20
+/** Crossings that may be open in one partition at a time: channels at a source. Five hex digits. */
+export const CHANNELS_MAX = 2 ** 20 - 1
 /** How long a crossing waits for the other side before it is reminded of, in ns. Part of the format: a replay computes with it. */
 export const STEP_REMIND_NS = 1_000_000_000n
 /** How long the credit side may be silent before a crossing is cancelled, in ms, unless the platform is told otherwise. */
@@ -54,6 +54,10 @@ function claim(holds: boolean, what: string): void {
 }
 claim(COMMAND_SLOT_BYTES % 8 === 0, 'a command slot is whole words')
 claim(EVENT_ROW_BYTES % 8 === 0, 'an event row is whole words')
+claim(
+  PARTITIONS_MAX <= 2 ** 12 && CHANNELS_MAX < 2 ** 20,
+  'a crossing says source and channel in eight hex digits',
+)
 claim(
   BATCH_COMMANDS_MAX * EVENT_ROW_BYTES + FRAME_HEADER_BYTES <= FRAME_BYTES_MAX,
   'a batch without text fits one frame',
