@@ -1,14 +1,16 @@
 /**
- * Reads the named accounts of a crossing's event in place (format: schemas/crossing.ts): both account ids, channel and turn,
- * as words of 32 bits, in the order in which rows and slots have them.
+ * Reads the named accounts of a crossing's event in place (format: schemas/crossing.ts): both account ids as words of 32
+ * bits, in the order in which rows and slots have them, source, channel and turn.
  */
 
-/** Characters of `debit,credit,channel+turn,answers`, and where each part begins. */
+/** Characters of `debit,credit,sssccccctttttttt,answers`, and where each part begins. */
 const TEXT_BYTES = 107
 const DEBIT = 0
 const CREDIT = 37
-const CHANNEL = 74
+const SOURCE_CHANNEL = 74
 const TURN = 82
+/** Bits of the channel, behind those of the source. */
+const CHANNEL_BITS = 20
 
 /** Value of a hexadecimal digit by its character; 0 for any other. */
 const DIGITS = new Uint8Array(256)
@@ -18,6 +20,7 @@ for (const [value, digit] of [...'0123456789abcdef'].entries()) DIGITS[digit.cha
 export class CrossingWords {
   /** Debit id, credit id: four words each, the lowest of each half first. */
   readonly ids = new Int32Array(8)
+  source = 0
   channel = 0
   turn = 0
 
@@ -29,7 +32,9 @@ export class CrossingWords {
     if (end - from !== TEXT_BYTES) throw new RangeError('an event of a crossing does not say its accounts')
     this.#readId(bytes, from + DEBIT, 0)
     this.#readId(bytes, from + CREDIT, 4)
-    this.channel = wordAt(bytes, from + CHANNEL) >>> 0
+    const sourceChannel = wordAt(bytes, from + SOURCE_CHANNEL)
+    this.source = sourceChannel >>> CHANNEL_BITS
+    this.channel = sourceChannel & ((1 << CHANNEL_BITS) - 1)
     this.turn = wordAt(bytes, from + TURN) >>> 0
   }
 

@@ -4,7 +4,7 @@ import type { Command } from '../../schemas/commands.ts'
 import { parseCrossing, formatCrossing } from '../../schemas/crossing.ts'
 import { EVENT_KIND_NAMES, EVENT_KINDS, type WalletEvent } from '../../schemas/events.ts'
 import { isNilId, NIL_ID } from '../../schemas/ids.ts'
-import { AMOUNT_MAX, SCALE_MAX } from '../../schemas/limits.ts'
+import { AMOUNT_MAX, CHANNELS_MAX, PARTITIONS_MAX, SCALE_MAX } from '../../schemas/limits.ts'
 import { partitionOf } from '../../schemas/partitions.ts'
 import { REFUSAL_CODES, type Refusal } from '../../schemas/refusals.ts'
 import { sampleEvent } from '../../schemas/sample-event.testing.ts'
@@ -41,7 +41,8 @@ export const anyCrossing: fc.Arbitrary<WalletEvent> = fc
     crossing: fc.record({
       debit: anyId,
       credit: anyId,
-      channel: fc.integer({ min: 1, max: 2 ** 32 - 1 }),
+      source: fc.nat(PARTITIONS_MAX - 1),
+      channel: fc.integer({ min: 1, max: CHANNELS_MAX }),
       turn: fc.integer({ min: 1, max: 2 ** 32 - 1 }),
       answers: u64,
     }),
@@ -69,8 +70,7 @@ export function stepCommandOf(
   ) as CrossingEventKind
   const next = nextStepOf(kind, event.command)
   if (next === undefined || next === OF_ANOTHER) return undefined
-  const { debit, credit, channel, turn } = parseCrossing(event.namedAccounts)!
-  const source = next.to === 'source' ? partitionOf(debit, partitions) : event.partition
+  const { debit, credit, source, channel, turn } = parseCrossing(event.namedAccounts)!
   return {
     target: next.to === 'source' ? source : partitionOf(credit, partitions),
     command: {

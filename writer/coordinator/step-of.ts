@@ -56,7 +56,6 @@ export function attemptOf(rows: FrameRows, byte: number): number {
 export class StepWriter {
   readonly #partitions: number
   readonly #crossing = new CrossingWords()
-  #target = 0
 
   /** @param partitions of the deployment */
   constructor(partitions: number) {
@@ -71,14 +70,15 @@ export class StepWriter {
     const { payload } = rows.frame
     const named = afterText(payload, afterText(payload, byte + ROW_TEXT_BYTE))
     this.#crossing.read(payload, textAt(payload, named), afterText(payload, named))
-    return (this.#target = partitionOfWords(this.#crossing.ids, to === 'source' ? 0 : 4, this.#partitions))
+    const { source, ids } = this.#crossing
+    return to === 'source' ? source : partitionOfWords(ids, CREDIT_WORD, this.#partitions)
   }
 
   /**
    * Writes the step behind those in the batch. `target` has been asked for this very row.
    * @param attempt 0 the first time; then how often the source has reminded of it
    */
-  put(rows: FrameRows, byte: number, { to, step, by }: NextStep, attempt: number, batch: StepBatch): void {
+  put(rows: FrameRows, byte: number, { step, by }: NextStep, attempt: number, batch: StepBatch): void {
     const { words: row, frame } = rows
     const memoAt = byte + ROW_TEXT_BYTE
     const memoFrom = textAt(frame.payload, memoAt)
@@ -110,14 +110,15 @@ export class StepWriter {
     bytes[at + SLOT_BYTE.memoBytes] = memoBytes
     bytes[at + SLOT_BYTE.memoBytes + 1] = memoBytes >>> 8
     bytes[at + SLOT_BYTE.stepScale] = rows.scale(byte)
-    const source = to === 'destination' ? frame.partition : this.#target
-    slot[base + SLOT.sourceAttempt * 2] = source | (attempt << 16)
+    slot[base + SLOT.sourceAttempt * 2] = this.#crossing.source | (attempt << 16)
     slot[base + SLOT.channelTurn * 2] = this.#crossing.channel
     slot[base + SLOT.channelTurn * 2 + 1] = this.#crossing.turn
     if (memoBytes > 0) bytes.set(frame.payload.subarray(memoFrom, memoFrom + memoBytes), at + TEXT_BYTE)
   }
 }
 
+/** Where the credit account stands in a crossing's ids. */
+const CREDIT_WORD = 4
 /** Byte behind a slot, where a step's memo begins. */
 const TEXT_BYTE = SLOT_BYTE.turn + 4
 
