@@ -8,6 +8,7 @@
  * It reads frames that are accepted and durable, and no others: a step never tells of what could still be lost.
  */
 import type { EventLog } from '../../eventlog/ports.ts'
+import { messageOf } from '../../schemas/errors.ts'
 import { FrameRows } from '../../schemas/frame-rows.ts'
 import type { Frame } from '../../schemas/frames.ts'
 import { EVENT_ROW_BYTES } from '../../schemas/limits.ts'
@@ -20,6 +21,8 @@ export interface CoordinatorOptions {
   readonly log: EventLog
   /** Where steps go, by partition: one each for all of the deployment. */
   readonly queues: readonly StepQueue[]
+  /** The sequence behind which it begins. Default: the log's last one of now. */
+  readonly after?: bigint
 }
 
 export interface CoordinatorStatus {
@@ -34,6 +37,19 @@ export interface CoordinatorStatus {
   readonly stepsDropped: number
   /** Steps that were sent again because the source reminded of them. */
   readonly stepsReminded: number
+}
+
+/** Broken logic: the process should end. */
+export class CoordinatorBrokenError extends Error {
+  override readonly name = 'CoordinatorBrokenError'
+
+  constructor(partition: number, cause: unknown) {
+    super(
+      `What carries the transfers of partition ${partition} to other partitions has broken down: ${messageOf(cause)}. ` +
+        'Nothing is lost: a new start goes on with them. Please report it.',
+      { cause },
+    )
+  }
 }
 
 /** Which attempts are sent: the first ones, and then every eighth, so that a partition that is away finds no mountain. */
@@ -55,15 +71,15 @@ export class Coordinator {
   #reminded = 0
   #running: Promise<void> | undefined
 
-  constructor({ log, queues }: CoordinatorOptions) {
+  constructor({ log, queues, after }: CoordinatorOptions) {
     this.#log = log
     this.#writer = new StepWriter(queues.length)
     this.#targets = queues.map((queue) => new StepTarget(queue))
-    this.#sequence = log.head().sequence
+    this.#sequence = after ?? log.head().sequence
   }
 
   /**
-   * Follows the log from its head of now on. Once.
+   * Follows the log. Once.
    * @returns resolves when it was stopped or the log has ended; rejects with what ended the reading, or with broken logic
    */
   run(): Promise<void> {
