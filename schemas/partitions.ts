@@ -16,30 +16,39 @@ export function partitionOf(account: Id, partitions: number): number {
   return partitions === 1 ? 0 : Number(hash64(account) % BigInt(partitions))
 }
 
-/** As `partitionOf`, of an id as it stands in slots and rows: four words of 32 bits, the lowest of each half first. */
-export function partitionOfWords(words: Int32Array, at: number, partitions: number): number {
-  if (partitions === 1) return 0
-  const highLow = words[at]!
-  let low = Math.imul(highLow, GOLDEN_LOW) ^ words[at + 2]!
-  let high = productHigh(highLow, words[at + 1]!, GOLDEN_LOW, GOLDEN_HIGH) ^ words[at + 3]!
-  low ^= high >>> 1
-  high = productHigh(low, high, FIRST_LOW, FIRST_HIGH)
-  low = Math.imul(low, FIRST_LOW) ^ (high >>> 1)
-  high = productHigh(low, high, SECOND_LOW, SECOND_HIGH)
-  low = Math.imul(low, SECOND_LOW) ^ (high >>> 1)
-  return (((high >>> 0) % partitions) * (2 ** 32 % partitions) + (low >>> 0)) % partitions
+/** Upper 32 bits of the product of two unsigned numbers of 32 bits. */
+function productHigh(left: number, right: number): number {
+  const leftLow = left & 0xffff
+  const leftHigh = left >>> 16
+  const rightLow = right & 0xffff
+  const rightHigh = right >>> 16
+  const low = leftLow * rightLow
+  const middle = leftHigh * rightLow + (low >>> 16)
+  const other = leftLow * rightHigh + (middle & 0xffff)
+  return (leftHigh * rightHigh + Math.floor(middle / 65_536) + Math.floor(other / 65_536)) | 0
 }
 
-/** The factors of `hash64`, in halves. */
-const [GOLDEN_LOW, GOLDEN_HIGH] = [0x7f4a7c15, 0x9e3779b9]
-const [FIRST_LOW, FIRST_HIGH] = [0xed558ccd, 0xff51afd7]
-const [SECOND_LOW, SECOND_HIGH] = [0x1a85ec53, 0xc4ceb9fe]
-
-/** Bits 32 to 63 of the product of two 64-bit numbers, given in halves. The lower bits are those of `Math.imul`. */
-function productHigh(low: number, high: number, otherLow: number, otherHigh: number): number {
-  const [a0, a1, b0, b1] = [low & 0xffff, low >>> 16, otherLow & 0xffff, otherLow >>> 16]
-  const first = a1 * b0 + ((a0 * b0) >>> 16)
-  const second = a0 * b1 + (first & 0xffff)
-  const carried = a1 * b1 + (first >>> 16) + (second >>> 16)
-  return (carried + Math.imul(low, otherHigh) + Math.imul(high, otherLow)) | 0
+/**
+ * The same of an id that stands in 32-bit words at `at`, low half of each 64 bits first, as commands and events carry it:
+ * no object, no big integer.
+ */
+export function partitionOfWords(words32: Int32Array, at: number, partitions: number): number {
+  if (partitions === 1) return 0
+  // h = high × 0x9e3779b97f4a7c15 ^ low
+  let low = words32[at]!
+  let high =
+    (productHigh(low, 0x7f4a7c15) + Math.imul(words32[at + 1]!, 0x7f4a7c15) + Math.imul(low, 0x9e3779b9)) ^
+    words32[at + 3]!
+  low = Math.imul(low, 0x7f4a7c15) ^ words32[at + 2]!
+  // h ^= h >>> 33, before, between and behind two products.
+  low ^= high >>> 1
+  high = productHigh(low, 0xed558ccd) + Math.imul(high, 0xed558ccd) + Math.imul(low, 0xff51afd7)
+  low = Math.imul(low, 0xed558ccd)
+  low ^= (high | 0) >>> 1
+  high = productHigh(low, 0x1a85ec53) + Math.imul(high, 0x1a85ec53) + Math.imul(low, 0xc4ceb9fe)
+  low = Math.imul(low, 0x1a85ec53)
+  low ^= (high | 0) >>> 1
+  return (
+    (((high >>> 0) % partitions) * (4_294_967_296 % partitions) + ((low >>> 0) % partitions)) % partitions
+  )
 }

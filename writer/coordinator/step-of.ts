@@ -3,10 +3,10 @@
  * passes on all that the row says, so that the partition that it goes to need not know anything else.
  */
 import { COMMAND_KINDS, COMMAND_KIND_NAMES, commandSlots, FLAG_EFFECTIVE_AT, FLAG_REFERENCE, HEAD_SHIFT, ROUTE_SAGA, ROUTE_TCC, SLOT, SLOT_BYTE } from '../../schemas/commands.ts' // prettier-ignore
+import { CROSSING_WORD, CROSSING_WORDS, crossingTextAt, readCrossing } from '../../schemas/crossing.ts'
 import { EVENT_KINDS, ROW, ROW_BYTE, ROW_TEXT_BYTE } from '../../schemas/events.ts'
 import type { FrameRows } from '../../schemas/frame-rows.ts'
 import { partitionOfWords } from '../../schemas/partitions.ts'
-import { CrossingWords } from './crossing-row.ts'
 import { NEXT_STEP, nextStepOf, OF_ANOTHER, type CrossingEventKind, type NextStep } from './next-step.ts'
 import type { StepBatch } from './step-batch.ts'
 
@@ -55,7 +55,7 @@ export function attemptOf(rows: FrameRows, byte: number): number {
 /** Writes steps. It keeps nothing from one to the next but memory. */
 export class StepWriter {
   readonly #partitions: number
-  readonly #crossing = new CrossingWords()
+  readonly #crossing = new Int32Array(CROSSING_WORDS)
 
   /** @param partitions of the deployment */
   constructor(partitions: number) {
@@ -68,10 +68,13 @@ export class StepWriter {
    */
   target(rows: FrameRows, byte: number, { to }: Pick<NextStep, 'to'>): number {
     const { payload } = rows.frame
-    const named = afterText(payload, afterText(payload, byte + ROW_TEXT_BYTE))
-    this.#crossing.read(payload, textAt(payload, named), afterText(payload, named))
-    const { source, ids } = this.#crossing
-    return to === 'source' ? source : partitionOfWords(ids, CREDIT_WORD, this.#partitions)
+    const text = crossingTextAt(payload, byte)
+    if (text < 0) throw new RangeError(`event ${rows.sequence(byte)} of a crossing does not say its accounts`)
+    const crossing = this.#crossing
+    readCrossing(payload, text, crossing)
+    return to === 'source'
+      ? crossing[CROSSING_WORD.source]!
+      : partitionOfWords(crossing, CROSSING_WORD.credit, this.#partitions)
   }
 
   /**
@@ -79,10 +82,12 @@ export class StepWriter {
    * @param attempt 0 the first time; then how often the source has reminded of it
    */
   put(rows: FrameRows, byte: number, { step, by }: NextStep, attempt: number, batch: StepBatch): void {
-    const { words: row, frame } = rows
+    const { words: row } = rows
+    const { payload } = rows.frame
+    const crossing = this.#crossing
     const memoAt = byte + ROW_TEXT_BYTE
-    const memoFrom = textAt(frame.payload, memoAt)
-    const memoBytes = afterText(frame.payload, memoAt) - memoFrom
+    const isMemoShort = payload[memoAt]! < 0x80
+    const memoBytes = isMemoShort ? payload[memoAt]! : (payload[memoAt]! & 0x7f) | (payload[memoAt + 1]! << 7)
     const base = batch.claim(commandSlots(memoBytes, 0))
     const { words: slot, bytes } = batch
     const from = byte >>> 2
@@ -97,7 +102,7 @@ export class StepWriter {
       (refusal << HEAD_SHIFT.finding)
     slot[base + 1] = row[(byte + ROW_BYTE.code) >>> 2]!
     copy(row, from + ROW.transferHigh * 2, slot, base + SLOT.idHigh * 2, 4)
-    copy(this.#crossing.ids, 0, slot, base + SLOT.debitHigh * 2, 8)
+    copy(crossing, CROSSING_WORD.debit, slot, base + SLOT.debitHigh * 2, 8)
     copy(row, from + ROW.relatedHigh * 2, slot, base + SLOT.relatedHigh * 2, 4)
     copy(row, from + ROW.amount * 2, slot, base + SLOT.amount * 2, 2)
     copy(row, from + ROW.effectiveAt * 2, slot, base + SLOT.effectiveAt * 2, 2)
@@ -110,27 +115,16 @@ export class StepWriter {
     bytes[at + SLOT_BYTE.memoBytes] = memoBytes
     bytes[at + SLOT_BYTE.memoBytes + 1] = memoBytes >>> 8
     bytes[at + SLOT_BYTE.stepScale] = rows.scale(byte)
-    slot[base + SLOT.sourceAttempt * 2] = this.#crossing.source | (attempt << 16)
-    slot[base + SLOT.channelTurn * 2] = this.#crossing.channel
-    slot[base + SLOT.channelTurn * 2 + 1] = this.#crossing.turn
-    if (memoBytes > 0) bytes.set(frame.payload.subarray(memoFrom, memoFrom + memoBytes), at + TEXT_BYTE)
+    slot[base + SLOT.sourceAttempt * 2] = crossing[CROSSING_WORD.source]! | (attempt << 16)
+    slot[base + SLOT.channelTurn * 2] = crossing[CROSSING_WORD.channel]!
+    slot[base + SLOT.channelTurn * 2 + 1] = crossing[CROSSING_WORD.turn]!
+    const memoFrom = memoAt + (isMemoShort ? 1 : 2)
+    if (memoBytes > 0) bytes.set(payload.subarray(memoFrom, memoFrom + memoBytes), at + TEXT_BYTE)
   }
 }
 
-/** Where the credit account stands in a crossing's ids. */
-const CREDIT_WORD = 4
 /** Byte behind a slot, where a step's memo begins. */
 const TEXT_BYTE = SLOT_BYTE.turn + 4
-
-/** Where the text whose length stands at `at` begins. The row's length was read before: its texts are whole. */
-function textAt(bytes: Uint8Array, at: number): number {
-  return bytes[at]! < 0x80 ? at + 1 : at + 2
-}
-
-function afterText(bytes: Uint8Array, at: number): number {
-  const length = bytes[at]!
-  return length < 0x80 ? at + 1 + length : at + 2 + ((length & 0x7f) | (bytes[at + 1]! << 7))
-}
 
 function isNil(words: Int32Array, at: number): boolean {
   return (words[at]! | words[at + 1]! | words[at + 2]! | words[at + 3]!) === 0
