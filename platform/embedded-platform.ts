@@ -217,7 +217,7 @@ async function startWriters(partitions: number, options: WritersOptions): Promis
       ...rest,
       partition,
       log,
-      ...(core === undefined ? {} : { core }),
+      core: { ...core, partitions },
     })
   })
   return startTogether(starting, stopTogether)

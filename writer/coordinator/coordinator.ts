@@ -23,6 +23,8 @@ export interface CoordinatorOptions {
   readonly queues: readonly StepQueue[]
   /** The sequence behind which it begins. Default: the log's last one of now. */
   readonly after?: bigint
+  /** Steps that may wait for one partition. Default: as many as one offer may have. */
+  readonly stepsMax?: number
 }
 
 export interface CoordinatorStatus {
@@ -71,10 +73,10 @@ export class Coordinator {
   #reminded = 0
   #running: Promise<void> | undefined
 
-  constructor({ log, queues, after }: CoordinatorOptions) {
+  constructor({ log, queues, after, stepsMax }: CoordinatorOptions) {
     this.#log = log
     this.#writer = new StepWriter(queues.length)
-    this.#targets = queues.map((queue) => new StepTarget(queue))
+    this.#targets = queues.map((queue) => new StepTarget(queue, stepsMax))
     this.#sequence = after ?? log.head().sequence
   }
 

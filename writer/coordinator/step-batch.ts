@@ -10,10 +10,16 @@ export class StepBatch {
   bytes = new Uint8Array(this.words.buffer)
   /** Steps, each of one slot or more. */
   count = 0
+  readonly #countMax: number
   #slots = 0
 
+  /** @param countMax steps that it takes, 1 to BATCH_COMMANDS_MAX; a queue has to have room for so many at least */
+  constructor(countMax: number = BATCH_COMMANDS_MAX) {
+    this.#countMax = countMax
+  }
+
   get isFull(): boolean {
-    return this.count === BATCH_COMMANDS_MAX
+    return this.count === this.#countMax
   }
 
   /** Makes room for one more step of so many slots, all zeros. Returns the word with which it begins. */

@@ -17,7 +17,7 @@ const BUSY_MS = 2
 const BUSY_MS_MAX = 1_000
 
 export class StepTarget {
-  readonly batch = new StepBatch()
+  readonly batch: StepBatch
   /** Steps that the queue has taken. */
   sent = 0
   /** Steps let go of: the queue was away, or did not keep what it had taken. The source reminds of them. */
@@ -28,8 +28,10 @@ export class StepTarget {
   #timer: NodeJS.Timeout | undefined
   #onOffered: () => void = () => undefined
 
-  constructor(queue: StepQueue) {
+  /** @param stepsMax steps that may wait */
+  constructor(queue: StepQueue, stepsMax: number | undefined) {
     this.#queue = queue
+    this.batch = new StepBatch(stepsMax)
   }
 
   /** True if the queue is away by now, so that a step may as well not be made. */

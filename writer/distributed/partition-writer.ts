@@ -56,7 +56,7 @@ export interface PartitionWriterOptions {
   /** The last known ends of commands topics, to count what is lost with one. */
   readonly commandsSeen?: readonly CommandsSeen[]
   /** The core's capacities: the same for every writer of a partition. */
-  readonly core?: Omit<CoreOptions, 'partition'>
+  readonly core?: Omit<CoreOptions, 'partition' | 'partitions'>
   /** After so many ms a frame says what was skipped on the commands topic, if no command came. Default: as in CommandIntake. */
   readonly skipAfterMs?: number
   /** Called with each own frame that was read back as accepted: from then on it is acknowledged. */
@@ -238,7 +238,7 @@ export class PartitionWriter {
   }
 
   private load(): ReturnType<typeof startFromStore> {
-    const { store, scratchDir, partition, core, snapshots, snapshotsKept, log } = this.options
+    const { store, scratchDir, partition, partitions, core, snapshots, snapshotsKept, log } = this.options
     return startFromStore({
       store,
       scratchDir,
@@ -249,7 +249,7 @@ export class PartitionWriter {
         const worker = new CoreThreadHandle(
           {
             dataDir: scratchDir,
-            core: { ...core, partition },
+            core: { ...core, partition, partitions },
             snapshotRule: { ...SNAPSHOT_RULE_DISTRIBUTED, ...snapshots },
             snapshotsKept: snapshotsKept ?? SNAPSHOTS_KEPT_DEFAULT,
             status: this.words.buffer as SharedArrayBuffer,
