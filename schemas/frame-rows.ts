@@ -113,6 +113,16 @@ export class FrameRows {
     return (this.words[(byte + kind) >>> 2]! >>> KINDS_SHIFT.refusal) & 0xff
   }
 
+  /** The number of the command's kind. */
+  command(byte: number): number {
+    return this.words[(byte + kind) >>> 2]! >>> KINDS_SHIFT.command
+  }
+
+  /** Decimal places of the currency. */
+  scale(byte: number): number {
+    return (this.words[(byte + kind) >>> 2]! >>> KINDS_SHIFT.scale) & 0xff
+  }
+
   /** The refusal's number that the sender is told: that of a crossing that came to nothing stands in its fingerprint. */
   toldRefusal(byte: number): number {
     const number = this.kind(byte)

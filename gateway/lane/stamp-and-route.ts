@@ -12,10 +12,9 @@ import {
   SLOT_WORDS,
   commandSlots,
 } from '../../schemas/commands.ts'
-import type { Id } from '../../schemas/ids.ts'
 import { ANY_PARTITION } from '../../schemas/lane.ts'
 import { unpackCurrency, type Currency } from '../../schemas/money.ts'
-import { partitionOf } from '../../schemas/partitions.ts'
+import { partitionOfWords } from '../../schemas/partitions.ts'
 import { ID_WORDS } from '../../schemas/frame-rows.ts'
 import type { RequestMemory } from './memory.ts'
 
@@ -124,18 +123,18 @@ function route(
   endsLink: boolean,
 ): RequestRoute {
   if (context.partition === ANY_PARTITION || kind === PostHold || kind === VoidHold) return PREPARE
-  const home = partitionOf(idAt(words, base + SLOT.debitHigh * 2), context.partitions)
+  const home = partitionOfWords(words, base + SLOT.debitHigh * 2, context.partitions)
   if (home !== context.partition)
     return { kind: 'wrong_partition', sentence: `belongs to partition ${home}, not to ${context.partition}` }
-  const credit = idAt(words, base + SLOT.creditHigh * 2)
-  if ((credit.high | credit.low) === 0n || partitionOf(credit, context.partitions) === home) return PLAIN
+  const credit = base + SLOT.creditHigh * 2
+  if (isNil(words, credit) || partitionOfWords(words, credit, context.partitions) === home) return PLAIN
   if (kind !== Transfer || endsLink || (words[base]! & LINKED_BIT) !== 0) return PREPARE
   words[base] = words[base]! | ACROSS_BIT
   return PLAIN
 }
 
-function idAt(words: Int32Array, at: number): Id {
-  return { high: u64(words, at), low: u64(words, at + 2) }
+function isNil(words: Int32Array, at: number): boolean {
+  return (words[at]! | words[at + 1]! | words[at + 2]! | words[at + 3]!) === 0
 }
 
 function u64(words: Int32Array, at: number): bigint {

@@ -1,12 +1,17 @@
 /** The outcome of a command: an event, or an id that is reason enough. */
 import type { PublicEvent } from '../../projectors/views/audit/events.ts'
+import { CROSSING_WORD, CROSSING_WORDS, crossingTextAt, readCrossing } from '../../schemas/crossing.ts'
 import { decodeEvent, type WalletEvent } from '../../schemas/events.ts'
 import type { FrameRows } from '../../schemas/frame-rows.ts'
 import { formatId, isNilId, type Id } from '../../schemas/ids.ts'
+import { partitionOfWords } from '../../schemas/partitions.ts'
 import { refusalOf, type IdRefusal, type RefusalCode } from '../../schemas/refusals.ts'
 import type { Position } from '../../schemas/positions.ts'
 import type { PartitionSequence } from '../positions/tokens.ts'
 import { answeredBy, toldRefusal } from './crossings/life.ts'
+
+/** The text of the crossing at hand. */
+const crossing = new Int32Array(CROSSING_WORDS)
 
 export interface Outcome {
   readonly id: Id
@@ -67,7 +72,15 @@ export function positionOfOutcome({ at, other }: Pick<Outcome, 'at' | 'other'>):
 
 /** The event of the other side that the row at `byte`, of a crossing, answers. Undefined: it answers none. */
 export function otherOf(rows: FrameRows, byte: number, partitions: number): PartitionSequence | undefined {
-  return answeredBy(decodeEvent(rows.frame.payload, byte), partitions)
+  const { payload, partition } = rows.frame
+  const text = crossingTextAt(payload, byte)
+  if (text < 0) return undefined
+  readCrossing(payload, text, crossing)
+  const { source, debit, credit, answers } = CROSSING_WORD
+  const sequence = (BigInt(crossing[answers + 1]! >>> 0) << 32n) | BigInt(crossing[answers]! >>> 0)
+  if (sequence === 0n) return undefined
+  const account = partition === crossing[source] ? credit : debit
+  return { partition: partitionOfWords(crossing, account, partitions), sequence }
 }
 
 /** The partition sequence of the row at `byte`. */

@@ -71,8 +71,9 @@ export interface PartitionWriterOptions {
   readonly log: (line: string) => void
 }
 
-/** Bytes of frames kept in memory: nobody reads this log but the writer itself. */
+/** Bytes of frames kept in memory: nobody reads this log but the writer itself, and with several partitions a coordinator. */
 const WINDOW_BYTES_MAX = 1024 * 1024
+const WINDOW_BYTES_MAX_COORDINATED = 16 * 1024 * 1024
 /** How long an orderly stop waits for the last snapshot to be in the store. */
 const PUBLISH_MS_MAX = 15_000
 
@@ -290,7 +291,7 @@ export class PartitionWriter {
     const events = await openKafkaEventLog({
       ...this.link,
       partitions,
-      windowBytesMax: WINDOW_BYTES_MAX,
+      windowBytesMax: partitions === 1 ? WINDOW_BYTES_MAX : WINDOW_BYTES_MAX_COORDINATED,
       onCatchUp: (frame, logOffset) => {
         known.saw(frame)
         headOffset = logOffset
