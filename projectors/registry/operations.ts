@@ -3,6 +3,7 @@
  * there and acts, whether it runs in this process or in another. What cannot be done is a value with a stable code.
  */
 import { includesPosition, type Position } from '../../schemas/positions.ts'
+import { NS_PER_MS } from '../../schemas/time.ts'
 import type { Clock } from '../runtime/ports.ts'
 import { heldBy, readCheckpoints } from '../runtime/checkpoints.ts'
 import type { Projection, SqlProjection } from '../projection.ts'
@@ -108,8 +109,6 @@ export interface OperationsOptions {
   readonly compare: (left: Version, right: Version, at: Position) => Promise<Comparison>
   /** @throws RangeError with what is wrong, fit for its author */
   readonly validate: (projection: SqlProjection) => void | Promise<void>
-  /** Whether a version that is to end at a time has ended, where that is known. Default: it is not. */
-  readonly isComplete?: (version: Version) => boolean
   /** Lets whoever fills the views in this process know. Others look by themselves. */
   readonly changed?: () => Promise<void>
   readonly clock: Clock
@@ -143,9 +142,10 @@ class Operations implements ProjectionOperations {
       await readSkips(store),
     ]
     const head = this.#options.head()
+    const nowNs = BigInt(Math.floor(this.#options.clock.nowMs())) * NS_PER_MS
     return versions
       .filter(({ role }) => role !== 'dropped')
-      .map((one) => statusOf(one, checkpoints, faults, skips, head, this.#options.isComplete))
+      .map((one) => statusOf(one, checkpoints, faults, skips, head, nowNs))
   }
 
   pause(name: string, version?: number): Promise<OperationOutcome> {

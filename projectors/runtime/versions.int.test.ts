@@ -7,6 +7,7 @@ import { engineUnderTest, eventually, type EngineUnderTest } from '../engine/eng
 import { allTogether, type SqlProjection } from '../projection.ts'
 import { createOperations, type ProjectionOperations } from '../registry/operations.ts'
 import type { VersionStatus } from '../registry/version-status.ts'
+import type { Position } from '../../schemas/positions.ts'
 import { BUILT_IN_PROJECTIONS } from '../views/built-in.ts'
 import { startProjections, type RunningProjections } from './runtime.ts'
 import { systemClock } from './system-clock.ts'
@@ -27,6 +28,8 @@ afterAll(async () => {
 })
 
 const REFUSED_SEQUENCE = 17n
+/** As a memory log catches up. */
+const FRAME_EVENTS = 7
 
 /** Two tables of which one cannot take one event. */
 const fussy = {
@@ -72,17 +75,29 @@ async function town(
     store, logs: [log], projections: allTogether(projections), required, lingerMs: 1, ...options,
   }) // prettier-ignore
   onTestFinished(() => running.stop())
-  const operations = createOperations({
-    store,
+  const operations = operationsOver(
     projections,
-    head: () => new Map([[0, log.head().sequence]]),
-    compare: async () => ({ equal: true }) as never,
-    validate: () => undefined,
-    changed: () => running.refresh(),
-    clock: systemClock,
-  })
+    () => new Map([[0, log.head().sequence]]),
+    () => running.refresh(),
+  )
   const there = (): Promise<boolean> => running.waitFor(new Map([[0, log.head().sequence]]), PATIENCE_MS)
   return { wallet, log, running, operations, grow, there }
+}
+
+function operationsOver(
+  projections: readonly SqlProjection[],
+  head: () => Position,
+  changed?: () => Promise<void>,
+): ProjectionOperations {
+  return createOperations({
+    store,
+    projections,
+    head,
+    compare: async () => ({ equal: true }) as never,
+    validate: () => undefined,
+    ...(changed === undefined ? {} : { changed }),
+    clock: systemClock,
+  })
 }
 
 async function statusOf({ operations }: Town, name: string, version = 1): Promise<VersionStatus | undefined> {
@@ -167,6 +182,43 @@ it('a version that is to end at a position holds exactly what comes up to there,
   await eventually(async () => (await statusOf(here, 'audit', 2))?.state === 'complete')
   expect(await sequencesIn('events_v2')).toEqual(Array.from({ length: 25 }, (_, index) => index + 1))
   expect(await here.operations.promote('audit')).toMatchObject({ code: 'bounded' })
+})
+
+it('a version that is to end at a time is complete there, wherever that lies, for everybody who reads the store, and stays so', async () => {
+  // A frame is a range: so one of the times lies where a range ends, and there is nothing more to write.
+  const before = await town(BUILT_IN_PROJECTIONS, undefined, { rangeEventsMax: FRAME_EVENTS })
+  await before.there()
+  const { events } = before.wallet
+  const lastOfItsTime = (endsFrame: boolean): bigint =>
+    events.findLast(
+      ({ recordedAtNs, sequence }, index) =>
+        events[index + 1] !== undefined &&
+        events[index + 1]!.recordedAtNs > recordedAtNs &&
+        (sequence % BigInt(FRAME_EVENTS) === 0n) === endsFrame,
+    )!.sequence
+  const timeOf = (sequence: bigint): bigint => events[Number(sequence) - 1]!.recordedAtNs
+  const [within, between] = [lastOfItsTime(false), lastOfItsTime(true)]
+  const wanted = [
+    ['audit', timeOf(within), within],
+    ['balances', timeOf(1n) - 1n, 0n],
+    ['history', timeOf(between), between],
+  ] as const
+  for (const [name, timeNs] of wanted)
+    expect(await before.operations.rebuild(name, { until: { timeNs } })).toMatchObject({ kind: 'done' })
+  // A gateway knows no lanes; and of partition 1 nothing has come, of a time by which nothing can come any more.
+  const head = (): Position => new Map([[0, before.log.head().sequence], [1, 0n]]) // prettier-ignore
+  const gateway = operationsOver(BUILT_IN_PROJECTIONS, head)
+  const second = async (): Promise<unknown> =>
+    (await gateway.list())
+      .filter(({ version }) => version === 2)
+      .map(({ name, state, position, progress }) => [name, state, position.get(0) ?? 0n, progress])
+  const complete = wanted.map(([name, , held]) => [name, 'complete', held, 1])
+  await expect.poll(second, { timeout: PATIENCE_MS }).toEqual(complete)
+  await before.running.stop()
+  const after = await town(BUILT_IN_PROJECTIONS, before)
+  after.grow(20)
+  expect(await after.there()).toBe(true)
+  expect(await second()).toEqual(complete)
 })
 
 it('what was said of a version holds over a restart: pauses, rebuilds under way, what serves', async () => {
