@@ -11,7 +11,8 @@ import { createViewStore } from '../../projectors/clickhouse/clickhouse-store.ts
 import { engineUnderTest, type EngineUnderTest } from '../../projectors/engine/engine-under-test.testing.ts'
 import { dropAll } from '../../projectors/clickhouse/drop-all.testing.ts'
 import { proveByReplay } from '../../projectors/proof/prove.ts'
-import { BUILT_IN_PROJECTIONS } from '../../projectors/views/built-in.ts'
+import type { SqlProjection } from '../../projectors/projection.ts'
+import { BUILT_IN_PROJECTIONS, BUILT_IN_VIEWS } from '../../projectors/views/built-in.ts'
 import { MemoryLog } from '../../test/support/memory-log.ts'
 import { SampleWallet } from '../../test/model/sample-wallet.ts'
 import { OutageError, type ViewStore } from '../../projectors/clickhouse/view-store.ts'
@@ -221,6 +222,38 @@ await withKafka('projectors on Kafka', (kafka) => {
     await until(() => proxy.turnedAway() > before + 5)
     await next.stop()
     expect(next.partitions()).toEqual([])
+  }, 120_000)
+
+  it('refuse a view that is unfit, before anything of it is made or an event is read; another one’s views are no matter', async () => {
+    const settings = await kafka.deployment(PARTITIONS)
+    await towns(settings, 5)
+    const unfit = {
+      kind: 'sql',
+      name: 'unfit',
+      version: 1,
+      tables: [
+        {
+          name: 'unfit',
+          columns: [
+            ['partition', 'UInt16'],
+            ['sequence', 'UInt64'],
+            ['amount', 'Int64'],
+          ],
+          key: ['sequence'],
+          select: 'partition, max(sequence) AS sequence, sum(amount) AS amount',
+        },
+      ],
+    } satisfies SqlProjection
+    const views = [...BUILT_IN_VIEWS, { projection: unfit }]
+    await expect(
+      start(settings, [], { views, projections: projectionsNamed([], views) }),
+    ).rejects.toMatchObject({
+      code: 'projection_unfit',
+      message: expect.stringMatching(/Table unfit: .* several events/) as string,
+    })
+    expect(await store.query('SELECT name FROM system.tables WHERE database = currentDatabase()')).toEqual([])
+    const role = await start(settings, [], { views, projections: projectionsNamed(['audit'], views) })
+    await expect.poll(() => role.status(), WAIT).toMatchObject({ ready: true })
   }, 120_000)
 
   it('say why they stop: a topic that is behind what the views know', async () => {
