@@ -5,14 +5,18 @@ import { dropAll } from '../clickhouse/drop-all.testing.ts'
 import type { ViewStore } from '../clickhouse/view-store.ts'
 import { engineUnderTest, eventually, type EngineUnderTest } from '../engine/engine-under-test.testing.ts'
 import { allTogether, type SqlProjection } from '../projection.ts'
-import { createOperations, type ProjectionOperations } from '../registry/operations.ts'
+import {
+  createOperations,
+  type OperationsOptions,
+  type ProjectionOperations,
+} from '../registry/operations.ts'
 import type { VersionStatus } from '../registry/version-status.ts'
 import type { Position } from '../../schemas/positions.ts'
 import { BUILT_IN_PROJECTIONS } from '../views/built-in.ts'
 import { startProjections, type RunningProjections } from './runtime.ts'
 import { systemClock } from './system-clock.ts'
 import { MemoryLog } from '../../test/support/memory-log.ts'
-import { PATIENCE_MS } from '../../test/support/patience.ts'
+import { PATIENCE_MS, TEST_MS_MAX } from '../../test/support/patience.ts'
 import { SampleWallet } from '../../test/model/sample-wallet.ts'
 
 let engine: EngineUnderTest
@@ -75,11 +79,10 @@ async function town(
     store, logs: [log], projections: allTogether(projections), required, lingerMs: 1, ...options,
   }) // prettier-ignore
   onTestFinished(() => running.stop())
-  const operations = operationsOver(
-    projections,
-    () => new Map([[0, log.head().sequence]]),
-    () => running.refresh(),
-  )
+  const operations = operationsOver(projections, () => new Map([[0, log.head().sequence]]), {
+    changed: () => running.refresh(),
+    waitMsMax: TEST_MS_MAX,
+  })
   const there = (): Promise<boolean> => running.waitFor(new Map([[0, log.head().sequence]]), PATIENCE_MS)
   return { wallet, log, running, operations, grow, there }
 }
@@ -87,7 +90,7 @@ async function town(
 function operationsOver(
   projections: readonly SqlProjection[],
   head: () => Position,
-  changed?: () => Promise<void>,
+  more: Pick<OperationsOptions, 'changed' | 'waitMsMax'> = {},
 ): ProjectionOperations {
   return createOperations({
     store,
@@ -95,8 +98,8 @@ function operationsOver(
     head,
     compare: async () => ({ equal: true }) as never,
     validate: () => undefined,
-    ...(changed === undefined ? {} : { changed }),
     clock: systemClock,
+    ...more,
   })
 }
 
@@ -219,6 +222,43 @@ it('a version that is to end at a time is complete there, wherever that lies, fo
   after.grow(20)
   expect(await after.there()).toBe(true)
   expect(await second()).toEqual(complete)
+})
+
+it('a promotion waits for no version that is paused or has stopped: it says which one, and what to do', async () => {
+  const before = await town([...BUILT_IN_PROJECTIONS, fussy])
+  await before.there()
+  await before.operations.rebuild('history')
+  await eventually(async () => (await statusOf(before, 'history', 2))?.state === 'live')
+  await before.operations.pause('history', 2)
+  before.grow(20)
+  await before.there()
+  expect(await before.operations.promote('history')).toMatchObject({
+    code: 'stands_still',
+    message: expect.stringContaining(
+      'Version 2 is behind version 1, and is paused: resume it first.',
+    ) as string,
+  })
+  await before.operations.resume('history', 2)
+  expect(await before.operations.promote('history')).toMatchObject({ kind: 'done', version: 2 })
+  await eventually(async () => (await statusOf(before, 'fussy'))?.state === 'stopped')
+  await before.running.stop()
+  const mended = {
+    ...fussy,
+    version: 2,
+    tables: [fussy.tables[0]!, table('takes_most', 'partition, sequence')],
+  }
+  const after = await town([...BUILT_IN_PROJECTIONS, mended], before)
+  await eventually(async () => (await statusOf(after, 'fussy', 2))?.state === 'live')
+  expect(await after.operations.promote('fussy')).toMatchObject({
+    code: 'stands_still',
+    message: expect.stringMatching(
+      /Version 1, which serves, is behind version 2, and has stopped at 0:17 \(.*not this one.*\): skip/s,
+    ) as string,
+  })
+  expect(await after.operations.promote('fussy', undefined, 'a test')).toMatchObject({
+    kind: 'done',
+    version: 2,
+  })
 })
 
 it('what was said of a version holds over a restart: pauses, rebuilds under way, what serves', async () => {
