@@ -95,7 +95,7 @@ it('catches up from nothing, goes live, and says how far it is', async () => {
   grow(wallet, log, 20)
   expect(await projections.waitFor(new Map([[0, log.head().sequence]]), PATIENCE_MS)).toBe(true)
   const [status] = projections.status()
-  expect(projections.status().map(({ name }) => name)).toEqual(['balances', 'history', 'audit'])
+  expect(projections.status().map(({ name }) => name)).toEqual(['balances', 'history', 'audit', 'crossings'])
   expect(status).toMatchObject({ state: 'live', lagEvents: 0n, lagSeconds: 0, failure: undefined })
   expect(status!.recordedAtNs).toBe(wallet.events.at(-1)!.recordedAtNs)
   expect(status!.pumpAgeSeconds).toBeLessThan(5)
