@@ -74,7 +74,7 @@ export class Evaluator {
         await this.#gather(batch, rows, places, done, end, states)
         if (states.areUnknown) {
           // What all that is left of the range needs is asked for in one go.
-          await this.#gather(batch, rows, places, end, places.length, states)
+          if (end < places.length) await this.#gather(batch, rows, places, end, places.length, states)
           end = places.length
           this.#watch.idle()
           for (const [key, bytes] of await load(states.takeUnknown()))

@@ -13,8 +13,8 @@ export interface Entry {
   place: number
   /** Bytes that it takes as it is stored. */
   bytes: number
-  /** The last range that used it, by number. */
-  range: number
+  /** The higher, the later a range changed it last. */
+  changedLast: number
   isChanged: boolean
 }
 
@@ -32,7 +32,7 @@ export class PartitionStates {
   /** Keys that this range needs, and whose states have to be asked for. */
   #unknown: string[] = []
   #bytes = 0
-  #range = 0
+  #changes = 0
 
   /** @param isComplete no state of the partition has been stored yet */
   constructor(isComplete: boolean) {
@@ -43,11 +43,10 @@ export class PartitionStates {
   get(key: string): Entry {
     let entry = this.#entries.get(key)
     if (entry === undefined) {
-      entry = { key, state: undefined, place: 0, bytes: 0, range: 0, isChanged: false }
+      entry = { key, state: undefined, place: 0, bytes: 0, changedLast: 0, isChanged: false }
       this.#entries.set(key, entry)
       if (!this.#isComplete) this.#unknown.push(key)
     }
-    entry.range = this.#range
     return entry
   }
 
@@ -75,6 +74,7 @@ export class PartitionStates {
     entry.place = place
     if (entry.isChanged) return
     entry.isChanged = true
+    entry.changedLast = ++this.#changes
     this.#changed.push(entry)
   }
 
@@ -92,16 +92,17 @@ export class PartitionStates {
     }
     this.#changed = []
     if (this.#isOver(limits)) this.#forgetOldest(limits)
-    this.#range++
   }
 
   #isOver({ statesMax, stateBytesMax }: StatesLimits): boolean {
     return this.#entries.size > statesMax || this.#bytes > stateBytesMax
   }
 
-  /** Forgets those that were not used for the longest, until the others fit. Their order is made up now: mostly all fit. */
+  /** Forgets those that were not changed for the longest, until the others fit. Their order is made up now: mostly all fit. */
   #forgetOldest(limits: StatesLimits): void {
-    const oldestFirst = [...this.#entries.values()].sort((left, right) => left.range - right.range)
+    const oldestFirst = [...this.#entries.values()].sort(
+      (left, right) => left.changedLast - right.changedLast,
+    )
     for (const { key, bytes } of oldestFirst) {
       if (!this.#isOver(limits)) return
       this.#entries.delete(key)
