@@ -79,7 +79,7 @@ export class Crossings {
   /** The crossing that a step to a source is about, if it is still under way in that turn. */
   sentFor({ id, step }: Command): Sent | undefined {
     const sent = this.sent.get(step!.channel)
-    if (sent === undefined || sent.turn !== step!.turn) return undefined
+    if (sent?.turn !== step!.turn) return undefined
     return sent.first.transferId.low === id.low && sent.first.transferId.high === id.high ? sent : undefined
   }
 
