@@ -187,6 +187,21 @@ it('a partition that has stopped keeps no steps from the others, and is reminded
   await Promise.all(coordinators.map((coordinator) => coordinator.stop()))
 })
 
+it('a partition that is away for long finds no mountain of steps: of many reminders only some are passed on', async () => {
+  const towns = new Towns({ partitions: 2, transferDeadlineMs: 60_000 })
+  const coordinator = towns.coordinate(0)
+  towns.send(0, [towns.crossing(0, 1)])
+  for (let seconds = 0; seconds <= 24; seconds++) {
+    while (towns.all[0]!.decide(towns.nowNs));
+    for (let times = 0; times < 5; times++) await turn()
+    towns.nowNs += STEP_REMIND_NS + 1_000n
+  }
+  expect(storiesOf(towns).values().next().value).toEqual(['TransferReserved', ...Array<string>(24).fill('TransferReminded')]) // prettier-ignore
+  // The first time, and attempts 1, 2, 3, 8, 16 and 24.
+  expect(coordinator.status()).toMatchObject({ stepsSent: 7, stepsReminded: 6 })
+  await towns.stop()
+})
+
 it('one that meets what no writer wrote says so, and that nothing is lost; of a writer that failed, its log says why', async () => {
   const broken: string[] = []
   const start = (state: string): void => {
