@@ -233,6 +233,8 @@ describe('a step', () => {
         )
       const wrongId = { ...command, id: deployment.id(), step: { ...command.step!, turn: 2 } }
       if (partition === 0) expect(deployment.submit(0, [wrongId])).toEqual([])
+      const wrongTurn = { ...command, id: second[0]!.transferId }
+      expect(deployment.submit(partition, [wrongTurn])).toEqual([])
       if (partition === 0) expect(deployment.submit(2, [command])).toEqual([])
     }
     expect(deployment.harnesses[0]!.core.crossingsOpen()).toBe(1)
