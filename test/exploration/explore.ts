@@ -37,77 +37,78 @@ export function explore(
 }
 
 class Explorer {
-  private readonly layout: Layout
-  private readonly moves: Moves
-  private readonly protocol: Protocol
-  private readonly states: State[] = []
-  private readonly known = new Set<string>()
+  readonly #layout: Layout
+  readonly #moves: Moves
+  readonly #protocol: Protocol
+  readonly #states: State[] = []
+  readonly #known = new Set<string>()
   /** Of each state: the one before it, and what happened in between. */
-  private readonly parents: number[] = []
-  private readonly names: string[] = []
+  readonly #parents: number[] = []
+  readonly #names: string[] = []
   /** States that were found to end, with nothing in flight. */
-  private readonly ending = new Set<string>()
-  private roundsMax = 0
+  readonly #ending = new Set<string>()
+  #roundsMax = 0
 
   constructor(world: World, protocol: Protocol) {
-    this.layout = new Layout(world)
-    this.moves = new Moves(protocol, this.layout)
-    this.protocol = protocol
+    this.#layout = new Layout(world)
+    this.#moves = new Moves(protocol, this.#layout)
+    this.#protocol = protocol
   }
 
   explore(statesMax: number): Exploration {
     let moves = 0
-    this.visit(this.layout.begin(), -1, 'the beginning')
-    for (let at = 0; at < this.states.length; at++) {
-      if (this.states.length > statesMax)
-        return { ...this.result(moves, undefined, undefined, []), isWhole: false }
-      const state = this.states[at]!
-      for (const next of this.moves.all(state)) {
+    this.#visit(this.#layout.begin(), -1, 'the beginning')
+    for (let at = 0; at < this.#states.length; at++) {
+      if (this.#states.length > statesMax)
+        return { ...this.#result(moves, undefined, undefined, []), isWhole: false }
+      const state = this.#states[at]!
+      for (const next of this.#moves.all(state)) {
         moves++
-        if (next.broken !== undefined) return this.result(moves, at, next.broken, [next.what])
-        this.visit(next.state, at, next.what)
+        if (next.broken !== undefined) return this.#result(moves, at, next.broken, [next.what])
+        this.#visit(next.state, at, next.what)
       }
     }
-    const endless = this.states.findIndex((state) => !this.doesEnd(state))
-    if (endless >= 0) return this.result(moves, endless, 'end', [])
-    return this.result(moves, undefined, undefined, [])
+    const endless = this.#states.findIndex((state) => !this.#doesEnd(state))
+    if (endless >= 0) return this.#result(moves, endless, 'end', [])
+    return this.#result(moves, undefined, undefined, [])
   }
 
-  private visit(state: State, parent: number, what: string): void {
-    const key = this.layout.keyOf(state)
-    if (this.known.has(key)) return
-    this.known.add(key)
-    this.states.push(state)
-    this.parents.push(parent)
-    this.names.push(what)
+  #visit(state: State, parent: number, what: string): void {
+    const key = this.#layout.keyOf(state)
+    if (this.#known.has(key)) return
+    this.#known.add(key)
+    this.#states.push(state)
+    this.#parents.push(parent)
+    this.#names.push(what)
   }
 
   /** All in flight is lost; from then on nothing is, and sources remind. */
-  private doesEnd(state: State): boolean {
+  #doesEnd(state: State): boolean {
     const calm = state.slice()
-    this.layout.forgetSent(calm)
-    const key = this.layout.keyOf(calm)
-    if (this.ending.has(key)) return true
-    const ends = CALMS.every((how) => this.endsIn(calm, how))
-    if (ends) this.ending.add(key)
+    this.#layout.forgetSent(calm)
+    const key = this.#layout.keyOf(calm)
+    if (this.#ending.has(key)) return true
+    const ends = CALMS.every((how) => this.#endsIn(calm, how))
+    if (ends) this.#ending.add(key)
     return ends
   }
 
-  private endsIn(state: State, how: Calm): boolean {
+  #endsIn(state: State, how: Calm): boolean {
     let now = state
     for (let round = 0; round <= ROUNDS_MAX; round++) {
-      if (this.isOver(now)) {
-        this.roundsMax = Math.max(this.roundsMax, round)
+      if (this.#isOver(now)) {
+        this.#roundsMax = Math.max(this.#roundsMax, round)
         return true
       }
-      now = this.round(now, how)
+      now = this.#round(now, how)
     }
     return false
   }
 
   /** Every transfer is begun, every timer strikes once, and whatever is sent comes once, until nothing is under way. */
-  private round(state: State, { isRefused, timer }: Calm): State {
-    const { layout, moves } = this
+  #round(state: State, { isRefused, timer }: Calm): State {
+    const layout = this.#layout
+    const moves = this.#moves
     const pick = (nexts: readonly Next[]): State | undefined => nexts.at(isRefused ? -1 : 0)?.state
     let now = state
     layout.world.transfers.forEach((_, transfer) => {
@@ -124,8 +125,9 @@ class Explorer {
     return now
   }
 
-  private isOver(state: State): boolean {
-    const { layout, protocol } = this
+  #isOver(state: State): boolean {
+    const layout = this.#layout
+    const protocol = this.#protocol
     return layout.world.transfers.every(
       ({ by }, transfer) =>
         layout.channel(state, transfer) > 0 &&
@@ -134,18 +136,13 @@ class Explorer {
     )
   }
 
-  private result(
-    moves: number,
-    at: number | undefined,
-    law: Law | undefined,
-    last: readonly string[],
-  ): Exploration {
+  #result(moves: number, at: number | undefined, law: Law | undefined, last: readonly string[]): Exploration {
     const way = [...last]
-    for (let index = at ?? -1; index > 0; index = this.parents[index]!) way.unshift(this.names[index]!)
+    for (let index = at ?? -1; index > 0; index = this.#parents[index]!) way.unshift(this.#names[index]!)
     return {
-      states: this.states.length,
+      states: this.#states.length,
       moves,
-      roundsMax: this.roundsMax,
+      roundsMax: this.#roundsMax,
       isWhole: law === undefined,
       broken: law === undefined ? undefined : { law, says: LAWS[law], way },
     }

@@ -40,17 +40,17 @@ interface Made {
 }
 
 export class Moves {
-  private readonly protocol: Protocol
-  private readonly layout: Layout
+  readonly #protocol: Protocol
+  readonly #layout: Layout
 
   constructor(protocol: Protocol, layout: Layout) {
-    this.protocol = protocol
-    this.layout = layout
+    this.#protocol = protocol
+    this.#layout = layout
   }
 
   /** All that can happen in `state`. What changes nothing is left out. */
   all(state: State): Next[] {
-    const { layout } = this
+    const layout = this.#layout
     return layout.world.transfers.flatMap((_, transfer) => [
       ...this.begin(state, transfer),
       ...layout
@@ -63,7 +63,7 @@ export class Moves {
 
   /** A transfer is asked for, and its source takes it: it has the lowest free channel. */
   begin(state: State, transfer: number): Next[] {
-    const { layout } = this
+    const layout = this.#layout
     const { transfers, channels } = layout.world
     if (layout.channel(state, transfer) > 0) return []
     const { source, by } = transfers[transfer]!
@@ -77,7 +77,7 @@ export class Moves {
     if (channel === undefined) return []
     const turn = 1 + before.filter((other) => layout.channel(state, other) === channel).length
     const { event, to } = BEGINNING[by]
-    return this.make(state, { event, command: 'Transfer', transfer }, (next) => {
+    return this.#make(state, { event, command: 'Transfer', transfer }, (next) => {
       layout.setPlace(next, transfer, channel, turn)
       layout.setSourceState(next, transfer, to)
     })
@@ -89,20 +89,21 @@ export class Moves {
       case 'TryCredit':
       case 'CreditTransfer':
       case 'CancelCredit':
-        return this.atDestination(state, transfer, step, isReminded)
+        return this.#atDestination(state, transfer, step, isReminded)
       default:
-        return this.atSource(state, transfer, step)
+        return this.#atSource(state, transfer, step)
     }
   }
 
   /** A source's own timer; `reminder` and `deadline` may strike at any moment. */
   timer(state: State, transfer: number, strikes: 'reminder' | 'deadline'): Next[] {
-    if (this.layout.sourceState(state, transfer) === 'free') return []
-    return this.stepAtSource(state, transfer, strikes, 'TimeStep')
+    if (this.#layout.sourceState(state, transfer) === 'free') return []
+    return this.#stepAtSource(state, transfer, strikes, 'TimeStep')
   }
 
-  private atSource(state: State, transfer: number, step: CrossingStep & SourceStep): Next[] {
-    const { layout, protocol } = this
+  #atSource(state: State, transfer: number, step: CrossingStep & SourceStep): Next[] {
+    const layout = this.#layout
+    const protocol = this.#protocol
     const { source } = layout.world.transfers[transfer]!
     const channel = layout.channel(state, transfer)
     const holder = layout.world.transfers.findIndex(
@@ -114,11 +115,12 @@ export class Moves {
     if (holder < 0) return []
     const isStale = layout.turn(state, holder) !== layout.turn(state, transfer)
     if (isStale && protocol.checksTurn.source) return []
-    return held(this.stepAtSource(state, holder, step, step), isStale)
+    return held(this.#stepAtSource(state, holder, step, step), isStale)
   }
 
-  private stepAtSource(state: State, holder: number, step: SourceStep, command: CommandKind): Next[] {
-    const { layout, protocol } = this
+  #stepAtSource(state: State, holder: number, step: SourceStep, command: CommandKind): Next[] {
+    const layout = this.#layout
+    const protocol = this.#protocol
     const { by } = layout.world.transfers[holder]!
     const at = layout.sourceState(state, holder)
     const rule = protocol.source[by](at, step)
@@ -128,18 +130,23 @@ export class Moves {
       return [
         {
           what: `reminder of ${nameOf(holder)} ${at}`,
-          state: this.sendNext(state.slice(), made),
+          state: this.#sendNext(state.slice(), made),
           broken: undefined,
         },
       ]
     }
-    return this.make(state, { event: rule.event as CrossingEventKind, command, transfer: holder }, (next) => {
-      layout.setSourceState(next, holder, rule.to)
-    })
+    return this.#make(
+      state,
+      { event: rule.event as CrossingEventKind, command, transfer: holder },
+      (next) => {
+        layout.setSourceState(next, holder, rule.to)
+      },
+    )
   }
 
-  private atDestination(state: State, transfer: number, step: DestinationStep, isReminded: boolean): Next[] {
-    const { layout, protocol } = this
+  #atDestination(state: State, transfer: number, step: DestinationStep, isReminded: boolean): Next[] {
+    const layout = this.#layout
+    const protocol = this.#protocol
     const { source, destination, by } = layout.world.transfers[transfer]!
     const kept = protocol.keepsSourcesApart ? source : 0
     const entry = layout.entry(destination, kept, layout.channel(state, transfer))
@@ -159,7 +166,7 @@ export class Moves {
         [
           {
             what: `${nameOf(transfer)} ${rule.again} said again`,
-            state: this.sendNext(state.slice(), made),
+            state: this.#sendNext(state.slice(), made),
             broken: undefined,
           },
         ],
@@ -168,7 +175,7 @@ export class Moves {
     }
     const outcomes = rule.unless === undefined ? [rule] : [rule, rule.unless]
     const made = outcomes.flatMap(({ event, to }) =>
-      this.make(state, { event: event as CrossingEventKind, command: step, transfer }, (next) => {
+      this.#make(state, { event: event as CrossingEventKind, command: step, transfer }, (next) => {
         layout.setEntry(next, entry, turn, to)
       }),
     )
@@ -178,8 +185,9 @@ export class Moves {
   }
 
   /** An event is made: the state changes, and the coordinators send what follows. */
-  private make(state: State, made: Made, change: (next: State) => void): Next[] {
-    const { layout, protocol } = this
+  #make(state: State, made: Made, change: (next: State) => void): Next[] {
+    const layout = this.#layout
+    const protocol = this.#protocol
     const { event, transfer } = made
     const { by } = layout.world.transfers[transfer]!
     const next = state.slice()
@@ -188,16 +196,16 @@ export class Moves {
     const broken = lawBrokenBy(happening, layout.happenedBits(state, transfer), by, protocol.effects)
     layout.happen(next, transfer, happening)
     const what = `${nameOf(transfer)} ${event}`
-    const nexts = [{ what, state: this.sendNext(next, made), broken }]
+    const nexts = [{ what, state: this.#sendNext(next, made), broken }]
     // The partition dies before the event is durable, and a coordinator has seen it all the same.
     if (!protocol.waitsForDurable && layout.channel(state, transfer) > 0)
-      nexts.push({ what: `${what} (lost)`, state: this.sendNext(state.slice(), made), broken: undefined })
+      nexts.push({ what: `${what} (lost)`, state: this.#sendNext(state.slice(), made), broken: undefined })
     return nexts
   }
 
-  private sendNext(state: State, { event, command, transfer, isReminded = false }: Made): State {
-    const next = this.protocol.nextStep(event, command)
-    if (next !== undefined) this.layout.send(state, transfer, next.step as CrossingStep, isReminded)
+  #sendNext(state: State, { event, command, transfer, isReminded = false }: Made): State {
+    const next = this.#protocol.nextStep(event, command)
+    if (next !== undefined) this.#layout.send(state, transfer, next.step as CrossingStep, isReminded)
     return state
   }
 }

@@ -78,18 +78,18 @@ const ENTRY_FIELDS = 2
 /** Where a world's states keep what; reads and changes them. */
 export class Layout {
   readonly world: World
-  private readonly partitions: number
-  private readonly entries: number
+  readonly #partitions: number
+  readonly #entries: number
 
   constructor(world: World) {
     this.world = world
-    this.partitions =
+    this.#partitions =
       1 + Math.max(...world.transfers.flatMap(({ source, destination }) => [source, destination]))
-    this.entries = world.transfers.length * FIELDS
+    this.#entries = world.transfers.length * FIELDS
   }
 
   begin(): State {
-    return new Uint16Array(this.entries + this.partitions ** 2 * this.world.channels * ENTRY_FIELDS)
+    return new Uint16Array(this.#entries + this.#partitions ** 2 * this.world.channels * ENTRY_FIELDS)
   }
 
   /** Equal for equal states alone. */
@@ -152,8 +152,8 @@ export class Layout {
   /** Index of what a destination keeps of a source's channel. */
   entry(destination: number, source: number, channel: number): number {
     return (
-      ((destination * this.partitions + source) * this.world.channels + channel - 1) * ENTRY_FIELDS +
-      this.entries
+      ((destination * this.#partitions + source) * this.world.channels + channel - 1) * ENTRY_FIELDS +
+      this.#entries
     )
   }
 
