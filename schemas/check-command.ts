@@ -10,16 +10,23 @@ import {
   FLAG_SCALE,
   FLAG_SYSTEM,
   FLAG_TIMEOUT,
+  ROUTE_ACROSS,
+  ROUTE_SAGA,
+  ROUTE_TCC,
   SLOT,
   SLOT_WORDS,
   commandSlots,
+  isStepKind,
 } from './commands.ts'
+import { isTransitAccountAt } from './crossing.ts'
 import { isUuidV7At } from './ids.ts'
-import { REFUSAL_CODES, REVERSAL_FINDINGS } from './refusals.ts'
+import { REFUSAL_CODES, REVERSAL_FINDINGS, refusalOf } from './refusals.ts'
 import {
+  CHANNELS_MAX,
   COMMAND_SLOT_BYTES,
   MEMO_BYTES_MAX,
   OWNER_BYTES_MAX,
+  PARTITIONS_MAX,
   SCALE_MAX,
   TIME_NS_MAX,
   TIME_NS_MIN,
@@ -27,8 +34,18 @@ import {
 } from './limits.ts'
 import { isPlainText } from './text.ts'
 
-const { OpenAccount, CloseAccount, Transfer, PlaceHold, PostHold, VoidHold, ExpireHold, ReverseTransfer } =
-  COMMAND_KINDS
+const {
+  OpenAccount,
+  CloseAccount,
+  Transfer,
+  PlaceHold,
+  PostHold,
+  VoidHold,
+  ReverseTransfer,
+  CancelTransfer,
+} = COMMAND_KINDS
+/** What only the writer's own timer does: never in a queue. */
+const { ExpireHold, TimeStep } = COMMAND_KINDS
 
 /** A slot in words of 32 bits: its size, and where in it each field begins. */
 export const WORDS = SLOT_WORDS * 2
@@ -44,10 +61,12 @@ export const CURRENCY = SLOT.currency * 2
 export const REFERENCE = SLOT.referenceHigh * 2
 export const CHECKED = SLOT.checkedSequence * 2
 export const TEXT_LENGTHS = SLOT.textLengths * 2
+const SOURCE_ATTEMPT = SLOT.sourceAttempt * 2
+const CHANNEL = SLOT.channelTurn * 2
 
-/** A field of a command by its name in docs/bulk-lane.md, and `linked`. `rest`: where nothing stands. */
+/** A field of a command by its name in docs/bulk-lane.md, and `linked`. `step`: of a crossing. `rest`: where nothing stands. */
 export type CommandField =
-  'kind' | 'flags' | 'linked' | 'scale' | 'id' | 'debit' | 'credit' | 'related' | 'amount' | 'effectiveAt' | 'timeout' | 'receivedAt' | 'currency' | 'reference' | 'checkedSequence' | 'finding' | 'memo' | 'owner' | 'rest' // prettier-ignore
+  'kind' | 'flags' | 'linked' | 'scale' | 'id' | 'debit' | 'credit' | 'related' | 'amount' | 'effectiveAt' | 'timeout' | 'receivedAt' | 'currency' | 'reference' | 'checkedSequence' | 'finding' | 'route' | 'step' | 'memo' | 'owner' | 'rest' // prettier-ignore
 
 /** What is wrong with a field of a command: the end of a sentence that begins with the field. */
 export interface WrongField {
@@ -65,7 +84,16 @@ export function wrongField(
   bytes: Uint8Array,
   isPrepared: boolean,
 ): WrongField | undefined {
-  return wrongHead(words, base) ?? wrongFields(words, base, isPrepared) ?? wrongTexts(words, base, bytes)
+  const kind = kindAt(words, base)
+  if (isStepKind(kind)) {
+    if (!isPrepared) return wrongOf('kind', `is ${kind}, which no client may send`)
+    return wrongHead(words, base, isPrepared) ?? wrongStep(words, base) ?? wrongTexts(words, base, bytes)
+  }
+  return (
+    wrongHead(words, base, isPrepared) ??
+    wrongFields(words, base, isPrepared) ??
+    wrongTexts(words, base, bytes)
+  )
 }
 
 export function wrongOf(field: CommandField, why: string): WrongField {
@@ -111,30 +139,75 @@ export function endOf(words: Int32Array, base: number, bytes: number): number | 
 /** The flags that a kind may have. */
 function flagsOf(kind: number): number {
   const ofAll = FLAG_EFFECTIVE_AT | FLAG_REFERENCE
+  if (isStepKind(kind)) return ofAll
   if (kind === OpenAccount) return ofAll | FLAG_SYSTEM | FLAG_SCALE
   if (kind <= CloseAccount) return ofAll
   if (kind === PlaceHold) return ofAll | FLAG_LINKED | FLAG_TIMEOUT
   return kind === PostHold ? ofAll | FLAG_LINKED | FLAG_ALL : ofAll | FLAG_LINKED
 }
 
-function wrongHead(words: Int32Array, base: number): WrongField | undefined {
+function wrongHead(words: Int32Array, base: number, isPrepared: boolean): WrongField | undefined {
   const head = words[base]!
   const kind = head & 0xff
   const flags = (head >>> HEAD_SHIFT.flags) & 0xff
   const scale = (head >>> HEAD_SHIFT.scale) & 0xff
-  if (!COMMAND_KIND_NAMES.has(kind) || kind === ExpireHold)
+  if (!COMMAND_KIND_NAMES.has(kind) || kind === ExpireHold || kind === TimeStep)
     return wrongOf('kind', `is ${kind}, which no client may send`)
   if (kind <= CloseAccount && (flags & FLAG_LINKED) !== 0)
     return wrongOf('linked', 'is set for a command about an account, which stands alone')
   if ((flags & ~flagsOf(kind)) !== 0)
     return wrongOf('flags', `has bits that this kind does not have: ${flags}`)
-  if (!hasFlag(words, base, FLAG_SCALE)) {
+  if (kind === Transfer || isStepKind(kind)) {
+    const wrong = wrongRoute(scale, kind === Transfer && isPrepared)
+    if (wrong !== undefined) return wrong
+  } else if (!hasFlag(words, base, FLAG_SCALE)) {
     if (scale !== 0) return wrongOf('scale', 'stands there and is not given by its flag')
   } else if (scale > SCALE_MAX) return wrongOf('scale', `is ${scale}: decimal places are 0 to ${SCALE_MAX}`)
-  return head >>> HEAD_SHIFT.finding === 0 || kind === ReverseTransfer
+  return head >>> HEAD_SHIFT.finding === 0 || kind === ReverseTransfer || kind === CancelTransfer
     ? undefined
     : wrongOf('flags', 'has something behind it where nothing stands')
 }
+
+/** @param mayCross a door has prepared it: it may say that the credit account lives in another partition */
+function wrongRoute(route: number, mayCross: boolean): WrongField | undefined {
+  const by = route & (ROUTE_SAGA | ROUTE_TCC)
+  if (by === (ROUTE_SAGA | ROUTE_TCC)) return wrongOf('route', 'is by Saga and by Try-Confirm/Cancel at once')
+  return (route & ~by) === 0 || (mayCross && (route & ~by) === ROUTE_ACROSS)
+    ? undefined
+    : wrongOf('route', 'says what only a door may know, or nothing that is known')
+}
+
+/** A step of a crossing carries all of its transfer, and says where it belongs and what it answers. */
+function wrongStep(words: Int32Array, base: number): WrongField | undefined {
+  const refusal = words[base]! >>> HEAD_SHIFT.finding
+  const scale = words[base + TEXT_LENGTHS + 1]!
+  const channel = words[base + CHANNEL]!
+  if (!isUuidV7At(words, base + ID)) return wrongOf('id', 'is not a UUID of version 7')
+  if (isNil(words, base + DEBIT)) return wrongOf('debit', 'names no account: the nil UUID is none')
+  if (isNil(words, base + CREDIT)) return wrongOf('credit', 'names no account: the nil UUID is none')
+  if (!hasFlag(words, base, FLAG_EFFECTIVE_AT)) return wrongOf('effectiveAt', 'is not given')
+  if (refusal !== 0 && refusalOf(refusal) === undefined)
+    return wrongOf('step', 'is refused for no known reason')
+  if (scale < 0 || scale > SCALE_MAX) return wrongOf('step', `has a scale that is not 0 to ${SCALE_MAX}`)
+  if ((words[base + SOURCE_ATTEMPT]! & 0xffff) >= PARTITIONS_MAX) return wrongOf('step', 'is of no partition')
+  if (channel < 1 || channel > CHANNELS_MAX || words[base + CHANNEL + 1] === 0)
+    return wrongOf('step', 'is of no channel, or of no turn')
+  if (isZero(words, base + CHECKED)) return wrongOf('step', 'answers no event')
+  return (
+    wrongTransit(words, base) ??
+    wrongAmount(words, base, kindAt(words, base), true) ??
+    wrongTimes(words, base) ??
+    wrongReference(words, base) ??
+    wrongCurrency(words, base + CURRENCY, true)
+  )
+}
+
+/** Accounts for money in transit are the writer's own. */
+function wrongTransit(words: Int32Array, base: number): WrongField | undefined {
+  if (isTransitAccountAt(words, base + DEBIT)) return wrongOf('debit', TRANSIT_TEXT)
+  return isTransitAccountAt(words, base + CREDIT) ? wrongOf('credit', TRANSIT_TEXT) : undefined
+}
+const TRANSIT_TEXT = 'names an account for money in transit, which only the platform moves'
 
 /** What a door may have found against a reversal, by number; and what leaves it nothing to fill in. */
 const FINDINGS: ReadonlySet<number> = new Set(REVERSAL_FINDINGS.map((name) => REFUSAL_CODES[name]))
@@ -156,6 +229,7 @@ function wrongFields(words: Int32Array, base: number, isPrepared: boolean): Wron
     return wrongOf('scale', 'is left to the platform, and no door has filled it in')
   return (
     wrongParties(words, base, kind, moving, asked) ??
+    wrongTransit(words, base) ??
     wrongAmount(words, base, kind, moving) ??
     wrongTimes(words, base) ??
     wrongReference(words, base) ??
@@ -244,13 +318,18 @@ function wrongCurrency(words: Int32Array, at: number, needed: boolean): WrongFie
   return wrongOf('currency', needed ? 'is not given' : 'is given for nothing')
 }
 
+/** Words of a slot that only a step uses. */
+const STEP_WORDS: ReadonlySet<number> = new Set([TEXT_LENGTHS + 1, SOURCE_ATTEMPT, CHANNEL, CHANNEL + 1])
+
 function wrongTexts(words: Int32Array, base: number, bytes: Uint8Array): WrongField | undefined {
   const lengths = words[base + TEXT_LENGTHS]!
   const memoBytes = lengths & 0xffff
   const ownerBytes = lengths >>> 16
   if (ownerBytes > 0 && kindAt(words, base) !== OpenAccount) return wrongOf('owner', 'is given for nothing')
+  const isStep = isStepKind(kindAt(words, base))
   for (let at = base + TEXT_LENGTHS + 1; at < base + WORDS; at++)
-    if (words[at] !== 0) return wrongOf('rest', 'is not zero where nothing stands')
+    if (words[at] !== 0 && !(isStep && STEP_WORDS.has(at - base)))
+      return wrongOf('rest', 'is not zero where nothing stands')
   const memo = base * 4 + COMMAND_SLOT_BYTES
   const owner = memo + memoBytes
   if (!isPlainText(bytes, memo, owner)) return wrongOf('memo', NO_TEXT)

@@ -1,6 +1,13 @@
 import fc from 'fast-check'
 import { expect, it } from 'vitest'
-import { COMMAND_KINDS, decodeCommands, encodeCommands, type Command, type CommandKind } from './commands.ts'
+import {
+  COMMAND_KINDS,
+  decodeCommands,
+  encodeCommands,
+  STEP_KINDS,
+  type Command,
+  type CommandKind,
+} from './commands.ts'
 import {
   decodeEvent,
   decodeEvents,
@@ -12,6 +19,7 @@ import {
 } from './events.ts'
 import { fingerprintOf } from './fingerprint.ts'
 import {
+  CHANNELS_MAX,
   COMMAND_SLOT_BYTES,
   COMMAND_SLOTS_MAX,
   EVENT_ROW_BYTES,
@@ -19,6 +27,7 @@ import {
   MEMO_BYTES_MAX,
   NAMED_ACCOUNTS_BYTES_MAX,
   OWNER_BYTES_MAX,
+  PARTITIONS_MAX,
 } from './limits.ts'
 import { formatPosition, includesPosition, parsePosition } from './positions.ts'
 import { REFUSAL_CODES, type Refusal } from './refusals.ts'
@@ -104,6 +113,17 @@ const command: fc.Arbitrary<Command> = fc
     reference: given(someId),
     checkedSequence: u64,
     linked: fc.boolean(),
+    across: given(fc.constant(true)),
+    coordination: given(fc.constantFrom('tcc', 'saga')),
+    step: fc.record({
+      source: fc.nat(PARTITIONS_MAX - 1),
+      channel: fc.nat(CHANNELS_MAX),
+      turn: u32,
+      attempt: fc.nat(65_535),
+      answers: u64,
+      scale: fc.nat(18),
+      refusal: given(fc.constantFrom('credit_account_frozen', 'transfer_timed_out')),
+    }),
     memo: text(MEMO_BYTES_MAX),
     owner: text(OWNER_BYTES_MAX),
   })
@@ -113,7 +133,9 @@ const command: fc.Arbitrary<Command> = fc
 function canonical(made: Command): Command {
   const { kind } = made
   const isOpening = kind === 'OpenAccount'
-  const hasAmount = isOpening || ['Transfer', 'PlaceHold', 'PostHold', 'ReverseTransfer'].includes(kind)
+  const isStep = STEP_KINDS.has(kind)
+  const hasAmount =
+    isOpening || isStep || ['Transfer', 'PlaceHold', 'PostHold', 'ReverseTransfer'].includes(kind)
   const system = isOpening && made.system === true
   const amount = made.amount ?? (kind === 'PostHold' ? undefined : 1n)
   return {
@@ -121,6 +143,10 @@ function canonical(made: Command): Command {
     system,
     amount: hasAmount && !system ? amount : undefined,
     scale: isOpening ? (made.scale ?? 1) : undefined,
+    across: isOpening ? undefined : made.across,
+    coordination: isOpening ? undefined : made.coordination,
+    step: isStep ? made.step : undefined,
+    checkedSequence: isStep ? undefined : made.checkedSequence,
   }
 }
 

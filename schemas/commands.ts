@@ -346,7 +346,7 @@ function givenAt(view: DataView, byte: number, kind: CommandKind): Omit<Command,
   const currency = unpackCurrency(view.getBigUint64(byte + SLOT_BYTE.currency, true))
   const isAmountGiven = hasAmount(kind) && !has(FLAG_ALL) && !has(FLAG_SYSTEM)
   const isStep = STEP_KINDS.has(kind)
-  const route = kind === 'OpenAccount' ? 0 : view.getUint8(byte + SLOT_BYTE.scale)
+  const route = has(FLAG_SCALE) ? 0 : view.getUint8(byte + SLOT_BYTE.scale)
   const finding = refusalOf(view.getUint8(byte + SLOT_BYTE.finding))
   return {
     id: id(SLOT_BYTE.id),
@@ -365,7 +365,7 @@ function givenAt(view: DataView, byte: number, kind: CommandKind): Omit<Command,
     checkedSequence: isStep ? undefined : view.getBigUint64(byte + SLOT_BYTE.checkedSequence, true),
     linked: has(FLAG_LINKED),
     finding: isStep ? undefined : REVERSAL_FINDINGS.find((name) => name === finding),
-    across: (route & ROUTE_ACROSS) !== 0,
+    across: (route & ROUTE_ACROSS) !== 0 ? true : undefined,
     coordination: (route & ROUTE_SAGA) !== 0 ? 'saga' : (route & ROUTE_TCC) !== 0 ? 'tcc' : undefined,
     step: isStep ? stepAt(view, byte, finding) : undefined,
   }

@@ -233,8 +233,31 @@ const encoder = new TextEncoder()
 
 /** Bytes of the row that begins at `byte`. Throws RangeError if it does not end within `bytes` or a text is too long. */
 export function eventRowBytes(bytes: Uint8Array, byte: number): number {
-  return readTexts(bytes, byte).end - byte
+  let at = afterText(bytes, byte + ROW_TEXT_BYTE, MEMO_BYTES_MAX)
+  at = afterText(bytes, at, OWNER_BYTES_MAX)
+  at = afterText(bytes, at, NAMED_ACCOUNTS_BYTES_MAX)
+  return afterPadding(bytes, byte, at) - byte
 }
+
+/** Where the text at `at` ends. Asked once a row, so it makes nothing. */
+function afterText(bytes: Uint8Array, at: number, bytesMax: number): number {
+  let from = at + 1
+  let length = bytes[at] ?? Infinity
+  if (length >= 0x80 && length < Infinity) length = (length & 0x7f) | ((bytes[from++] ?? 0xff) << 7)
+  if (length > bytesMax || from + length > bytes.length) throw new RangeError(WRONG_TEXT)
+  return from + length
+}
+
+/** Where the row that begins at `byte` ends, whose padding begins at `at`. */
+function afterPadding(bytes: Uint8Array, byte: number, at: number): number {
+  const end = afterText(bytes, at, 7)
+  for (let index = at + 1; index < end; index++)
+    if (bytes[index] !== 0) throw new RangeError('event row padding is not zero')
+  if ((end - byte) % 8 !== 0) throw new RangeError('event row is not whole words')
+  return end
+}
+
+const WRONG_TEXT = 'event row has a text that is too long or cut off'
 
 interface TextSpans {
   readonly memo: readonly [number, number]
@@ -246,23 +269,15 @@ interface TextSpans {
 function readTexts(bytes: Uint8Array, byte: number): TextSpans {
   let at = byte + ROW_TEXT_BYTE
   const span = (bytesMax: number): readonly [number, number] => {
-    if (at >= bytes.length) throw new RangeError('event row is cut off')
-    let length = bytes[at++]!
-    if (length >= 0x80) length = (length & 0x7f) | ((bytes[at++] ?? 0xff) << 7)
-    if (length > bytesMax || at + length > bytes.length)
-      throw new RangeError('event row has a text that is too long or cut off')
-    const from = at
-    at += length
-    return [from, at]
+    const end = afterText(bytes, at, bytesMax)
+    const from = at + (bytes[at]! < 0x80 ? 1 : 2)
+    at = end
+    return [from, end]
   }
   const memo = span(MEMO_BYTES_MAX)
   const owner = span(OWNER_BYTES_MAX)
   const named = span(NAMED_ACCOUNTS_BYTES_MAX)
-  const [from, end] = span(7)
-  for (let index = from; index < end; index++)
-    if (bytes[index] !== 0) throw new RangeError('event row padding is not zero')
-  if ((end - byte) % 8 !== 0) throw new RangeError('event row is not whole words')
-  return { memo, owner, named, end }
+  return { memo, owner, named, end: afterPadding(bytes, byte, at) }
 }
 
 /**

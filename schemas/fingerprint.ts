@@ -1,14 +1,22 @@
 /**
  * The fingerprint of a command's body: 64 bits by which the same id with another body is told from a repeat.
  *
- * It covers what the caller asked, and leaves out the id itself, the time of receipt and the sequence that a reversal
- * was checked against, because these may differ between repeats of one command.
+ * It covers what the caller asked, and leaves out the id itself, the time of receipt, the sequence that a reversal was
+ * checked against, and a movement's route, because these may differ between repeats of one command.
  * It is that of the slot's first layout, in which values stood for "not given", so that a command sent again after an
  * upgrade is still a repeat: flags count only where that layout could not have said the same.
  * Two lanes of MurmurHash3's 32-bit mixing (Appleby, public domain) over the slot's 32-bit words: quick without
  * 64-bit multiplication, and not meant to resist an adversary, who could only fool himself.
  */
-import { FLAG_EFFECTIVE_AT, FLAG_LINKED, FLAG_SYSTEM, HEAD_SHIFT, SLOT, SLOT_WORDS } from './commands.ts'
+import {
+  FLAG_EFFECTIVE_AT,
+  FLAG_LINKED,
+  FLAG_SCALE,
+  FLAG_SYSTEM,
+  HEAD_SHIFT,
+  SLOT,
+  SLOT_WORDS,
+} from './commands.ts'
 
 /** Words of the body behind the first one, in the order in which they are mixed. */
 const BODY_WORDS = [
@@ -22,6 +30,9 @@ const EFFECTIVE_BIT = FLAG_EFFECTIVE_AT << HEAD_SHIFT.flags
 const SYSTEM_BIT = FLAG_SYSTEM << HEAD_SHIFT.flags
 /** All of the first 32 bits but the flags that say what is given. */
 const HEAD_MASK = 0xffff00ff | (FLAG_LINKED << HEAD_SHIFT.flags)
+const SCALE_BIT = FLAG_SCALE << HEAD_SHIFT.flags
+/** The byte of a scale. Where no flag says that it is one it is a route, or nothing. */
+const SCALE_MASK = 0xff << HEAD_SHIFT.scale
 const AMOUNT = SLOT.amount * 2
 const EFFECTIVE_AT = SLOT.effectiveAt * 2
 
@@ -56,7 +67,7 @@ export function writeFingerprint(
   const first = words32[base]!
   if ((first & SYSTEM_BIT) !== 0)
     return writeFingerprint(withLimit(words32, slot, textSlots), 0, textSlots, out, at)
-  let head = first & HEAD_MASK
+  let head = first & ((first & SCALE_BIT) === 0 ? HEAD_MASK & ~SCALE_MASK : HEAD_MASK)
   // Given as 1970 to the nanosecond: what the first layout took for "not given".
   if (
     (first & EFFECTIVE_BIT) !== 0 &&

@@ -100,9 +100,24 @@ export class FrameRows {
     }
   }
 
+  /** The kind's number. */
+  kind(byte: number): number {
+    return this.words[(byte + kind) >>> 2]! & 0xff
+  }
+
   /** The refusal's number; 0: what was asked has happened. */
   refusal(byte: number): number {
     return (this.words[(byte + kind) >>> 2]! >>> KINDS_SHIFT.refusal) & 0xff
+  }
+
+  /** The number of the command's kind. */
+  command(byte: number): number {
+    return this.words[(byte + kind) >>> 2]! >>> KINDS_SHIFT.command
+  }
+
+  /** Decimal places of the currency. */
+  scale(byte: number): number {
+    return (this.words[(byte + kind) >>> 2]! >>> KINDS_SHIFT.scale) & 0xff
   }
 
   /** True if nobody asked for this event: a hold has expired. */

@@ -13,6 +13,7 @@ import {
   type PartitionSupervisorStatus,
 } from '../../writer/distributed/partition-supervisor.ts'
 import type { PartitionWriterOptions } from '../../writer/distributed/partition-writer.ts'
+import { StepQueues } from '../../writer/distributed/step-queues.ts'
 import { openFolderStore } from '../../writer/snapshot-store/folder-store.ts'
 import { openS3Store } from '../../writer/snapshot-store/s3-store.ts'
 import { SnapshotStoreError, type SnapshotStore } from '../../writer/snapshot-store/snapshot-store.ts'
@@ -73,6 +74,8 @@ class Role implements WriterRole {
   #onFailed: (error: PlatformError) => void = () => undefined
   readonly #options: WriterRoleOptions
   readonly #store: SnapshotStore
+  /** With several partitions only. */
+  #stepQueues: StepQueues | undefined
   readonly #supervisors = new Map<number, PartitionSupervisor>()
   #assigned: ReadonlySet<number> = new Set()
   #membership: Membership | undefined
@@ -96,6 +99,7 @@ class Role implements WriterRole {
       unlessAborted(signal, () => this.#askStore()),
     ])
     this.#partitions = partitions
+    if (partitions > 1) this.#stepQueues = new StepQueues(partitions, { settings: kafka, log })
     this.#membership = await joinGroup(kafka, {
       groupId: `${kafka.topicPrefix}.writers`,
       topic: topicNames(kafka).commands,
@@ -146,6 +150,7 @@ class Role implements WriterRole {
   /** Writers end first, so that whoever takes over finds their last snapshots. */
   async #stopOnce(): Promise<void> {
     await Promise.all([...this.#supervisors.values()].map((supervisor) => supervisor.release()))
+    this.#stepQueues?.close()
     await this.#membership?.leave()
     this.#store.close()
   }
@@ -184,6 +189,7 @@ class Role implements WriterRole {
       log,
       confirmed: () => this.#membership?.confirmed() ?? Promise.resolve(),
       onBroken: (error) => this.#fail(error),
+      ...(this.#stepQueues === undefined ? {} : { stepQueues: this.#stepQueues.all }),
       ...(onDurable === undefined ? {} : { onDurable }),
       ...(outageMsMax === undefined ? {} : { outageMsMax }),
       ...(core === undefined ? {} : { core }),
@@ -222,7 +228,8 @@ function strangePartition(partition: number, partitions: number): LogError {
 }
 
 /** What an operator sees of a partition. */
-function shown({ partition, state, reason, writer, recordsBehind }: PartitionSupervisorStatus): object {
+function shown(status: PartitionSupervisorStatus): object {
+  const { partition, state, reason, writer, coordinator, recordsBehind } = status
   if (writer === undefined) return { partition, state, reason }
   const {
     epoch,
@@ -262,5 +269,6 @@ function shown({ partition, state, reason, writer, recordsBehind }: PartitionSup
         ? null
         : { sequence: snapshotSequence, ageSeconds, bytes, publishedSequence, publishFailure },
     snapshotUnderWay: isUnderWay,
+    ...(coordinator === undefined ? {} : { coordinator }),
   }
 }

@@ -28,6 +28,10 @@ export interface KafkaCommandQueueOptions {
   readonly partition: number
   /** Bound of slots taken and not yet consumed. Default: QUEUE_SLOTS_MAX_DEFAULT. */
   readonly slotsMax?: number
+  /**
+   * False if nobody here follows the log that consumes the commands: they are let go of when they are stored. Default: true.
+   */
+  readonly isFollowed?: boolean
   /** How long a record may wait to be sent, and then for its answer, in ms. Default: COMMAND_OUTAGE_MS_MAX. */
   readonly outageMsMax?: number
   /** Gets the requests and their ends, for health reports. Default: none. */
@@ -81,6 +85,7 @@ export function openKafkaCommandQueue(options: KafkaCommandQueueOptions): KafkaC
 class Queue implements KafkaCommandQueue {
   readonly partition: number
   readonly #slotsMax: number
+  readonly #isFollowed: boolean
   readonly #outageMsMax: number
   readonly #topic: string
   readonly #log: Log
@@ -104,6 +109,7 @@ class Queue implements KafkaCommandQueue {
     const { settings, partition, log, outages } = options
     this.partition = partition
     this.#slotsMax = options.slotsMax ?? QUEUE_SLOTS_MAX_DEFAULT
+    this.#isFollowed = options.isFollowed ?? true
     this.#outageMsMax = options.outageMsMax ?? COMMAND_OUTAGE_MS_MAX
     this.#topic = topicNames(settings).commands
     this.#log = log
@@ -269,7 +275,8 @@ class Queue implements KafkaCommandQueue {
   }
 
   #place(batch: Gathered, offset: bigint, slots: number, of: RecordOf): void {
-    if (!this.#trail.isLeft(withinRecord(offset, 0, batch.count, of))) this.#keep(batch, offset, slots, of)
+    const isLeft = this.#trail.isLeft(withinRecord(offset, 0, batch.count, of))
+    if (this.#isFollowed && !isLeft) this.#keep(batch, offset, slots, of)
     else this.#free(batch.count, slots)
     let index = 0
     for (const { count, stored } of batch.offers) {
