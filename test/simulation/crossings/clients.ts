@@ -162,7 +162,8 @@ export class CrossingClients {
       'CloseAccount',
     ] as const)
     if (kind === 'Transfer') {
-      const [debit, credit] = [random.pick(accounts), random.pick(accounts)]
+      const debit = random.pick(accounts)
+      const credit = random.pick(accounts.filter((id) => id !== debit))
       return { partition, command: this.#transfer(debit, credit, 1n + random.bigBelow(150n)) }
     }
     return { partition, command: { kind, id: this.#newId(), debit: random.pick(accounts.slice(1)) } }

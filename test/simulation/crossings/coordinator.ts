@@ -1,19 +1,17 @@
 /**
- * A simulated coordinator: it is told of durable frames, and sends the steps that follow by the real table. It is killed and
+ * A simulated coordinator: it is told of durable frames, and sends the steps that follow, as the real one makes them. It is killed and
  * begins anew at the end of the logs; what it had read and not sent is gone. Several run at a time.
  */
-import type { Command } from '../../../schemas/commands.ts'
-import { parseCrossing } from '../../../schemas/crossing.ts'
-import { EVENT_KIND_NAMES, decodeEvents, type WalletEvent } from '../../../schemas/events.ts'
+import { FrameRows } from '../../../schemas/frame-rows.ts'
 import type { Frame } from '../../../schemas/frames.ts'
-import { isNilId } from '../../../schemas/ids.ts'
-import { partitionOf } from '../../../schemas/partitions.ts'
+import { StepBatch } from '../../../writer/coordinator/step-batch.ts'
 import {
-  NEXT_STEP,
-  nextStepOf,
-  OF_ANOTHER,
-  type CrossingEventKind,
-} from '../../../writer/coordinator/next-step.ts'
+  attemptOf,
+  meaningOf,
+  remindedSequence,
+  stepOfRow,
+  StepWriter,
+} from '../../../writer/coordinator/step-of.ts'
 import { Channel, Process } from '../threads.ts'
 import type { World } from '../world.ts'
 import type { Network } from './network.ts'
@@ -22,8 +20,11 @@ import type { Network } from './network.ts'
 const LATENCY_NS = 1_000_000
 const RESTART_NS_MAX = 400_000_000
 
-/** Reads an event of a partition's log again; undefined if it is not there. */
-export type Reread = (partition: number, sequence: bigint) => WalletEvent | undefined
+/** Finds an event in a partition's log again; undefined if it is not there. */
+export type Reread = (
+  partition: number,
+  sequence: bigint,
+) => { readonly rows: FrameRows; readonly byte: number } | undefined
 
 export class SimulatedCoordinator {
   readonly #world: World
@@ -31,6 +32,7 @@ export class SimulatedCoordinator {
   readonly #network: Network
   readonly #reread: Reread
   readonly #fail: (error: unknown) => void
+  readonly #writer: StepWriter
   #process!: Process
   #logs: readonly Channel<Frame>[] = []
 
@@ -46,6 +48,7 @@ export class SimulatedCoordinator {
     this.#network = network
     this.#reread = reread
     this.#fail = fail
+    this.#writer = new StepWriter(partitions)
     this.#start()
   }
 
@@ -81,52 +84,23 @@ export class SimulatedCoordinator {
   }
 
   #read(partition: number, frame: Frame): void {
-    const batches = new Map<number, Command[]>()
-    for (const event of decodeEvents(frame.payload)) {
-      const isReminder = event.kind === 'TransferReminded'
-      const of = isReminder ? this.#reread(partition, event.fingerprint) : event
-      const found = of && stepOf(of, this.#partitions, isReminder ? event.linkIndex : 0)
-      if (found === undefined) continue
-      const batch = batches.get(found.to) ?? []
-      batches.set(found.to, [...batch, found.step])
+    const batches = Array.from({ length: this.#partitions }, () => new StepBatch())
+    const rows = new FrameRows(frame)
+    for (let byte = 0; byte < rows.end; byte = rows.after(byte)) {
+      const meaning = meaningOf(rows, byte)
+      if (meaning === 'step') this.#put(rows, byte, 0, batches)
+      if (meaning !== 'reminder') continue
+      const found = this.#reread(partition, remindedSequence(rows, byte))
+      if (found !== undefined) this.#put(found.rows, found.byte, attemptOf(rows, byte), batches)
     }
-    for (const [to, steps] of batches) this.#network.send(to, steps)
+    for (const [to, batch] of batches.entries())
+      if (batch.count > 0) this.#network.send(to, { slots: batch.slots(), count: batch.count })
   }
-}
 
-/** The step that follows from an event, and the partition that it is for. */
-function stepOf(
-  event: WalletEvent,
-  partitions: number,
-  attempt: number,
-): { to: number; step: Command } | undefined {
-  const said = event.kind === 'StepAnswered' ? EVENT_KIND_NAMES.get(Number(event.fingerprint))! : event.kind
-  if (!(said in NEXT_STEP)) return undefined
-  const next = nextStepOf(said as CrossingEventKind, event.command)
-  if (next === undefined || next === OF_ANOTHER) return undefined
-  const { debit, credit, source, channel, turn } = parseCrossing(event.namedAccounts)!
-  const step: Command = {
-    kind: next.step,
-    id: event.transferId,
-    debit,
-    credit,
-    amount: event.amount,
-    effectiveAtNs: event.effectiveAtNs,
-    receivedAtNs: event.receivedAtNs,
-    currency: event.currency,
-    code: event.code,
-    reference: isNilId(event.reference) ? undefined : event.reference,
-    memo: event.memo,
-    coordination: next.by,
-    step: {
-      source,
-      channel,
-      turn,
-      attempt,
-      answers: event.sequence,
-      scale: event.scale,
-      refusal: next.step === 'CancelTransfer' ? event.refusal : undefined,
-    },
+  #put(rows: FrameRows, byte: number, attempt: number, batches: readonly StepBatch[]): void {
+    const step = stepOfRow(rows, byte)
+    if (step === undefined) return
+    const to = this.#writer.target(rows, byte, step)
+    this.#writer.put(rows, byte, step, attempt, batches[to]!)
   }
-  return { to: next.to === 'source' ? source : partitionOf(credit, partitions), step }
 }

@@ -1,7 +1,12 @@
 /** Steps on their way from coordinators to partitions: late, out of order, twice, never; and some a day later. */
-import { encodeCommands, type Command } from '../../../schemas/commands.ts'
 import type { World } from '../world.ts'
 import type { NetworkOptions } from './options.ts'
+
+/** Steps for one partition, as a coordinator offers them. */
+export interface Steps {
+  readonly slots: Uint8Array
+  readonly count: number
+}
 
 export interface Addressee {
   isReady(): boolean
@@ -18,7 +23,7 @@ export class Network {
   readonly #world: World
   readonly #options: NetworkOptions
   readonly #addressees: readonly Addressee[]
-  readonly #kept: { readonly to: number; readonly steps: readonly Command[] }[] = []
+  readonly #kept: { readonly to: number; readonly steps: Steps }[] = []
   #isHealed = false
   #underWay = 0
 
@@ -28,7 +33,7 @@ export class Network {
     this.#addressees = addressees
   }
 
-  send(to: number, steps: readonly Command[]): void {
+  send(to: number, steps: Steps): void {
     const { random } = this.#world
     const { lost, repeated, late, lateNsMax, kept } = this.#options
     if (random.chance(kept)) this.#kept.push({ to, steps })
@@ -61,7 +66,7 @@ export class Network {
     for (const { to, steps } of this.#kept.splice(0)) this.#post(to, steps, USUAL_NS)
   }
 
-  #post(to: number, steps: readonly Command[], nsMax: number, again = AGAIN_MAX): void {
+  #post(to: number, steps: Steps, nsMax: number, again = AGAIN_MAX): void {
     this.#underWay++
     this.#world.schedule(BigInt(1 + this.#world.random.below(nsMax)), 'steps arrive', () => {
       this.#underWay--
@@ -69,11 +74,11 @@ export class Network {
     })
   }
 
-  #arrive(to: number, steps: readonly Command[], again: number): void {
+  #arrive(to: number, steps: Steps, again: number): void {
     const addressee = this.#addressees[to]!
     const isTaken =
       addressee.isReady() &&
-      addressee.writer.offer(encodeCommands(steps), steps.length, () => undefined).kind === 'taken'
+      addressee.writer.offer(steps.slots, steps.count, () => undefined).kind === 'taken'
     if (isTaken) return
     this.#world.cover('steps at a closed door')
     if (again > 0 && this.#world.random.chance(0.5)) this.#post(to, steps, Number(AGAIN_NS), again - 1)

@@ -3,7 +3,8 @@ import { LogError } from '../../../eventlog/errors.ts'
 import { readFramesSync } from '../../../eventlog/file/read/reader.ts'
 import type { LogHead } from '../../../eventlog/ports.ts'
 import { decodeEvents } from '../../../schemas/events.ts'
-import { sameBytes, type Frame } from '../../../schemas/frames.ts'
+import { FrameRows } from '../../../schemas/frame-rows.ts'
+import { lastSequence, sameBytes, type Frame } from '../../../schemas/frames.ts'
 import type { WalletCore } from '../../../writer/core/core.ts'
 import { replayLog } from '../../../writer/recovery/replay-log.ts'
 import { digestSections } from '../../../writer/recovery/state-digest.ts'
@@ -58,7 +59,7 @@ export class PartitionNode {
     this.clock = new WallClock(world)
     this.#disk = new SimulatedDisk(world, options.faults)
     const { partitions, transferDeadlineMs, coordination } = options
-    this.#core = { accountsInitial: 4, idsPerGeneration: 4_096, partitions, transferDeadlineMs, coordination }
+    this.#core = { accountsInitial: 4, idsPerGeneration: 256, partitions, transferDeadlineMs, coordination }
     this.writer = this.#start()
   }
 
@@ -94,6 +95,18 @@ export class PartitionNode {
     this.writer.end()
     await turn()
     this.#losePower()
+  }
+
+  /** The durable row with this sequence. */
+  rowAt(sequence: bigint): { readonly rows: FrameRows; readonly byte: number } | undefined {
+    const frame = this.frames.find(
+      (one) => one.count > 0 && one.firstSequence <= sequence && sequence <= lastSequence(one),
+    )
+    if (frame === undefined) return undefined
+    const rows = new FrameRows(frame)
+    let byte = 0
+    for (let at = frame.firstSequence; at < sequence; at++) byte = rows.after(byte)
+    return { rows, byte }
   }
 
   /** The live core, which may be ahead of what is durable, balances at any moment. */

@@ -3,7 +3,7 @@ import { createRandom } from '../random.ts'
 import { insist, SimulationFailure } from '../insist.ts'
 import { createWorld, type SimulatedWorld } from '../world.ts'
 import { CrossingClients } from './clients.ts'
-import { SimulatedCoordinator } from './coordinator.ts'
+import { SimulatedCoordinator, type Reread } from './coordinator.ts'
 import { Ledger } from './ledger.ts'
 import { Network } from './network.ts'
 import { PartitionNode } from './node.ts'
@@ -101,7 +101,7 @@ class CrossingsRun {
         }),
     )
     this.#network = new Network(world, options.network, this.#nodes)
-    const reread = (partition: number, sequence: bigint) => ledger.events[partition]![Number(sequence) - 1]
+    const reread: Reread = (partition, sequence) => this.#nodes[partition]!.rowAt(sequence)
     this.#coordinators = Array.from(
       { length: options.coordinators },
       () => new SimulatedCoordinator(world, options.partitions, this.#network, reread, fail),
