@@ -2,7 +2,7 @@
  * Mutants: the built program with one fault planted in a copy of it, so that production code carries no switches. The
  * simulator of that copy, in a process of its own, has to find a seed that fails.
  */
-import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { copyFileSync, linkSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs' // prettier-ignore
 import os from 'node:os'
 import path from 'node:path'
 import { UsageError } from './command-line.ts'
@@ -90,12 +90,15 @@ export async function runMutant(
   const { name, found = 'whole' } = mutant
   const tree = mkdtempSync(path.join(os.tmpdir(), 'purser-mutant-'))
   try {
-    for (const folder of FOLDERS)
-      cpSync(path.join(BUILT_TREE, folder), path.join(tree, folder), { recursive: true })
+    for (const folder of FOLDERS) linkTree(path.join(BUILT_TREE, folder), path.join(tree, folder))
     writeFileSync(path.join(tree, 'package.json'), '{"type":"module"}')
     symlinkSync(path.join(ROOT, 'node_modules'), path.join(tree, 'node_modules'))
-    for (const [file, text] of patchedSources(mutant))
-      writeFileSync(path.join(tree, file.replace(/\.ts$/, '.js')), await transpile(text))
+    for (const [file, text] of patchedSources(mutant)) {
+      const built = path.join(tree, file.replace(/\.ts$/, '.js'))
+      // Not into it: it is a link to the built program.
+      rmSync(built)
+      writeFileSync(built, await transpile(text))
+    }
     const { jobs, from, seeds: count } = run
     const work = { tree, from, count, jobs, stopAtFailure: true, pieceSeeds: PIECE_SEEDS, what: found, pieceMsMax } // prettier-ignore
     const [failed] = (await runJobs(work)).failed
@@ -105,6 +108,24 @@ export async function runMutant(
     return { name, outcome: error.outcome, caughtBy: undefined, failure: error.message }
   } finally {
     rmSync(tree, { recursive: true, force: true })
+  }
+}
+
+/** The program's files once more, without a copy of what they hold where both folders are on one disk. */
+function linkTree(from: string, to: string): void {
+  mkdirSync(to)
+  for (const entry of readdirSync(from, { withFileTypes: true })) {
+    const [source, target] = [path.join(from, entry.name), path.join(to, entry.name)]
+    if (entry.isDirectory()) linkTree(source, target)
+    else if (entry.name.endsWith('.js')) linkOrCopy(source, target)
+  }
+}
+
+function linkOrCopy(source: string, target: string): void {
+  try {
+    linkSync(source, target)
+  } catch {
+    copyFileSync(source, target)
   }
 }
 

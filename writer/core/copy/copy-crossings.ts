@@ -25,7 +25,7 @@ export class CrossingsCopy {
   private source = 0
   private given = 0
 
-  constructor({ currencies, outgoing, incoming, transit }: CoreState) {
+  constructor({ currencies, outgoing, incoming }: CoreState) {
     const sources = incoming.sources()
     this.outgoing = new EntriesCopy(outgoing, CHANNEL_WORDS / CHANNEL_PIECES, CHANNEL_PIECES)
     this.incoming = sources.map(([, channels]) => new EntriesCopy(channels, ENTRY_WORDS, 1))
@@ -34,7 +34,7 @@ export class CrossingsCopy {
       sources,
       ([source, { count }]) => (BigInt(source) << SOURCE_SHIFT) | BigInt(count),
     )
-    this.transit = transit.kept(currencies.count)
+    this.transit = currencies.transits.slice(1, currencies.count + 1)
   }
 
   attach(): void {
@@ -71,13 +71,13 @@ export interface KeptCrossings {
 
 /** Puts crossings into a state that has accounts and currencies. Throws RangeError on what no `CrossingsCopy` gave. */
 export function restoreCrossings(state: CoreState, kept: KeptCrossings): void {
-  const { accounts, currencies, outgoing, incoming, transit } = state
+  const { accounts, currencies, outgoing, incoming } = state
   const numbers = new Int32Array(kept.transit.buffer, kept.transit.byteOffset, kept.transit.length / 4)
   numbers.forEach((number, index) => {
     if (number === 0) return
     if (number < 0 || number > accounts.count || index >= currencies.count)
       throw new RangeError(`snapshot has account ${number} for money in transit`)
-    transit.set(index + 1, number)
+    currencies.transits[index + 1] = number
   })
   outgoing.restore(kept.outgoing, kept.outgoing.length / CHANNEL_WORDS)
   for (let channel = 1; channel <= outgoing.count; channel++) {

@@ -60,7 +60,7 @@ export function decideDestinationStep(
   if (moved === undefined) return writeStepRow(state, buffers, decision)
   if (before === DESTINATION_STATES.reserved) {
     decision.credit = entries.credit(channel)
-    decision.debit = state.transit.of(state.accounts.currency(decision.credit))
+    decision.debit = state.currencies.transits[state.accounts.currency(decision.credit)]!
     const bytes = writeStepRow(state, buffers, decision)
     const row = decision.rowByte >>> 3
     rows.words[row + ROW.amount] = entries.words[entries.amountAt(channel)]!
@@ -107,7 +107,7 @@ function creditRefusal(
   if (!isSameCode) return REFUSAL_CODES.currency_mismatch
   const { words } = accounts
   const amount = from + SLOT.amount
-  const transitLine = state.transit.of(currency) * LINE_WORDS
+  const transitLine = state.currencies.transits[currency]! * LINE_WORDS
   const isTooMuch =
     overflows(words, transitLine + LINE.debitsPosted, slots, amount) ||
     overflows(words, credit * LINE_WORDS + LINE.creditsPosted, slots, amount)

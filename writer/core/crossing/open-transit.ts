@@ -15,7 +15,7 @@ const NO_TEXT = new Uint8Array(0)
 
 /** True if there is a transit account for this currency, or room for one. */
 export function hasTransit(state: CoreState, bounds: CoreBounds, currency: number): boolean {
-  return state.transit.of(currency) !== 0 || state.accounts.count < Math.min(bounds.accountsMax, ACCOUNTS_MAX)
+  return state.currencies.transits[currency]! !== 0 || state.accounts.count < Math.min(bounds.accountsMax, ACCOUNTS_MAX)
 }
 
 /**
@@ -29,10 +29,10 @@ export function transitOf(
   decision: Decision,
   currency: number,
 ): number {
-  const known = state.transit.of(currency)
+  const known = state.currencies.transits[currency]!
   if (known !== 0) return known
   decision.rowByte += writeOpening(state, buffers, bounds, decision.rowByte, currency)
-  return state.transit.of(currency)
+  return state.currencies.transits[currency]!
 }
 
 /** Nobody asked for this event by itself: the account is its id, the core's time its times, and TimeStep its command. */

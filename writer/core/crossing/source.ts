@@ -102,7 +102,7 @@ function beginRefusal(
   if (asked !== 0n && asked !== currencies.codes[currency]) return REFUSAL_CODES.currency_mismatch
   const debitLine = debit * LINE_WORDS
   // Line 0, all zero, stands for an account that is yet to be opened.
-  const transitLine = state.transit.of(currency) * LINE_WORDS
+  const transitLine = state.currencies.transits[currency]! * LINE_WORDS
   const { words } = accounts
   if (!hasFunds(accounts, debitLine, slots, amount)) return REFUSAL_CODES.insufficient_funds
   if (
@@ -135,7 +135,7 @@ export function decideSourceStep(state: CoreState, buffers: CallBuffers, decisio
   const moved = movedAtSource(before, rule.event)
   const debit = outgoing.debit(channel)
   decision.debit = moved === undefined ? 0 : debit
-  decision.credit = moved === undefined ? 0 : state.transit.of(state.accounts.currency(debit))
+  decision.credit = moved === undefined ? 0 : state.currencies.transits[state.accounts.currency(debit)]!
   const bytes = writeStepRow(state, buffers, decision)
   const row = decision.rowByte >>> 3
   rows.words[row + ROW.amount] = outgoing.words[kept + CHANNEL.amount]!
@@ -180,7 +180,7 @@ export function writeTimer(state: CoreState, buffers: CallBuffers, rowByte: numb
   words[row + ROW.referenceLow] = outgoing.words[kept + CHANNEL.referenceLow]!
   words[row + ROW.amount] = outgoing.words[kept + CHANNEL.amount]!
   if (moved !== undefined) {
-    const transit = state.transit.of(currency)
+    const transit = state.currencies.transits[currency]!
     words32[(row + ROW.accounts) * 2] = debit
     words32[(row + ROW.accounts) * 2 + 1] = transit
     writeSide(accounts, buffers.rows, row + ROW.debitVersion, debit)

@@ -10,6 +10,8 @@ export class Currencies {
   /** The codes again, as 32-bit words. */
   codes32 = new Int32Array(this.codes.buffer)
   scales = new Uint8Array(16)
+  /** Numbers of the transit accounts (schemas/crossing.ts); 0 where none was opened. */
+  transits = new Int32Array(16)
   /** The highest index given. */
   count = 0
   private readonly indexes = new Map<bigint, number>()
@@ -36,6 +38,9 @@ export class Currencies {
       const scales = new Uint8Array(index * 2)
       scales.set(this.scales)
       this.scales = scales
+      const transits = new Int32Array(index * 2)
+      transits.set(this.transits)
+      this.transits = transits
     }
     this.codes[index] = code
     this.scales[index] = scale

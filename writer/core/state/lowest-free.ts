@@ -6,12 +6,8 @@ const LEVELS = 4
 const BITS = 5
 
 export class LowestFree {
-  /** From the single word at the top down to the numbers' own bits. */
-  private readonly levels: readonly Int32Array[]
-
-  constructor() {
-    this.levels = Array.from({ length: LEVELS }, (_, level) => new Int32Array(32 ** level))
-  }
+  /** From the single word at the top down to the numbers' own bits, each as long as the numbers so far need. */
+  private readonly levels: Int32Array<ArrayBuffer>[] = Array.from({ length: LEVELS }, () => new Int32Array(1))
 
   /** The lowest number in it, −1 if it is empty. */
   lowest(): number {
@@ -25,8 +21,10 @@ export class LowestFree {
   }
 
   add(number: number): void {
-    for (let level = LEVELS - 1, rest = number; level >= 0; level--, rest >>>= BITS)
+    for (let level = LEVELS - 1, rest = number; level >= 0; level--, rest >>>= BITS) {
+      while (rest >>> BITS >= this.levels[level]!.length) this.grow(level)
       this.levels[level]![rest >>> BITS]! |= 1 << (rest & 31)
+    }
   }
 
   remove(number: number): void {
@@ -35,5 +33,11 @@ export class LowestFree {
       bits[rest >>> BITS]! &= ~(1 << (rest & 31))
       if (bits[rest >>> BITS] !== 0) return
     }
+  }
+
+  private grow(level: number): void {
+    const grown = new Int32Array(this.levels[level]!.length * 2)
+    grown.set(this.levels[level]!)
+    this.levels[level] = grown
   }
 }

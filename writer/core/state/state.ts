@@ -5,7 +5,6 @@ import { Holds } from './holds.ts'
 import { Incoming } from './incoming.ts'
 import { Outgoing } from './outgoing.ts'
 import { RememberedIds } from './remembered-ids.ts'
-import { TransitAccounts } from './transit.ts'
 
 /** Words of the clock: sequence and time of the last event, and the earliest time that the next one may carry. */
 export const CLOCK = { sequence: 0, recordedAt: 1, nextRecordedAt: 2 } as const
@@ -16,7 +15,6 @@ export interface CoreState {
   readonly holds: Holds
   readonly outgoing: Outgoing
   readonly incoming: Incoming
-  readonly transit: TransitAccounts
   readonly remembered: RememberedIds
   readonly clock: BigInt64Array
 }
@@ -28,7 +26,6 @@ export function createState(accountsInitial: number, idsPerGeneration: number): 
     holds: new Holds(),
     outgoing: new Outgoing(),
     incoming: new Incoming(),
-    transit: new TransitAccounts(),
     remembered: new RememberedIds(idsPerGeneration),
     clock: new BigInt64Array([0n, 0n, 1n]),
   }
