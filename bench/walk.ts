@@ -154,7 +154,10 @@ class Walk {
       inputs.map((values) => toCommand('transfer', values, 'input', context)),
     )
     // No id is sent twice, so nobody asks the views.
-    const batch = this.time('batch', () => new CommandBatch(commands, {} as Views, 0))
+    const batch = this.time(
+      'batch',
+      () => new CommandBatch(commands, { views: {} as Views, outcomeWaitMs: 0, partitions: 1 }),
+    )
     this.time('offer', () => {
       const offer = this.pending.add(batch)
       this.queue.offer(batch.slots, batch.count, (offsets) => this.pending.stored(offer, offsets))

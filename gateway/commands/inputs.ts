@@ -78,7 +78,15 @@ export const INPUT_FIELDS: Readonly<Record<ClientKind, Readonly<Record<string, I
   freezeAccount: { id: commandId, accountId, ...labels },
   unfreezeAccount: { id: commandId, accountId, ...labels },
   closeAccount: { id: commandId, accountId, ...labels },
-  transfer: { id: moneyId, ...sides, ...labels },
+  transfer: {
+    id: moneyId,
+    ...sides,
+    coordination: optional(
+      'Coordination',
+      'How it is coordinated where its accounts live in two partitions: TCC or SAGA. Default: as the platform is told.',
+    ),
+    ...labels,
+  },
   placeHold: {
     id: moneyId,
     ...sides,

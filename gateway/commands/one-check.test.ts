@@ -37,6 +37,7 @@ const VALUES = {
   Int: fc.constantFrom(0, 1, 2, 18, 19, -1, 3_600, 2 ** 31 - 1, 1.5),
   UInt32: fc.constantFrom(0, 1, 2 ** 32 - 1, 2 ** 32, -1),
   Boolean: fc.constantFrom(true, false),
+  Coordination: fc.constantFrom('TCC', 'SAGA', 'tcc', ''),
   Position: fc.constant(''),
   Cursor: fc.constant(''),
 } as const

@@ -15,6 +15,8 @@ import { formatId, isUuidV7, parseId } from '../../schemas/ids.ts'
 import type { ReversalFinding } from '../../schemas/refusals.ts'
 import type { PublicEvent } from '../../projectors/views/audit/events.ts'
 import { badInput } from '../errors.ts'
+import { beginsCrossing, lifeOf, toldRefusal, type Life } from '../outcomes/crossings/life.ts'
+import { crossPartition } from '../submit/command-router.ts'
 import type { Services } from '../services.ts'
 
 /** A reversal that is ready for the core, and the partition that decides it. */
@@ -25,7 +27,7 @@ export interface PreparedReversal {
 
 /**
  * Fills in what a reversal undoes, or what was found against it.
- * @throws Fault BAD_USER_INPUT if no transfer can have the id; NOT_YET
+ * @throws Fault BAD_USER_INPUT if no transfer can have the id; CROSS_PARTITION if it went from one to another; NOT_YET
  */
 export async function prepareReversal(
   { views, feed, router, limits }: Pick<Services, 'views' | 'feed' | 'router' | 'limits'>,
@@ -43,9 +45,12 @@ export async function prepareReversal(
     views.related(point, originalId),
     views.events(point, formatId(command.id)),
   ])
-  const original = events[0]
-  const partition = await router.ofNamed(command, own[0], original)
+  const life = lifeOf(events)
+  const original = life?.first
+  const partition = await router.ofNamed(command, lifeOf(own)?.first, original)
   const checkedSequence = point.upTo.get(partition) ?? 0n
+  if (life !== undefined && isAcross(life) && own.length === 0)
+    throw crossPartition(`${path}.transferId`, 'reversal')
   if (original?.kind !== 'TransferPosted' && original?.kind !== 'HoldPosted') {
     const finding = original === undefined ? 'transfer_not_found' : 'transfer_not_reversible'
     return { partition, command: { ...command, checkedSequence, finding } }
@@ -67,6 +72,11 @@ export async function prepareReversal(
       ...found(command, related),
     },
   }
+}
+
+/** True for a transfer from one partition to another that has moved money, or may yet. */
+function isAcross({ first, end }: Life): boolean {
+  return beginsCrossing(first) && (end === undefined || toldRefusal(end) === undefined)
 }
 
 /** The finding against reversing a transfer that did move money, if there is one. */

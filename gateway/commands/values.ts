@@ -2,6 +2,7 @@
  * Reads the values that strangers send in JSON. There is one reader per type, for the GraphQL scalars and bulk HTTP
  * alike.
  */
+import type { Coordination } from '../../schemas/commands.ts'
 import { parseId, type Id } from '../../schemas/ids.ts'
 import { parseMinor } from '../../schemas/money.ts'
 import { readTime } from '../positions/times.ts'
@@ -26,11 +27,16 @@ export interface ValueTypes {
   readonly Int: number
   readonly UInt32: number
   readonly Boolean: boolean
+  readonly Coordination: Coordination
 }
 export type ValueType = keyof ValueTypes
 
 const UINT32_MAX = 2 ** 32 - 1
 const INT_MAX = 2 ** 31 - 1
+const COORDINATIONS: ReadonlyMap<string, Coordination> = new Map([
+  ['TCC', 'tcc'],
+  ['SAGA', 'saga'],
+])
 const SHOWN_CHARACTERS_MAX = 60
 const LONE_SURROGATE = /\p{Surrogate}/u
 
@@ -56,6 +62,7 @@ export const READERS: { readonly [Type in ValueType]: (raw: unknown) => Reading<
   ),
   Int: (raw) => integer(raw, -INT_MAX - 1, INT_MAX),
   UInt32: (raw) => integer(raw, 0, UINT32_MAX),
+  Coordination: text('"TCC" or "SAGA"', (raw) => COORDINATIONS.get(raw)),
   Boolean: (raw) =>
     typeof raw === 'boolean' ? { value: raw } : { wrong: `Expected true or false, got ${show(raw)}.` },
 }

@@ -2,6 +2,7 @@
 import type { PublicEvent } from '../../projectors/views/audit/events.ts'
 import type { CommandKind } from '../../schemas/commands.ts'
 import type { EventKind } from '../../schemas/events.ts'
+import type { Life } from '../outcomes/crossings/life.ts'
 
 export type TransferKind = 'TRANSFER' | 'HOLD' | 'HOLD_POST' | 'HOLD_VOID' | 'REVERSAL'
 export type TransferState = 'PENDING' | 'POSTED' | 'VOIDED' | 'EXPIRED' | 'REFUSED' | 'REVERSED'
@@ -28,6 +29,7 @@ const STATE_OF_OWN: Readonly<Record<EventKind, TransferState | undefined>> = {
   HoldExpired: 'EXPIRED',
   TransferReversed: 'POSTED',
   TransferRefused: 'REFUSED',
+  // Of a transfer across partitions, on both sides.
   TransferReserved: 'PENDING',
   TransferConfirmed: 'PENDING',
   TransferCancelled: 'REFUSED',
@@ -39,7 +41,7 @@ const STATE_OF_OWN: Readonly<Record<EventKind, TransferState | undefined>> = {
   TransferReminded: undefined,
   CreditReserved: undefined,
   CreditRefused: undefined,
-  TransferCredited: undefined,
+  TransferCredited: 'PENDING',
   CreditCancelled: undefined,
   StepAnswered: undefined,
 }
@@ -63,10 +65,10 @@ export function stateAfter(id: string, event: PublicEvent): TransferState | unde
 
 /**
  * The state of a transfer after all its events.
- * @param own events under its id, in order; the first is its outcome
+ * @param life of the events under its id
  * @param related events of other commands that name it
  */
-export function stateOf(own: readonly PublicEvent[], related: readonly PublicEvent[]): TransferState {
+export function stateOf({ own }: Life, related: readonly PublicEvent[]): TransferState {
   const id = own[0]!.transferId
   const events = [...own, ...related].sort((left, right) => Number(left.sequence - right.sequence))
   let state: TransferState = 'PENDING'

@@ -20,14 +20,13 @@ function commandAt(timeMs: number): Command {
 
 const settle = (timeMs: number, horizonMs: number, frameMs = NOW_MS, wallMs = NOW_MS) =>
   settleRepeat(
-    nothingFound,
+    { views: nothingFound, outcomeWaitMs: 0, partitions: 1 },
     commandAt(timeMs),
     {
       frame: { partition: 0, firstSequence: 8n, count: 1, timeNs: BigInt(frameMs) * 1_000_000n } as Frame,
       mayBeOwn: false,
       horizonMs,
     },
-    0,
     () => wallMs,
   )
 

@@ -60,7 +60,8 @@ export class Submitter {
 
   /** The outcome of one command. @throws Fault */
   async one(command: Command, path: string): Promise<Outcome> {
-    const [settled] = await this.all([command], await this.#ports.router.partitionOf(command, path))
+    const routed = await this.#ports.router.route(command, path)
+    const [settled] = await this.all([routed.command], routed.partition)
     if (settled instanceof Error) throw settled
     return settled!
   }
@@ -72,7 +73,8 @@ export class Submitter {
   all(commands: readonly Command[], partition: number): Promise<Settled[]> {
     if (commands.length > BATCH_COMMANDS_MAX) throw new RangeError(`${commands.length} commands in one offer`)
     const { views, limits } = this.#ports
-    const batch = new CommandBatch(commands, views, limits.outcomeWaitMs)
+    const { outcomeWaitMs } = limits
+    const batch = new CommandBatch(commands, { views, outcomeWaitMs, partitions: this.partitions })
     switch (this.offer(batch.slots, partition, batch)) {
       case 'taken':
         return batch.settled

@@ -157,9 +157,11 @@ export class Clients {
     // The answer that the gateway would give, from a view that holds the frame.
     const { horizonMs } = this
     const silence = { frame, mayBeOwn: false, horizonMs }
-    settleRepeat(this.viewsFor(command), command, silence, 0, () => this.nowMs()).then(
+    const context = { views: this.viewsFor(command), outcomeWaitMs: 0, partitions: 1 }
+    settleRepeat(context, command, silence, () => this.nowMs()).then(
       (answer) => {
         try {
+          insist(!('underWay' in answer), 'an outcome, where nothing crosses', 'one under way')
           const expected = outcome.kind === 'id' ? outcome.refusal : outcome.event.refusal
           if ('undecided' in answer) {
             // The id counts once its time has come; or the frames so far do not prove that it never will.

@@ -22,12 +22,15 @@ export class StepBatch {
     return this.count === this.#countMax
   }
 
-  /** Makes room for one more step of so many slots, all zeros. Returns the word with which it begins. */
+  /**
+   * Makes room for one more step of so many slots. Returns the word with which it begins. Its first slot has whatever stood
+   * there before, to be written over wholly; the others are zeros.
+   */
   claim(slots: number): number {
     const first = this.#slots * SLOT_WORDS32
     const end = first + slots * SLOT_WORDS32
     if (end > this.words.length) this.#grow(end)
-    this.words.fill(0, first, end)
+    if (slots > 1) this.words.fill(0, first + SLOT_WORDS32, end)
     this.#slots += slots
     this.count += 1
     return first

@@ -2,10 +2,11 @@
  * From an event's row to the step that follows from it: the table of next-step.ts, carried out on bytes in place. A step
  * passes on all that the row says, so that the partition that it goes to need not know anything else.
  */
-import { COMMAND_KINDS, COMMAND_KIND_NAMES, commandSlots, FLAG_EFFECTIVE_AT, FLAG_REFERENCE, HEAD_SHIFT, ROUTE_SAGA, ROUTE_TCC, SLOT, SLOT_BYTE } from '../../schemas/commands.ts' // prettier-ignore
+import { COMMAND_KINDS, COMMAND_KIND_NAMES, commandSlots, FLAG_EFFECTIVE_AT, FLAG_REFERENCE, HEAD_SHIFT, ROUTE_SAGA, ROUTE_TCC, SLOT } from '../../schemas/commands.ts' // prettier-ignore
 import { CROSSING_WORD, CROSSING_WORDS, crossingTextAt, readCrossing } from '../../schemas/crossing.ts'
 import { EVENT_KINDS, ROW, ROW_BYTE, ROW_TEXT_BYTE } from '../../schemas/events.ts'
 import type { FrameRows } from '../../schemas/frame-rows.ts'
+import { COMMAND_SLOT_BYTES } from '../../schemas/limits.ts'
 import { partitionOfWords } from '../../schemas/partitions.ts'
 import { NEXT_STEP, nextStepOf, OF_ANOTHER, type CrossingEventKind, type NextStep } from './next-step.ts'
 import type { StepBatch } from './step-batch.ts'
@@ -111,20 +112,19 @@ export class StepWriter {
     copy(row, from + ROW.referenceHigh * 2, slot, base + SLOT.referenceHigh * 2, 4)
     // Of what was said again it is the place where it was said again: all that it speaks of stands before that.
     copy(row, from + ROW.sequence * 2, slot, base + SLOT.checkedSequence * 2, 2)
-    const at = base * 4
-    bytes[at + SLOT_BYTE.memoBytes] = memoBytes
-    bytes[at + SLOT_BYTE.memoBytes + 1] = memoBytes >>> 8
-    bytes[at + SLOT_BYTE.stepScale] = rows.scale(byte)
+    slot[base + SLOT.timeout * 2] = 0
+    slot[base + SLOT.timeout * 2 + 1] = 0
+    slot[base + SLOT.textLengths * 2] = memoBytes
+    slot[base + SLOT.textLengths * 2 + 1] = rows.scale(byte)
     slot[base + SLOT.sourceAttempt * 2] = crossing[CROSSING_WORD.source]! | (attempt << 16)
+    slot[base + SLOT.sourceAttempt * 2 + 1] = 0
     slot[base + SLOT.channelTurn * 2] = crossing[CROSSING_WORD.channel]!
     slot[base + SLOT.channelTurn * 2 + 1] = crossing[CROSSING_WORD.turn]!
     const memoFrom = memoAt + (isMemoShort ? 1 : 2)
-    if (memoBytes > 0) bytes.set(payload.subarray(memoFrom, memoFrom + memoBytes), at + TEXT_BYTE)
+    if (memoBytes > 0)
+      bytes.set(payload.subarray(memoFrom, memoFrom + memoBytes), base * 4 + COMMAND_SLOT_BYTES)
   }
 }
-
-/** Byte behind a slot, where a step's memo begins. */
-const TEXT_BYTE = SLOT_BYTE.turn + 4
 
 function isNil(words: Int32Array, at: number): boolean {
   return (words[at]! | words[at + 1]! | words[at + 2]! | words[at + 3]!) === 0
