@@ -46,6 +46,7 @@ const simulated = [
   'eventlog/file/recovery/*.ts',
   'eventlog/kafka/events/shared-appender.ts',
   'gateway/outcomes/{settle-repeat,same-reversal,outcomes}.ts',
+  'gateway/outcomes/crossings/life.ts',
   'writer/coordinator/{next-step,step-of,step-batch}.ts',
   'test/model/**/*.ts',
   'test/exploration/{books,laws,state}.ts',
