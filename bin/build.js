@@ -27,6 +27,7 @@ const folders = [
   'examples',
   'test/model',
   'test/simulation',
+  'test/exploration',
   'test/compose',
   'test/support',
 ]

@@ -2,6 +2,7 @@
  * Faults planted one at a time in a copy of the built program: each has to be caught within 300 seeds. They are the ones
  * that logs and ledgers really had, and those that the simulator itself found here.
  */
+import { CROSSING_MUTANTS } from './crossings/mutants.ts'
 import type { Simulated } from './jobs.ts'
 import { VIEWS_ALONE_MUTANTS, VIEWS_MUTANTS } from './views/mutants.ts'
 
@@ -29,6 +30,7 @@ const GROUPS = 'eventlog/file/group-commit.ts'
 const SHARED = 'eventlog/kafka/events/shared-appender.ts'
 
 export const MUTANTS: readonly Mutant[] = [
+  ...CROSSING_MUTANTS,
   ...VIEWS_MUTANTS,
   ...VIEWS_ALONE_MUTANTS.map((mutant) => ({ ...mutant, found: 'views' as const })),
   oneFrom(

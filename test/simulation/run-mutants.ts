@@ -6,7 +6,7 @@ import { copyFileSync, linkSync, mkdirSync, mkdtempSync, readFileSync, readdirSy
 import os from 'node:os'
 import path from 'node:path'
 import { UsageError } from './command-line.ts'
-import { PieceError, runJobs } from './jobs.ts'
+import { PieceError, runJobs, type Simulated } from './jobs.ts'
 import { MUTANTS, type Mutant } from './mutants.ts'
 import { BUILT_TREE, ROOT, transpile } from './repository-paths.ts'
 import type { FailedSeed } from './tally.ts'
@@ -14,6 +14,8 @@ import type { FailedSeed } from './tally.ts'
 export interface MutantsToRun {
   /** Only this one. */
   readonly name: string | undefined
+  /** Only those that this has to find. */
+  readonly found?: Simulated | undefined
   readonly from: number
   /** Seeds within which each has to be caught. */
   readonly seeds: number
@@ -63,7 +65,10 @@ export function patchedSources(mutant: Mutant): Map<string, string> {
 
 /** Runs the mutants one after the other. */
 export async function runMutants(run: MutantsToRun): Promise<MutantResult[]> {
-  const chosen = MUTANTS.filter(({ name }) => run.name === undefined || name === run.name)
+  const chosen = MUTANTS.filter(
+    ({ name, found }) =>
+      (run.name === undefined || name === run.name) && (run.found === undefined || found === run.found),
+  )
   if (chosen.length === 0) throw new UsageError(`--mutant: no mutant is called ${JSON.stringify(run.name)}`)
   const results: MutantResult[] = []
   // All of them first: a patch that no longer applies is known at once.
