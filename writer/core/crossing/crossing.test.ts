@@ -5,7 +5,7 @@ import type { WalletEvent } from '../../../schemas/events.ts'
 import type { Id } from '../../../schemas/ids.ts'
 import { CHANNELS_MAX, EVENT_ROW_BYTES } from '../../../schemas/limits.ts'
 import { CoreBrokenError, createCore, loadCore } from '../core.ts'
-import { NOW_NS, differingSections } from '../harness.testing.ts'
+import { NOW_MS, NOW_NS, differingSections } from '../harness.testing.ts'
 import { Deployment, accountIn } from './crossing.testing.ts'
 
 const across = (id: Id, debit: Id, credit: Id, more: Partial<Command> = {}): Command => ({
@@ -267,6 +267,15 @@ describe('the id of a crossing', () => {
     const there = { ...command, debit: to, credit: accountIn(1, 2, 1), across: undefined }
     expect(kinds(deployment.submit(1, [there]))).toEqual(['TransferPosted'])
   })
+})
+
+it('the opening of a transit account takes no place among the remembered ids, and moves no horizon', () => {
+  const deployment = new Deployment(2, { idsPerGeneration: 4 })
+  const [from, to] = deployment.open(100n) as [Id, Id]
+  deployment.submit(0, [across(deployment.id(), from, to)])
+  for (let index = 0; index < 8; index++)
+    deployment.submit(0, [{ kind: 'FreezeAccount', id: deployment.id(), debit: from }])
+  expect(deployment.harnesses[0]!.core.idHorizonMs()).toBe(NOW_MS)
 })
 
 describe('a member of a linked group', () => {
