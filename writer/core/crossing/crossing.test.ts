@@ -159,7 +159,13 @@ it('what is reserved or debited reminds of itself after a second, once a second,
   const { core } = deployment.harnesses[0]!
   expect(core.nextDeadlineNs()).toBe(begun[1]!.recordedAtNs + 1_000_000_000n)
   for (const attempt of [1, 2]) {
-    const [reminded] = deployment.pass(1_001)
+    // To the nanosecond, in the other partition as well.
+    const dueNs = core.nextDeadlineNs()
+    for (const harness of deployment.harnesses) harness.nowNs = dueNs - 1n
+    expect(deployment.pass(0)).toEqual([])
+    for (const harness of deployment.harnesses) harness.nowNs = dueNs
+    const [reminded] = deployment.pass(0)
+    expect(reminded!.recordedAtNs).toBe(dueNs)
     expect(reminded).toMatchObject({
       kind: 'TransferReminded', command: 'TimeStep', linkIndex: attempt, fingerprint: begun[1]!.sequence, debit: { number: 0 },
     }) // prettier-ignore
