@@ -294,12 +294,12 @@ describe('a member of a linked group', () => {
       across(deployment.id(), from, to, { linked: true }),
       { kind: 'Transfer', id: deployment.id(), debit: from, credit: bank, amount: 1n },
     ]
-    const events = deployment.submit(0, group)
-    expect(kinds(events)).toEqual([
+    expect(kinds(deployment.submit(0, group))).toEqual([
       'TransferRefused linked_failed', 'TransferRefused credit_account_not_found', 'TransferRefused linked_failed',
     ]) // prettier-ignore
-    // The route stands where an opening has its scale: it is no scale.
-    expect(events.map(({ scale }) => scale)).toEqual([2, 2, 2])
+    // The route stands where an opening has its scale: it is no scale, not even of a currency that nobody knows here.
+    const unknown = across(deployment.id(), from, to, { currency: 'XYZ', coordination: 'saga' })
+    expect(deployment.submit(0, [unknown])).toMatchObject([{ refusal: 'currency_mismatch', scale: 0 }])
     expect(deployment.harnesses[0]!.core.crossingsOpen()).toBe(0)
   })
 })
