@@ -236,31 +236,36 @@ const encoder = new TextEncoder()
 
 /** Bytes of the row that begins at `byte`. Throws RangeError if it does not end within `bytes` or a text is too long. */
 export function eventRowBytes(bytes: Uint8Array, byte: number): number {
-  let at = afterText(bytes, byte + ROW_TEXT_BYTE, MEMO_BYTES_MAX)
-  at = afterText(bytes, at, OWNER_BYTES_MAX)
-  at = afterText(bytes, at, NAMED_ACCOUNTS_BYTES_MAX)
-  return afterPadding(bytes, byte, at) - byte
+  const memo = byte + ROW_TEXT_BYTE
+  const owner = textEnd(bytes, memo, MEMO_BYTES_MAX)
+  const named = textEnd(bytes, owner, OWNER_BYTES_MAX)
+  return rowEnd(bytes, byte, textEnd(bytes, named, NAMED_ACCOUNTS_BYTES_MAX)) - byte
 }
 
-/** Where the text at `at` ends. Asked once a row, so it makes nothing. */
-function afterText(bytes: Uint8Array, at: number, bytesMax: number): number {
-  let from = at + 1
-  let length = bytes[at] ?? Infinity
-  if (length >= 0x80 && length < Infinity) length = (length & 0x7f) | ((bytes[from++] ?? 0xff) << 7)
-  if (length > bytesMax || from + length > bytes.length) throw new RangeError(WRONG_TEXT)
+/** Where the text ends whose length stands at `at`. */
+function textEnd(bytes: Uint8Array, at: number, bytesMax: number): number {
+  if (at >= bytes.length) throw new RangeError('event row is cut off')
+  const low = bytes[at]!
+  const from = textStart(bytes, at)
+  const length = low < 0x80 ? low : (low & 0x7f) | ((bytes[at + 1] ?? 0xff) << 7)
+  if (length > bytesMax || from + length > bytes.length)
+    throw new RangeError('event row has a text that is too long or cut off')
   return from + length
 }
 
-/** Where the row that begins at `byte` ends, whose padding begins at `at`. */
-function afterPadding(bytes: Uint8Array, byte: number, at: number): number {
-  const end = afterText(bytes, at, 7)
+/** Where the text begins whose length, of one byte or two, stands at `at`. */
+function textStart(bytes: Uint8Array, at: number): number {
+  return at + (bytes[at]! < 0x80 ? 1 : 2)
+}
+
+/** Where the row ends whose padding's length stands at `at`. */
+function rowEnd(bytes: Uint8Array, byte: number, at: number): number {
+  const end = textEnd(bytes, at, 7)
   for (let index = at + 1; index < end; index++)
     if (bytes[index] !== 0) throw new RangeError('event row padding is not zero')
   if ((end - byte) % 8 !== 0) throw new RangeError('event row is not whole words')
   return end
 }
-
-const WRONG_TEXT = 'event row has a text that is too long or cut off'
 
 interface TextSpans {
   readonly memo: readonly [number, number]
@@ -272,15 +277,15 @@ interface TextSpans {
 function readTexts(bytes: Uint8Array, byte: number): TextSpans {
   let at = byte + ROW_TEXT_BYTE
   const span = (bytesMax: number): readonly [number, number] => {
-    const end = afterText(bytes, at, bytesMax)
-    const from = at + (bytes[at]! < 0x80 ? 1 : 2)
+    const end = textEnd(bytes, at, bytesMax)
+    const from = textStart(bytes, at)
     at = end
     return [from, end]
   }
   const memo = span(MEMO_BYTES_MAX)
   const owner = span(OWNER_BYTES_MAX)
   const named = span(NAMED_ACCOUNTS_BYTES_MAX)
-  return { memo, owner, named, end: afterPadding(bytes, byte, at) }
+  return { memo, owner, named, end: rowEnd(bytes, byte, at) }
 }
 
 /**

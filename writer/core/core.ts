@@ -56,7 +56,10 @@ export interface CoreOptions {
   readonly holdsMax?: number
   /** Accounts for which room is made at the start, so that nothing need grow until there are more; 1,023 by default. */
   readonly accountsInitial?: number
-  /** Partitions of the deployment; 1 by default. Decides the ids of transit accounts; a replay does not need it. */
+  /**
+   * Partitions of the deployment; by default this one is the last. Decides the ids of transit accounts, which have to live
+   * in their own partition; a replay does not need it.
+   */
   readonly partitions?: number
   /** How long a crossing waits for its credit side before it is cancelled; TRANSFER_DEADLINE_MS_DEFAULT by default. */
   readonly transferDeadlineMs?: number
@@ -144,12 +147,13 @@ export function loadCore(options: CoreOptions, sections: readonly CoreSection[])
 }
 
 function boundsOf(options: CoreOptions): CoreBounds {
-  const { partition, accountsMax = ACCOUNTS_MAX, holdsMax = HOLDS_OPEN_MAX, partitions = 1 } = options
+  const { partition, accountsMax = ACCOUNTS_MAX, holdsMax = HOLDS_OPEN_MAX } = options
+  const { partitions = partition + 1 } = options
   const { transferDeadlineMs = TRANSFER_DEADLINE_MS_DEFAULT, coordination = 'tcc' } = options
   checkRange('partition', partition, 0, PARTITIONS_MAX - 1)
   checkRange('accountsMax', accountsMax, 0, ACCOUNTS_MAX)
   checkRange('holdsMax', holdsMax, 0, HOLDS_OPEN_MAX)
-  checkRange('partitions', partitions, 1, PARTITIONS_MAX)
+  checkRange('partitions', partitions, partition + 1, PARTITIONS_MAX)
   checkRange('transferDeadlineMs', transferDeadlineMs, 1, TRANSFER_DEADLINE_MS_MAX)
   const deadlineNs = new BigInt64Array([BigInt(transferDeadlineMs) * NS_PER_MS])
   return { partition, accountsMax, holdsMax, partitions, deadlineNs, coordination }

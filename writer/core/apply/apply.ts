@@ -89,7 +89,8 @@ function applyKindEffects(state: CoreState, rows: RowWords, word: number, kind: 
       const number = accounts.open(rows.words, word + ROW.relatedHigh, word + ROW.amount, currency)
       if (number !== debitNumber(rows, word))
         throw new CoreBrokenError('an account number is not the next one')
-      if (isTransitAccountAt(rows.words32, (word + ROW.relatedHigh) * 2)) state.currencies.transits[currency] = number
+      if (isTransitAccountAt(rows.words32, (word + ROW.relatedHigh) * 2))
+        state.currencies.transits[currency] = number
       return
     }
     case EVENT_KINDS.AccountFrozen:

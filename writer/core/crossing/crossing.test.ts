@@ -5,7 +5,7 @@ import type { WalletEvent } from '../../../schemas/events.ts'
 import type { Id } from '../../../schemas/ids.ts'
 import { CHANNELS_MAX, EVENT_ROW_BYTES } from '../../../schemas/limits.ts'
 import { CoreBrokenError, createCore, loadCore } from '../core.ts'
-import { NOW_NS, differingSections } from '../harness.testing.ts'
+import { NOW_MS, NOW_NS, differingSections } from '../harness.testing.ts'
 import { Deployment, accountIn } from './crossing.testing.ts'
 
 const across = (id: Id, debit: Id, credit: Id, more: Partial<Command> = {}): Command => ({
@@ -159,7 +159,13 @@ it('what is reserved or debited reminds of itself after a second, once a second,
   const { core } = deployment.harnesses[0]!
   expect(core.nextDeadlineNs()).toBe(begun[1]!.recordedAtNs + 1_000_000_000n)
   for (const attempt of [1, 2]) {
-    const [reminded] = deployment.pass(1_001)
+    // To the nanosecond, in the other partition as well.
+    const dueNs = core.nextDeadlineNs()
+    for (const harness of deployment.harnesses) harness.nowNs = dueNs - 1n
+    expect(deployment.pass(0)).toEqual([])
+    for (const harness of deployment.harnesses) harness.nowNs = dueNs
+    const [reminded] = deployment.pass(0)
+    expect(reminded!.recordedAtNs).toBe(dueNs)
     expect(reminded).toMatchObject({
       kind: 'TransferReminded', command: 'TimeStep', linkIndex: attempt, fingerprint: begun[1]!.sequence, debit: { number: 0 },
     }) // prettier-ignore
@@ -269,6 +275,15 @@ describe('the id of a crossing', () => {
   })
 })
 
+it('the opening of a transit account takes no place among the remembered ids, and moves no horizon', () => {
+  const deployment = new Deployment(2, { idsPerGeneration: 4 })
+  const [from, to] = deployment.open(100n) as [Id, Id]
+  deployment.submit(0, [across(deployment.id(), from, to)])
+  for (let index = 0; index < 8; index++)
+    deployment.submit(0, [{ kind: 'FreezeAccount', id: deployment.id(), debit: from }])
+  expect(deployment.harnesses[0]!.core.idHorizonMs()).toBe(NOW_MS)
+})
+
 describe('a member of a linked group', () => {
   it('that would go to another partition is refused, and the group with it', () => {
     const deployment = new Deployment(2)
@@ -279,12 +294,12 @@ describe('a member of a linked group', () => {
       across(deployment.id(), from, to, { linked: true }),
       { kind: 'Transfer', id: deployment.id(), debit: from, credit: bank, amount: 1n },
     ]
-    const events = deployment.submit(0, group)
-    expect(kinds(events)).toEqual([
+    expect(kinds(deployment.submit(0, group))).toEqual([
       'TransferRefused linked_failed', 'TransferRefused credit_account_not_found', 'TransferRefused linked_failed',
     ]) // prettier-ignore
-    // The route stands where an opening has its scale: it is no scale.
-    expect(events.map(({ scale }) => scale)).toEqual([2, 2, 2])
+    // The route stands where an opening has its scale: it is no scale, not even of a currency that nobody knows here.
+    const unknown = across(deployment.id(), from, to, { currency: 'XYZ', coordination: 'saga' })
+    expect(deployment.submit(0, [unknown])).toMatchObject([{ refusal: 'currency_mismatch', scale: 0 }])
     expect(deployment.harnesses[0]!.core.crossingsOpen()).toBe(0)
   })
 })
