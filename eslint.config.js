@@ -46,6 +46,7 @@ const simulated = [
   'eventlog/file/recovery/*.ts',
   'eventlog/kafka/events/shared-appender.ts',
   'gateway/outcomes/{settle-repeat,same-reversal,outcomes}.ts',
+  'gateway/outcomes/crossings/life.ts',
   'test/model/**/*.ts',
   'test/support/memory-log.ts',
   'test/simulation/**/*.ts',

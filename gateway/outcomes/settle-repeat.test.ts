@@ -89,7 +89,11 @@ describe('a command without an event whose id has a crossing in the views', () =
         partitions: 2,
       },
       body,
-      { frame: { partition: 1, firstSequence: 8n, count: 1, timeNs: 0n } as Frame, mayBeOwn, horizonMs: -1 },
+      {
+        frame: { partition: 1, firstSequence: 8n, count: 1, timeNs: BigInt(NOW_MS) * 1_000_000n } as Frame,
+        mayBeOwn,
+        horizonMs: -1,
+      },
       () => NOW_MS,
     )
 
