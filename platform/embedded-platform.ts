@@ -173,7 +173,6 @@ async function assemble(options: PlatformOptions, parts: PlatformParts): Promise
       views,
       head: () => headOf(writers),
       changed: () => projections.refresh(),
-      isComplete: (version) => projections.isComplete(version),
     }),
     currencies,
     host,

@@ -169,6 +169,8 @@ export function crossingTextAt(bytes: Uint8Array, row: number): number {
 /** `transi` in ASCII: first 48 bits of a transit account’s id. Version 8 (RFC 9562) and the partition stand behind them. */
 const TRANSIT_PREFIX = 0x7472_616e_7369n
 const VERSION_8 = 0x8000n
+/** With what the text of every transit account's id begins: `transi` and the version. */
+export const TRANSIT_ACCOUNT_PREFIX = '7472616e-7369-8'
 const VARIANT = 0x8000_0000_0000_0000n
 const NONCE_BITS = 20n
 

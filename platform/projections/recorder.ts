@@ -15,9 +15,12 @@ export class Recorder {
   readonly #events: WalletEvent[] = []
   #nowNs: bigint
 
-  /** @param nowNs when it begins, nanoseconds since 1970 */
-  constructor(partition: number, nowNs: bigint) {
-    this.#core = createCore({ partition, ...BOUNDS })
+  /**
+   * @param nowNs when it begins, nanoseconds since 1970
+   * @param partitions of the deployment that it is one of
+   */
+  constructor(partition: number, nowNs: bigint, partitions = partition + 1) {
+    this.#core = createCore({ partition, partitions, ...BOUNDS })
     this.#nowNs = nowNs
   }
 

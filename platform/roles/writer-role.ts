@@ -6,6 +6,7 @@ import { unlessAborted } from '../../eventlog/abort.ts'
 import { LogError } from '../../eventlog/errors.ts'
 import { joinGroup, type Membership } from '../../eventlog/kafka/group/membership.ts'
 import { OUTAGE_MS_MAX_DEFAULT } from '../../eventlog/kafka/partition/partition-link.ts'
+import { requireWriteRight } from '../../eventlog/kafka/partition/write-right.ts'
 import { topicNames, type KafkaSettings } from '../../eventlog/kafka/settings.ts'
 import { settledPartitions } from '../../eventlog/kafka/topics/topics.ts'
 import {
@@ -99,7 +100,7 @@ class Role implements WriterRole {
       unlessAborted(signal, () => this.#askStore()),
     ])
     this.#partitions = partitions
-    if (partitions > 1) this.#stepQueues = new StepQueues(partitions, { settings: kafka, log })
+    if (partitions > 1) await this.#openStepQueues()
     this.#membership = await joinGroup(kafka, {
       groupId: `${kafka.topicPrefix}.writers`,
       topic: topicNames(kafka).commands,
@@ -111,6 +112,18 @@ class Role implements WriterRole {
       signal,
       ...(sessionTimeoutMs === undefined ? {} : { sessionTimeoutMs }),
       ...(outageMsMax === undefined ? {} : { rejoinForMs: outageMsMax }),
+    })
+  }
+
+  /** With several partitions a writer sends commands as well: steps of transfers across partitions. */
+  async #openStepQueues(): Promise<void> {
+    const { kafka: settings, log, outageMsMax, signal } = this.#options
+    const outage = outageMsMax === undefined ? {} : { outageMsMax }
+    await requireWriteRight({ settings, topic: topicNames(settings).commands, partition: 0, log, ...outage }, signal) // prettier-ignore
+    this.#stepQueues = new StepQueues(this.#partitions, {
+      settings,
+      log,
+      onRefused: (error) => this.#fail(error),
     })
   }
 

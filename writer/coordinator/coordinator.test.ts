@@ -4,7 +4,9 @@ import { setImmediate as turn } from 'node:timers/promises'
 import { describe, expect, it } from 'vitest'
 import type { Coordination } from '../../schemas/commands.ts'
 import { STEP_REMIND_NS } from '../../schemas/limits.ts'
+import { sampleEvent } from '../../schemas/sample-event.testing.ts'
 import { Coordinator } from './coordinator.ts'
+import { startCoordinators } from './embedded-coordinators.ts'
 import { storiesOf, Towns } from './towns.testing.ts'
 
 const TCC = [
@@ -45,7 +47,9 @@ describe.each([2, 4])('with %i partitions', (partitions) => {
       expect(towns.inTransit()).toBe(0n)
       const status = coordinators.map((one) => one.status())
       expect(status.reduce((sum, { stepsSent }) => sum + stepsSent, 0)).toBe(sent * 3 * (story.length - 1))
-      expect(status).toEqual(towns.all.map(({ log, partition }) => expect.objectContaining({ partition, sequence: log.head().sequence, stepsWaiting: 0, stepsDropped: 0, stepsReminded: 0 }))) // prettier-ignore
+      const idle = { stepsWaiting: 0, stepsDropped: 0, stepsReminded: 0 }
+      for (const [partition, one] of status.entries())
+        expect(one).toMatchObject({ ...idle, partition, sequence: towns.all[partition]!.log.head().sequence })
       await towns.stop()
     },
   )
@@ -181,6 +185,28 @@ it('a partition that has stopped keeps no steps from the others, and is reminded
   expect(once(towns)).toEqual([TCC, TCC])
   expect(coordinators[0]!.status()).toMatchObject({ stepsReminded: 1 })
   await Promise.all(coordinators.map((coordinator) => coordinator.stop()))
+})
+
+it('one that meets what no writer wrote says so, and that nothing is lost; of a writer that failed, its log says why', async () => {
+  const broken: string[] = []
+  const start = (state: string): void => {
+    const { log, queue } = new Towns({ partitions: 2 }).all[0]!
+    const writer = { log, queue, recovery: { head: log.head() }, status: () => ({ state }) }
+    startCoordinators([writer, writer] as never, ({ message }) => broken.push(message))
+    log.append([sampleEvent({ kind: 'TransferReserved', namedAccounts: 'nobody,nobody' })])
+  }
+  start('failed')
+  await turn()
+  expect(broken).toEqual([])
+  start('ready')
+  await turn()
+  expect(broken[0]).toMatch(
+    /^What carries the transfers of partition 0 .* has broken down: .*Nothing is lost/,
+  )
+})
+
+it('with one partition there is no coordinator', () => {
+  expect(startCoordinators([{} as never], () => undefined)).toEqual([])
 })
 
 it('steps find room where new commands find none', () => {

@@ -12,6 +12,7 @@ import { consumedOf, TopicTrail, withinRecord, type Consumed } from '../../queue
 import type { CommandQueue, OfferOffsets, OfferStored } from '../../ports.ts'
 import { QUEUE_SLOTS_MAX_DEFAULT } from '../../queue/memory-queue.ts'
 import type { Log } from '../kafkajs/client.ts'
+import { KafkaRefusedError } from '../errors.ts'
 import { encodeCommandRecord } from './command-record.ts'
 import type { OutageWatch } from '../kafkajs/outage-watch.ts'
 import { openPartitionLink } from '../partition/partition-link.ts'
@@ -32,6 +33,8 @@ export interface KafkaCommandQueueOptions {
    * False if nobody here follows the log that consumes the commands: they are let go of when they are stored. Default: true.
    */
   readonly isFollowed?: boolean
+  /** Called each time that the broker does not let this user write. Default: only `log` is told. */
+  readonly onRefused?: (error: KafkaRefusedError) => void
   /** How long a record may wait to be sent, and then for its answer, in ms. Default: COMMAND_OUTAGE_MS_MAX. */
   readonly outageMsMax?: number
   /** Gets the requests and their ends, for health reports. Default: none. */
@@ -86,6 +89,7 @@ class Queue implements KafkaCommandQueue {
   readonly partition: number
   readonly #slotsMax: number
   readonly #isFollowed: boolean
+  readonly #onRefused: (error: KafkaRefusedError) => void
   readonly #outageMsMax: number
   readonly #topic: string
   readonly #log: Log
@@ -110,6 +114,7 @@ class Queue implements KafkaCommandQueue {
     this.partition = partition
     this.#slotsMax = options.slotsMax ?? QUEUE_SLOTS_MAX_DEFAULT
     this.#isFollowed = options.isFollowed ?? true
+    this.#onRefused = options.onRefused ?? (() => undefined)
     this.#outageMsMax = options.outageMsMax ?? COMMAND_OUTAGE_MS_MAX
     this.#topic = topicNames(settings).commands
     this.#log = log
@@ -298,6 +303,7 @@ class Queue implements KafkaCommandQueue {
     this.#isAway = true
     this.#free(batch.count, slots)
     for (const { stored } of batch.offers) stored(undefined)
+    if (error instanceof KafkaRefusedError && error.isAboutUser) this.#onRefused(error)
   }
 
   #recovered(): void {

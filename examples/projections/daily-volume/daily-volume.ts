@@ -10,7 +10,8 @@ import {
   type ViewStore,
 } from 'purser/projections'
 
-const { TransferPosted, HoldPosted, TransferReversed } = EVENT_KINDS
+/** A transfer between partitions counts once: where it was paid, when it is complete. */
+const { TransferPosted, HoldPosted, TransferReversed, TransferCompleted } = EVENT_KINDS
 /** Days times currencies times codes of one answer, at most. */
 const LINES_MAX = 10_000
 
@@ -35,7 +36,7 @@ const projection = sqlProjection({
       select: `partition, sequence, toDate(effective_at) AS day,
         toLowCardinality(toStringCutToZero(currency)) AS currency, scale, code,
         toUInt8(kind = ${TransferReversed}) AS is_reversal, amount`,
-      where: `kind IN (${TransferPosted}, ${HoldPosted}, ${TransferReversed})`,
+      where: `kind IN (${TransferPosted}, ${HoldPosted}, ${TransferReversed}, ${TransferCompleted})`,
     },
   ],
 })

@@ -12,9 +12,20 @@ export type Movement = {
   readonly recordedAtNs: bigint
 }
 
+/** The last four between an account and that of money in transit: a transfer between partitions is a movement in each. */
+const MOVING: ReadonlySet<string> = new Set([
+  'TransferPosted',
+  'HoldPosted',
+  'TransferReversed',
+  'TransferConfirmed',
+  'TransferDebited',
+  'TransferCompensated',
+  'TransferCredited',
+])
+
 /** The messages of an event: one where money moved, else none. */
 export function movementsOf(event: ProjectionEvent): Movement[] {
   const { kind, transferId, debit, credit, amount, currency, recordedAtNs } = event
-  if (kind !== 'TransferPosted' && kind !== 'HoldPosted' && kind !== 'TransferReversed') return []
+  if (!MOVING.has(kind)) return []
   return [{ transfer: transferId, kind, debit: debit.number, credit: credit.number, amount, currency, recordedAtNs }]
 } // prettier-ignore
