@@ -229,7 +229,7 @@ async function expectTransfersCross(url: string, client: BulkClient): Promise<st
     expect(await run(url, TRANSFER, { ...given, amount: '2' })).toMatchObject({ code: 'id_reused' })
   }
   const inJson = input(here.anna, there.anna, '1')
-  await sendCommands(url, [{ kind: 'transfer', ...inJson } as LaneCommand], () => undefined)
+  await sendCommands(url, [{ kind: 'transfer', ...inJson }], () => undefined)
   moved += 1n
   for (const partition of [undefined, here.partition]) {
     const results = await client.submitSlots(encodeCommands([toTransfer(here.anna, there.anna, 1n)]), 1, partition)

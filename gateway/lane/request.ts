@@ -18,7 +18,7 @@ import {
 import { LANE_HEADER_BYTES, writeLaneHeader, type LaneHeader } from '../../schemas/lane.ts'
 import { COMMAND_SLOT_BYTES } from '../../schemas/limits.ts'
 import { eventAt, otherOf, type Outcome } from '../outcomes/outcomes.ts'
-import type { PendingBatch } from '../outcomes/pending.ts'
+import type { PendingBatch } from '../outcomes/pending-batch.ts'
 import type { FrameRows } from '../../schemas/frame-rows.ts'
 import { isSameReversal } from '../outcomes/same-reversal.ts'
 import { settleRepeat, type EventlessCommand, type RepeatContext } from '../outcomes/settle-repeat.ts'

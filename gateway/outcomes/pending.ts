@@ -21,53 +21,16 @@
  */
 import type { CommandOffset, OfferOffsets } from '../../eventlog/ports.ts'
 import { consumedOf, isAtOffset, TopicTrail } from '../../eventlog/queue/offer-offsets.ts'
-import { horizonAfter, type SkipReason } from '../../schemas/frame-notes.ts'
+import { horizonAfter } from '../../schemas/frame-notes.ts'
 import { lastSequence, type Frame } from '../../schemas/frames.ts'
 import type { Position } from '../../schemas/positions.ts'
 import type { FrameListener } from '../live/feed.ts'
 import { CrossingsUnderWay } from './crossings/under-way.ts'
 import { SkippedCommands } from './skipped-commands.ts'
+import type { PendingBatch } from './pending-batch.ts'
 import { RecentEvents, type FoundRow } from './recent-events.ts'
 import { NO_ROW, RowMatcher } from './row-matcher.ts'
-import type { EventlessCommand } from './settle-repeat.ts'
 import { FrameRows, ID_WORDS } from '../../schemas/frame-rows.ts'
-
-/** Commands of one offer, in order. */
-export interface PendingBatch {
-  readonly count: number
-  /** Their ids, as frame-rows.ts writes them. */
-  readonly ids: Int32Array
-  /** By a clock that nobody can set: `performance.now()`. */
-  readonly offeredAtMs: number
-  /** The event of the command at `index` begins at `byte` of the frame's payload. */
-  onEvent(index: number, rows: FrameRows, byte: number): void
-  /** The command at `index` made no event. Its id had made this one before, so this one is its outcome. */
-  onEarlier(index: number, rows: FrameRows, byte: number): void
-  /**
-   * An event under the id of the command at `index`. It is the command's own, or that of another command with the same
-   * id; body and time of receipt tell them apart.
-   */
-  onFound(index: number, rows: FrameRows, byte: number): void
-  /**
-   * Whose event it is that stands under the id of the command at `index`: the command's own, that of an earlier command
-   * with the same body, or that of another body.
-   */
-  whose(index: number, rows: FrameRows, byte: number): 'own' | 'repeated' | 'other'
-  /**
-   * The crossing that the command at `index` began has come to its end: this event is the outcome.
-   * @param isRepeat true if an earlier command with this id and body began it
-   */
-  onEnded(index: number, isRepeat: boolean, rows: FrameRows, byte: number): void
-  /**
-   * The command at `index` was consumed, and no event of its id is known here.
-   * @param awaitEnd to be called if the id turns out to have a crossing under way: `onEnded` or `onUnknown` follows
-   */
-  onEventless(index: number, silence: EventlessCommand, awaitEnd: (isRepeat: boolean) => void): void
-  /** The log says that the command at `index` was skipped, and no event of its id is known here. It was not decided. */
-  onSkipped(index: number, reason: SkipReason): void
-  /** The outcomes from `index` on will come too late, or never. @param end the index behind the last one */
-  onUnknown(index: number, end: number): void
-}
 
 /** An offer that waits for outcomes. */
 export interface PendingOffer {

@@ -9,7 +9,7 @@ import { ID_WORDS, putIdWords, type FrameRows } from '../../schemas/frame-rows.t
 import { formatId } from '../../schemas/ids.ts'
 import { fault, type Fault } from '../errors.ts'
 import { eventAt, idRefusal, outcomeAt, outcomeOf, sequenceAt, type Outcome } from '../outcomes/outcomes.ts'
-import type { PendingBatch } from '../outcomes/pending.ts'
+import type { PendingBatch } from '../outcomes/pending-batch.ts'
 import { isSameReversal } from '../outcomes/same-reversal.ts'
 import { settleRepeat, type EventlessCommand, type RepeatContext } from '../outcomes/settle-repeat.ts'
 import { undecidedFault } from '../outcomes/undecided.ts'

@@ -1,5 +1,5 @@
 /** The part of a batch that only transfers across partitions need, for tests that have none. */
-import type { PendingBatch } from '../pending.ts'
+import type { PendingBatch } from '../pending-batch.ts'
 
 export const NO_CROSSINGS: Pick<PendingBatch, 'whose' | 'onEnded'> = {
   whose: () => {

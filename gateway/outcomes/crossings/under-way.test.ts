@@ -10,7 +10,8 @@ import { makeUuidV7, type Id } from '../../../schemas/ids.ts'
 import { REFUSAL_CODES, refusalOf } from '../../../schemas/refusals.ts'
 import { sampleEvent } from '../../../schemas/sample-event.testing.ts'
 import { sealed } from '../../../test/support/memory-log.ts'
-import { PendingCommands, type PendingBatch } from '../pending.ts'
+import type { PendingBatch } from '../pending-batch.ts'
+import { PendingCommands } from '../pending.ts'
 import { RecentEvents } from '../recent-events.ts'
 
 function idOf(index: number): Id {

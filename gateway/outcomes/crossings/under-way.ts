@@ -4,7 +4,7 @@
  * waits.
  */
 import { ID_WORDS, type FrameRows } from '../../../schemas/frame-rows.ts'
-import type { PendingBatch } from '../pending.ts'
+import type { PendingBatch } from '../pending-batch.ts'
 
 interface Waiting {
   readonly batch: PendingBatch
