@@ -23,7 +23,10 @@
  * account and the partition's transit account; none where no total changes. TransferReserved, TransferDebited: expires_at
  * = deadline. TransferCancelled, TransferCompensated: refusal = 0, because totals change; fingerprint = number of the
  * refusal that the sender is told. TransferReminded: fingerprint = sequence of the event that is reminded of, link_index =
- * attempt. StepAnswered: fingerprint = kind of the event that is said again, refusal = its refusal.
+ * attempt. StepAnswered: fingerprint = kind of the event that is said again, refusal = its refusal. Any other that answers a
+ * step: fingerprint = 0. What a timer makes (command = TimeStep) has all that the first event had, but the memo.
+ * AccountOpened of a transit account, right before the event that first needs it: transfer_id = related_id = its id,
+ * command = TimeStep, owner = `in transit`.
  */
 import { COMMAND_KINDS, COMMAND_KIND_NAMES, type CommandKind } from './commands.ts'
 import {

@@ -1,5 +1,5 @@
 /** The rules of docs/refusals.md, in the order of its table: why a command with a new id is refused, if it is. */
-import type { Command, CommandKind } from '../../schemas/commands.ts'
+import type { Command, CommandKind, Coordination } from '../../schemas/commands.ts'
 import { isUuidV7, sameId } from '../../schemas/ids.ts'
 import { AMOUNT_MAX } from '../../schemas/limits.ts'
 import type { Refusal } from '../../schemas/refusals.ts'
@@ -10,6 +10,10 @@ export interface ModelBounds {
   readonly accountsMax: number
   readonly holdsMax: number
   readonly idsPerGeneration: number
+  /** Of transfers across partitions; as the core's options, with the same defaults. */
+  readonly partitions?: number
+  readonly transferDeadlineMs?: number
+  readonly coordination?: Coordination
 }
 
 /** What a command is judged by. */

@@ -6,6 +6,7 @@
  */
 import type { Side, Totals, WalletEvent } from '../../schemas/events.ts'
 import { formatId, type Id } from '../../schemas/ids.ts'
+import { Crossings } from './crossings.ts'
 
 export interface Account extends Side {
   readonly id: Id
@@ -52,6 +53,8 @@ export class Wallet {
   readonly accounts = new Map<number, Account>()
   /** Open holds, by the key of their ids, in the order of placing. */
   readonly holds = new Map<string, Hold>()
+  /** Transfers across partitions. No linked group changes any, so a copy has the same. */
+  crossings = new Crossings()
   /** Decimal places of each currency in use. */
   readonly scales = new Map<string, number>()
   /** Of the last event. */
@@ -66,6 +69,7 @@ export class Wallet {
     for (const [key, hold] of this.holds) copy.holds.set(key, hold)
     for (const [currency, scale] of this.scales) copy.scales.set(currency, scale)
     for (const [key, number] of this.#numbers) copy.#numbers.set(key, number)
+    copy.crossings = this.crossings
     copy.sequence = this.sequence
     copy.recordedAtNs = this.recordedAtNs
     return copy
@@ -107,6 +111,10 @@ export class Wallet {
       pending.get(debit)!.debits += amount
       pending.get(credit)!.credits += amount
     }
+    for (const [number, { debitsPending = 0n, creditsPending = 0n }] of this.crossings.pending()) {
+      pending.get(number)!.debits += debitsPending
+      pending.get(number)!.credits += creditsPending
+    }
     for (const account of this.accounts.values()) {
       const { number, currency, debitsPosted, debitsPending, creditsPosted, creditsPending } = account
       sums.set(currency, (sums.get(currency) ?? 0n) + creditsPosted - debitsPosted)
@@ -114,7 +122,7 @@ export class Wallet {
       if (available < 0n) return `account ${number} has ${available} available`
       const { debits, credits } = pending.get(number)!
       if (debits !== debitsPending || credits !== creditsPending)
-        return `account ${number} has ${debitsPending} and ${creditsPending} pending, its open holds say ${debits} and ${credits}`
+        return `account ${number} has ${debitsPending} and ${creditsPending} pending, its open holds and crossings say ${debits} and ${credits}`
     }
     for (const [currency, sum] of sums) if (sum !== 0n) return `${currency} sums to ${sum}`
     return undefined
@@ -176,7 +184,7 @@ export class Wallet {
       case 'TransferCredited':
       case 'CreditCancelled':
       case 'StepAnswered':
-        throw new ModelBrokenError(`the model knows nothing of ${kind} yet`)
+        for (const [number, added] of this.crossings.take(event)) this.#move(number, added)
     }
   }
 

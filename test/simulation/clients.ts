@@ -149,7 +149,7 @@ export class Clients {
 
   private settle(command: Command, epoch: bigint, offset: bigint, frame: Frame): void {
     const outcome = this.truth.outcomeOf(epoch, offset)
-    insist(outcome !== undefined, `an outcome of command ${offset}`, 'none')
+    insist(outcome !== undefined && outcome.kind !== 'nothing', `an outcome of command ${offset}`, 'none')
     if (outcome.kind === 'event') {
       this.acknowledged.add(keyOf(command.id))
       return

@@ -45,7 +45,7 @@ export class CrossingLoad {
   readonly #longestMs: number[]
   #sending: Promise<void>[] = []
   #isSending = false
-  #failure: unknown
+  #failure: Error | undefined
 
   constructor(settings: KafkaSettings, partitions: number) {
     this.#settings = settings
@@ -65,7 +65,7 @@ export class CrossingLoad {
     for (const [partition, queue] of this.#queues.entries()) {
       const log = await openKafkaEventLog({ settings: this.#settings, partition, log: () => undefined })
       this.#logs.push(log)
-      this.#follow(log).catch((error: unknown) => (this.#failure = error))
+      this.#follow(log).catch((error: Error) => (this.#failure = error))
       const debit = this.#banks[partition]!
       const opening: Command = { kind: 'OpenAccount', id: newId(), debit, system: true, currency: 'EUR', scale: 2, receivedAtNs: nowNs() } // prettier-ignore
       queue.offer(encodeCommands([opening]), 1, () => undefined)

@@ -47,7 +47,9 @@ describe.each([2, 4])('with %i partitions', (partitions) => {
       expect(towns.inTransit()).toBe(0n)
       const status = coordinators.map((one) => one.status())
       expect(status.reduce((sum, { stepsSent }) => sum + stepsSent, 0)).toBe(sent * 3 * (story.length - 1))
-      expect(status).toEqual(towns.all.map(({ log, partition }) => expect.objectContaining({ partition, sequence: log.head().sequence, stepsWaiting: 0, stepsDropped: 0, stepsReminded: 0 }))) // prettier-ignore
+      const idle = { stepsWaiting: 0, stepsDropped: 0, stepsReminded: 0 }
+      for (const [partition, one] of status.entries())
+        expect(one).toMatchObject({ ...idle, partition, sequence: towns.all[partition]!.log.head().sequence })
       await towns.stop()
     },
   )

@@ -108,6 +108,8 @@ export interface WalletCore {
   /** Accounts ever opened. */
   accounts(): number
   holdsOpen(): number
+  /** Transfers to other partitions that are under way. */
+  crossingsOpen(): number
   /** A copy of the whole state for a snapshot: equal histories give equal bytes. */
   save(): readonly CoreSection[]
   /**
@@ -290,6 +292,10 @@ class Core implements WalletCore {
 
   holdsOpen(): number {
     return this.state.holds.count
+  }
+
+  crossingsOpen(): number {
+    return this.state.outgoing.open
   }
 
   save(): readonly CoreSection[] {

@@ -179,7 +179,8 @@ export class PartitionSupervisor {
       return await writer.ended
     } finally {
       watching.abort()
-      await this.coordinator?.stop()
+      // Not waited for: it may be reading from a Kafka that does not answer, and sends nothing more.
+      void this.coordinator?.stop()
       this.coordinator = undefined
       this.lastKnown = writer.lastKnown()
       const seen = writer.commandsSeen()

@@ -98,11 +98,10 @@ function moveSide(
   amounts: BigInt64Array,
   amountAt: number,
 ): void {
-  for (let total = 0; total < 4; total++) {
-    const sign = moved[total]!
-    if (sign === 0) continue
-    const now = words[totals + total]!
-    words[totals + total] =
-      sign > 0 ? BigInt.asIntN(64, now + amounts[amountAt]!) : BigInt.asIntN(64, now - amounts[amountAt]!)
-  }
+  // Two stores: a big integer that may come from either of two sums would be made on the heap.
+  for (let total = 0; total < 4; total++)
+    if (moved[total]! > 0)
+      words[totals + total] = BigInt.asIntN(64, words[totals + total]! + amounts[amountAt]!)
+    else if (moved[total]! < 0)
+      words[totals + total] = BigInt.asIntN(64, words[totals + total]! - amounts[amountAt]!)
 }

@@ -1,11 +1,12 @@
 import { describe, expect, it } from 'vitest'
-import type { Command } from '../../../schemas/commands.ts'
+import { encodeCommands, type Command } from '../../../schemas/commands.ts'
 import { isTransitAccountId, parseCrossing } from '../../../schemas/crossing.ts'
 import type { WalletEvent } from '../../../schemas/events.ts'
 import type { Id } from '../../../schemas/ids.ts'
-import { createCore, loadCore } from '../core.ts'
+import { CHANNELS_MAX, EVENT_ROW_BYTES } from '../../../schemas/limits.ts'
+import { CoreBrokenError, createCore, loadCore } from '../core.ts'
 import { NOW_NS, differingSections } from '../harness.testing.ts'
-import { Deployment } from './crossing.testing.ts'
+import { Deployment, accountIn } from './crossing.testing.ts'
 
 const across = (id: Id, debit: Id, credit: Id, more: Partial<Command> = {}): Command => ({
   kind: 'Transfer', id, debit, credit, amount: 30n, across: true, ...more,
@@ -173,4 +174,137 @@ it('what is reserved or debited reminds of itself after a second, once a second,
   }
   expect(core.recordedAtNs()).toBeGreaterThan(NOW_NS)
   expect(replayed(deployment)).toEqual([])
+})
+
+describe('what a crossing has reserved', () => {
+  it.each(['tcc', 'saga'] as const)('by %s keeps its accounts from being closed, and survives their freezing', (coordination) => {
+    const deployment = new Deployment(2, { coordination })
+    const [from, to] = deployment.open(30n) as [Id, Id]
+    const other = accountIn(1, 2, 3)
+    deployment.submit(1, [{ kind: 'OpenAccount', id: deployment.id(), debit: other, currency: 'CZK', scale: 2, amount: 0n }])
+    const close = (partition: number, debit: Id): readonly string[] =>
+      kinds(deployment.submit(partition, [{ kind: 'CloseAccount', id: deployment.id(), debit }]))
+    const freeze = (partition: number, debit: Id): unknown =>
+      deployment.submit(partition, [{ kind: 'FreezeAccount', id: deployment.id(), debit }])
+    // All that there is is on its way, to an account without anything.
+    const begun = deployment.submit(0, [across(deployment.id(), from, other)])
+    expect(close(0, from)).toEqual(['AccountRefused account_not_empty'])
+    freeze(0, from)
+    const tried = deployment.submit(1, [deployment.follows(begun[1]!)!.command])
+    if (coordination === 'tcc') {
+      expect(close(1, other)).toEqual(['AccountRefused account_not_empty'])
+      freeze(1, other)
+    }
+    const then = deployment.settle(tried)
+    expect(kinds(then).at(-1)).toBe('TransferCompleted')
+    expect(moneyOf(deployment, 1, other)).toEqual([30n, 0n, 0n])
+    expect(close(0, from)).toEqual(['AccountClosed'])
+    expect(moneyOf(deployment, 1, to)).toEqual([30n, 0n, 0n])
+  }) // prettier-ignore
+
+  it('is not there to be spent again', () => {
+    const deployment = new Deployment(2)
+    const [from, to] = deployment.open(40n) as [Id, Id]
+    deployment.submit(0, [across(deployment.id(), from, to)])
+    expect(kinds(deployment.submit(0, [across(deployment.id(), from, to)]))).toEqual([
+      'TransferRefused insufficient_funds',
+    ])
+  })
+})
+
+describe('a step', () => {
+  it('of an earlier turn, of another crossing, or to another partition changes nothing, a day late', () => {
+    const deployment = new Deployment(3)
+    const [from, to] = deployment.open(100n) as [Id, Id]
+    const first = deployment.submit(0, [across(deployment.id(), from, to)])
+    const events = [...first, ...deployment.settle(first)]
+    const steps = events.flatMap((event) => deployment.follows(event) ?? [])
+    expect(steps.map(({ command }) => command.kind)).toEqual([
+      'TryCredit', 'ConfirmTransfer', 'CreditTransfer', 'CompleteTransfer',
+    ]) // prettier-ignore
+    deployment.pass(86_400_000)
+    const second = deployment.submit(0, [across(deployment.id(), from, to)])
+    expect(parseCrossing(second[0]!.namedAccounts)).toMatchObject({ channel: 1, turn: 2 })
+    deployment.submit(1, [deployment.follows(second[0]!)!.command])
+    for (const { to: partition, command } of steps) {
+      for (const attempt of [0, 7])
+        expect(deployment.submit(partition, [{ ...command, step: { ...command.step!, attempt } }])).toEqual(
+          [],
+        )
+      const wrongId = { ...command, id: deployment.id(), step: { ...command.step!, turn: 2 } }
+      if (partition === 0) expect(deployment.submit(0, [wrongId])).toEqual([])
+      const wrongTurn = { ...command, id: second[0]!.transferId }
+      expect(deployment.submit(partition, [wrongTurn])).toEqual([])
+      if (partition === 0) expect(deployment.submit(2, [command])).toEqual([])
+    }
+    expect(deployment.harnesses[0]!.core.crossingsOpen()).toBe(1)
+    expect(replayed(deployment)).toEqual([])
+  })
+
+  it('that is of no channel, turn or partition stops the core: no door lets it pass', () => {
+    const deployment = new Deployment(2)
+    const [from, to] = deployment.open(100n) as [Id, Id]
+    const [, begun] = deployment.submit(0, [across(deployment.id(), from, to)])
+    const { command } = deployment.follows(begun!)!
+    for (const wrong of [{ channel: 0 }, { channel: CHANNELS_MAX + 1 }, { turn: 0 }, { source: 1_024 }])
+      expect(() => deployment.submit(1, [{ ...command, step: { ...command.step!, ...wrong } }])).toThrow(
+        CoreBrokenError,
+      )
+  })
+})
+
+describe('the id of a crossing', () => {
+  it('is remembered at its source, once, and nowhere else', () => {
+    const deployment = new Deployment(2, { idsPerGeneration: 100 })
+    const [from, to] = deployment.open(100n) as [Id, Id]
+    const command = across(deployment.id(), from, to)
+    const begun = deployment.submit(0, [command])
+    expect(deployment.submit(0, [command, { ...command, across: undefined }])).toEqual([])
+    const then = deployment.settle(begun)
+    expect(kinds(then).at(-1)).toBe('TransferCompleted')
+    expect(deployment.submit(0, [command])).toEqual([])
+    // The channel keeps repeats apart there; the core of another partition has never used it.
+    const there = { ...command, debit: to, credit: accountIn(1, 2, 1), across: undefined }
+    expect(kinds(deployment.submit(1, [there]))).toEqual(['TransferPosted'])
+  })
+})
+
+describe('a member of a linked group', () => {
+  it('that would go to another partition is refused, and the group with it', () => {
+    const deployment = new Deployment(2)
+    const [from, to] = deployment.open(100n) as [Id, Id]
+    const bank = accountIn(0, 2, 1)
+    const group: Command[] = [
+      { kind: 'Transfer', id: deployment.id(), debit: from, credit: bank, amount: 1n, linked: true },
+      across(deployment.id(), from, to, { linked: true }),
+      { kind: 'Transfer', id: deployment.id(), debit: from, credit: bank, amount: 1n },
+    ]
+    const events = deployment.submit(0, group)
+    expect(kinds(events)).toEqual([
+      'TransferRefused linked_failed', 'TransferRefused credit_account_not_found', 'TransferRefused linked_failed',
+    ]) // prettier-ignore
+    // The route stands where an opening has its scale: it is no scale.
+    expect(events.map(({ scale }) => scale)).toEqual([2, 2, 2])
+    expect(deployment.harnesses[0]!.core.crossingsOpen()).toBe(0)
+  })
+})
+
+describe('a call that has too little room', () => {
+  it('stops before a crossing whose two rows might not fit, and before a timer’s row', () => {
+    const deployment = new Deployment(2)
+    const [from, to] = deployment.open(100n) as [Id, Id]
+    const { core } = deployment.harnesses[0]!
+    const slots = encodeCommands([across(deployment.id(), from, to, { memo: 'm'.repeat(256) })])
+    const whole = 232 + Math.ceil((EVENT_ROW_BYTES + 256 + 107 + 2) / 8) * 8
+    const out = new Uint8Array(whole + 64).fill(0xee)
+    const before = core.save()
+    expect(core.decide(slots, 1, NOW_NS, out, 0, whole - 8)).toMatchObject({ commands: 0, bytes: 0 })
+    expect(differingSections(core.save(), before)).toEqual([])
+    const { bytes, events } = core.decide(slots, 1, NOW_NS, out, 0, whole)
+    expect([bytes, events]).toEqual([whole, 2])
+    expect(out.subarray(whole).every((byte) => byte === 0xee)).toBe(true)
+    const later = NOW_NS + 2_000_000_000n
+    expect(core.expireDue(later, out, 0, 320)).toMatchObject({ events: 0, bytes: 0 })
+    expect(core.expireDue(later, out, 0, 328)).toMatchObject({ events: 1, bytes: 328 })
+  })
 })

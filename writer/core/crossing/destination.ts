@@ -98,7 +98,7 @@ function creditRefusal(
   const currency = accounts.currency(credit)
   if (!hasTransit(state, bounds, currency)) return REFUSAL_CODES.accounts_full
   const from = slot * SLOT_WORDS
-  const isSameCode = slots[from + SLOT.currency] === currencies.codes[currency]
+  const isSameCode = currencies.isCode(currency, slots32, (from + SLOT.currency) * 2)
   const scale = slots32[(from + SLOT.textLengths) * 2 + 1]! & 0xff
   if (isSameCode && scale !== currencies.scales[currency]) return REFUSAL_CODES.currency_scale_mismatch
   const status = accounts.status(credit)

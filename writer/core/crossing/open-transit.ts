@@ -15,7 +15,10 @@ const NO_TEXT = new Uint8Array(0)
 
 /** True if there is a transit account for this currency, or room for one. */
 export function hasTransit(state: CoreState, bounds: CoreBounds, currency: number): boolean {
-  return state.currencies.transits[currency]! !== 0 || state.accounts.count < Math.min(bounds.accountsMax, ACCOUNTS_MAX)
+  return (
+    state.currencies.transits[currency]! !== 0 ||
+    state.accounts.count < Math.min(bounds.accountsMax, ACCOUNTS_MAX)
+  )
 }
 
 /**

@@ -98,8 +98,9 @@ function beginRefusal(
   const status = accounts.status(debit)
   if (status === STATUS_CLOSED) return REFUSAL_CODES.debit_account_closed
   if (status === STATUS_FROZEN) return REFUSAL_CODES.debit_account_frozen
-  const asked = slots[from + SLOT.currency]!
-  if (asked !== 0n && asked !== currencies.codes[currency]) return REFUSAL_CODES.currency_mismatch
+  const asked = (from + SLOT.currency) * 2
+  if ((slots32[asked]! | slots32[asked + 1]!) !== 0 && !currencies.isCode(currency, slots32, asked))
+    return REFUSAL_CODES.currency_mismatch
   const debitLine = debit * LINE_WORDS
   // Line 0, all zero, stands for an account that is yet to be opened.
   const transitLine = state.currencies.transits[currency]! * LINE_WORDS

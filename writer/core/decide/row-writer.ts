@@ -116,9 +116,9 @@ export function writeHead(state: CoreState, buffers: CallBuffers, decision: Deci
   const recordedAt = state.clock[CLOCK.nextRecordedAt]!
   words[row + ROW.sequence] = BigInt.asIntN(64, state.clock[CLOCK.sequence]! + 1n)
   words[row + ROW.recordedAt] = recordedAt
-  words[row + ROW.effectiveAt] = hasFlagAt(buffers, slot, FLAG_EFFECTIVE_AT)
-    ? slots[from + SLOT.effectiveAt]!
-    : recordedAt
+  if (hasFlagAt(buffers, slot, FLAG_EFFECTIVE_AT))
+    words[row + ROW.effectiveAt] = slots[from + SLOT.effectiveAt]!
+  else words[row + ROW.effectiveAt] = recordedAt
   words[row + ROW.receivedAt] = slots[from + SLOT.receivedAt]!
   words[row + ROW.transferHigh] = slots[from + SLOT.idHigh]!
   words[row + ROW.transferLow] = slots[from + SLOT.idLow]!

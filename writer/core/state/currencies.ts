@@ -16,6 +16,11 @@ export class Currencies {
   count = 0
   private readonly indexes = new Map<bigint, number>()
 
+  /** True if the currency with this index has the code that stands at `at`. */
+  isCode(currency: number, words32: Int32Array, at: number): boolean {
+    return this.codes32[currency * 2] === words32[at] && this.codes32[currency * 2 + 1] === words32[at + 1]
+  }
+
   /** The index of a packed code, 0 if no account was ever opened in it. */
   indexOf(code: bigint): number {
     return this.indexes.get(code) ?? 0
