@@ -3,6 +3,7 @@ import type { Side, Totals, WalletEvent } from '../../../schemas/events.ts'
 import { isTransitAccountId } from '../../../schemas/crossing.ts'
 import type { Id } from '../../../schemas/ids.ts'
 import { keyOf } from '../../model/wallet.ts'
+import { AMOUNT_MAX } from '../../../schemas/limits.ts'
 import type { WalletCore } from '../../../writer/core/core.ts'
 import { insist } from '../insist.ts'
 
@@ -35,6 +36,18 @@ export class Books {
   available(account: Account): bigint | undefined {
     const { creditsPosted, debitsPosted, debitsPending } = account.totals
     return account.limit < 0n ? undefined : creditsPosted - debitsPosted - debitsPending + account.limit
+  }
+
+  /** True if a total of the account, or of the one in transit, has no room for an amount. */
+  isFull(account: Account, amount: bigint): boolean {
+    const transit = this.accounts.filter(
+      ({ isTransit, currency }) => isTransit && currency === account.currency,
+    )
+    return [account, ...transit].some(({ totals }) => {
+      const debits = totals.debitsPosted + totals.debitsPending
+      const credits = totals.creditsPosted + totals.creditsPending
+      return debits + amount > AMOUNT_MAX || credits + amount > AMOUNT_MAX
+    })
   }
 
   /** An event that is of no crossing. */
@@ -70,6 +83,9 @@ export class Books {
     this.#compare(account, side)
     const free = this.available(account)
     insist(free === undefined || free >= 0n, `nothing overdrawn on account ${account.number}`, free)
+    const { debitsPosted, debitsPending, creditsPosted, creditsPending } = account.totals
+    const most = max(debitsPosted + debitsPending, creditsPosted + creditsPending)
+    insist(most <= AMOUNT_MAX, 'totals with what is pending within 64 bits', most)
     for (const name of TOTALS)
       insist(
         account.totals[name] >= 0n,
@@ -148,4 +164,8 @@ export class Books {
         found[name],
       )
   }
+}
+
+function max(left: bigint, right: bigint): bigint {
+  return left > right ? left : right
 }

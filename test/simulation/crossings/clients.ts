@@ -137,8 +137,12 @@ export class CrossingClients {
     const credit = random.chance(0.05)
       ? this.#accountId(destination)
       : random.pick(this.#accounts[destination]!)
+    // Only the system's account has so much.
+    const isHuge = random.chance(this.#options.hugeAmounts)
+    const debit = isHuge ? this.#accounts[source]![0]! : random.pick(this.#accounts[source]!)
+    const amount = isHuge ? 2n ** 62n + random.bigBelow(2n ** 61n) : 1n + random.bigBelow(90n)
     const command: Command = {
-      ...this.#transfer(random.pick(this.#accounts[source]!), credit, 1n + random.bigBelow(90n)),
+      ...this.#transfer(debit, credit, amount),
       across: true,
       coordination: random.pick([undefined, undefined, 'tcc', 'saga'] as const),
       memo: random.chance(0.3) ? 'm'.repeat(random.below(200)) : '',

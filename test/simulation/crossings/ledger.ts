@@ -48,12 +48,14 @@ export class Ledger {
   readonly crossings = new Map<string, Crossing>()
   /** The first event of each command's id, by partition and id. */
   readonly outcomes = new Map<string, WalletEvent>()
+  readonly #accountsMax: number
   readonly #cover: (mark: string) => void
   /** Open turns: crossing by source and channel. */
   readonly #channels = new Map<string, Crossing>()
   readonly #turns = new Map<string, number>()
 
-  constructor(partitions: number, cover: (mark: string) => void) {
+  constructor(partitions: number, accountsMax: number, cover: (mark: string) => void) {
+    this.#accountsMax = accountsMax
     this.books = Array.from({ length: partitions }, () => new Books())
     this.events = this.books.map(() => [])
     this.#cover = cover
@@ -262,6 +264,11 @@ export class Ledger {
 
   #checkRefusal(event: WalletEvent, account: Account | undefined, side: 'debit' | 'credit'): void {
     const { refusal } = event
+    const books = this.books[event.partition]!
+    if (refusal === 'accounts_full') {
+      insist(books.accounts.length === this.#accountsMax, 'no room for an account', books.accounts.length)
+      return
+    }
     const expected =
       account === undefined
         ? `${side}_account_not_found`
@@ -270,9 +277,11 @@ export class Ledger {
           : `${side}_account_${account.status}`
     if (expected !== undefined) insist(refusal === expected, `refused as ${expected}`, refusal)
     else if (refusal === 'insufficient_funds') {
-      const free = this.books[event.partition]!.available(account!)!
+      const free = books.available(account!)!
       insist(free < event.amount, 'too little available', free)
-    } else if (side === 'credit')
+    } else if (refusal === 'balance_overflow')
+      insist(books.isFull(account!, event.amount), 'a total without room', event.amount)
+    else if (side === 'credit')
       insist(
         refusal === 'currency_mismatch' || refusal === 'currency_scale_mismatch',
         'a reason to refuse',

@@ -10,16 +10,19 @@ const MOVED = 'writer/core/crossing/moved-totals.ts'
 const GROUPS = 'eventlog/file/group-commit.ts'
 
 export const CROSSING_MUTANTS: readonly Mutant[] = [
-  one(
-    'no cancel mark',
-    APPLY,
-    '      entries.set(channel, turn, DESTINATION_STATES.cancelled, NO_AMOUNT, 0, 0)\n',
-    '      if (isReserved) entries.set(channel, turn, DESTINATION_STATES.cancelled, NO_AMOUNT, 0, 0)\n',
-  ),
+  {
+    ...one(
+      'no cancel mark',
+      APPLY,
+      '      entries.set(channel, turn, DESTINATION_STATES.cancelled, NO_AMOUNT, 0, 0)\n',
+      '      if (isReserved) entries.set(channel, turn, DESTINATION_STATES.cancelled, NO_AMOUNT, 0, 0)\n',
+    ),
+    seed: 14,
+  },
   {
     name: 'a coordinator sends before the decision is durable',
     found: 'crossings',
-    seed: 21,
+    seed: 35,
     patches: [
       patch(GROUPS, '    appender.sync()\n    isIdleFrameDue = true\n', '    isIdleFrameDue = true\n'),
       patch(
@@ -29,12 +32,15 @@ export const CROSSING_MUTANTS: readonly Mutant[] = [
       ),
     ],
   },
-  one(
-    'Confirm after Cancel',
-    TCC,
-    '  cancelled: {\n    ConfirmTransfer: IGNORED,\n',
-    "  cancelled: {\n    ConfirmTransfer: { event: 'TransferConfirmed', to: 'confirmed' },\n",
-  ),
+  {
+    ...one(
+      'Confirm after Cancel',
+      TCC,
+      '  cancelled: {\n    ConfirmTransfer: IGNORED,\n',
+      "  cancelled: {\n    ConfirmTransfer: { event: 'TransferConfirmed', to: 'confirmed' },\n",
+    ),
+    seed: 25,
+  },
   one(
     'the deadline cancels what is confirmed',
     TCC,

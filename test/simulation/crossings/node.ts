@@ -58,8 +58,15 @@ export class PartitionNode {
     this.#listener = listener
     this.clock = new WallClock(world)
     this.#disk = new SimulatedDisk(world, options.faults)
-    const { partitions, transferDeadlineMs, coordination } = options
-    this.#core = { accountsInitial: 4, idsPerGeneration: 256, partitions, transferDeadlineMs, coordination }
+    const { accountsMax, partitions, transferDeadlineMs, coordination } = options
+    this.#core = {
+      accountsInitial: 4,
+      accountsMax,
+      idsPerGeneration: 256,
+      partitions,
+      transferDeadlineMs,
+      coordination,
+    }
     this.writer = this.#start()
   }
 

@@ -10,6 +10,10 @@ export interface CrossingOptions {
   readonly transferDeadlineMs: number
   /** Accounts that clients use, in each partition. */
   readonly accounts: number
+  /** Accounts that a partition has room for: now and then none for one in transit. */
+  readonly accountsMax: number
+  /** Chance of an amount that few accounts have room for. */
+  readonly hugeAmounts: number
   readonly offers: number
   readonly pauseNs: number
   readonly repeats: number
@@ -37,14 +41,18 @@ export function drawCrossingOptions(random: Random): CrossingOptions {
   const { faults, writer } = drawOptions(random)
   const rate = (most: number): number => (random.chance(0.5) ? most * random.next() ** 2 : 0)
   const often = (most: number): number => (random.chance(0.5) ? most * random.next() : 0)
-  const pauseNs = random.pick([1, 10, 60]) * MS
+  // Trouble mostly outlasts a reminder and a deadline.
+  const pauseNs = random.pick([1, 20, 200, 200]) * MS
+  const accounts = random.between(2, 5)
   return {
     partitions: random.pick([2, 2, 3]),
     coordinators: random.pick([1, 1, 2, 3]),
     coordination: random.pick(['tcc', 'saga']),
     // A deadline counts from the first reminder behind it, and that comes after a second.
     transferDeadlineMs: random.pick([1, 900, 1_500, 4_000, 4_000]),
-    accounts: random.between(2, 5),
+    accounts,
+    accountsMax: random.chance(0.1) ? accounts + 1 : 64,
+    hugeAmounts: random.chance(0.3) ? 0.3 : 0,
     offers: random.between(6, 24),
     pauseNs,
     repeats: random.next() * 0.2,

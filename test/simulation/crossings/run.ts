@@ -15,7 +15,7 @@ export const CROSSING_COVERAGE: readonly string[] = [
   'TransferCompleted', 'CancelAcknowledged', 'TransferReminded', 'CreditReserved', 'TransferCredited', 'CreditCancelled',
   'StepAnswered', 'cancelled by the deadline', 'mark of an empty Cancel', 'channel given on', 'steps at a closed door',
   'credit_account_not_found', 'credit_account_frozen', 'credit_account_closed', 'currency_mismatch', 'insufficient_funds',
-  'debit_account_frozen', 'account_not_empty', 'restart', 'clean stop', 'a day late changed nothing',
+  'debit_account_frozen', 'account_not_empty', 'accounts_full', 'balance_overflow', 'restart', 'clean stop', 'a day late changed nothing',
 ] // prettier-ignore
 export const CROSSING_FAULTS: readonly string[] = [
   'steps lost', 'steps late', 'steps repeated', 'coordinator killed', 'coordinator paused', 'kill', 'power loss',
@@ -84,7 +84,7 @@ class CrossingsRun {
     const fail = (error: unknown): void => {
       this.#failure ??= error
     }
-    const ledger = new Ledger(options.partitions, cover)
+    const ledger = new Ledger(options.partitions, options.accountsMax, cover)
     this.#ledger = ledger
     this.#nodes = Array.from(
       { length: options.partitions },
