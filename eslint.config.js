@@ -30,7 +30,7 @@ const impure = [
 
 /**
  * What runs in the simulation, beside the pure folders and the views' runtime. `test/tidy.test.ts` follows the imports of
- * `test/simulation/seed.ts`: whatever is loaded there stands here, or among the adapters below.
+ * `test/simulation/seed.ts` and `crossings/run.ts`: whatever is loaded there stands here, or among the adapters below.
  */
 const simulated = [
   'writer/thread/{loop,core-server}.ts',
@@ -46,7 +46,10 @@ const simulated = [
   'eventlog/file/recovery/*.ts',
   'eventlog/kafka/events/shared-appender.ts',
   'gateway/outcomes/{settle-repeat,same-reversal,outcomes}.ts',
+  'gateway/outcomes/crossings/life.ts',
+  'writer/coordinator/{next-step,step-of,step-batch}.ts',
   'test/model/**/*.ts',
+  'test/exploration/{books,laws,state}.ts',
   'test/support/memory-log.ts',
   'test/simulation/**/*.ts',
 ]

@@ -75,6 +75,7 @@ const report = z.strictObject({
 const ROLES: Readonly<Record<string, readonly string[]>> = {
   core: ['core'],
   commit: ['core', 'log', 'main', 'other'],
+  cross: ['core', 'log', 'main', 'other'],
   project: ['engine', 'core', 'log', 'main', 'other'],
   restart: ['core', 'log', 'main', 'other'],
   kafka: ['core', 'main', 'other', 'client'],

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
-import { decodeCommands, type Command } from '../schemas/commands.ts'
+import { decodeCommands } from '../schemas/command-codec.ts'
+import type { Command } from '../schemas/commands.ts'
 import { sameBytes } from '../schemas/frames.ts'
 import { formatId, isUuidV7, uuidV7TimeMs } from '../schemas/ids.ts'
 import { COMMAND_SLOT_BYTES } from '../schemas/limits.ts'

@@ -2,6 +2,7 @@
 import type { Benchmark } from './benchmark.ts'
 import { commitBenchmark } from './commit.ts'
 import { coreBenchmark } from './core.ts'
+import { crossBenchmark } from './cross/cross.ts'
 import { kafkaBenchmark } from './kafka.ts'
 import { projectBenchmark } from './project/project.ts'
 import { restartBenchmark } from './restart.ts'
@@ -11,6 +12,7 @@ import { walkBenchmark } from './walk.ts'
 export const BENCHMARKS: readonly Benchmark[] = [
   coreBenchmark,
   commitBenchmark,
+  crossBenchmark,
   projectBenchmark,
   restartBenchmark,
   kafkaBenchmark,

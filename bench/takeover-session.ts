@@ -10,11 +10,16 @@ import { TakeoverLoad, type Pace } from './takeover-load.ts'
 
 export const PARTITIONS = 4
 const BROKERS = 3
-/** Between one fault and the next: all is as it was, and has been for a moment. */
-const SETTLE_MS = 2_000
-/** Observed behind a fault: what is slow to come back counts. */
-const AFTER_MS = 3_000
-const LOOK_EVERY_MS = 10
+interface Times {
+  /** Between one fault and the next: all is as it was, and has been for a moment. */
+  readonly settleMs: number
+  /** Observed behind a fault: what is slow to come back counts. */
+  readonly afterMs: number
+  readonly lookEveryMs: number
+}
+
+const MEASURED: Times = { settleMs: 2_000, afterMs: 3_000, lookEveryMs: 10 }
+const SHOWN: Times = { settleMs: 200, afterMs: 300, lookEveryMs: 100 }
 const WAIT_MS_MAX = 120_000
 
 /** What one fault cost. */
@@ -35,16 +40,18 @@ export class TakeoverSession {
   readonly load: TakeoverLoad
   readonly deployment: Deployment
   readonly #cluster: TestCluster
+  readonly #times: Times
 
-  private constructor(cluster: TestCluster, deployment: Deployment) {
+  private constructor(cluster: TestCluster, deployment: Deployment, times: Times) {
     this.#cluster = cluster
+    this.#times = times
     this.deployment = deployment
     this.load = new TakeoverLoad(PARTITIONS, () => deployment.urls())
   }
 
   /**
    * @param lifeMsMax longest time that any process may run
-   * @param isMeasured whether the brokers' speed matters
+   * @param isMeasured whether times matter: if not, brokers compile less and waits are short
    */
   static async open(
     lifeMsMax: number,
@@ -58,6 +65,7 @@ export class TakeoverSession {
       const session = new TakeoverSession(
         cluster,
         await startDeployment({ kafka, partitions: PARTITIONS, lifeMsMax }),
+        isMeasured ? MEASURED : SHOWN,
       )
       await session.load.openAccounts()
       return session
@@ -86,14 +94,17 @@ export class TakeoverSession {
   async killLeader(round: number): Promise<FaultMeasured> {
     await this.untilShared()
     await this.#untilInSync()
-    await sleep(SETTLE_MS)
+    await sleep(this.#times.settleMs)
     const leader = await this.#leaderOf(round % PARTITIONS)
     this.load.mark()
     const faultMs = performance.now()
     await leader.kill()
     const led = this.#untilLedByOthers(leader.nodeId).then(() => performance.now() - faultMs)
-    await this.#until('every partition answers', () => this.load.oldestAnswerMs() > faultMs + LOOK_EVERY_MS)
-    await sleep(AFTER_MS)
+    await this.#until(
+      'every partition answers',
+      () => this.load.oldestAnswerMs() > faultMs + this.#times.lookEveryMs,
+    )
+    await sleep(this.#times.afterMs)
     await this.#until('every partition answers', () => this.load.oldestAnswerMs() > performance.now() - 1_000)
     const awayMs = this.load.longestGapMs()
     const ledMs = await led
@@ -144,7 +155,7 @@ export class TakeoverSession {
     undo: (victim: RoleProcess) => unknown,
   ): Promise<FaultMeasured> {
     await this.untilShared()
-    await sleep(SETTLE_MS)
+    await sleep(this.#times.settleMs)
     const { writers } = this.deployment
     const victim = writers[round % writers.length]!
     const others = writers.filter((writer) => writer !== victim)
@@ -160,11 +171,11 @@ export class TakeoverSession {
     const servedMs = performance.now() - faultMs
     await this.#until('every partition answers', () => this.load.oldestAnswerMs() > faultMs + servedMs)
     const awayMs = this.load.longestGapMs()
-    await sleep(SETTLE_MS)
+    await sleep(this.#times.settleMs)
     this.load.mark()
     await undo(victim)
     await this.untilShared()
-    await sleep(AFTER_MS)
+    await sleep(this.#times.afterMs)
     return { awayMs, missedMs, servedMs, ledMs: undefined, handBackMs: this.load.longestGapMs() }
   }
 
@@ -210,7 +221,7 @@ export class TakeoverSession {
     while (!(await holds())) {
       if (performance.now() > deadlineMs)
         throw new Error(`It did not come that ${what}.\n${this.deployment.story()}`)
-      await sleep(LOOK_EVERY_MS)
+      await sleep(this.#times.lookEveryMs)
     }
   }
 }

@@ -22,8 +22,9 @@ export const takeoverBenchmark: Benchmark = {
 
 const AWAY_MS_MAX = 4_000
 /** Beside the faults: a load that leaves room, so that a takeover is measured and not a queue. */
-const STEADY: Pace = { batch: 64, pauseMs: 40 }
-const FULL: Pace = { batch: 1_024, pauseMs: 0 }
+const MEASURED = { steady: { batch: 64, pauseMs: 40 }, full: { batch: 1_024, pauseMs: 0 } }
+/** Where nothing is measured. */
+const SHOWN = { steady: { batch: 8, pauseMs: 250 }, full: { batch: 32, pauseMs: 20 } }
 /** Accounts of each partition. */
 const ACCOUNTS = 2
 /** A process of the deployment runs no longer than this, whatever becomes of the benchmark. */
@@ -41,25 +42,26 @@ interface Phase {
 
 async function measure(options: BenchOptions, say: (line: string) => void): Promise<Report> {
   const kills = options.kills ?? (options.quick ? 1 : 10)
-  const minutes = options.minutes ?? (options.quick ? 0.05 : 10)
+  const minutes = options.minutes ?? (options.quick ? 0.01 : 10)
+  const { steady, full } = options.quick ? SHOWN : MEASURED
   const machine = describeMachine()
   say('takeover: start three brokers and a deployment')
   const lifeMsMax = 3 * kills * KILL_MS_MAX + minutes * 60_000 + START_MS_MAX
   const session = await TakeoverSession.open(lifeMsMax, !options.quick, say)
   try {
     const phases = [
-      await faults(session, 'kill -9 of a writer', kills, (round) => session.killWriter(round), say),
-      await faults(session, 'a writer that stands still', kills, (round) => session.freezeWriter(round), say),
-      await faults(session, 'kill -9 of a leading broker', kills, (round) => session.killLeader(round), say),
+      await faults(session, steady, 'kill -9 of a writer', kills, (round) => session.killWriter(round), say),
+      await faults(session, steady, 'a writer that stands still', kills, (round) => session.freezeWriter(round), say),
+      await faults(session, steady, 'kill -9 of a leading broker', kills, (round) => session.killLeader(round), say),
     ]
     say(`takeover: ${minutes} minutes of full load, and nobody is killed`)
-    const calm = await session.calm(minutes, FULL)
+    const calm = await session.calm(minutes, full)
     say(`takeover: ${calm.takeovers} taken over, ${Math.round(calm.transfers / calm.seconds)} transfers/s, longest gap ${Math.round(calm.awayMs)} ms`)
     say('takeover: read the events from the first one and count')
     const proof = await prove(session)
     const runs = [
-      ...phases.map((phase) => runOf(phase, STEADY, proof)),
-      runOf({ ...calm, name: 'full load, nobody killed', faults: [{ ...NO_FAULT, awayMs: calm.awayMs }] }, FULL, proof),
+      ...phases.map((phase) => runOf(phase, steady, proof)),
+      runOf({ ...calm, name: 'full load, nobody killed', faults: [{ ...NO_FAULT, awayMs: calm.awayMs }] }, full, proof),
     ]
     const targets = [
       ...phases.map(({ name, faults: measured }) => atMost(`${name}: without service, p99 of ${kills}, s`, p99Seconds(measured), AWAY_MS_MAX / 1_000)),
@@ -76,6 +78,7 @@ const NO_FAULT = { missedMs: undefined, servedMs: undefined, ledMs: undefined, h
 
 async function faults(
   session: TakeoverSession,
+  pace: Pace,
   name: string,
   count: number,
   fault: (round: number) => Promise<FaultMeasured>,
@@ -86,7 +89,7 @@ async function faults(
   const epochsBefore = await session.epochs()
   const countBefore = load.count()
   const startedMs = performance.now()
-  load.start(STEADY)
+  load.start(pace)
   const measured: FaultMeasured[] = []
   for (let round = 0; round < count; round++) {
     const one = await fault(round)

@@ -16,7 +16,8 @@ import { Hub } from '../gateway/live/hub.ts'
 import { PendingCommands } from '../gateway/outcomes/pending.ts'
 import type { Views } from '../gateway/read/views.ts'
 import { CommandBatch } from '../gateway/submit/command-batch.ts'
-import { encodeCommands, type Command } from '../schemas/commands.ts'
+import { encodeCommands } from '../schemas/command-codec.ts'
+import type { Command } from '../schemas/commands.ts'
 import { decodeEvent, EVENT_SCHEMA_VERSION } from '../schemas/events.ts'
 import { FrameRows } from '../schemas/frame-rows.ts'
 import type { Frame } from '../schemas/frames.ts'
@@ -154,7 +155,10 @@ class Walk {
       inputs.map((values) => toCommand('transfer', values, 'input', context)),
     )
     // No id is sent twice, so nobody asks the views.
-    const batch = this.time('batch', () => new CommandBatch(commands, {} as Views, 0))
+    const batch = this.time(
+      'batch',
+      () => new CommandBatch(commands, { views: {} as Views, outcomeWaitMs: 0, partitions: 1 }),
+    )
     this.time('offer', () => {
       const offer = this.pending.add(batch)
       this.queue.offer(batch.slots, batch.count, (offsets) => this.pending.stored(offer, offsets))

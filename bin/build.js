@@ -27,11 +27,14 @@ const folders = [
   'examples',
   'test/model',
   'test/simulation',
+  'test/exploration',
   'test/compose',
   'test/support',
 ]
 /** What is read beside the built files, and needs no building. */
 const assets = ['test/support/kafka/pom.xml']
+/** Holds the folder that is kept. */
+const KEPT_VARIABLE = 'PURSER_TESTS_BUILT'
 const stampFile = path.join(root, 'dist', 'build-stamp')
 
 /** @returns {string[]} every TypeScript source that is part of the program, tests left out */
@@ -60,11 +63,20 @@ function stampOf(files) {
 }
 
 /**
+ * Says to every process that comes of this one that `dist/` is to be taken as it is now: none looks at the sources again, and
+ * none builds in the middle of what the others run from.
+ */
+export function keepBuilt() {
+  process.env[KEPT_VARIABLE] = path.join(root, 'dist')
+}
+
+/**
  * Builds `dist/` if it is missing or older than the sources.
  * @returns {Promise<string>} the folder with the built files
  */
 export async function ensureBuilt() {
   const dist = path.join(root, 'dist')
+  if (process.env[KEPT_VARIABLE] === dist) return dist
   const files = sources()
   // An image holds the built program alone.
   if (files.length === 0) return dist

@@ -17,6 +17,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<AddCommand>>> = {
   audit: async () => (await import('./commands/audit.ts')).addAudit,
   archive: async () => (await import('./commands/archive.ts')).addArchive,
   projections: async () => (await import('./commands/projections/projections.ts')).addProjections,
+  transfers: async () => (await import('./commands/transfers.ts')).addTransfers,
   status: async () => (await import('./commands/status.ts')).addStatus,
   topics: async () => (await import('./commands/topics.ts')).addTopics,
   users: async () => (await import('./commands/users.ts')).addUsers,

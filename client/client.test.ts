@@ -1,7 +1,8 @@
 /** What a client does for its callers: batches, bounds, and what a platform does not take. */
 import { setTimeout as delay } from 'node:timers/promises'
 import { describe, expect, test } from 'vitest'
-import { decodeCommands, type Command } from '../schemas/commands.ts'
+import { decodeCommands } from '../schemas/command-codec.ts'
+import type { Command } from '../schemas/commands.ts'
 import { sameId } from '../schemas/ids.ts'
 import { ANY_PARTITION, encodeBusy, encodeSentence, LANE_HEADER_BYTES } from '../schemas/lane.ts'
 import { COMMAND_SLOT_BYTES } from '../schemas/limits.ts'

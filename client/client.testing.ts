@@ -1,6 +1,7 @@
 /** For tests of the client: a platform and a client for the length of a test, and what they are made to say. */
 import { afterEach, expect } from 'vitest'
-import { encodeCommands, type Command } from '../schemas/commands.ts'
+import { encodeCommands } from '../schemas/command-codec.ts'
+import type { Command } from '../schemas/commands.ts'
 import { makeUuidV7, type Id } from '../schemas/ids.ts'
 import { connectBulk, type BulkClient, type BulkOptions } from './client.ts'
 import { BulkError } from './errors.ts'

@@ -1,6 +1,7 @@
 /** Commands of callers → slots, checked before anything is sent: a wrong one must not take others of its batch with it. */
 import { checkCommands } from '../schemas/check-commands.ts'
-import { encodeCommands, type Command } from '../schemas/commands.ts'
+import { encodeCommands } from '../schemas/command-codec.ts'
+import type { Command } from '../schemas/commands.ts'
 import type { Id } from '../schemas/ids.ts'
 import { LINKED_TRANSFERS_MAX } from '../schemas/limits.ts'
 import { RefusedError } from './errors.ts'

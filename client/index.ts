@@ -10,7 +10,8 @@ export {
   type BulkErrorCode,
 } from './errors.ts'
 export { newId } from './new-id.ts'
-export { encodeCommands, type Command, type CommandKind } from '../schemas/commands.ts'
+export { encodeCommands } from '../schemas/command-codec.ts'
+export { type Command, type CommandKind } from '../schemas/commands.ts'
 export { formatId, makeUuidV7, parseId, type Id } from '../schemas/ids.ts'
 export {
   LANE_FAULT_MEANINGS,

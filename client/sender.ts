@@ -116,7 +116,7 @@ export class Sender implements ConnectionListener {
         const request = this.#answered(header)
         this.#failures = 0
         this.#busyInARow = 0
-        request.resolve(new LaneResults(body))
+        request.resolve(new LaneResults(body, header.count))
         break
       }
       case 'busy':

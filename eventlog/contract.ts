@@ -1,7 +1,8 @@
 /** The contract of the ports, as tests: run against every implementation of EventLog and CommandQueue. */
 import fc from 'fast-check'
 import { afterEach, describe, expect, it } from 'vitest'
-import { encodeCommands, type Command } from '../schemas/commands.ts'
+import { encodeCommands } from '../schemas/command-codec.ts'
+import type { Command } from '../schemas/commands.ts'
 import { lastSequence, sameBytes, type Frame } from '../schemas/frames.ts'
 import { makeUuidV7, type Id } from '../schemas/ids.ts'
 import { BATCH_COMMANDS_MAX, COMMAND_SLOT_BYTES } from '../schemas/limits.ts'

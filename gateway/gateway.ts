@@ -8,6 +8,7 @@ import { seenWithStore, StoreWatch } from '../projectors/clickhouse/store-watch.
 import type { ViewStore } from '../projectors/clickhouse/view-store.ts'
 import { servedStore } from '../projectors/serving.ts'
 import type { Currency } from '../schemas/money.ts'
+import type { Coordinator } from '../writer/coordinator/coordinator.ts'
 import type { Writer } from '../writer/writer.ts'
 import { Admission, type AdmissionListener } from './admission/admission.ts'
 import { DEFAULT_LIMITS, type GatewayLimits } from './bounds.ts'
@@ -62,6 +63,8 @@ export interface GatewayOptions {
   /** Gets a line for the operator. */
   readonly log: (line: string) => void
   readonly limits?: Partial<GatewayLimits>
+  /** One per partition, if they run in this process: readiness shows what they do. Default: none do. */
+  readonly coordinators?: readonly Pick<Coordinator, 'status'>[]
   /** Called with each operation that is admitted. */
   readonly onAdmitted?: AdmissionListener
 }
@@ -178,6 +181,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     feed,
     gate,
     unanswered: (partition) => unansweredOf(partition, pending[partition]!.undecidedMs),
+    coordinators: options.coordinators ?? [],
     isDraining: () => admission.draining,
     clock,
   })

@@ -1,5 +1,6 @@
 /**
- * The embedded platform, wired by hand: folder lock, engine and view store, a writer per partition, projections, and at last the doors.
+ * The embedded platform, wired by hand: folder lock, engine and view store, a writer per partition, with several partitions a
+ * coordinator for each, projections, and at last the doors.
  * Stopped in the opposite order. Nothing else in the repository knows all the parts.
  */
 import path from 'node:path'
@@ -16,10 +17,12 @@ import type { ViewStore } from '../projectors/clickhouse/view-store.ts'
 import { projectionsOf, requiredOf, type View } from '../gateway/view.ts'
 import type { Currency } from '../schemas/money.ts'
 import type { Position } from '../schemas/positions.ts'
+import type { Coordinator } from '../writer/coordinator/coordinator.ts'
+import { startCoordinators } from '../writer/coordinator/embedded-coordinators.ts'
 import { startEmbeddedWriter, type EmbeddedWriter, type EmbeddedWriterOptions } from '../writer/embedded.ts'
 import { DOOR_DEFAULTS, defaultEngineMemory } from './defaults.ts'
 import { PlatformError } from './errors.ts'
-import { startAsPlatform } from './known-errors.ts'
+import { failureOf, startAsPlatform } from './known-errors.ts'
 import { settlePartitionCount } from './partition-count.ts'
 import { assembleOf, Parts, startTogether, stopTogether } from './parts.ts'
 import { codeTargets } from './projections/code-targets.ts'
@@ -65,6 +68,8 @@ export interface Platform {
   readonly dataDir: string
   /** One per partition, in the order of their numbers. */
   readonly writers: readonly EmbeddedWriter[]
+  /** One per partition, in the order of their numbers; none if there is one partition. */
+  readonly coordinators: readonly Coordinator[]
   readonly store: ViewStore
   readonly views: readonly View[]
   readonly projections: RunningProjections
@@ -96,14 +101,17 @@ class PlatformParts extends Parts {
   lock: FolderLock | undefined
   engine: Engine | undefined
   writers: readonly EmbeddedWriter[] = []
+  coordinators: readonly Coordinator[] = []
   store: ViewStore | undefined
   projections: RunningProjections | undefined
   gateway: Gateway | undefined
 
   protected steps(): readonly (() => unknown)[] {
-    const { gateway, writers, projections, store, engine, lock } = this
+    const { gateway, writers, coordinators, projections, store, engine, lock } = this
     return [
+      // With what it waits for: transfers across partitions come to their end while it stops.
       () => gateway?.stop(),
+      () => stopTogether(coordinators),
       // After the doors, before the log ends: so the views hold everything that the last answers told of.
       () =>
         writers.every((writer) => writer.status().state === 'ready') &&
@@ -143,6 +151,9 @@ async function assemble(options: PlatformOptions, parts: PlatformParts): Promise
     core: options.core,
     ...options.writer,
   }))
+  let onBroken: (error: Error) => void = () => undefined
+  const broken = new Promise<Error>((resolve) => (onBroken = resolve))
+  const coordinators = (parts.coordinators = startCoordinators(writers, onBroken))
   const projections = (parts.projections = await startProjections({
     store,
     projections: allTogether(projectionsOf(views)),
@@ -162,7 +173,6 @@ async function assemble(options: PlatformOptions, parts: PlatformParts): Promise
       views,
       head: () => headOf(writers),
       changed: () => projections.refresh(),
-      isComplete: (version) => projections.isComplete(version),
     }),
     currencies,
     host,
@@ -170,6 +180,7 @@ async function assemble(options: PlatformOptions, parts: PlatformParts): Promise
     port,
     graphiql,
     imports: createFileImportRegistry(path.join(dataDir, 'imports')),
+    coordinators,
     limits: lagLimit(options.viewsLagSecondsMax),
     log,
   }))
@@ -178,11 +189,12 @@ async function assemble(options: PlatformOptions, parts: PlatformParts): Promise
     url: gateway.url,
     dataDir,
     writers,
+    coordinators,
     store,
     views,
     projections,
     position: () => headOf(writers),
-    failed: whatEnds(writers, engine),
+    failed: whatEnds(writers, broken, engine),
     stop: () => parts.stop(),
   }
 }
@@ -204,7 +216,7 @@ async function startWriters(partitions: number, options: WritersOptions): Promis
       ...rest,
       partition,
       log,
-      ...(core === undefined ? {} : { core }),
+      core: { ...core, partitions },
     })
   })
   return startTogether(starting, stopTogether)
@@ -221,8 +233,13 @@ function refuseForeignViews(views: Position, partitions: number): void {
   )
 }
 
-function whatEnds(writers: readonly EmbeddedWriter[], engine: Engine): Promise<PlatformError> {
+function whatEnds(
+  writers: readonly EmbeddedWriter[],
+  coordinatorBroken: Promise<Error>,
+  engine: Engine,
+): Promise<PlatformError> {
   return new Promise((resolve) => {
+    void coordinatorBroken.then((error) => resolve(failureOf(error, 'coordinator_failed')))
     for (const writer of writers)
       writer.onFailure((reason) => resolve(new PlatformError('writer_failed', reason)))
     engine.onState((state) => {

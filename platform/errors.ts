@@ -19,6 +19,7 @@ export const PLATFORM_ERRORS = {
   views_ahead: 'The views know more than the log: one of the two is not this deployment’s.',
   views_failed: 'The view store could not be started, refuses, or gave up.',
   writer_failed: 'The writer stopped: a failed write, or broken logic.',
+  coordinator_failed: 'What carries transfers from partition to partition stopped: broken logic. Nothing is lost: a new start goes on with them.',
   gateway_failed: 'A gateway cannot go on: a log that it reads is not what it was, or cannot be read any more.',
   kafka_unreachable: 'No broker of Kafka answers.',
   kafka_refused: 'Kafka refuses: the user, or what was asked.',

@@ -89,7 +89,7 @@ export interface ProjectionEvent {
   readonly owner: string
 }
 
-/** What a state may be made of: it is kept as text, and must come back equal. */
+/** What a state may be made of: it is kept as bytes, and must come back equal. */
 export type StateValue =
   null | boolean | number | bigint | string | readonly StateValue[] | { readonly [key: string]: StateValue }
 

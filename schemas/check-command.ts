@@ -15,19 +15,26 @@ import {
   FLAG_SCALE,
   FLAG_SYSTEM,
   FLAG_TIMEOUT,
+  ROUTE_ACROSS,
+  ROUTE_SAGA,
+  ROUTE_TCC,
   SLOT,
   SLOT_WORDS,
   commandSlots,
   isAccountKind,
   mayHaveConditions,
+  isStepKind,
 } from './commands.ts'
 import { CONDITION_AVAILABLE, CONDITION_VERSION, CONDITION_WORD } from './conditions.ts'
+import { isTransitAccountAt } from './crossing.ts'
 import { isUuidV7At } from './ids.ts'
-import { REFUSAL_CODES, REVERSAL_FINDINGS } from './refusals.ts'
+import { REFUSAL_CODES, REVERSAL_FINDINGS, refusalOf } from './refusals.ts'
 import {
+  CHANNELS_MAX,
   COMMAND_SLOT_BYTES,
   MEMO_BYTES_MAX,
   OWNER_BYTES_MAX,
+  PARTITIONS_MAX,
   SCALE_MAX,
   TIME_NS_MAX,
   TIME_NS_MIN,
@@ -35,8 +42,18 @@ import {
 } from './limits.ts'
 import { isPlainText } from './text.ts'
 
-const { OpenAccount, ChangeAccount, Transfer, PlaceHold, PostHold, VoidHold, ExpireHold, ReverseTransfer } =
-  COMMAND_KINDS
+const {
+  OpenAccount,
+  ChangeAccount,
+  Transfer,
+  PlaceHold,
+  PostHold,
+  VoidHold,
+  ReverseTransfer,
+  CancelTransfer,
+} = COMMAND_KINDS
+/** What only the writer's own timer does: never in a queue. */
+const { ExpireHold, TimeStep } = COMMAND_KINDS
 
 /** A slot in words of 32 bits: its size, and where in it each field begins. */
 export const WORDS = SLOT_WORDS * 2
@@ -52,12 +69,14 @@ export const CURRENCY = SLOT.currency * 2
 export const REFERENCE = SLOT.referenceHigh * 2
 export const CHECKED = SLOT.checkedSequence * 2
 export const TEXT_LENGTHS = SLOT.textLengths * 2
-/** Which conditions there are, a byte for each account. */
+/** Which conditions there are, a byte for each account; of a step, the scale. */
 const CONDITION_TESTS = TEXT_LENGTHS + 1
+const SOURCE_ATTEMPT = SLOT.sourceAttempt * 2
+const CHANNEL = SLOT.channelTurn * 2
 
-/** A field of a command by its name in docs/bulk-lane.md, and `linked`. `rest`: where nothing stands. */
+/** A field of a command by its name in docs/bulk-lane.md, and `linked`. `step`: of a crossing. `rest`: where nothing stands. */
 export type CommandField =
-  'kind' | 'flags' | 'linked' | 'scale' | 'id' | 'debit' | 'credit' | 'related' | 'amount' | 'effectiveAt' | 'timeout' | 'receivedAt' | 'currency' | 'reference' | 'checkedSequence' | 'finding' | 'ifDebit' | 'ifCredit' | 'keepOpen' | 'memo' | 'owner' | 'rest' // prettier-ignore
+  'kind' | 'flags' | 'linked' | 'scale' | 'id' | 'debit' | 'credit' | 'related' | 'amount' | 'effectiveAt' | 'timeout' | 'receivedAt' | 'currency' | 'reference' | 'checkedSequence' | 'finding' | 'route' | 'step' | 'ifDebit' | 'ifCredit' | 'keepOpen' | 'memo' | 'owner' | 'rest' // prettier-ignore
 
 /** What is wrong with a field of a command: the end of a sentence that begins with the field. */
 export interface WrongField {
@@ -75,7 +94,16 @@ export function wrongField(
   bytes: Uint8Array,
   isPrepared: boolean,
 ): WrongField | undefined {
-  return wrongHead(words, base) ?? wrongFields(words, base, isPrepared) ?? wrongTexts(words, base, bytes)
+  const kind = kindAt(words, base)
+  if (isStepKind(kind)) {
+    if (!isPrepared) return wrongOf('kind', `is ${kind}, which no client may send`)
+    return wrongHead(words, base, isPrepared) ?? wrongStep(words, base) ?? wrongTexts(words, base, bytes)
+  }
+  return (
+    wrongHead(words, base, isPrepared) ??
+    wrongFields(words, base, isPrepared) ??
+    wrongTexts(words, base, bytes)
+  )
 }
 
 export function wrongOf(field: CommandField, why: string): WrongField {
@@ -120,6 +148,7 @@ export function endOf(words: Int32Array, base: number, bytes: number): number | 
 /** The flags that a kind may have. */
 function flagsOf(kind: number): number {
   const ofAll = FLAG_EFFECTIVE_AT | FLAG_REFERENCE
+  if (isStepKind(kind)) return ofAll
   if (kind === OpenAccount) return ofAll | FLAG_SYSTEM | FLAG_SCALE
   if (kind === ChangeAccount) return ofAll | FLAG_LIMIT
   if (isAccountKind(kind)) return ofAll
@@ -129,12 +158,12 @@ function flagsOf(kind: number): number {
   return kind === PostHold ? ofMovements | FLAG_ALL | FLAG_KEEP_OPEN : ofMovements
 }
 
-function wrongHead(words: Int32Array, base: number): WrongField | undefined {
+function wrongHead(words: Int32Array, base: number, isPrepared: boolean): WrongField | undefined {
   const head = words[base]!
   const kind = head & 0xff
   const flags = (head >>> HEAD_SHIFT.flags) & 0xff
   const scale = (head >>> HEAD_SHIFT.scale) & 0xff
-  if (!COMMAND_KIND_NAMES.has(kind) || kind === ExpireHold)
+  if (!COMMAND_KIND_NAMES.has(kind) || kind === ExpireHold || kind === TimeStep)
     return wrongOf('kind', `is ${kind}, which no client may send`)
   if (isAccountKind(kind) && (flags & FLAG_LINKED) !== 0)
     return wrongOf('linked', 'is set for a command about an account, which stands alone')
@@ -142,13 +171,57 @@ function wrongHead(words: Int32Array, base: number): WrongField | undefined {
     return wrongOf('flags', `has bits that this kind does not have: ${flags}`)
   if (kind === PostHold && hasFlag(words, base, FLAG_KEEP_OPEN) && hasFlag(words, base, FLAG_ALL))
     return wrongOf('keepOpen', 'leaves nothing held where all is posted: give an amount')
-  if (kind !== OpenAccount || !hasFlag(words, base, FLAG_SCALE)) {
+  if (kind === Transfer || isStepKind(kind)) {
+    const wrong = wrongRoute(scale, kind === Transfer && isPrepared)
+    if (wrong !== undefined) return wrong
+  } else if (kind !== OpenAccount || !hasFlag(words, base, FLAG_SCALE)) {
     if (scale !== 0) return wrongOf('scale', 'stands there and is not given by its flag')
   } else if (scale > SCALE_MAX) return wrongOf('scale', `is ${scale}: decimal places are 0 to ${SCALE_MAX}`)
-  return head >>> HEAD_SHIFT.finding === 0 || kind === ReverseTransfer
+  return head >>> HEAD_SHIFT.finding === 0 || kind === ReverseTransfer || kind === CancelTransfer
     ? undefined
     : wrongOf('flags', 'has something behind it where nothing stands')
 }
+
+/** @param mayCross a door has prepared it: it may say that the credit account lives in another partition */
+function wrongRoute(route: number, mayCross: boolean): WrongField | undefined {
+  const by = route & (ROUTE_SAGA | ROUTE_TCC)
+  if (by === (ROUTE_SAGA | ROUTE_TCC)) return wrongOf('route', 'is by Saga and by Try-Confirm/Cancel at once')
+  return (route & ~by) === 0 || (mayCross && (route & ~by) === ROUTE_ACROSS)
+    ? undefined
+    : wrongOf('route', 'says what only a door may know, or nothing that is known')
+}
+
+/** A step of a crossing carries all of its transfer, and says where it belongs and what it answers. */
+function wrongStep(words: Int32Array, base: number): WrongField | undefined {
+  const refusal = words[base]! >>> HEAD_SHIFT.finding
+  const scale = words[base + TEXT_LENGTHS + 1]!
+  const channel = words[base + CHANNEL]!
+  if (!isUuidV7At(words, base + ID)) return wrongOf('id', 'is not a UUID of version 7')
+  if (isNil(words, base + DEBIT)) return wrongOf('debit', 'names no account: the nil UUID is none')
+  if (isNil(words, base + CREDIT)) return wrongOf('credit', 'names no account: the nil UUID is none')
+  if (!hasFlag(words, base, FLAG_EFFECTIVE_AT)) return wrongOf('effectiveAt', 'is not given')
+  if (refusal !== 0 && refusalOf(refusal) === undefined)
+    return wrongOf('step', 'is refused for no known reason')
+  if (scale < 0 || scale > SCALE_MAX) return wrongOf('step', `has a scale that is not 0 to ${SCALE_MAX}`)
+  if ((words[base + SOURCE_ATTEMPT]! & 0xffff) >= PARTITIONS_MAX) return wrongOf('step', 'is of no partition')
+  if (channel < 1 || channel > CHANNELS_MAX || words[base + CHANNEL + 1] === 0)
+    return wrongOf('step', 'is of no channel, or of no turn')
+  if (isZero(words, base + CHECKED)) return wrongOf('step', 'answers no event')
+  return (
+    wrongTransit(words, base) ??
+    wrongAmount(words, base, kindAt(words, base), true) ??
+    wrongTimes(words, base, false) ??
+    wrongReference(words, base) ??
+    wrongCurrency(words, base + CURRENCY, true)
+  )
+}
+
+/** Accounts for money in transit are the writer's own. */
+function wrongTransit(words: Int32Array, base: number): WrongField | undefined {
+  if (isTransitAccountAt(words, base + DEBIT)) return wrongOf('debit', TRANSIT_TEXT)
+  return isTransitAccountAt(words, base + CREDIT) ? wrongOf('credit', TRANSIT_TEXT) : undefined
+}
+const TRANSIT_TEXT = 'names an account for money in transit, which only the platform moves'
 
 /** What a door may have found against a reversal, by number; and what leaves it nothing to fill in. */
 const FINDINGS: ReadonlySet<number> = new Set(REVERSAL_FINDINGS.map((name) => REFUSAL_CODES[name]))
@@ -170,6 +243,7 @@ function wrongFields(words: Int32Array, base: number, isPrepared: boolean): Wron
     return wrongOf('scale', 'is left to the platform, and no door has filled it in')
   return (
     wrongParties(words, base, kind, moving, asked) ??
+    wrongTransit(words, base) ??
     wrongAmount(words, base, kind, moving) ??
     wrongTimes(words, base, kind === ReverseTransfer && isPrepared) ??
     wrongReference(words, base) ??
@@ -246,10 +320,15 @@ function wrongTimes(words: Int32Array, base: number, isLeft: boolean): WrongFiel
   return isTimeoutNone || words[base + TIMEOUT + 1]! < 0 ? wrongOf('timeout', 'is not above zero') : undefined
 }
 
+const ACROSS_BIT = ROUTE_ACROSS << HEAD_SHIFT.route
+
 function wrongConditions(words: Int32Array, base: number): WrongField | undefined {
   const tests = words[base + CONDITION_TESTS]!
   if (!hasFlag(words, base, FLAG_CONDITIONS)) return undefined
   if (tests === 0 || tests >>> 16 !== 0) return wrongOf('ifDebit', 'is no condition that there is')
+  // The debit account's partition decides, and cannot look at the other.
+  if (tests >>> 8 !== 0 && kindAt(words, base) === Transfer && (words[base]! & ACROSS_BIT) !== 0)
+    return wrongOf('ifCredit', 'is of an account that lives in another partition')
   return (
     wrongCondition(words, base + CONDITION_WORD.debit * 2, tests & 0xff, 'ifDebit') ??
     wrongCondition(words, base + CONDITION_WORD.credit * 2, tests >>> 8, 'ifCredit')
@@ -296,6 +375,14 @@ function wrongCurrency(words: Int32Array, at: number, needed: boolean): WrongFie
   return wrongOf('currency', needed ? 'is not given' : 'is given for nothing')
 }
 
+/** Words of a slot that only a step uses. */
+const STEP_WORDS: ReadonlySet<number> = new Set([TEXT_LENGTHS + 1, SOURCE_ATTEMPT, CHANNEL, CHANNEL + 1])
+/** Words of a slot that only conditions use: the same ones, by another kind. */
+const CONDITION_WORDS: ReadonlySet<number> = new Set([
+  CONDITION_TESTS, CONDITION_WORD.debit * 2, CONDITION_WORD.debit * 2 + 1, CONDITION_WORD.credit * 2, CONDITION_WORD.credit * 2 + 1,
+]) // prettier-ignore
+const NO_WORDS: ReadonlySet<number> = new Set()
+
 function wrongTexts(words: Int32Array, base: number, bytes: Uint8Array): WrongField | undefined {
   const lengths = words[base + TEXT_LENGTHS]!
   const memoBytes = lengths & 0xffff
@@ -303,9 +390,13 @@ function wrongTexts(words: Int32Array, base: number, bytes: Uint8Array): WrongFi
   const kind = kindAt(words, base)
   if (ownerBytes > 0 && kind !== OpenAccount && kind !== ChangeAccount)
     return wrongOf('owner', 'is given for nothing')
-  const rest = hasFlag(words, base, FLAG_CONDITIONS) ? WORDS : TEXT_LENGTHS + 1
-  for (let at = base + rest; at < base + WORDS; at++)
-    if (words[at] !== 0) return wrongOf('rest', 'is not zero where nothing stands')
+  const used = isStepKind(kind)
+    ? STEP_WORDS
+    : hasFlag(words, base, FLAG_CONDITIONS)
+      ? CONDITION_WORDS
+      : NO_WORDS
+  for (let at = TEXT_LENGTHS + 1; at < WORDS; at++)
+    if (words[base + at] !== 0 && !used.has(at)) return wrongOf('rest', 'is not zero where nothing stands')
   const memo = base * 4 + COMMAND_SLOT_BYTES
   const owner = memo + memoBytes
   if (!isPlainText(bytes, memo, owner)) return wrongOf('memo', NO_TEXT)

@@ -1,8 +1,11 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { byteOfCommand, encodeCommands, type Command } from './commands.ts'
+import { encodeCommands } from './command-codec.ts'
+import { byteOfCommand, STEP_KINDS, type Command } from './commands.ts'
+import { transitAccountId } from './crossing.ts'
+import { fingerprintOf } from './fingerprint.ts'
 import { NIL_ID, type Id } from './ids.ts'
-import { BATCH_COMMANDS_MAX, TIME_NS_MAX, TIME_NS_MIN } from './limits.ts'
+import { BATCH_COMMANDS_MAX, CHANNELS_MAX, TIME_NS_MAX, TIME_NS_MIN } from './limits.ts'
 import { checkCommands, sortCommands } from './check-commands.ts'
 
 const idOf = (index: number): Id => ({
@@ -279,5 +282,99 @@ describe('commands of several senders in one record', () => {
   it('a run of thousands that need a close look does not end in a depth of calls', () => {
     const many = Array.from({ length: BATCH_COMMANDS_MAX }, () => freeze)
     expect(sort(...many)).toEqual({ kind: 'sorted', invalid: [] })
+  })
+})
+
+describe('steps of a crossing, and routes', () => {
+  const step: Command = {
+    kind: 'CancelTransfer', id: idOf(3), debit: accountIdOf(1), credit: accountIdOf(2), amount: 5n, currency: 'CZK',
+    effectiveAtNs: 1n, coordination: 'tcc', related: idOf(4), memo: 'rent',
+    step: { source: 1_023, channel: CHANNELS_MAX, turn: 2 ** 32 - 1, attempt: 65_535, answers: 1n, scale: 18, refusal: 'credit_account_frozen' },
+  } // prettier-ignore
+  const prepared = (...commands: Command[]): string | undefined =>
+    checkCommands(encodeCommands(commands), commands.length, 'prepared')
+  const withStep = (more: Partial<Command['step']>): Command => ({
+    ...step,
+    step: { ...step.step!, ...more },
+  })
+
+  it('steps of every kind are taken as doors hand them on, and never from a client', () => {
+    for (const kind of STEP_KINDS) {
+      const one = { ...withStep(kind === 'CancelTransfer' ? {} : { refusal: undefined }), kind }
+      expect(prepared(transfer, one)).toBe(undefined)
+      expect(check(transfer, one)).toContain('which no client may send')
+    }
+    expect(prepared({ ...step, kind: 'TimeStep' })).toContain('which no client may send')
+    expect(prepared({ ...step, coordination: 'saga' }, { ...step, coordination: undefined })).toBe(undefined)
+    expect(prepared(withStep({ refusal: undefined }))).toBe(undefined)
+  })
+
+  it.each<[string, Command]>([
+    ['id is not a UUID of version 7', { ...step, id: accountIdOf(1) }],
+    ['debit names no account', { ...step, debit: NIL_ID }],
+    ['credit names no account', { ...step, credit: NIL_ID }],
+    ['debit names an account for money in transit', { ...step, debit: transitAccountId('CZK', 0, 2) }],
+    ['credit names an account for money in transit', { ...step, credit: transitAccountId('CZK', 1, 2) }],
+    ['amount is not above zero', { ...step, amount: 0n }],
+    ['amount is not above zero', { ...step, amount: -1n }],
+    ['effectiveAt is not given', { ...step, effectiveAtNs: undefined }],
+    ['effectiveAt lies outside', { ...step, effectiveAtNs: TIME_NS_MAX + 1n }],
+    ['receivedAt lies before 1970', { ...step, receivedAtNs: -1n }],
+    ['reference is the nil UUID', { ...step, reference: NIL_ID }],
+    ['currency is not given', { ...step, currency: undefined }],
+    ['flags has bits', { ...step, linked: true }],
+    ['flags has bits', { ...step, timeoutNs: 1n }],
+    ['flags has something behind it', { ...step, kind: 'TryCredit' }],
+    ['step is of no partition', withStep({ source: 1_024 })],
+    ['step is of no channel', withStep({ channel: 0 })],
+    ['step is of no channel', withStep({ channel: CHANNELS_MAX + 1 })],
+    ['step is of no channel, or of no turn', withStep({ turn: 0 })],
+    ['step answers no event', withStep({ answers: 0n })],
+    ['step has a scale', withStep({ scale: 19 })],
+    ['owner is given for nothing', { ...step, owner: 'me' }],
+  ])('a step is stopped with a word that says why: %s', (why, command) => {
+    expect(prepared(transfer, command)).toContain(`command 1: ${why}`)
+  })
+
+  it('a step is stopped where a byte stands that none of its fields has', () => {
+    for (const [byte, value, why] of [[3, 99, 'step'], [141, 1, 'step'], [148, 1, 'rest'], [151, 1, 'rest'], [2, 8, 'route'], [2, 5, 'route'], [2, 6, 'route']] as const) {
+      const slots = encodeCommands([step])
+      slots[byte] = value
+      expect(checkCommands(slots, 1, 'prepared')).toContain(`command 0: ${why}`)
+    } // prettier-ignore
+  })
+
+  it('a client chooses how to coordinate; only a door says that a transfer goes across', () => {
+    for (const memo of ['', 'rent'])
+      for (const coordination of ['tcc', 'saga', undefined] as const) {
+        const chosen = { ...transfer, memo, coordination }
+        expect(check(transfer, chosen)).toBe(undefined)
+        expect(check(transfer, { ...chosen, across: true })).toContain('command 1: route says what only a door may know') // prettier-ignore
+        expect(prepared(transfer, { ...chosen, across: true })).toBe(undefined)
+      }
+    expect(prepared({ ...hold, across: true })).toContain('scale stands there')
+    expect(check({ ...hold, coordination: 'tcc' })).toContain('scale stands there')
+  })
+
+  it('nobody names an account for money in transit', () => {
+    const transit = transitAccountId('CZK', 3, 5)
+    for (const memo of ['', 'rent']) {
+      expect(check(transfer, { ...transfer, memo, debit: transit })).toContain(
+        'debit names an account for money',
+      )
+      expect(check(transfer, { ...transfer, memo, credit: transit })).toContain('credit names an account for money') // prettier-ignore
+    }
+    for (const kind of ['OpenAccount', 'FreezeAccount', 'CloseAccount'] as const)
+      expect(check({ ...(kind === 'OpenAccount' ? open : freeze), kind, debit: transit })).toContain('debit names an account for money') // prettier-ignore
+  })
+
+  it('a route is no part of what was asked: its fingerprint is the same, and a scale’s is not', () => {
+    const plain = fingerprintOf(encodeCommands([transfer]))
+    for (const across of [undefined, true] as const)
+      for (const coordination of ['tcc', 'saga', undefined] as const)
+        expect(fingerprintOf(encodeCommands([{ ...transfer, across, coordination }]))).toBe(plain)
+    expect(fingerprintOf(encodeCommands([{ ...open, scale: 3 }]))).not.toBe(
+      fingerprintOf(encodeCommands([open])),
+    )
   })
 })

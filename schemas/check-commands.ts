@@ -4,6 +4,7 @@
  */
 import { AMOUNT, CHECKED, CREDIT, CURRENCY, DEBIT, EFFECTIVE_AT, ID, RECEIVED_AT, REFERENCE, RELATED, TEXT_LENGTHS, TIMEOUT, WORDS } from './check-command.ts' // prettier-ignore
 import { endOf, isAboutAccount, isNil, wrongField, wrongOf, type WrongField } from './check-command.ts'
+import { isTransitAccountAt } from './crossing.ts'
 import { COMMAND_KINDS, FLAG_EFFECTIVE_AT, FLAG_LINKED, FLAG_REFERENCE, HEAD_SHIFT } from './commands.ts'
 import { isUuidV7At } from './ids.ts'
 import { BATCH_COMMANDS_MAX, COMMAND_SLOT_BYTES, TIME_NS_MAX } from './limits.ts'
@@ -235,7 +236,9 @@ function isPlainTransfer(
     words[base + RECEIVED_AT + 1]! >= 0 &&
     isUuidV7At(words, base + ID) &&
     !isNil(words, base + DEBIT) &&
-    !isNil(words, base + CREDIT)
+    !isNil(words, base + CREDIT) &&
+    !isTransitAccountAt(words, base + DEBIT) &&
+    !isTransitAccountAt(words, base + CREDIT)
   )
 }
 

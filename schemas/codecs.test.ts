@@ -1,13 +1,7 @@
 import fc from 'fast-check'
 import { expect, it } from 'vitest'
-import {
-  COMMAND_KINDS,
-  decodeCommands,
-  encodeCommands,
-  mayHaveConditions,
-  type Command,
-  type CommandKind,
-} from './commands.ts'
+import { COMMAND_KINDS, mayHaveConditions, STEP_KINDS, type Command, type CommandKind } from './commands.ts'
+import { decodeCommands, encodeCommands } from './command-codec.ts'
 import {
   decodeEvent,
   decodeEvents,
@@ -19,6 +13,7 @@ import {
 } from './events.ts'
 import { fingerprintOf } from './fingerprint.ts'
 import {
+  CHANNELS_MAX,
   COMMAND_SLOT_BYTES,
   COMMAND_SLOTS_MAX,
   EVENT_ROW_BYTES,
@@ -26,6 +21,7 @@ import {
   MEMO_BYTES_MAX,
   NAMED_ACCOUNTS_BYTES_MAX,
   OWNER_BYTES_MAX,
+  PARTITIONS_MAX,
 } from './limits.ts'
 import { formatPosition, includesPosition, parsePosition } from './positions.ts'
 import { REFUSAL_CODES, type Refusal } from './refusals.ts'
@@ -123,6 +119,17 @@ const command: fc.Arbitrary<Command> = fc
     linked: fc.boolean(),
     ifDebit: condition,
     ifCredit: condition,
+    across: given(fc.constant(true)),
+    coordination: given(fc.constantFrom('tcc', 'saga')),
+    step: fc.record({
+      source: fc.nat(PARTITIONS_MAX - 1),
+      channel: fc.nat(CHANNELS_MAX),
+      turn: u32,
+      attempt: fc.nat(65_535),
+      answers: u64,
+      scale: fc.nat(18),
+      refusal: given(fc.constantFrom('credit_account_frozen', 'transfer_timed_out')),
+    }),
     memo: text(MEMO_BYTES_MAX),
     owner: text(OWNER_BYTES_MAX),
   })
@@ -132,22 +139,29 @@ const command: fc.Arbitrary<Command> = fc
 function canonical(made: Command): Command {
   const { kind } = made
   const isOpening = kind === 'OpenAccount'
+  const isStep = STEP_KINDS.has(kind)
   const hasAmount =
-    isOpening || ['Transfer', 'PlaceHold', 'PostHold', 'ReverseTransfer', 'ChangeAccount'].includes(kind)
+    isOpening ||
+    isStep ||
+    ['Transfer', 'PlaceHold', 'PostHold', 'ReverseTransfer', 'ChangeAccount'].includes(kind)
   const system = isOpening && made.system === true
   const amount = made.amount ?? (kind === 'PostHold' || kind === 'ChangeAccount' ? undefined : 1n)
   return {
     ...made,
     system,
-    part: kind === 'ReverseTransfer' && made.part === true,
-    force: kind === 'ReverseTransfer' && made.force === true,
+    part: kind === 'ReverseTransfer' && made.part === true ? true : undefined,
+    force: kind === 'ReverseTransfer' && made.force === true ? true : undefined,
     leftToReverse: kind === 'ReverseTransfer' ? (made.leftToReverse ?? 0n) : undefined,
     timeoutNs: kind === 'ReverseTransfer' ? undefined : made.timeoutNs,
-    keepOpen: kind === 'PostHold' && made.keepOpen === true,
+    keepOpen: kind === 'PostHold' && made.keepOpen === true ? true : undefined,
     amount: hasAmount && !system ? amount : undefined,
     scale: isOpening ? (made.scale ?? 1) : undefined,
     ifDebit: mayHaveConditions(COMMAND_KINDS[kind]) ? made.ifDebit : undefined,
     ifCredit: mayHaveConditions(COMMAND_KINDS[kind]) ? made.ifCredit : undefined,
+    across: isOpening ? undefined : made.across,
+    coordination: isOpening ? undefined : made.coordination,
+    step: isStep ? made.step : undefined,
+    checkedSequence: isStep ? undefined : made.checkedSequence,
   }
 }
 

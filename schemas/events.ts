@@ -27,7 +27,10 @@
  * account and the partition's transit account; none where no total changes. TransferReserved, TransferDebited: expires_at
  * = deadline. TransferCancelled, TransferCompensated: refusal = 0, because totals change; fingerprint = number of the
  * refusal that the sender is told. TransferReminded: fingerprint = sequence of the event that is reminded of, link_index =
- * attempt. StepAnswered: fingerprint = kind of the event that is said again, refusal = its refusal.
+ * attempt. StepAnswered: fingerprint = kind of the event that is said again, refusal = its refusal. Any other that answers a
+ * step: fingerprint = 0. What a timer makes (command = TimeStep) has all that the first event had, but the memo.
+ * AccountOpened of a transit account, right before the event that first needs it: transfer_id = related_id = its id,
+ * command = TimeStep, owner = `in transit`.
  */
 import { COMMAND_KINDS, COMMAND_KIND_NAMES, type CommandKind } from './commands.ts'
 import {
@@ -85,38 +88,6 @@ export type EventKind = keyof typeof EVENT_KINDS
 export const EVENT_KIND_NAMES: ReadonlyMap<number, EventKind> = new Map(
   Object.entries(EVENT_KINDS).map(([name, number]) => [number, name as EventKind]),
 )
-
-/** Kinds whose `expires_at` is no time, but what is left: minor units that stay held, or that can still be reversed. */
-const SAYS_LEFT: ReadonlySet<EventKind> = new Set<EventKind>([
-  'HoldPostedInPart',
-  'TransferReversedInPart',
-  'TransferReversedByForce',
-])
-
-/** Kinds of events that reverse a transfer, or a part of it. */
-export const REVERSAL_KINDS = [
-  'TransferReversed',
-  'TransferReversedInPart',
-  'TransferReversedByForce',
-] as const satisfies readonly EventKind[]
-
-/** True for a reversal. */
-export function isReversal({ kind }: Pick<WalletEvent, 'kind'>): boolean {
-  return (REVERSAL_KINDS as readonly EventKind[]).includes(kind)
-}
-
-/** What the event says is left, in minor units; undefined: its kind says no such thing. */
-export function leftOf({ kind, expiresAtNs }: Pick<WalletEvent, 'kind' | 'expiresAtNs'>): bigint | undefined {
-  return SAYS_LEFT.has(kind) ? expiresAtNs : undefined
-}
-
-/** When the hold that the event is about expires, nanoseconds since 1970; undefined: never, or it is about none. */
-export function expiryOf({
-  kind,
-  expiresAtNs,
-}: Pick<WalletEvent, 'kind' | 'expiresAtNs'>): bigint | undefined {
-  return expiresAtNs === 0n || SAYS_LEFT.has(kind) ? undefined : expiresAtNs
-}
 
 /** Words (of 8 bytes) within a row's fixed part: the layout, from which every other offset into a row follows. */
 export const ROW = {
@@ -273,7 +244,35 @@ const encoder = new TextEncoder()
 
 /** Bytes of the row that begins at `byte`. Throws RangeError if it does not end within `bytes` or a text is too long. */
 export function eventRowBytes(bytes: Uint8Array, byte: number): number {
-  return readTexts(bytes, byte).end - byte
+  const memo = byte + ROW_TEXT_BYTE
+  const owner = textEnd(bytes, memo, MEMO_BYTES_MAX)
+  const named = textEnd(bytes, owner, OWNER_BYTES_MAX)
+  return rowEnd(bytes, byte, textEnd(bytes, named, NAMED_ACCOUNTS_BYTES_MAX)) - byte
+}
+
+/** Where the text ends whose length stands at `at`. */
+function textEnd(bytes: Uint8Array, at: number, bytesMax: number): number {
+  if (at >= bytes.length) throw new RangeError('event row is cut off')
+  const low = bytes[at]!
+  const from = textStart(bytes, at)
+  const length = low < 0x80 ? low : (low & 0x7f) | ((bytes[at + 1] ?? 0xff) << 7)
+  if (length > bytesMax || from + length > bytes.length)
+    throw new RangeError('event row has a text that is too long or cut off')
+  return from + length
+}
+
+/** Where the text begins whose length, of one byte or two, stands at `at`. */
+function textStart(bytes: Uint8Array, at: number): number {
+  return at + (bytes[at]! < 0x80 ? 1 : 2)
+}
+
+/** Where the row ends whose padding's length stands at `at`. */
+function rowEnd(bytes: Uint8Array, byte: number, at: number): number {
+  const end = textEnd(bytes, at, 7)
+  for (let index = at + 1; index < end; index++)
+    if (bytes[index] !== 0) throw new RangeError('event row padding is not zero')
+  if ((end - byte) % 8 !== 0) throw new RangeError('event row is not whole words')
+  return end
 }
 
 interface TextSpans {
@@ -286,23 +285,15 @@ interface TextSpans {
 function readTexts(bytes: Uint8Array, byte: number): TextSpans {
   let at = byte + ROW_TEXT_BYTE
   const span = (bytesMax: number): readonly [number, number] => {
-    if (at >= bytes.length) throw new RangeError('event row is cut off')
-    let length = bytes[at++]!
-    if (length >= 0x80) length = (length & 0x7f) | ((bytes[at++] ?? 0xff) << 7)
-    if (length > bytesMax || at + length > bytes.length)
-      throw new RangeError('event row has a text that is too long or cut off')
-    const from = at
-    at += length
-    return [from, at]
+    const end = textEnd(bytes, at, bytesMax)
+    const from = textStart(bytes, at)
+    at = end
+    return [from, end]
   }
   const memo = span(MEMO_BYTES_MAX)
   const owner = span(OWNER_BYTES_MAX)
   const named = span(NAMED_ACCOUNTS_BYTES_MAX)
-  const [from, end] = span(7)
-  for (let index = from; index < end; index++)
-    if (bytes[index] !== 0) throw new RangeError('event row padding is not zero')
-  if ((end - byte) % 8 !== 0) throw new RangeError('event row is not whole words')
-  return { memo, owner, named, end }
+  return { memo, owner, named, end: rowEnd(bytes, byte, at) }
 }
 
 /**

@@ -1,8 +1,8 @@
 /**
  * The fingerprint of a command's body: 64 bits by which the same id with another body is told from a repeat.
  *
- * It covers what the caller asked, and leaves out the id itself, the time of receipt and the sequence that a reversal
- * was checked against, because these may differ between repeats of one command.
+ * It covers what the caller asked, and leaves out the id itself, the time of receipt, the sequence that a reversal was
+ * checked against, and a movement's route, because these may differ between repeats of one command.
  * It is that of the slot's first layout, in which values stood for "not given", so that a command sent again after an
  * upgrade is still a repeat: flags count only where that layout could not have said the same.
  * Two lanes of MurmurHash3's 32-bit mixing (Appleby, public domain) over the slot's 32-bit words: quick without
@@ -17,6 +17,7 @@ import {
   FLAG_LIMIT,
   FLAG_LINKED,
   FLAG_PART,
+  FLAG_SCALE,
   FLAG_SYSTEM,
   HEAD_SHIFT,
   SLOT,
@@ -40,6 +41,9 @@ const RARE_BITS = 0xf0 << HEAD_SHIFT.flags
 /** All of the first 32 bits but the flags that say what is given. */
 const HEAD_MASK = 0xffff00ff | (FLAG_LINKED << HEAD_SHIFT.flags)
 const CONDITIONS_BIT = FLAG_CONDITIONS << HEAD_SHIFT.flags
+const SCALE_BIT = FLAG_SCALE << HEAD_SHIFT.flags
+/** The byte of a scale. Where no flag says that it is one it is a route, or nothing. */
+const SCALE_MASK = 0xff << HEAD_SHIFT.scale
 const AMOUNT = SLOT.amount * 2
 const EFFECTIVE_AT = SLOT.effectiveAt * 2
 
@@ -72,7 +76,7 @@ export function writeFingerprint(
 ): void {
   const base = slot * SLOT_WORDS * 2
   const first = words32[base]!
-  let head = first & HEAD_MASK
+  let head = first & ((first & SCALE_BIT) === 0 ? HEAD_MASK & ~SCALE_MASK : HEAD_MASK)
   if ((first & RARE_BITS) !== 0) {
     if (isSystemOpening(first))
       return writeFingerprint(withLimit(words32, slot, textSlots), 0, textSlots, out, at)

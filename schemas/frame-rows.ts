@@ -1,6 +1,6 @@
 /** Reading event rows in place: what the feed looks at in every row, without decoding it. Offsets: schemas/events.ts. */
 import { COMMAND_KINDS } from './commands.ts'
-import { eventRowBytes, KINDS_SHIFT, ROW_BYTE, SIDE_BYTE, type Totals } from './events.ts'
+import { EVENT_KINDS, eventRowBytes, KINDS_SHIFT, ROW_BYTE, SIDE_BYTE, type Totals } from './events.ts'
 import type { Frame } from './frames.ts'
 import type { Id } from './ids.ts'
 import { EVENT_ROW_BYTES } from './limits.ts'
@@ -16,6 +16,9 @@ const {
   kind,
   texts,
 } = ROW_BYTE
+
+const { TransferReserved, TransferDebited, TransferCompleted, TransferCancelled, TransferCompensated } =
+  EVENT_KINDS
 
 /** The rows of one frame: a row is named by the byte at which it begins in the payload, a multiple of eight. */
 export class FrameRows {
@@ -110,9 +113,45 @@ export class FrameRows {
     return (this.words[(byte + kind) >>> 2]! >>> KINDS_SHIFT.refusal) & 0xff
   }
 
-  /** True if nobody asked for this event: a hold has expired. */
-  isTimer(byte: number): boolean {
-    return this.words[(byte + kind) >>> 2]! >>> KINDS_SHIFT.command === COMMAND_KINDS.ExpireHold
+  /** The number of the command's kind. */
+  command(byte: number): number {
+    return this.words[(byte + kind) >>> 2]! >>> KINDS_SHIFT.command
+  }
+
+  /** Decimal places of the currency. */
+  scale(byte: number): number {
+    return (this.words[(byte + kind) >>> 2]! >>> KINDS_SHIFT.scale) & 0xff
+  }
+
+  /** The refusal's number that the sender is told: that of a crossing that came to nothing stands in its fingerprint. */
+  toldRefusal(byte: number): number {
+    const number = this.kind(byte)
+    return number === TransferCancelled || number === TransferCompensated
+      ? this.words[(byte + fingerprint) >>> 2]! & 0xff
+      : this.refusal(byte)
+  }
+
+  /**
+   * True if a command of a client made this row, and no step of a crossing and no timer. It is the command's outcome, or
+   * the beginning of its crossing. A command makes one such row at most.
+   */
+  isOfClient(byte: number): boolean {
+    const word = this.words[(byte + kind) >>> 2]!
+    if ((word & 0xff) >= TransferReserved) return this.beginsCrossing(byte)
+    const command = word >>> KINDS_SHIFT.command
+    return command !== COMMAND_KINDS.ExpireHold && command !== COMMAND_KINDS.TimeStep
+  }
+
+  /** True if a client's transfer is under way from here on. Its outcome comes in a later row under the same id. */
+  beginsCrossing(byte: number): boolean {
+    const number = this.kind(byte)
+    return number === TransferReserved || number === TransferDebited
+  }
+
+  /** True if this row is the outcome of a transfer that was under way. */
+  endsCrossing(byte: number): boolean {
+    const number = this.kind(byte)
+    return number === TransferCompleted || number === TransferCancelled || number === TransferCompensated
   }
 
   /** The 32 bits of the transfer id that differ most: random ones, in every version of UUID that is taken. */

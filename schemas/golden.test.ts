@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { expect, it } from 'vitest'
-import { COMMAND_KINDS, decodeCommands, encodeCommands, type Command } from './commands.ts'
+import { decodeCommands, encodeCommands } from './command-codec.ts'
+import { COMMAND_KINDS, type Command } from './commands.ts'
 import { decodeEvent, encodeEvent, EVENT_KINDS, type WalletEvent } from './events.ts'
 import { fingerprintOf } from './fingerprint.ts'
 import { fromFirstLayout } from './first-layout.ts'
@@ -149,6 +150,20 @@ it('numbers of kinds and refusals stay what they are; new ones may be added here
     HoldPostedInPart: 17,
     TransferReversedInPart: 18,
     TransferReversedByForce: 19,
+    TransferReserved: 20,
+    TransferConfirmed: 21,
+    TransferCancelled: 22,
+    TransferDebited: 23,
+    TransferRecalled: 24,
+    TransferCompensated: 25,
+    TransferCompleted: 26,
+    CancelAcknowledged: 27,
+    TransferReminded: 28,
+    CreditReserved: 30,
+    CreditRefused: 31,
+    TransferCredited: 32,
+    CreditCancelled: 33,
+    StepAnswered: 34,
   })
   expect(COMMAND_KINDS).toEqual({
     OpenAccount: 1,
@@ -161,6 +176,13 @@ it('numbers of kinds and refusals stay what they are; new ones may be added here
     VoidHold: 8,
     ExpireHold: 9,
     ReverseTransfer: 10,
+    TryCredit: 11,
+    ConfirmTransfer: 12,
+    CancelTransfer: 13,
+    CreditTransfer: 14,
+    CancelCredit: 15,
+    CompleteTransfer: 16,
+    TimeStep: 17,
     ChangeAccount: 21,
   })
   expect(REFUSAL_CODES).toEqual(

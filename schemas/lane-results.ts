@@ -1,10 +1,18 @@
 /**
  * What a results message of the bulk lane says of each command, in 16 bytes, little-endian:
  *
- *   0 status u8 · 1 flags u8 (bit 0: replayed) · 2 code u16 · 4 partition u16 · 6 zero u16 · 8 sequence u64
+ *   0 status u8 · 1 flags u8 (bit 0: replayed, bit 1: has another side) · 2 code u16 · 4 partition u16 · 6 zero u16 ·
+ *   8 sequence u64
  *
  * Partition and sequence: the event that says so; for an id's own refusals, the end of the frame that consumed it. A fault
  * has neither.
+ *
+ * A transfer across partitions rests on an event of the other partition as well. Behind the results stand 16 bytes for
+ * each result that says so, in any order:
+ *
+ *   0 index of the result u32 · 4 partition u16 · 6 zero u16 · 8 sequence u64
+ *
+ * A read "after" both places sees both sides.
  */
 import { REFUSAL_CODES, type RefusalCode } from './refusals.ts'
 
@@ -16,6 +24,8 @@ export const LANE_RESULT_WORDS = LANE_RESULT_BYTES / 4
 export const LANE_STATUS = { accepted: 1, refused: 2, fault: 3 } as const
 /** The id had this outcome before this request. */
 export const LANE_REPLAYED = 1
+/** It rests on an event of another partition as well, which stands behind the results. */
+export const LANE_ACROSS = 2
 
 /**
  * Codes of results. A refused command carries its refusal: the number of schemas/refusals.ts, or one of these, which are
@@ -49,7 +59,10 @@ export const LANE_FAULT_MEANINGS: Readonly<
   },
   not_taken: { retryable: true, message: 'The command was not taken: its partition is busy or stopped.' },
   not_yet: { retryable: true, message: 'The views do not yet include what the command needs. Nothing happened.' },
-  cross_partition: { retryable: false, message: 'The accounts live in different partitions. Nothing happened.' },
+  cross_partition: {
+    retryable: false,
+    message: 'The accounts live in different partitions, and only a transfer that stands alone goes from one to another. Nothing happened.',
+  },
   linked_with_fault: { retryable: false, message: 'Linked with a command that cannot be taken.' },
   not_reversible: { retryable: false, message: 'There is no transfer with this id that could be reversed.' },
   currency_unknown: {
@@ -95,6 +108,12 @@ export function writeResult(
   words[at + 3] = sequenceHigh
 }
 
+/** An event of the other partition of a transfer across partitions. */
+export interface LanePlace {
+  readonly partition: number
+  readonly sequence: bigint
+}
+
 /** What became of one command. */
 export type CommandResult =
   /** It has happened, and is durable. `replayed`: it had happened before this request. */
@@ -103,6 +122,7 @@ export type CommandResult =
       readonly replayed: boolean
       readonly partition: number
       readonly sequence: bigint
+      readonly other?: LanePlace
     }
   | {
       readonly status: 'refused'
@@ -110,6 +130,7 @@ export type CommandResult =
       readonly replayed: boolean
       readonly partition: number
       readonly sequence: bigint
+      readonly other?: LanePlace
     }
   /** Never decided, or the outcome is not known: LANE_FAULT_MEANINGS says which, and whether to send it again. */
   | { readonly status: 'fault'; readonly code: LaneFault }
@@ -128,10 +149,15 @@ export interface LaneTally {
 export class LaneResults {
   readonly count: number
   readonly #view: DataView
+  /** By index of the result. Made when first asked for. */
+  #others: Map<number, LanePlace> | undefined
 
-  /** @param body of a results message, whole */
-  constructor(body: Uint8Array) {
-    this.count = body.length / LANE_RESULT_BYTES
+  /**
+   * @param body of a results message, whole
+   * @param count of its header
+   */
+  constructor(body: Uint8Array, count = body.length / LANE_RESULT_BYTES) {
+    this.count = count
     this.#view = new DataView(body.buffer, body.byteOffset, body.byteLength)
   }
 
@@ -157,6 +183,23 @@ export class LaneResults {
     return this.#view.getBigUint64(index * LANE_RESULT_BYTES + 8, true)
   }
 
+  /** Where the other side of a transfer across partitions stands. Undefined: it has none. */
+  other(index: number): LanePlace | undefined {
+    if ((this.#view.getUint8(index * LANE_RESULT_BYTES + 1) & LANE_ACROSS) === 0) return undefined
+    return (this.#others ??= this.#readOthers()).get(index)
+  }
+
+  #readOthers(): Map<number, LanePlace> {
+    const others = new Map<number, LanePlace>()
+    const view = this.#view
+    for (let byte = this.count * LANE_RESULT_BYTES; byte < view.byteLength; byte += LANE_RESULT_BYTES)
+      others.set(view.getUint32(byte, true), {
+        partition: view.getUint16(byte + 4, true),
+        sequence: view.getBigUint64(byte + 8, true),
+      })
+    return others
+  }
+
   /** Counts in one walk that makes nothing of a single result. What is none of this version counts as a fault. */
   tally(): LaneTally {
     let refused = 0
@@ -176,10 +219,12 @@ export class LaneResults {
   /** The result in words; undefined where it is none of this version. */
   at(index: number): CommandResult | undefined {
     if (index < 0 || index >= this.count) return undefined
+    const other = this.other(index)
     const told = {
       replayed: this.replayed(index),
       partition: this.partition(index),
       sequence: this.sequence(index),
+      ...(other === undefined ? {} : { other }),
     }
     switch (this.status(index)) {
       case LANE_STATUS.accepted:

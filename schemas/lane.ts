@@ -10,7 +10,7 @@
  * | 1 hello | server | 0 | version u32 · partitions u32 · commands per request max u32 · bytes per request max u32 ·
  *   requests in flight max u32 · zero u32 |
  * | 2 request | client | commands | their slots, exactly as schemas/commands.ts lays them out |
- * | 3 results | server | commands | 16 bytes for each, in the request's order |
+ * | 3 results | server | commands | 16 bytes for each, in the request's order; then 16 for each that has another side |
  * | 4 busy | server | 0 | retry after u32, in ms · zero u32 |
  * | 5 malformed | server | bytes of text | a sentence in UTF-8, zeros up to a whole word |
  * | 6 wrong partition, 7 stopped, 8 bad message | server | bytes of text | likewise |
@@ -41,7 +41,7 @@ export const LANE_REQUEST_BYTES_MAX =
 /** UTF-8 bytes of a sentence. */
 export const LANE_TEXT_BYTES_MAX = 1_024
 /** Bytes of the longest message that a server sends. */
-export const LANE_ANSWER_BYTES_MAX = LANE_HEADER_BYTES + BATCH_COMMANDS_MAX * LANE_RESULT_BYTES
+export const LANE_ANSWER_BYTES_MAX = LANE_HEADER_BYTES + 2 * BATCH_COMMANDS_MAX * LANE_RESULT_BYTES
 
 /** In a request's `partition`: the server is to find out where each command belongs. */
 export const ANY_PARTITION = 0xffff
@@ -117,10 +117,16 @@ function isLengthRight({ kind, length, count }: LaneHeader): boolean {
         slots <= count * COMMAND_SLOTS_MAX
       )
     }
-    case 'results':
+    case 'results': {
+      const results = (length - LANE_HEADER_BYTES) / LANE_RESULT_BYTES
       return (
-        count >= 1 && count <= BATCH_COMMANDS_MAX && length === LANE_HEADER_BYTES + count * LANE_RESULT_BYTES
+        count >= 1 &&
+        count <= BATCH_COMMANDS_MAX &&
+        Number.isInteger(results) &&
+        results >= count &&
+        results <= 2 * count
       )
+    }
     case 'busy':
       return length === BUSY_BYTES && count === 0
     case 'malformed':

@@ -68,7 +68,9 @@ it('the head of commands.ts tells the bytes of a slot as they are', () => {
 })
 
 it('a slot’s fields follow each other without a gap, up to the zeros behind them', () => {
-  const starts = Object.values(SLOT_BYTE)
+  // The zeros begin where a step's own fields do.
+  const { end: _end, ...fields } = SLOT_BYTE
+  const starts = Object.values(fields)
   expect(starts).toEqual([...starts].sort((left, right) => left - right))
   expect(new Set(starts).size).toBe(starts.length)
   expect(SLOT_BYTE.end).toBe((SLOT.textLengths + 0.5) * 8)

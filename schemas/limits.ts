@@ -10,8 +10,11 @@ export const LINKED_TRANSFERS_MAX = 64
 export const MEMO_BYTES_MAX = 256
 /** UTF-8 bytes of an account's owner. */
 export const OWNER_BYTES_MAX = 128
-/** UTF-8 bytes of the named accounts: two UUIDs, and for a crossing its channel, each behind a comma. */
-export const NAMED_ACCOUNTS_BYTES_MAX = 107
+/** UTF-8 bytes of the accounts that a refusal names: two UUIDs with a comma between them. */
+export const NAMED_REFUSED_BYTES_MAX = 73
+/** UTF-8 bytes of what a crossing's event names: two UUIDs, its channel, and what it answers, each behind a comma. */
+export const NAMED_CROSSING_BYTES = 107
+export const NAMED_ACCOUNTS_BYTES_MAX = NAMED_CROSSING_BYTES
 /** Slots that one command takes at most, text included. */
 export const COMMAND_SLOTS_MAX = 1 + Math.ceil((MEMO_BYTES_MAX + OWNER_BYTES_MAX) / COMMAND_SLOT_BYTES)
 
@@ -35,6 +38,8 @@ export const CHANNELS_MAX = 2 ** 20 - 1
 export const STEP_REMIND_NS = 1_000_000_000n
 /** How long the credit side may be silent before a crossing is cancelled, in ms, unless the platform is told otherwise. */
 export const TRANSFER_DEADLINE_MS_DEFAULT = 10_000
+/** The longest such time that a platform may be told: a week. */
+export const TRANSFER_DEADLINE_MS_MAX = 7 * 86_400_000
 /** Partitions in one deployment. */
 export const PARTITIONS_MAX = 1_024
 /** How far ahead of the writer's clock a transfer id's time may lie. */

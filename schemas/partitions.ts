@@ -15,3 +15,40 @@ function hash64(id: Id): bigint {
 export function partitionOf(account: Id, partitions: number): number {
   return partitions === 1 ? 0 : Number(hash64(account) % BigInt(partitions))
 }
+
+/** Upper 32 bits of the product of two unsigned numbers of 32 bits. */
+function productHigh(left: number, right: number): number {
+  const leftLow = left & 0xffff
+  const leftHigh = left >>> 16
+  const rightLow = right & 0xffff
+  const rightHigh = right >>> 16
+  const low = leftLow * rightLow
+  const middle = leftHigh * rightLow + (low >>> 16)
+  const other = leftLow * rightHigh + (middle & 0xffff)
+  return (leftHigh * rightHigh + Math.floor(middle / 65_536) + Math.floor(other / 65_536)) | 0
+}
+
+/**
+ * The same of an id that stands in 32-bit words at `at`, low half of each 64 bits first, as commands and events carry it:
+ * no object, no big integer.
+ */
+export function partitionOfWords(words32: Int32Array, at: number, partitions: number): number {
+  if (partitions === 1) return 0
+  // h = high × 0x9e3779b97f4a7c15 ^ low
+  let low = words32[at]!
+  let high =
+    (productHigh(low, 0x7f4a7c15) + Math.imul(words32[at + 1]!, 0x7f4a7c15) + Math.imul(low, 0x9e3779b9)) ^
+    words32[at + 3]!
+  low = Math.imul(low, 0x7f4a7c15) ^ words32[at + 2]!
+  // h ^= h >>> 33, before, between and behind two products.
+  low ^= high >>> 1
+  high = productHigh(low, 0xed558ccd) + Math.imul(high, 0xed558ccd) + Math.imul(low, 0xff51afd7)
+  low = Math.imul(low, 0xed558ccd)
+  low ^= (high | 0) >>> 1
+  high = productHigh(low, 0x1a85ec53) + Math.imul(high, 0x1a85ec53) + Math.imul(low, 0xc4ceb9fe)
+  low = Math.imul(low, 0x1a85ec53)
+  low ^= (high | 0) >>> 1
+  return (
+    (((high >>> 0) % partitions) * (4_294_967_296 % partitions) + ((low >>> 0) % partitions)) % partitions
+  )
+}

@@ -120,7 +120,13 @@ describe('a view that is given', () => {
       'query ($after: Position) { projections(after: $after) { name position } }',
       { after },
     )
-    expect(projections.map(({ name }) => name)).toEqual(['balances', 'history', 'audit', 'refusals'])
+    expect(projections.map(({ name }) => name)).toEqual([
+      'balances',
+      'history',
+      'audit',
+      'crossings',
+      'refusals',
+    ])
     expect(new Set(projections.map(({ position }) => position)).size).toBe(1)
     const rows = await under.store.query(
       `SELECT partition FROM checkpoints_v3 WHERE projection_name = 'refusals' GROUP BY partition`,
@@ -166,7 +172,12 @@ describe('a view that is not given', () => {
     expect(await under.store.query(TABLES_THERE)).toEqual([])
     const { errors } = await under.graphql(COUNTS)
     expect(errors?.[0]?.message).toContain('refusalCounts')
-    expect(under.projections.status().map(({ name }) => name)).toEqual(['balances', 'history', 'audit'])
+    expect(under.projections.status().map(({ name }) => name)).toEqual([
+      'balances',
+      'history',
+      'audit',
+      'crossings',
+    ])
   })
 
   test('is filled from the first event on once it is given, and the others hold what they held', async () => {
@@ -218,7 +229,7 @@ test('an embedded platform that is given one serves it, and its audit proves it 
   await ask(OPEN, { input: { accountId: uuid(), currency: 'EUR' } })
   const audit = async () => (await provePlatform(platform)).checks.find(({ name }) => name === 'views')
   const whole = await audit()
-  expect(whole?.finding).toContain('9 tables equal')
+  expect(whole?.finding).toContain('12 tables equal')
   expect(whole?.holds).toBe(true)
   await platform.store.command(`INSERT INTO ${TABLES.refusals} VALUES (0, 1, 1)`)
   const spoiled = await audit()

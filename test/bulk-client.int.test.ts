@@ -4,7 +4,8 @@ import { afterAll, beforeAll, expect, test } from 'vitest'
 import { connectBulk, type BulkClient } from '../client/client.ts'
 import { gatewayUnderTest, type GatewayUnderTest } from '../gateway/gateway-under-test.testing.ts'
 import { encodePosition } from '../gateway/positions/tokens.ts'
-import { encodeCommands, type Command } from '../schemas/commands.ts'
+import { encodeCommands } from '../schemas/command-codec.ts'
+import type { Command } from '../schemas/commands.ts'
 import { formatId, makeUuidV7, type Id } from '../schemas/ids.ts'
 
 /** Below what the tests send at once, so that the platform answers busy. */

@@ -22,13 +22,8 @@ import { READERS } from '../gateway/commands/values.ts'
 import { QueryError } from '../projectors/engine/errors.ts'
 import { substituteParameters } from '../projectors/engine/statement/parameters.ts'
 import { parseStatement, splitInlineData } from '../projectors/engine/statement/statement.ts'
-import {
-  COMMAND_KINDS,
-  decodeCommands,
-  encodeCommands,
-  type Command,
-  type CommandKind,
-} from '../schemas/commands.ts'
+import { decodeCommands, encodeCommands } from '../schemas/command-codec.ts'
+import { COMMAND_KINDS, type Command, type CommandKind } from '../schemas/commands.ts'
 import { decodeEvents, encodeEvent } from '../schemas/events.ts'
 import { peekFrame, readFrame } from '../schemas/frames.ts'
 import {

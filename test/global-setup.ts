@@ -2,7 +2,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
 import type { TestProject } from 'vitest/node'
-import { ensureBuilt } from '../bin/build.js'
+import { ensureBuilt, keepBuilt } from '../bin/build.js'
 import { areRoundsLong } from './support/rounds.ts'
 import { requiredNeeds, REQUIRE_VARIABLE } from './support/needs.ts'
 
@@ -15,6 +15,8 @@ export default async function setup(project: TestProject): Promise<() => void> {
   requiredNeeds()
   areRoundsLong()
   await ensureBuilt()
+  // Who watches changes sources while it runs.
+  if (!project.vitest.config.watch) keepBuilt()
   const folder = mkdtempSync(path.join(process.env['PURSER_TESTS_FOLDER'] ?? os.tmpdir(), 'purser-tests-'))
   // Every process of the run finds it there.
   process.env['TMPDIR'] = folder

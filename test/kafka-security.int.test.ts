@@ -253,7 +253,6 @@ if (haveTools('Kafka with TLS, users and rights', 'openssl')) {
         const foreign = [
           ['purser-gateway', names.commands, 'read'],
           ['purser-gateway', names.events, 'write'],
-          ['purser-writer', names.commands, 'write'],
           ['purser-projector', names.commands, 'read'],
           ['purser-projector', names.events, 'write'],
           ['purser-auditor', names.commands, 'read'],
@@ -342,7 +341,7 @@ if (haveTools('Kafka with TLS, users and rights', 'openssl')) {
             for (const { topicPrefix } of lacking)
               await createTopics(
                 { ...settingsOf(ADMIN), topicPrefix },
-                { partitions: 1, replication: 1 },
+                { partitions: 2, replication: 1 },
                 quiet,
               )
           }, TEST_MS_MAX)

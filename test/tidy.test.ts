@@ -210,7 +210,8 @@ describe('what runs in the simulation', () => {
       adapters: readonly string[]
     }
     const eslint = new ESLint({ cwd: root })
-    const loaded = loadedBy('test/simulation/seed.ts')
+    const begins = ['test/simulation/seed.ts', 'test/simulation/crossings/run.ts']
+    const loaded = [...new Set(begins.flatMap((begin) => loadedBy(begin)))]
     expect(loaded).toContain('writer/thread/core-server.ts')
     const held = await Promise.all(loaded.map((name) => isHeld(eslint, name)))
     expect(loaded.filter((name, at) => !held[at] && !adapters.includes(name))).toEqual([])

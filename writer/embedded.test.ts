@@ -3,7 +3,7 @@ import { cpSync, mkdtempSync, readdirSync, rmSync, truncateSync, writeFileSync }
 import os from 'node:os'
 import path from 'node:path'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
-import { encodeCommands } from '../schemas/commands.ts'
+import { encodeCommands } from '../schemas/command-codec.ts'
 import { decodeEvents } from '../schemas/events.ts'
 import { startEmbeddedWriter, type EmbeddedWriter, type EmbeddedWriterOptions } from './embedded.ts'
 import { replayLog } from './recovery/replay-log.ts'

@@ -59,6 +59,7 @@ export interface WriterRecovery {
 }
 
 export interface EmbeddedWriter extends Writer {
+  readonly queue: MemoryQueue
   readonly recovery: WriterRecovery
   /**
    * SHA-256 of the core's state of now, which a replay of the log up to here comes to as well. Copies the state: for

@@ -1,19 +1,35 @@
 /** What an audit says of views that do not all stand at one place. */
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest'
 import { balances } from '../../projectors/views/balances/projection.ts'
+import { crossings } from '../../projectors/views/crossings/projection.ts'
 import { audit } from '../../projectors/views/audit/projection.ts'
 import { history } from '../../projectors/views/history/projection.ts'
-import { readCheckpoints, writeCheckpoint, type Checkpoints } from '../../projectors/runtime/checkpoints.ts'
+import {
+  heldBy,
+  readCheckpoints,
+  writeCheckpoint,
+  type Checkpoints,
+} from '../../projectors/runtime/checkpoints.ts'
 import { createViewStore } from '../../projectors/clickhouse/clickhouse-store.ts'
-import { engineUnderTest, type EngineUnderTest } from '../../projectors/engine/engine-under-test.testing.ts'
-import { someTogether, type SqlProjection } from '../../projectors/projection.ts'
+import {
+  engineUnderTest,
+  eventually,
+  type EngineUnderTest,
+} from '../../projectors/engine/engine-under-test.testing.ts'
+import { allTogether, someTogether, type SqlProjection } from '../../projectors/projection.ts'
 import { BUILT_IN_PROJECTIONS } from '../../projectors/views/built-in.ts'
 import { startProjections } from '../../projectors/runtime/runtime.ts'
 import { MemoryLog } from '../../test/support/memory-log.ts'
 import { SampleWallet } from '../../test/model/sample-wallet.ts'
 import type { ViewStore } from '../../projectors/clickhouse/view-store.ts'
 import { readAnySkips, writeSkip } from '../../projectors/registry/skips.ts'
-import { checkViews, skippedEvents } from './proof.ts'
+import {
+  definitionOf,
+  writeVersions,
+  type Definition,
+  type Version,
+} from '../../projectors/registry/versions.ts'
+import { checkViews, skippedEvents, type Check } from './proof.ts'
 
 const ENOUGH_MS = 30_000
 
@@ -56,10 +72,11 @@ test('views are compared as far as all of them are; those that hold nothing are 
   const first = grow()
   // What a balance was before, history says.
   await fill(balances)
-  expect(await check()).toBe('not compared as long as some are not filled: balances, history, audit')
+  expect(await check()).toBe('not compared as long as some are not filled: balances, history, audit, crossings')
   await fill(history)
-  expect(await check()).toMatch(new RegExp(`^\\d tables equal a replay of events 1 to ${first}, row for row; not compared .*: audit$`))
+  expect(await check()).toMatch(new RegExp(`^\\d tables equal a replay of events 1 to ${first}, row for row; not compared .*: audit, crossings$`))
   await fill(audit)
+  await fill(crossings)
   const before = await readCheckpoints(store)
   const second = grow()
   await fill(balances)
@@ -67,6 +84,7 @@ test('views are compared as far as all of them are; those that hold nothing are 
   // One stands where it stood, and so does what is compared, though the others have gone on.
   expect(await check()).toMatch(`events 1 to ${first}, row for row`)
   await fill(audit)
+  await fill(crossings)
   expect(await check()).toMatch(`events 1 to ${second}, row for row`)
   // As an audit that began before those rows came.
   expect(await check(before)).toMatch(`events 1 to ${first}, row for row`)
@@ -84,6 +102,46 @@ test('an event that operators left out is told, and no difference: the replay le
   expect(skippedEvents(await readAnySkips(store))).toEqual([
     { name: 'audit', version: 1, position: `0:${sequence}`, reason: 'a test', by: 'tester', at: '1970-01-01T00:00:00.000Z' },
   ])
+}) // prettier-ignore
+
+test('a view that an operator added is replayed as it was defined; code and sinks are said not to be', async () => {
+  const added = {
+    kind: 'sql',
+    name: 'amounts',
+    version: 1,
+    tables: [
+      {
+        name: 'amounts',
+        columns: [['partition', 'UInt16'], ['sequence', 'UInt64'], ['amount', 'Int64']],
+        key: ['sequence'],
+        select: 'partition, sequence, amount',
+      },
+    ],
+  } satisfies SqlProjection
+  const serves = { role: 'serving', isPaused: false, share: 1, until: undefined, reason: 'a test', revision: 0n } as const
+  const of = (name: string, definition: Definition): Version => ({ ...serves, name, version: 1, declared: 1, definition })
+  const others = [
+    of('flags', { kind: 'code', partitioning: 'account', codeTables: {} }),
+    of('outbox', { kind: 'sink', partitioning: 'account' }),
+  ]
+  const running = await startProjections({ store, logs: [log], projections: allTogether(BUILT_IN_PROJECTIONS), lingerMs: 1 })
+  onTestFinished(() => running.stop())
+  await writeVersions(store, [of('amounts', definitionOf(added)), ...others], 0)
+  await running.refresh()
+  const { sequence } = log.head()
+  await running.waitFor(new Map([[0, sequence]]), ENOUGH_MS)
+  await eventually(async () => heldBy(await readCheckpoints(store), added).get(0) === sequence)
+  const check = (): Promise<Check> => checkViews({ store, log, head: log.head(), projections: BUILT_IN_PROJECTIONS })
+  const { holds, finding } = await check()
+  expect(holds, finding).toBe(true)
+  expect(finding).toContain('not replayed: flags, because it is code, which runs in projectors alone')
+  expect(finding).toContain('not replayed: outbox, because it is a sink, whose rows stand elsewhere')
+  await store.command('ALTER TABLE amounts_v1 UPDATE amount = amount + 1 WHERE sequence BETWEEN 30 AND 40 SETTINGS mutations_sync = 2')
+  expect(await check()).toMatchObject({ holds: false, finding: expect.stringMatching(/differ from a replay of events 1 to \d+: amounts;/) as string })
+  // As a program that defines it otherwise.
+  const otherwise = { ...added, tables: [{ ...added.tables[0]!, where: 'sequence > 3' }] }
+  const told = await checkViews({ store, log, head: log.head(), projections: [...BUILT_IN_PROJECTIONS, otherwise] })
+  expect(told.finding).toContain('amounts is replayed as its version 1 was defined, which is not how the program defines it')
 }) // prettier-ignore
 
 test('a view that knows more than the log is told, even where the others do not', async () => {

@@ -12,9 +12,9 @@ import {
   type VersionKey,
 } from '../../projectors/runtime/checkpoints.ts'
 import { readAnySkips, type Skip } from '../../projectors/registry/skips.ts'
-import { servingAtRest } from '../../projectors/registry/serving-at-rest.ts'
+import { readAnyVersions } from '../../projectors/registry/serving-at-rest.ts'
 import type { SqlProjection } from '../../projectors/projection.ts'
-import type { Serving } from '../../projectors/serving.ts'
+import { fixedServing, type Serving } from '../../projectors/serving.ts'
 import { proveByReplay } from '../../projectors/proof/prove.ts'
 import type { ViewStore } from '../../projectors/clickhouse/view-store.ts'
 import type { VoidFrames } from '../../writer/distributed/replay-topic.ts'
@@ -23,6 +23,7 @@ import type { EmbeddedWriter } from '../../writer/embedded.ts'
 import { formatPosition } from '../../schemas/positions.ts'
 import { sqlProjectionsOf } from '../../gateway/view.ts'
 import type { Platform } from '../../platform/embedded-platform.ts'
+import { replayable } from './replayable.ts'
 
 export interface Check {
   readonly name: 'log' | 'trialBalance' | 'state' | 'views'
@@ -138,7 +139,7 @@ export interface ViewsToCheck {
   readonly store: ViewStore
   readonly log: EventLog
   readonly head: LogHead
-  /** Those of the deployment. */
+  /** Those that the program was given. What operators have added stands in the store. */
   readonly projections: readonly SqlProjection[]
   /** The versions that are read; by default one of each, as declared. */
   readonly serving?: Serving | undefined
@@ -158,20 +159,23 @@ export async function checkViews(views: ViewsToCheck): Promise<Check> {
       holds: false,
       finding: `the views hold events up to ${reach}, but the log ends at ${head.sequence}`,
     }
-  const serving = views.serving ?? (await servingAtRest(store, views.projections))
+  const { projections: known, notes } = replayable(views.projections, await readAnyVersions(store))
+  const serving = views.serving ?? fixedServing(known)
   const versionOf = ({ name, version }: SqlProjection): VersionKey => ({
     name,
     version: serving.versionOf(name) ?? version,
   })
-  const projections = comparable(views.projections, all, partition, versionOf)
+  const projections = comparable(known, all, partition, versionOf)
   const upTo = heldByAll(all, projections.map(versionOf)).get(partition)?.sequence ?? 0n
-  if (reach === 0n) return { name: 'views', holds: true, finding: 'they hold nothing yet' }
-  const others = views.projections.filter((projection) => !projections.includes(projection))
-  const left =
+  if (reach === 0n)
+    return { name: 'views', holds: true, finding: ['they hold nothing yet', ...notes].join('; ') }
+  const others = known.filter((projection) => !projections.includes(projection))
+  const left: string[] =
     others.length === 0
       ? []
       : [`not compared as long as some are not filled: ${others.map(({ name }) => name).join(', ')}`]
-  if (upTo === 0n) return { name: 'views', holds: true, finding: left.join() }
+  left.push(...notes)
+  if (upTo === 0n) return { name: 'views', holds: true, finding: left.join('; ') }
   const skips = (await readAnySkips(store)).filter(
     (skip) => skip.partition === partition && skip.sequence <= upTo,
   )

@@ -1,5 +1,6 @@
 /** Rows of the neutral format → commands. */
-import { encodeCommands, type Command } from '../../schemas/commands.ts'
+import { encodeCommands } from '../../schemas/command-codec.ts'
+import type { Command } from '../../schemas/commands.ts'
 import { fingerprintOf } from '../../schemas/fingerprint.ts'
 import { NIL_ID, type Id } from '../../schemas/ids.ts'
 import { partitionOf } from '../../schemas/partitions.ts'

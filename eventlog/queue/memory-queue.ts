@@ -31,6 +31,11 @@ export interface MemoryQueueOptions {
 }
 
 export interface MemoryQueue extends CommandQueue {
+  /**
+   * The way in for a coordinator. Steps may take as much room again as all commands may: what has begun elsewhere is not
+   * kept from its end by what has yet to begin.
+   */
+  readonly steps: Pick<CommandQueue, 'offer'>
   /** The core wants one more batch: sent in this turn of the event loop if commands wait, else when the next ones come. */
   wanted(): void
   /** Frees the room of commands before this offset: their frame is durable. */
@@ -112,14 +117,15 @@ export function createMemoryQueue(options: MemoryQueueOptions): MemoryQueue {
     }
   }
 
-  return {
-    partition,
-    offer(slots, count, stored) {
+  /** Offers beyond so many slots taken are answered `busy`. */
+  const offerWithin =
+    (slotsTakenMax: number): CommandQueue['offer'] =>
+    (slots, count, stored) => {
       const slotCount = slots.length / COMMAND_SLOT_BYTES
       if (!Number.isInteger(slotCount) || count < 1 || count > BATCH_COMMANDS_MAX || slotCount < count)
         throw new RangeError(`not an offer of ${count} commands: ${slots.length} bytes`)
       if (isStopped) return { kind: 'stopped' }
-      if (slotsTaken + slotCount > slotsMax) return { kind: 'busy' }
+      if (slotsTaken + slotCount > slotsTakenMax) return { kind: 'busy' }
       const firstOffset = nextOffset
       gather(slots, count)
       nextOffset += BigInt(count)
@@ -127,7 +133,12 @@ export function createMemoryQueue(options: MemoryQueueOptions): MemoryQueue {
       flushSoon()
       stored(offsetsFrom(firstOffset, count))
       return TAKEN
-    },
+    }
+
+  return {
+    partition,
+    offer: offerWithin(slotsMax),
+    steps: { offer: offerWithin(2 * slotsMax) },
     waiting: () => Number(nextOffset - consumedOffset),
     unsent: () => gathered.reduce((sum, batch) => sum + batch.count, 0),
     wanted() {

@@ -35,7 +35,7 @@ async function routeItem(services: Services, item: CommandItem, path: string): P
   try {
     if (command.kind !== 'ReverseTransfer') {
       await services.scales.check(command, path)
-      item.partition = await services.router.partitionOf(command, path)
+      Object.assign(item, await services.router.route(command, path))
       return
     }
     Object.assign(item, await prepareReversal(services, command, path))
@@ -79,11 +79,13 @@ export function isAboutAccount({ command }: CommandItem): boolean {
 
 function failGroup(group: readonly CommandItem[], first: number): void {
   const bad = group.findIndex(({ settled }) => settled !== undefined)
-  const elsewhere = group.findIndex(({ partition }) => partition !== group[0]!.partition)
+  const isInSeveral = group.some(
+    ({ partition, command }) => partition !== group[0]!.partition || command?.across === true,
+  )
   group.forEach((item, index) => {
     if (item.settled !== undefined) return
     if (bad >= 0) item.settled = linkedWith(group[bad]!.settled!, first + bad, first + index)
-    else if (elsewhere >= 0) item.settled = crossPartition(`commands[${first + index}]`)
+    else if (isInSeveral) item.settled = crossPartition(`commands[${first + index}]`, 'group')
   })
 }
 

@@ -5,8 +5,9 @@
  */
 import { checkCommand, type CommandField } from '../../schemas/check-commands.ts'
 import { isNilId, isUuidV7, makeUuidV7, type Id } from '../../schemas/ids.ts'
-import { encodeCommands, type Command } from '../../schemas/commands.ts'
-import { type Condition } from '../../schemas/conditions.ts'
+import { encodeCommands } from '../../schemas/command-codec.ts'
+import type { Command, Coordination } from '../../schemas/commands.ts'
+import type { Condition } from '../../schemas/conditions.ts'
 import { AMOUNT_MAX, MEMO_BYTES_MAX, OWNER_BYTES_MAX } from '../../schemas/limits.ts'
 import { isCurrencyCode, isScale, type Currency } from '../../schemas/money.ts'
 import { NS_PER_MS } from '../../schemas/time.ts'
@@ -109,6 +110,7 @@ function made(kind: ClientKind, values: InputValues, path: string, context: Comm
         credit: notNil(values, 'creditAccountId', wrong),
         amount: positive(values['amount'] as bigint, wrong),
         currency: knownCode(values['currency'] as string, wrong),
+        coordination: (values['coordination'] as Coordination | null | undefined) ?? undefined,
         timeoutNs: timeout(values['timeoutSeconds'] as number | null | undefined, wrong),
       }
     case 'postHold': {

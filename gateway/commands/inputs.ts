@@ -106,7 +106,16 @@ export const INPUT_FIELDS: Readonly<Record<ClientKind, Readonly<Record<string, I
     ),
     ...labels,
   },
-  transfer: { id: moneyId, ...sides, ...conditions, ...labels },
+  transfer: {
+    id: moneyId,
+    ...sides,
+    coordination: optional(
+      'Coordination',
+      'How it is coordinated where its accounts live in two partitions: TCC or SAGA. Default: as the platform is told.',
+    ),
+    ...conditions,
+    ...labels,
+  },
   placeHold: {
     id: moneyId,
     ...sides,

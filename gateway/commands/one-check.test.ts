@@ -8,7 +8,8 @@ import { encodeGroup } from '../../client/encode.ts'
 import { BulkError } from '../../client/errors.ts'
 import { decodeCommandRecord, encodeCommandRecord } from '../../eventlog/kafka/commands/command-record.ts'
 import { checkCommands } from '../../schemas/check-commands.ts'
-import { decodeCommands, encodeCommands, type Command } from '../../schemas/commands.ts'
+import { decodeCommands, encodeCommands } from '../../schemas/command-codec.ts'
+import type { Command } from '../../schemas/commands.ts'
 import { COMMAND_SLOT_BYTES, TIME_NS_MAX, TIME_NS_MIN, TIMES_TEXT } from '../../schemas/limits.ts'
 import { ISO_CURRENCIES } from '../../schemas/money.ts'
 import { codeOf } from '../errors.ts'
@@ -38,6 +39,7 @@ const VALUES = {
   UInt64: fc.constantFrom('1', '7', '0', '9223372036854775807', '9223372036854775808', '', '-1'),
   UInt32: fc.constantFrom(0, 1, 2 ** 32 - 1, 2 ** 32, -1),
   Boolean: fc.constantFrom(true, false),
+  Coordination: fc.constantFrom('TCC', 'SAGA', 'tcc', ''),
   Position: fc.constant(''),
   Cursor: fc.constant(''),
 } as const

@@ -11,10 +11,13 @@
  * new one.
  */
 import type { Command } from '../../schemas/commands.ts'
-import { isReversal, leftOf, type EventKind } from '../../schemas/events.ts'
+import { isReversal, leftOf } from '../../schemas/event-left.ts'
+import type { EventKind } from '../../schemas/events.ts'
 import { formatId, isUuidV7, parseId } from '../../schemas/ids.ts'
 import type { PublicEvent } from '../../projectors/views/audit/events.ts'
 import { badInput } from '../errors.ts'
+import { beginsCrossing, lifeOf, toldRefusal, type Life } from '../outcomes/crossings/life.ts'
+import { crossPartition } from '../submit/command-router.ts'
 import type { Services } from '../services.ts'
 
 /** Events of a transfer that moved money, and no reversal. */
@@ -32,7 +35,7 @@ export interface PreparedReversal {
 
 /**
  * Fills in what a reversal undoes, or what was found against it.
- * @throws Fault BAD_USER_INPUT if no transfer can have the id; NOT_YET
+ * @throws Fault BAD_USER_INPUT if no transfer can have the id; CROSS_PARTITION if it went from one to another; NOT_YET
  */
 export async function prepareReversal(
   { views, feed, router, limits }: Pick<Services, 'views' | 'feed' | 'router' | 'limits'>,
@@ -50,9 +53,12 @@ export async function prepareReversal(
     views.related(point, originalId),
     views.events(point, formatId(command.id)),
   ])
-  const original = events[0]
-  const partition = await router.ofNamed(command, own[0], original)
+  const life = lifeOf(events)
+  const original = life?.first
+  const partition = await router.ofNamed(command, lifeOf(own)?.first, original)
   const checkedSequence = point.upTo.get(partition) ?? 0n
+  if (life !== undefined && isAcross(life) && own.length === 0)
+    throw crossPartition(`${path}.transferId`, 'reversal')
   if (original === undefined || !MOVING.has(original.kind)) {
     const finding = original === undefined ? 'transfer_not_found' : 'transfer_not_reversible'
     return { partition, command: { ...command, checkedSequence, finding } }
@@ -77,6 +83,11 @@ export async function prepareReversal(
       ...(left === 0n && own.length === 0 ? { finding: 'already_reversed' as const } : {}),
     },
   }
+}
+
+/** True for a transfer from one partition to another that has moved money, or may yet. */
+function isAcross({ first, end }: Life): boolean {
+  return beginsCrossing(first) && (end === undefined || toldRefusal(end) === undefined)
 }
 
 /** What is left to reverse of a transfer that did move money: the newest of its reversals says it. */

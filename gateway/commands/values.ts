@@ -2,6 +2,7 @@
  * Reads the values that strangers send in JSON. There is one reader per type, for the GraphQL scalars and bulk HTTP
  * alike.
  */
+import type { Coordination } from '../../schemas/commands.ts'
 import { parseId, type Id } from '../../schemas/ids.ts'
 import { parseMinor } from '../../schemas/money.ts'
 import { readTime } from '../positions/times.ts'
@@ -27,12 +28,17 @@ export interface ValueTypes {
   readonly UInt32: number
   readonly UInt64: bigint
   readonly Boolean: boolean
+  readonly Coordination: Coordination
 }
 export type ValueType = keyof ValueTypes
 
 const UINT32_MAX = 2 ** 32 - 1
 const UINT64_MAX = 2n ** 64n - 1n
 const INT_MAX = 2 ** 31 - 1
+const COORDINATIONS: ReadonlyMap<string, Coordination> = new Map([
+  ['TCC', 'tcc'],
+  ['SAGA', 'saga'],
+])
 const SHOWN_CHARACTERS_MAX = 60
 const LONE_SURROGATE = /\p{Surrogate}/u
 
@@ -61,6 +67,7 @@ export const READERS: { readonly [Type in ValueType]: (raw: unknown) => Reading<
     /^\d{1,20}$/.test(raw) && BigInt(raw) <= UINT64_MAX ? BigInt(raw) : undefined,
   ),
   UInt32: (raw) => integer(raw, 0, UINT32_MAX),
+  Coordination: text('"TCC" or "SAGA"', (raw) => COORDINATIONS.get(raw)),
   Boolean: (raw) =>
     typeof raw === 'boolean' ? { value: raw } : { wrong: `Expected true or false, got ${show(raw)}.` },
 }

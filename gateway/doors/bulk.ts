@@ -23,9 +23,9 @@ import {
 import { readInput, toCommand } from '../commands/commands.ts'
 import { badInput, codeOf, type Fault } from '../errors.ts'
 import { CLIENT_KINDS, isLinkable, type ClientKind } from '../commands/inputs.ts'
+import { positionOfOutcome } from '../outcomes/outcomes.ts'
 import type { Services } from '../services.ts'
 import type { DeploymentTokens } from '../positions/deployment-tokens.ts'
-import { positionAt } from '../positions/tokens.ts'
 
 export interface BulkResult {
   readonly id?: string
@@ -123,9 +123,11 @@ function answerOf(items: readonly CommandItem[], tokens: DeploymentTokens): Bulk
   const results = items.map(({ command, settled }): BulkResult => {
     const id = command === undefined ? {} : { id: formatId(command.id) }
     if (settled instanceof Error) return { ...id, ...errorResult(settled) }
-    const { at, refusal, replayed } = settled!
-    if (at.sequence > (reached.get(at.partition) ?? 0n)) reached.set(at.partition, at.sequence)
-    const told = { ...id, replayed, position: tokens.position(positionAt(at)) }
+    const { refusal, replayed } = settled!
+    const position = positionOfOutcome(settled!)
+    for (const [partition, sequence] of position)
+      if (sequence > (reached.get(partition) ?? 0n)) reached.set(partition, sequence)
+    const told = { ...id, replayed, position: tokens.position(position) }
     return refusal === undefined
       ? { ...told, status: 'accepted' }
       : { ...told, status: 'refused', code: refusal, message: REFUSAL_MESSAGES[refusal] }

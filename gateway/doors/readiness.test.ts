@@ -33,6 +33,7 @@ function readinessOf(given: Given): ReturnType<typeof createReadiness> {
     feed: { failure: () => undefined },
     gate: { closed: () => given.closed },
     unanswered: given.unanswered ?? (() => undefined),
+    coordinators: [],
     isDraining: () => given.draining ?? false,
     clock: () => given.clock ?? 0n,
   })

@@ -6,6 +6,7 @@
  */
 import type { LagTrend } from '../../projectors/runtime/lag-trend.ts'
 import { isPumpAlive, type Projections, type ProjectionStatus } from '../../projectors/runtime/status.ts'
+import type { Coordinator } from '../../writer/coordinator/coordinator.ts'
 import type { Writer, WriterStatus } from '../../writer/writer.ts'
 import { badInput } from '../errors.ts'
 import type { Feed } from '../live/feed.ts'
@@ -53,6 +54,21 @@ export interface WriterReadiness {
   readonly snapshot?: SnapshotReadiness | null
   /** True while another snapshot is made; missing when `snapshot` is. */
   readonly snapshotUnderWay?: boolean
+  /** What goes from this partition to others. Missing with one partition, and if that runs in another process. */
+  readonly coordinator?: CoordinatorReadiness
+}
+
+/** Steps of transfers across partitions, since the start. */
+export interface CoordinatorReadiness {
+  /** The sequence up to which it has read the partition's log, in decimal. */
+  readonly sequence: string
+  readonly stepsSent: number
+  /** Wait because the queue of their partition is busy. */
+  readonly stepsWaiting: number
+  /** Let go of because a partition was away; they are reminded of. */
+  readonly stepsDropped: number
+  /** Sent again because no answer had come. */
+  readonly stepsReminded: number
 }
 
 export interface SnapshotReadiness {
@@ -101,6 +117,8 @@ export function createReadiness(parts: {
   readonly gate: Pick<ViewsGate, 'closed'>
   /** Why a partition's commands are not decided although its writer reports no fault. */
   readonly unanswered: (partition: number) => string | undefined
+  /** One per partition; none where none run in this process. */
+  readonly coordinators: readonly Pick<Coordinator, 'status'>[]
   readonly isDraining: () => boolean
   /** Nanoseconds since 1970. */
   readonly clock: () => bigint
@@ -141,7 +159,10 @@ export function createReadiness(parts: {
       reasons: [...draining, ...asked.flatMap(({ reasons }) => reasons)],
       for: purposes,
       ...all,
-      writers: parts.writers.map((writer) => readinessOf(writer, parts.clock())),
+      writers: parts.writers.map((writer) => {
+        const coordinator = parts.coordinators[writer.queue.partition]
+        return { ...readinessOf(writer, parts.clock()), ...(coordinator && shownCoordinator(coordinator)) }
+      }),
       projections: statuses.map(shown),
     }
   }
@@ -179,6 +200,13 @@ function shown(status: ProjectionStatus): ProjectionReadiness {
     pumpAlive: isPumpAlive(status),
     lagTrend: trend ?? null,
     failure: failure ?? null,
+  }
+}
+
+function shownCoordinator(coordinator: Pick<Coordinator, 'status'>): Pick<WriterReadiness, 'coordinator'> {
+  const { sequence, stepsSent, stepsWaiting, stepsDropped, stepsReminded } = coordinator.status()
+  return {
+    coordinator: { sequence: String(sequence), stepsSent, stepsWaiting, stepsDropped, stepsReminded },
   }
 }
 

@@ -120,7 +120,7 @@ function readBeginning(body: Body, partitions: number, nowMs: number): Beginning
 /**
  * The outcomes of rows: which, and where in the log, for each row that has one under any base time of the import. All
  * base times are looked at, whatever partition a row has now: a row whose accounts changed is still the same row.
- * @throws Fault BAD_USER_INPUT; NOT_YET if the views do not reach the necessary position in time
+ * @throws Fault BAD_USER_INPUT; NOT_YET if the views do not reach the necessary position in time, or a row has no outcome yet
  */
 export async function listKnown({ services, point }: ImportContext, imports: ImportRegistry, name: string, body: Body): Promise<object> {
   const rows = readRows(body)
@@ -142,7 +142,12 @@ export async function listKnown({ services, point }: ImportContext, imports: Imp
   for (const place of near) (await idsBehind(views.store, place, NEAR_EVENTS, upTo)).forEach(take)
   const left = [...rowOf].filter(([, row]) => !found.has(row)).map(([id]) => id)
   ;(await eachPart(left, (ids) => knownIds(views.store, ids, upTo))).forEach(take)
-  return { ...answerOf(kept), known: [...found].map(([row, outcome]) => ({ row, ...outcome })) }
+  const known = [...found].map(([row, { isUnderWay, ...outcome }]) => {
+    if (isUnderWay)
+      throw fault('NOT_YET', 'A row of these is a transfer from one partition to another that is under way. Ask again in a moment.')
+    return { row, ...outcome }
+  })
+  return { ...answerOf(kept), known }
 } // prettier-ignore
 
 /** Hints where in the log rows may stand. A wrong hint only costs time. */

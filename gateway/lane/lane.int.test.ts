@@ -1,7 +1,8 @@
 /** Peers that break the rules of the bulk lane, over raw sockets (docs/bulk-lane.md). */
 import { connect, type Socket } from 'node:net'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
-import { encodeCommands, type Command } from '../../schemas/commands.ts'
+import { encodeCommands } from '../../schemas/command-codec.ts'
+import type { Command } from '../../schemas/commands.ts'
 import { makeUuidV7, type Id } from '../../schemas/ids.ts'
 import { LaneResults } from '../../schemas/lane-results.ts'
 import {

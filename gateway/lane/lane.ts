@@ -149,7 +149,7 @@ class LaneDoors implements SessionContext {
     const request = new LaneRequest(
       header,
       memory,
-      { views, outcomeWaitMs: limits.outcomeWaitMs },
+      { views, outcomeWaitMs: limits.outcomeWaitMs, partitions: submitter.partitions },
       (done) => {
         release()
         connection.answer(done)
@@ -203,7 +203,7 @@ class LaneDoors implements SessionContext {
       if (code === 'BUSY' || code === 'WRITER_STOPPED') return refuseAs(refusalOf(error, request.id))
       // Logs the error if it is a bug of ours.
       answerOf(error, this.#services.log)
-      request.onUnknown(0)
+      request.onUnknown(0, request.count)
     })
   }
 }

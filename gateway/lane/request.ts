@@ -1,10 +1,12 @@
 /**
  * One request of the lane, from its header to its answer: a batch that collects a result of 16 bytes for each command.
  */
-import { COMMAND_KINDS, commandBounds, decodeCommands, SLOT, type Command } from '../../schemas/commands.ts'
+import { decodeCommands } from '../../schemas/command-codec.ts'
+import { COMMAND_KINDS, commandBounds, SLOT, type Command } from '../../schemas/commands.ts'
 import { fingerprintOf } from '../../schemas/fingerprint.ts'
 import type { SkipReason } from '../../schemas/frame-notes.ts'
 import {
+  LANE_ACROSS,
   LANE_FAULTS,
   LANE_ID_REFUSALS,
   LANE_REPLAYED,
@@ -16,22 +18,17 @@ import {
 } from '../../schemas/lane-results.ts'
 import { LANE_HEADER_BYTES, writeLaneHeader, type LaneHeader } from '../../schemas/lane.ts'
 import { COMMAND_SLOT_BYTES } from '../../schemas/limits.ts'
-import { eventAt, type Outcome } from '../outcomes/outcomes.ts'
-import type { PendingBatch } from '../outcomes/pending.ts'
+import { eventAt, otherOf, type Outcome } from '../outcomes/outcomes.ts'
+import type { PendingBatch } from '../outcomes/pending-batch.ts'
 import type { FrameRows } from '../../schemas/frame-rows.ts'
 import { isSameReversal } from '../outcomes/same-reversal.ts'
-import { settleRepeat, type EventlessCommand } from '../outcomes/settle-repeat.ts'
+import { settleRepeat, type EventlessCommand, type RepeatContext } from '../outcomes/settle-repeat.ts'
 import { undecidedLaneFault } from '../outcomes/undecided.ts'
-import type { Views } from '../read/views.ts'
 import type { RequestMemory } from './memory.ts'
-
-export interface LaneRequestContext {
-  readonly views: Views
-  readonly outcomeWaitMs: number
-}
 
 const { accepted, refused, fault } = LANE_STATUS
 const REPLAYED = LANE_REPLAYED << 8
+const ACROSS = LANE_ACROSS << 8
 const REUSED = refused | (LANE_ID_REFUSALS.id_reused << 16)
 
 export class LaneRequest implements PendingBatch {
@@ -40,9 +37,11 @@ export class LaneRequest implements PendingBatch {
   readonly offeredAtMs = performance.now()
   readonly memory: RequestMemory
   readonly #header: LaneHeader
-  readonly #context: LaneRequestContext
+  readonly #context: RepeatContext
   readonly #onDone: (request: LaneRequest) => void
   #left: number
+  /** The other sides of crossings, as the answer says them behind the results: four words each. */
+  readonly #others: number[] = []
   /** Byte at which each command begins. Made when first needed, and only if some command has a text. */
   #bounds: Uint32Array | undefined
 
@@ -50,7 +49,7 @@ export class LaneRequest implements PendingBatch {
   constructor(
     header: LaneHeader,
     memory: RequestMemory,
-    context: LaneRequestContext,
+    context: RepeatContext,
     onDone: (request: LaneRequest) => void,
   ) {
     this.count = header.count
@@ -76,9 +75,21 @@ export class LaneRequest implements PendingBatch {
   }
 
   onFound(index: number, rows: FrameRows, byte: number): void {
-    if (this.#isReceipt(index, rows, byte) && this.#isSameBody(index, rows, byte))
-      this.onEvent(index, rows, byte)
+    if (this.whose(index, rows, byte) === 'own') this.onEvent(index, rows, byte)
     else this.onEarlier(index, rows, byte)
+  }
+
+  whose(index: number, rows: FrameRows, byte: number): 'own' | 'repeated' | 'other' {
+    if (!this.#isSameBody(index, rows, byte)) return 'other'
+    return this.#isReceipt(index, rows, byte) ? 'own' : 'repeated'
+  }
+
+  onEnded(index: number, isRepeat: boolean, rows: FrameRows, byte: number): void {
+    const refusal = rows.toldRefusal(byte)
+    const first = (refusal === 0 ? accepted : refused | (refusal << 16)) | (isRepeat ? REPLAYED : 0)
+    const other = otherOf(rows, byte, this.#context.partitions)
+    if (other !== undefined) this.#others.push(index, other.partition, ...halves(other.sequence))
+    this.#putPlace(index, other === undefined ? first : first | ACROSS, rows, byte)
   }
 
   onEvent(index: number, rows: FrameRows, byte: number): void {
@@ -96,12 +107,12 @@ export class LaneRequest implements PendingBatch {
     this.fail(index, undecidedLaneFault({ undecided: reason }))
   }
 
-  onEventless(index: number, eventless: EventlessCommand): void {
-    const { views, outcomeWaitMs } = this.#context
+  onEventless(index: number, eventless: EventlessCommand, awaitEnd: (isRepeat: boolean) => void): void {
     const [command] = decodeCommands(this.#slotsOf(index))
-    settleRepeat(views, command!, eventless, outcomeWaitMs, Date.now).then(
+    settleRepeat(this.#context, command!, eventless, Date.now).then(
       (found) => {
-        if ('undecided' in found) this.fail(index, undecidedLaneFault(found))
+        if ('underWay' in found) awaitEnd(found.isRepeat)
+        else if ('undecided' in found) this.fail(index, undecidedLaneFault(found))
         else this.settle(index, found)
       },
       // If the views fail, the outcome stays unknown. The same id, sent again, will tell.
@@ -109,8 +120,8 @@ export class LaneRequest implements PendingBatch {
     )
   }
 
-  onUnknown(index: number): void {
-    for (let rest = index; rest < this.count; rest++) this.fail(rest, 'outcome_unknown')
+  onUnknown(index: number, end: number): void {
+    for (let rest = index; rest < end; rest++) this.fail(rest, 'outcome_unknown')
   }
 
   /** The commands, decoded as other doors have them. */
@@ -118,10 +129,12 @@ export class LaneRequest implements PendingBatch {
     return decodeCommands(this.slots)
   }
 
-  settle(index: number, { refusal, replayed, at }: Outcome): void {
+  settle(index: number, { refusal, replayed, at, other }: Outcome): void {
     const status = refusal === undefined ? accepted : refused
     const code = refusal === undefined ? 0 : laneRefusalNumber(refusal)
-    this.#put(index, status | ((replayed ? LANE_REPLAYED : 0) << 8) | (code << 16), at.partition, at.sequence)
+    const flags = (replayed ? REPLAYED : 0) | (other === undefined ? 0 : ACROSS)
+    if (other !== undefined) this.#others.push(index, other.partition, ...halves(other.sequence))
+    this.#put(index, status | flags | (code << 16), at.partition, at.sequence)
   }
 
   fail(index: number, why: LaneFault): void {
@@ -162,13 +175,12 @@ export class LaneRequest implements PendingBatch {
     const at = index * LANE_RESULT_WORDS
     results[at] = first
     results[at + 1] = partition
-    results[at + 2] = Number(BigInt.asIntN(32, sequence))
-    results[at + 3] = Number(BigInt.asIntN(32, sequence >> 32n))
+    ;[results[at + 2], results[at + 3]] = halves(sequence)
     if (--this.#left === 0) this.#onDone(this)
   }
 
   get answerBytes(): number {
-    return LANE_HEADER_BYTES + this.count * LANE_RESULT_BYTES
+    return LANE_HEADER_BYTES + this.count * LANE_RESULT_BYTES + this.#others.length * 4
   }
 
   /** Writes the answer at `out[at]`. */
@@ -176,7 +188,11 @@ export class LaneRequest implements PendingBatch {
     const { requestId, count, partition } = this.#header
     writeLaneHeader(out, at, { kind: 'results', length: this.answerBytes, requestId, count, partition })
     const { results } = this.memory
-    out.set(new Uint8Array(results.buffer, 0, count * LANE_RESULT_BYTES), at + LANE_HEADER_BYTES)
+    const resultBytes = count * LANE_RESULT_BYTES
+    out.set(new Uint8Array(results.buffer, 0, resultBytes), at + LANE_HEADER_BYTES)
+    if (this.#others.length === 0) return
+    const others = Int32Array.from(this.#others)
+    out.set(new Uint8Array(others.buffer), at + LANE_HEADER_BYTES + resultBytes)
   }
 
   #slotsOf(index: number): Uint8Array {
@@ -190,4 +206,9 @@ export class LaneRequest implements PendingBatch {
     this.#bounds ??= commandBounds(this.slots, this.count)
     return this.#bounds[index]!
   }
+}
+
+/** Low and high half of a sequence, as results have it. */
+function halves(sequence: bigint): [number, number] {
+  return [Number(BigInt.asIntN(32, sequence)), Number(BigInt.asIntN(32, sequence >> 32n))]
 }

@@ -4,16 +4,19 @@
  */
 import {
   COMMAND_KINDS,
+  FLAG_CONDITIONS,
+  FLAG_LINKED,
   FLAG_SCALE,
   HEAD_SHIFT,
+  ROUTE_ACROSS,
   SLOT,
   SLOT_WORDS,
   commandSlots,
 } from '../../schemas/commands.ts'
-import type { Id } from '../../schemas/ids.ts'
+import { CONDITION_BYTE } from '../../schemas/conditions.ts'
 import { ANY_PARTITION } from '../../schemas/lane.ts'
 import { unpackCurrency, type Currency } from '../../schemas/money.ts'
-import { partitionOf } from '../../schemas/partitions.ts'
+import { partitionOfWords } from '../../schemas/partitions.ts'
 import { ID_WORDS } from '../../schemas/frame-rows.ts'
 import type { RequestMemory } from './memory.ts'
 
@@ -42,7 +45,13 @@ const ID = SLOT.idHigh * 2
 const RECEIVED_AT = SLOT.receivedAt * 2
 const TEXT_LENGTHS = SLOT.textLengths * 2
 const SCALE_SHIFT = HEAD_SHIFT.scale
+const LINKED_BIT = FLAG_LINKED << HEAD_SHIFT.flags
+const ACROSS_BIT = ROUTE_ACROSS << HEAD_SHIFT.route
 const SCALE_BIT = FLAG_SCALE << HEAD_SHIFT.flags
+const CONDITIONS_BIT = FLAG_CONDITIONS << HEAD_SHIFT.flags
+const CONDITION_TESTS = CONDITION_BYTE.debit >>> 2
+/** The byte of the credit account's condition in that word. */
+const CREDIT_TEST = 0xff << ((CONDITION_BYTE.credit & 3) * 8)
 
 const PLAIN: RequestRoute = { kind: 'plain' }
 const PREPARE: RequestRoute = { kind: 'prepare' }
@@ -58,6 +67,7 @@ export function stampAndRoute(memory: RequestMemory, count: number, context: Sta
   const isRouted = context.partitions > 1
   let taken = context.partition === ANY_PARTITION && isRouted ? PREPARE : PLAIN
   let base = 0
+  let isLinked = false
   for (let index = 0; index < count; index++) {
     const cell = index * ID_WORDS
     words[base + RECEIVED_AT] = receivedLow
@@ -69,7 +79,8 @@ export function stampAndRoute(memory: RequestMemory, count: number, context: Sta
     const lengths = words[base + TEXT_LENGTHS]!
     // The fast path: nearly all commands are transfers without text, in a deployment of one partition.
     if ((words[base]! & 0xff) !== Transfer || lengths !== 0 || isRouted) {
-      const command = lookAt(memory, base, context)
+      const command = lookAt(memory, base, context, isLinked)
+      isLinked = (words[base]! & LINKED_BIT) !== 0
       if (command.kind === 'prepare') taken = PREPARE
       else if (command.kind !== 'plain')
         return { ...command, sentence: `command ${index} ${command.sentence}` }
@@ -79,13 +90,16 @@ export function stampAndRoute(memory: RequestMemory, count: number, context: Sta
   return taken
 }
 
-/** Checks one command that is no plain transfer. The sentence says what is wrong with it. */
-function lookAt(memory: RequestMemory, base: number, context: StampContext): RequestRoute {
+/**
+ * Checks one command that is no plain transfer. The sentence says what is wrong with it.
+ * @param endsLink true if the command before is linked with it
+ */
+function lookAt(memory: RequestMemory, base: number, context: StampContext, endsLink: boolean): RequestRoute {
   const { words } = memory
   const kind = words[base]! & 0xff
   if (kind === ReverseTransfer) return PREPARE
   const scale = kind === OpenAccount ? fillScale(words, base, context) : PLAIN
-  return context.partitions === 1 || scale !== PLAIN ? scale : route(words, base, kind, context)
+  return context.partitions === 1 || scale !== PLAIN ? scale : route(words, base, kind, context, endsLink)
 }
 
 /**
@@ -103,19 +117,32 @@ function fillScale(words: Int32Array, base: number, context: StampContext): Requ
   return context.isScaleFixed(code, scale) ? PLAIN : PREPARE
 }
 
-/** With several partitions: whether the command belongs to the partition that the request names. */
-function route(words: Int32Array, base: number, kind: number, context: StampContext): RequestRoute {
+/**
+ * With several partitions: whether the command belongs to the partition that the request names. A transfer to another one
+ * is marked as such; the members of a linked group may not be one, and it has no condition on the credit account.
+ */
+function route(
+  words: Int32Array,
+  base: number,
+  kind: number,
+  context: StampContext,
+  endsLink: boolean,
+): RequestRoute {
   if (context.partition === ANY_PARTITION || kind === PostHold || kind === VoidHold) return PREPARE
-  const home = partitionOf(idAt(words, base + SLOT.debitHigh * 2), context.partitions)
+  const home = partitionOfWords(words, base + SLOT.debitHigh * 2, context.partitions)
   if (home !== context.partition)
     return { kind: 'wrong_partition', sentence: `belongs to partition ${home}, not to ${context.partition}` }
-  const credit = idAt(words, base + SLOT.creditHigh * 2)
-  const isHome = (credit.high | credit.low) === 0n || partitionOf(credit, context.partitions) === home
-  return isHome ? PLAIN : PREPARE
+  const credit = base + SLOT.creditHigh * 2
+  if (isNil(words, credit) || partitionOfWords(words, credit, context.partitions) === home) return PLAIN
+  if (kind !== Transfer || endsLink || (words[base]! & LINKED_BIT) !== 0) return PREPARE
+  if ((words[base]! & CONDITIONS_BIT) !== 0 && (words[base + CONDITION_TESTS]! & CREDIT_TEST) !== 0)
+    return PREPARE
+  words[base] = words[base]! | ACROSS_BIT
+  return PLAIN
 }
 
-function idAt(words: Int32Array, at: number): Id {
-  return { high: u64(words, at), low: u64(words, at + 2) }
+function isNil(words: Int32Array, at: number): boolean {
+  return (words[at]! | words[at + 1]! | words[at + 2]! | words[at + 3]!) === 0
 }
 
 function u64(words: Int32Array, at: number): bigint {

@@ -1,7 +1,9 @@
 /** The state of a transfer, from its events. Pure, and the same for events of the views and of the feed. */
 import type { PublicEvent } from '../../projectors/views/audit/events.ts'
 import type { CommandKind } from '../../schemas/commands.ts'
-import { isReversal, leftOf, type EventKind } from '../../schemas/events.ts'
+import { isReversal, leftOf } from '../../schemas/event-left.ts'
+import type { EventKind } from '../../schemas/events.ts'
+import type { Life } from '../outcomes/crossings/life.ts'
 
 export type TransferKind = 'TRANSFER' | 'HOLD' | 'HOLD_POST' | 'HOLD_VOID' | 'REVERSAL'
 export type TransferState = 'PENDING' | 'POSTED' | 'VOIDED' | 'EXPIRED' | 'REFUSED' | 'REVERSED'
@@ -32,6 +34,7 @@ const STATE_OF_OWN: Readonly<Record<EventKind, TransferState | undefined>> = {
   TransferReversedInPart: 'POSTED',
   TransferReversedByForce: 'POSTED',
   TransferRefused: 'REFUSED',
+  // Of a transfer across partitions, on both sides.
   TransferReserved: 'PENDING',
   TransferConfirmed: 'PENDING',
   TransferCancelled: 'REFUSED',
@@ -43,7 +46,7 @@ const STATE_OF_OWN: Readonly<Record<EventKind, TransferState | undefined>> = {
   TransferReminded: undefined,
   CreditReserved: undefined,
   CreditRefused: undefined,
-  TransferCredited: undefined,
+  TransferCredited: 'PENDING',
   CreditCancelled: undefined,
   StepAnswered: undefined,
 }
@@ -69,10 +72,10 @@ export function stateAfter(id: string, event: PublicEvent): TransferState | unde
 
 /**
  * The state of a transfer after all its events.
- * @param own events under its id, in order; the first is its outcome
+ * @param life of the events under its id
  * @param related events of other commands that name it
  */
-export function stateOf(own: readonly PublicEvent[], related: readonly PublicEvent[]): TransferState {
+export function stateOf({ own }: Life, related: readonly PublicEvent[]): TransferState {
   const id = own[0]!.transferId
   const events = [...own, ...related].sort((left, right) => Number(left.sequence - right.sequence))
   let state: TransferState = 'PENDING'

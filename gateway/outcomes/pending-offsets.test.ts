@@ -10,6 +10,7 @@ import type { WalletEvent } from '../../schemas/events.ts'
 import { lastSequence, type Frame } from '../../schemas/frames.ts'
 import { makeUuidV7, type Id } from '../../schemas/ids.ts'
 import { sampleEvent } from '../../schemas/sample-event.testing.ts'
+import { NO_CROSSINGS } from './crossings/no-crossings.testing.ts'
 import { PendingCommands, type PendingOffer } from './pending.ts'
 import { RecentEvents } from './recent-events.ts'
 import { ID_WORDS, putIdWords, type FrameRows } from '../../schemas/frame-rows.ts'
@@ -111,6 +112,7 @@ class Gateway {
       count: commands.length,
       ids,
       offeredAtMs: 0,
+      ...NO_CROSSINGS,
       onEvent: (index, rows, byte) => {
         expect(rows.fingerprint(byte)).toBe(commands[index]!.body)
         tell(index, 'own')

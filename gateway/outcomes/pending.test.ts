@@ -8,7 +8,9 @@ import { adoptedTopic, sameTopic } from '../../schemas/commands-topic.ts'
 import type { Frame } from '../../schemas/frames.ts'
 import { makeUuidV7, type Id } from '../../schemas/ids.ts'
 import { sampleEvent } from '../../schemas/sample-event.testing.ts'
-import { PendingCommands, type PendingBatch } from './pending.ts'
+import { NO_CROSSINGS } from './crossings/no-crossings.testing.ts'
+import type { PendingBatch } from './pending-batch.ts'
+import { PendingCommands } from './pending.ts'
 import { RecentEvents } from './recent-events.ts'
 import { ID_WORDS, idWords, putIdWords } from '../../schemas/frame-rows.ts'
 
@@ -63,7 +65,7 @@ describe('pending commands', () => {
               settled.set(first + index, how)
             }
             offer(pending, {
-            count: to - from, ids, offeredAtMs: 0,
+            count: to - from, ids, offeredAtMs: 0, ...NO_CROSSINGS,
             onEvent: (index, rows, byte) => settle(index, `event ${rows.isTransfer(byte, ids, index * ID_WORDS)}`),
             onFound: (index, rows, byte) => settle(index, `event ${rows.isTransfer(byte, ids, index * ID_WORDS)}`),
             onEarlier: (index) => settle(index, 'earlier'),
@@ -129,6 +131,7 @@ describe('pending commands', () => {
                 ids,
                 // The oldest are given up, from wherever in the middle the time is.
                 offeredAtMs: givenUp ? index : 1_000 + index,
+                ...NO_CROSSINGS,
                 onEvent: (_, rows, byte) => {
                   expect(rows.sequence(byte)).toBe(BigInt(first))
                   expect(first).toBe(index)
@@ -189,7 +192,7 @@ describe('pending commands', () => {
     pending.onFrame(frameOf([], 0n))
     for (const offset of [0n, 1n])
       offer(pending, {
-        count: 1, ids, offeredAtMs: 0,
+        count: 1, ids, offeredAtMs: 0, ...NO_CROSSINGS,
         onEvent: () => told.push(`event ${offset}`), onFound: () => told.push('found'), onEarlier: () => told.push(`earlier ${offset}`), onEventless: () => told.push('silent'), onSkipped: () => told.push('passed over'), onUnknown: () => told.push('unknown'),
       }, offset) // prettier-ignore
     pending.onFrame(frameOf([eventOf(idOf(7))], 2n))
@@ -201,7 +204,7 @@ describe('pending commands', () => {
     const told: string[] = []
     const ids = new Int32Array(ID_WORDS)
     offer(pending, {
-      count: 1, ids, offeredAtMs: 5,
+      count: 1, ids, offeredAtMs: 5, ...NO_CROSSINGS,
       onEvent: () => told.push('event'), onFound: () => told.push('found'), onEarlier: () => told.push('earlier'), onEventless: () => told.push('silent'), onSkipped: () => told.push('passed over'), onUnknown: () => told.push('unknown'),
     }, 0n) // prettier-ignore
     pending.giveUp(5)
@@ -227,7 +230,7 @@ describe('pending commands', () => {
         one.told = what
       }
       const offered = pending.add({
-        count: 1, ids, offeredAtMs: 0,
+        count: 1, ids, offeredAtMs: 0, ...NO_CROSSINGS,
         onEvent: tell('event'), onFound: tell('event'), onEarlier: tell('earlier'), onEventless: tell('silent'), onUnknown: tell('unknown'), onSkipped: tell('passed over'),
       })
       one.at = (place) => pending.stored(offered, place)

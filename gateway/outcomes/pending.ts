@@ -11,6 +11,9 @@
  * offered it. Behind such a command a row may be that command's outcome. It is then handed over as "found", and the
  * batch compares it.
  *
+ * A transfer across partitions has its outcome in a later row than its own. From its own row on it waits among the
+ * crossings under way (crossings/under-way.ts).
+ *
  * A queue outside this process tells late where it stored an offer. A frame that may have consumed such an offer is
  * kept, together with the walk over it, until the offsets are known. Everything before that offer is settled at once.
  * The bytes of kept frames are bounded. Beyond the bound the oldest are given up: their commands are later looked up by
@@ -18,39 +21,16 @@
  */
 import type { CommandOffset, OfferOffsets } from '../../eventlog/ports.ts'
 import { consumedOf, isAtOffset, TopicTrail } from '../../eventlog/queue/offer-offsets.ts'
-import { horizonAfter, type SkipReason } from '../../schemas/frame-notes.ts'
+import { horizonAfter } from '../../schemas/frame-notes.ts'
 import { lastSequence, type Frame } from '../../schemas/frames.ts'
 import type { Position } from '../../schemas/positions.ts'
 import type { FrameListener } from '../live/feed.ts'
+import { CrossingsUnderWay } from './crossings/under-way.ts'
 import { SkippedCommands } from './skipped-commands.ts'
+import type { PendingBatch } from './pending-batch.ts'
 import { RecentEvents, type FoundRow } from './recent-events.ts'
 import { NO_ROW, RowMatcher } from './row-matcher.ts'
-import type { EventlessCommand } from './settle-repeat.ts'
 import { FrameRows, ID_WORDS } from '../../schemas/frame-rows.ts'
-
-/** Commands of one offer, in order. */
-export interface PendingBatch {
-  readonly count: number
-  /** Their ids, as frame-rows.ts writes them. */
-  readonly ids: Int32Array
-  /** By a clock that nobody can set: `performance.now()`. */
-  readonly offeredAtMs: number
-  /** The event of the command at `index` begins at `byte` of the frame's payload. */
-  onEvent(index: number, rows: FrameRows, byte: number): void
-  /** The command at `index` made no event. Its id had made this one before, so this one is its outcome. */
-  onEarlier(index: number, rows: FrameRows, byte: number): void
-  /**
-   * An event under the id of the command at `index`. It is the command's own, or that of another command with the same
-   * id; body and time of receipt tell them apart.
-   */
-  onFound(index: number, rows: FrameRows, byte: number): void
-  /** The command at `index` was consumed, and no event of its id is known here. */
-  onEventless(index: number, silence: EventlessCommand): void
-  /** The log says that the command at `index` was skipped, and no event of its id is known here. It was not decided. */
-  onSkipped(index: number, reason: SkipReason): void
-  /** The outcomes from `index` on will come too late, or never. */
-  onUnknown(index: number): void
-}
 
 /** An offer that waits for outcomes. */
 export interface PendingOffer {
@@ -102,6 +82,11 @@ export class PendingCommands implements FrameListener {
   /** The latest id horizon that a walked frame says. Milliseconds since 1970; −1: none did. */
   #horizonMs = -1
   readonly #skipped = new SkippedCommands()
+  readonly #underWay = new CrossingsUnderWay()
+  /** The last frame that has come. */
+  #newest: Frame | undefined
+  /** True once nothing will be told any more. */
+  #isOver = false
   #isAdvancing = false
   /** Last sequence that the feed has brought, and when it did, by `performance.now()`. */
   #reached: bigint | undefined
@@ -117,7 +102,7 @@ export class PendingCommands implements FrameListener {
 
   /** Commands that wait for their outcomes. */
   get count(): number {
-    return this.#count
+    return this.#count + this.#underWay.count
   }
 
   /** Offers that wait for outcomes. */
@@ -143,7 +128,7 @@ export class PendingCommands implements FrameListener {
     return this.#keptBytes
   }
 
-  /** The event of an id; undefined if it is not among the newest events. */
+  /** The event that a client's command with this id made; undefined if it is not among the newest events. */
   find(ids: Int32Array): FoundRow | undefined {
     return this.#recent.find(ids, 0)
   }
@@ -188,6 +173,7 @@ export class PendingCommands implements FrameListener {
     this.#reachedAtMs = performance.now()
     const isLost = this.#trail.next(frame)
     if (isLost !== undefined) this.#loseThose(isLost)
+    this.#newest = frame
     this.#recent.add(frame)
     this.#skipped.add(frame)
     this.#walks.push({
@@ -199,16 +185,19 @@ export class PendingCommands implements FrameListener {
       this.#walks[0]!.isGivenUp = true
       this.#advance()
     }
+    if (this.#underWay.count > 0) this.#underWay.settle(new FrameRows(frame))
   }
 
   /** Gives up offers made before `beforeMs`. Offers are in order of age. */
   giveUp(beforeMs: number): void {
+    this.#isOver ||= beforeMs === Infinity
+    this.#underWay.giveUp(beforeMs)
     let done = 0
     while ((this.#offers[done]?.batch.offeredAtMs ?? Infinity) < beforeMs) {
       const offer = this.#offers[done++]!
       offer.isOver = true
       this.#count -= offer.batch.count - offer.settled
-      offer.batch.onUnknown(offer.settled)
+      offer.batch.onUnknown(offer.settled, offer.batch.count)
     }
     if (done === 0) return
     this.#offers = this.#offers.slice(done)
@@ -225,7 +214,7 @@ export class PendingCommands implements FrameListener {
     offer.isOver = true
     this.#offers.splice(this.#offers.indexOf(offer), 1)
     this.#count -= offer.batch.count - offer.settled
-    offer.batch.onUnknown(offer.settled)
+    offer.batch.onUnknown(offer.settled, offer.batch.count)
   }
 
   #advance(): void {
@@ -301,6 +290,14 @@ export class PendingCommands implements FrameListener {
       const at = index * ID_WORDS
       const byte = isOurs ? matcher.next(batch.ids, at) : matcher.find(batch.ids, at)
       if (byte === NO_ROW) this.#settleWithoutRow(offer, index, frame, !isOurs || isRepeated)
+      else if (matcher.rows.beginsCrossing(byte))
+        this.#settleBegun(
+          batch,
+          index,
+          matcher.rows,
+          byte,
+          isOurs ? 'own' : batch.whose(index, matcher.rows, byte),
+        )
       else if (isOurs) batch.onEvent(index, matcher.rows, byte)
       else batch.onFound(index, matcher.rows, byte)
     }
@@ -315,10 +312,42 @@ export class PendingCommands implements FrameListener {
     if (found === undefined || found.rows.frame.firstSequence > frame.firstSequence) {
       const reason = this.#skipped.reasonFor(offer.offsets!, index)
       if (reason !== undefined) return batch.onSkipped(index, reason)
-      return batch.onEventless(index, { frame, mayBeOwn: isPossible, horizonMs: this.#horizonMs })
+      const silence = { frame, mayBeOwn: isPossible, horizonMs: this.#horizonMs }
+      return batch.onEventless(index, silence, (isRepeat) => this.#awaitEnd(batch, index, isRepeat))
     }
-    if (isPossible) batch.onFound(index, found.rows, found.byte)
+    if (found.rows.beginsCrossing(found.byte)) {
+      const whose = batch.whose(index, found.rows, found.byte)
+      this.#settleBegun(
+        batch,
+        index,
+        found.rows,
+        found.byte,
+        whose === 'own' && !isPossible ? 'repeated' : whose,
+      )
+    } else if (isPossible) batch.onFound(index, found.rows, found.byte)
     else batch.onEarlier(index, found.rows, found.byte)
+  }
+
+  /** The row at `byte` begins the crossing of the command at `index`, unless it is of another body. */
+  #settleBegun(
+    batch: PendingBatch,
+    index: number,
+    rows: FrameRows,
+    byte: number,
+    whose: 'own' | 'repeated' | 'other',
+  ): void {
+    if (whose === 'other') batch.onEarlier(index, rows, byte)
+    // Nothing ends in the frame in which it begins.
+    else if (rows.frame === this.#newest) this.#underWay.add(batch, index, whose === 'repeated')
+    else this.#awaitEnd(batch, index, whose === 'repeated')
+  }
+
+  /** The crossing of the command at `index` is under way, or has ended by now. */
+  #awaitEnd(batch: PendingBatch, index: number, isRepeat: boolean): void {
+    const ended = this.#recent.findEnd(batch.ids, index * ID_WORDS)
+    if (ended !== undefined) batch.onEnded(index, isRepeat, ended.rows, ended.byte)
+    else if (this.#isOver) batch.onUnknown(index, index + 1)
+    else this.#underWay.add(batch, index, isRepeat)
   }
 
   /**
@@ -351,7 +380,7 @@ export function reachedBy(pending: readonly PendingCommands[]): Position {
   return reached
 }
 
-/** The event of an id; undefined if it is not among the newest events of any partition. */
+/** The event that a client's command with this id made; undefined if it is not among the newest events of any partition. */
 export function findRecent(pending: readonly PendingCommands[], ids: Int32Array): FoundRow | undefined {
   for (const one of pending) {
     const found = one.find(ids)

@@ -48,13 +48,21 @@ export class RecentEvents {
   }
 
   /**
-   * The first event under the id at `ids[at]` (in the layout of frame-rows.ts). Undefined: it is not among the newest
-   * events.
+   * The event that a client's command with the id at `ids[at]` made (in the layout of frame-rows.ts): its outcome, or the
+   * beginning of its crossing. Undefined: it is not among the newest events.
    */
   find(ids: Int32Array, at: number): FoundRow | undefined {
-    return this.#younger.find(ids, at) ?? this.#older.find(ids, at)
+    return this.#younger.find(ids, at, isOfClient) ?? this.#older.find(ids, at, isOfClient)
+  }
+
+  /** The event that ended the crossing under the id. Undefined: it is not among the newest events. */
+  findEnd(ids: Int32Array, at: number): FoundRow | undefined {
+    return this.#younger.find(ids, at, isEnd) ?? this.#older.find(ids, at, isEnd)
   }
 }
+
+const isOfClient = (rows: FrameRows, byte: number): boolean => rows.isOfClient(byte)
+const isEnd = (rows: FrameRows, byte: number): boolean => rows.endsCrossing(byte)
 
 class Generation {
   bytes = 0
@@ -78,7 +86,11 @@ class Generation {
     this.bytes += frame.bytes.length + FRAME_OVERHEAD_BYTES
   }
 
-  find(ids: Int32Array, at: number): FoundRow | undefined {
+  find(
+    ids: Int32Array,
+    at: number,
+    isWanted: (rows: FrameRows, byte: number) => boolean,
+  ): FoundRow | undefined {
     while (this.#indexed.length < this.#frames.length) this.#index(this.#frames[this.#indexed.length]!)
     const entries = this.#entries
     const mask = this.entries - 1
@@ -88,7 +100,7 @@ class Generation {
       if (entries[entry + 2] !== key) continue
       const rows = this.#indexed[entries[entry]! - 1]!
       const byte = entries[entry + 1]!
-      if (rows.isTransfer(byte, ids, at)) return { rows, byte }
+      if (rows.isTransfer(byte, ids, at) && isWanted(rows, byte)) return { rows, byte }
     }
     return undefined
   }
@@ -100,8 +112,9 @@ class Generation {
     const entries = this.#entries
     const mask = this.entries - 1
     for (let byte = 0, end = rows.end; byte < end; byte = rows.after(byte))
-      // The expiry of a hold stands under the hold's own id, but is no outcome of a command.
-      if (!rows.isTimer(byte)) put(entries, mask, rows.transferKey(byte), number, byte)
+      // The expiry of a hold and most steps of a crossing stand under the id as well, and are no outcome of a command.
+      if (rows.isOfClient(byte) || rows.endsCrossing(byte))
+        put(entries, mask, rows.transferKey(byte), number, byte)
     this.#used += frame.count
   }
 

@@ -1,9 +1,18 @@
 /** A command that was consumed without an event is refused only if the log proves that it never will have one. */
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
+import type { PublicEvent } from '../../projectors/views/audit/events.ts'
+import { encodeCommands } from '../../schemas/command-codec.ts'
 import type { Command } from '../../schemas/commands.ts'
+import { formatCrossing } from '../../schemas/crossing.ts'
+import type { EventKind, WalletEvent } from '../../schemas/events.ts'
+import { fingerprintOf } from '../../schemas/fingerprint.ts'
 import type { Frame } from '../../schemas/frames.ts'
 import { makeUuidV7, NIL_ID } from '../../schemas/ids.ts'
+import { partitionOf } from '../../schemas/partitions.ts'
+import { REFUSAL_CODES } from '../../schemas/refusals.ts'
+import { sampleEvent } from '../../schemas/sample-event.testing.ts'
+import { publicEvent } from './outcomes.ts'
 import { settleRepeat } from './settle-repeat.ts'
 import type { Views } from '../read/views.ts'
 
@@ -20,14 +29,13 @@ function commandAt(timeMs: number): Command {
 
 const settle = (timeMs: number, horizonMs: number, frameMs = NOW_MS, wallMs = NOW_MS) =>
   settleRepeat(
-    nothingFound,
+    { views: nothingFound, outcomeWaitMs: 0, partitions: 1 },
     commandAt(timeMs),
     {
       frame: { partition: 0, firstSequence: 8n, count: 1, timeNs: BigInt(frameMs) * 1_000_000n } as Frame,
       mayBeOwn: false,
       horizonMs,
     },
-    0,
     () => wallMs,
   )
 
@@ -59,5 +67,62 @@ describe('a command without an event, of which the views hold none either', () =
       undecided: 'future',
       aheadMs: 3_540_000,
     })
+  })
+})
+
+describe('a command without an event whose id has a crossing in the views', () => {
+  const command: Command = { ...commandAt(NOW_MS), receivedAtNs: 7n }
+  const fingerprint = fingerprintOf(encodeCommands([command]))
+  const text = (answers: bigint): string =>
+    formatCrossing({ debit: NIL_ID, credit: NIL_ID, source: 1, channel: 1, turn: 1, answers })
+  const step = (kind: EventKind, sequence: bigint, more: Partial<WalletEvent> = {}): PublicEvent =>
+    publicEvent(
+      sampleEvent({ kind, sequence, partition: 1, receivedAtNs: 7n, namedAccounts: text(40n), ...more }),
+    )
+  const begun = step('TransferReserved', 3n, { fingerprint, namedAccounts: text(0n) })
+  const reserved = step('CreditReserved', 40n, { partition: 0 })
+  const reminded = step('TransferReminded', 4n, { command: 'TimeStep' })
+  const asked = (events: readonly PublicEvent[], mayBeOwn: boolean, body = command) =>
+    settleRepeat(
+      {
+        views: { points: nothingFound.points, events: () => Promise.resolve(events) } as unknown as Views,
+        outcomeWaitMs: 0,
+        partitions: 2,
+      },
+      body,
+      {
+        frame: { partition: 1, firstSequence: 8n, count: 1, timeNs: BigInt(NOW_MS) * 1_000_000n } as Frame,
+        mayBeOwn,
+        horizonMs: -1,
+      },
+      () => NOW_MS,
+    )
+
+  test('is under way as long as that has no end, whichever partition comes first', async () => {
+    for (const [mayBeOwn, isRepeat] of [[true, false], [false, true]] as const)
+      expect(await asked([reserved, begun, reminded], mayBeOwn)).toEqual({ underWay: true, isRepeat })
+    expect(await asked([reserved, begun], true, { ...command, receivedAtNs: 8n })).toEqual({ underWay: true, isRepeat: true })
+  }) // prettier-ignore
+
+  test('has the outcome of its end, which says where both sides stand and why it was refused', async () => {
+    const at = { partition: 1, sequence: 9n }
+    const other = { partition: partitionOf(NIL_ID, 2), sequence: 40n }
+    expect(await asked([reserved, begun, step('TransferCompleted', 9n)], false)).toMatchObject({ at, other, refusal: undefined, replayed: true })
+    const cancelled = step('TransferCancelled', 9n, { fingerprint: BigInt(REFUSAL_CODES.credit_account_frozen) })
+    expect(await asked([begun, cancelled], true)).toMatchObject({ at, refusal: 'credit_account_frozen', replayed: false })
+    const timedOut = step('TransferCancelled', 9n, { command: 'TimeStep', fingerprint: BigInt(REFUSAL_CODES.transfer_timed_out), namedAccounts: text(0n) })
+    expect(await asked([begun, timedOut, step('CancelAcknowledged', 12n)], true)).toMatchObject({ at, other: undefined, refusal: 'transfer_timed_out' })
+  }) // prettier-ignore
+
+  test('is reused with another body, under way or not', async () => {
+    for (const end of [[], [step('TransferCompleted', 9n)]])
+      expect(await asked([begun, ...end], true, { ...command, amount: 2n })).toMatchObject({
+        refusal: 'id_reused',
+        at: { partition: 1, sequence: 3n },
+      })
+  })
+
+  test('is free where the id is that of another partition’s crossing alone', async () => {
+    expect(await asked([reserved], true)).toEqual({ undecided: 'unknown' })
   })
 })

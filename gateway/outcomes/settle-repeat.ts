@@ -8,12 +8,14 @@
  * by the log's id horizon (schemas/frame-notes.ts). Without proof from one of the two there is no refusal: a client
  * that is told "refused" takes a new id, and pays twice if something else sends the old one again.
  */
-import { encodeCommands, type Command } from '../../schemas/commands.ts'
+import { encodeCommands } from '../../schemas/command-codec.ts'
+import type { Command } from '../../schemas/commands.ts'
 import { fingerprintOf } from '../../schemas/fingerprint.ts'
 import { lastSequence, type Frame } from '../../schemas/frames.ts'
 import { formatId, uuidV7TimeMs } from '../../schemas/ids.ts'
 import { ID_AHEAD_MS_MAX } from '../../schemas/limits.ts'
 import { NS_PER_MS } from '../../schemas/time.ts'
+import { lifeOf } from './crossings/life.ts'
 import { idRefusal, outcomeOf, type Outcome } from './outcomes.ts'
 import { isSameReversal } from './same-reversal.ts'
 import type { PartitionSequence } from '../positions/tokens.ts'
@@ -30,29 +32,45 @@ export interface EventlessCommand {
   readonly horizonMs: number
 }
 
+/** A crossing under the command's id is under way. `isRepeat`: an earlier command began it. */
+export interface UnderWay {
+  readonly underWay: true
+  readonly isRepeat: boolean
+}
+
+/** What settling needs besides the command. */
+export interface RepeatContext {
+  readonly views: Views
+  /** How long the views may take to include the frame, in ms. */
+  readonly outcomeWaitMs: number
+  /** Of the deployment. */
+  readonly partitions: number
+}
+
 /**
- * The outcome of a command that was consumed without an event, or why it has none.
+ * The outcome of a command that was consumed without an event, or why it has none yet.
  * @param wallMs this machine's clock, milliseconds since 1970
  * @throws Fault NOT_YET if the views do not include the frame in time; the same id may be sent again
  */
 export async function settleRepeat(
-  views: Views,
+  { views, outcomeWaitMs, partitions }: RepeatContext,
   command: Command,
   { frame, mayBeOwn, horizonMs }: EventlessCommand,
-  waitMs: number,
   wallMs: () => number,
-): Promise<Outcome | Undecided> {
+): Promise<Outcome | Undecided | UnderWay> {
   const frameEnd: PartitionSequence = { partition: frame.partition, sequence: lastSequence(frame) }
-  const point = await views.points.atSequence(frameEnd, waitMs)
-  // The first event of an id is its outcome; an expired hold has a second one.
-  const first = (await views.events(point, formatId(command.id)))[0]
-  if (first !== undefined) {
+  const point = await views.points.atSequence(frameEnd, outcomeWaitMs)
+  const life = lifeOf(await views.events(point, formatId(command.id)))
+  if (life !== undefined) {
+    const { first, end } = life
     const isSameBody =
       first.fingerprint === fingerprintOf(encodeCommands([command])) || isSameReversal(command, first)
     const isOwn = mayBeOwn && first.receivedAtNs === command.receivedAtNs
-    return isSameBody
-      ? outcomeOf(command.id, first, !isOwn)
-      : idRefusal(command.id, 'id_reused', { partition: first.partition, sequence: first.sequence })
+    if (!isSameBody)
+      return idRefusal(command.id, 'id_reused', { partition: first.partition, sequence: first.sequence })
+    return end === undefined
+      ? { underWay: true, isRepeat: !isOwn }
+      : outcomeOf(command.id, end, !isOwn, partitions)
   }
   const timeMs = uuidV7TimeMs(command.id)
   if (timeMs <= horizonMs) return idRefusal(command.id, 'id_expired', frameEnd)

@@ -6,6 +6,7 @@ import { SKIP_REASONS } from '../../schemas/frame-notes.ts'
 import type { Frame } from '../../schemas/frames.ts'
 import { makeUuidV7 } from '../../schemas/ids.ts'
 import { SkippedCommands } from './skipped-commands.ts'
+import { NO_CROSSINGS } from './crossings/no-crossings.testing.ts'
 import { PendingCommands } from './pending.ts'
 import { ID_WORDS, putIdWords } from '../../schemas/frame-rows.ts'
 
@@ -67,7 +68,7 @@ describe('what marks of the log say', () => {
         const ids = new Int32Array(ID_WORDS)
         putIdWords(ids, 0, makeUuidV7(Number(offset), new Uint8Array(10)))
         const offer = pending.add({
-          count: 1, ids, offeredAtMs: 0,
+          count: 1, ids, offeredAtMs: 0, ...NO_CROSSINGS,
           onEvent: () => told.push('event'), onFound: () => told.push('found'), onEarlier: () => told.push('earlier'),
           onEventless: () => told.push(`silent ${offset}`), onUnknown: () => told.push('unknown'),
           onSkipped: (_, reason) => told.push(`${reason} ${offset}`),

@@ -187,7 +187,7 @@ describe('balances', () => {
       projections,
       { after: transfer.position },
     )
-    expect(live.map(({ name }) => name)).toEqual(['balances', 'history', 'audit'])
+    expect(live.map(({ name }) => name)).toEqual(['balances', 'history', 'audit', 'crossings'])
     expect(live[0]!.lagEvents).toBe('0')
   })
 })

@@ -17,7 +17,8 @@ import {
   type PublicEvent,
 } from '../../projectors/views/audit/events.ts'
 import type { BalanceRow } from '../../projectors/views/totals.ts'
-import { decodeEvent, EVENT_KINDS, REVERSAL_KINDS, type EventKind } from '../../schemas/events.ts'
+import { REVERSAL_KINDS } from '../../schemas/event-left.ts'
+import { decodeEvent, EVENT_KINDS, type EventKind } from '../../schemas/events.ts'
 import { FrameRows } from '../../schemas/frame-rows.ts'
 import type { Frame } from '../../schemas/frames.ts'
 import { formatId } from '../../schemas/ids.ts'

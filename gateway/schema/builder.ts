@@ -1,6 +1,7 @@
 /** A schema builder, with the scalars that every part of a schema uses. */
 import SchemaBuilder from '@pothos/core'
 import { GraphQLError, Kind, type ValueNode } from 'graphql'
+import type { Coordination } from '../../schemas/commands.ts'
 import type { Id } from '../../schemas/ids.ts'
 import { formatId } from '../../schemas/ids.ts'
 import type { Position } from '../../schemas/positions.ts'
@@ -24,6 +25,7 @@ export interface SchemaTypes {
     UInt32: { Input: number; Output: number }
     UInt64: { Input: bigint; Output: bigint }
   }
+  Inputs: { Coordination: Coordination }
 }
 
 export type Builder = ReturnType<typeof createBuilder>

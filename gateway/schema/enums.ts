@@ -27,6 +27,22 @@ export function addEnums(builder: Builder) {
     values: { DEBIT: { value: 'debit' }, CREDIT: { value: 'credit' } } as const,
   })
 
+  builder.enumType('Coordination', {
+    description: 'How a transfer from one partition to another is coordinated (docs/coordination.md).',
+    values: {
+      TCC: {
+        value: 'tcc',
+        description:
+          'Try-Confirm/Cancel: both sides reserve before anything moves. Nothing has to be undone.',
+      },
+      SAGA: {
+        value: 'saga',
+        description:
+          'Saga: debited at once, credited behind it, and paid back if that is refused. Fewer steps.',
+      },
+    } as const,
+  })
+
   /** A moment in the past. */
   const AsOfInput = builder.inputType('AsOf', {
     isOneOf: true,

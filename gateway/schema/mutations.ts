@@ -8,7 +8,7 @@ import { crossPartition, placedWithin } from '../submit/command-router.ts'
 import { toCommand, type InputValues } from '../commands/commands.ts'
 import { badInput } from '../errors.ts'
 import { INPUT_FIELDS, LINKED_TRANSFERS_MAX, type ClientKind } from '../commands/inputs.ts'
-import type { Outcome } from '../outcomes/outcomes.ts'
+import { positionOfOutcome, type Outcome } from '../outcomes/outcomes.ts'
 import { prepareReversal } from '../commands/reversals.ts'
 import type { Services } from '../services.ts'
 import { positionAt } from '../positions/tokens.ts'
@@ -16,8 +16,14 @@ import type { AccountIdentity } from '../read/views.ts'
 import { accountModel, type AccountModel } from './account.ts'
 import type { Builder } from './builder.ts'
 import type { SchemaKit } from './kit.ts'
-import { readTransfer, refusedModel, transferModel } from './transfer.ts'
-import type { RefusedModel, TransferModel } from './transfer.ts'
+import {
+  crossingModel,
+  readTransfer,
+  refusedModel,
+  transferModel,
+  type RefusedModel,
+  type TransferModel,
+} from './transfers/model.ts'
 
 interface TransferAppliedModel {
   readonly type: 'TransferApplied'
@@ -119,7 +125,7 @@ async function transferResult(
   return {
     type: 'TransferApplied',
     transfer: await transferOf(services, command, outcome),
-    position: positionAt(outcome.at),
+    position: positionOfOutcome(outcome),
     replayed: outcome.replayed,
   }
 }
@@ -127,9 +133,10 @@ async function transferResult(
 async function transferOf(services: Services, command: Command, outcome: Outcome): Promise<TransferModel> {
   const event = outcome.event()!
   if (outcome.replayed) {
-    const now = await readTransfer(services, event.transferId, outcome.at)
+    const now = await readTransfer(services, event.transferId, positionOfOutcome(outcome))
     if (now !== undefined) return now
   }
+  if (outcome.other !== undefined) return crossingModel(event)
   for (const side of ['debit', 'credit'] as const) {
     const id = command[side]
     const { account } = event[side]
@@ -175,13 +182,15 @@ async function linkedResult(
       if (command.kind === 'ReverseTransfer') return prepareReversal(services, command, place)
       // A hold that is placed within the group is known to nobody yet.
       const isPlaced = placedWithin(asked, index) !== undefined
-      return { command, partition: isPlaced ? undefined : await services.router.partitionOf(command, place) }
+      return isPlaced ? { command, partition: undefined } : services.router.route(command, place)
     }),
   )
   const commands = prepared.map(({ command }) => command)
   const partitions = prepared.map(({ partition }, index) => partition ?? prepared[placedWithin(asked, index)!]!.partition) // prettier-ignore
-  const elsewhere = partitions.findIndex((partition) => partition !== partitions[0])
-  if (elsewhere >= 0) throw crossPartition(`${path}[${elsewhere}]`)
+  const elsewhere = partitions.findIndex(
+    (partition, index) => partition !== partitions[0] || commands[index]!.across === true,
+  )
+  if (elsewhere >= 0 && commands.length > 1) throw crossPartition(`${path}[${elsewhere}]`, 'group')
   const settled = await services.submitter.all(commands, partitions[0]!)
   const outcomes = settled.map((one) => {
     if (one instanceof Error) throw one
@@ -196,7 +205,7 @@ async function linkedResult(
     transfers: await Promise.all(
       outcomes.map((outcome, index) => transferOf(services, commands[index]!, outcome)),
     ),
-    position: positionAt(outcomes.at(-1)!.at),
+    position: positionOfOutcome(outcomes.at(-1)!),
     replayed: outcomes.every(({ replayed }) => replayed),
   }
 }

@@ -1,23 +1,9 @@
 /** Queries of the ledger itself: nodes by id, and transfers. */
 import { formatId } from '../../schemas/ids.ts'
-import type { ReadPoint } from '../read/read-points.ts'
-import type { RequestContext } from '../services.ts'
 import type { AccountModel } from './account.ts'
 import { AFTER_TEXT, findAt, readAccount } from './find.ts'
 import type { SchemaKit } from './kit.ts'
-import { transferModel, type TransferModel } from './transfer.ts'
-
-async function readTransferAt(
-  { services }: RequestContext,
-  id: string,
-  point: ReadPoint,
-): Promise<TransferModel | undefined> {
-  const [own, related] = await Promise.all([
-    services.views.events(point, id),
-    services.views.related(point, id),
-  ])
-  return transferModel(own, related)
-}
+import { readTransferAt, type TransferModel } from './transfers/model.ts'
 
 export function addQueries({ builder, Node, Transfer }: SchemaKit): void {
   builder.queryField('node', (t) =>
@@ -36,7 +22,7 @@ export function addQueries({ builder, Node, Transfer }: SchemaKit): void {
         const node = await findAt<AccountModel | TransferModel>(context, point, async (at) => {
           const [account, transfer] = await Promise.all([
             readAccount(context, text, at),
-            readTransferAt(context, text, at),
+            readTransferAt(context.services, text, at),
           ])
           return account ?? transfer
         })
@@ -56,7 +42,9 @@ export function addQueries({ builder, Node, Transfer }: SchemaKit): void {
       },
       resolve: async (_root, { id, after }, context) => {
         const point = await context.point.at(after)
-        const transfer = await findAt(context, point, (at) => readTransferAt(context, formatId(id), at))
+        const transfer = await findAt(context, point, (at) =>
+          readTransferAt(context.services, formatId(id), at),
+        )
         return transfer?.found ?? null
       },
     }),

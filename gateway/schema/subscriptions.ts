@@ -2,20 +2,33 @@
 import { formatId } from '../../schemas/ids.ts'
 import { isTerminal } from '../live/transfer-state.ts'
 import { transferStatus, type StatusItem } from '../live/transfer-status.ts'
-import { positionAt } from '../positions/tokens.ts'
+import { isOfCrossing, phaseOf } from '../outcomes/crossings/life.ts'
 import type { SchemaKit } from './kit.ts'
-import { transferModel } from './transfer.ts'
+import { refusalOf } from './transfer.ts'
+import { crossingModel, transferModel } from './transfers/model.ts'
 
 interface StatusModel extends StatusItem {
   readonly id: string
 }
 
-export function addSubscriptions({ builder, Refusal, Transfer, TransferStateEnum }: SchemaKit): void {
+export function addSubscriptions({
+  builder,
+  Refusal,
+  Transfer,
+  TransferPhaseEnum,
+  TransferStateEnum,
+}: SchemaKit): void {
   const TransferStatus = builder.objectRef<StatusModel>('TransferStatus').implement({
     description: 'Where a transfer stands since one of its events.',
     fields: (t) => ({
       transferId: t.field({ type: 'UUID', resolve: ({ id }) => id }),
       state: t.field({ type: TransferStateEnum, resolve: ({ state }) => state }),
+      phase: t.field({
+        type: TransferPhaseEnum,
+        nullable: true,
+        description: 'How far it has come from one partition to another. Null: it stays within one.',
+        resolve: ({ event }) => phaseOf(event) ?? null,
+      }),
       terminal: t.boolean({
         description: 'True if it is decided: the last item of the subscription.',
         resolve: ({ state }) => isTerminal(state),
@@ -23,7 +36,7 @@ export function addSubscriptions({ builder, Refusal, Transfer, TransferStateEnum
       refusal: t.field({
         type: Refusal,
         nullable: true,
-        resolve: ({ event }) => (event.refusal === undefined ? null : { code: event.refusal }),
+        resolve: ({ event }) => refusalOf(event),
       }),
       recordedAt: t.field({ type: 'DateTime', resolve: ({ event }) => event.recordedAtNs }),
       transfer: t.field({
@@ -31,12 +44,14 @@ export function addSubscriptions({ builder, Refusal, Transfer, TransferStateEnum
         nullable: true,
         description:
           'The transfer, or what ended the hold, as this event tells of it. Null: a hold that expired.',
-        resolve: ({ event }) => transferModel([event], []) ?? null,
+        resolve: ({ event }) =>
+          isOfCrossing(event) ? crossingModel(event) : (transferModel([event], []) ?? null),
       }),
       position: t.field({
         type: 'Position',
-        description: 'Where the log has this state.',
-        resolve: ({ event }) => positionAt(event),
+        description:
+          'Where the log has this state, and all that was told before. Subscribe "after" it to go on behind it.',
+        resolve: ({ position }) => position,
       }),
     }),
   })
@@ -45,10 +60,15 @@ export function addSubscriptions({ builder, Refusal, Transfer, TransferStateEnum
     t.field({
       type: TransferStatus,
       description:
-        'Where a transfer stands, then each change, until it is decided. One that does not exist yet is waited for.',
+        'Where a transfer stands, then each change, until it is decided. One that does not exist yet is waited for. ' +
+        'Of a transfer from one partition to another each phase is told, in the order of cause and effect.',
       args: {
         id: t.arg({ type: 'UUID', required: true }),
-        after: t.arg({ type: 'Position', description: 'What the first item has to include.' }),
+        after: t.arg({
+          type: 'Position',
+          description:
+            'What the first item has to include. Phases of a transfer across partitions that it includes are not told again.',
+        }),
       },
       subscribe: (_root, { id, after }, { services }) =>
         transferStatus(services, formatId(id), after ?? undefined),

@@ -1,149 +1,58 @@
 /** Transfers, holds and what ends them, and refusals. */
-import {
-  CONSEQUENCES_PER_ID_MAX,
-  type PublicEvent,
-  type PublicEventSide,
-} from '../../projectors/views/audit/events.ts'
-import { expiryOf, isReversal, leftOf } from '../../schemas/events.ts'
-import { REFUSAL_MESSAGES, REFUSAL_TRANSIENT, type RefusalCode } from '../../schemas/refusals.ts'
-import type { Position } from '../../schemas/positions.ts'
-import type { Outcome } from '../outcomes/outcomes.ts'
+import { CONSEQUENCES_PER_ID_MAX, type PublicEvent } from '../../projectors/views/audit/events.ts'
+import { expiryOf, isReversal, leftOf } from '../../schemas/event-left.ts'
 import { formatId } from '../../schemas/ids.ts'
-import type { Services } from '../services.ts'
-import { positionAt, type PartitionSequence } from '../positions/tokens.ts'
+import type { Position } from '../../schemas/positions.ts'
+import { REFUSAL_MESSAGES, REFUSAL_TRANSIENT, type RefusalCode } from '../../schemas/refusals.ts'
+import {
+  PHASES,
+  phaseOf,
+  positionOfEvent,
+  toldRefusal,
+  type TransferPhase,
+} from '../outcomes/crossings/life.ts'
+import { positionOfOutcome } from '../outcomes/outcomes.ts'
+import { positionAt } from '../positions/tokens.ts'
 import type { Builder } from './builder.ts'
 import type { EnumTypes } from './enums.ts'
-import type { BalanceModel, MoneyModel, MoneyTypes } from './money.ts'
-import type { NodeModel, NodeTypes } from './node.ts'
-import { stateOf, transferKindOf, type TransferKind, type TransferState } from '../live/transfer-state.ts'
-
-/** A transfer: its own events in order, and those that follow from it. */
-export interface TransferModel extends NodeModel {
-  readonly type: 'Transfer'
-  readonly event: PublicEvent
-  readonly own: readonly PublicEvent[]
-  readonly related: readonly PublicEvent[]
-  readonly kind: TransferKind
-  readonly state: TransferState
-}
-
-/** The transfer of these events; undefined if there are none, or if they are about an account. */
-export function transferModel(
-  own: readonly PublicEvent[],
-  related: readonly PublicEvent[],
-): TransferModel | undefined {
-  const event = own[0]
-  const kind = event === undefined ? undefined : transferKindOf(event)
-  if (event === undefined || kind === undefined) return undefined
-  return {
-    type: 'Transfer',
-    nodeId: event.transferId,
-    event,
-    own,
-    related,
-    kind,
-    state: stateOf(own, related),
-  }
-}
-
-/** What has moved, in minor units; of a hold, all its parts together. 0: nothing. */
-function postedOf({ event, kind, own, related, state }: TransferModel): bigint {
-  if (kind !== 'HOLD') return state === 'POSTED' || state === 'REVERSED' ? own[0]!.amount : 0n
-  if (state === 'REFUSED') return 0n
-  const whole = related.find((other) => other.kind === 'HoldPosted')?.amount ?? 0n
-  return event.amount - leftBehindParts({ event, related }) + whole
-}
-
-function heldOf({ event, kind, related, state }: TransferModel): bigint {
-  return kind === 'HOLD' && state === 'PENDING' ? leftBehindParts({ event, related }) : 0n
-}
-
-/** What the parts that were posted of a hold have left of it: the newest of them says it. */
-function leftBehindParts({ event, related }: Pick<TransferModel, 'event' | 'related'>): bigint {
-  const part = related.findLast((other) => other.kind === 'HoldPostedInPart')
-  return part === undefined ? event.amount : leftOf(part)!
-}
-
-function moneyIn({ event: { currency, scale } }: TransferModel, minor: bigint): MoneyModel | null {
-  return minor === 0n ? null : { minor, currency, scale }
-}
-
-function sequenceOf(event: PublicEvent): PartitionSequence {
-  return { partition: event.partition, sequence: event.sequence }
-}
-
-type SideName = 'debit' | 'credit'
-
-/**
- * The account id of one side: found by its number, or as a refusal states it. Undefined: the event has none on this
- * side.
- */
-export function accountIdOf(
-  services: Services,
-  event: PublicEvent,
-  side: SideName,
-): Promise<string> | string | undefined {
-  const { account } = event[side]
-  if (account !== 0)
-    return services.views.accountIdOf({ partition: event.partition, account }, event.sequence)
-  const named = event.namedAccounts.split(',')[side === 'debit' ? 0 : 1]
-  return named === undefined || named === '' ? undefined : named
-}
-
-/** The balance that an event states for one side. Undefined: there is no such account. */
-export function balanceOfSide(
-  services: Services,
-  event: PublicEvent,
-  side: PublicEventSide,
-): BalanceModel | undefined {
-  if (side.account === 0) return undefined
-  const key = { partition: event.partition, account: side.account }
-  return {
-    identity: () => services.views.identityOf(key, event.sequence),
-    totals: side,
-    version: side.version,
-    position: positionAt(sequenceOf(event)),
-    recordedAtNs: event.recordedAtNs,
-    isLive: false,
-  }
-}
-
-/** A transfer as of the read point, or of a later one that includes the given sequence. */
-export async function readTransfer(
-  services: Services,
-  id: string,
-  at: PartitionSequence,
-): Promise<TransferModel | undefined> {
-  const point = await services.views.points.atSequence(at)
-  const [own, related] = await Promise.all([
-    services.views.events(point, id),
-    services.views.related(point, id),
-  ])
-  return transferModel(own, related)
-}
+import type { MoneyTypes } from './money.ts'
+import type { NodeTypes } from './node.ts'
+import { heldOf, moneyIn, postedOf, reversedOf } from './transfers/amounts.ts'
+import {
+  balanceOf,
+  balanceSeen,
+  eventsOf,
+  partyOf,
+  readTransfer,
+  sequenceOf,
+  transfersOf,
+  type RefusedModel,
+  type TransferModel,
+} from './transfers/model.ts'
 
 /** A refusal. */
-export interface RefusalModel {
+interface RefusalModel {
   readonly code: RefusalCode
 }
 
-/** A command that was refused: data, not an error. */
-export interface RefusedModel extends RefusalModel {
-  readonly type: 'Refused'
-  readonly outcome: Outcome
-  /** Index of the refused transfer within its linked group, from 0. */
-  readonly index: number | undefined
-}
-
-export function refusedModel(outcome: Outcome, code: RefusalCode, index?: number): RefusedModel {
-  return { type: 'Refused', code, outcome, index }
+const PHASE_TEXTS: Readonly<Record<TransferPhase, string>> = {
+  RESERVED: 'The amount is reserved on the debit account.',
+  DEBITED: 'By Saga: the amount has left the debit account, and is in transit.',
+  CONFIRMED:
+    'Both sides have reserved, and it is decided: the amount has left the debit account, and is in transit.',
+  CANCELLED: 'It was refused, or not answered in time: what was reserved is free again.',
+  RECALLED: 'By Saga: not answered in time, so the amount is asked back.',
+  CREDITED: 'The amount has arrived on the credit account.',
+  COMPENSATED:
+    'By Saga: it was refused, or not answered in time, and the amount is back on the debit account.',
+  COMPLETED: 'Both sides know that it is done.',
 }
 
 export type TransferTypes = ReturnType<typeof addTransfer>
 
 export function addTransfer(
   builder: Builder,
-  { Node, Money, Balance, RefusalCodeEnum }: NodeTypes & MoneyTypes & EnumTypes,
+  { Node, Money, Balance, EventKindEnum, RefusalCodeEnum }: NodeTypes & MoneyTypes & EnumTypes,
 ) {
   const TransferKindEnum = builder.enumType('TransferKind', {
     values: ['TRANSFER', 'HOLD', 'HOLD_POST', 'HOLD_VOID', 'REVERSAL'] as const,
@@ -151,7 +60,11 @@ export function addTransfer(
 
   const TransferStateEnum = builder.enumType('TransferState', {
     values: {
-      PENDING: { value: 'PENDING', description: 'A hold that is open: reserved, not moved.' },
+      PENDING: {
+        value: 'PENDING',
+        description:
+          'A hold that is open: reserved, not moved. Or a transfer to another partition that is under way; `phase` says how far it is.',
+      },
       POSTED: { value: 'POSTED', description: 'The money has moved.' },
       VOIDED: { value: 'VOIDED', description: 'A hold that was released.' },
       EXPIRED: { value: 'EXPIRED', description: 'A hold that ran out.' },
@@ -161,6 +74,14 @@ export function addTransfer(
         description: 'The money had moved, and was moved back by another transfer.',
       },
     } as const,
+  })
+
+  const TransferPhaseEnum = builder.enumType('TransferPhase', {
+    description:
+      'How far a transfer from one partition to another has come, in the order of cause and effect.',
+    values: Object.fromEntries(
+      PHASES.map((phase) => [phase, { value: phase, description: PHASE_TEXTS[phase] }]),
+    ) as Readonly<Record<TransferPhase, { value: TransferPhase; description: string }>>,
   })
 
   const Refusal = builder.objectRef<RefusalModel>('Refusal').implement({
@@ -177,31 +98,53 @@ export function addTransfer(
     }),
   })
 
-  const Timeline = builder.objectRef<PublicEvent>('Timeline').implement({
+  const TimelineEvent = builder.objectRef<PublicEvent>('TimelineEvent').implement({
+    description: 'Something that happened to a transfer.',
+    fields: (t) => ({
+      kind: t.field({ type: EventKindEnum, resolve: ({ kind }) => kind }),
+      partition: t.int({ description: 'Where it happened.', resolve: ({ partition }) => partition }),
+      phase: t.field({
+        type: TransferPhaseEnum,
+        nullable: true,
+        description: 'The phase that it led to. Null: to none.',
+        resolve: (event) => phaseOf(event) ?? null,
+      }),
+      recordedAt: t.field({ type: 'DateTime', resolve: ({ recordedAtNs }) => recordedAtNs }),
+      position: t.field({ type: 'Position', resolve: (event) => positionAt(sequenceOf(event)) }),
+    }),
+  })
+
+  const Timeline = builder.objectRef<TransferModel>('Timeline').implement({
     description: 'When a command went through the stages of its life.',
     fields: (t) => ({
       received: t.field({
         type: 'DateTime',
         description: 'A door took it in.',
-        resolve: ({ receivedAtNs }) => receivedAtNs,
+        resolve: ({ event }) => event.receivedAtNs,
       }),
       committed: t.field({
         type: 'DateTime',
         description: 'The writer decided it and wrote it down: recorded_at.',
-        resolve: ({ recordedAtNs }) => recordedAtNs,
+        resolve: ({ event }) => event.recordedAtNs,
       }),
       projected: t.field({
         type: 'DateTime',
         nullable: true,
         description:
           'The views came to include it. Null: not yet, or longer ago than this gateway remembers.',
-        resolve: (event, _args, { services }) =>
+        resolve: ({ event }, _args, { services }) =>
           services.views.points.projectedAtNs(sequenceOf(event)) ?? null,
       }),
       effective: t.field({
         type: 'DateTime',
         description: 'Business time.',
-        resolve: ({ effectiveAtNs }) => effectiveAtNs,
+        resolve: ({ event }) => event.effectiveAtNs,
+      }),
+      events: t.field({
+        type: [TimelineEvent],
+        description:
+          'What happened to it, of both sides where it goes from one partition to another, in the order of cause and effect.',
+        resolve: async (transfer, _args, { services }) => [...(await eventsOf(services, transfer))],
       }),
     }),
   })
@@ -214,6 +157,12 @@ export function addTransfer(
     fields: (t) => ({
       kind: t.field({ type: TransferKindEnum, resolve: ({ kind }) => kind }),
       state: t.field({ type: TransferStateEnum, resolve: ({ state }) => state }),
+      phase: t.field({
+        type: TransferPhaseEnum,
+        nullable: true,
+        description: 'How far it has come from one partition to another. Null: it stays within one.',
+        resolve: ({ phase }) => phase ?? null,
+      }),
       amount: t.field({
         type: Money,
         nullable: true,
@@ -239,42 +188,42 @@ export function addTransfer(
       posts: t.field({
         type: [Transfer],
         description: `What posted this hold, in parts or as a whole: the newest ${CONSEQUENCES_PER_ID_MAX}, in order.`,
-        resolve: async ({ related }, _args, { services }) => {
-          const posts = related.filter(({ kind }) => kind === 'HoldPosted' || kind === 'HoldPostedInPart')
-          const read = posts.map((post) => readTransfer(services, post.transferId, sequenceOf(post)))
-          return (await Promise.all(read)).filter((post) => post !== undefined)
-        },
+        resolve: ({ related }, _args, { services }) =>
+          transfersOf(
+            services,
+            related.filter(({ kind }) => kind === 'HoldPosted' || kind === 'HoldPostedInPart'),
+          ),
       }),
       debitAccountId: t.field({
         type: 'UUID',
         nullable: true,
-        resolve: async ({ event }, _args, { services }) =>
-          (await accountIdOf(services, event, 'debit')) ?? null,
+        resolve: async ({ event }, _args, { services }) => (await partyOf(services, event, 'debit')) ?? null,
       }),
       creditAccountId: t.field({
         type: 'UUID',
         nullable: true,
-        resolve: async ({ event }, _args, { services }) =>
-          (await accountIdOf(services, event, 'credit')) ?? null,
+        resolve: async ({ event }, _args, { services }) => (await partyOf(services, event, 'credit')) ?? null,
       }),
       debitBalance: t.field({
         type: Balance,
         nullable: true,
         description:
           'The debit account right after this; for a refusal, as it was seen. Null: there is no such account.',
-        resolve: ({ event }, _args, { services }) => balanceOfSide(services, event, event.debit) ?? null,
+        resolve: async (transfer, _args, { services }) =>
+          (await balanceOf(services, transfer, 'debit')) ?? null,
       }),
       creditBalance: t.field({
         type: Balance,
         nullable: true,
         description:
           'The credit account right after this; for a refusal, as it was seen. Null: there is no such account.',
-        resolve: ({ event }, _args, { services }) => balanceOfSide(services, event, event.credit) ?? null,
+        resolve: async (transfer, _args, { services }) =>
+          (await balanceOf(services, transfer, 'credit')) ?? null,
       }),
       refusal: t.field({
         type: Refusal,
         nullable: true,
-        resolve: ({ event }) => (event.refusal === undefined ? null : { code: event.refusal }),
+        resolve: ({ event }) => refusalOf(event),
       }),
       relatedId: t.field({
         type: 'UUID',
@@ -289,7 +238,7 @@ export function addTransfer(
         resolve: async ({ event }, _args, { services }) =>
           event.relatedId === undefined
             ? null
-            : ((await readTransfer(services, event.relatedId, sequenceOf(event))) ?? null),
+            : ((await readTransfer(services, event.relatedId, positionAt(sequenceOf(event)))) ?? null),
       }),
       postedById: t.field({
         type: 'UUID',
@@ -314,20 +263,12 @@ export function addTransfer(
         type: Money,
         nullable: true,
         description: 'How much of it has been moved back. Null: nothing.',
-        resolve: (transfer) => {
-          const newest = transfer.related.findLast(isReversal)
-          return moneyIn(transfer, newest === undefined ? 0n : transfer.event.amount - (leftOf(newest) ?? 0n))
-        },
+        resolve: (transfer) => moneyIn(transfer, reversedOf(transfer)),
       }),
       reversals: t.field({
         type: [Transfer],
         description: `What moved it back, in parts or as a whole: the newest ${CONSEQUENCES_PER_ID_MAX}, in order.`,
-        resolve: async ({ related }, _args, { services }) => {
-          const read = related
-            .filter(isReversal)
-            .map((reversal) => readTransfer(services, reversal.transferId, sequenceOf(reversal)))
-          return (await Promise.all(read)).filter((reversal) => reversal !== undefined)
-        },
+        resolve: ({ related }, _args, { services }) => transfersOf(services, related.filter(isReversal)),
       }),
       forced: t.boolean({
         description: 'True for a reversal that happened although who was paid had less available.',
@@ -336,7 +277,8 @@ export function addTransfer(
       expiresAt: t.field({
         type: 'DateTime',
         nullable: true,
-        description: 'When the hold expires. Null: never.',
+        description:
+          'When the hold expires, or a transfer to another partition is given up unless that answers. Null: never.',
         resolve: ({ event }) => expiryOf(event) ?? null,
       }),
       code: t.field({ type: 'UInt32', resolve: ({ event }) => event.code }),
@@ -347,11 +289,11 @@ export function addTransfer(
         description: 'Place in its linked group, from 1. Null: not linked.',
         resolve: ({ event }) => (event.linkIndex === 0 ? null : event.linkIndex),
       }),
-      timeline: t.field({ type: Timeline, resolve: ({ event }) => event }),
+      timeline: t.field({ type: Timeline, resolve: (transfer) => transfer }),
       position: t.field({
         type: 'Position',
-        description: 'Where the log has its outcome.',
-        resolve: ({ event }) => positionAt(sequenceOf(event)),
+        description: 'Where the log has its outcome, on both sides where it has two.',
+        resolve: ({ event }, _args, { services }) => positionOfEvent(event, services.submitter.partitions),
       }),
     }),
   })
@@ -380,19 +322,15 @@ export function addTransfer(
         type: Balance,
         nullable: true,
         description: 'What the debit account (or the account) was seen to have. Null: not looked at.',
-        resolve: ({ outcome }, _args, { services }) => {
-          const event = outcome.event()
-          return event === undefined ? null : (balanceOfSide(services, event, event.debit) ?? null)
-        },
+        resolve: async ({ outcome }, _args, { services }) =>
+          (await balanceSeen(services, outcome, 'debit')) ?? null,
       }),
       creditBalance: t.field({
         type: Balance,
         nullable: true,
         description: 'What the credit account was seen to have. Null: not looked at.',
-        resolve: ({ outcome }, _args, { services }) => {
-          const event = outcome.event()
-          return event === undefined ? null : (balanceOfSide(services, event, event.credit) ?? null)
-        },
+        resolve: async ({ outcome }, _args, { services }) =>
+          (await balanceSeen(services, outcome, 'credit')) ?? null,
       }),
       index: t.int({
         nullable: true,
@@ -402,7 +340,7 @@ export function addTransfer(
       position: t.field({
         type: 'Position',
         description: 'Where the log says so; for an id, where it was found to be used or consumed.',
-        resolve: ({ outcome }): Position => positionAt(outcome.at),
+        resolve: ({ outcome }): Position => positionOfOutcome(outcome),
       }),
       replayed: t.boolean({
         description: 'True if this id had been refused before this request.',
@@ -411,5 +349,11 @@ export function addTransfer(
     }),
   })
 
-  return { Transfer, TransferStateEnum, Refusal, Refused }
+  return { Transfer, TransferStateEnum, TransferPhaseEnum, Refusal, Refused }
+}
+
+/** The refusal that an event tells of. Null: it is none. */
+export function refusalOf(event: PublicEvent): RefusalModel | null {
+  const code = toldRefusal(event)
+  return code === undefined ? null : { code }
 }

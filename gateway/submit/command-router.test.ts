@@ -70,14 +70,14 @@ describe('a command that names a hold', () => {
     async (where) => {
       const hold = { id: idFor(1), partition: 2, recordedAtMs: NOW_MS - 5_000 }
       const known = where === 'the views' ? router(() => [], [hold]) : router(() => [hold])
-      expect(await known.partitionOf(post(idFor(0), hold.id), 'input')).toBe(2)
+      expect((await known.route(post(idFor(0), hold.id), 'input')).partition).toBe(2)
     },
   )
 
   test('that nobody knows goes where its id says, every time', async () => {
     const hold = idFor(1)
     for (let attempt = 0; attempt < 3; attempt++)
-      expect(await router(() => []).partitionOf(post(idFor(0), hold), 'input')).toBe(1)
+      expect((await router(() => []).route(post(idFor(0), hold), 'input')).partition).toBe(1)
   })
 
   test.each(['the last events', 'the views'])(
@@ -86,7 +86,7 @@ describe('a command that names a hold', () => {
       const hold = { id: idFor(1), partition: 2, recordedAtMs: NOW_MS - 5_000 }
       const refused = { id: idFor(0, NOW_MS - 6_000), partition: 1, recordedAtMs: NOW_MS - 5_500 }
       const known = where === 'the views' ? router(() => [], [hold, refused]) : router(() => [hold, refused])
-      expect(await known.partitionOf(post(refused.id, hold.id), 'input')).toBe(1)
+      expect((await known.route(post(refused.id, hold.id), 'input')).partition).toBe(1)
     },
   )
 
@@ -96,8 +96,8 @@ describe('a command that names a hold', () => {
     let isHere = false
     const known = router(() => (isHere ? [hold, refused] : [hold]), [], 2_000)
     setTimeout(() => (isHere = true), 50)
-    expect(await known.partitionOf(post(refused.id, hold.id), 'input')).toBe(1)
+    expect((await known.route(post(refused.id, hold.id), 'input')).partition).toBe(1)
     // And if nobody has, it goes to the hold.
-    expect(await router(() => [hold], [], 20).partitionOf(post(idFor(0), hold.id), 'input')).toBe(2)
+    expect((await router(() => [hold], [], 20).route(post(idFor(0), hold.id), 'input')).partition).toBe(2)
   })
 })

@@ -7,6 +7,7 @@
  * time. So a command whose id has an outcome goes to the partition of that outcome.
  */
 import type { Command } from '../../schemas/commands.ts'
+import type { Condition } from '../../schemas/conditions.ts'
 import { formatId, isNilId, NIL_ID, uuidV7TimeMs, type Id, sameId } from '../../schemas/ids.ts'
 import { partitionOf } from '../../schemas/partitions.ts'
 import type { Position } from '../../schemas/positions.ts'
@@ -14,6 +15,8 @@ import { fault, type Fault } from '../errors.ts'
 import type { FoundRow } from '../outcomes/recent-events.ts'
 import { idWords } from '../../schemas/frame-rows.ts'
 import { NS_PER_MS } from '../../schemas/time.ts'
+import { lifeOf } from '../outcomes/crossings/life.ts'
+import type { ReadPoint } from '../read/read-points.ts'
 import type { Views } from '../read/views.ts'
 
 const ELSEWHERE_CHECK_MS = 10
@@ -24,6 +27,12 @@ const RECENT_ID_MS_MAX = 10_000
 interface Known {
   readonly partition: number
   readonly recordedAtNs: bigint
+}
+
+/** A command as the writer of its partition takes it. */
+export interface RoutedCommand {
+  readonly command: Command
+  readonly partition: number
 }
 
 export interface CommandRouterPorts {
@@ -48,18 +57,22 @@ export class CommandRouter {
   }
 
   /**
-   * The partition that decides a command.
-   * @throws Fault CROSS_PARTITION if its accounts live in different ones; NOT_YET
+   * Finds the partition that decides a command. A transfer whose credit account lives elsewhere is marked as one across.
+   * @throws Fault CROSS_PARTITION if its accounts live in different ones and it is no such transfer, or one with a
+   *   condition on the credit account; NOT_YET
    */
-  async partitionOf(command: Command, path: string): Promise<number> {
+  async route(command: Command, path: string): Promise<RoutedCommand> {
     const { partitions } = this.#ports
-    if (partitions === 1) return 0
-    if (command.debit === undefined || isNilId(command.debit)) return this.#routeEnding(command)
+    if (partitions === 1) return { command, partition: 0 }
+    if (command.debit === undefined || isNilId(command.debit))
+      return { command, partition: await this.#routeEnding(command) }
     const partition = partitionOf(command.debit, partitions)
     const credit = command.credit ?? NIL_ID
-    if (!isNilId(credit) && partitionOf(credit, partitions) !== partition)
-      throw crossPartition(`${path}.creditAccountId`)
-    return partition
+    if (isNilId(credit) || partitionOf(credit, partitions) === partition) return { command, partition }
+    if (command.kind !== 'Transfer') throw crossPartition(`${path}.creditAccountId`, 'hold')
+    if (command.ifCredit !== undefined)
+      throw crossPartition(conditionPath(path, command.ifCredit), 'condition')
+    return { command: { ...command, across: true }, partition }
   }
 
   /**
@@ -78,7 +91,8 @@ export class CommandRouter {
     const recent = await this.recent(command.id)
     if (recent !== undefined) return recent.partition
     const point = await views.points.at(this.#ports.reached())
-    return (await views.events(point, formatId(command.id)))[0]?.partition ?? named.partition
+    const events = await views.events(point, formatId(command.id))
+    return lifeOf(events)?.first.partition ?? named.partition
   }
 
   /**
@@ -105,16 +119,16 @@ export class CommandRouter {
     const recent = await this.recent(command.related ?? NIL_ID)
     if (recent !== undefined) return this.ofNamed(command, undefined, recent)
     const { points } = views
-    const [known, ownKnown] = await Promise.all(
-      [command.related ?? NIL_ID, command.id].map((id) => views.events(points.current(), formatId(id))),
-    )
-    if (known![0] !== undefined || ownKnown![0] !== undefined)
-      return this.ofNamed(command, ownKnown![0], known![0])
-    const point = await points.at(this.#ports.reached())
-    const [now, ownNow] = await Promise.all(
-      [command.related ?? NIL_ID, command.id].map((id) => views.events(point, formatId(id))),
-    )
-    return this.ofNamed(command, ownNow![0], now![0])
+    const firsts = (point: ReadPoint): Promise<(Known | undefined)[]> =>
+      Promise.all(
+        [command.related ?? NIL_ID, command.id].map(
+          async (id) => lifeOf(await views.events(point, formatId(id)))?.first,
+        ),
+      )
+    const [known, ownKnown] = await firsts(points.current())
+    if (known !== undefined || ownKnown !== undefined) return this.ofNamed(command, ownKnown, known)
+    const [now, ownNow] = await firsts(await points.at(this.#ports.reached()))
+    return this.ofNamed(command, ownNow, now)
   }
 
   #find(id: Id): Known | undefined {
@@ -133,9 +147,33 @@ export function placedWithin(group: readonly (Command | undefined)[], index: num
   return placed < 0 ? undefined : placed
 }
 
-/** The answer to a command whose accounts live in different partitions. */
-export function crossPartition(field: string): Fault {
-  return fault('CROSS_PARTITION', 'The accounts live in different partitions. Nothing happened.', { field })
+/** What cannot go from one partition to another. */
+const WHY_NOT = {
+  hold:
+    'A hold reserves on both of its accounts at once, and no partition can promise for the other. ' +
+    'Use a transfer, which may cross, or accounts of one partition.',
+  condition:
+    'A condition is judged where the debit account lives, which cannot look at the credit account. ' +
+    'Leave out the condition on the credit account, or use accounts of one partition.',
+  reversal:
+    'The transfer went from one partition to another, and what reverses it would have to do so in one event. ' +
+    'Send the money back by a transfer of its own, with the accounts the other way round.',
+  group:
+    'A linked group happens in one event of one partition. ' +
+    'Send its transfers one by one, or link accounts of one partition.',
+} as const
+
+/** The answer to a command of which several partitions would have to decide together. Nothing was taken. */
+export function crossPartition(field: string, what: keyof typeof WHY_NOT): Fault {
+  return fault(
+    'CROSS_PARTITION',
+    `The accounts live in different partitions. ${WHY_NOT[what]} Nothing happened.`,
+    { field },
+  )
+}
+
+function conditionPath(path: string, condition: Condition): string {
+  return `${path}.${'version' in condition ? 'ifCreditVersion' : 'ifCreditAvailableAtLeast'}`
 }
 
 /** True if the time inside an id is a moment ago. */

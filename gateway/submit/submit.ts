@@ -8,7 +8,8 @@ import type { Writer } from '../../writer/writer.ts'
 import type { GatewayLimits } from '../bounds.ts'
 import { fault } from '../errors.ts'
 import type { Outcome } from '../outcomes/outcomes.ts'
-import type { PendingBatch, PendingCommands } from '../outcomes/pending.ts'
+import type { PendingBatch } from '../outcomes/pending-batch.ts'
+import type { PendingCommands } from '../outcomes/pending.ts'
 import type { Views } from '../read/views.ts'
 import { CommandBatch, type Settled } from './command-batch.ts'
 import type { CommandRouter } from './command-router.ts'
@@ -60,7 +61,8 @@ export class Submitter {
 
   /** The outcome of one command. @throws Fault */
   async one(command: Command, path: string): Promise<Outcome> {
-    const [settled] = await this.all([command], await this.#ports.router.partitionOf(command, path))
+    const routed = await this.#ports.router.route(command, path)
+    const [settled] = await this.all([routed.command], routed.partition)
     if (settled instanceof Error) throw settled
     return settled!
   }
@@ -72,7 +74,8 @@ export class Submitter {
   all(commands: readonly Command[], partition: number): Promise<Settled[]> {
     if (commands.length > BATCH_COMMANDS_MAX) throw new RangeError(`${commands.length} commands in one offer`)
     const { views, limits } = this.#ports
-    const batch = new CommandBatch(commands, views, limits.outcomeWaitMs)
+    const { outcomeWaitMs } = limits
+    const batch = new CommandBatch(commands, { views, outcomeWaitMs, partitions: this.partitions })
     switch (this.offer(batch.slots, partition, batch)) {
       case 'taken':
         return batch.settled

@@ -10,10 +10,7 @@ import { systemClock } from '../../projectors/runtime/system-clock.ts'
 import type { Serving } from '../../projectors/serving.ts'
 import { checkAdded } from './check/check-added.ts'
 
-export interface DeploymentOperations extends Pick<
-  OperationsOptions,
-  'store' | 'head' | 'changed' | 'isComplete'
-> {
+export interface DeploymentOperations extends Pick<OperationsOptions, 'store' | 'head' | 'changed'> {
   readonly views: readonly View[]
   /** What readers read. */
   readonly serving: Pick<Serving, 'tables'>

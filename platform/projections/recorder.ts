@@ -1,5 +1,6 @@
 /** Commands through the real core, without a door, a log or a thread: what it makes of them, at times of the caller's. */
-import { encodeCommands, type Command } from '../../schemas/commands.ts'
+import { encodeCommands } from '../../schemas/command-codec.ts'
+import type { Command } from '../../schemas/commands.ts'
 import { decodeEvents, type WalletEvent } from '../../schemas/events.ts'
 import { makeUuidV7, makeUuidV8, type Id } from '../../schemas/ids.ts'
 import { COMMAND_SLOT_BYTES, EVENT_ROW_BYTES_MAX } from '../../schemas/limits.ts'
@@ -15,9 +16,12 @@ export class Recorder {
   readonly #events: WalletEvent[] = []
   #nowNs: bigint
 
-  /** @param nowNs when it begins, nanoseconds since 1970 */
-  constructor(partition: number, nowNs: bigint) {
-    this.#core = createCore({ partition, ...BOUNDS })
+  /**
+   * @param nowNs when it begins, nanoseconds since 1970
+   * @param partitions of the deployment that it is one of
+   */
+  constructor(partition: number, nowNs: bigint, partitions = partition + 1) {
+    this.#core = createCore({ partition, partitions, ...BOUNDS })
     this.#nowNs = nowNs
   }
 

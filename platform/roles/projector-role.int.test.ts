@@ -11,7 +11,9 @@ import { createViewStore } from '../../projectors/clickhouse/clickhouse-store.ts
 import { engineUnderTest, type EngineUnderTest } from '../../projectors/engine/engine-under-test.testing.ts'
 import { dropAll } from '../../projectors/clickhouse/drop-all.testing.ts'
 import { proveByReplay } from '../../projectors/proof/prove.ts'
-import { BUILT_IN_PROJECTIONS } from '../../projectors/views/built-in.ts'
+import type { SqlProjection } from '../../projectors/projection.ts'
+import { BUILT_IN_PROJECTIONS, BUILT_IN_VIEWS } from '../../projectors/views/built-in.ts'
+import { startProjections } from '../../projectors/runtime/runtime.ts'
 import { MemoryLog } from '../../test/support/memory-log.ts'
 import { SampleWallet } from '../../test/model/sample-wallet.ts'
 import { OutageError, type ViewStore } from '../../projectors/clickhouse/view-store.ts'
@@ -143,6 +145,41 @@ await withKafka('projectors on Kafka', (kafka) => {
     for (const role of roles) expect(role.partitions()).toEqual([0, 1, 2])
   }, 120_000)
 
+  it('of which one is fenced by another that ends later take its partitions up again, from where the views are by then', async () => {
+    const settings = await kafka.deployment(PARTITIONS)
+    const all = await towns(settings, 20)
+    const lines: string[] = []
+    const role = await start(settings, [], { log: (line) => lines.push(line) })
+    await expectViewsOf(all)
+    const before = await readCheckpoints(store)
+    // Of another group, as one that a group has given the same partitions, or one whose group was late.
+    const other = await startProjections({
+      store,
+      logs: all.map(({ log }) => log),
+      projections: projectionsNamed([]),
+      lingerMs: 1,
+    })
+    onTestFinished(() => other.stop())
+    await Promise.all(all.map((town) => town.grow(20)))
+    const fenced = (): readonly string[] =>
+      lines.filter((line) => line.includes('filled by another projector since'))
+    await until(() => fenced().length === PARTITIONS)
+    await other.waitFor(new Map(all.map(({ log }) => [log.partition, log.head().sequence])), WAIT.timeout)
+    await other.stop()
+    await Promise.all(all.map((town) => town.grow(20)))
+    // Nobody fills them but this one: it has them still, and is to take each of them up by itself.
+    await expectViewsOf(all)
+    // The other one's epochs are one later than the first ones of this one, and now there are later ones still.
+    for (const [key, own] of await readCheckpoints(store))
+      for (const [partition, { epoch }] of own)
+        expect(beginningsOf(epoch)).toBeGreaterThanOrEqual(
+          beginningsOf(before.get(key)!.get(partition)!.epoch) + 2,
+        )
+    expect(role.partitions()).toEqual([0, 1, 2])
+    expect(fenced()).toHaveLength(PARTITIONS)
+    await expect.poll(() => role.status(), WAIT).toMatchObject({ ready: true, reasons: [] })
+  }, 120_000)
+
   it('that have had a corrupt partition are ready again when another one has it, and that one says why it is not', async () => {
     const settings = await kafka.deployment(PARTITIONS)
     await towns(settings, 10)
@@ -223,6 +260,38 @@ await withKafka('projectors on Kafka', (kafka) => {
     expect(next.partitions()).toEqual([])
   }, 120_000)
 
+  it('refuse a view that is unfit, before anything of it is made or an event is read; another one’s views are no matter', async () => {
+    const settings = await kafka.deployment(PARTITIONS)
+    await towns(settings, 5)
+    const unfit = {
+      kind: 'sql',
+      name: 'unfit',
+      version: 1,
+      tables: [
+        {
+          name: 'unfit',
+          columns: [
+            ['partition', 'UInt16'],
+            ['sequence', 'UInt64'],
+            ['amount', 'Int64'],
+          ],
+          key: ['sequence'],
+          select: 'partition, max(sequence) AS sequence, sum(amount) AS amount',
+        },
+      ],
+    } satisfies SqlProjection
+    const views = [...BUILT_IN_VIEWS, { projection: unfit }]
+    await expect(
+      start(settings, [], { views, projections: projectionsNamed([], views) }),
+    ).rejects.toMatchObject({
+      code: 'projection_unfit',
+      message: expect.stringMatching(/Table unfit: .* several events/) as string,
+    })
+    expect(await store.query('SELECT name FROM system.tables WHERE database = currentDatabase()')).toEqual([])
+    const role = await start(settings, [], { views, projections: projectionsNamed(['audit'], views) })
+    await expect.poll(() => role.status(), WAIT).toMatchObject({ ready: true })
+  }, 120_000)
+
   it('say why they stop: a topic that is behind what the views know', async () => {
     const settings = await kafka.deployment(PARTITIONS)
     const all = await towns(settings, 30)
@@ -255,6 +324,11 @@ it('projections are named as there are, each once', () => {
   expect(projectionsNamed(['audit', 'balances']).running.map(({ name }) => name)).toEqual(['balances', 'audit'])
   for (const names of [['balance'], ['audit', 'audit']]) expect(() => projectionsNamed(names)).toThrow('no projection')
 }) // prettier-ignore
+
+/** How often the same has been begun, as it stands in an epoch. */
+function beginningsOf(epoch: bigint): number {
+  return Number(epoch >> 32n)
+}
 
 async function until(check: () => boolean | Promise<boolean>): Promise<void> {
   const deadline = performance.now() + 60_000

@@ -31,6 +31,7 @@ import { formatPosition } from '../../schemas/positions.ts'
 import { PlatformError } from '../errors.ts'
 import { DOOR_DEFAULTS, type WithDefaults } from '../defaults.ts'
 import { failureOf, startAsPlatform } from '../known-errors.ts'
+import { refuseUnfit } from '../projections/check/check.ts'
 import { codeTargets } from '../projections/code-targets.ts'
 import { Shares } from './shares.ts'
 import type { OutageBounds } from './outage-bounds.ts'
@@ -78,7 +79,8 @@ export function projectionsNamed(
 
 /**
  * Makes the tables that are missing, joins the group, and returns when the group has said which partitions are this one's.
- * @throws PlatformError, `views_failed` if the view store stays away; the signal's reason when it aborts
+ * @throws PlatformError, `views_failed` if the view store stays away, `projection_unfit` for a view that cannot be taken, before
+ *   anything of it is made; the signal's reason when it aborts
  */
 export function startProjectorRole(options: WithDefaults<ProjectorRoleOptions>): Promise<ProjectorRole> {
   return startAsPlatform(() => start({ log: DOOR_DEFAULTS.log, ...options }), options.signal)
@@ -118,7 +120,9 @@ function startWhenThere(
   } = options
   const { database, cluster } = clickhouse
   const layout = cluster === undefined ? {} : { database: database ?? 'default', cluster }
+  const here = views.filter(({ projection }) => projections.running.includes(projection))
   return viewsWhenThere(async () => {
+    await refuseUnfit(store, here)
     // Not of the log, but of the same database: gateways may not make tables.
     await createImportsTable(store, layout)
     // Without a log nothing runs yet that would have to be stopped if nobody waits for it any more.

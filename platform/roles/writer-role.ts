@@ -6,6 +6,7 @@ import { unlessAborted } from '../../eventlog/abort.ts'
 import { LogError } from '../../eventlog/errors.ts'
 import { joinGroup, type Membership } from '../../eventlog/kafka/group/membership.ts'
 import { OUTAGE_MS_MAX_DEFAULT } from '../../eventlog/kafka/partition/partition-link.ts'
+import { requireWriteRight } from '../../eventlog/kafka/partition/write-right.ts'
 import { topicNames, type KafkaSettings } from '../../eventlog/kafka/settings.ts'
 import { settledPartitions } from '../../eventlog/kafka/topics/topics.ts'
 import {
@@ -13,6 +14,7 @@ import {
   type PartitionSupervisorStatus,
 } from '../../writer/distributed/partition-supervisor.ts'
 import type { PartitionWriterOptions } from '../../writer/distributed/partition-writer.ts'
+import { StepQueues } from '../../writer/distributed/step-queues.ts'
 import { openFolderStore } from '../../writer/snapshot-store/folder-store.ts'
 import { openS3Store } from '../../writer/snapshot-store/s3-store.ts'
 import { SnapshotStoreError, type SnapshotStore } from '../../writer/snapshot-store/snapshot-store.ts'
@@ -73,6 +75,8 @@ class Role implements WriterRole {
   #onFailed: (error: PlatformError) => void = () => undefined
   readonly #options: WriterRoleOptions
   readonly #store: SnapshotStore
+  /** With several partitions only. */
+  #stepQueues: StepQueues | undefined
   readonly #supervisors = new Map<number, PartitionSupervisor>()
   #assigned: ReadonlySet<number> = new Set()
   #membership: Membership | undefined
@@ -96,6 +100,7 @@ class Role implements WriterRole {
       unlessAborted(signal, () => this.#askStore()),
     ])
     this.#partitions = partitions
+    if (partitions > 1) await this.#openStepQueues()
     this.#membership = await joinGroup(kafka, {
       groupId: `${kafka.topicPrefix}.writers`,
       topic: topicNames(kafka).commands,
@@ -107,6 +112,18 @@ class Role implements WriterRole {
       signal,
       ...(sessionTimeoutMs === undefined ? {} : { sessionTimeoutMs }),
       ...(outageMsMax === undefined ? {} : { rejoinForMs: outageMsMax }),
+    })
+  }
+
+  /** With several partitions a writer sends commands as well: steps of transfers across partitions. */
+  async #openStepQueues(): Promise<void> {
+    const { kafka: settings, log, outageMsMax, signal } = this.#options
+    const outage = outageMsMax === undefined ? {} : { outageMsMax }
+    await requireWriteRight({ settings, topic: topicNames(settings).commands, partition: 0, log, ...outage }, signal) // prettier-ignore
+    this.#stepQueues = new StepQueues(this.#partitions, {
+      settings,
+      log,
+      onRefused: (error) => this.#fail(error),
     })
   }
 
@@ -146,6 +163,7 @@ class Role implements WriterRole {
   /** Writers end first, so that whoever takes over finds their last snapshots. */
   async #stopOnce(): Promise<void> {
     await Promise.all([...this.#supervisors.values()].map((supervisor) => supervisor.release()))
+    this.#stepQueues?.close()
     await this.#membership?.leave()
     this.#store.close()
   }
@@ -184,6 +202,7 @@ class Role implements WriterRole {
       log,
       confirmed: () => this.#membership?.confirmed() ?? Promise.resolve(),
       onBroken: (error) => this.#fail(error),
+      ...(this.#stepQueues === undefined ? {} : { stepQueues: this.#stepQueues.all }),
       ...(onDurable === undefined ? {} : { onDurable }),
       ...(outageMsMax === undefined ? {} : { outageMsMax }),
       ...(core === undefined ? {} : { core }),
@@ -222,7 +241,8 @@ function strangePartition(partition: number, partitions: number): LogError {
 }
 
 /** What an operator sees of a partition. */
-function shown({ partition, state, reason, writer, recordsBehind }: PartitionSupervisorStatus): object {
+function shown(status: PartitionSupervisorStatus): object {
+  const { partition, state, reason, writer, coordinator, recordsBehind } = status
   if (writer === undefined) return { partition, state, reason }
   const {
     epoch,
@@ -262,5 +282,6 @@ function shown({ partition, state, reason, writer, recordsBehind }: PartitionSup
         ? null
         : { sequence: snapshotSequence, ageSeconds, bytes, publishedSequence, publishFailure },
     snapshotUnderWay: isUnderWay,
+    ...(coordinator === undefined ? {} : { coordinator }),
   }
 }

@@ -42,7 +42,7 @@ class Runtime {
   }
 
   #started(): CodeTarget {
-    const limits = { statesMax: this.#statesMax, stateCharactersMax: 1e9 }
+    const limits = { statesMax: this.#statesMax, stateBytesMax: 1e9 }
     return new CodeTarget({ projection: declared, rows: this.#rows, author: inlineAuthor(turnover, limits) })
   }
 
@@ -121,7 +121,7 @@ describe('a code projection', () => {
 
   test('states that are lost are found before anything is folded upon them', async () => {
     const events = Array.from({ length: 6 }, (_, index) => transfer(0, index + 1, 1, 2))
-    const target = new CodeTarget({ projection: declared, rows: new MemoryRows(declared), author: inlineAuthor(turnover, { statesMax: 9, stateCharactersMax: 9 }) }) // prettier-ignore
+    const target = new CodeTarget({ projection: declared, rows: new MemoryRows(declared), author: inlineAuthor(turnover, { statesMax: 9, stateBytesMax: 9 }) }) // prettier-ignore
     await expect(target.write(rangeOf(events.slice(3)))).rejects.toThrow(
       'the states of turnover end at 0:0, the range begins at 4',
     )
@@ -135,7 +135,7 @@ describe('a code projection', () => {
       asked.push(keys)
       return states(partition, keys)
     }
-    const target = new CodeTarget({ projection: declared, rows, author: inlineAuthor(turnover, { statesMax: 99, stateCharactersMax: 9_999 }) }) // prettier-ignore
+    const target = new CodeTarget({ projection: declared, rows, author: inlineAuthor(turnover, { statesMax: 99, stateBytesMax: 9_999 }) }) // prettier-ignore
     for (let sequence = 1; sequence < 9; sequence++)
       await target.write(rangeOf([transfer(0, sequence, sequence, sequence + 1)]))
     expect(asked).toEqual([])

@@ -3,6 +3,8 @@ import type { ColumnType } from '../code-projection.ts'
 import { MARK_KEY } from './author/evaluator.ts'
 import type { Rows, StoredAt } from './rows-store.ts'
 import type { DeclaredCode } from './tables.ts'
+import { readState } from './values/state-bytes.ts'
+import { stateText } from './values/state-text.ts'
 import { uuidAt } from './values/uuid.ts'
 import type { MadeRows } from './values/table-rows.ts'
 
@@ -42,6 +44,11 @@ class Reader {
   } // prettier-ignore
 
   #text(): string {
+    return this.bytes().toString('utf8')
+  }
+
+  /** What a String holds. */
+  bytes(): Buffer {
     let length = 0
     for (let shift = 0; ; shift += 7) {
       const byte = this.#bytes[this.#at++]!
@@ -49,7 +56,7 @@ class Reader {
       if (byte < 0x80) break
     }
     this.#at += length
-    return this.#bytes.toString('utf8', this.#at - length, this.#at)
+    return this.#bytes.subarray(this.#at - length, this.#at)
   }
 }
 
@@ -67,7 +74,7 @@ export class MemoryRows implements Rows {
   /** By table and key of a row: what readers see, whatever came twice. */
   readonly rows = new Map<string, string>()
   /** By partition and key. */
-  readonly #states = new Map<string, { sequence: bigint; text: string }>()
+  readonly #states = new Map<string, { sequence: bigint; bytes: Uint8Array }>()
   /** Called before each step; what it throws is what a crash leaves. */
   before: (step: 'rows' | 'states' | 'stored') => void = () => undefined
 
@@ -98,15 +105,15 @@ export class MemoryRows implements Rows {
 
   async insertStates({ bytes }: MadeRows): Promise<void> {
     this.before('states')
-    for (const [partition, key, sequence, text] of readRows(bytes, [
-      'UInt16',
-      'String',
-      'UInt64',
-      'String',
-    ])) {
+    const reader = new Reader(bytes)
+    while (!reader.isAtEnd) {
+      const [partition, key, sequence] = (['UInt16', 'String', 'UInt64'] as const).map((type) =>
+        reader.value(type),
+      )
+      const state = reader.bytes()
       const id = `${String(partition)}:${String(key)}`
       if ((this.#states.get(id)?.sequence ?? 0n) <= (sequence as bigint))
-        this.#states.set(id, { sequence: sequence as bigint, text: text as string })
+        this.#states.set(id, { sequence: sequence as bigint, bytes: state })
     }
     this.before('stored')
   }
@@ -122,15 +129,17 @@ export class MemoryRows implements Rows {
     })
     return {
       mark: await this.mark(partition),
-      states: new Map(found.map(({ key, text }) => [key, text])),
+      states: new Map(found.map(({ key, bytes }) => [key, bytes])),
       newest: found.reduce((newest, { sequence }) => (sequence > newest ? sequence : newest), 0n),
     }
   }
 
-  /** Every state, by partition and key, without the marks. */
+  /** Every state as text, by partition and key, without the marks. */
   allStates(): Record<string, string> {
     return Object.fromEntries(
-      [...this.#states].filter(([id]) => !id.endsWith(':')).map(([id, { text }]) => [id, text]),
+      [...this.#states]
+        .filter(([id]) => !id.endsWith(':'))
+        .map(([id, { bytes }]) => [id, stateText(readState(bytes))]),
     )
   }
 }

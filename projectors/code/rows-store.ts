@@ -82,7 +82,7 @@ export class RowsStore implements Rows {
   }
 
   async states(partition: number, keys: readonly string[]): Promise<StoredAt> {
-    const states = new Map<string, string>()
+    const states = new Map<string, Uint8Array>()
     let mark: bigint | undefined
     let newest = 0n
     const questions = cut(keys)
@@ -92,7 +92,7 @@ export class RowsStore implements Rows {
         for (const row of await this.#ask(partition, question)) {
           const sequence = BigInt(row.newest)
           if (row.key === MARK_KEY) itsMark = sequence
-          else states.set(row.key, row.text)
+          else states.set(row.key, Buffer.from(row.state, 'base64'))
           if (sequence > newest) newest = sequence
         }
         if (mark === undefined || itsMark < mark) mark = itsMark
@@ -102,10 +102,14 @@ export class RowsStore implements Rows {
     return { states, mark: mark ?? 0n, newest }
   }
 
-  #ask(partition: number, keys: readonly string[]): Promise<{ key: string; newest: string; text: string }[]> {
+  #ask(
+    partition: number,
+    keys: readonly string[],
+  ): Promise<{ key: string; newest: string; state: string }[]> {
     return this.#options.store.query(
-      `SELECT key, toString(max(sequence)) AS newest, argMax(state, sequence) AS text FROM ${this.#stateTable}
-       WHERE partition = {partition:UInt16} AND key IN (${[MARK_KEY, ...keys].map(quoted).join(',')}) GROUP BY key`,
+      // Its bytes are no text, and answers are.
+      `SELECT key, toString(max(sequence)) AS newest, base64Encode(argMax(own.state, sequence)) AS state
+       FROM ${this.#stateTable} AS own WHERE partition = {partition:UInt16} AND key IN (${[MARK_KEY, ...keys].map(quoted).join(',')}) GROUP BY key`,
       { partition },
       { timeoutSeconds: STATES_SECONDS_MAX },
     )

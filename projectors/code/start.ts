@@ -23,7 +23,7 @@ export const CODE_LIMITS: CodeLimits = {
   secondsPerEventMax: 10,
   memoryMiBMax: 512,
   statesMax: 200_000,
-  stateCharactersMax: 48 * 1024 * 1024,
+  stateBytesMax: 24 * 1024 * 1024,
   deliveryMsMax: 30_000,
 }
 

@@ -49,23 +49,29 @@ export function slidingWindow(spanNs: bigint, entriesMax = 64): SlidingWindow {
   if (!Number.isSafeInteger(entriesMax) || entriesMax < ENTRIES_MIN)
     throw new RangeError(`a window of ${entriesMax} entries: ${ENTRIES_MIN} at least`)
   const slotNs = slotOf(spanNs, entriesMax)
+  const span = exact(spanNs)
   return {
     empty: { count: 0, sum: 0n, fromNs: 0n, entries: [] },
     add: (window, atNs, amount) => {
-      const { count, sum, entries } = without(window, atNs - spanNs)
-      const fromNs = entries.length === 0 ? atNs : window.fromNs
+      const { entries, fromNs } = window
       const at = exact(atNs - fromNs)
       if (entries.length > 0 && at < entries.at(-VALUES)!)
         throw new RangeError(`time goes back in a window: ${atNs} is not its newest`)
-      entries.push(at, 1, exact(amount))
+      const left = leftOf(window, at, span)
+      if (left.from === entries.length)
+        return { count: 1, sum: amount, fromNs: atNs, entries: [0, 1, exact(amount)] }
+      const added = withEntry(entries, left.from, at, exact(amount))
       return {
-        count: count + 1,
-        sum: sum + amount,
+        count: left.count + 1,
+        sum: left.sum + amount,
         fromNs,
-        entries: entries.length > VALUES * entriesMax ? joined(entries, slotNs) : entries,
+        entries: added.length > VALUES * entriesMax ? joined(added, slotNs) : added,
       }
     },
-    at: (window, atNs) => ({ ...without(window, atNs - spanNs), fromNs: window.fromNs }),
+    at: (window, atNs) => {
+      const { count, sum, from } = leftOf(window, exact(atNs - window.fromNs), span)
+      return { count, sum, fromNs: window.fromNs, entries: window.entries.slice(from) }
+    },
   }
 }
 
@@ -75,17 +81,32 @@ export function slotOf(spanNs: bigint, entriesMax: number): bigint {
   return (spanNs + slots - 1n) / slots
 }
 
-/** What a window holds without the entries up to `lastNs`. */
-function without(window: Window, lastNs: bigint): { count: number; sum: bigint; entries: Exact[] } {
-  let { count, sum } = window
-  const { entries, fromNs } = window
-  const last = exact(lastNs - fromNs)
+/** What is left of a window at a time, counted as its entries' are. @returns and which of its values is the first of them */
+function leftOf(
+  { count, sum, entries }: Window,
+  at: Exact,
+  span: Exact,
+): { count: number; sum: bigint; from: number } {
+  // Beyond what numbers hold exactly both are bigints.
+  const last =
+    typeof at === 'number' && typeof span === 'number' ? at - span : exact(BigInt(at) - BigInt(span))
   let from = 0
   for (; from < entries.length && entries[from]! <= last; from += VALUES) {
     count -= Number(entries[from + 1])
     sum -= BigInt(entries[from + 2]!)
   }
-  return { count, sum, entries: entries.slice(from) }
+  return { count, sum, from }
+}
+
+/** The entries behind `from`, and one more. Its memory is made once, as large as it has to be: this is most of what a window costs. */
+function withEntry(entries: readonly Exact[], from: number, at: Exact, amount: Exact): Exact[] {
+  const length = entries.length - from
+  const all = new Array<Exact>(length + VALUES)
+  for (let index = 0; index < length; index++) all[index] = entries[from + index]!
+  all[length] = at
+  all[length + 1] = 1
+  all[length + 2] = amount
+  return all
 }
 
 /** The entries, with those of the same slot joined. The slots stay where they are for as long as the window is not empty. */

@@ -3,8 +3,9 @@
  * there and acts, whether it runs in this process or in another. What cannot be done is a value with a stable code.
  */
 import { includesPosition, type Position } from '../../schemas/positions.ts'
+import { NS_PER_MS } from '../../schemas/time.ts'
 import type { Clock } from '../runtime/ports.ts'
-import { heldBy, readCheckpoints } from '../runtime/checkpoints.ts'
+import { heldBy, readCheckpoints, versionKey } from '../runtime/checkpoints.ts'
 import type { Projection, SqlProjection } from '../projection.ts'
 import type { ViewStore } from '../clickhouse/view-store.ts'
 import type { Comparison } from '../proof/compare.ts'
@@ -29,6 +30,7 @@ export const OPERATION_REFUSALS = {
   not_built: 'There is no version that was built and does not serve.',
   not_equal: 'The versions differ.',
   not_there_yet: 'The version does not hold yet what it has to hold.',
+  stands_still: 'The version that is behind has stopped or is paused.',
   bounded: 'The version ends at a position, and can only be compared.',
   nothing_kept: 'No earlier version is kept.',
   serving: 'The version is read.',
@@ -108,8 +110,6 @@ export interface OperationsOptions {
   readonly compare: (left: Version, right: Version, at: Position) => Promise<Comparison>
   /** @throws RangeError with what is wrong, fit for its author */
   readonly validate: (projection: SqlProjection) => void | Promise<void>
-  /** Whether a version that is to end at a time has ended, where that is known. Default: it is not. */
-  readonly isComplete?: (version: Version) => boolean
   /** Lets whoever fills the views in this process know. Others look by themselves. */
   readonly changed?: () => Promise<void>
   readonly clock: Clock
@@ -120,8 +120,17 @@ export interface OperationsOptions {
 const SHARE = 0.5
 const SHARE_MIN = 0.01
 const WAIT_MS_MAX = 30_000
+/** By then whoever fills a version that was just let go on has said that it goes on. */
+const GOES_ON_MS = 2_000
 const LOOK_MS = 100
 const REASON_CHARACTERS_MAX = 500
+
+/** A version that does not come to what it has to hold. */
+interface Behind {
+  readonly version: number
+  /** Behind a sentence: why it never will by itself, and what to do; undefined: it moves. */
+  readonly still: string | undefined
+}
 
 export function createOperations(options: OperationsOptions): ProjectionOperations {
   return new Operations(options)
@@ -143,9 +152,10 @@ class Operations implements ProjectionOperations {
       await readSkips(store),
     ]
     const head = this.#options.head()
+    const nowNs = BigInt(Math.floor(this.#options.clock.nowMs())) * NS_PER_MS
     return versions
       .filter(({ role }) => role !== 'dropped')
-      .map((one) => statusOf(one, checkpoints, faults, skips, head, this.#options.isComplete))
+      .map((one) => statusOf(one, checkpoints, faults, skips, head, nowNs))
   }
 
   pause(name: string, version?: number): Promise<OperationOutcome> {
@@ -211,14 +221,22 @@ class Operations implements ProjectionOperations {
     if (other.until !== undefined) return refused('bounded', name)
     if (acceptDifferences !== undefined && !isReason(acceptDifferences)) return refused('no_reason', name)
     const behind = await this.#behind(serving, other)
-    if (behind === other)
-      return refused('not_there_yet', name, `Version ${other.version} is behind version ${serving.version}.`)
-    if (behind === serving && acceptDifferences === undefined)
+    // What one that serves and has stopped lacks is accepted with all else.
+    if (behind !== undefined && (behind.version === other.version || acceptDifferences === undefined)) {
+      const { version, still } = behind
+      const [where, what] =
+        version === other.version
+          ? [`Version ${version} is behind version ${serving.version}`, '']
+          : [
+              `Version ${version}, which serves, is behind version ${other.version}`,
+              ': what it lacks cannot be compared',
+            ]
       return refused(
-        'not_there_yet',
+        still === undefined ? 'not_there_yet' : 'stands_still',
         name,
-        `Version ${serving.version}, which serves, is behind version ${other.version}: what it lacks cannot be compared.`,
+        `${where}${still ?? what}.`,
       )
+    }
     const comparison = await this.#options.compare(serving, other, await this.#heldByBoth(found))
     if (!comparison.equal && acceptDifferences === undefined)
       return { ...refused('not_equal', name), comparison }
@@ -350,19 +368,36 @@ class Operations implements ProjectionOperations {
     )
   }
 
-  /** Waits until each holds what the other one holds now. Returns the one that does not come to it. */
-  async #behind(serving: Version, other: Version): Promise<Version | undefined> {
+  /** Waits until each holds what the other one holds now. Returns the one that does not come to it, at once if it stands still. */
+  async #behind(serving: Version, other: Version): Promise<Behind | undefined> {
     const { store, clock, waitMsMax = WAIT_MS_MAX } = this.#options
     const goals = await readCheckpoints(store)
-    const untilMs = clock.monotonicMs() + waitMsMax
+    const fromMs = clock.monotonicMs()
     for (;;) {
       const now = await readCheckpoints(store)
       const isThere = (one: Version, goal: Version): boolean =>
         includesPosition(heldBy(now, one), heldBy(goals, goal))
       const behind = !isThere(other, serving) ? other : !isThere(serving, other) ? serving : undefined
-      if (behind === undefined || clock.monotonicMs() >= untilMs) return behind
+      if (behind === undefined) return undefined
+      const { version } = behind
+      const waitedMs = clock.monotonicMs() - fromMs
+      const still = await this.#stillness(behind, waitedMs >= GOES_ON_MS)
+      if (still !== undefined || waitedMs >= waitMsMax) return { version, still }
       await new Promise<void>((resolve) => clock.after(LOOK_MS, resolve))
     }
+  }
+
+  /** Why a version goes no further until somebody says something of it; undefined if it does. */
+  async #stillness(one: Version, countsFaults: boolean): Promise<string | undefined> {
+    const { store } = this.#options
+    const now = (await readVersions(store)).find((other) => versionKey(other) === versionKey(one))
+    if (now?.isPaused === true) return ', and is paused: resume it first'
+    if (!countsFaults) return undefined
+    const fault = (await readFaults(store)).find((other) => versionKey(other) === versionKey(one))
+    if (fault === undefined) return undefined
+    const { partition, sequence, cause } = fault
+    const at = sequence === 0n ? `in partition ${partition}` : `at ${partition}:${sequence}`
+    return `, and has stopped ${at} (${cause.replace(/\.$/, '')}): skip the event, or mend the view and rebuild it`
   }
 
   async #write(versions: readonly Version[]): Promise<OperationOutcome> {

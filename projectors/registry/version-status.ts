@@ -2,6 +2,8 @@
 import type { Position } from '../../schemas/positions.ts'
 import type { Projection } from '../projection.ts'
 import { heldBy, versionKey, type Checkpoints } from '../runtime/checkpoints.ts'
+import type { Checkpoint } from '../runtime/lanes/chain.ts'
+import { hasEnded } from '../runtime/lanes/cut.ts'
 import type { Fault } from './faults.ts'
 import type { Skip } from './skips.ts'
 import type { Until, Version, VersionRole } from './versions.ts'
@@ -32,14 +34,14 @@ export interface VersionStatus {
   readonly reason: string
 }
 
-/** @param isComplete whether a version that ends at a time has ended, where that is known */
+/** @param nowNs since 1970: what is recorded from now on is recorded later */
 export function statusOf(
   one: Version,
   checkpoints: Checkpoints,
   faults: readonly Fault[],
   skips: readonly Skip[],
   head: Position,
-  isComplete: (one: Version) => boolean = () => false,
+  nowNs: bigint,
 ): VersionStatus {
   const { name, version, declared, role, share, until, reason } = one
   const key = versionKey(one)
@@ -54,7 +56,9 @@ export function statusOf(
     [0n, 0n] as readonly [bigint, bigint],
   )
   const lagEvents = all - held
-  const isOver = until !== undefined && ('position' in until ? lagEvents === 0n : isComplete(one))
+  const isOver =
+    until !== undefined &&
+    ('position' in until ? lagEvents === 0n : isPast(until.timeNs, checkpoints.get(key), head, nowNs))
   const moving = isOver ? 'complete' : lagEvents > 0n ? 'catching-up' : 'live'
   const state = own.length > 0 ? 'stopped' : one.isPaused ? 'paused' : moving
   return {
@@ -78,4 +82,18 @@ export function statusOf(
     skips: skips.filter((skip) => versionKey(skip) === key),
     reason,
   }
+}
+
+/** True if a version holds all that was recorded by a time: in each partition it has ended, or nothing earlier can come. */
+function isPast(
+  timeNs: bigint,
+  held: ReadonlyMap<number, Checkpoint> | undefined,
+  head: Position,
+  nowNs: bigint,
+): boolean {
+  return [...head].every(([partition, sequence]) => {
+    const own = held?.get(partition)
+    if (own !== undefined && hasEnded(own)) return true
+    return nowNs > timeNs && (own?.sequence ?? 0n) >= sequence
+  })
 }

@@ -171,10 +171,11 @@ interface CheckpointRow {
   readonly newest_parts?: string
 }
 
+/** Of two of one sequence, one says that the version has ended there (`endedAt`): it counts, whichever is read first. */
 async function readRows(store: ViewStore): Promise<CheckpointRow[]> {
   return store.query<CheckpointRow>(
     `SELECT projection_name, version, partition, max(epoch) AS newest_epoch, argMax(sequence, (epoch, sequence)) AS newest,
-       hex(argMax(hash, (epoch, sequence))) AS hash_text, argMax(recorded_at, (epoch, sequence)) AS recorded_at_ns,
+       hex(argMax(hash, (epoch, sequence, hash))) AS hash_text, argMax(recorded_at, (epoch, sequence)) AS recorded_at_ns,
        argMax(place, (epoch, sequence)) AS newest_place,
        argMax(parts, (epoch, sequence)) AS newest_parts
      FROM ${checkpointsName()} GROUP BY projection_name, version, partition`,

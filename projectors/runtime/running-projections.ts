@@ -63,6 +63,4 @@ export interface RunningProjections extends Projections {
   remove(partition: number): Promise<void>
   /** How a version is here, in each partition that is followed. */
   versionStatus(key: VersionKey): ReadonlyMap<number, MemberStatus>
-  /** True if a version that was to end somewhere has, in every partition. */
-  isComplete(key: VersionKey): boolean
 }

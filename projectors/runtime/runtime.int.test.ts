@@ -95,7 +95,7 @@ it('catches up from nothing, goes live, and says how far it is', async () => {
   grow(wallet, log, 20)
   expect(await projections.waitFor(new Map([[0, log.head().sequence]]), PATIENCE_MS)).toBe(true)
   const [status] = projections.status()
-  expect(projections.status().map(({ name }) => name)).toEqual(['balances', 'history', 'audit'])
+  expect(projections.status().map(({ name }) => name)).toEqual(['balances', 'history', 'audit', 'crossings'])
   expect(status).toMatchObject({ state: 'live', lagEvents: 0n, lagSeconds: 0, failure: undefined })
   expect(status!.recordedAtNs).toBe(wallet.events.at(-1)!.recordedAtNs)
   expect(status!.pumpAgeSeconds).toBeLessThan(5)
@@ -225,10 +225,10 @@ it('a view whose table is gone stops at once and alone, with position and cause'
       projections
         .status()
         .map(({ state }) => state)
-        .join() === 'live,stopped,live',
+        .join() === 'live,stopped,live,live',
   )
-  expect([0, 2].map((other) => projections.status()[other]!.lagEvents)).toEqual([0n, 0n])
-  // Reads need all three, so they stay where the one has stopped.
+  expect([0, 2, 3].map((other) => projections.status()[other]!.lagEvents)).toEqual([0n, 0n, 0n])
+  // Reads need them all, so they stay where the one has stopped.
   expect(projections.position()).toEqual(position)
 })
 
@@ -256,7 +256,9 @@ it.each(['history_v1', 'balances_v1_filler'])(
     const anew = await start([log])
     await anew.reset()
     expect(await anew.waitFor(new Map([[0, log.head().sequence]]), PATIENCE_MS)).toBe(true)
-    expect(anew.status().map(({ state, version }) => [state, version])).toEqual(Array(3).fill(['live', 2]))
+    expect(anew.status().map(({ state, version }) => [state, version])).toEqual(
+      BUILT_IN_PROJECTIONS.map(() => ['live', 2]),
+    )
   },
 )
 

@@ -263,10 +263,6 @@ class Runtime implements RunningProjections {
     return this.#standing.versionStatus(key)
   }
 
-  isComplete(key: VersionKey): boolean {
-    return this.#standing.isComplete(key)
-  }
-
   status(): readonly ProjectionStatus[] {
     return this.#standing.status()
   }

@@ -123,11 +123,6 @@ export class Standing {
     })
     return new Map(own)
   }
-
-  isComplete(key: VersionKey): boolean {
-    const own = [...this.versionStatus(key).values()]
-    return own.length === this.#options.logs.size && own.every(({ state }) => state === 'complete')
-  }
 }
 
 /** The state an operator has to know of, where partitions differ. */

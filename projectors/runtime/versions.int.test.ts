@@ -5,13 +5,18 @@ import { dropAll } from '../clickhouse/drop-all.testing.ts'
 import type { ViewStore } from '../clickhouse/view-store.ts'
 import { engineUnderTest, eventually, type EngineUnderTest } from '../engine/engine-under-test.testing.ts'
 import { allTogether, type SqlProjection } from '../projection.ts'
-import { createOperations, type ProjectionOperations } from '../registry/operations.ts'
+import {
+  createOperations,
+  type OperationsOptions,
+  type ProjectionOperations,
+} from '../registry/operations.ts'
 import type { VersionStatus } from '../registry/version-status.ts'
+import type { Position } from '../../schemas/positions.ts'
 import { BUILT_IN_PROJECTIONS } from '../views/built-in.ts'
 import { startProjections, type RunningProjections } from './runtime.ts'
 import { systemClock } from './system-clock.ts'
 import { MemoryLog } from '../../test/support/memory-log.ts'
-import { PATIENCE_MS } from '../../test/support/patience.ts'
+import { PATIENCE_MS, TEST_MS_MAX } from '../../test/support/patience.ts'
 import { SampleWallet } from '../../test/model/sample-wallet.ts'
 
 let engine: EngineUnderTest
@@ -27,6 +32,8 @@ afterAll(async () => {
 })
 
 const REFUSED_SEQUENCE = 17n
+/** As a memory log catches up. */
+const FRAME_EVENTS = 7
 
 /** Two tables of which one cannot take one event. */
 const fussy = {
@@ -72,17 +79,28 @@ async function town(
     store, logs: [log], projections: allTogether(projections), required, lingerMs: 1, ...options,
   }) // prettier-ignore
   onTestFinished(() => running.stop())
-  const operations = createOperations({
-    store,
-    projections,
-    head: () => new Map([[0, log.head().sequence]]),
-    compare: async () => ({ equal: true }) as never,
-    validate: () => undefined,
+  const operations = operationsOver(projections, () => new Map([[0, log.head().sequence]]), {
     changed: () => running.refresh(),
-    clock: systemClock,
+    waitMsMax: TEST_MS_MAX,
   })
   const there = (): Promise<boolean> => running.waitFor(new Map([[0, log.head().sequence]]), PATIENCE_MS)
   return { wallet, log, running, operations, grow, there }
+}
+
+function operationsOver(
+  projections: readonly SqlProjection[],
+  head: () => Position,
+  more: Pick<OperationsOptions, 'changed' | 'waitMsMax'> = {},
+): ProjectionOperations {
+  return createOperations({
+    store,
+    projections,
+    head,
+    compare: async () => ({ equal: true }) as never,
+    validate: () => undefined,
+    clock: systemClock,
+    ...more,
+  })
 }
 
 async function statusOf({ operations }: Town, name: string, version = 1): Promise<VersionStatus | undefined> {
@@ -167,6 +185,80 @@ it('a version that is to end at a position holds exactly what comes up to there,
   await eventually(async () => (await statusOf(here, 'audit', 2))?.state === 'complete')
   expect(await sequencesIn('events_v2')).toEqual(Array.from({ length: 25 }, (_, index) => index + 1))
   expect(await here.operations.promote('audit')).toMatchObject({ code: 'bounded' })
+})
+
+it('a version that is to end at a time is complete there, wherever that lies, for everybody who reads the store, and stays so', async () => {
+  // A frame is a range: so one of the times lies where a range ends, and there is nothing more to write.
+  const before = await town(BUILT_IN_PROJECTIONS, undefined, { rangeEventsMax: FRAME_EVENTS })
+  await before.there()
+  const { events } = before.wallet
+  const lastOfItsTime = (endsFrame: boolean): bigint =>
+    events.findLast(
+      ({ recordedAtNs, sequence }, index) =>
+        events[index + 1] !== undefined &&
+        events[index + 1]!.recordedAtNs > recordedAtNs &&
+        (sequence % BigInt(FRAME_EVENTS) === 0n) === endsFrame,
+    )!.sequence
+  const timeOf = (sequence: bigint): bigint => events[Number(sequence) - 1]!.recordedAtNs
+  const [within, between] = [lastOfItsTime(false), lastOfItsTime(true)]
+  const wanted = [
+    ['audit', timeOf(within), within],
+    ['balances', timeOf(1n) - 1n, 0n],
+    ['history', timeOf(between), between],
+  ] as const
+  for (const [name, timeNs] of wanted)
+    expect(await before.operations.rebuild(name, { until: { timeNs } })).toMatchObject({ kind: 'done' })
+  // A gateway knows no lanes; and of partition 1 nothing has come, of a time by which nothing can come any more.
+  const head = (): Position => new Map([[0, before.log.head().sequence], [1, 0n]]) // prettier-ignore
+  const gateway = operationsOver(BUILT_IN_PROJECTIONS, head)
+  const second = async (): Promise<unknown> =>
+    (await gateway.list())
+      .filter(({ version }) => version === 2)
+      .map(({ name, state, position, progress }) => [name, state, position.get(0) ?? 0n, progress])
+  const complete = wanted.map(([name, , held]) => [name, 'complete', held, 1])
+  await expect.poll(second, { timeout: PATIENCE_MS }).toEqual(complete)
+  await before.running.stop()
+  const after = await town(BUILT_IN_PROJECTIONS, before)
+  after.grow(20)
+  expect(await after.there()).toBe(true)
+  expect(await second()).toEqual(complete)
+})
+
+it('a promotion waits for no version that is paused or has stopped: it says which one, and what to do', async () => {
+  const before = await town([...BUILT_IN_PROJECTIONS, fussy])
+  await before.there()
+  await before.operations.rebuild('history')
+  await eventually(async () => (await statusOf(before, 'history', 2))?.state === 'live')
+  await before.operations.pause('history', 2)
+  before.grow(20)
+  await before.there()
+  expect(await before.operations.promote('history')).toMatchObject({
+    code: 'stands_still',
+    message: expect.stringContaining(
+      'Version 2 is behind version 1, and is paused: resume it first.',
+    ) as string,
+  })
+  await before.operations.resume('history', 2)
+  expect(await before.operations.promote('history')).toMatchObject({ kind: 'done', version: 2 })
+  await eventually(async () => (await statusOf(before, 'fussy'))?.state === 'stopped')
+  await before.running.stop()
+  const mended = {
+    ...fussy,
+    version: 2,
+    tables: [fussy.tables[0]!, table('takes_most', 'partition, sequence')],
+  }
+  const after = await town([...BUILT_IN_PROJECTIONS, mended], before)
+  await eventually(async () => (await statusOf(after, 'fussy', 2))?.state === 'live')
+  expect(await after.operations.promote('fussy')).toMatchObject({
+    code: 'stands_still',
+    message: expect.stringMatching(
+      /Version 1, which serves, is behind version 2, and has stopped at 0:17 \(.*not this one.*\): skip/s,
+    ) as string,
+  })
+  expect(await after.operations.promote('fussy', undefined, 'a test')).toMatchObject({
+    kind: 'done',
+    version: 2,
+  })
 })
 
 it('what was said of a version holds over a restart: pauses, rebuilds under way, what serves', async () => {

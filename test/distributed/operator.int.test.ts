@@ -15,12 +15,25 @@ import type { Frame } from '../../schemas/frames.ts'
 import { startDeployment, type Deployment } from '../support/deployment.ts'
 import { DeploymentLoad } from '../support/deployment-load.ts'
 import { withKafka } from '../support/kafka.ts'
+import { command } from '../support/in-process.ts'
 import { onlyJson, purser, type Finished } from '../support/purser.ts'
 
 const PARTITIONS = 2
 const START_MS_MAX = 120_000
 const TEST_MS_MAX = 120_000
 const ROWS = 500
+
+/** It cannot take one event. */
+const AMOUNTS = `export default { projection: {
+  kind: 'sql', name: 'amounts', version: 1,
+  tables: [{
+    name: 'amounts',
+    columns: [['partition', 'UInt16'], ['sequence', 'UInt64'], ['amount', 'Int64']],
+    key: ['sequence'],
+    select: "partition, sequence, amount + throwIf(partition = 0 AND sequence = 20, 'not this one') AS amount",
+  }],
+} }
+`
 
 interface Audit {
   readonly ok: boolean
@@ -50,7 +63,8 @@ await withKafka('the operator’s commands on a deployment', (kafka) => {
       await rm(folder, { recursive: true, force: true })
     })
 
-    const law = (title: string, body: () => Promise<void>): void => void test(title, body, TEST_MS_MAX)
+    const law = (title: string, body: () => Promise<void>, msMax = TEST_MS_MAX): void =>
+      void test(title, body, msMax)
     const events = (): string => topicNames(deployment.kafka).events
     const runAudit = (...more: readonly string[]): Promise<Finished> =>
       purser('audit', ...deployment.viewArguments(), ...more)
@@ -182,6 +196,48 @@ await withKafka('the operator’s commands on a deployment', (kafka) => {
         expect((await audit()).partitions).toEqual(after.partitions)
       },
     )
+
+    law('every verb for projections works through a gateway, while projectors elsewhere carry it out', async () => {
+      const verb = async (...args: readonly string[]): Promise<Record<string, unknown>> =>
+        (await command('projections', ...args, '--url', url, '--json')).answer
+      interface Version { readonly name: string; readonly version: number; readonly state: string; readonly role: string; readonly skips: readonly unknown[]; readonly faults: readonly { partition: number; sequence: string }[] } // prettier-ignore
+      const versionsOf = async (name: string): Promise<readonly Version[]> =>
+        ((await verb('list')) as unknown as { versions: Version[] }).versions.filter((one) => one.name === name)
+      const untilState = (name: string, version: number, state: string): Promise<void> =>
+        deployment.until(`${name} version ${version} is ${state}`, async () => (await versionsOf(name)).some((one) => one.version === version && one.state === state))
+
+      // Two partitions: the date lies behind what either of them has.
+      expect(await verb('rebuild', 'audit', '--until', '2020-01-01')).toMatchObject({ ok: true, version: 2, done: true, events: '0' })
+      expect(await versionsOf('audit')).toMatchObject([{ role: 'SERVING' }, { version: 2, state: 'COMPLETE' }])
+      expect(await verb('promote', 'audit')).toMatchObject({ refusal: 'bounded' })
+      expect(await verb('drop', 'audit', '2', '--yes')).toMatchObject({ ok: true })
+
+      expect(await verb('rebuild', 'balances', '--share', '1')).toMatchObject({ ok: true, version: 2, done: true })
+      expect(await verb('pause', 'balances', '--version', '2')).toMatchObject({ ok: true })
+      await untilState('balances', 2, 'PAUSED')
+      expect(await verb('resume', 'balances', '--version', '2')).toMatchObject({ ok: true })
+      expect(await verb('compare', 'balances')).toMatchObject({ ok: true, comparison: { left: 1, right: 2, equal: true } })
+      expect(await verb('promote', 'balances')).toMatchObject({ ok: true, version: 2 })
+      await untilState('balances', 2, 'LIVE')
+      expect(await verb('rollback', 'balances')).toMatchObject({ ok: true, version: 1 })
+      expect(await verb('drop', 'balances', '2', '--yes')).toMatchObject({ ok: true })
+      await deployment.until('what it had is gone', async () => {
+        const rows = await deployment.store.query<{ name: string }>(`SELECT name FROM system.tables WHERE database = currentDatabase() AND endsWith(name, '_v2')`)
+        return rows.every(({ name }) => !name.startsWith('balances'))
+      })
+
+      const file = path.join(folder, 'amounts.ts')
+      await writeFile(file, AMOUNTS)
+      expect(await verb('add', file)).toMatchObject({ ok: true, name: 'amounts', version: 1 })
+      await untilState('amounts', 1, 'STOPPED')
+      const [{ faults }] = (await versionsOf('amounts')) as [Version]
+      const [{ partition, sequence }] = faults as [Version['faults'][number]]
+      expect(await verb('skip', 'amounts', '--position', `${partition}:${sequence}`, '--reason', 'a test')).toMatchObject({ ok: true, version: 1 })
+      await untilState('amounts', 1, 'LIVE')
+      expect(await verb('status', 'amounts')).toMatchObject({ ok: true, versions: [{ skips: [{ partition, sequence, reason: 'a test' }], faults: [] }] })
+      expect(await verb('drop', 'amounts', '1', '--yes')).toMatchObject({ ok: true })
+      expect(await versionsOf('amounts')).toEqual([])
+    }, 2 * TEST_MS_MAX) // prettier-ignore
 
     law('without a server of views, an audit says that they are not compared', async () => {
       const brokers = deployment.kafka.brokers.flatMap((broker) => ['--brokers', broker])

@@ -8,7 +8,10 @@ import { until } from '../support/until.ts'
 import { ViewsLife } from '../support/views-life.ts'
 import { expectReplayed } from '../support/views-proof.ts'
 
-const VERSIONS = ['balances', 'history', 'audit', 'amounts', 'tally'].map((name) => ({ name, version: 1 }))
+const VERSIONS = ['balances', 'history', 'audit', 'crossings', 'amounts', 'tally'].map((name) => ({
+  name,
+  version: 1,
+}))
 const MEBIBYTES = 160
 /** More than the log ever has here: on a machine that is busy, views with more than a range before them are not live. */
 const RANGE_EVENTS_MAX = 50_000

@@ -17,7 +17,7 @@ import { expectReplayed } from '../support/views-proof.ts'
 
 /** How often one takes over from the one before. */
 const TAKEOVERS = rounds(1, 6)
-const NAMES = ['balances', 'history', 'audit', 'amounts', 'tally']
+const NAMES = ['balances', 'history', 'audit', 'crossings', 'amounts', 'tally']
 
 let engine: EngineUnderTest
 let store: ViewStore

@@ -16,7 +16,7 @@ const FOLDER_ROUNDS = 40
 const ENGINE_KILLS = 5
 const FOLDER_MS_MAX = 300_000
 const CUTS = [40, 700, 131_072]
-const NAMES = ['balances', 'history', 'audit', 'amounts', 'tally']
+const NAMES = ['balances', 'history', 'audit', 'crossings', 'amounts', 'tally']
 
 test(
   'whatever is killed, rows are whole up to every checkpoint, and in the end equal to a replay',

@@ -35,6 +35,7 @@ export interface VisibleState {
   recordedAtNs(): bigint
   accounts(): number
   holdsOpen(): number
+  crossingsOpen(): number
   nextDeadlineNs(): bigint
   lookup(id: Id): number | undefined
   account(number: number): Partial<Record<keyof Account, unknown>> | undefined
@@ -48,6 +49,7 @@ export function stateDifference(state: VisibleState, wallet: Wallet): string | u
     difference('recorded at', state.recordedAtNs(), wallet.recordedAtNs) ??
     difference('accounts', state.accounts(), wallet.accounts.size) ??
     difference('open holds', state.holdsOpen(), wallet.holds.size) ??
+    difference('open crossings', state.crossingsOpen(), wallet.crossings.sent.size) ??
     difference('next deadline', state.nextDeadlineNs(), nextDeadline(wallet))
   if (whole !== undefined) return whole
   for (const account of wallet.accounts.values()) {
@@ -69,9 +71,9 @@ const ACCOUNT_FIELDS = [
   'currency', 'scale',
 ] as const satisfies readonly (keyof Account)[] // prettier-ignore
 
-/** The first deadline of an open hold; 0n: none. */
-function nextDeadline({ holds }: Wallet): bigint {
-  let first = 0n
+/** The first deadline of an open hold or reminder of a crossing; 0n: none. */
+function nextDeadline({ holds, crossings }: Wallet): bigint {
+  let first = crossings.nextSilentNs()
   for (const { expiresAtNs } of holds.values())
     if (expiresAtNs !== 0n && (first === 0n || expiresAtNs < first)) first = expiresAtNs
   return first

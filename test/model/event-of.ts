@@ -1,5 +1,6 @@
 /** The event that answers a command, field by field, as docs/event-format.md and schemas/events.ts have it. */
-import { encodeCommands, type Command, type CommandKind } from '../../schemas/commands.ts'
+import { encodeCommands } from '../../schemas/command-codec.ts'
+import type { Command, CommandKind } from '../../schemas/commands.ts'
 import type { EventKind, Side, WalletEvent } from '../../schemas/events.ts'
 import { fingerprintOf } from '../../schemas/fingerprint.ts'
 import { formatId, isNilId, NIL_ID } from '../../schemas/ids.ts'

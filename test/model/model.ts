@@ -7,6 +7,7 @@ import type { WalletEvent } from '../../schemas/events.ts'
 import { isUuidV7 } from '../../schemas/ids.ts'
 import { LINKED_TRANSFERS_MAX } from '../../schemas/limits.ts'
 import type { IdRefusal, Refusal } from '../../schemas/refusals.ts'
+import { decideAcross, decideStep, decideTimely } from './decide-crossing.ts'
 import { eventOf, expiryOf } from './event-of.ts'
 import { isAboutAccount, refusalOf, type ModelBounds } from './rules.ts'
 import { isSameBody } from './same-body.ts'
@@ -20,6 +21,8 @@ export type Outcome =
   | { readonly kind: 'repeat'; readonly event: WalletEvent }
   /** No event: its id is the reason. */
   | { readonly kind: 'id'; readonly refusal: IdRefusal | 'id_in_future' }
+  /** No event: a step of a crossing that changes nothing. */
+  | { readonly kind: 'nothing' }
 
 const LINK_INDEX_MAX = 65_535
 
@@ -41,7 +44,10 @@ export class Model {
     return this.#wallet
   }
 
-  /** Ends the holds that are due, the earliest deadline first, `most` of them at most. Returns the events. */
+  /**
+   * Ends the holds that are due, the earliest deadline first, then does what time makes of crossings: `most` events at most.
+   * Returns the events.
+   */
   expireDue(nowNs: bigint, most = Infinity): WalletEvent[] {
     const events: WalletEvent[] = []
     while (events.length < most) {
@@ -51,6 +57,11 @@ export class Model {
         .sort((a, b) => Number(a.expiresAtNs - b.expiresAtNs || a.sequence - b.sequence))
       if (due === undefined) break
       events.push(this.#wallet.take(expiryOf(due, this.#wallet, this.#partition, atNs)))
+    }
+    for (;;) {
+      const event = events.length < most ? decideTimely(this.#place(nowNs)) : undefined
+      if (event === undefined) break
+      events.push(event)
     }
     this.events.push(...events)
     return events
@@ -69,8 +80,27 @@ export class Model {
   }
 
   #decideAlone(command: Command, nowNs: bigint): Outcome {
+    if (command.step !== undefined) return this.#decideStep(command, nowNs)
     if (!this.used.isNew(command.id, nowNs)) return this.#withoutEvent(command, nowNs)
+    if (command.kind === 'Transfer' && command.across === true) {
+      const events = decideAcross(command, this.#place(nowNs))
+      this.events.push(...events.slice(0, -1))
+      return this.#keep(command, events.at(-1)!)
+    }
     return this.#keep(command, this.#happen(command, this.#refusal(command, nowNs), 0, nowNs))
+  }
+
+  /** A step has no id of its own: what it makes is of the transfer's. */
+  #decideStep(command: Command, nowNs: bigint): Outcome {
+    const events = decideStep(command, this.#place(nowNs))
+    this.events.push(...events)
+    const event = events.at(-1)
+    return event === undefined ? { kind: 'nothing' } : { kind: 'event', event }
+  }
+
+  #place(nowNs: bigint): Parameters<typeof decideStep>[1] {
+    const atNs = (): bigint => this.#nextRecordedAt(nowNs)
+    return { wallet: this.#wallet, partition: this.#partition, bounds: this.#bounds, atNs }
   }
 
   /** All members happen, or none: then the first that cannot is refused for its own reason, the others as `linked_failed`. */

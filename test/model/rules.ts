@@ -1,5 +1,5 @@
 /** The rules of docs/refusals.md, in the order of its table: why a command with a new id is refused, if it is. */
-import type { Command, CommandKind } from '../../schemas/commands.ts'
+import type { Command, CommandKind, Coordination } from '../../schemas/commands.ts'
 import type { Condition } from '../../schemas/conditions.ts'
 import { isUuidV7, sameId } from '../../schemas/ids.ts'
 import { AMOUNT_MAX } from '../../schemas/limits.ts'
@@ -11,6 +11,10 @@ export interface ModelBounds {
   readonly accountsMax: number
   readonly holdsMax: number
   readonly idsPerGeneration: number
+  /** Of transfers across partitions; as the core's options, with the same defaults. */
+  readonly partitions?: number
+  readonly transferDeadlineMs?: number
+  readonly coordination?: Coordination
 }
 
 /** What a command is judged by. */
@@ -106,7 +110,8 @@ function refuseCondition(
   return isMet(ifDebit, debit) && isMet(ifCredit, credit) ? undefined : 'condition_failed'
 }
 
-function isMet(condition: Condition | undefined, account: Account): boolean {
+/** True if there is no condition, or the account meets it. */
+export function isMet(condition: Condition | undefined, account: Account): boolean {
   if (condition === undefined) return true
   if ('version' in condition) return account.version === condition.version
   const available = availableOf(account)

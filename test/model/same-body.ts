@@ -32,6 +32,7 @@ function bodyOf(command: Command): string {
       value !== false &&
       name !== 'step' &&
       name !== 'across' &&
+      name !== 'coordination' &&
       !(command.kind === 'ReverseTransfer' && OF_THE_DOOR.has(name)),
   )
   return entries

@@ -3,7 +3,8 @@
  * and which of them a writer still remembers.
  */
 import type { Command } from '../../schemas/commands.ts'
-import { isReversal, leftOf, type WalletEvent } from '../../schemas/events.ts'
+import { isReversal, leftOf } from '../../schemas/event-left.ts'
+import type { WalletEvent } from '../../schemas/events.ts'
 import { isUuidV7, uuidV7TimeMs, type Id } from '../../schemas/ids.ts'
 import { ID_AHEAD_MS_MAX } from '../../schemas/limits.ts'
 import { keyOf } from './wallet.ts'

@@ -6,6 +6,7 @@
  */
 import type { Side, Totals, WalletEvent } from '../../schemas/events.ts'
 import { formatId, type Id } from '../../schemas/ids.ts'
+import { Crossings } from './crossings.ts'
 
 export interface Account extends Side {
   readonly id: Id
@@ -52,6 +53,8 @@ export class Wallet {
   readonly accounts = new Map<number, Account>()
   /** Open holds, by the key of their ids, in the order of placing. */
   readonly holds = new Map<string, Hold>()
+  /** Transfers across partitions. No linked group changes any, so a copy has the same. */
+  crossings = new Crossings()
   /** Decimal places of each currency in use. */
   readonly scales = new Map<string, number>()
   /** Numbers of accounts that a reversal by force has taken money from: they may have less than nothing available. */
@@ -69,6 +72,7 @@ export class Wallet {
     for (const [currency, scale] of this.scales) copy.scales.set(currency, scale)
     for (const [key, number] of this.#numbers) copy.#numbers.set(key, number)
     for (const number of this.overdrawn) copy.overdrawn.add(number)
+    copy.crossings = this.crossings
     copy.sequence = this.sequence
     copy.recordedAtNs = this.recordedAtNs
     return copy
@@ -110,6 +114,10 @@ export class Wallet {
       pending.get(debit)!.debits += amount
       pending.get(credit)!.credits += amount
     }
+    for (const [number, { debitsPending = 0n, creditsPending = 0n }] of this.crossings.pending()) {
+      pending.get(number)!.debits += debitsPending
+      pending.get(number)!.credits += creditsPending
+    }
     for (const account of this.accounts.values()) {
       const { number, currency, debitsPosted, debitsPending, creditsPosted, creditsPending } = account
       sums.set(currency, (sums.get(currency) ?? 0n) + creditsPosted - debitsPosted)
@@ -117,7 +125,7 @@ export class Wallet {
       if (available < 0n && !this.overdrawn.has(number)) return `account ${number} has ${available} available`
       const { debits, credits } = pending.get(number)!
       if (debits !== debitsPending || credits !== creditsPending)
-        return `account ${number} has ${debitsPending} and ${creditsPending} pending, its open holds say ${debits} and ${credits}`
+        return `account ${number} has ${debitsPending} and ${creditsPending} pending, its open holds and crossings say ${debits} and ${credits}`
     }
     for (const [currency, sum] of sums) if (sum !== 0n) return `${currency} sums to ${sum}`
     return undefined
@@ -142,12 +150,12 @@ export class Wallet {
         this.#move(debit.number, {})
         this.accounts.set(debit.number, { ...this.accounts.get(debit.number)!, overdraftLimit: amount })
         return
-      case 'TransferPosted':
       case 'TransferReversedByForce':
         this.overdrawn.add(debit.number)
         this.#move(debit.number, { debitsPosted: amount })
         this.#move(credit.number, { creditsPosted: amount })
         return
+      case 'TransferPosted':
       case 'TransferReversed':
       case 'TransferReversedInPart':
         this.#move(debit.number, { debitsPosted: amount })
@@ -192,7 +200,7 @@ export class Wallet {
       case 'TransferCredited':
       case 'CreditCancelled':
       case 'StepAnswered':
-        throw new ModelBrokenError(`the model knows nothing of ${kind} yet`)
+        for (const [number, added] of this.crossings.take(event)) this.#move(number, added)
     }
   }
 

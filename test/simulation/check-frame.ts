@@ -33,7 +33,8 @@ export function checkFrame(
     if (linkIndex > 0) cover(groupMark(refusal))
   }
   for (const outcome of outcomes)
-    if (outcome.kind !== 'event') cover(outcome.kind === 'repeat' ? 'repeated id' : outcome.refusal)
+    if (outcome.kind === 'repeat') cover('repeated id')
+    else if (outcome.kind === 'id') cover(outcome.refusal)
   return outcomes
 }
 

@@ -2,7 +2,8 @@
  * The clients: they offer commands, wait for what becomes of them, and know three kinds of their own: acknowledged, refused
  * at the door, and unknown, because the writer fell before it answered. What is unknown they send again, mostly.
  */
-import { encodeCommands, type Command } from '../../schemas/commands.ts'
+import { encodeCommands } from '../../schemas/command-codec.ts'
+import type { Command } from '../../schemas/commands.ts'
 import { horizonAfter } from '../../schemas/frame-notes.ts'
 import type { Frame } from '../../schemas/frames.ts'
 import { formatId, uuidV7TimeMs } from '../../schemas/ids.ts'
@@ -149,7 +150,7 @@ export class Clients {
 
   private settle(command: Command, epoch: bigint, offset: bigint, frame: Frame): void {
     const outcome = this.truth.outcomeOf(epoch, offset)
-    insist(outcome !== undefined, `an outcome of command ${offset}`, 'none')
+    insist(outcome !== undefined && outcome.kind !== 'nothing', `an outcome of command ${offset}`, 'none')
     if (outcome.kind === 'event') {
       this.acknowledged.add(keyOf(command.id))
       return
@@ -157,9 +158,11 @@ export class Clients {
     // The answer that the gateway would give, from a view that holds the frame.
     const { horizonMs } = this
     const silence = { frame, mayBeOwn: false, horizonMs }
-    settleRepeat(this.viewsFor(command), command, silence, 0, () => this.nowMs()).then(
+    const context = { views: this.viewsFor(command), outcomeWaitMs: 0, partitions: 1 }
+    settleRepeat(context, command, silence, () => this.nowMs()).then(
       (answer) => {
         try {
+          insist(!('underWay' in answer), 'an outcome, where nothing crosses', 'one under way')
           const expected = outcome.kind === 'id' ? outcome.refusal : outcome.event.refusal
           if ('undecided' in answer) {
             // The id counts once its time has come; or the frames so far do not prove that it never will.

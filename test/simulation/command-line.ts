@@ -4,7 +4,8 @@ import { messageOf } from '../../schemas/errors.ts'
 
 export const USAGE = `npm run simulate -- [--seeds N] [--from S] [--jobs J] [--json] [--verbose]
 npm run simulate -- --seed S [--json] [--verbose]       one seed by itself
-npm run simulate -- --mutants [--mutant NAME] [--seeds N] [--from S] [--jobs J] [--json]`
+npm run simulate -- --mutants [--mutant NAME] [--seeds N] [--from S] [--jobs J] [--json]
+npm run simulate -- --crossings …                        transfers across partitions, with any of these`
 
 export interface SimulateOptions {
   readonly help: boolean
@@ -12,6 +13,8 @@ export interface SimulateOptions {
   readonly from: number
   /** Processes. Undefined: one a core, and no more than seeds. */
   readonly jobs: number | undefined
+  /** Transfers between partitions, in place of one partition's deployment. */
+  readonly crossings: boolean
   readonly mutants: boolean
   /** Only this one. */
   readonly mutant: string | undefined
@@ -33,6 +36,7 @@ export function parseOptions(args: readonly string[]): SimulateOptions {
     seeds: one === undefined ? wholeNumber('seeds', values.seeds ?? '300', 1) : 1,
     from: one ?? wholeNumber('from', values.from ?? '1', 0),
     jobs: values.jobs === undefined ? undefined : wholeNumber('jobs', values.jobs, 1),
+    crossings: values.crossings,
     mutants: values.mutants || values.mutant !== undefined,
     mutant: values.mutant,
     json: values.json,
@@ -52,6 +56,7 @@ function parse(args: readonly string[]) {
         seed: text,
         jobs: text,
         mutant: text,
+        crossings: flag,
         mutants: flag,
         json: flag,
         verbose: flag,

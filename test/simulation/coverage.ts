@@ -1,4 +1,5 @@
 /** What has to happen in a run of some length, or the run says nothing: each mark with what makes it. */
+import { CROSSING_COVERAGE, CROSSING_FAULTS } from './crossings/run.ts'
 import { VIEWS_COVERAGE } from './views/views.ts'
 
 /** Seeds from which on a run has to reach everything. */
@@ -43,12 +44,25 @@ export const REQUIRED_FAULTS: readonly string[] = [
 ] // prettier-ignore
 
 type Counts = Readonly<Record<string, number>>
+interface Reached {
+  readonly coverage: Counts
+  readonly faults: Counts
+}
 
 /** Required marks that a run did not reach, and required faults that it did not make. */
-export function missingMarks(run: { readonly coverage: Counts; readonly faults: Counts }): string[] {
+export function missingMarks(run: Reached): string[] {
+  return missingOf(run, REQUIRED, REQUIRED_FAULTS)
+}
+
+/** The same of a run of transfers across partitions. */
+export function missingOfCrossings(run: Reached): string[] {
+  return missingOf(run, CROSSING_COVERAGE, CROSSING_FAULTS)
+}
+
+function missingOf(run: Reached, marks: readonly string[], faults: readonly string[]): string[] {
   const isMissing = (counts: Counts) => (name: string) => (counts[name] ?? 0) === 0
   return [
-    ...REQUIRED.filter(isMissing(run.coverage)),
-    ...REQUIRED_FAULTS.filter(isMissing(run.faults)).map((kind) => `fault: ${kind}`),
+    ...marks.filter(isMissing(run.coverage)),
+    ...faults.filter(isMissing(run.faults)).map((kind) => `fault: ${kind}`),
   ]
 }

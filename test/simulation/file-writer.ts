@@ -14,7 +14,7 @@ import { CoreServer, newestSnapshotIn, type CoreServerPorts } from '../../writer
 import type { CommandBatch, Slab } from '../../writer/thread/loop.ts'
 import { loadNewestState, replayTail, type LoadedState } from '../../writer/recovery/load-state.ts'
 import { removeUnfinishedSnapshots } from '../../writer/snapshots/snapshot-folder.ts'
-import type { WalletCore } from '../../writer/core/core.ts'
+import type { CoreOptions, WalletCore } from '../../writer/core/core.ts'
 import type { CutDebris } from '../../eventlog/file/recovery/open-log.ts'
 import type { Door } from './clients.ts'
 import type { SeedOptions } from './options.ts'
@@ -26,8 +26,20 @@ import type { World } from './world.ts'
 
 export const DATA_FOLDER = 'data'
 export const PARTITION = 0
-/** The memory of slabs is kept for every writer of this process: only one of them lives at a time. */
-const slabBytes = createSlabShare(6).bytes
+/** The memory of slabs is kept for every writer of this process, by partition: only one of each lives at a time. */
+const slabBytes = new Map<number, SharedArrayBuffer>()
+
+function slabBytesOf(partition: number): SharedArrayBuffer {
+  const bytes = slabBytes.get(partition) ?? createSlabShare(6).bytes
+  slabBytes.set(partition, bytes)
+  return bytes
+}
+
+/** Of a seed's options, those that a writer is made with. */
+export interface FileWriterOptions extends Pick<SeedOptions, 'writer'> {
+  /** Bounds, and what else is said to a core. */
+  readonly core: Omit<CoreOptions, 'partition'>
+}
 
 /** What a writer tells of its life. */
 export interface FileWriterListener {
@@ -48,9 +60,10 @@ export class FileWriter implements Door {
   core: WalletCore | undefined
   log: FileEventLog | undefined
   readonly process: Process
+  private readonly partition: number
   private readonly world: World
   private readonly clock: WallClock
-  private readonly options: SeedOptions
+  private readonly options: FileWriterOptions
   private readonly disk: SimulatedDisk
   private readonly listener: FileWriterListener
   private readonly slabs: SlabPool
@@ -66,11 +79,13 @@ export class FileWriter implements Door {
   constructor(
     world: World,
     clock: WallClock,
-    options: SeedOptions,
+    options: FileWriterOptions,
     disk: SimulatedDisk,
     listener: FileWriterListener,
     durableAtLeast: bigint,
+    partition = PARTITION,
   ) {
+    this.partition = partition
     this.world = world
     this.clock = clock
     this.options = options
@@ -81,13 +96,13 @@ export class FileWriter implements Door {
       listener.died(error)
     })
     const states = new SharedArrayBuffer(options.writer.slabs * Int32Array.BYTES_PER_ELEMENT)
-    this.slabs = openSlabPool({ bytes: slabBytes, states })
+    this.slabs = openSlabPool({ bytes: slabBytesOf(partition), states })
     this.toMain = new Channel<LogToMain>(this.process, 'log → main', (message) => {
       this.onMain(message)
     })
     this.process.schedule(this.process.latency(), 'the writer starts', () => {
-      removeUnfinishedSnapshots(disk.disk, DATA_FOLDER, PARTITION)
-      this.state = loadNewestState(disk.disk, DATA_FOLDER, { partition: PARTITION, ...options.core })
+      removeUnfinishedSnapshots(disk.disk, DATA_FOLDER, partition)
+      this.state = loadNewestState(disk.disk, DATA_FOLDER, { partition, ...options.core })
       for (const { file, reason } of this.state.unusable) {
         world.trace(`snapshot ${file} passed over: ${reason}`)
         world.cover('snapshot passed over')
@@ -167,7 +182,7 @@ export class FileWriter implements Door {
     this.logServer = new FileLogServer(
       {
         dir: DATA_FOLDER,
-        partition: PARTITION,
+        partition: this.partition,
         segmentBytesMax: options.writer.segmentBytesMax,
         durableAtLeast,
       },
@@ -199,7 +214,7 @@ export class FileWriter implements Door {
     this.log = new FileEventLog({
       disk: this.disk.disk,
       dir: DATA_FOLDER,
-      partition: PARTITION,
+      partition: this.partition,
       head,
       windowBytesMax: options.writer.windowBytesMax,
     })
@@ -209,7 +224,7 @@ export class FileWriter implements Door {
       this.server!.take(batch)
     })
     this.queue = createMemoryQueue({
-      partition: PARTITION,
+      partition: this.partition,
       nextOffset: head.nextCommandOffset,
       slotsMax: options.writer.queueSlotsMax,
       soon: (task) => {
@@ -231,12 +246,12 @@ export class FileWriter implements Door {
 
   private recover(head: LogHead): void {
     const { options, state } = this
-    replayTail(this.disk.disk, DATA_FOLDER, PARTITION, state!, head)
+    replayTail(this.disk.disk, DATA_FOLDER, this.partition, state!, head)
     this.core = state!.core
     this.listener.recovered(this.core, state!)
     this.server = new CoreServer(
       {
-        partition: PARTITION,
+        partition: this.partition,
         core: this.core,
         head,
         snapshotRule: options.writer.snapshotRule,

@@ -18,8 +18,11 @@ export interface JobsToRun {
   readonly pieceMsMax?: number | undefined
 }
 
-/** `whole`: the deployment of `seed.ts`. `views`: the views alone, of `views/alone.ts`. */
-export type Simulated = 'whole' | 'views'
+/**
+ * `whole`: the deployment of `seed.ts`. `views`: the views alone, of `views/alone.ts`. `crossings`: transfers between the
+ * partitions of `crossings/run.ts`.
+ */
+export type Simulated = 'whole' | 'views' | 'crossings'
 
 /**
  * Fifty times the processor time of so many seeds, for machines that do much else; and shorter than any test waits, so that

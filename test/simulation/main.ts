@@ -1,11 +1,11 @@
 /** `npm run simulate`: runs seeds, or mutants, and says which failed and what happened in them. */
 import os from 'node:os'
 import { parseOptions, USAGE, UsageError, type SimulateOptions } from './command-line.ts'
-import { missingMarks, SEEDS_FOR_COVERAGE } from './coverage.ts'
+import { missingMarks, missingOfCrossings, SEEDS_FOR_COVERAGE } from './coverage.ts'
 import { PieceError, runJobs } from './jobs.ts'
 import { BUILT_TREE } from './repository-paths.ts'
 import { runMutants, type MutantResult } from './run-mutants.ts'
-import { runSeeds } from './run-seeds.ts'
+import { runCrossingsSeeds, runSeeds } from './run-seeds.ts'
 import type { FailedSeed, Tally } from './tally.ts'
 import { nodeTurn } from './turn.ts'
 
@@ -35,21 +35,38 @@ function jobsOf({ jobs, seeds }: SimulateOptions): number {
 }
 
 async function tryMutants(options: SimulateOptions): Promise<boolean> {
-  const { mutant: name, from, seeds, json } = options
+  const { mutant: name, from, seeds, json, crossings } = options
   const onResult = json ? () => undefined : showMutant
-  const results = await runMutants({ name, from, seeds, jobs: jobsOf(options), onResult })
+  const results = await runMutants({
+    name,
+    found: crossings ? 'crossings' : undefined,
+    from,
+    seeds,
+    jobs: jobsOf(options),
+    onResult,
+  })
   if (json) print(JSON.stringify({ mutants: results }))
   return results.every(({ outcome }) => outcome === 'caught')
 }
 
 async function trySeeds(options: SimulateOptions): Promise<boolean> {
-  const { from, seeds, verbose, json } = options
+  const { from, seeds, verbose, json, crossings } = options
   const onLine = verbose ? { onLine: print } : {}
   const tally =
     seeds === 1 || verbose
-      ? await runSeeds({ from, count: seeds, stopAtFailure: false, ...onLine }, nodeTurn)
-      : await runJobs({ tree: BUILT_TREE, from, count: seeds, jobs: jobsOf(options), stopAtFailure: false })
-  const missing = missingMarks(tally)
+      ? await (crossings ? runCrossingsSeeds : runSeeds)(
+          { from, count: seeds, stopAtFailure: false, ...onLine },
+          nodeTurn,
+        )
+      : await runJobs({
+          tree: BUILT_TREE,
+          from,
+          count: seeds,
+          jobs: jobsOf(options),
+          stopAtFailure: false,
+          what: crossings ? 'crossings' : 'whole',
+        })
+  const missing = crossings ? missingOfCrossings(tally) : missingMarks(tally)
   if (json) print(JSON.stringify(reportOf(tally, missing)))
   else show(tally, missing)
   return tally.failed.length === 0 && (missing.length === 0 || seeds < SEEDS_FOR_COVERAGE)
@@ -91,7 +108,9 @@ function showMutant({ name, outcome, caughtBy, failure }: MutantResult): void {
 }
 
 function showFailed({ seed, failure, options, lines }: FailedSeed): void {
-  print(`── seed ${seed}; alone: npm run simulate -- --seed ${seed}`)
+  print(
+    `── seed ${seed}; alone: npm run simulate -- ${options !== undefined && 'coordinators' in options ? '--crossings ' : ''}--seed ${seed}`,
+  )
   print(JSON.stringify(options, null, 2))
   for (const line of lines) print(line)
   print(`seed ${seed} failed: ${failure}`)

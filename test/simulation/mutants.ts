@@ -2,6 +2,7 @@
  * Faults planted one at a time in a copy of the built program: each has to be caught within 300 seeds. They are the ones
  * that logs and ledgers really had, and those that the simulator itself found here.
  */
+import { CROSSING_MUTANTS } from './crossings/mutants.ts'
 import type { Simulated } from './jobs.ts'
 import { VIEWS_ALONE_MUTANTS, VIEWS_MUTANTS } from './views/mutants.ts'
 
@@ -29,9 +30,11 @@ const GROUPS = 'eventlog/file/group-commit.ts'
 const SHARED = 'eventlog/kafka/events/shared-appender.ts'
 
 export const MUTANTS: readonly Mutant[] = [
+  ...CROSSING_MUTANTS,
   ...VIEWS_MUTANTS,
   ...VIEWS_ALONE_MUTANTS.map((mutant) => ({ ...mutant, found: 'views' as const })),
-  one(
+  oneFrom(
+    3,
     'no fsync of the log',
     APPENDER,
     '    segment.file.sync()\n    durable = head\n',
@@ -39,7 +42,7 @@ export const MUTANTS: readonly Mutant[] = [
   ),
   {
     name: 'told before it is durable',
-    seed: 76,
+    seed: 124,
     patches: [
       patch(GROUPS, '    appender.sync()\n    isIdleFrameDue = true\n', '    isIdleFrameDue = true\n'),
       patch(
@@ -51,6 +54,7 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'told before it is written',
+    seed: 3,
     patches: [
       patch(
         GROUPS,
@@ -91,7 +95,8 @@ export const MUTANTS: readonly Mutant[] = [
       ),
     ],
   },
-  one(
+  oneFrom(
+    14,
     'the mark not consulted',
     RECOVERY,
     'mark: mark.found, durableAtLeast,',
@@ -104,21 +109,20 @@ export const MUTANTS: readonly Mutant[] = [
     '    mark.write({ sequence: head.sequence, segment: segment.firstSequence, endByte: byte, hash: head.hash })\n' +
       '    mark.sync()\n    segment.file.sync()\n    durable = head\n    void ({',
   ),
-  one(
+  oneFrom(
+    16,
     "a new segment's name not made durable",
     APPENDER,
     '  file.sync()\n  disk.syncFolder(folder)\n',
     '  file.sync()\n',
   ),
-  {
-    ...one(
-      'the name of a segment left behind not made durable',
-      RECOVERY,
-      '  disk.syncFolder(path.join(dir, logFolder(partition)))\n',
-      '',
-    ),
-    seed: 238,
-  },
+  oneFrom(
+    238,
+    'the name of a segment left behind not made durable',
+    RECOVERY,
+    '  disk.syncFolder(path.join(dir, logFolder(partition)))\n',
+    '',
+  ),
   one(
     'what a failed fsync left clean not written again',
     RECOVERY,
@@ -131,7 +135,8 @@ export const MUTANTS: readonly Mutant[] = [
     '  if (Buffer.compare(padding, ZEROS.subarray(0, padding.length)) !== 0)\n',
     '  if (padding.length > ZEROS.length)\n',
   ),
-  one(
+  oneFrom(
+    10,
     'the previous hash not compared',
     RULE,
     "    if (!sameBytes(frame.previousHash, head.hash)) return 'previous_hash'\n",
@@ -139,12 +144,13 @@ export const MUTANTS: readonly Mutant[] = [
   ),
   {
     name: 'frames claim more durable than is',
+    seed: 18,
     patches: [
       patch(GROUPS, 'const durableSequence = appender.durable().sequence', 'const durableSequence = appender.head().sequence'), // prettier-ignore
       patch(APPENDER, ' || frame.durableSequence > durable.sequence)', ')'),
     ],
   },
-  one('an older epoch accepted', RULE, "    if (frame.epoch < head.epoch) return 'epoch'\n", ''),
+  oneFrom(10, 'an older epoch accepted', RULE, "    if (frame.epoch < head.epoch) return 'epoch'\n", ''),
   one(
     'younger ids lost at a snapshot',
     'writer/core/copy/state-sections.ts',
@@ -169,7 +175,8 @@ export const MUTANTS: readonly Mutant[] = [
     '  SLOT.relatedLow, SLOT.amount,',
     '  SLOT.relatedLow,',
   ),
-  one(
+  oneFrom(
+    16,
     'a hold posted twice',
     'writer/core/apply/apply.ts',
     '    case EVENT_KINDS.HoldPosted:\n    case EVENT_KINDS.HoldVoided:\n    case EVENT_KINDS.HoldExpired: {\n      const slot',
@@ -198,6 +205,7 @@ export const MUTANTS: readonly Mutant[] = [
   ),
   {
     name: 'a snapshot used without its hashes',
+    seed: 4,
     patches: [
       patch(
         'writer/snapshots/snapshot-file.ts',
@@ -211,7 +219,8 @@ export const MUTANTS: readonly Mutant[] = [
       ),
     ],
   },
-  one(
+  oneFrom(
+    3,
     'a snapshot kept before its frame is durable',
     'writer/snapshots/snapshot-keeper.ts',
     '    if (saving?.frame === frame && saving.sink === undefined) this.write(saving, receipt)\n',
@@ -220,6 +229,7 @@ export const MUTANTS: readonly Mutant[] = [
   ),
   {
     name: 'lines that change while a snapshot is made not kept',
+    seed: 14,
     patches: [
       patch(
         'writer/core/apply/apply.ts',
@@ -238,7 +248,8 @@ export const MUTANTS: readonly Mutant[] = [
       ),
     ],
   },
-  one(
+  oneFrom(
+    3,
     'ids that come in while a snapshot is made kept with it',
     'writer/core/state/remembered-ids.ts',
     '  added[place >>> 5]! |= 1 << (place & 31)\n',
@@ -250,19 +261,22 @@ export const MUTANTS: readonly Mutant[] = [
     '    if (this.copy !== undefined) this.copy.keep(slot)\n',
     '',
   ),
-  one(
+  oneFrom(
+    5,
     'acknowledged when it was sent',
     'test/simulation/shared-writer.ts',
     '    this.log.send(frame.bytes)\n',
     '    this.log.send(frame.bytes)\n    this.acknowledge(frame)\n',
   ),
-  one(
+  oneFrom(
+    5,
     'a frame of one’s own acknowledged though it is void',
     SHARED,
     'if (isAccepted && this.#pending[0] !== undefined && sameBytes(this.#pending[0], frame.hash)) {',
     'if (this.#pending.some((hash) => sameBytes(hash, frame.hash))) {',
   ),
-  one(
+  oneFrom(
+    5,
     'a void frame of one’s own passed over',
     SHARED,
     '    if (!isSuccessor && !isOwn) ',
@@ -278,6 +292,11 @@ export const MUTANTS: readonly Mutant[] = [
 
 function one(name: string, file: string, find: string, replace: string): Mutant {
   return { name, patches: [patch(file, find, replace)] }
+}
+
+/** One for which few seeds are enough if they begin there. */
+function oneFrom(seed: number, name: string, file: string, find: string, replace: string): Mutant {
+  return { ...one(name, file, find, replace), seed }
 }
 
 function patch(file: string, find: string, replace: string): Patch {

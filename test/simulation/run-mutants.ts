@@ -2,11 +2,11 @@
  * Mutants: the built program with one fault planted in a copy of it, so that production code carries no switches. The
  * simulator of that copy, in a process of its own, has to find a seed that fails.
  */
-import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { copyFileSync, linkSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs' // prettier-ignore
 import os from 'node:os'
 import path from 'node:path'
 import { UsageError } from './command-line.ts'
-import { PieceError, runJobs } from './jobs.ts'
+import { PieceError, runJobs, type Simulated } from './jobs.ts'
 import { MUTANTS, type Mutant } from './mutants.ts'
 import { BUILT_TREE, ROOT, transpile } from './repository-paths.ts'
 import type { FailedSeed } from './tally.ts'
@@ -14,6 +14,8 @@ import type { FailedSeed } from './tally.ts'
 export interface MutantsToRun {
   /** Only this one. */
   readonly name: string | undefined
+  /** Only those that this has to find. */
+  readonly found?: Simulated | undefined
   readonly from: number
   /** Seeds within which each has to be caught. */
   readonly seeds: number
@@ -63,7 +65,10 @@ export function patchedSources(mutant: Mutant): Map<string, string> {
 
 /** Runs the mutants one after the other. */
 export async function runMutants(run: MutantsToRun): Promise<MutantResult[]> {
-  const chosen = MUTANTS.filter(({ name }) => run.name === undefined || name === run.name)
+  const chosen = MUTANTS.filter(
+    ({ name, found }) =>
+      (run.name === undefined || name === run.name) && (run.found === undefined || found === run.found),
+  )
   if (chosen.length === 0) throw new UsageError(`--mutant: no mutant is called ${JSON.stringify(run.name)}`)
   const results: MutantResult[] = []
   // All of them first: a patch that no longer applies is known at once.
@@ -85,12 +90,15 @@ export async function runMutant(
   const { name, found = 'whole' } = mutant
   const tree = mkdtempSync(path.join(os.tmpdir(), 'purser-mutant-'))
   try {
-    for (const folder of FOLDERS)
-      cpSync(path.join(BUILT_TREE, folder), path.join(tree, folder), { recursive: true })
+    for (const folder of FOLDERS) linkTree(path.join(BUILT_TREE, folder), path.join(tree, folder))
     writeFileSync(path.join(tree, 'package.json'), '{"type":"module"}')
     symlinkSync(path.join(ROOT, 'node_modules'), path.join(tree, 'node_modules'))
-    for (const [file, text] of patchedSources(mutant))
-      writeFileSync(path.join(tree, file.replace(/\.ts$/, '.js')), await transpile(text))
+    for (const [file, text] of patchedSources(mutant)) {
+      const built = path.join(tree, file.replace(/\.ts$/, '.js'))
+      // Not into it: it is a link to the built program.
+      rmSync(built)
+      writeFileSync(built, await transpile(text))
+    }
     const { jobs, from, seeds: count } = run
     const work = { tree, from, count, jobs, stopAtFailure: true, pieceSeeds: PIECE_SEEDS, what: found, pieceMsMax } // prettier-ignore
     const [failed] = (await runJobs(work)).failed
@@ -100,6 +108,24 @@ export async function runMutant(
     return { name, outcome: error.outcome, caughtBy: undefined, failure: error.message }
   } finally {
     rmSync(tree, { recursive: true, force: true })
+  }
+}
+
+/** The program's files once more, without a copy of what they hold where both folders are on one disk. */
+function linkTree(from: string, to: string): void {
+  mkdirSync(to)
+  for (const entry of readdirSync(from, { withFileTypes: true })) {
+    const [source, target] = [path.join(from, entry.name), path.join(to, entry.name)]
+    if (entry.isDirectory()) linkTree(source, target)
+    else if (entry.name.endsWith('.js')) linkOrCopy(source, target)
+  }
+}
+
+function linkOrCopy(source: string, target: string): void {
+  try {
+    linkSync(source, target)
+  } catch {
+    copyFileSync(source, target)
   }
 }
 

@@ -1,6 +1,7 @@
 /** Runs seeds one after the other in this process. Every twentieth is run twice: a seed is a whole history, or it is none. */
-import { runSeed } from './seed.ts'
-import { addResult, emptyTally, type Tally } from './tally.ts'
+import { runCrossings } from './crossings/run.ts'
+import { runSeed, type SeedResult } from './seed.ts'
+import { addResult, emptyTally, type FailedSeed, type Tally } from './tally.ts'
 import { runAlone } from './views/alone.ts'
 
 const TWICE_EVERY = 20
@@ -15,13 +16,25 @@ export interface SeedsToRun {
 }
 
 /** @param turn lets everything run that waits for a promise, and comes back when nothing does */
-export async function runSeeds(seeds: SeedsToRun, turn: () => Promise<void>): Promise<Tally> {
+export function runSeeds(seeds: SeedsToRun, turn: () => Promise<void>): Promise<Tally> {
+  return runEach(seeds, (seed, onLine) => runSeed(seed, turn, onLine))
+}
+
+/** The same for transfers across partitions. */
+export function runCrossingsSeeds(seeds: SeedsToRun, turn: () => Promise<void>): Promise<Tally> {
+  return runEach(seeds, (seed, onLine) => runCrossings(seed, turn, onLine))
+}
+
+type Run = (seed: number, onLine?: (line: string) => void) => Promise<SeedRun>
+type SeedRun = Omit<SeedResult, 'options'> & { readonly options: FailedSeed['options'] }
+
+async function runEach(seeds: SeedsToRun, run: Run): Promise<Tally> {
   const tally = emptyTally()
   for (let seed = seeds.from; seed < seeds.from + seeds.count; seed++) {
-    const result = await runSeed(seed, turn, seeds.onLine)
+    const result = await run(seed, seeds.onLine)
     if (seed % TWICE_EVERY !== 0 || result.failure !== undefined) addResult(tally, result)
     else {
-      const again = await runSeed(seed, turn)
+      const again = await run(seed)
       const failure =
         again.traceHash === result.traceHash ? undefined : 'the seed came to another history the second time'
       addResult(tally, { ...result, failure })

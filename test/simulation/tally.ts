@@ -1,4 +1,5 @@
 /** What many seeds came to, added up; as a child process sends it, and as a run prints it. */
+import type { CrossingOptions } from './crossings/options.ts'
 import type { SeedOptions } from './options.ts'
 import type { SeedResult } from './seed.ts'
 
@@ -7,7 +8,7 @@ export interface FailedSeed {
   readonly seed: number
   readonly failure: string
   /** Undefined for one of the views alone, which draws as it goes. */
-  readonly options: SeedOptions | undefined
+  readonly options: SeedOptions | CrossingOptions | undefined
   readonly lines: readonly string[]
 }
 
@@ -24,7 +25,7 @@ export function emptyTally(): Tally {
 }
 
 type Result = Pick<SeedResult, 'seed' | 'failure' | 'steps' | 'faults' | 'coverage' | 'lines'> & {
-  readonly options: SeedOptions | undefined
+  readonly options: FailedSeed['options']
 }
 
 export function addResult(tally: Tally, result: Result): void {

@@ -2,7 +2,8 @@
 import { randomBytes, randomInt } from 'node:crypto'
 import { connectBulk, type BulkClient } from '../../client/client.ts'
 import { BulkError } from '../../client/errors.ts'
-import { encodeCommands, type Command } from '../../schemas/commands.ts'
+import { encodeCommands } from '../../schemas/command-codec.ts'
+import type { Command } from '../../schemas/commands.ts'
 import { formatId, makeUuidV7, parseId } from '../../schemas/ids.ts'
 import { CASH, CUSTOMER, pause } from './load.ts'
 

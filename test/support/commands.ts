@@ -1,6 +1,7 @@
 /** What the writer's tests share: commands with ids that differ, and a look at what the log says of them. */
 import { createHash } from 'node:crypto'
-import { encodeCommands, type Command } from '../../schemas/commands.ts'
+import { encodeCommands } from '../../schemas/command-codec.ts'
+import type { Command } from '../../schemas/commands.ts'
 import { decodeEvents, type WalletEvent } from '../../schemas/events.ts'
 import { lastSequence, type Frame } from '../../schemas/frames.ts'
 import { makeUuidV7, type Id } from '../../schemas/ids.ts'

@@ -8,11 +8,13 @@ import { connectBulk, type BulkClient } from '../../client/client.ts'
 import { BulkError } from '../../client/errors.ts'
 import { graphql } from '../../cli/graphql-client.ts'
 import { decodePosition } from '../../gateway/positions/tokens.ts'
-import { encodeCommands, type Command } from '../../schemas/commands.ts'
+import { encodeCommands } from '../../schemas/command-codec.ts'
+import type { Command } from '../../schemas/commands.ts'
 import { newId } from '../../client/new-id.ts'
 import { formatId, parseId, type Id } from '../../schemas/ids.ts'
 import { partitionOf } from '../../schemas/partitions.ts'
 import { sendCommands } from './json-lane.ts'
+import { rounds } from './rounds.ts'
 
 /** A bank and a customer in one partition: the customer has as much as transfers have happened. */
 export interface Pair {
@@ -34,8 +36,8 @@ const TRANSFER = `mutation($input: TransferInput!) { result: transfer(input: $in
   __typename ... on TransferApplied { position } ... on Refused { code message } } }`
 const BULK_COMMANDS = 48
 const JSON_COMMANDS = 8
-/** Between two requests of one client: faults are to be met, and not a full machine. */
-const PAUSE_MS = 200
+/** Between two requests of one client: faults are to be met, and not a full machine. Long rounds meet each more often. */
+const PAUSE_MS = rounds(400, 200)
 /** A careless client waits no longer for an answer. */
 const CARELESS_MS = 2_000
 const RETRY_MS = 100

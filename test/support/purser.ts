@@ -24,6 +24,8 @@ export interface Surroundings {
   readonly under?: readonly string[]
   /** How long it may run before it is killed, in ms. Default: a little less than a test may take. */
   readonly runMsMax?: number
+  /** True: something is written to its standard input. Default: it has none. */
+  readonly isTyped?: boolean
 }
 
 export interface Running {
@@ -137,18 +139,18 @@ export async function withFolder<Value>(work: (folder: string) => Promise<Value>
 
 function run(
   args: readonly string[],
-  { environment = {}, under = [], runMsMax = RUN_MS_MAX }: Surroundings = {},
+  { environment = {}, under = [], runMsMax = RUN_MS_MAX, isTyped = false }: Surroundings = {},
 ): Running {
   const [command, ...rest] = [...under, process.execPath, ...args]
   const child = spawn(command!, rest, {
     cwd: root,
-    stdio: ['ignore', 'pipe', 'pipe'],
+    stdio: [isTyped ? 'pipe' : 'ignore', 'pipe', 'pipe'],
     env: { ...process.env, ...environment },
   })
   let stdout = ''
   let stderr = ''
-  child.stdout.setEncoding('utf8').on('data', (text: string) => (stdout += text))
-  child.stderr.setEncoding('utf8').on('data', (text: string) => (stderr += text))
+  child.stdout!.setEncoding('utf8').on('data', (text: string) => (stdout += text))
+  child.stderr!.setEncoding('utf8').on('data', (text: string) => (stderr += text))
   const backstop = setTimeout(() => child.kill('SIGKILL'), runMsMax)
   const finished = new Promise<Finished>((resolve) => {
     child.once('close', (exitCode) => {

@@ -1,6 +1,7 @@
 import { readFileSync, readdirSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
-import { encodeCommands, type Command } from '../../schemas/commands.ts'
+import { encodeCommands } from '../../schemas/command-codec.ts'
+import type { Command } from '../../schemas/commands.ts'
 import { decodeEvents, encodeEvent, type WalletEvent } from '../../schemas/events.ts'
 import { fingerprintOf } from '../../schemas/fingerprint.ts'
 import { COMMAND_SLOT_BYTES, EVENT_ROW_BYTES } from '../../schemas/limits.ts'

@@ -11,11 +11,16 @@ import {
   HOLDS_OPEN_MAX,
   ID_AHEAD_MS_MAX,
   PARTITIONS_MAX,
+  TRANSFER_DEADLINE_MS_DEFAULT,
+  TRANSFER_DEADLINE_MS_MAX,
 } from '../../schemas/limits.ts'
+import type { Coordination } from '../../schemas/commands.ts'
 import type { Id } from '../../schemas/ids.ts'
 import { BLOCK_COMMANDS, Block } from './decide/block.ts'
 import { CoreBrokenError } from './broken.ts'
 import { applyRow } from './apply/apply.ts'
+import { TIMER_ROW_BYTES, decideCrossing } from './crossing/decide-crossing.ts'
+import { dueChannel, writeTimer } from './crossing/source.ts'
 import { decideCommand, isNewId, type CoreBounds } from './decide/decide.ts'
 import { isDue, writeExpiry } from './decide/decide-hold.ts'
 import { Decision } from './decide/decision.ts'
@@ -25,7 +30,7 @@ import { LinkedGroup, beginsGroup } from './decide/linked.ts'
 import { accountAt, lookUp, trialBalance, type AccountView } from './state/read-account.ts'
 import { postPlainTransfer } from './decide/plain-transfers.ts'
 import { replayRows } from './apply/replay-rows.ts'
-import { rowBytesMaxAt } from './decide/row-writer.ts'
+import { isOfCrossingAt, rowBytesMaxAt } from './decide/row-writer.ts'
 import {
   beginCopy,
   stateFromSections,
@@ -51,6 +56,15 @@ export interface CoreOptions {
   readonly holdsMax?: number
   /** Accounts for which room is made at the start, so that nothing need grow until there are more; 1,023 by default. */
   readonly accountsInitial?: number
+  /**
+   * Partitions of the deployment; by default this one is the last. Decides the ids of transit accounts, which have to live
+   * in their own partition; a replay does not need it.
+   */
+  readonly partitions?: number
+  /** How long a crossing waits for its credit side before it is cancelled; TRANSFER_DEADLINE_MS_DEFAULT by default. */
+  readonly transferDeadlineMs?: number
+  /** How a crossing is coordinated whose transfer does not say; by default 'tcc'. */
+  readonly coordination?: Coordination
 }
 
 export interface DecideResult {
@@ -79,9 +93,12 @@ export interface WalletCore {
     outByte: number,
     outEnd: number,
   ): DecideResult
-  /** Writes a HoldExpired event for each hold that is due, as many as fit. To be called before `decide`. */
+  /**
+   * Writes a HoldExpired event for each hold that is due, then what its timer makes of each crossing that has waited too
+   * long for the other side; as many as fit. To be called before `decide`.
+   */
   expireDue(nowNs: bigint, out: Uint8Array, outByte: number, outEnd: number): DecideResult
-  /** Earliest deadline of an open hold, nanoseconds since 1970; 0n if none has one. */
+  /** When `expireDue` has something to do next, nanoseconds since 1970; 0n: nothing waits for a time. */
   nextDeadlineNs(): bigint
   /** Replays event rows. Throws CoreBrokenError if they do not continue the state: sequence, times, versions, accounts. */
   apply(payload: Uint8Array): void
@@ -94,6 +111,8 @@ export interface WalletCore {
   /** Accounts ever opened. */
   accounts(): number
   holdsOpen(): number
+  /** Transfers to other partitions that are under way. */
+  crossingsOpen(): number
   /** A copy of the whole state for a snapshot: equal histories give equal bytes. */
   save(): readonly CoreSection[]
   /**
@@ -129,10 +148,15 @@ export function loadCore(options: CoreOptions, sections: readonly CoreSection[])
 
 function boundsOf(options: CoreOptions): CoreBounds {
   const { partition, accountsMax = ACCOUNTS_MAX, holdsMax = HOLDS_OPEN_MAX } = options
+  const { partitions = partition + 1 } = options
+  const { transferDeadlineMs = TRANSFER_DEADLINE_MS_DEFAULT, coordination = 'tcc' } = options
   checkRange('partition', partition, 0, PARTITIONS_MAX - 1)
   checkRange('accountsMax', accountsMax, 0, ACCOUNTS_MAX)
   checkRange('holdsMax', holdsMax, 0, HOLDS_OPEN_MAX)
-  return { partition, accountsMax, holdsMax }
+  checkRange('partitions', partitions, partition + 1, PARTITIONS_MAX)
+  checkRange('transferDeadlineMs', transferDeadlineMs, 1, TRANSFER_DEADLINE_MS_MAX)
+  const deadlineNs = new BigInt64Array([BigInt(transferDeadlineMs) * NS_PER_MS])
+  return { partition, accountsMax, holdsMax, partitions, deadlineNs, coordination }
 }
 
 function checkRange(name: string, value: number, least: number, most: number): void {
@@ -146,6 +170,8 @@ class Core implements WalletCore {
   private readonly block = new Block()
   private readonly decision = new Decision()
   private readonly group: LinkedGroup
+  /** Transit accounts that the call at hand has opened: each an event of its own. */
+  private transitsOpened = 0
 
   constructor(bounds: CoreBounds, state: CoreState) {
     this.bounds = bounds
@@ -173,6 +199,7 @@ class Core implements WalletCore {
     let at = outByte
     let events = 0
     let fits = true
+    this.transitsOpened = 0
     while (fits && consumed < count) {
       const commands = Math.min(BLOCK_COMMANDS, count - consumed)
       block.look(state, buffers, slot, commands)
@@ -211,7 +238,7 @@ class Core implements WalletCore {
       }
       consumed += index
     }
-    return { commands: consumed, slots: slot, events, bytes: at - outByte }
+    return { commands: consumed, slots: slot, events: events + this.transitsOpened, bytes: at - outByte }
   }
 
   expireDue(nowNs: bigint, out: Uint8Array, outByte: number, outEnd: number): DecideResult {
@@ -230,13 +257,21 @@ class Core implements WalletCore {
       at += bytes
       events += 1
     }
+    for (;;) {
+      const channel = dueChannel(state)
+      if (channel === 0 || at + TIMER_ROW_BYTES > outEnd) break
+      at += writeTimer(state, buffers, at, channel)
+      events += 1
+    }
     return { commands: 0, slots: 0, events, bytes: at - outByte }
   }
 
   nextDeadlineNs(): bigint {
-    const { holds } = this.state
+    const { holds, outgoing } = this.state
     const hold = holds.heap.first()
-    return hold < 0 ? 0n : holds.words[hold * HOLD_WORDS + HOLD.expiresAt]!
+    const expiry = hold < 0 ? 0n : holds.words[hold * HOLD_WORDS + HOLD.expiresAt]!
+    const reminder = outgoing.firstRemindAt()
+    return expiry === 0n || (reminder !== 0n && reminder < expiry) ? reminder : expiry
   }
 
   apply(payload: Uint8Array): void {
@@ -263,6 +298,10 @@ class Core implements WalletCore {
     return this.state.holds.count
   }
 
+  crossingsOpen(): number {
+    return this.state.outgoing.open
+  }
+
   save(): readonly CoreSection[] {
     return sectionsOfState(this.state, this.bounds.partition)
   }
@@ -287,6 +326,7 @@ class Core implements WalletCore {
   private decideOne(buffers: CallBuffers, index: number, at: number): number {
     const { state, block } = this
     const slot = block.slots[index]!
+    if (isOfCrossingAt(buffers, slot)) return this.decideCrossing(buffers, index, at)
     if (!isNewId(state, buffers, slot, block.idHashes[index]!)) return 0
     const { decision } = this
     decision.slot = slot
@@ -300,6 +340,23 @@ class Core implements WalletCore {
     // From here on it must succeed.
     applyRow(state, buffers.rows, at >>> 3)
     return bytes
+  }
+
+  /** As `decideOne`, for what goes to another partition or comes from there; a transit account's opening may come first. */
+  private decideCrossing(buffers: CallBuffers, index: number, at: number): number {
+    const { state, block, decision } = this
+    const slot = block.slots[index]!
+    decision.slot = slot
+    decision.rowByte = at
+    decision.debitHash = block.debitHashes[index]!
+    decision.creditHash = block.creditHashes[index]!
+    decision.linkIndex = 0
+    const bytes = decideCrossing(state, buffers, this.bounds, decision, block.idHashes[index]!)
+    if (bytes === 0) return 0
+    // From here on it must succeed.
+    applyRow(state, buffers.rows, decision.rowByte >>> 3)
+    if (decision.rowByte !== at) this.transitsOpened += 1
+    return decision.rowByte + bytes - at
   }
 
   /** The next event is recorded now, or a nanosecond after the last one where the clock has not moved on. */

@@ -1,5 +1,6 @@
 /** Drives a core in tests: commands in, events out, every row kept for a replay. */
-import { encodeCommands, type Command } from '../../schemas/commands.ts'
+import { encodeCommands } from '../../schemas/command-codec.ts'
+import type { Command } from '../../schemas/commands.ts'
 import { decodeEvents, type WalletEvent } from '../../schemas/events.ts'
 import { makeUuidV7, makeUuidV8, type Id } from '../../schemas/ids.ts'
 import { COMMAND_SLOT_BYTES, EVENT_ROW_BYTES_MAX } from '../../schemas/limits.ts'

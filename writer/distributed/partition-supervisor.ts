@@ -8,6 +8,8 @@ import { KafkaRefusedError, PartitionsDifferError } from '../../eventlog/kafka/e
 import { OutageWatch } from '../../eventlog/kafka/kafkajs/outage-watch.ts'
 import { openTopicReader, type TopicReader } from '../../eventlog/kafka/partition/topic-reader.ts'
 import { topicNames } from '../../eventlog/kafka/settings.ts'
+import { Coordinator, CoordinatorBrokenError, type CoordinatorStatus } from '../coordinator/coordinator.ts'
+import type { StepQueue } from '../coordinator/step-target.ts'
 import type { HeadWitness } from '../snapshot-store/head-witness.ts'
 import { withSeen, type CommandsSeen } from './commands/command-start.ts'
 import { seenNow } from './commands/open-commands.ts'
@@ -23,6 +25,8 @@ export interface PartitionSupervisorOptions extends Omit<
   readonly confirmed: () => Promise<void>
   /** Called if the process should exit: broken logic, denied access, or another partition count than the log's. */
   readonly onBroken: (error: Error) => void
+  /** Where steps of transfers across partitions go, by partition. Left out: there is one partition. */
+  readonly stepQueues?: readonly StepQueue[]
   /** First pause, in ms; each next one is twice as long. Default: 500. */
   readonly pauseMsMin?: number
 }
@@ -34,6 +38,8 @@ export interface PartitionSupervisorStatus {
   readonly reason: string | undefined
   /** Undefined unless it serves. */
   readonly writer: PartitionWriterStatus | undefined
+  /** Undefined unless it serves, and with one partition. */
+  readonly coordinator: CoordinatorStatus | undefined
   /** Records on the commands topic that are not consumed; undefined if unknown. */
   readonly recordsBehind: bigint | undefined
 }
@@ -53,6 +59,8 @@ export class PartitionSupervisor {
   private state: PartitionSupervisorStatus['state'] = 'stopped'
   private reason: string | undefined
   private writer: PartitionWriter | undefined
+  /** While the writer serves. */
+  private coordinator: Coordinator | undefined
   private running: Promise<void> | undefined
   private released = new AbortController()
   private commandsEnd: bigint | undefined
@@ -102,6 +110,7 @@ export class PartitionSupervisor {
       state: this.state,
       reason: this.outages.outages()[0] ?? this.reason,
       writer,
+      coordinator: writer && this.coordinator?.status(),
       recordsBehind,
     }
   }
@@ -163,18 +172,35 @@ export class PartitionSupervisor {
           `${snapshot === undefined ? 'no snapshot' : `snapshot at ${snapshot.sequence}`}, ${replayed.events} events replayed, ${milliseconds} ms.`,
       )
       void this.watchLag(watching.signal)
+      this.coordinate(writer)
       return await writer.ended
     } catch {
       // `ended` has the same error.
       return await writer.ended
     } finally {
       watching.abort()
+      // Not waited for: it may be reading from a Kafka that does not answer, and sends nothing more.
+      void this.coordinator?.stop()
+      this.coordinator = undefined
       this.lastKnown = writer.lastKnown()
       const seen = writer.commandsSeen()
       if (seen !== undefined) this.commandsSeen = withSeen(this.commandsSeen, seen)
       this.commandsEnd = undefined
       this.writer = undefined
     }
+  }
+
+  /** Has the steps sent that follow from what the writer has decided, from where it took over. */
+  private coordinate(writer: PartitionWriter): void {
+    const { stepQueues: queues, partition, onBroken } = this.options
+    if (queues === undefined) return
+    const coordinator = new Coordinator({ log: writer.log, queues, after: writer.recovery.head.sequence })
+    this.coordinator = coordinator
+    coordinator.run().catch(async (error: unknown) => {
+      // If the log cannot be read any more, the writer has ended of that.
+      const hasEnded = await Promise.race([writer.ended.then(() => true), sleep(0, false)])
+      if (!hasEnded) onBroken(new CoordinatorBrokenError(partition, error))
+    })
   }
 
   private async pause(end: PartitionEnd, pauseMs: number, released: AbortSignal): Promise<void> {

@@ -56,7 +56,7 @@ export interface PartitionWriterOptions {
   /** The last known ends of commands topics, to count what is lost with one. */
   readonly commandsSeen?: readonly CommandsSeen[]
   /** The core's capacities: the same for every writer of a partition. */
-  readonly core?: Omit<CoreOptions, 'partition'>
+  readonly core?: Omit<CoreOptions, 'partition' | 'partitions'>
   /** After so many ms a frame says what was skipped on the commands topic, if no command came. Default: as in CommandIntake. */
   readonly skipAfterMs?: number
   /** Called with each own frame that was read back as accepted: from then on it is acknowledged. */
@@ -71,8 +71,9 @@ export interface PartitionWriterOptions {
   readonly log: (line: string) => void
 }
 
-/** Bytes of frames kept in memory: nobody reads this log but the writer itself. */
+/** Bytes of frames kept in memory: nobody reads this log but the writer itself, and with several partitions a coordinator. */
 const WINDOW_BYTES_MAX = 1024 * 1024
+const WINDOW_BYTES_MAX_COORDINATED = 16 * 1024 * 1024
 /** How long an orderly stop waits for the last snapshot to be in the store. */
 const PUBLISH_MS_MAX = 15_000
 
@@ -237,7 +238,7 @@ export class PartitionWriter {
   }
 
   private load(): ReturnType<typeof startFromStore> {
-    const { store, scratchDir, partition, core, snapshots, snapshotsKept, log } = this.options
+    const { store, scratchDir, partition, partitions, core, snapshots, snapshotsKept, log } = this.options
     return startFromStore({
       store,
       scratchDir,
@@ -248,7 +249,7 @@ export class PartitionWriter {
         const worker = new CoreThreadHandle(
           {
             dataDir: scratchDir,
-            core: { ...core, partition },
+            core: { ...core, partition, partitions },
             snapshotRule: { ...SNAPSHOT_RULE_DISTRIBUTED, ...snapshots },
             snapshotsKept: snapshotsKept ?? SNAPSHOTS_KEPT_DEFAULT,
             status: this.words.buffer as SharedArrayBuffer,
@@ -290,7 +291,7 @@ export class PartitionWriter {
     const events = await openKafkaEventLog({
       ...this.link,
       partitions,
-      windowBytesMax: WINDOW_BYTES_MAX,
+      windowBytesMax: partitions === 1 ? WINDOW_BYTES_MAX : WINDOW_BYTES_MAX_COORDINATED,
       onCatchUp: (frame, logOffset) => {
         known.saw(frame)
         headOffset = logOffset

@@ -1,6 +1,7 @@
 import { beforeEach, describe, expect, it } from 'vitest'
 import type { FrameToSeal } from '../../eventlog/handoff/log-messages.ts'
-import { encodeCommands, type Command } from '../../schemas/commands.ts'
+import { encodeCommands } from '../../schemas/command-codec.ts'
+import type { Command } from '../../schemas/commands.ts'
 import { decodeEvents } from '../../schemas/events.ts'
 import { horizonAfter } from '../../schemas/frame-notes.ts'
 import { BATCH_COMMANDS_MAX, EVENT_ROW_BYTES } from '../../schemas/limits.ts'

@@ -8,10 +8,7 @@ import { startPlatform, type Platform } from '../../../platform/embedded-platfor
 import { purser, onlyJson, spawnPurser, withFolder } from '../../../test/support/purser.ts'
 import { until } from '../../../test/support/until.ts'
 import { formatId, makeUuidV7 } from '../../../schemas/ids.ts'
-import { runCommand } from '../../main.ts'
-import { createOutput } from '../../output/output.ts'
-
-type Answer = Record<string, unknown>
+import { command } from '../../../test/support/in-process.ts'
 
 interface VersionAnswer {
   readonly name: string
@@ -43,20 +40,6 @@ const CODE = `export default { projection: {
 function uuid(): string {
   return formatId(makeUuidV7(Date.now(), crypto.getRandomValues(new Uint8Array(10))))
 }
-
-/** Runs one command in this process. */
-async function command(...args: readonly string[]): Promise<{ answer: Answer; text: string; exitCode: number }> {
-  let [stdout, stderr] = ['', '']
-  const output = createOutput(true, {
-    stdout: { write: (text: string) => (stdout += text) },
-    stderr: { write: (text: string) => (stderr += text) },
-  })
-  process.exitCode = 0
-  await runCommand(args, output)
-  const exitCode = Number(process.exitCode)
-  process.exitCode = 0
-  return { answer: onlyJson(stdout), text: stderr, exitCode }
-} // prettier-ignore
 
 function withPlatform(work: (dataDir: string) => Promise<void>): Promise<void> {
   return withFolder((folder) => work(path.join(folder, 'data')))

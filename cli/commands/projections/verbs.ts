@@ -99,7 +99,11 @@ async function confirm(question: string, output: Output): Promise<void> {
     throw new CommandFailure('usage', `${question} Nobody can be asked here: say --yes.`)
   const terminal = createInterface({ input: process.stdin, output: process.stderr })
   try {
-    const answer = await terminal.question(`${question} [y/N] `)
+    const answer = await new Promise<string>((resolve) => {
+      // Ctrl-C and Ctrl-D close it: that is no yes either.
+      terminal.once('close', () => resolve(''))
+      terminal.question(`${question} [y/N] `).then(resolve, () => resolve(''))
+    })
     if (!/^y(es)?$/i.test(answer.trim())) throw new CommandFailure('usage', 'Nothing was done.')
   } finally {
     terminal.close()

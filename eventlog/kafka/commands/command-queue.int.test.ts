@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { withKafka, withKafkaCluster } from '../../../test/support/kafka.ts'
 import { adoptedTopic, sameTopic, topicPartOfId } from '../../../schemas/commands-topic.ts'
-import { encodeCommands } from '../../../schemas/commands.ts'
+import { encodeCommands } from '../../../schemas/command-codec.ts'
 import { makeUuidV7 } from '../../../schemas/ids.ts'
 import { describeCommandQueue, type TakenBatch } from '../../contract.ts'
 import type { Consumed } from '../../queue/offer-offsets.ts'

@@ -12,6 +12,7 @@ import { consumedOf, TopicTrail, withinRecord, type Consumed } from '../../queue
 import type { CommandQueue, OfferOffsets, OfferStored } from '../../ports.ts'
 import { QUEUE_SLOTS_MAX_DEFAULT } from '../../queue/memory-queue.ts'
 import type { Log } from '../kafkajs/client.ts'
+import { KafkaRefusedError } from '../errors.ts'
 import { encodeCommandRecord } from './command-record.ts'
 import type { OutageWatch } from '../kafkajs/outage-watch.ts'
 import { openPartitionLink } from '../partition/partition-link.ts'
@@ -28,6 +29,12 @@ export interface KafkaCommandQueueOptions {
   readonly partition: number
   /** Bound of slots taken and not yet consumed. Default: QUEUE_SLOTS_MAX_DEFAULT. */
   readonly slotsMax?: number
+  /**
+   * False if nobody here follows the log that consumes the commands: they are let go of when they are stored. Default: true.
+   */
+  readonly isFollowed?: boolean
+  /** Called each time that the broker does not let this user write. Default: only `log` is told. */
+  readonly onRefused?: (error: KafkaRefusedError) => void
   /** How long a record may wait to be sent, and then for its answer, in ms. Default: COMMAND_OUTAGE_MS_MAX. */
   readonly outageMsMax?: number
   /** Gets the requests and their ends, for health reports. Default: none. */
@@ -81,6 +88,8 @@ export function openKafkaCommandQueue(options: KafkaCommandQueueOptions): KafkaC
 class Queue implements KafkaCommandQueue {
   readonly partition: number
   readonly #slotsMax: number
+  readonly #isFollowed: boolean
+  readonly #onRefused: (error: KafkaRefusedError) => void
   readonly #outageMsMax: number
   readonly #topic: string
   readonly #log: Log
@@ -104,6 +113,8 @@ class Queue implements KafkaCommandQueue {
     const { settings, partition, log, outages } = options
     this.partition = partition
     this.#slotsMax = options.slotsMax ?? QUEUE_SLOTS_MAX_DEFAULT
+    this.#isFollowed = options.isFollowed ?? true
+    this.#onRefused = options.onRefused ?? (() => undefined)
     this.#outageMsMax = options.outageMsMax ?? COMMAND_OUTAGE_MS_MAX
     this.#topic = topicNames(settings).commands
     this.#log = log
@@ -269,7 +280,8 @@ class Queue implements KafkaCommandQueue {
   }
 
   #place(batch: Gathered, offset: bigint, slots: number, of: RecordOf): void {
-    if (!this.#trail.isLeft(withinRecord(offset, 0, batch.count, of))) this.#keep(batch, offset, slots, of)
+    const isLeft = this.#trail.isLeft(withinRecord(offset, 0, batch.count, of))
+    if (this.#isFollowed && !isLeft) this.#keep(batch, offset, slots, of)
     else this.#free(batch.count, slots)
     let index = 0
     for (const { count, stored } of batch.offers) {
@@ -291,6 +303,7 @@ class Queue implements KafkaCommandQueue {
     this.#isAway = true
     this.#free(batch.count, slots)
     for (const { stored } of batch.offers) stored(undefined)
+    if (error instanceof KafkaRefusedError && error.isAboutUser) this.#onRefused(error)
   }
 
   #recovered(): void {

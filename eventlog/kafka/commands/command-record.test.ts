@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { encodeCommands, type Command } from '../../../schemas/commands.ts'
+import { encodeCommands } from '../../../schemas/command-codec.ts'
+import type { Command } from '../../../schemas/commands.ts'
 import { fingerprintOf } from '../../../schemas/fingerprint.ts'
 import { makeUuidV7, type Id } from '../../../schemas/ids.ts'
 import { TIME_NS_MIN, TIMES_TEXT } from '../../../schemas/limits.ts'

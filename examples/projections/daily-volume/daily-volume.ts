@@ -10,7 +10,12 @@ import {
   type ViewStore,
 } from 'purser/projections'
 
-const { TransferPosted, HoldPosted, HoldPostedInPart, TransferReversed } = EVENT_KINDS
+/** A transfer between partitions counts once: where it was paid, when it is complete. */
+const { TransferPosted, HoldPosted, HoldPostedInPart, TransferCompleted } = EVENT_KINDS
+const { TransferReversed, TransferReversedInPart, TransferReversedByForce } = EVENT_KINDS
+const PAID = [TransferPosted, HoldPosted, HoldPostedInPart, TransferCompleted].join()
+/** A whole transfer, or a part of it, moved back. */
+const MOVED_BACK = [TransferReversed, TransferReversedInPart, TransferReversedByForce].join()
 /** Days times currencies times codes of one answer, at most. */
 const LINES_MAX = 10_000
 
@@ -34,8 +39,8 @@ const projection = sqlProjection({
       key: ['day', 'currency', 'code', 'sequence'],
       select: `partition, sequence, toDate(effective_at) AS day,
         toLowCardinality(toStringCutToZero(currency)) AS currency, scale, code,
-        toUInt8(kind = ${TransferReversed}) AS is_reversal, amount`,
-      where: `kind IN (${TransferPosted}, ${HoldPosted}, ${HoldPostedInPart}, ${TransferReversed})`,
+        toUInt8(kind IN (${MOVED_BACK})) AS is_reversal, amount`,
+      where: `kind IN (${PAID}, ${MOVED_BACK})`,
     },
   ],
 })

@@ -24,9 +24,17 @@ const FLAGS_MAX = 1_000
 
 const hour = slidingWindow(HOUR_NS)
 
-/** Money that has left an account. */
+/** Kinds by which money leaves an account; the last two towards another partition, by TCC and by Saga. */
+const PAYMENTS: ReadonlySet<string> = new Set([
+  'TransferPosted',
+  'HoldPosted',
+  'HoldPostedInPart',
+  'TransferConfirmed',
+  'TransferDebited',
+])
+
 function isPayment({ kind }: ProjectionEvent): boolean {
-  return kind === 'TransferPosted' || kind === 'HoldPosted' || kind === 'HoldPostedInPart'
+  return PAYMENTS.has(kind)
 }
 
 const projection = codeProjection({

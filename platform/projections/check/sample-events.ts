@@ -3,6 +3,7 @@ import type { Command, CommandKind } from '../../../schemas/commands.ts'
 import type { WalletEvent } from '../../../schemas/events.ts'
 import type { Id } from '../../../schemas/ids.ts'
 import { accountIdOf, commandIdOf, Recorder } from '../recorder.ts'
+import { addCrossings } from './sample-crossings.ts'
 
 /** 2026-03-01 21:00:00 UTC: midnight, and the end of a month, come between. */
 const START_NS = 1_772_398_800_000_000_000n
@@ -14,7 +15,7 @@ const [BANK, ALICE, BOB, FEES, COINS, CAROL, NOBODY] = Array.from({ length: 7 },
 
 /** The same events each time, in the order of the log. */
 export function sampleEvents(partition = 0): readonly WalletEvent[] {
-  const recorder = new Recorder(partition, START_NS)
+  const recorder = new Recorder(partition, START_NS, partition + 2)
   let count = 0
   const ask = (kind: CommandKind, fields: Omit<Command, 'kind' | 'id'>, isFirstOfTwo = false): Id => {
     const id = commandIdOf(++count, recorder.nowNs)
@@ -69,6 +70,7 @@ export function sampleEvents(partition = 0): readonly WalletEvent[] {
     ask('ChangeAccount', { debit: BANK, amount: 1n })
     later(HOUR_NS * 3n)
   }
+  addCrossings(recorder, partition, ALICE)
   const closed = accountIdOf(100)
   ask('OpenAccount', { debit: closed, ...eur, scale: 2 })
   ask('CloseAccount', { debit: closed })

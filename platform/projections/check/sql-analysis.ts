@@ -52,7 +52,9 @@ async function analyseTable(
       ({ explain }) => explain,
     )
   } catch (error) {
-    if ((error as { type?: unknown }).type === undefined) throw error
+    const { type } = error as { type?: unknown }
+    // What a user of the server may not do is no fault of the author.
+    if (type === undefined || type === 'ACCESS_DENIED') throw error
     return [faultOfEngine(error, table, source)]
   }
   const beyond = beyondOneEvent(tree) ?? (await notOfTheEvent(store, tree))

@@ -2,17 +2,18 @@
 import type { CodeProjection, CodeTables, ProjectionEvent, StateValue } from '../../code-projection.ts'
 import { EventRows, type EventRow } from '../values/event-row.ts'
 import { RowBytes } from '../values/row-bytes.ts'
-import { parseState, StateError, stateText } from '../values/state-text.ts'
+import { putState, readState } from '../values/state-bytes.ts'
+import { StateError } from '../values/state-text.ts'
 import { RowError, TablesRows, told, type MadeRows } from '../values/table-rows.ts'
-import { PartitionStates, type StatesLimits } from './partition-states.ts'
+import { PartitionStates, type Entry, type StatesLimits } from './partition-states.ts'
 import { AuthorFault, type Made, type StoredStates, type Work } from './port.ts'
 import { thrownBy } from './thrown.ts'
 
 /** Keys that one event changes, at most, and characters of a key. */
 const KEYS_PER_EVENT_MAX = 64
 const KEY_CHARACTERS_MAX = 512
-/** Characters of one state's text, at most. */
-const STATE_CHARACTERS_MAX = 1 << 20
+/** Bytes of one state, at most. */
+const STATE_BYTES_MAX = 1 << 20
 /** Bytes of the rows and states that one range makes, at most. */
 const MADE_BYTES_MAX = 512 * 1024 * 1024
 
@@ -28,8 +29,18 @@ export interface Watch {
 
 type AnyCode = CodeProjection<CodeTables>
 
-const NO_KEYS: readonly string[] = []
 const NO_STATES: ReadonlyMap<string, StateValue> = new Map()
+
+/** Events whose states are looked up before the first of them is folded: few enough to be in the processor's caches still. */
+const BATCH_EVENTS = 512
+
+/** Events, and which states they change, in one list for all of them. */
+interface Batch {
+  readonly events: EventRow[]
+  readonly entries: Entry[]
+  /** For each event, where its own states end in the list: they begin where those of the event before end. */
+  readonly ends: number[]
+}
 
 export class Evaluator {
   readonly #projection: AnyCode
@@ -37,8 +48,8 @@ export class Evaluator {
   readonly #watch: Watch
   readonly #tables: TablesRows
   readonly #states = new Map<number, PartitionStates>()
-  /** Lengths of the texts of the states that the last run of a partition changed. */
-  readonly #lengths = new Map<number, readonly number[]>()
+  /** Bytes of each state that the last run of a partition changed. */
+  readonly #sizes = new Map<number, readonly number[]>()
 
   constructor(projection: AnyCode, limits: StatesLimits, watch: Watch) {
     this.#projection = projection
@@ -55,15 +66,24 @@ export class Evaluator {
     const states = this.#statesOf(partition)
     this.#tables.clear()
     try {
-      const events = new EventRows(work.bytes).behind(work.after)
-      const keys = await this.#keysOf(events)
-      await this.#load(states, keys, load)
-      const { turn } = this.#watch
-      for (let index = 0; index < events.length; index++) {
-        this.#take(work, states, events[index]!, keys[index] ?? NO_KEYS)
-        if (turn !== undefined) await turn()
+      const rows = new EventRows(work.bytes)
+      const places = rows.placesBehind(work.after)
+      for (let done = 0; done < places.length;) {
+        const batch: Batch = { events: [], entries: [], ends: [] }
+        let end = Math.min(done + BATCH_EVENTS, places.length)
+        await this.#gather(batch, rows, places, done, end, states)
+        if (states.areUnknown) {
+          // What all that is left of the range needs is asked for in one go.
+          if (end < places.length) await this.#gather(batch, rows, places, end, places.length, states)
+          end = places.length
+          this.#watch.idle()
+          for (const [key, bytes] of await load(states.takeUnknown()))
+            states.load(key, readState(bytes), bytes.length)
+        }
+        await this.#take(work, batch, places, done, states)
+        done = end
       }
-      const stored = this.#projection.keysOf === undefined ? undefined : this.#encode(work, states)
+      const stored = this.#projection.keysOf === undefined ? undefined : this.#encode(work, states, rows)
       return { rows: this.#tables.take(), states: stored }
     } catch (error) {
       this.#states.set(partition, new PartitionStates(false))
@@ -76,9 +96,9 @@ export class Evaluator {
   /** As `Author.keep`. */
   keep(partition: number): void {
     const share = this.#states.size
-    this.#states.get(partition)?.keep(this.#lengths.get(partition) ?? [], {
+    this.#states.get(partition)?.keep(this.#sizes.get(partition) ?? [], {
       statesMax: Math.ceil(this.#limits.statesMax / share),
-      stateCharactersMax: Math.ceil(this.#limits.stateCharactersMax / share),
+      stateBytesMax: Math.ceil(this.#limits.stateBytesMax / share),
     })
   }
 
@@ -92,111 +112,133 @@ export class Evaluator {
     return states
   }
 
-  /** The keys of each event; none at all where the projection keeps no states. */
-  async #keysOf(events: readonly EventRow[]): Promise<readonly (readonly string[])[]> {
+  /** Adds events to a batch, and the states that they change: none where the projection keeps none. */
+  async #gather(
+    { events, entries, ends }: Batch,
+    rows: EventRows,
+    places: readonly number[],
+    from: number,
+    end: number,
+    states: PartitionStates,
+  ): Promise<void> {
     const projection = this.#projection
     const { turn } = this.#watch
-    const all: (readonly string[])[] = []
-    if (projection.keysOf === undefined) return all
-    for (const event of events) {
+    for (let index = from; index < end; index++) {
+      const event = rows.at(places[index]!)
+      events.push(event)
+      if (projection.keysOf === undefined) continue
       this.#watch.at(event.sequence)
       const keys = calling(event, 'keysOf', () => projection.keysOf!(event))
       const wrong = wrongKeys(keys)
       if (wrong !== undefined) throw new AuthorFault(event.sequence, `keysOf gave ${wrong}`)
-      all.push(keys)
+      for (const key of keys) entries.push(states.get(key))
+      ends.push(entries.length)
       if (turn !== undefined) await turn()
     }
-    return all
   }
 
-  async #load(
+  /** Folds and projects a batch. @param first of its events among the places */
+  async #take(
+    { partition }: Work,
+    { events, entries, ends }: Batch,
+    places: readonly number[],
+    first: number,
     states: PartitionStates,
-    keysOfEvents: readonly (readonly string[])[],
-    load: (keys: readonly string[]) => Promise<StoredStates>,
   ): Promise<void> {
-    const unknown = new Set<string>()
-    for (const keys of keysOfEvents) for (const key of keys) if (states.isUnknown(key)) unknown.add(key)
-    if (unknown.size === 0) return
-    this.#watch.idle()
-    const stored = await load([...unknown])
-    for (const [key, text] of stored) states.load(key, parseState(text), text.length)
-  }
-
-  #take(work: Work, states: PartitionStates, event: EventRow, keys: readonly string[]): void {
-    const { sequence } = event
-    this.#watch.at(sequence)
-    const after = keys.length === 0 ? NO_STATES : this.#fold(states, event, keys)
-    const made: unknown = calling(event, 'project', () => this.#projection.project(event, after))
-    try {
-      this.#tables.add(work.partition, sequence, made)
-    } catch (error) {
-      if (error instanceof RowError) throw new AuthorFault(sequence, error.message)
-      throw new AuthorFault(sequence, `the rows that project gave: ${thrownBy(error)}`)
+    const { turn } = this.#watch
+    const tables = this.#tables
+    let from = 0
+    for (let index = 0; index < events.length; index++) {
+      const event = events[index]!
+      const { sequence } = event
+      const end = ends[index] ?? 0
+      this.#watch.at(sequence)
+      const after =
+        from === end ? NO_STATES : this.#fold(states, event, places[first + index]!, entries, from, end)
+      from = end
+      const made: unknown = calling(event, 'project', () => this.#projection.project(event, after))
+      try {
+        tables.add(partition, sequence, made)
+      } catch (error) {
+        if (error instanceof RowError) throw new AuthorFault(sequence, error.message)
+        throw new AuthorFault(sequence, `the rows that project gave: ${thrownBy(error)}`)
+      }
+      if (tables.bytes > MADE_BYTES_MAX)
+        throw new AuthorFault(sequence, `the rows of its range take more than ${MADE_BYTES_MAX >> 20} MiB`)
+      if (turn !== undefined) await turn()
     }
-    if (this.#tables.bytes > MADE_BYTES_MAX)
-      throw new AuthorFault(sequence, `the rows of its range take more than ${MADE_BYTES_MAX >> 20} MiB`)
   }
 
-  #fold(states: PartitionStates, event: EventRow, keys: readonly string[]): ReadonlyMap<string, StateValue> {
-    const { sequence } = event
+  #fold(
+    states: PartitionStates,
+    event: EventRow,
+    place: number,
+    entries: readonly Entry[],
+    from: number,
+    end: number,
+  ): ReadonlyMap<string, StateValue> {
     const projection = this.#projection
     const after = new Map<string, StateValue>()
-    for (const key of keys) {
-      const entry = states.get(key)
+    for (let at = from; at < end; at++) {
+      const entry = entries[at]!
+      const { key } = entry
       const before =
         entry.state === undefined ? calling(event, 'initial', () => projection.initial!(key)) : entry.state
       const state = calling(event, 'fold', () => projection.fold!(before, event, key))
-      if (state === undefined) throw new AuthorFault(sequence, `fold gave no state for the key ${told(key)}`)
-      states.change(entry, state, sequence)
+      if (state === undefined) throw new AuthorFault(event.sequence, `fold gave no state for the key ${told(key)}`)
+      states.change(entry, state, place)
       after.set(key, state)
     }
     return after
-  }
+  } // prettier-ignore
 
   /** Rows of the state table: what the range has changed, and the mark behind it. */
-  #encode({ partition, last }: Work, states: PartitionStates): MadeRows {
+  #encode({ partition, last }: Work, states: PartitionStates, rows: EventRows): MadeRows {
     const out = new RowBytes()
-    const lengths: number[] = []
-    const put = (key: string, sequence: bigint, text: string): void => {
-      out.whole(partition, 2)
-      out.text(key)
-      out.u64(sequence)
-      out.text(text)
-    }
-    for (const { key, sequence, state } of states.changed) {
+    const sizes: number[] = []
+    for (const { key, place, state } of states.changed) {
+      const sequence = rows.sequenceAt(place)
       this.#watch.at(sequence)
-      const text = textOf(key, sequence, state!)
-      lengths.push(text.length)
-      put(key, sequence, text)
+      putPlace(out, partition, key, sequence)
+      sizes.push(putStateOf(out, key, sequence, state!))
       if (out.length > MADE_BYTES_MAX)
         throw new AuthorFault(
           sequence,
           `the states that its range changes take more than ${MADE_BYTES_MAX >> 20} MiB`,
         )
     }
-    put(MARK_KEY, last, '')
-    this.#lengths.set(partition, lengths)
-    return { table: '', count: lengths.length + 1, bytes: out.take() }
+    putPlace(out, partition, MARK_KEY, last)
+    out.text('')
+    this.#sizes.set(partition, sizes)
+    return { table: '', count: sizes.length + 1, bytes: out.take() }
   }
 }
 
 /** The key of the mark. No state has it. */
 export const MARK_KEY = ''
 
-function textOf(key: string, sequence: bigint, state: StateValue): string {
-  let text: string
+/** What stands in front of a state in its row. */
+function putPlace(out: RowBytes, partition: number, key: string, sequence: bigint): void {
+  out.whole(partition, 2)
+  out.text(key)
+  out.u64(sequence)
+}
+
+/** @returns bytes of the state */
+function putStateOf(out: RowBytes, key: string, sequence: bigint, state: StateValue): number {
+  let bytes: number
   try {
-    text = stateText(state)
+    bytes = putState(out, state)
   } catch (error) {
     const why = error instanceof StateError ? error.message : thrownBy(error)
     throw new AuthorFault(sequence, `the state of the key ${told(key)}: ${why}`)
   }
-  if (text.length > STATE_CHARACTERS_MAX)
+  if (bytes > STATE_BYTES_MAX)
     throw new AuthorFault(
       sequence,
-      `the state of the key ${told(key)} has ${text.length} characters: ${STATE_CHARACTERS_MAX} at most`,
+      `the state of the key ${told(key)} takes ${bytes} bytes: ${STATE_BYTES_MAX} at most`,
     )
-  return text
+  return bytes
 }
 
 /** Calls a function of the author's for an event. @throws AuthorFault with what it threw, and where */

@@ -9,58 +9,72 @@ export interface Entry {
   readonly key: string
   /** Undefined: no event has changed it yet. */
   state: StateValue | undefined
-  /** The last event of the range that changed it. */
-  sequence: bigint
-  /** Length of its text as it is stored. */
-  length: number
+  /** Where the event stands in its range that changed it last. */
+  place: number
+  /** Bytes that it takes as it is stored. */
+  bytes: number
+  /** The higher, the later a range changed it last. */
+  changedLast: number
   isChanged: boolean
 }
 
-/** How many states are kept in memory, and how long their texts are together. Others are asked for anew. */
+/** How many states are kept in memory, and how many bytes they take together as they are stored. Others are asked for anew. */
 export interface StatesLimits {
   readonly statesMax: number
-  readonly stateCharactersMax: number
+  readonly stateBytesMax: number
 }
 
 export class PartitionStates {
   /** Every state that is not here is the initial one: nothing has ever been stored that is not in memory. */
   #isComplete: boolean
-  /** By key; those used last stand last. */
   readonly #entries = new Map<string, Entry>()
   #changed: Entry[] = []
-  #characters = 0
+  /** Keys that this range needs, and whose states have to be asked for. */
+  #unknown: string[] = []
+  #bytes = 0
+  #changes = 0
 
   /** @param isComplete no state of the partition has been stored yet */
   constructor(isComplete: boolean) {
     this.#isComplete = isComplete
   }
 
-  /** True if the state has to be asked for before it can be read. */
-  isUnknown(key: string): boolean {
-    return !this.#isComplete && !this.#entries.has(key)
-  }
-
-  /** Takes in a state that has been asked for. @param length of its text */
-  load(key: string, state: StateValue, length: number): void {
-    this.#entries.set(key, { key, state, sequence: 0n, length, isChanged: false })
-    this.#characters += length
-  }
-
-  /** The state of a key after what has been done so far. */
+  /** The state of a key after what has been done so far; before its `load`, where that is still to come, none. */
   get(key: string): Entry {
     let entry = this.#entries.get(key)
     if (entry === undefined) {
-      entry = { key, state: undefined, sequence: 0n, length: 0, isChanged: false }
+      entry = { key, state: undefined, place: 0, bytes: 0, changedLast: 0, isChanged: false }
       this.#entries.set(key, entry)
+      if (!this.#isComplete) this.#unknown.push(key)
     }
     return entry
   }
 
-  change(entry: Entry, state: StateValue, sequence: bigint): void {
+  get areUnknown(): boolean {
+    return this.#unknown.length > 0
+  }
+
+  /** Keys that were got and whose states have to be asked for: each is told once. */
+  takeUnknown(): readonly string[] {
+    const unknown = this.#unknown
+    this.#unknown = []
+    return unknown
+  }
+
+  /** Takes in a state that has been asked for. @param bytes that it takes as it is stored */
+  load(key: string, state: StateValue, bytes: number): void {
+    const entry = this.get(key)
     entry.state = state
-    entry.sequence = sequence
+    entry.bytes = bytes
+    this.#bytes += bytes
+  }
+
+  change(entry: Entry, state: StateValue, place: number): void {
+    entry.state = state
+    entry.place = place
     if (entry.isChanged) return
     entry.isChanged = true
+    entry.changedLast = ++this.#changes
     this.#changed.push(entry)
   }
 
@@ -69,20 +83,30 @@ export class PartitionStates {
     return this.#changed
   }
 
-  /** What the range has changed is stored. @param lengths of their texts, in the order of `changed` */
-  keep(lengths: readonly number[], { statesMax, stateCharactersMax }: StatesLimits): void {
+  /** What the range has changed is stored. @param bytes that each of them takes, in the order of `changed` */
+  keep(bytes: readonly number[], limits: StatesLimits): void {
     for (const [index, entry] of this.#changed.entries()) {
-      this.#characters += lengths[index]! - entry.length
-      entry.length = lengths[index]!
+      this.#bytes += bytes[index]! - entry.bytes
+      entry.bytes = bytes[index]!
       entry.isChanged = false
-      this.#entries.delete(entry.key)
-      this.#entries.set(entry.key, entry)
     }
     this.#changed = []
-    for (const [key, { length }] of this.#entries) {
-      if (this.#entries.size <= statesMax && this.#characters <= stateCharactersMax) return
+    if (this.#isOver(limits)) this.#forgetOldest(limits)
+  }
+
+  #isOver({ statesMax, stateBytesMax }: StatesLimits): boolean {
+    return this.#entries.size > statesMax || this.#bytes > stateBytesMax
+  }
+
+  /** Forgets those that were not changed for the longest, until the others fit. Their order is made up now: mostly all fit. */
+  #forgetOldest(limits: StatesLimits): void {
+    const oldestFirst = [...this.#entries.values()].sort(
+      (left, right) => left.changedLast - right.changedLast,
+    )
+    for (const { key, bytes } of oldestFirst) {
+      if (!this.#isOver(limits)) return
       this.#entries.delete(key)
-      this.#characters -= length
+      this.#bytes -= bytes
       this.#isComplete = false
     }
   }

@@ -15,7 +15,7 @@ export interface Work {
 }
 
 /** States by key, as they are stored. A key that is missing has none. */
-export type StoredStates = ReadonlyMap<string, string>
+export type StoredStates = ReadonlyMap<string, Uint8Array>
 
 /** What an author's functions make of a range. */
 export interface Made {

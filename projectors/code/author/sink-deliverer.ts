@@ -50,7 +50,9 @@ export class SinkDeliverer {
       messages = []
     }
     try {
-      for (const event of new EventRows(bytes).behind(after)) {
+      const rows = new EventRows(bytes)
+      for (const place of rows.placesBehind(after)) {
+        const event = rows.at(place)
         const { sequence } = event
         this.#watch.at(sequence)
         const made: unknown = calling(event, 'project', () => this.#projection.project(event))

@@ -29,14 +29,26 @@ export class EventRows {
     this.view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
   }
 
-  /** The rows that stand behind `after`, in order. @throws RangeError if the bytes are no event rows */
+  /** Where the rows begin that stand behind `after`, in order. @throws RangeError if the bytes are no event rows */
+  placesBehind(after: bigint): readonly number[] {
+    const places: number[] = []
+    for (let byte = 0; byte < this.bytes.length; byte = this.#next(byte))
+      if (this.sequenceAt(byte) > after) places.push(byte)
+    return places
+  }
+
+  /** The event at a place. A range has hundreds of thousands: each is made when its turn comes, and not kept. */
+  at(place: number): EventRow {
+    return new EventRow(this, place)
+  }
+
+  /** The events that stand behind `after`, all at once. */
   behind(after: bigint): EventRow[] {
-    const rows: EventRow[] = []
-    for (let byte = 0; byte < this.bytes.length; byte = this.#next(byte)) {
-      const row = new EventRow(this, byte)
-      if (row.sequence > after) rows.push(row)
-    }
-    return rows
+    return this.placesBehind(after).map((place) => this.at(place))
+  }
+
+  sequenceAt(place: number): bigint {
+    return this.view.getBigUint64(place + ROW_BYTE.sequence, true)
   }
 
   #next(byte: number): number {
@@ -60,7 +72,7 @@ export class EventRow implements ProjectionEvent {
   constructor(rows: EventRows, byte: number) {
     this.#rows = rows
     this.#byte = byte
-    this.sequence = rows.view.getBigUint64(byte + ROW_BYTE.sequence, true)
+    this.sequence = rows.sequenceAt(byte)
   }
 
   get partition(): number {

@@ -54,6 +54,58 @@ export class RowBytes {
     this.#at += 8
   }
 
+  /** Writes a whole number of 0 or more, below 2^53: seven bits a byte, the lowest first. */
+  unsigned(value: number): void {
+    this.#room(8)
+    let rest = value
+    for (; rest >= 2 ** 31; rest = Math.floor(rest / 128)) this.#bytes[this.#at++] = (rest % 128) | 0x80
+    this.#leb128(rest)
+  }
+
+  /** Writes a whole number nearer to zero than 2^52: as `unsigned`, doubled, so that the lowest bit says its sign. */
+  signed(value: number): void {
+    this.unsigned(value < 0 ? -2 * value - 1 : 2 * value)
+  }
+
+  /** Writes the letters of a text, a byte each. @returns false if one needs more: what it has written then does not count */
+  letters(text: string): boolean {
+    const { length } = text
+    this.#room(length)
+    const bytes = this.#bytes
+    const start = this.#at
+    for (let index = 0; index < length; index++) {
+      const code = text.charCodeAt(index)
+      if (code > 0xff) return false
+      bytes[start + index] = code
+    }
+    this.#at += length
+    return true
+  }
+
+  /** Forgets what has been written behind `length`. */
+  cutTo(length: number): void {
+    this.#at = length
+  }
+
+  /** Begins something whose length stands in front of it. @returns what `endSized` needs */
+  beginSized(): number {
+    return this.leave(1)
+  }
+
+  /** Ends it. @returns its length */
+  endSized(start: number): number {
+    const length = this.#at - start - 1
+    this.#room(8)
+    let sizes = 1
+    for (let rest = length; rest >= 0x80; rest >>>= 7) sizes++
+    // Most are short enough for the byte that was left.
+    if (sizes > 1) this.#bytes.copyWithin(start + sizes, start + 1, this.#at)
+    this.#at = start
+    this.#leb128(length)
+    this.#at += length
+    return length
+  }
+
   /** Leaves room for bytes that the caller writes. @returns where they begin in `bytes` */
   leave(size: number): number {
     this.#room(size)

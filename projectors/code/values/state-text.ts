@@ -1,6 +1,7 @@
 /**
- * States as text: JSON, in one form only, so that equal states have equal texts. Properties stand in the order of their
- * names; a bigint is a text behind a dollar sign (`"$12"`), and a text that begins with one has another in front (`"$$12"`).
+ * States as text, for people and for comparisons; stored states are bytes (state-bytes.ts). JSON, in one form only, so that
+ * equal states have equal texts. Properties stand in the order of their names; a bigint is a text behind a dollar sign
+ * (`"$12"`), and a text that begins with one has another in front (`"$$12"`).
  */
 import type { StateValue } from '../../code-projection.ts'
 import { told } from './table-rows.ts'
@@ -30,7 +31,7 @@ function written(value: unknown, depth: number): string {
     case 'bigint':
       return `"$${value}"`
     case 'number':
-      if (!Number.isFinite(value)) throw new StateError(`a state may not hold ${value}`)
+      if (!Number.isFinite(value)) throw refused(value)
       // JSON's own text of it is 0, which is another value.
       return Object.is(value, -0) ? '-0' : String(value)
     case 'string':
@@ -39,11 +40,21 @@ function written(value: unknown, depth: number): string {
       return value ? 'true' : 'false'
     case 'object':
       if (value === null) return 'null'
-      if (depth === DEPTH_MAX) throw new StateError(`a state may not be ${DEPTH_MAX} levels deep`)
-      return Array.isArray(value) ? writtenList(value, depth + 1) : writtenObject(value, depth + 1)
+      return Array.isArray(value) ? writtenList(value, inListsTo(depth)) : writtenObject(value, inListsTo(depth))
     default:
-      throw new StateError(`a state may not hold ${told(value)}`)
+      throw refused(value)
   }
+} // prettier-ignore
+
+/** What a state may not hold, as an error. */
+export function refused(value: unknown): StateError {
+  return new StateError(`a state may not hold ${typeof value === 'number' ? value : told(value)}`)
+}
+
+/** The depth of what a list or an object at this depth holds. @throws StateError if that is too deep */
+export function inListsTo(depth: number): number {
+  if (depth === DEPTH_MAX) throw new StateError(`a state may not be ${DEPTH_MAX} levels deep`)
+  return depth + 1
 }
 
 function writtenList(list: readonly unknown[], depth: number): string {
@@ -54,15 +65,20 @@ function writtenList(list: readonly unknown[], depth: number): string {
 }
 
 function writtenObject(object: object, depth: number): string {
-  const prototype: unknown = Object.getPrototypeOf(object)
-  if (prototype !== null && Object.getPrototypeOf(prototype) !== null)
-    throw new StateError(`a state may not hold a ${object.constructor.name}: lists and plain objects only`)
   let text = '{'
-  for (const name of inOrder(Object.keys(object))) {
+  for (const name of namesIn(object)) {
     const property = written((object as Record<string, unknown>)[name], depth)
     text += `${text.length === 1 ? '' : ','}${JSON.stringify(name)}:${property}`
   }
   return `${text}}`
+}
+
+/** Names of an object's properties, in order. @throws StateError if it is not a plain one */
+export function namesIn(object: object): readonly string[] {
+  const prototype: unknown = Object.getPrototypeOf(object)
+  if (prototype !== null && Object.getPrototypeOf(prototype) !== null)
+    throw new StateError(`a state may not hold a ${object.constructor.name}: lists and plain objects only`)
+  return inOrder(Object.keys(object))
 }
 
 /** Mostly they are in order already. */

@@ -60,14 +60,20 @@ export function isEmptyRange({ payloads }: Range): boolean {
   return payloads.every(({ length }) => length === 0)
 }
 
-const NO_HASH = new Uint8Array(HASH_BYTES)
+/** In the place of a frame's hash: nothing goes on from there, whatever the log holds. No SHA-256 is known to give it. */
+const ENDED_HASH = new Uint8Array(HASH_BYTES).fill(0xff)
 
-/** True for the checkpoint of what has ended within a frame. */
-export function isWithinFrame({ sequence, hash }: Checkpoint): boolean {
-  return sequence > 0n && sameBytes(hash, NO_HASH)
+/** The checkpoint of what takes nothing further, so that whoever reads it knows that. */
+export function endedAt(checkpoint: Checkpoint): Checkpoint {
+  return { ...checkpoint, hash: ENDED_HASH }
 }
 
-/** A checkpoint within a frame has no hash: nothing goes on from there. */
+/** True for the checkpoint of what was to end somewhere, and has. */
+export function hasEnded({ hash }: Checkpoint): boolean {
+  return sameBytes(hash, ENDED_HASH)
+}
+
+/** A checkpoint in the middle of a range may be within a frame, from where nothing goes on. */
 function partOf(range: Range, rows: readonly Row[]): Range | undefined {
   const [first] = rows
   const last = rows.at(-1)
@@ -80,6 +86,6 @@ function partOf(range: Range, rows: readonly Row[]): Range | undefined {
     payloads: rows.map(({ bytes }) => bytes),
     checkpoint: ends
       ? range.checkpoint
-      : { ...range.checkpoint, sequence, recordedAtNs, hash: NO_HASH, logOffset: 0n },
+      : endedAt({ ...range.checkpoint, sequence, recordedAtNs, logOffset: 0n }),
   }
 }

@@ -11,7 +11,7 @@ import { checkpointsName, createRegistry } from '../../registry/tables.ts'
 import type { Until } from '../../registry/versions.ts'
 import type { Checkpoint } from './chain.ts'
 import { writeCheckpoint, type VersionKey } from '../checkpoints.ts'
-import { isEmptyRange, isWithinFrame, upToFirst, withoutEvents } from './cut.ts'
+import { endedAt, hasEnded, isEmptyRange, upToFirst, withoutEvents } from './cut.ts'
 import {
   guard,
   identityOf,
@@ -83,7 +83,7 @@ export class Lane {
     this.#options = options
     this.members = members
     this.#checkpoint = from
-    this.#isComplete = members[0]?.until !== undefined && isWithinFrame(from)
+    this.#isComplete = members[0]?.until !== undefined && hasEnded(from)
     this.#held = members.map(({ name, version }, index) => ({ name, version, ...begun[index]! }))
     this.#together = members.length > 1 ? members : []
     this.pump = new Pump({
@@ -139,7 +139,7 @@ export class Lane {
         parts: identityOf(this.members[index]!.target.parts, this.#parts),
       }))
     await writeCheckpoint(store, this.#held, this.#checkpoint)
-    // One that has ended within a frame finds nothing in the log that it could go on from.
+    // One that has ended takes nothing further, and may stand within a frame, from where nothing goes on.
     if (!this.#isComplete) this.pump.start(isPaused)
   }
 
@@ -149,7 +149,7 @@ export class Lane {
 
   async #write(whole: Range): Promise<Checkpoint> {
     const range = this.#bounded(whole)
-    if (range === undefined) return this.#checkpoint
+    if (range === undefined) return endedAt(this.#checkpoint)
     const alone = this.members.filter((one) => this.#together.length === 0 || hasSkipIn(one, range))
     const together = this.members.filter((one) => !alone.includes(one))
     const writing = alone.map((one) => writeAlone(one, range))

@@ -1,13 +1,8 @@
 /** Events as the audit view holds them: by position and by id, with the totals that history holds for them. */
 import type { CommandKind } from '../../../schemas/commands.ts'
 import { COMMAND_KIND_NAMES } from '../../../schemas/commands.ts'
-import {
-  EVENT_KIND_NAMES,
-  EVENT_KINDS,
-  REVERSAL_KINDS,
-  type EventKind,
-  type Totals,
-} from '../../../schemas/events.ts'
+import { REVERSAL_KINDS } from '../../../schemas/event-left.ts'
+import { EVENT_KIND_NAMES, EVENT_KINDS, type EventKind, type Totals } from '../../../schemas/events.ts'
 import type { Position } from '../../../schemas/positions.ts'
 import { REFUSAL_CODES, refusalOf, type Refusal } from '../../../schemas/refusals.ts'
 import type { QueryParameters, ViewStore } from '../../clickhouse/view-store.ts'
@@ -147,9 +142,14 @@ function oneOf(column: string, numbers: readonly number[]): string {
   return numbers.length === 0 ? '0' : `${column} IN (${numbers.join(', ')})`
 }
 
+/** Events that say again what an earlier one said: there is no bound to how many an id has. */
+const SAID_AGAIN: readonly EventKind[] = ['TransferReminded', 'StepAnswered']
+/** Events under one id, those aside: two sides of a crossing, with an end by the deadline. */
+const EVENTS_PER_ID_MAX = 8
+
 /**
- * The events that commands with these ids made, in order of partition and sequence; at most 1,000 ids. The first of an id
- * is its outcome; an expired hold has a second one.
+ * The events under these ids, in order of partition and sequence; at most 1,000 ids. A command has one; an expired hold has
+ * a second one; a transfer across partitions has several, in both.
  */
 export async function eventsByIds(
   store: ViewStore,
@@ -159,8 +159,12 @@ export async function eventsByIds(
   if (ids.length > EVENTS_PER_QUERY_MAX) throw new RangeError(`${ids.length} ids in one query`)
   if (ids.length === 0) return []
   const found = `SELECT partition, sequence FROM {event_ids:Identifier} WHERE id IN {ids:Array(UUID)} AND ${within(upTo)}`
-  // Two events an id at most.
-  return selectEvents(store, `(partition, sequence) IN (${found})`, String(2 * EVENTS_PER_QUERY_MAX), { ids })
+  const again = oneOf(
+    'kind',
+    SAID_AGAIN.map((kind) => EVENT_KINDS[kind]),
+  )
+  const condition = `(partition, sequence) IN (${found}) AND NOT ${again}`
+  return selectEvents(store, condition, String(EVENTS_PER_ID_MAX * EVENTS_PER_QUERY_MAX), { ids })
 }
 
 /** The events of other commands that name these ids: what came of a hold, what undid a transfer, what was refused in trying. */

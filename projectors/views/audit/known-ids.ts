@@ -1,15 +1,19 @@
 /** Which of many ids have had their outcome: what an import asks before it sends rows that may have come before. */
+import { COMMAND_KINDS } from '../../../schemas/commands.ts'
+import { EVENT_KINDS } from '../../../schemas/events.ts'
 import type { Position } from '../../../schemas/positions.ts'
 import type { ViewStore } from '../../clickhouse/view-store.ts'
 import { rowsOf, whole, within } from '../../sql.ts'
 
-/** The outcome of an id: the first event under it. */
+/** The outcome of an id, as the event of its command says it; of a transfer across partitions, as its end says. */
 export interface KnownId {
   readonly id: string
   readonly partition: number
   readonly sequence: string
   /** Number of the refusal; 0: it has happened. */
   readonly refusal: number
+  /** True for a transfer across partitions that has no outcome yet. */
+  readonly isUnderWay: boolean
   /** Of the command's body, as a decimal number. */
   readonly fingerprint: string
   /** Decimal places with which an account was opened. */
@@ -24,7 +28,18 @@ interface StoredSequence {
   readonly first: string
 }
 
-const COLUMNS = 'transfer_id AS id, partition, sequence, refusal, fingerprint, scale'
+interface StoredOutcome extends Omit<KnownId, 'isUnderWay'> {
+  readonly kind: number
+}
+
+const COLUMNS = 'transfer_id AS id, partition, sequence, kind, refusal, fingerprint, scale'
+const { TransferReserved, TransferDebited, TransferCompleted, TransferCancelled, TransferCompensated } =
+  EVENT_KINDS
+const { ExpireHold, TimeStep } = COMMAND_KINDS
+const BEGINS = [TransferReserved, TransferDebited] as const
+const ENDS = [TransferCompleted, TransferCancelled, TransferCompensated] as const
+/** Events that commands of clients made: no step of a crossing, and nothing that only time made. */
+const OF_CLIENTS = `(kind < ${TransferReserved} OR kind IN (${BEGINS.join(', ')})) AND command NOT IN (${ExpireHold}, ${TimeStep})`
 const ID_TEXT = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
 
 /**
@@ -42,9 +57,42 @@ export async function knownIds(store: ViewStore, ids: readonly string[], upTo: P
      WHERE id IN ('${ids.join("','")}') AND ${within(upTo)} GROUP BY partition, id`,
   )
   if (places.length === 0) return []
-  return store.query<KnownId>(
-    `SELECT ${COLUMNS} FROM {events:Identifier} WHERE ${among(places)} ORDER BY partition, sequence LIMIT 1 BY id`,
+  const found = await store.query<StoredOutcome>(
+    `SELECT ${COLUMNS} FROM {events:Identifier} WHERE (${among(places)}) AND ${OF_CLIENTS}
+     ORDER BY partition, sequence LIMIT 1 BY id`,
   )
+  return withEnds(store, found, upTo)
+}
+
+/** The outcomes of these events: those of crossings are in later ones. */
+async function withEnds(
+  store: ViewStore,
+  found: readonly StoredOutcome[],
+  upTo: Position,
+): Promise<KnownId[]> {
+  const begun = found.filter(isBegun)
+  const ends = new Map<string, StoredOutcome>()
+  if (begun.length > 0) {
+    const places = `SELECT partition, sequence FROM {event_ids:Identifier}
+      WHERE id IN ('${begun.map(({ id }) => id).join("','")}') AND ${within(upTo)}`
+    const rows = await store.query<StoredOutcome>(
+      `SELECT ${COLUMNS} FROM {events:Identifier} WHERE (partition, sequence) IN (${places})
+         AND kind IN (${ENDS.join(', ')}) ORDER BY partition, sequence LIMIT 1 BY partition, sequence`,
+    )
+    for (const row of rows) ends.set(`${row.partition} ${row.id}`, row)
+  }
+  return found.map((first) => {
+    const { kind: _kind, ...outcome } = first
+    if (!isBegun(first)) return { ...outcome, isUnderWay: false }
+    const end = ends.get(`${first.partition} ${first.id}`)
+    if (end === undefined) return { ...outcome, isUnderWay: true }
+    const refusal = end.kind === TransferCompleted ? 0 : Number(BigInt(end.fingerprint) & 0xffn)
+    return { ...outcome, isUnderWay: false, refusal, sequence: end.sequence }
+  })
+}
+
+function isBegun({ kind }: StoredOutcome): boolean {
+  return BEGINS.some((begins) => begins === kind)
 }
 
 /**
@@ -59,11 +107,12 @@ export async function idsBehind(
   upTo: Position,
 ): Promise<KnownId[]> {
   const last = place.sequence + BigInt(rowsOf(count))
-  return store.query<KnownId>(
+  const found = await store.query<StoredOutcome>(
     `SELECT ${COLUMNS} FROM {events:Identifier}
      WHERE partition = ${whole(place.partition)} AND sequence > ${whole(place.sequence)} AND sequence <= ${whole(last)}
-       AND ${within(upTo)} ORDER BY sequence LIMIT 1 BY sequence`,
+       AND ${OF_CLIENTS} AND ${within(upTo)} ORDER BY sequence LIMIT 1 BY sequence`,
   )
+  return withEnds(store, found, upTo)
 }
 
 /** Sequences as whole numbers in the text, so that the primary key finds them. */

@@ -1,7 +1,8 @@
 /** What accounts had at moments of every axis, with effective times in any order: held against a model without any SQL. */
 import fc from 'fast-check'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { isReversal, type WalletEvent } from '../../../schemas/events.ts'
+import { isReversal } from '../../../schemas/event-left.ts'
+import type { WalletEvent } from '../../../schemas/events.ts'
 import type { Position } from '../../../schemas/positions.ts'
 import { viewsUnderTest, type ViewsUnderTest } from '../views-under-test.testing.ts'
 import { balancesOf, type Moment } from './balances.ts'

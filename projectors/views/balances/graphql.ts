@@ -26,6 +26,7 @@ import { OWNER_BYTES_MAX } from '../../../schemas/limits.ts'
 import { includesPosition, type Position } from '../../../schemas/positions.ts'
 import { accountsByOwner } from './accounts.ts'
 import type { Moment } from './balances.ts'
+import { consistentCut } from '../crossings/consistent-cut.ts'
 import { trialBalance, type TrialBalanceRow } from './trial-balance.ts'
 
 export function addBalances(kit: SchemaKit): void {
@@ -224,6 +225,8 @@ const sumFields = {
   sum: 'Credits less debits: zero, always.',
   held: 'All debits pending.',
   incoming: 'All credits pending: as much as is held.',
+  inTransit:
+    'What has left one partition and not reached another: part of the sum, on accounts of its own. As of a time, partitions are not cut at one moment, and it may even be below zero.',
 } as const
 
 function addTrialBalance({ builder, Money, AsOfInput }: SchemaKit): void {
@@ -246,7 +249,12 @@ function addTrialBalance({ builder, Money, AsOfInput }: SchemaKit): void {
           }),
         ]),
       ) as Record<keyof typeof sumFields, ReturnType<typeof t.field>>),
-      position: t.field({ type: 'Position', resolve: ({ position }) => position }),
+      position: t.field({
+        type: 'Position',
+        description:
+          'Where it was taken. Over several partitions a consistent cut: no credit without its debit in another partition.',
+        resolve: ({ position }) => position,
+      }),
       lagSeconds: t.float({ resolve: ({ isLive }, _args, context) => (isLive ? lagOf(context) : 0) }),
     }),
   })
@@ -266,10 +274,16 @@ function addTrialBalance({ builder, Money, AsOfInput }: SchemaKit): void {
         const needed = neededFor(moment, context.services, 'at.time')
         checkMoment(moment, context.services.heads.position().keys())
         const point = await pointFor(context, moment, joined(after ?? undefined, needed))
-        const rows = await trialBalance(context.services.views.store, point.upTo, moment)
+        const { store } = context.services.views
+        const position = positionOf(point, moment)
+        // Between partitions only a consistent cut says how much is in transit. A time is no cut: clocks differ.
+        const isCut = position.size > 1 && (moment === undefined || moment.kind === 'position')
+        if (isCut) await context.point.of('crossings')
+        const cut = isCut ? await consistentCut(store, position) : position
+        const rows = await (isCut ? trialBalance(store, cut) : trialBalance(store, point.upTo, moment))
         return rows
           .filter((row) => typeof currency !== 'string' || row.currency === currency)
-          .map((row) => ({ row, position: positionOf(point, moment), isLive: moment === undefined }))
+          .map((row) => ({ row, position: cut, isLive: moment === undefined }))
       },
     }),
   )

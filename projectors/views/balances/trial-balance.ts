@@ -2,6 +2,7 @@
  * The trial balance: per currency, what all accounts have together. It must be zero at every position. Amounts of different
  * scales are never added up: should a currency have two, each has a line of its own.
  */
+import { TRANSIT_ACCOUNT_PREFIX } from '../../../schemas/crossing.ts'
 import { EVENT_KINDS } from '../../../schemas/events.ts'
 import type { Position } from '../../../schemas/positions.ts'
 import type { QueryParameters, ViewStore } from '../../clickhouse/view-store.ts'
@@ -23,6 +24,8 @@ export interface TrialBalanceRow {
   readonly held: bigint
   /** Credits pending, all accounts: as much as is held. */
   readonly incoming: bigint
+  /** What the transit accounts have: money that has left one partition and not reached another yet. */
+  readonly inTransit: bigint
 }
 
 interface StoredSums {
@@ -34,6 +37,7 @@ interface StoredSums {
   readonly sum_debits_pending: string
   readonly sum_credits_posted: string
   readonly sum_credits_pending: string
+  readonly in_transit: string
   readonly newest: string
 }
 
@@ -83,10 +87,12 @@ async function sums(store: ViewStore, balances: string, parameters?: QueryParame
   return store.query<StoredSums>(
     `SELECT partition, currency_code, currency_scale, count() AS accounts,
        ${TOTALS.map((column) => `toString(sum(toInt128(${column}))) AS sum_${column}`).join(', ')},
+       toString(sumIf(toInt128(credits_posted) - toInt128(debits_posted), is_transit)) AS in_transit,
        max(newest_sequence) AS newest
      FROM (${balances}) AS balances
      INNER JOIN (
-       SELECT partition, account, any(currency) AS currency_code, any(scale) AS currency_scale FROM {accounts:Identifier}
+       SELECT partition, account, any(currency) AS currency_code, any(scale) AS currency_scale,
+         any(startsWith(toString(account_id), '${TRANSIT_ACCOUNT_PREFIX}')) AS is_transit FROM {accounts:Identifier}
        WHERE kind = ${EVENT_KINDS.AccountOpened} GROUP BY partition, account
      ) AS accounts USING (partition, account)
      GROUP BY partition, currency_code, currency_scale ORDER BY currency_code, currency_scale, partition`,
@@ -112,6 +118,7 @@ function joined(rows: readonly StoredSums[]): TrialBalanceRow[] {
       sum: creditsPosted - debitsPosted,
       held: BigInt(row.sum_debits_pending) + (before?.held ?? 0n),
       incoming: BigInt(row.sum_credits_pending) + (before?.incoming ?? 0n),
+      inTransit: BigInt(row.in_transit) + (before?.inTransit ?? 0n),
     })
   }
   return [...currencies.values()]

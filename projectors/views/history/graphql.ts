@@ -12,8 +12,10 @@ import { lagOf } from '../../../gateway/schema/money.ts'
 import type { PageInfoModel } from '../../../gateway/schema/node.ts'
 import { cutPage, pageSize, type PageArguments } from '../../../gateway/schema/paging.ts'
 import type { RequestContext, Services } from '../../../gateway/services.ts'
-import { expiryOf, type EventKind } from '../../../schemas/events.ts'
-import { formatId, type Id } from '../../../schemas/ids.ts'
+import { expiryOf } from '../../../schemas/event-left.ts'
+import type { EventKind } from '../../../schemas/events.ts'
+import { isTransitAccountId, parseCrossing } from '../../../schemas/crossing.ts'
+import { formatId, parseId, type Id } from '../../../schemas/ids.ts'
 import { includesPosition, type Position } from '../../../schemas/positions.ts'
 import { historyPage, type HistoryFilter, type HistoryRow } from './history.ts'
 
@@ -61,14 +63,10 @@ function addEntries({ builder, EventKindEnum, DirectionEnum, Money, Balance }: S
       counterpartyAccountId: t.field({
         type: 'UUID',
         nullable: true,
-        description: 'The account on the other side. Null for entries about the account itself.',
+        description:
+          'The account on the other side, also where that lives in another partition. Null for entries about the account itself.',
         resolve: ({ row }, _args, { services }) =>
-          row.counterparty === 0
-            ? null
-            : services.views.accountIdOf(
-                { partition: row.partition, account: row.counterparty },
-                row.sequence,
-              ),
+          row.counterparty === 0 ? null : counterpartyOf(services, row),
       }),
       transferId: t.field({
         type: 'UUID',
@@ -120,6 +118,19 @@ function addEntries({ builder, EventKindEnum, DirectionEnum, Money, Balance }: S
   })
 
   return { HistoryEntry }
+}
+
+/**
+ * The account on the other side of an entry. Where that is the partition's account for money in transit, the transfer goes
+ * to or comes from another partition, and its events name who is there.
+ */
+async function counterpartyOf({ views }: Services, row: HistoryRow): Promise<string> {
+  const { partition, sequence, transferId, direction } = row
+  const id = await views.accountIdOf({ partition, account: row.counterparty }, sequence)
+  if (!isTransitAccountId(parseId(id)!)) return id
+  const events = await views.events(await views.points.atSequence(row), transferId)
+  const crossing = events.map(({ namedAccounts }) => parseCrossing(namedAccounts)).find(Boolean)
+  return crossing === undefined ? id : formatId(direction === 'debit' ? crossing.credit : crossing.debit)
 }
 
 interface HistoryModel {
@@ -278,8 +289,13 @@ async function filterOf(
   let counterparty: number | undefined
   if (args.counterpartyAccountId) {
     const other = await views.identity(point, formatId(args.counterpartyAccountId))
-    // Entries name accounts of their own partition only.
-    if (other?.partition !== partition) return 'nothing'
+    if (other === undefined) return 'nothing'
+    // Entries hold numbers of accounts, which say nothing outside their partition.
+    if (other.partition !== partition)
+      throw badInput(
+        'filter.counterpartyAccountId',
+        'The account lives in another partition, and entries cannot be searched for it. Leave it out, and look at counterpartyAccountId of the entries.',
+      )
     counterparty = other.account
   }
   const filter = {

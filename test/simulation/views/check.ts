@@ -4,7 +4,7 @@ import { Fold } from './fold.ts'
 import { PROJECTIONS, TABLES_OF, type Row } from './rows.ts'
 import { RegistryView, type StoredVersion } from './store/registry-view.ts'
 import type { SimulatedStore } from './store/store.ts'
-import { ViewsBrokenError } from './store/tables.ts'
+import { ViewsBrokenError, type TableRow } from './store/tables.ts'
 
 export class ViewsCheck {
   readonly registry: RegistryView
@@ -17,6 +17,10 @@ export class ViewsCheck {
   #seen = ''
   /** Versions whose rows somebody has changed by hand: they are not compared as long as they do not serve. */
   readonly #spoiled = new Set<string>()
+  /** Stored rows never change: of each, the row of the log that it was found equal to. */
+  readonly #equals = new WeakMap<TableRow, Row>()
+  /** Of each, what was left out when an event was found that gave it. */
+  readonly #given = new WeakMap<TableRow, string>()
 
   constructor(store: SimulatedStore) {
     this.#store = store
@@ -60,9 +64,11 @@ export class ViewsCheck {
     this.#fold.check()
     for (const version of this.registry.versions()) {
       if (version.role === 'dropped' || this.#isExcused(version)) continue
+      const leftOut = [...version.skips].join()
       for (const logical of TABLES_OF.get(version.name) ?? [])
         for (const row of this.#store.table(`${logical}_v${version.version}`)?.rows() ?? [])
-          this.#known(logical, row, version, events)
+          if (this.#given.get(row) !== leftOut && this.#isGiven(logical, row, version, events))
+            this.#given.set(row, leftOut)
     }
   }
 
@@ -96,30 +102,36 @@ export class ViewsCheck {
     const what = `${keyOf(version)} (${version.role}), ${row.table}`
     if (stored === undefined)
       throw new ViewsBrokenError(`${what} lacks ${row.key} of ${row.sequence}, which the checkpoint covers`)
-    if (stored.version > row.version) return
+    if (stored.version > row.version || this.#equals.get(stored) === row) return
     if (stored.text !== row.text || stored.version !== row.version || stored.sequence !== row.sequence)
       throw new ViewsBrokenError(`${what} says ${stored.text} of ${row.key}, the log says ${row.text}`)
+    this.#equals.set(stored, row)
   }
 
-  /** Rows beyond the checkpoint are early, not wrong; but no table has a row that no event gave, or that was left out. */
-  #known(
+  /**
+   * Rows beyond the checkpoint are early, not wrong; but no table has a row that no event gave, or that was left out.
+   * @returns true if an event gives the row, whatever the checkpoint says
+   */
+  #isGiven(
     table: string,
-    { key, sequence, text }: { readonly key: string; readonly sequence: bigint; readonly text: string },
+    { key, sequence, text }: TableRow,
     version: StoredVersion,
     events: readonly WalletEvent[],
-  ): void {
+  ): boolean {
     this.#fold.upTo(Math.min(Number(sequence), events.length), events)
-    const isHeld = sequence <= BigInt(version.checkpoint?.sequence ?? 0)
     const isThere = (skips: ReadonlySet<bigint>): boolean =>
       this.#fold
         .rowsOf(version.name, Number(sequence) - 1, skips)
         .some((row) => row.table === table && row.key === key && row.text === text)
+    if (isThere(version.skips)) return true
+    const isHeld = sequence <= BigInt(version.checkpoint?.sequence ?? 0)
     // Of what is left out a table that keeps only the newest may hold the row until a newer one comes; and what is not held yet
     // may stand as it was before something was left out.
-    if (!isThere(version.skips) && !((!isHeld || table === 'balances') && isThere(NONE)))
+    if (!((!isHeld || table === 'balances') && isThere(NONE)))
       throw new ViewsBrokenError(
         `${keyOf(version)}, ${table} has ${key} of ${sequence}, which the log has not: ${text}`,
       )
+    return false
   }
 }
 

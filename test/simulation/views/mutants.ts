@@ -6,6 +6,7 @@ import type { Mutant } from '../mutants.ts'
 export const VIEWS_MUTANTS: readonly Mutant[] = [
   {
     name: 'checkpoint before rows',
+    seed: 4,
     patches: [
       {
         file: 'projectors/runtime/lanes/pump.ts',
@@ -52,6 +53,7 @@ export const VIEWS_MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'oldest checkpoint believed',
+    seed: 6,
     patches: [
       {
         file: 'projectors/runtime/lanes/range.ts',
@@ -162,6 +164,7 @@ export const VIEWS_ALONE_MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'an older runtime that writes after the newer began',
+    seed: 9,
     patches: [
       {
         file: 'projectors/runtime/lanes/guard.ts',

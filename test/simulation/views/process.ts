@@ -168,7 +168,7 @@ export class ViewsProcess {
         projection: declaredOf(projection),
         version,
       }),
-      author: inlineAuthor(projection, { statesMax, stateCharactersMax: 1e9 }),
+      author: inlineAuthor(projection, { statesMax, stateBytesMax: 1e9 }),
     })
   }
 

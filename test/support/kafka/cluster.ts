@@ -2,21 +2,20 @@
  * A real Apache Kafka in child processes: one broker or several (KRaft, each broker and controller), on free ports of
  * loopback, its data in a temporary folder. Brokers can be killed, paused, and started again as they were.
  */
-import { execFile, spawn, type ChildProcess } from 'node:child_process'
+import { spawn, type ChildProcess } from 'node:child_process'
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync, openSync, closeSync, readFileSync } from 'node:fs'
 import net from 'node:net'
 import os from 'node:os'
 import path from 'node:path'
-import { promisify } from 'node:util'
 import { createKafka } from '../../../eventlog/kafka/kafkajs/client.ts'
 import type { KafkaSettings } from '../../../eventlog/kafka/settings.ts'
+import { formatBroker } from './format.ts'
 import { startSwitchedProxy, type SwitchedProxy } from './switched-proxy.ts'
 import { archivingJava, kafkaProgram, measuredJava, quickJava, type KafkaProgram } from './java.ts'
 
 const START_MS_MAX = 60_000
 const PAUSE_MS_MAX = 10_000
 const MAIN_CLASS = 'kafka.Kafka'
-const CLUSTER_ID = 'cHVyc2VyLXRlc3RzLTAwMQ'
 
 /**
  * A dead broker is missed soon, and so is the controller among them, as docs/distributed.md asks for: the others first elect
@@ -235,10 +234,11 @@ class Broker implements TestBroker {
     writeFileSync(this.#properties, `${lines.join('\n')}\n`)
   }
 
-  async format(): Promise<void> {
-    const users = this.#security?.scramUsers.flatMap((user) => ['--add-scram', user]) ?? []
-    const args = ['format', '-t', CLUSTER_ID, '-c', this.#properties, ...users]
-    await promisify(execFile)('java', [...quickJava(this.#program, 'kafka.tools.StorageTool'), ...args])
+  format(): Promise<void> {
+    const { nodeId } = this
+    const scramUsers = this.#security?.scramUsers ?? []
+    const data = path.join(this.#folder, 'data')
+    return formatBroker({ program: this.#program, nodeId, properties: this.#properties, data, scramUsers })
   }
 
   start(): void {

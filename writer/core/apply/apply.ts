@@ -3,14 +3,17 @@
  * that the writer has, bit for bit: an event carries what is after it, and applying it is mostly a copy.
  */
 import { EVENT_KINDS, KINDS_SHIFT, ROW } from '../../../schemas/events.ts'
+import { isTransitAccountAt } from '../../../schemas/crossing.ts'
+import { applyCrossing, beginsCrossing, isOfCrossing } from '../crossing/apply-crossing.ts'
 import { LINE_WORDS, SIDE_WORDS, STATUS_CLOSED, STATUS_FROZEN, STATUS_OPEN } from '../state/account-lines.ts'
 import { CoreBrokenError } from '../broken.ts'
 import { hashId } from '../state/hash-id.ts'
 import { HOLD_KEPT_WORDS } from '../state/hold-words.ts'
 import { CLOCK, type CoreState } from '../state/state.ts'
 
-/** Event rows, as 64-bit and 32-bit words of the same bytes. */
+/** Event rows: their bytes, and the same as 64-bit and 32-bit words. */
 export interface RowWords {
+  readonly bytes: Uint8Array
   readonly words: BigInt64Array
   readonly words32: Int32Array
 }
@@ -59,7 +62,7 @@ export function changeState(state: CoreState, rows: RowWords, word: number): voi
   state.clock[CLOCK.nextRecordedAt] = BigInt.asIntN(64, recordedAt + 1n)
 }
 
-/** Remembers the ids of the event at `word`. An expiry has none of its own: the writer's timer asked for it. */
+/** Remembers the ids of the event at `word`. An expiry has none of its own: the writer's timer asked for it. Of a crossing the first event has, for all that follow. */
 export function rememberRow(state: CoreState, rows: RowWords, word: number): void {
   rememberHashed(state, rows, word, hashId(rows.words32, (word + ROW.transferHigh) * 2))
 }
@@ -67,7 +70,10 @@ export function rememberRow(state: CoreState, rows: RowWords, word: number): voi
 /** As `rememberRow`, where the hash of the event's id is known. */
 export function rememberHashed(state: CoreState, rows: RowWords, word: number, hash: number): void {
   const kind = kindOf(rows, word)
-  if (kind === EVENT_KINDS.HoldExpired) return
+  if (kind === EVENT_KINDS.HoldExpired || (isOfCrossing(kind) && !beginsCrossing(kind))) return
+  // A transit account's opening has no id of its own either.
+  if (kind === EVENT_KINDS.AccountOpened && isTransitAccountAt(rows.words32, (word + ROW.relatedHigh) * 2))
+    return
   const sequence = sequenceNumber(rows, word)
   state.remembered.remember(hash, rows.words32, (word + ROW.transferHigh) * 2, sequence)
   if (isReversalKind(kind)) rememberReversal(state, rows, word, sequence)
@@ -101,6 +107,8 @@ function applyKindEffects(state: CoreState, rows: RowWords, word: number, kind: 
       const number = accounts.open(rows.words, word + ROW.relatedHigh, word + ROW.amount, currency)
       if (number !== debitNumber(rows, word))
         throw new CoreBrokenError('an account number is not the next one')
+      if (isTransitAccountAt(rows.words32, (word + ROW.relatedHigh) * 2))
+        state.currencies.transits[currency] = number
       return
     }
     case EVENT_KINDS.AccountFrozen:
@@ -138,6 +146,8 @@ function applyKindEffects(state: CoreState, rows: RowWords, word: number, kind: 
       holds.remove(slot)
       return
     }
+    default:
+      if (isOfCrossing(kind)) applyCrossing(state, rows, word, kind)
   }
 }
 

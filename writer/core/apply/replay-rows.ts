@@ -37,6 +37,7 @@ export function replayRows(state: CoreState, partition: number, payload: Uint8Ar
   if (payload.length % 8 !== 0) throw new CoreBrokenError('a payload is not whole words')
   const bytes = payload.byteOffset % 8 === 0 ? payload : payload.slice()
   const rows: RowWords = {
+    bytes,
     words: new BigInt64Array(bytes.buffer, bytes.byteOffset, bytes.length / 8),
     words32: new Int32Array(bytes.buffer, bytes.byteOffset, bytes.length / 4),
   }

@@ -1,12 +1,15 @@
 /** The whole state as sections of bytes, and back. What can be derived (the indexes, the heap) is left out. */
-import { HOLDS_OPEN_MAX, ACCOUNTS_MAX } from '../../../schemas/limits.ts'
+import { ACCOUNTS_MAX, CHANNELS_MAX, HOLDS_OPEN_MAX, PARTITIONS_MAX } from '../../../schemas/limits.ts'
 import { LINE_WORDS } from '../state/account-lines.ts'
 import { CoreBrokenError } from '../broken.ts'
 import { AccountsCopy } from './copy-accounts.ts'
+import { CrossingsCopy, restoreCrossings } from './copy-crossings.ts'
 import { HoldsCopy } from './copy-holds.ts'
 import { IdsCopy } from './copy-ids.ts'
 import { CURRENCIES_MAX } from '../state/currencies.ts'
 import { HOLD_KEPT_WORDS } from '../state/hold-words.ts'
+import { ENTRY_WORDS } from '../state/incoming.ts'
+import { CHANNEL_WORDS } from '../state/outgoing.ts'
 import type { Generation } from '../state/remembered-ids.ts'
 import { CLOCK, createState, type CoreState } from '../state/state.ts'
 
@@ -16,7 +19,7 @@ export interface CoreSection {
 }
 
 /** Version of the sections' layout. */
-const LAYOUT_VERSION = 1n
+const LAYOUT_VERSION = 2n
 
 /** Words of the `core` section, in order. */
 const HEAD = {
@@ -36,8 +39,11 @@ const HEAD = {
   previousCount: 13,
   previousTimeMaxMs: 14,
   previousBeganSequence: 15,
+  /** Channels of crossings that began here, and partitions from which some came. */
+  channels: 16,
+  sources: 17,
 } as const
-const HEAD_WORDS = 16
+const HEAD_WORDS = 18
 
 /** A copy of the state as it stands now. */
 export function sectionsOfState(state: CoreState, partition: number): readonly CoreSection[] {
@@ -93,6 +99,7 @@ class StateCopying implements StateCopy {
   private readonly accounts: AccountsCopy
   private readonly holds: HoldsCopy
   private readonly ids: IdsCopy
+  private readonly crossings: CrossingsCopy
   private part = 0
   /** Bytes of the part at hand that are given. */
   private given = 0
@@ -102,7 +109,8 @@ class StateCopying implements StateCopy {
     this.accounts = new AccountsCopy(state.accounts)
     this.holds = new HoldsCopy(state.holds, state.clock[CLOCK.sequence]!)
     this.ids = new IdsCopy(state.remembered)
-    const { accounts, holds, ids } = this
+    this.crossings = new CrossingsCopy(state)
+    const { accounts, holds, ids, crossings } = this
     this.parts = [
       partOf('core', headOf(state, partition)),
       { name: 'accounts', length: accounts.count * LINE_WORDS * 8, copy: (into) => accounts.copyLines(into) },
@@ -114,6 +122,10 @@ class StateCopying implements StateCopy {
       // The sets lie as they do because of the events alone, so they are copied as they lie.
       { name: 'ids-current', length: ids.younger.byteLength, copy: (into) => ids.copyYounger(into) },
       { name: 'ids-previous', length: ids.older.byteLength, copy: (into) => ids.copyOlder(into) },
+      partOf('transit-accounts', crossings.transit),
+      { name: 'outgoing', length: crossings.outgoing.length, copy: (into) => crossings.outgoing.copy(into) },
+      partOf('incoming-sources', crossings.sources),
+      { name: 'incoming', length: crossings.incomingLength, copy: (into) => crossings.copyIncoming(into) },
     ]
     this.sections = this.parts.map(({ name, length }) => ({ name, length }))
     this.skipGiven()
@@ -123,6 +135,7 @@ class StateCopying implements StateCopy {
     this.accounts.attach()
     this.holds.attach()
     this.ids.attach()
+    this.crossings.attach()
   }
 
   step(into: Uint8Array): number {
@@ -142,6 +155,7 @@ class StateCopying implements StateCopy {
     this.accounts.detach()
     this.holds.detach()
     this.ids.detach()
+    this.crossings.detach()
   }
 
   private skipGiven(): void {
@@ -153,7 +167,7 @@ class StateCopying implements StateCopy {
 }
 
 /** A part whose bytes never change where they lie. */
-function partOf(name: string, words: BigInt64Array | Uint8Array): Part {
+function partOf(name: string, words: BigInt64Array | Int32Array | Uint8Array): Part {
   const bytes = new Uint8Array(words.buffer, words.byteOffset, words.byteLength)
   let at = 0
   return {
@@ -179,6 +193,8 @@ function headOf(state: CoreState, partition: number): BigInt64Array {
   head[HEAD.accounts] = BigInt(accounts.count)
   head[HEAD.currencies] = BigInt(currencies.count)
   head[HEAD.holds] = BigInt(holds.count)
+  head[HEAD.channels] = BigInt(state.outgoing.count)
+  head[HEAD.sources] = BigInt(state.incoming.sources().length)
   head[HEAD.idsPerGeneration] = BigInt(remembered.idsPerGeneration)
   head[HEAD.horizonMs] = BigInt(remembered.horizonMs)
   head[HEAD.currentCount] = BigInt(current.count)
@@ -230,6 +246,14 @@ export function stateFromSections(
   if (head[HEAD.hasPrevious] === 1n)
     remembered.previous = generation(sections, 'ids-previous', head, HEAD.previousCount, remembered.slotsFull)
   else bytesOf(sections, 'ids-previous', 0)
+  const channels = countOf(head, HEAD.channels, CHANNELS_MAX)
+  const sources = countOf(head, HEAD.sources, PARTITIONS_MAX)
+  restoreCrossings(state, {
+    transit: bytesOf(sections, 'transit-accounts', currencies * 4),
+    outgoing: wordsOf('outgoing', channels * CHANNEL_WORDS),
+    sources: wordsOf('incoming-sources', sources),
+    incoming: (entries) => wordsOf('incoming', entries * ENTRY_WORDS),
+  })
   state.clock[CLOCK.sequence] = head[HEAD.sequence]!
   state.clock[CLOCK.recordedAt] = head[HEAD.recordedAt]!
   state.clock[CLOCK.nextRecordedAt] = head[HEAD.recordedAt]! + 1n

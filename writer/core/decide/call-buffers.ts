@@ -31,7 +31,7 @@ export function createCallBuffers(
     slots32: words32Of(slots8),
     slots: wordsOf(slots8),
     out8: out,
-    rows: { words: wordsOf(out), words32: words32Of(out) },
+    rows: { bytes: out, words: wordsOf(out), words32: words32Of(out) },
     partition,
     idTimeMaxMs,
   }

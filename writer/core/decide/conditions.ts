@@ -11,7 +11,8 @@ import { hasFlagAt } from './row-writer.ts'
 
 /**
  * What the command's conditions say against it, judged on its accounts before it: the number of a refusal, 0 for nothing.
- * They come last: whatever else is in the way is the reason.
+ * They come last of what the accounts say: whatever else is in the way is the reason. Of a transfer to another partition
+ * only the debit account is here, and doors let no condition on the other pass.
  */
 export function conditionRefusal(
   state: CoreState,

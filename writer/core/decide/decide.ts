@@ -1,5 +1,11 @@
 /** Decides one command: finds its accounts, and hands it to those who know its kind. */
-import { COMMAND_KINDS, isAccountKind, SLOT, SLOT_WORDS } from '../../../schemas/commands.ts'
+import {
+  COMMAND_KINDS,
+  isAccountKind,
+  SLOT,
+  SLOT_WORDS,
+  type Coordination,
+} from '../../../schemas/commands.ts'
 import { CoreBrokenError } from '../broken.ts'
 import { decideAccount } from './decide-account.ts'
 import { decideEndHold, decidePlaceHold } from './decide-hold.ts'
@@ -15,6 +21,12 @@ export interface CoreBounds {
   readonly partition: number
   readonly accountsMax: number
   readonly holdsMax: number
+  /** Partitions of the deployment: where the id of a transit account has to live. */
+  readonly partitions: number
+  /** How long a crossing waits for its credit side, in ns: one number. */
+  readonly deadlineNs: BigInt64Array
+  /** How a crossing is coordinated whose transfer does not say. */
+  readonly coordination: Coordination
 }
 
 /**

@@ -1,6 +1,7 @@
 import * as fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { encodeCommands, SLOT, type Command } from '../../../schemas/commands.ts'
+import { encodeCommands } from '../../../schemas/command-codec.ts'
+import { SLOT, type Command } from '../../../schemas/commands.ts'
 import { EVENT_ROW_BYTES, EVENT_ROW_BYTES_MAX } from '../../../schemas/limits.ts'
 import { applyRow } from '../apply/apply.ts'
 import { Decision } from './decision.ts'
@@ -70,7 +71,9 @@ function deskFor(state: CoreState, command: Command): ReturnType<typeof createCa
 /** The general way, as the core goes it. Returns the row's bytes. */
 function decideGenerally(state: CoreState, buffers: ReturnType<typeof createCallBuffers>): number {
   if (!isNewId(state, buffers, 0, hashId(buffers.slots32, SLOT.idHigh * 2))) return 0
-  const bounds = { partition: 0, accountsMax: 100, holdsMax: 100 }
+  const bounds = {
+    partition: 0, accountsMax: 100, holdsMax: 100, partitions: 1, deadlineNs: new BigInt64Array(1), coordination: 'tcc',
+  } as const // prettier-ignore
   const decision = new Decision()
   decision.debitHash = hashId(buffers.slots32, SLOT.debitHigh * 2)
   decision.creditHash = hashId(buffers.slots32, SLOT.creditHigh * 2)

@@ -4,10 +4,12 @@ import {
   FLAG_EFFECTIVE_AT,
   FLAG_LINKED,
   HEAD_SHIFT,
+  ROUTE_ACROSS,
   SLOT,
   SLOT_WORDS,
   commandSlots,
   isAccountKind,
+  isStepKind,
 } from '../../../schemas/commands.ts'
 import { EVENT_KINDS, KINDS_SHIFT, ROW, ROW_TEXT_BYTE, writeRowTexts } from '../../../schemas/events.ts'
 import { writeFingerprint } from '../../../schemas/fingerprint.ts'
@@ -16,10 +18,12 @@ import {
   COMMAND_SLOT_BYTES,
   EVENT_ROW_BYTES,
   MEMO_BYTES_MAX,
-  NAMED_ACCOUNTS_BYTES_MAX,
+  NAMED_CROSSING_BYTES,
+  NAMED_REFUSED_BYTES_MAX,
   OWNER_BYTES_MAX,
 } from '../../../schemas/limits.ts'
 import { REFUSAL_CODES } from '../../../schemas/refusals.ts'
+import { TRANSIT_ROW_BYTES } from '../crossing/transit-row.ts'
 import { LINE_WORDS } from '../state/account-lines.ts'
 import type { Accounts } from '../state/accounts.ts'
 import type { RowWords } from '../apply/apply.ts'
@@ -63,11 +67,27 @@ export function slotsTakenAt(buffers: CallBuffers, slot: number): number {
   return taken
 }
 
-/** Bytes that the row of the command at `slot` takes at most, whatever its outcome. */
+/** Slots of text behind the command's own. */
+export function textSlotsAt(buffers: CallBuffers, slot: number): number {
+  const lengths = textLengthsAt(buffers, slot)
+  return lengths === 0 ? 0 : commandSlots(lengths & 0xffff, lengths >>> 16) - 1
+}
+
+/** True if the command at `slot` is a step of a crossing, or a transfer that begins one. */
+export function isOfCrossingAt(buffers: CallBuffers, slot: number): boolean {
+  const head = buffers.slots32[slot * SLOT_WORDS * 2]!
+  return (head & ACROSS_MASK) === ACROSS_HEAD || isStepKind(head & 0xff)
+}
+const ACROSS_MASK = 0xff | (ROUTE_ACROSS << HEAD_SHIFT.route)
+const ACROSS_HEAD = COMMAND_KINDS.Transfer | (ROUTE_ACROSS << HEAD_SHIFT.route)
+
+/** Bytes that the rows of the command at `slot` take at most, whatever its outcome. */
 export function rowBytesMaxAt(buffers: CallBuffers, slot: number): number {
   const lengths = textLengthsAt(buffers, slot)
   const textBytes = lengths === 0 ? 0 : (lengths & 0xffff) + (lengths >>> 16)
-  return (EVENT_ROW_BYTES + textBytes + NAMED_ACCOUNTS_BYTES_MAX + 2 + 7) & ~7
+  if (isOfCrossingAt(buffers, slot))
+    return TRANSIT_ROW_BYTES + ((EVENT_ROW_BYTES + textBytes + NAMED_CROSSING_BYTES + 2 + 7) & ~7)
+  return (EVENT_ROW_BYTES + textBytes + NAMED_REFUSED_BYTES_MAX + 2 + 7) & ~7
 }
 
 /**
@@ -76,6 +96,18 @@ export function rowBytesMaxAt(buffers: CallBuffers, slot: number): number {
  * @returns the row's bytes
  */
 export function writeRow(state: CoreState, buffers: CallBuffers, decision: Decision): number {
+  writeHead(state, buffers, decision)
+  const { slot, rowByte, refusal, debit, credit } = decision
+  const fingerprint = ((rowByte >>> 3) + ROW.fingerprint) * 2
+  writeFingerprint(buffers.slots32, slot, textSlotsAt(buffers, slot), buffers.rows.words32, fingerprint)
+  const lengths = textLengthsAt(buffers, slot)
+  const isPlain = lengths === 0 && (refusal === 0 || (debit !== 0 && credit !== 0))
+  if (isPlain || refusal === REFUSAL_CODES.linked_too_long) return EVENT_ROW_BYTES
+  return writeTexts(buffers, decision, lengths)
+}
+
+/** As `writeRow`, all but the fingerprint and the texts: as if there were none. */
+export function writeHead(state: CoreState, buffers: CallBuffers, decision: Decision): void {
   const { slot, rowByte, kind, refusal, currency, debit, credit } = decision
   const { slots, slots32, rows } = buffers
   const words = rows.words
@@ -85,9 +117,9 @@ export function writeRow(state: CoreState, buffers: CallBuffers, decision: Decis
   const recordedAt = state.clock[CLOCK.nextRecordedAt]!
   words[row + ROW.sequence] = BigInt.asIntN(64, state.clock[CLOCK.sequence]! + 1n)
   words[row + ROW.recordedAt] = recordedAt
-  words[row + ROW.effectiveAt] = hasFlagAt(buffers, slot, FLAG_EFFECTIVE_AT)
-    ? slots[from + SLOT.effectiveAt]!
-    : recordedAt
+  if (hasFlagAt(buffers, slot, FLAG_EFFECTIVE_AT))
+    words[row + ROW.effectiveAt] = slots[from + SLOT.effectiveAt]!
+  else words[row + ROW.effectiveAt] = recordedAt
   words[row + ROW.receivedAt] = slots[from + SLOT.receivedAt]!
   words[row + ROW.transferHigh] = slots[from + SLOT.idHigh]!
   words[row + ROW.transferLow] = slots[from + SLOT.idLow]!
@@ -95,9 +127,6 @@ export function writeRow(state: CoreState, buffers: CallBuffers, decision: Decis
   words[row + ROW.relatedLow] = slots[from + SLOT.relatedLow]!
   words[row + ROW.referenceHigh] = slots[from + SLOT.referenceHigh]!
   words[row + ROW.referenceLow] = slots[from + SLOT.referenceLow]!
-  const lengths = textLengthsAt(buffers, slot)
-  const textSlots = lengths === 0 ? 0 : commandSlots(lengths & 0xffff, lengths >>> 16) - 1
-  writeFingerprint(slots32, slot, textSlots, words32, (row + ROW.fingerprint) * 2)
   words[row + ROW.amount] = slots[from + SLOT.amount]!
   words[row + ROW.expiresAt] = 0n
   writeSide(state.accounts, rows, row + ROW.debitVersion, debit)
@@ -105,7 +134,7 @@ export function writeRow(state: CoreState, buffers: CallBuffers, decision: Decis
   words32[(row + ROW.accounts) * 2] = debit
   words32[(row + ROW.accounts) * 2 + 1] = credit
   const head = slots32[from * 2]!
-  let scale = (head >>> HEAD_SHIFT.scale) & 0xff
+  let scale = scaleAskedAt(buffers, slot)
   if (currency === 0) words[row + ROW.currency] = slots[from + SLOT.currency]!
   else {
     words[row + ROW.currency] = state.currencies.codes[currency]!
@@ -119,9 +148,14 @@ export function writeRow(state: CoreState, buffers: CallBuffers, decision: Decis
     ((head & 0xff) << KINDS_SHIFT.command)
   words32[(row + ROW.partitionLinkTexts) * 2] = buffers.partition | (decision.linkIndex << 16)
   words32[(row + ROW.partitionLinkTexts) * 2 + 1] = 0
-  const isPlain = lengths === 0 && (refusal === 0 || (debit !== 0 && credit !== 0))
-  if (isPlain || refusal === REFUSAL_CODES.linked_too_long) return EVENT_ROW_BYTES
-  return writeTexts(buffers, decision, lengths)
+}
+
+/** The scale that a command gives: an opening, and a step that passes on its source's. Movements have a route in its place. */
+function scaleAskedAt(buffers: CallBuffers, slot: number): number {
+  const at = slot * SLOT_WORDS * 2
+  const head = buffers.slots32[at]!
+  if ((head & 0xff) <= COMMAND_KINDS.CloseAccount) return (head >>> HEAD_SHIFT.scale) & 0xff
+  return isStepKind(head & 0xff) ? buffers.slots32[at + SLOT.textLengths * 2 + 1]! & 0xff : 0
 }
 
 /** Moves a side of a row on by one version. `at` is the word of its version. */

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { expiryOf, leftOf } from '../../../schemas/events.ts'
+import { expiryOf, leftOf } from '../../../schemas/event-left.ts'
 import { formatId } from '../../../schemas/ids.ts'
 import { REFUSAL_CODES, type Refusal } from '../../../schemas/refusals.ts'
 import { Story } from '../story.testing.ts'

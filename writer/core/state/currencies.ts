@@ -10,9 +10,16 @@ export class Currencies {
   /** The codes again, as 32-bit words. */
   codes32 = new Int32Array(this.codes.buffer)
   scales = new Uint8Array(16)
+  /** Numbers of the transit accounts (schemas/crossing.ts); 0 where none was opened. */
+  transits = new Int32Array(16)
   /** The highest index given. */
   count = 0
   private readonly indexes = new Map<bigint, number>()
+
+  /** True if the currency with this index has the code that stands at `at`. */
+  isCode(currency: number, words32: Int32Array, at: number): boolean {
+    return this.codes32[currency * 2] === words32[at] && this.codes32[currency * 2 + 1] === words32[at + 1]
+  }
 
   /** The index of a packed code, 0 if no account was ever opened in it. */
   indexOf(code: bigint): number {
@@ -36,6 +43,9 @@ export class Currencies {
       const scales = new Uint8Array(index * 2)
       scales.set(this.scales)
       this.scales = scales
+      const transits = new Int32Array(index * 2)
+      transits.set(this.transits)
+      this.transits = transits
     }
     this.codes[index] = code
     this.scales[index] = scale

@@ -1,5 +1,5 @@
 /** What there is in the simulated store: tables, feeds and what fills the ones from the others, each with an identity. */
-import { decodeEvents, type WalletEvent } from '../../../../schemas/events.ts'
+import { decodeEvents } from '../../../../schemas/events.ts'
 import { PROJECTIONS, rowsOf } from '../rows.ts'
 import { decodedRows } from './row-binary.ts'
 import type { CreateTable, CreateView } from './statements.ts'
@@ -124,14 +124,10 @@ export class Catalog {
   plan(name: string, bytes: Uint8Array): Map<Table, TableRow[]> {
     const thing = this.get(name)
     if (thing.kind === 'table') return new Map([[thing.table, decodedRows(thing.made, bytes)]])
-    const events = decodeEvents(bytes)
-    const rows = new Map<Table, TableRow[]>()
-    for (const [table, made] of this.#behind(name))
-      rows.set(
-        table,
-        events.flatMap((event) => rowsFor(made, event)),
-      )
-    return rows
+    const given = decodeEvents(bytes).flatMap(rowsOf)
+    return new Map(
+      this.#behind(name).map(([table, made]) => [table, given.filter((row) => row.table === made)]),
+    )
   }
 
   /** The tables behind a feed, each with what fills it. */
@@ -146,8 +142,4 @@ export class Catalog {
       return [[target.table, made]]
     })
   }
-}
-
-function rowsFor(table: string, event: WalletEvent): TableRow[] {
-  return rowsOf(event).filter((row) => row.table === table)
 }

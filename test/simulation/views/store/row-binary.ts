@@ -12,7 +12,7 @@ export function decodedRows({ columns, key, highest }: CreateTable, bytes: Uint8
       ? view.getBigUint64(at - 8, true)
       : BigInt(size === 4 ? view.getUint32(at - 4, true) : view.getUint16(at - 2, true))
   }
-  const text = (): string => {
+  const text = (encoding: 'utf8' | 'base64'): string => {
     let length = 0
     for (let shift = 0; ; shift += 7) {
       const byte = view.getUint8(at++)
@@ -20,19 +20,20 @@ export function decodedRows({ columns, key, highest }: CreateTable, bytes: Uint8
       if (byte < 128) break
     }
     at += length
-    return Buffer.from(bytes.buffer, bytes.byteOffset + at - length, length).toString('utf8')
+    return Buffer.from(bytes.buffer, bytes.byteOffset + at - length, length).toString(encoding)
   }
-  const value = (type: string): bigint | string => {
+  const value = (name: string, type: string): bigint | string => {
     if (type === 'UInt16') return whole(2)
     if (type === 'UInt32') return whole(4)
     if (type === 'UInt64') return whole(8)
     if (type === 'Int64') return BigInt.asIntN(64, whole(8))
-    if (type === 'String') return text()
+    // The state of a key is bytes that are no text.
+    if (type === 'String') return text(name === 'state' ? 'base64' : 'utf8')
     throw new Error(`the simulated store does not know the type ${type}`)
   }
   const rows: TableRow[] = []
   while (at < bytes.byteLength) {
-    const row = Object.fromEntries(columns.map(([name, type]) => [name, value(type)]))
+    const row = Object.fromEntries(columns.map(([name, type]) => [name, value(name, type)]))
     const sequence = row['sequence'] as bigint
     rows.push({
       key: ['partition', ...key].map((name) => String(row[name])).join('/'),

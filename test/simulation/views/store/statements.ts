@@ -50,7 +50,7 @@ const INSERT = /^INSERT INTO (\w+) FORMAT RowBinary$/
 const FORGET =
   /^ALTER TABLE (\w+) DELETE WHERE partition = \{partition:UInt16\} AND sequence = \{sequence:UInt64\}/
 const STATES =
-  /^SELECT key, toString\(max\(sequence\)\) AS newest, argMax\(state, sequence\) AS text FROM (\w+)\s+WHERE partition = .* AND key IN \((.*)\) GROUP BY key$/s
+  /^SELECT key, toString\(max\(sequence\)\) AS newest, base64Encode\(argMax\(own\.state, sequence\)\) AS state\s+FROM (\w+) AS own WHERE partition = .* AND key IN \((.*)\) GROUP BY key$/s
 
 export const CHECKPOINTS = checkpointsName()
 

@@ -290,7 +290,7 @@ export class SimulatedStore {
     const table = this.#table(name)
     return keys.flatMap((key) => {
       const row = table.row(`0/${key}`)
-      return row === undefined ? [] : [{ key, newest: String(row.sequence), text: row.text.split(' ').slice(3).join(' ') }]
+      return row === undefined ? [] : [{ key, newest: String(row.sequence), state: row.text.split(' ').slice(3).join(' ') }]
     })
   } // prettier-ignore
 

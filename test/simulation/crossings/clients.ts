@@ -1,0 +1,196 @@
+/** Who asks for transfers: over accounts of all partitions, again where the answer never came, and now and then again anyway. */
+import { encodeCommands } from '../../../schemas/command-codec.ts'
+import type { Command } from '../../../schemas/commands.ts'
+import type { Frame } from '../../../schemas/frames.ts'
+import { makeUuidV7, type Id } from '../../../schemas/ids.ts'
+import { partitionOf } from '../../../schemas/partitions.ts'
+import { keyOf } from '../../model/wallet.ts'
+import { insist } from '../insist.ts'
+import type { World } from '../world.ts'
+import type { Ledger } from './ledger.ts'
+import type { PartitionNode } from './node.ts'
+import type { CrossingOptions } from './options.ts'
+
+interface Request {
+  readonly partition: number
+  readonly command: Command
+}
+
+interface Pending extends Request {
+  readonly epoch: bigint
+  readonly offset: bigint
+}
+
+/** What the accounts of a partition begin with, moved there from its own system account. */
+const CURRENCY = 'EUR'
+const FUNDS = 200n
+
+export class CrossingClients {
+  offers = 0
+  readonly #world: World
+  readonly #options: CrossingOptions
+  readonly #ledger: Ledger
+  readonly #nodes: readonly PartitionNode[]
+  /** Accounts by partition; the first is the system's. */
+  readonly #accounts: readonly (readonly Id[])[]
+  /** What is yet to be asked for before all else. */
+  readonly #opening: Request[]
+  readonly #sent: Request[] = []
+  #pending: Pending[] = []
+  #unknown: Request[] = []
+
+  constructor(world: World, options: CrossingOptions, ledger: Ledger, nodes: readonly PartitionNode[]) {
+    this.#world = world
+    this.#options = options
+    this.#ledger = ledger
+    this.#nodes = nodes
+    this.#accounts = Array.from({ length: options.partitions }, (_, partition) =>
+      Array.from({ length: options.accounts + 1 }, () => this.#accountId(partition)),
+    )
+    this.#opening = this.#accounts.flatMap((ids, partition) => this.#openingOf(ids, partition))
+  }
+
+  offer(): void {
+    const { random } = this.#world
+    const opening = this.#opening[0]
+    if (opening !== undefined) {
+      if (this.#send(opening)) this.#opening.shift()
+    } else if (this.#unknown.length > 0 && random.chance(0.5)) this.#sendUnknown()
+    else {
+      this.offers++
+      const again = random.chance(this.#options.repeats) ? random.pick(this.#sent) : undefined
+      this.#send(again ?? (random.chance(this.#options.others) ? this.#other() : this.#crossing()))
+    }
+  }
+
+  /** Sends again what is unknown, until nothing is. */
+  finish(): void {
+    if (this.#unknown.length > 0) this.#sendUnknown()
+  }
+
+  isSettled(): boolean {
+    return this.#opening.length === 0 && this.#pending.length === 0 && this.#unknown.length === 0
+  }
+
+  accepted(partition: number, frame: Frame): void {
+    const isAnswered = ({ partition: of, epoch, offset }: Pending): boolean =>
+      of === partition && epoch === frame.epoch && offset < frame.nextCommandOffset
+    for (const { command } of this.#pending.filter(isAnswered))
+      insist(
+        this.#ledger.outcomes.has(`${partition}:${keyOf(command.id)}`),
+        'an outcome of what was consumed',
+        'none',
+      )
+    this.#pending = this.#pending.filter((request) => !isAnswered(request))
+  }
+
+  lost(partition: number, epoch: bigint): void {
+    const isLost = (request: Pending): boolean => request.partition === partition && request.epoch === epoch
+    this.#unknown.push(...this.#pending.filter(isLost))
+    this.#pending = this.#pending.filter((request) => !isLost(request))
+  }
+
+  #sendUnknown(): void {
+    const at = this.#world.random.below(this.#unknown.length)
+    const [request] = this.#unknown.splice(at, 1)
+    if (!this.#send(request!)) this.#unknown.push(request!)
+  }
+
+  #send({ partition, command }: Request): boolean {
+    const node = this.#nodes[partition]!
+    if (!node.isReady()) return false
+    let offset = -1n
+    const { kind } = node.writer.offer(encodeCommands([command]), 1, (place) => {
+      offset = place!.offset
+    })
+    if (kind !== 'taken') return false
+    this.#sent.push({ partition, command })
+    this.#pending.push({ partition, command, epoch: node.writer.epoch, offset })
+    return true
+  }
+
+  #openingOf([system, ...others]: readonly Id[], partition: number): Request[] {
+    const { random } = this.#world
+    const open = (debit: Id, more: Partial<Command>): Request => ({
+      partition,
+      command: { kind: 'OpenAccount', id: this.#newId(), debit, currency: CURRENCY, scale: 2, ...more },
+    })
+    return [
+      open(system!, { system: true }),
+      ...others.flatMap((id, at) => {
+        // Now and then one in another currency, that nobody can pay to from here.
+        const isOdd = at > 0 && random.chance(0.1)
+        const opened = open(id, {
+          amount: random.pick([0n, 0n, 50n]),
+          ...(isOdd && { currency: 'JPY', scale: 0 }),
+        })
+        const funded = { partition, command: this.#transfer(system!, id, FUNDS) }
+        return isOdd ? [opened] : [opened, funded]
+      }),
+    ]
+  }
+
+  #crossing(): Request {
+    const { random } = this.#world
+    const { partitions } = this.#options
+    const source = random.below(partitions)
+    const destination = (source + 1 + random.below(partitions - 1)) % partitions
+    const credit = random.chance(0.05)
+      ? this.#accountId(destination)
+      : random.pick(this.#accounts[destination]!)
+    // Only the system's account has so much.
+    const isHuge = random.chance(this.#options.hugeAmounts)
+    const debit = isHuge ? this.#accounts[source]![0]! : random.pick(this.#accounts[source]!)
+    const amount = isHuge ? 2n ** 62n + random.bigBelow(2n ** 61n) : 1n + random.bigBelow(90n)
+    const command: Command = {
+      ...this.#transfer(debit, credit, amount),
+      across: true,
+      coordination: random.pick([undefined, undefined, 'tcc', 'saga'] as const),
+      memo: random.chance(0.3) ? 'm'.repeat(random.below(200)) : '',
+      reference: random.chance(0.3) ? this.#newId() : undefined,
+      code: random.below(9),
+    }
+    return { partition: source, command }
+  }
+
+  /** What happens to accounts meanwhile. */
+  #other(): Request {
+    const { random } = this.#world
+    const partition = random.below(this.#options.partitions)
+    const accounts = this.#accounts[partition]!
+    const kind = random.pick([
+      'Transfer',
+      'Transfer',
+      'FreezeAccount',
+      'UnfreezeAccount',
+      'UnfreezeAccount',
+      'CloseAccount',
+    ] as const)
+    if (kind === 'Transfer') {
+      const debit = random.pick(accounts)
+      const credit = random.pick(accounts.filter((id) => id !== debit))
+      return { partition, command: this.#transfer(debit, credit, 1n + random.bigBelow(150n)) }
+    }
+    return { partition, command: { kind, id: this.#newId(), debit: random.pick(accounts.slice(1)) } }
+  }
+
+  #transfer(debit: Id, credit: Id, amount: bigint): Command {
+    return { kind: 'Transfer', id: this.#newId(), debit, credit, amount, receivedAtNs: this.#nowNs() }
+  }
+
+  #accountId(partition: number): Id {
+    for (;;) {
+      const id = this.#newId()
+      if (partitionOf(id, this.#options.partitions) === partition) return id
+    }
+  }
+
+  #newId(): Id {
+    const bits = Uint8Array.from({ length: 10 }, () => this.#world.random.below(256))
+    return makeUuidV7(Number(this.#nowNs() / 1_000_000n), bits)
+  }
+
+  #nowNs(): bigint {
+    return this.#nodes[0]!.clock.trueNs()
+  }
+}

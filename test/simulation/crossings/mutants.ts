@@ -1,0 +1,111 @@
+/** Faults planted in transfers across partitions, one at a time: each has to be found by the seeds of `run.ts`. */
+import type { Mutant, Patch } from '../mutants.ts'
+
+const TCC = 'writer/core/crossing/tcc.ts'
+const SAGA = 'writer/core/crossing/saga.ts'
+const SOURCE = 'writer/core/crossing/source.ts'
+const DESTINATION = 'writer/core/crossing/destination.ts'
+const APPLY = 'writer/core/crossing/apply-crossing.ts'
+const MOVED = 'writer/core/crossing/moved-totals.ts'
+const GROUPS = 'eventlog/file/group-commit.ts'
+
+export const CROSSING_MUTANTS: readonly Mutant[] = [
+  {
+    ...one(
+      'no cancel mark',
+      APPLY,
+      '      entries.set(channel, turn, DESTINATION_STATES.cancelled, NO_AMOUNT, 0, 0)\n',
+      '      if (isReserved) entries.set(channel, turn, DESTINATION_STATES.cancelled, NO_AMOUNT, 0, 0)\n',
+    ),
+    seed: 14,
+  },
+  {
+    name: 'a coordinator sends before the decision is durable',
+    found: 'crossings',
+    seed: 35,
+    patches: [
+      patch(GROUPS, '    appender.sync()\n    isIdleFrameDue = true\n', '    isIdleFrameDue = true\n'),
+      patch(
+        GROUPS,
+        "    listeners.tellMain({ kind: 'frames', frames })\n",
+        "    listeners.tellMain({ kind: 'frames', frames })\n    appender.sync()\n",
+      ),
+    ],
+  },
+  {
+    ...one(
+      'Confirm after Cancel',
+      TCC,
+      '  cancelled: {\n    ConfirmTransfer: IGNORED,\n',
+      "  cancelled: {\n    ConfirmTransfer: { event: 'TransferConfirmed', to: 'confirmed' },\n",
+    ),
+    seed: 25,
+  },
+  one(
+    'the deadline cancels what is confirmed',
+    TCC,
+    "    CompleteTransfer: { event: 'TransferCompleted', to: 'free' },\n    reminder: REMINDED,\n    deadline: REMINDED,\n",
+    "    CompleteTransfer: { event: 'TransferCompleted', to: 'free' },\n    reminder: REMINDED,\n    deadline: { event: 'TransferCancelled', to: 'cancelled' },\n",
+  ),
+  one(
+    'compensation twice',
+    SAGA,
+    "  recalled: {\n    ConfirmTransfer: IGNORED,\n    CancelTransfer: { event: 'TransferCompensated', to: 'free' },\n",
+    "  recalled: {\n    ConfirmTransfer: IGNORED,\n    CancelTransfer: { event: 'TransferCompensated', to: 'recalled' },\n",
+  ),
+  one(
+    'compensated at the deadline, unasked',
+    SAGA,
+    "    deadline: { event: 'TransferRecalled', to: 'recalled' },\n",
+    "    deadline: { event: 'TransferCompensated', to: 'free' },\n",
+  ),
+  one(
+    'the account in transit skipped',
+    MOVED,
+    '    TransferCredited: { debit: { debitsPosted: 1 }, credit: { creditsPosted: 1 } },\n',
+    '    TransferCredited: { debit: {}, credit: { creditsPosted: 1 } },\n',
+  ),
+  one(
+    'a deadline by the local clock',
+    APPLY,
+    '  kept[to + CHANNEL.deadline] = words[word + ROW.expiresAt]!\n',
+    '  kept[to + CHANNEL.deadline] = BigInt(Date.now()) * 1_000_000n\n',
+  ),
+  one('a stale turn taken for a new one', DESTINATION, '  if (turn < seen) return 0\n', ''),
+  {
+    name: 'the turn not looked at when a step comes back',
+    found: 'crossings',
+    patches: [
+      patch(
+        SOURCE,
+        '  if (outgoing.turn(channel) !== slots32[from32 + SLOT.channelTurn * 2 + 1]! >>> 0) return 0\n',
+        '',
+      ),
+      patch(
+        SOURCE,
+        'if (before === 0 || !sameIdAt(outgoing.words32, kept * 2, slots32, from32 + SLOT.idHigh * 2)) return 0',
+        'if (before === 0) return 0',
+      ),
+    ],
+  },
+  one(
+    'an answer that was lost is lost for ever',
+    DESTINATION,
+    "if (rule.doing === 'answers reminders' && sourceAttempt >>> 16 === 0) return 0",
+    "if (rule.doing === 'answers reminders') return 0",
+  ),
+  one(
+    'the step of a reminder not marked as one',
+    'writer/coordinator/step-of.ts',
+    ' = crossing[CROSSING_WORD.source]! | (attempt << 16)\n',
+    ' = crossing[CROSSING_WORD.source]!\n',
+  ),
+]
+
+function one(name: string, file: string, find: string, replace: string): Mutant {
+  return { name, found: 'crossings', patches: [patch(file, find, replace)] }
+}
+
+function patch(file: string, find: string, replace: string): Patch {
+  return { file, find, replace }
+}

@@ -1,0 +1,198 @@
+/**
+ * The crossings that began here and are under way: one channel each, the lowest free one first (schemas/crossing.ts).
+ *
+ * A channel is 14 words of 64 bits. All but its turn is zero while it is free; the turn stays. Channels that wait for the
+ * other side stand in one queue, in the order of their last events: a reminder comes a constant time after each.
+ */
+import { CHANNELS_MAX } from '../../../schemas/limits.ts'
+import type { EntriesCopy } from '../copy/copy-entries.ts'
+import { GrowingMemory } from './growing-memory.ts'
+import { LowestFree } from './lowest-free.ts'
+
+export const CHANNEL_WORDS = 14
+/** Words of a channel. The last two are pairs of 32 bits: debit account and code; turn, and state with attempt above it. */
+export const CHANNEL = {
+  idHigh: 0,
+  idLow: 1,
+  amount: 2,
+  deadline: 3,
+  /** Of the last event that is no reminder. */
+  sequence: 4,
+  remindAt: 5,
+  creditHigh: 6,
+  creditLow: 7,
+  referenceHigh: 8,
+  referenceLow: 9,
+  effectiveAt: 10,
+  receivedAt: 11,
+  debitCode: 12,
+  turnState: 13,
+} as const
+/** Bits of a channel's state, and where its attempt stands above them. */
+const STATE_MASK = 0xff
+const ATTEMPT_SHIFT = 8
+export const ATTEMPT_MAX = 0xffff
+/** A channel that has had so many turns is not used again: the next would look like the first. */
+const TURN_MAX = 0xffff_ffff
+const CHANNELS_INITIAL = 64
+
+export class Outgoing {
+  /** Channels ever used; the highest number given. */
+  count = 0
+  /** Crossings under way. */
+  open = 0
+  words: BigInt64Array
+  words32: Int32Array
+  /** While the channels are copied: who is told before one changes. */
+  copy: EntriesCopy | undefined
+  private readonly memory: GrowingMemory
+  private capacity = CHANNELS_INITIAL
+  private readonly free = new LowestFree()
+  /** The queue of those that wait: channel before and behind each, 0 for none; at place 0 its last and its first. */
+  private before = new Int32Array(CHANNELS_INITIAL + 1)
+  private behind = new Int32Array(CHANNELS_INITIAL + 1)
+
+  constructor() {
+    this.memory = new GrowingMemory(CHANNELS_INITIAL * CHANNEL_WORDS * 8)
+    this.words = wordsOver(this.memory, CHANNELS_INITIAL)
+    this.words32 = new Int32Array(this.words.buffer, this.words.byteOffset, this.words.length * 2)
+  }
+
+  /** The channel that the next crossing takes; 0 if none is free. */
+  next(): number {
+    const free = this.free.lowest()
+    if (free > 0) return free
+    return this.count < CHANNELS_MAX ? this.count + 1 : 0
+  }
+
+  /** Turn of a channel as an unsigned number, 0 of one that was never used. */
+  turn(channel: number): number {
+    return channel > this.count ? 0 : this.words32[turnAt(channel)]! >>> 0
+  }
+
+  /** Number of a channel's state (crossing/table-numbers.ts), 0 of one that is free or was never used. */
+  state(channel: number): number {
+    return channel < 1 || channel > this.count ? 0 : this.words32[turnAt(channel) + 1]! & STATE_MASK
+  }
+
+  attempt(channel: number): number {
+    return this.words32[turnAt(channel) + 1]! >>> ATTEMPT_SHIFT
+  }
+
+  /** Number of an open channel's debit account. */
+  debit(channel: number): number {
+    return this.words32[(this.wordOf(channel) + CHANNEL.debitCode) * 2]!
+  }
+
+  /** The caller's own classification of an open channel's transfer, as 32 bits. */
+  code(channel: number): number {
+    return this.words32[(this.wordOf(channel) + CHANNEL.debitCode) * 2 + 1]!
+  }
+
+  /** The channel that has waited longest, 0 if none waits. */
+  firstWaiting(): number {
+    return this.behind[0]!
+  }
+
+  /** When that one is to be reminded, nanoseconds since 1970; 0n if none waits. */
+  firstRemindAt(): bigint {
+    const channel = this.firstWaiting()
+    return channel === 0 ? 0n : this.words[this.wordOf(channel) + CHANNEL.remindAt]!
+  }
+
+  /** Word at which a channel begins. */
+  wordOf(channel: number): number {
+    return (channel - 1) * CHANNEL_WORDS
+  }
+
+  /** Begins the next turn of `channel`, which `next` gave, in this state. The caller fills in the rest of its words. */
+  begin(channel: number, state: number): void {
+    if (channel > this.capacity) this.grow()
+    if (channel > this.count) this.count = channel
+    else {
+      this.copy?.keep(channel - 1)
+      this.free.remove(channel)
+    }
+    this.words32[turnAt(channel)]! += 1
+    this.words32[turnAt(channel) + 1] = state
+    this.open += 1
+    this.append(channel)
+  }
+
+  /** Puts an open channel into a state, and behind all others that wait. To be called before its other words change. */
+  move(channel: number, state: number, attempt: number): void {
+    this.copy?.keep(channel - 1)
+    this.words32[turnAt(channel) + 1] = state | (attempt << ATTEMPT_SHIFT)
+    this.unlink(channel)
+    this.append(channel)
+  }
+
+  /** Ends an open channel's turn. */
+  end(channel: number): void {
+    this.copy?.keep(channel - 1)
+    this.unlink(channel)
+    const word = this.wordOf(channel)
+    for (let at = word; at < word + CHANNEL.turnState; at++) this.words[at] = 0n
+    this.words32[turnAt(channel) + 1] = 0
+    this.open -= 1
+    this.setFree(channel)
+  }
+
+  /** Puts channels back that a snapshot kept: 1 to `count`. */
+  restore(kept: BigInt64Array, count: number): void {
+    while (this.capacity < count) this.grow()
+    this.words.set(kept)
+    this.count = count
+    const waiting: number[] = []
+    for (let channel = 1; channel <= count; channel++)
+      if (this.state(channel) === 0) this.setFree(channel)
+      else waiting.push(channel)
+    const remindAt = (channel: number): bigint => this.words[this.wordOf(channel) + CHANNEL.remindAt]!
+    waiting.sort((left, right) => (remindAt(left) < remindAt(right) ? -1 : 1))
+    for (const channel of waiting) this.append(channel)
+    this.open = waiting.length
+  }
+
+  private setFree(channel: number): void {
+    if (this.turn(channel) < TURN_MAX) this.free.add(channel)
+  }
+
+  private append(channel: number): void {
+    const last = this.before[0]!
+    this.before[channel] = last
+    this.behind[channel] = 0
+    this.behind[last] = channel
+    this.before[0] = channel
+  }
+
+  private unlink(channel: number): void {
+    const before = this.before[channel]!
+    const behind = this.behind[channel]!
+    this.behind[before] = behind
+    this.before[behind] = before
+  }
+
+  private grow(): void {
+    this.capacity = Math.min(this.capacity * 2, CHANNELS_MAX)
+    this.memory.grow(this.capacity * CHANNEL_WORDS * 8)
+    this.words = wordsOver(this.memory, this.capacity)
+    this.words32 = new Int32Array(this.words.buffer, this.words.byteOffset, this.words.length * 2)
+    this.before = grown(this.before, this.capacity + 1)
+    this.behind = grown(this.behind, this.capacity + 1)
+  }
+}
+
+/** The 32-bit word of a channel's turn; its state stands behind it. */
+function turnAt(channel: number): number {
+  return ((channel - 1) * CHANNEL_WORDS + CHANNEL.turnState) * 2
+}
+
+function wordsOver(memory: GrowingMemory, channels: number): BigInt64Array {
+  return new BigInt64Array(memory.buffer, memory.byteOffset, channels * CHANNEL_WORDS)
+}
+
+function grown(links: Int32Array, length: number): Int32Array<ArrayBuffer> {
+  const more = new Int32Array(length)
+  more.set(links)
+  return more
+}
