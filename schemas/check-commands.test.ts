@@ -356,6 +356,18 @@ describe('steps of a crossing, and routes', () => {
     expect(check({ ...hold, coordination: 'tcc' })).toContain('scale stands there')
   })
 
+  it('what is a step’s scale, partition and channel is a client’s conditions, told apart by kind', () => {
+    const asked: Command = { ...transfer, ifDebit: { version: 7n } }
+    expect(prepared(step, asked, step)).toBe(undefined)
+    expect(prepared({ ...step, ifDebit: { version: 7n } })).toContain('flags has bits')
+    expect(check({ ...asked, step: { ...step.step!, refusal: undefined } })).toMatch(
+      /ifDebit|ifCredit|checkedSequence/,
+    )
+    // Across only the debit account is there to be looked at.
+    expect(prepared(transfer, { ...asked, across: true })).toBe(undefined)
+    expect(prepared(transfer, { ...asked, across: true, ifCredit: { version: 1n } })).toContain('command 1: ifCredit is of an account that lives in another partition') // prettier-ignore
+  })
+
   it('nobody names an account for money in transit', () => {
     const transit = transitAccountId('CZK', 3, 5)
     for (const memo of ['', 'rent']) {
@@ -364,6 +376,7 @@ describe('steps of a crossing, and routes', () => {
       )
       expect(check(transfer, { ...transfer, memo, credit: transit })).toContain('credit names an account for money') // prettier-ignore
     }
+    expect(check({ ...change, debit: transit })).toContain('debit names an account for money')
     for (const kind of ['OpenAccount', 'FreezeAccount', 'CloseAccount'] as const)
       expect(check({ ...(kind === 'OpenAccount' ? open : freeze), kind, debit: transit })).toContain('debit names an account for money') // prettier-ignore
   })
@@ -371,8 +384,10 @@ describe('steps of a crossing, and routes', () => {
   it('a route is no part of what was asked: its fingerprint is the same, and a scale’s is not', () => {
     const plain = fingerprintOf(encodeCommands([transfer]))
     for (const across of [undefined, true] as const)
-      for (const coordination of ['tcc', 'saga', undefined] as const)
+      for (const coordination of ['tcc', 'saga', undefined] as const) {
         expect(fingerprintOf(encodeCommands([{ ...transfer, across, coordination }]))).toBe(plain)
+        expect(fingerprintOf(encodeCommands([{ ...transfer, across, coordination, ifDebit: { version: 1n } }]))).not.toBe(plain) // prettier-ignore
+      }
     expect(fingerprintOf(encodeCommands([{ ...open, scale: 3 }]))).not.toBe(
       fingerprintOf(encodeCommands([open])),
     )

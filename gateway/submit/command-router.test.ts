@@ -101,3 +101,29 @@ describe('a command that names a hold', () => {
     expect((await router(() => [hold], [], 20).route(post(idFor(0), hold.id), 'input')).partition).toBe(2)
   })
 })
+
+describe('a transfer to another partition', () => {
+  const transfer: Command = { kind: 'Transfer', id: idFor(0), debit: idFor(1), credit: idFor(2), amount: 1n }
+
+  test('goes to where the debit account lives, with its condition on that account', async () => {
+    const asked: Command = { ...transfer, ifDebit: { version: 1n } }
+    expect(await router(() => []).route(asked, 'input')).toEqual({
+      partition: 1,
+      command: { ...asked, across: true },
+    })
+  })
+
+  test.each([
+    ['ifCreditVersion', { version: 1n }],
+    ['ifCreditAvailableAtLeast', { availableAtLeast: 0n }],
+  ])('goes nowhere with a condition on the other one: %s', async (field, ifCredit) => {
+    const known = router(() => [])
+    await expect(known.route({ ...transfer, ifCredit }, 'input')).rejects.toMatchObject({
+      message: expect.stringContaining('A condition is judged where the debit account lives') as string,
+      extensions: { code: 'CROSS_PARTITION', field: `input.${field}` },
+    })
+    // Within one partition it is as good as any.
+    const within = { ...transfer, credit: idFor(1), ifCredit }
+    expect((await known.route(within, 'input')).command).toEqual(within)
+  })
+})

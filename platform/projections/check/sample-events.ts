@@ -70,6 +70,10 @@ export function sampleEvents(partition = 0): readonly WalletEvent[] {
     ask('ChangeAccount', { debit: BANK, amount: 1n })
     later(HOUR_NS * 3n)
   }
+  // By force: who was paid has spent it.
+  const spent = ask('Transfer', { debit: ALICE, credit: FEES, amount: 40n, ...eur, code: 4 })
+  ask('Transfer', { debit: FEES, credit: BANK, amount: 40n, ...eur, code: 6 })
+  ask('ReverseTransfer', { related: spent, debit: FEES, credit: ALICE, amount: 40n, leftToReverse: 40n, force: true, ...eur, checkedSequence: BigInt(recorder.events.length) })
   addCrossings(recorder, partition, ALICE)
   const closed = accountIdOf(100)
   ask('OpenAccount', { debit: closed, ...eur, scale: 2 })

@@ -117,6 +117,25 @@ describe('a transfer across partitions', () => {
   })
 })
 
+describe('a condition on the debit account', () => {
+  it.each(['tcc', 'saga'] as const)('is judged as the transfer begins, by %s, and last of what the account says', (coordination) => {
+    const deployment = new Deployment(2, { coordination })
+    const [from, to] = deployment.open(100n) as [Id, Id]
+    const begin = (more: Partial<Command>): readonly string[] =>
+      kinds(deployment.submit(0, [across(deployment.id(), from, to, more)])).filter((kind) => kind !== 'AccountOpened')
+    const { core } = deployment.harnesses[0]!
+    const { version } = core.account(core.lookup(from)!)!
+    expect(begin({ ifDebit: { version: version + 1n } })).toEqual(['TransferRefused condition_failed'])
+    expect(begin({ ifDebit: { availableAtLeast: 101n } })).toEqual(['TransferRefused condition_failed'])
+    expect(begin({ ifDebit: { version: version + 1n }, amount: 101n })).toEqual(['TransferRefused insufficient_funds'])
+    const begun = coordination === 'tcc' ? 'TransferReserved' : 'TransferDebited'
+    expect(begin({ ifDebit: { version } })).toEqual([begun])
+    expect(begin({ ifDebit: { version } })).toEqual(['TransferRefused condition_failed'])
+    expect(begin({ ifDebit: { availableAtLeast: 70n } })).toEqual([begun])
+    expect(replayed(deployment)).toEqual([])
+  }) // prettier-ignore
+})
+
 describe('a deadline', () => {
   it.each(['tcc', 'saga'] as const)(
     'by %s takes everything back, whatever came of the other side',

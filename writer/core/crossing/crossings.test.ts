@@ -17,7 +17,7 @@ const ACCOUNTS = 4
 /** What a client asks for, in numbers that choose among what there is. */
 const asked = fc.record({
   what: fc.constantFrom(
-    ...(['across', 'across', 'across', 'across', 'move', 'hold', 'freeze', 'unfreeze', 'unfreeze', 'close', 'open'] as const),
+    ...(['across', 'across', 'across', 'across', 'move', 'hold', 'freeze', 'unfreeze', 'unfreeze', 'close', 'open', 'change'] as const),
   ),
   debit: fc.nat(ACCOUNTS),
   credit: fc.nat(ACCOUNTS),
@@ -28,6 +28,7 @@ const asked = fc.record({
   memo: fc.constantFrom('', '', 'rent', 'r'.repeat(150)),
   isLinked: fc.constantFrom(false, false, false, false, true),
   repeats: fc.constantFrom(0, 0, 0, 0, 0, 1),
+  ifDebit: fc.constantFrom(undefined, undefined, undefined, { version: 3n }, { availableAtLeast: 45n }),
 }) // prettier-ignore
 type Asked = typeof asked extends fc.Arbitrary<infer Value> ? Value : never
 
@@ -178,11 +179,11 @@ class Town {
   }
 
   private commandsOf(at: number, each: Asked): Command[] {
-    const { what, amount, by, currency, memo, isLinked, repeats } = each
+    const { what, amount, by, currency, memo, isLinked, repeats, ifDebit } = each
     const here = this.accounts[at]!
     const to = (at + 1 + (each.to % Math.max(this.partitions - 1, 1))) % this.partitions
     const debit = here[each.debit]!
-    const move = { debit, amount: BigInt(amount) * (amount > 100 ? 2n ** 10n : 1n), memo, ...(currency === undefined ? {} : { currency }) } // prettier-ignore
+    const move = { debit, ifDebit, amount: BigInt(amount) * (amount > 100 ? 2n ** 10n : 1n), memo, ...(currency === undefined ? {} : { currency }) } // prettier-ignore
     const local = { ...move, id: this.id(), credit: here[each.credit]! }
     const kinds = { freeze: 'FreezeAccount', unfreeze: 'UnfreezeAccount', close: 'CloseAccount' } as const
     switch (what) {
@@ -205,6 +206,8 @@ class Town {
         return [{ ...local, kind: 'PlaceHold', timeoutNs: 2_000_000_000n }]
       case 'open':
         return [{ kind: 'OpenAccount', id: local.id, debit: accountIn(at, this.partitions, 10 + this.lastId), currency: 'USD', scale: 2, amount: 0n }] // prettier-ignore
+      case 'change':
+        return [{ kind: 'ChangeAccount', id: local.id, debit, amount: BigInt(amount) }]
       default:
         return [{ kind: kinds[what], id: local.id, debit }]
     }
@@ -269,6 +272,7 @@ describe('partitions whose messages are delayed, repeated, reordered and lost', 
       'CreditCancelled', 'StepAnswered', 'linked_failed', 'amount_invalid', 'accounts_full', 'currency_scale_mismatch', 'account_not_empty',
       'debit_account_not_found', 'credit_account_not_found', 'debit_account_frozen', 'credit_account_frozen', 'debit_account_closed',
       'credit_account_closed', 'currency_mismatch', 'insufficient_funds', 'HoldPlaced', 'HoldExpired', 'AccountClosed',
+      'AccountChanged', 'overdraft_in_use', 'condition_failed',
     ].filter((outcome) => !reached.has(outcome)) // prettier-ignore
     expect(missing).toEqual([])
   })
