@@ -42,7 +42,7 @@ const RARE_BITS = 0xf0 << HEAD_SHIFT.flags
 const HEAD_MASK = 0xffff00ff | (FLAG_LINKED << HEAD_SHIFT.flags)
 const CONDITIONS_BIT = FLAG_CONDITIONS << HEAD_SHIFT.flags
 const SCALE_BIT = FLAG_SCALE << HEAD_SHIFT.flags
-/** The byte of a scale. Where no flag says that it is one it is a route, or nothing. */
+/** The byte of a scale: an opening’s, in the first layout without a flag. Of another kind it is a route, unless a flag says otherwise. */
 const SCALE_MASK = 0xff << HEAD_SHIFT.scale
 const AMOUNT = SLOT.amount * 2
 const EFFECTIVE_AT = SLOT.effectiveAt * 2
@@ -76,7 +76,8 @@ export function writeFingerprint(
 ): void {
   const base = slot * SLOT_WORDS * 2
   const first = words32[base]!
-  let head = first & ((first & SCALE_BIT) === 0 ? HEAD_MASK & ~SCALE_MASK : HEAD_MASK)
+  const hasScale = (first & SCALE_BIT) !== 0 || (first & 0xff) === COMMAND_KINDS.OpenAccount
+  let head = first & (hasScale ? HEAD_MASK : HEAD_MASK & ~SCALE_MASK)
   if ((first & RARE_BITS) !== 0) {
     if (isSystemOpening(first))
       return writeFingerprint(withLimit(words32, slot, textSlots), 0, textSlots, out, at)
