@@ -256,7 +256,9 @@ it.each(['history_v1', 'balances_v1_filler'])(
     const anew = await start([log])
     await anew.reset()
     expect(await anew.waitFor(new Map([[0, log.head().sequence]]), PATIENCE_MS)).toBe(true)
-    expect(anew.status().map(({ state, version }) => [state, version])).toEqual(BUILT_IN_PROJECTIONS.map(() => ['live', 2]))
+    expect(anew.status().map(({ state, version }) => [state, version])).toEqual(
+      BUILT_IN_PROJECTIONS.map(() => ['live', 2]),
+    )
   },
 )
 
