@@ -170,6 +170,24 @@ test('has one outcome, whichever door and gateway it comes through first, and wh
   }
 }, 120_000)
 
+test('happens on a condition on its debit account, and has none on the other one, at any door', async () => {
+  const held = await balance(anna)
+  const before = await minor(anna)
+  const unmet = { version: 10_000_000n }
+  const onDebit = { ifDebitVersion: '10000000' }
+  expect(await transfer(across(onDebit))).toMatchObject({ __typename: 'Refused', code: 'condition_failed', debitBalance: { accountId: anna }, creditBalance: null })
+  expect(await inJson(across(onDebit))).toMatchObject({ status: 'refused', code: 'condition_failed' })
+  expect(await client.submit({ ...onLane(across()), ifDebit: unmet })).toMatchObject({ status: 'refused', code: 'condition_failed' })
+  const other = { code: 'CROSS_PARTITION' }
+  expect(await transfer(across({ ifCreditVersion: '1' }))).toMatchObject({ ...other, field: 'input.ifCreditVersion' })
+  expect(await inJson(across({ ifCreditAvailableAtLeast: '0' }))).toMatchObject({ status: 'error', ...other, field: 'commands[0].ifCreditAvailableAtLeast' })
+  expect(await client.submit({ ...onLane(across()), ifCredit: { version: 1n } })).toMatchObject({ status: 'fault', code: 'cross_partition' })
+  expect(await balance(anna)).toEqual(held)
+  const told = await transfer(across({ ifDebitAvailableAtLeast: String(before) }))
+  expect(told).toMatchObject({ __typename: 'TransferApplied', transfer: { state: 'POSTED' } })
+  expect(await minor(anna, told['position'] as string)).toBe(before - 1n)
+}, 60_000) // prettier-ignore
+
 test('that is refused at the other side says why, and what was seen on the side that refused', async () => {
   const closed = accountIn(1)
   const dollars = accountIn(1)
