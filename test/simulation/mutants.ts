@@ -258,8 +258,8 @@ export const MUTANTS: readonly Mutant[] = [
   one(
     'a hold that ends while a snapshot is made not kept',
     'writer/core/state/holds.ts',
-    '    if (this.copy !== undefined) this.copy.keep(slot)\n',
-    '',
+    '  remove(slot: number): void {\n    if (this.copy !== undefined) this.copy.keep(slot)\n',
+    '  remove(slot: number): void {\n',
   ),
   oneFrom(
     5,
