@@ -28,7 +28,7 @@ import {
 } from './transfers/model.ts'
 
 /** A refusal. */
-interface RefusalModel {
+export interface RefusalModel {
   readonly code: RefusalCode
 }
 
