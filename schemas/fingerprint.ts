@@ -9,6 +9,7 @@
  * 64-bit multiplication, and not meant to resist an adversary, who could only fool himself.
  */
 import {
+  COMMAND_KINDS,
   FLAG_EFFECTIVE_AT,
   FLAG_LINKED,
   FLAG_SCALE,
@@ -31,7 +32,7 @@ const SYSTEM_BIT = FLAG_SYSTEM << HEAD_SHIFT.flags
 /** All of the first 32 bits but the flags that say what is given. */
 const HEAD_MASK = 0xffff00ff | (FLAG_LINKED << HEAD_SHIFT.flags)
 const SCALE_BIT = FLAG_SCALE << HEAD_SHIFT.flags
-/** The byte of a scale. Where no flag says that it is one it is a route, or nothing. */
+/** The byte of a scale: an opening’s, in the first layout without a flag. Of another kind it is a route, unless a flag says otherwise. */
 const SCALE_MASK = 0xff << HEAD_SHIFT.scale
 const AMOUNT = SLOT.amount * 2
 const EFFECTIVE_AT = SLOT.effectiveAt * 2
@@ -67,7 +68,8 @@ export function writeFingerprint(
   const first = words32[base]!
   if ((first & SYSTEM_BIT) !== 0)
     return writeFingerprint(withLimit(words32, slot, textSlots), 0, textSlots, out, at)
-  let head = first & ((first & SCALE_BIT) === 0 ? HEAD_MASK & ~SCALE_MASK : HEAD_MASK)
+  const hasScale = (first & SCALE_BIT) !== 0 || (first & 0xff) === COMMAND_KINDS.OpenAccount
+  let head = first & (hasScale ? HEAD_MASK : HEAD_MASK & ~SCALE_MASK)
   // Given as 1970 to the nanosecond: what the first layout took for "not given".
   if (
     (first & EFFECTIVE_BIT) !== 0 &&
