@@ -278,7 +278,7 @@ function addTrialBalance({ builder, Money, AsOfInput }: SchemaKit): void {
         const position = positionOf(point, moment)
         // Between partitions only a consistent cut says how much is in transit. A time is no cut: clocks differ.
         const isCut = position.size > 1 && (moment === undefined || moment.kind === 'position')
-        if (isCut) await context.point.of('crossings')
+        if (isCut) await context.point.alsoOf('crossings', point)
         const cut = isCut ? await consistentCut(store, position) : position
         const rows = await (isCut ? trialBalance(store, cut) : trialBalance(store, point.upTo, moment))
         return rows
