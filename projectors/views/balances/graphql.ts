@@ -273,12 +273,17 @@ function addTrialBalance({ builder, Money, AsOfInput }: SchemaKit): void {
         const moment = momentOf(at)
         const needed = neededFor(moment, context.services, 'at.time')
         checkMoment(moment, context.services.heads.position().keys())
-        const point = await pointFor(context, moment, joined(after ?? undefined, needed))
+        const wanted = joined(after ?? undefined, needed)
+        let point = await pointFor(context, moment, wanted)
         const { store } = context.services.views
-        const position = positionOf(point, moment)
         // Between partitions only a consistent cut says how much is in transit. A time is no cut: clocks differ.
-        const isCut = position.size > 1 && (moment === undefined || moment.kind === 'position')
-        if (isCut) await context.point.alsoOf('crossings', point)
+        const isCut = point.upTo.size > 1 && (moment === undefined || moment.kind === 'position')
+        if (isCut) {
+          await context.point.alsoOf('crossings', point)
+          // While that was waited for, the views may have been emptied: then this waits until they are whole.
+          point = await pointFor(context, moment, wanted)
+        }
+        const position = positionOf(point, moment)
         const cut = isCut ? await consistentCut(store, position) : position
         const rows = await (isCut ? trialBalance(store, cut) : trialBalance(store, point.upTo, moment))
         return rows
