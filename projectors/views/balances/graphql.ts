@@ -274,21 +274,23 @@ function addTrialBalance({ builder, Money, AsOfInput }: SchemaKit): void {
         const needed = neededFor(moment, context.services, 'at.time')
         checkMoment(moment, context.services.heads.position().keys())
         const wanted = joined(after ?? undefined, needed)
-        let point = await pointFor(context, moment, wanted)
-        const { store } = context.services.views
-        // Between partitions only a consistent cut says how much is in transit. A time is no cut: clocks differ.
-        const isCut = point.upTo.size > 1 && (moment === undefined || moment.kind === 'position')
-        if (isCut) {
-          await context.point.alsoOf('crossings', point)
-          // While that was waited for, the views may have been emptied: then this waits until they are whole.
-          point = await pointFor(context, moment, wanted)
+        const { projections, views } = context.services
+        for (;;) {
+          const point = await pointFor(context, moment, wanted)
+          const position = positionOf(point, moment)
+          // Between partitions only a consistent cut says how much is in transit. A time is no cut: clocks differ.
+          const isCut = position.size > 1 && (moment === undefined || moment.kind === 'position')
+          if (isCut) await context.point.alsoOf('crossings', point)
+          const cut = isCut ? await consistentCut(views.store, position) : position
+          const rows = await (isCut
+            ? trialBalance(views.store, cut)
+            : trialBalance(views.store, point.upTo, moment))
+          // Two questions, one behind the other: views that were emptied meanwhile would have answered with a part.
+          if (isCut && !includesPosition(projections.position(), position)) continue
+          return rows
+            .filter((row) => typeof currency !== 'string' || row.currency === currency)
+            .map((row) => ({ row, position: cut, isLive: moment === undefined }))
         }
-        const position = positionOf(point, moment)
-        const cut = isCut ? await consistentCut(store, position) : position
-        const rows = await (isCut ? trialBalance(store, cut) : trialBalance(store, point.upTo, moment))
-        return rows
-          .filter((row) => typeof currency !== 'string' || row.currency === currency)
-          .map((row) => ({ row, position: cut, isLive: moment === undefined }))
       },
     }),
   )
