@@ -25,7 +25,8 @@ export default async function setup(project: TestProject): Promise<() => void> {
   project.provide('leftOut', leftOut)
   return () => {
     const lines = new Set(readFileSync(leftOut, 'utf8').split('\n').slice(0, -1))
-    rmSync(folder, { recursive: true, force: true, maxRetries: 5 })
+    // A broker that was told to end may write a last time.
+    rmSync(folder, { recursive: true, force: true, maxRetries: 20, retryDelay: 200 })
     if (lines.size === 0) return
     process.stderr.write(
       `\n${[...lines].sort().join('\n')}\n${REQUIRE_VARIABLE}=all makes failures of these.\n`,
