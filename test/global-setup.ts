@@ -2,6 +2,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
 import type { TestProject } from 'vitest/node'
+import { messageOf } from '../schemas/errors.ts'
 import { ensureBuilt, keepBuilt } from '../bin/build.js'
 import { areRoundsLong } from './support/rounds.ts'
 import { requiredNeeds, REQUIRE_VARIABLE } from './support/needs.ts'
@@ -38,8 +39,6 @@ function remove(folder: string): void {
   try {
     rmSync(folder, { recursive: true, force: true, maxRetries: 10, retryDelay: 200 })
   } catch (error) {
-    process.stderr.write(
-      `\nLeft behind: ${folder} (${error instanceof Error ? error.message : String(error)})\n`,
-    )
+    process.stderr.write(`\nLeft behind: ${folder} (${messageOf(error)})\n`)
   }
 }
