@@ -26,7 +26,9 @@ const program = ts.createProgram(entries, {
   rootDir: root,
   outDir: types,
 })
-program.emit()
+// A type that cannot be named leaves out a whole file, and then everything that it declares is `any`.
+for (const { file, messageText } of program.emit().diagnostics)
+  throw new Error(`${file?.fileName}: ${ts.flattenDiagnosticMessageText(messageText, ' ')}`)
 // As in the built files, an import names what stands there: `./x.js`.
 for (const name of readdirSync(types, { recursive: true, encoding: 'utf8' })) {
   if (!name.endsWith('.d.ts')) continue

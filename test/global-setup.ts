@@ -2,6 +2,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
 import type { TestProject } from 'vitest/node'
+import { messageOf } from '../schemas/errors.ts'
 import { ensureBuilt, keepBuilt } from '../bin/build.js'
 import { areRoundsLong } from './support/rounds.ts'
 import { requiredNeeds, REQUIRE_VARIABLE } from './support/needs.ts'
@@ -25,10 +26,19 @@ export default async function setup(project: TestProject): Promise<() => void> {
   project.provide('leftOut', leftOut)
   return () => {
     const lines = new Set(readFileSync(leftOut, 'utf8').split('\n').slice(0, -1))
-    rmSync(folder, { recursive: true, force: true, maxRetries: 5 })
+    remove(folder)
     if (lines.size === 0) return
     process.stderr.write(
       `\n${[...lines].sort().join('\n')}\n${REQUIRE_VARIABLE}=all makes failures of these.\n`,
     )
+  }
+}
+
+/** A broker that was told to end may write a last time. A folder that stays is told, and is no failure of a test. */
+function remove(folder: string): void {
+  try {
+    rmSync(folder, { recursive: true, force: true, maxRetries: 10, retryDelay: 200 })
+  } catch (error) {
+    process.stderr.write(`\nLeft behind: ${folder} (${messageOf(error)})\n`)
   }
 }

@@ -20,6 +20,8 @@ export const addStart: AddCommand = (program, run) => {
     'currency',
     'graphiql',
     'engineMemory',
+    'coordination',
+    'transferDeadline',
     'viewsLagMax',
     ...VIEW_SETTINGS,
   ])

@@ -39,6 +39,7 @@ const FIELDS: Readonly<Record<string, { readonly args: () => string; readonly se
   history: { args: () => `accountId: "${accounts[0]}"`, selection: '{ position }' },
   transfer: { args: () => `id: "${uuid()}"`, selection: '{ id }' },
   trialBalance: { args: () => '', selection: '{ currency }' },
+  openCrossings: { args: () => '', selection: '{ count }' },
   projections: { args: () => '', selection: '{ name }' },
   audit: { args: () => '', selection: '{ hasMore }' },
   transferStatus: { args: () => `id: "${uuid()}"`, selection: '{ state }' },

@@ -229,8 +229,13 @@ export class RequestPoint {
    */
   async of(view: string, after?: Position | null): Promise<ReadPoint> {
     const point = await this.at(after)
-    if (!this.#points.isHeldBy(view, point)) await this.aside(() => this.#points.heldBy(view, point))
+    await this.alsoOf(view, point)
     return point
+  }
+
+  /** Waits until a view holds a point as well that was taken for others. @throws Fault NOT_YET */
+  async alsoOf(view: string, point: ReadPoint): Promise<void> {
+    if (!this.#points.isHeldBy(view, point)) await this.aside(() => this.#points.heldBy(view, point))
   }
 
   /**

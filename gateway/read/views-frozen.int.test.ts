@@ -75,7 +75,7 @@ test('with the engine stopped each probe answers within a second, says what is a
     expect((await probe('/readyz?for=reads')).status).toBe(503)
     expect(body).toMatchObject({ commands: { ready: true }, reads: { ready: false } })
     expect(body.reasons.join()).toMatch(/The view store has not answered for \d+ s\./)
-    expect(body.projections.map(({ state }) => state)).toEqual(['stalled', 'stalled', 'stalled'])
+    expect(body.projections.map(({ state }) => state)).toEqual(['stalled', 'stalled', 'stalled', 'stalled'])
 
     const { projections } = await under.data<{ projections: { state: string; pumpAgeSeconds: number; failure: string }[] }>(
       '{ projections { state pumpAgeSeconds failure } }',

@@ -31,7 +31,7 @@ import {
 } from './transfers/model.ts'
 
 /** A refusal. */
-interface RefusalModel {
+export interface RefusalModel {
   readonly code: RefusalCode
 }
 

@@ -92,6 +92,7 @@ test('each role runs with what is required and the documented defaults', () => {
   expect(readTopicsConfig({}, KAFKA)).toEqual({ kafka, partitions: undefined, replication: 3 })
   expect(readWriterConfig({ snapshots: '/mnt/shared' }, KAFKA)).toEqual({
     kafka, snapshots: { kind: 'folder', folder: '/mnt/shared' }, scratchDir: './scratch', health,
+    core: { coordination: 'tcc', transferDeadlineMs: 10_000 },
   }) // prettier-ignore
   expect(readProjectorConfig({}, { ...KAFKA, ...VIEWS })).toEqual({ kafka, clickhouse, health })
   expect(readGatewayConfig({}, { ...KAFKA, ...VIEWS })).toMatchObject({
@@ -100,6 +101,16 @@ test('each role runs with what is required and the documented defaults', () => {
     port: 4000,
     graphiql: true,
   })
+})
+
+test('how transfers between partitions are coordinated is said to the platform and to writers alike', () => {
+  const flags = { coordination: 'saga', transferDeadline: '30' }
+  const core = { coordination: 'saga', transferDeadlineMs: 30_000 }
+  expect(readConfig(flags, {}).core).toEqual(core)
+  expect(readWriterConfig({ ...flags, snapshots: '/mnt/shared' }, KAFKA).core).toEqual(core)
+  expect(failureOf(() => readConfig({ coordination: '2pc', transferDeadline: '0' }, {})).message).toMatch(
+    /--coordination.*tcc or saga[^]*--transfer-deadline/,
+  )
 })
 
 test('an audit is of a deployment where brokers are given, unless a flag names a folder; its views only where they are named', () => {

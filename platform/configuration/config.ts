@@ -5,6 +5,7 @@
  */
 import { existsSync } from 'node:fs'
 import path from 'node:path'
+import type { Coordination } from '../../schemas/commands.ts'
 import type { Currency } from '../../schemas/money.ts'
 import { belongTogether } from './pem.ts'
 import { SettingTexts, type Environment, type Flags } from './setting-texts.ts'
@@ -25,6 +26,13 @@ export interface Config {
   readonly engineMemoryBytes: number
   /** How long the views may lack an event before reads are refused. */
   readonly viewsLagSecondsMax: number
+  readonly core: CrossingsConfig
+}
+
+/** How transfers between partitions are coordinated, as the cores of all partitions are told. */
+export interface CrossingsConfig {
+  readonly coordination: Coordination
+  readonly transferDeadlineMs: number
 }
 
 /** Where views beside the built-in ones come from. */
@@ -76,6 +84,7 @@ export interface WriterConfig {
   readonly snapshots: SnapshotsConfig
   readonly scratchDir: string
   readonly health: HealthConfig
+  readonly core: CrossingsConfig
 }
 
 export interface ProjectorConfig {
@@ -117,11 +126,8 @@ export interface UsersConfig {
  * @throws PlatformError `usage` that lists every fault; so do all readers below
  */
 export function readConfig(flags: Flags, environment: Environment = process.env): Config {
-  const { port, host, allowHost, data, partitions, currency, graphiql, engineMemory, viewsLagMax } = textsOf(
-    'platform',
-    flags,
-    environment,
-  ).values()
+  const values = textsOf('platform', flags, environment).values()
+  const { port, host, allowHost, data, partitions, currency, graphiql, engineMemory, viewsLagMax } = values
   return {
     port,
     host,
@@ -132,7 +138,15 @@ export function readConfig(flags: Flags, environment: Environment = process.env)
     graphiql,
     engineMemoryBytes: engineMemory,
     viewsLagSecondsMax: viewsLagMax,
+    core: crossingsOf(values),
   }
+}
+
+function crossingsOf({
+  coordination,
+  transferDeadline,
+}: Pick<SettingValues, 'coordination' | 'transferDeadline'>): CrossingsConfig {
+  return { coordination, transferDeadlineMs: transferDeadline * 1_000 }
 }
 
 /** For every command that has to know the views of the deployment. */
@@ -160,6 +174,7 @@ export function readWriterConfig(flags: Flags, environment: Environment = proces
           },
     scratchDir: scratch,
     health: { host: values.host, port: values.healthPort },
+    core: crossingsOf(values),
   }
 }
 

@@ -17,6 +17,8 @@ const CLICKHOUSE_NAME = /^[A-Za-z_][A-Za-z0-9_]{0,63}$/
 const S3_URL = /^s3:\/\/([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])(?:\/(.*))?$/
 const PORT_MAX = 65_535
 const REPLICATION_MAX = 9
+/** An hour. A transfer under way holds money, and its client waits. */
+const DEADLINE_SECONDS_MAX = 3_600
 /** A year: views that may be as far behind as they like. */
 const LAG_SECONDS_MAX = 31_536_000
 
@@ -99,6 +101,8 @@ export const SETTING_VALUES = {
     .refine((bytes) => bytes >= ENGINE_MEMORY_BYTES_MIN, 'expected 256 or more'),
   projection: z.array(path),
   config: z.string().transform(absent),
+  coordination: z.enum(['tcc', 'saga'], 'expected tcc or saga'),
+  transferDeadline: countUpTo(DEADLINE_SECONDS_MAX),
   viewsLagMax: countUpTo(LAG_SECONDS_MAX),
   partitions: z
     .string()

@@ -210,7 +210,7 @@ await withKafka('projectors on Kafka', (kafka) => {
     const role = await start(settings, [], { clickhouse, ranges: { rangeEventsMax: 1, lingerMs: 1 } })
     const held = async () => [...heldByAll(await readCheckpoints(store), BUILT_IN_PROJECTIONS).values()]
     await until(async () => (await held()).filter(({ sequence }) => sequence > 0n).length === PARTITIONS)
-    expect(role.status()).toMatchObject({ ready: true, projections: [{ state: 'catching-up' }, {}, {}] })
+    expect(role.status()).toMatchObject({ ready: true, projections: [{ state: 'catching-up' }, {}, {}, {}] })
     await role.stop()
     const left = await held()
     for (const { partition, sequence } of left) expect(sequence).toBeLessThan(all[partition]!.log.head().sequence)

@@ -112,7 +112,7 @@ it('a view that reads do not need holds up none of them: it is waited for by its
   expect(await waiting).toBe(true)
   expect([projections.position(), projections.settledNs(), projections.positionOf(other)]).toEqual([head, 1_003n, new Map()])
   expect(await projections.waitFor(head, 50, other)).toBe(false)
-  expect(projections.status().map(({ isRequired }) => isRequired)).toEqual([true, true, false])
+  expect(projections.status().map(({ isRequired }) => isRequired)).toEqual([true, true, false, false])
   await hold([other], log, 3n)
   expect(await named).toBe(true)
   expect(projections.serving().positionOf(other)).toEqual(head)

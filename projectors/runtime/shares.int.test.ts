@@ -143,10 +143,10 @@ it('projections run apart keep checkpoints of their own, and together begin with
   expect(JSON.stringify(await store.query(tables))).not.toMatch(/history|events/)
   expect([...(await readCheckpoints(store)).keys()]).toEqual(['balances 1'])
   town.grow(40)
-  const others = await start([town], { projections: only('history', 'audit') })
+  const others = await start([town], { projections: only('history', 'audit', 'crossings') })
   expect(others.position()).toEqual(new Map([[0, 0n]]))
   await reach(others, town)
-  expect(others.status().map(({ name }) => name)).toEqual(['history', 'audit'])
+  expect(others.status().map(({ name }) => name)).toEqual(['history', 'audit', 'crossings'])
   await others.stop()
   const checkpoints = await readCheckpoints(store)
   expect(heldByAll(checkpoints, BUILT_IN_PROJECTIONS).get(0)?.sequence).toBe(early)
@@ -162,7 +162,7 @@ it('projections run apart keep checkpoints of their own, and together begin with
 
 it('a projection made anew by itself leaves the others where they are', async () => {
   const town = new Town(0, 40)
-  await reach(await start([town], { projections: only('history', 'audit') }), town)
+  await reach(await start([town], { projections: only('history', 'audit', 'crossings') }), town)
   const alone = await start([town], { projections: only('balances') })
   await reach(alone, town)
   await store.command('TRUNCATE TABLE balances_v1')

@@ -137,7 +137,7 @@ it('an event that a view cannot take stops that view alone, and a skip leaves ou
   expect(position.get(0)! < REFUSED_SEQUENCE).toBe(true)
   here.grow(20)
   expect(await here.there()).toBe(true)
-  expect(here.running.status().map(({ state }) => state)).toEqual(['live', 'live', 'live', 'stopped'])
+  expect(here.running.status().map(({ state }) => state)).toEqual(['live', 'live', 'live', 'live', 'stopped'])
   const skip = { partition: 0, sequence: REFUSED_SEQUENCE, reason: 'a test', by: 'the operator' }
   expect(await here.operations.skip('fussy', { ...skip, sequence: 18n })).toMatchObject({ code: 'no_fault' })
   expect(await here.operations.skip('fussy', { ...skip, reason: ' ' })).toMatchObject({ code: 'no_reason' })

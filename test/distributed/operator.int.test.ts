@@ -145,7 +145,7 @@ await withKafka('the operator’s commands on a deployment', (kafka) => {
       expect({ exitCode, stderr }).toEqual({ exitCode: 0, stderr: '' })
       expect(stdout).toMatch(
         new RegExp(
-          `^ready at ${url}\\ncommands   ready\\nreads      ready\\npartition 0  ready\\npartition 1  ready\\n(\\w+ +live +.* s behind(, \\w+( by \\d+ events/s)? over \\d+ (s|min))?\\n){3}$`,
+          `^ready at ${url}\\ncommands   ready\\nreads      ready\\npartition 0  ready\\npartition 1  ready\\n(\\w+ +live +.* s behind(, \\w+( by \\d+ events/s)? over \\d+ (s|min))?\\n){4}$`,
         ),
       )
     })
@@ -168,7 +168,7 @@ await withKafka('the operator’s commands on a deployment', (kafka) => {
       const caughtUp = { state: 'LIVE', lagEvents: '0', position: 'as audited', failure: null }
       await expect
         .poll(told)
-        .toMatchObject({ exitCode: 0, ok: true, projections: [caughtUp, caughtUp, caughtUp] })
+        .toMatchObject({ exitCode: 0, ok: true, projections: [caughtUp, caughtUp, caughtUp, caughtUp] })
     })
 
     law(

@@ -12,9 +12,10 @@ import { createSimulatedViews } from './views/views.ts'
 import { WallClock } from './wall-clock.ts'
 import { createWorld, type SimulatedWorld } from './world.ts'
 
-export interface SeedResult {
+/** @template Options what the seed drew */
+export interface SeedResult<Options = SeedOptions> {
   readonly seed: number
-  readonly options: SeedOptions
+  readonly options: Options
   /** What does not hold; undefined if everything does. */
   readonly failure: string | undefined
   readonly steps: number
@@ -43,10 +44,20 @@ export async function runSeed(
   const options = drawOptions(createRandom(seed ^ 0x5eed))
   const run = new SeedRun(world, options)
   await run.toEnd(turn)
+  return resultOf(seed, options, run.failure, world)
+}
+
+/** What has come of a seed in its world. */
+export function resultOf<Options>(
+  seed: number,
+  options: Options,
+  failure: string | undefined,
+  world: SimulatedWorld,
+): SeedResult<Options> {
   return {
     seed,
     options,
-    failure: run.failure,
+    failure,
     steps: world.steps(),
     faults: world.faults,
     coverage: world.coverage,

@@ -55,10 +55,12 @@ CREATE MATERIALIZED VIEW IF NOT EXISTS balances_v1_filler TO balances_v1
         if(arrayJoin([1, 0]) = 1, debit_debits_posted, credit_debits_posted) AS debits_posted, if(arrayJoin([1, 0]) = 1, debit_debits_pending, credit_debits_pending) AS debits_pending,
         if(arrayJoin([1, 0]) = 1, debit_credits_posted, credit_credits_posted) AS credits_posted, if(arrayJoin([1, 0]) = 1, debit_credits_pending, credit_credits_pending) AS credits_pending FROM feed_balances_v1 WHERE refusal = 0 AND account != 0;
 
-CREATE TABLE IF NOT EXISTS shared_53cca72185bc5d6c (sequence UInt64, recorded_at DateTime64(9, 'UTC'), effective_at DateTime64(9, 'UTC'), received_at DateTime64(9, 'UTC'), transfer_id UUID, related_id UUID, reference UUID, fingerprint UInt64, amount Int64, expires_at DateTime64(9, 'UTC'), debit_version UInt64, debit_debits_posted Int64, debit_debits_pending Int64, debit_credits_posted Int64, debit_credits_pending Int64, credit_version UInt64, credit_debits_posted Int64, credit_debits_pending Int64, credit_credits_posted Int64, credit_credits_pending Int64, debit_account UInt32, credit_account UInt32, currency FixedString(8), code UInt32, kind UInt8, refusal UInt8, scale UInt8, command UInt8, partition UInt16, link_index UInt16, memo String, owner String, named_accounts String, padding String) ENGINE = Null;
+CREATE TABLE IF NOT EXISTS shared_e4ede819ceaf5b0a (sequence UInt64, recorded_at DateTime64(9, 'UTC'), effective_at DateTime64(9, 'UTC'), received_at DateTime64(9, 'UTC'), transfer_id UUID, related_id UUID, reference UUID, fingerprint UInt64, amount Int64, expires_at DateTime64(9, 'UTC'), debit_version UInt64, debit_debits_posted Int64, debit_debits_pending Int64, debit_credits_posted Int64, debit_credits_pending Int64, credit_version UInt64, credit_debits_posted Int64, credit_debits_pending Int64, credit_credits_posted Int64, credit_credits_pending Int64, debit_account UInt32, credit_account UInt32, currency FixedString(8), code UInt32, kind UInt8, refusal UInt8, scale UInt8, command UInt8, partition UInt16, link_index UInt16, memo String, owner String, named_accounts String, padding String) ENGINE = Null;
 
-CREATE MATERIALIZED VIEW IF NOT EXISTS shared_53cca72185bc5d6c_to_feed_balances_v1 TO feed_balances_v1 AS SELECT * FROM shared_53cca72185bc5d6c;
+CREATE MATERIALIZED VIEW IF NOT EXISTS shared_e4ede819ceaf5b0a_to_feed_balances_v1 TO feed_balances_v1 AS SELECT * FROM shared_e4ede819ceaf5b0a;
 
-CREATE MATERIALIZED VIEW IF NOT EXISTS shared_53cca72185bc5d6c_to_feed_history_v1 TO feed_history_v1 AS SELECT * FROM shared_53cca72185bc5d6c;
+CREATE MATERIALIZED VIEW IF NOT EXISTS shared_e4ede819ceaf5b0a_to_feed_history_v1 TO feed_history_v1 AS SELECT * FROM shared_e4ede819ceaf5b0a;
 
-CREATE MATERIALIZED VIEW IF NOT EXISTS shared_53cca72185bc5d6c_to_feed_audit_v1 TO feed_audit_v1 AS SELECT * FROM shared_53cca72185bc5d6c;
+CREATE MATERIALIZED VIEW IF NOT EXISTS shared_e4ede819ceaf5b0a_to_feed_audit_v1 TO feed_audit_v1 AS SELECT * FROM shared_e4ede819ceaf5b0a;
+
+CREATE MATERIALIZED VIEW IF NOT EXISTS shared_e4ede819ceaf5b0a_to_feed_crossings_v1 TO feed_crossings_v1 AS SELECT * FROM shared_e4ede819ceaf5b0a;

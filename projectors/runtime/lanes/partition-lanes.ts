@@ -57,6 +57,7 @@ export class PartitionLanes {
   #changing: Promise<void> = Promise.resolve()
   #callOff: () => void = () => undefined
   #levelFromMs = 0
+  #isLevelSoon = false
 
   constructor(options: PartitionLanesOptions) {
     this.#options = options
@@ -239,10 +240,12 @@ export class PartitionLanes {
     this.#levelLater()
   }
 
+  /** Once under way it is not put off: lanes that advance more often than that would never be joined. */
   #levelLater(): void {
-    if (this.#isStopped || this.#isPaused || this.#pair() === undefined) return
-    this.#callOff()
+    if (this.#isLevelSoon || this.#isStopped || this.#isPaused || this.#pair() === undefined) return
+    this.#isLevelSoon = true
     this.#callOff = this.#options.clock.after(LEVEL_EVERY_MS, () => {
+      this.#isLevelSoon = false
       if (this.#options.clock.monotonicMs() < this.#levelFromMs) this.#levelLater()
       else void this.#inTurn(() => this.#level())
     })

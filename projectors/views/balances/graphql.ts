@@ -273,17 +273,24 @@ function addTrialBalance({ builder, Money, AsOfInput }: SchemaKit): void {
         const moment = momentOf(at)
         const needed = neededFor(moment, context.services, 'at.time')
         checkMoment(moment, context.services.heads.position().keys())
-        const point = await pointFor(context, moment, joined(after ?? undefined, needed))
-        const { store } = context.services.views
-        const position = positionOf(point, moment)
-        // Between partitions only a consistent cut says how much is in transit. A time is no cut: clocks differ.
-        const isCut = position.size > 1 && (moment === undefined || moment.kind === 'position')
-        if (isCut) await context.point.of('crossings')
-        const cut = isCut ? await consistentCut(store, position) : position
-        const rows = await (isCut ? trialBalance(store, cut) : trialBalance(store, point.upTo, moment))
-        return rows
-          .filter((row) => typeof currency !== 'string' || row.currency === currency)
-          .map((row) => ({ row, position: cut, isLive: moment === undefined }))
+        const wanted = joined(after ?? undefined, needed)
+        const { projections, views } = context.services
+        for (;;) {
+          const point = await pointFor(context, moment, wanted)
+          const position = positionOf(point, moment)
+          // Between partitions only a consistent cut says how much is in transit. A time is no cut: clocks differ.
+          const isCut = position.size > 1 && (moment === undefined || moment.kind === 'position')
+          if (isCut) await context.point.alsoOf('crossings', point)
+          const cut = isCut ? await consistentCut(views.store, position) : position
+          const rows = await (isCut
+            ? trialBalance(views.store, cut)
+            : trialBalance(views.store, point.upTo, moment))
+          // Two questions, one behind the other: views that were emptied meanwhile would have answered with a part.
+          if (isCut && !includesPosition(projections.position(), position)) continue
+          return rows
+            .filter((row) => typeof currency !== 'string' || row.currency === currency)
+            .map((row) => ({ row, position: cut, isLive: moment === undefined }))
+        }
       },
     }),
   )

@@ -1,6 +1,7 @@
 /** One seed of crossings: trouble, then a time without any, in which everything ends; and at last all that came too late. */
 import { createRandom } from '../random.ts'
 import { insist, SimulationFailure } from '../insist.ts'
+import { resultOf, type SeedResult } from '../seed.ts'
 import { createWorld, type SimulatedWorld } from '../world.ts'
 import { CrossingClients } from './clients.ts'
 import { SimulatedCoordinator, type Reread } from './coordinator.ts'
@@ -22,17 +23,6 @@ export const CROSSING_FAULTS: readonly string[] = [
   'power loss in the middle of an operation', 'clock set forward', 'clock set back', 'clock stands still',
 ] // prettier-ignore
 
-export interface CrossingResult {
-  readonly seed: number
-  readonly options: CrossingOptions
-  readonly failure: string | undefined
-  readonly steps: number
-  readonly faults: ReadonlyMap<string, number>
-  readonly coverage: ReadonlyMap<string, number>
-  readonly lines: readonly string[]
-  readonly traceHash: string
-}
-
 const STEPS_MAX = 200_000
 /** Virtual time in which everything ends once nothing goes wrong any more: what was late, then a few reminders. */
 const REST_NS_MAX = 30_000_000_000n
@@ -43,22 +33,12 @@ export async function runCrossings(
   seed: number,
   turn: () => Promise<void>,
   onLine?: (line: string) => void,
-): Promise<CrossingResult> {
+): Promise<SeedResult<CrossingOptions>> {
   const world = createWorld(seed, onLine)
   const options = drawCrossingOptions(createRandom(seed ^ 0xc505))
   const run = new CrossingsRun(world, options)
   const failure = await run.toEnd(turn)
-  const { faults, coverage } = world
-  return {
-    seed,
-    options,
-    failure,
-    steps: world.steps(),
-    faults,
-    coverage,
-    lines: world.lastLines(),
-    traceHash: world.traceHash(),
-  }
+  return resultOf(seed, options, failure, world)
 }
 
 class CrossingsRun {

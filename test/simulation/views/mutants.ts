@@ -179,8 +179,8 @@ export const VIEWS_ALONE_MUTANTS: readonly Mutant[] = [
     patches: [
       {
         file: 'projectors/registry/operations.ts',
-        find: 'if (behind === serving && acceptDifferences === undefined)',
-        replace: 'if (behind === serving && acceptDifferences !== undefined)',
+        find: '(behind.version === other.version || acceptDifferences === undefined)',
+        replace: '(behind.version === other.version || acceptDifferences !== undefined)',
       },
     ],
   },

@@ -1,9 +1,9 @@
-/** The views' runtime over a store that fails in every way, a hundred times or more, each from its seed. */
+/** The views’ runtime over a store that fails in every way, 150 times or more, each from its seed. */
 import { expect, it } from 'vitest'
 import { rounds } from '../../support/rounds.ts'
 import { ALONE_COVERAGE, runAlone } from './alone.ts'
 
-const SEEDS = rounds(100, 250)
+const SEEDS = rounds(150, 250)
 /** One seed in so many runs twice. */
 const SEEDS_PER_REPEAT = 20
 

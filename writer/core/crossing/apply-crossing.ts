@@ -80,10 +80,7 @@ function goOn({ outgoing }: CoreState, rows: RowWords, word: number, kind: numbe
   const to = outgoing.wordOf(channel)
   if (kind === EVENT_KINDS.TransferReminded) {
     outgoing.move(channel, before, rows.words32[(word + ROW.partitionLinkTexts) * 2]! >>> 16)
-    outgoing.words[to + CHANNEL.remindAt] = BigInt.asIntN(
-      64,
-      rows.words[word + ROW.recordedAt]! + STEP_REMIND_NS,
-    )
+    waitAnew(outgoing, rows, word, to)
     return
   }
   const command = rows.words32[(word + ROW.codeKindRefusalScaleCommand) * 2 + 1]! >>> KINDS_SHIFT.command
@@ -98,13 +95,16 @@ function goOn({ outgoing }: CoreState, rows: RowWords, word: number, kind: numbe
   setLast(outgoing, rows, word, to)
 }
 
-/** The event at `word` is the last one of the channel at `to`: its reminder comes a constant time behind it. */
+/** The event at `word` is the last one of the channel at `to`. */
 function setLast(outgoing: Outgoing, rows: RowWords, word: number, to: number): void {
   outgoing.words[to + CHANNEL.sequence] = rows.words[word + ROW.sequence]!
-  outgoing.words[to + CHANNEL.remindAt] = BigInt.asIntN(
-    64,
-    rows.words[word + ROW.recordedAt]! + STEP_REMIND_NS,
-  )
+  waitAnew(outgoing, rows, word, to)
+}
+
+/** The next reminder of the channel at `to` comes a constant time behind the event at `word`. */
+function waitAnew(outgoing: Outgoing, rows: RowWords, word: number, to: number): void {
+  const recordedAt = rows.words[word + ROW.recordedAt]!
+  outgoing.words[to + CHANNEL.remindAt] = BigInt.asIntN(64, recordedAt + STEP_REMIND_NS)
 }
 
 /** An event of a crossing that began elsewhere. */

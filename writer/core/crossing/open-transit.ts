@@ -1,15 +1,16 @@
 /** The transit account of a partition and currency, which the core opens by itself where a crossing first needs it. */
 import { COMMAND_KINDS } from '../../../schemas/commands.ts'
 import { transitAccountId } from '../../../schemas/crossing.ts'
-import { EVENT_KINDS, KINDS_SHIFT, ROW, ROW_TEXT_BYTE, writeRowTexts } from '../../../schemas/events.ts'
-import { ACCOUNTS_MAX, EVENT_ROW_BYTES } from '../../../schemas/limits.ts'
+import { EVENT_KINDS, ROW, ROW_TEXT_BYTE, writeRowTexts } from '../../../schemas/events.ts'
+import { ACCOUNTS_MAX } from '../../../schemas/limits.ts'
 import { OVERDRAFT_UNLIMITED, unpackCurrency } from '../../../schemas/money.ts'
 import { applyRow } from '../apply/apply.ts'
 import type { CallBuffers } from '../decide/call-buffers.ts'
 import type { CoreBounds } from '../decide/decide.ts'
 import type { Decision } from '../decide/decision.ts'
-import { CLOCK, type CoreState } from '../state/state.ts'
+import type { CoreState } from '../state/state.ts'
 import { TRANSIT_OWNER_BYTES } from './transit-row.ts'
+import { beginTimerRow } from '../decide/row-writer.ts'
 
 const NO_TEXT = new Uint8Array(0)
 
@@ -47,29 +48,17 @@ function writeOpening(
   currency: number,
 ): number {
   const { words, words32 } = buffers.rows
-  const { clock, currencies, accounts } = state
   const row = rowByte >>> 3
-  const code = currencies.codes[currency]!
-  const { high, low } = transitAccountId(unpackCurrency(code), buffers.partition, bounds.partitions)
-  const recordedAt = clock[CLOCK.nextRecordedAt]!
-  words.fill(0n, row, row + EVENT_ROW_BYTES / 8)
-  words[row + ROW.sequence] = BigInt.asIntN(64, clock[CLOCK.sequence]! + 1n)
-  words[row + ROW.recordedAt] = recordedAt
-  words[row + ROW.effectiveAt] = recordedAt
-  words[row + ROW.receivedAt] = recordedAt
+  const code = unpackCurrency(state.currencies.codes[currency]!)
+  const { high, low } = transitAccountId(code, buffers.partition, bounds.partitions)
+  beginTimerRow(state, buffers, row, EVENT_KINDS.AccountOpened, COMMAND_KINDS.TimeStep, currency)
   words[row + ROW.transferHigh] = high
   words[row + ROW.transferLow] = BigInt.asIntN(64, low)
   words[row + ROW.relatedHigh] = high
   words[row + ROW.relatedLow] = BigInt.asIntN(64, low)
   words[row + ROW.amount] = OVERDRAFT_UNLIMITED
   words[row + ROW.debitVersion] = 1n
-  words32[(row + ROW.accounts) * 2] = accounts.count + 1
-  words[row + ROW.currency] = code
-  words32[(row + ROW.codeKindRefusalScaleCommand) * 2 + 1] =
-    EVENT_KINDS.AccountOpened |
-    (currencies.scales[currency]! << KINDS_SHIFT.scale) |
-    (COMMAND_KINDS.TimeStep << KINDS_SHIFT.command)
-  words32[(row + ROW.partitionLinkTexts) * 2] = buffers.partition
+  words32[(row + ROW.accounts) * 2] = state.accounts.count + 1
   const end = writeRowTexts(buffers.out8, rowByte + ROW_TEXT_BYTE, NO_TEXT, TRANSIT_OWNER_BYTES, NO_TEXT)
   applyRow(state, buffers.rows, row)
   return end - rowByte

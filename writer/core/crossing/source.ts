@@ -11,9 +11,8 @@ import {
   SLOT_WORDS,
 } from '../../../schemas/commands.ts'
 import { CROSSING_WORD } from '../../../schemas/crossing.ts'
-import { EVENT_KINDS, KINDS_SHIFT, ROW } from '../../../schemas/events.ts'
+import { EVENT_KINDS, ROW } from '../../../schemas/events.ts'
 import { writeFingerprint } from '../../../schemas/fingerprint.ts'
-import { EVENT_ROW_BYTES } from '../../../schemas/limits.ts'
 import { REFUSAL_CODES } from '../../../schemas/refusals.ts'
 import { LINE, LINE_WORDS, STATUS_CLOSED, STATUS_FROZEN } from '../state/account-lines.ts'
 import { applyRow } from '../apply/apply.ts'
@@ -22,7 +21,7 @@ import { conditionRefusal } from '../decide/conditions.ts'
 import { refuse } from '../decide/decide-transfer.ts'
 import type { CoreBounds } from '../decide/decide.ts'
 import type { Decision } from '../decide/decision.ts'
-import { commandKindAt, textSlotsAt, writeHead, writeSide } from '../decide/row-writer.ts'
+import { beginTimerRow, commandKindAt, textSlotsAt, writeHead, writeSide } from '../decide/row-writer.ts'
 import { sameIdAt } from '../state/hash-id.ts'
 import { ATTEMPT_MAX, CHANNEL } from '../state/outgoing.ts'
 import { CLOCK, type CoreState } from '../state/state.ts'
@@ -174,9 +173,7 @@ export function writeTimer(state: CoreState, buffers: CallBuffers, rowByte: numb
   const debit = outgoing.debit(channel)
   const currency = accounts.currency(debit)
   const moved = movedAtSource(before, rule.event)
-  words.fill(0n, row, row + EVENT_ROW_BYTES / 8)
-  words[row + ROW.sequence] = BigInt.asIntN(64, clock[CLOCK.sequence]! + 1n)
-  words[row + ROW.recordedAt] = recordedAt
+  beginTimerRow(state, buffers, row, rule.event, COMMAND_KINDS.TimeStep, currency)
   words[row + ROW.effectiveAt] = outgoing.words[kept + CHANNEL.effectiveAt]!
   words[row + ROW.receivedAt] = outgoing.words[kept + CHANNEL.receivedAt]!
   words[row + ROW.transferHigh] = outgoing.words[kept + CHANNEL.idHigh]!
@@ -192,12 +189,7 @@ export function writeTimer(state: CoreState, buffers: CallBuffers, rowByte: numb
     writeSide(accounts, buffers.rows, row + ROW.creditVersion, transit)
     moveTotals(buffers.rows, row, moved, outgoing.words, kept + CHANNEL.amount)
   }
-  words[row + ROW.currency] = state.currencies.codes[currency]!
   words32[(row + ROW.codeKindRefusalScaleCommand) * 2] = outgoing.code(channel)
-  words32[(row + ROW.codeKindRefusalScaleCommand) * 2 + 1] =
-    rule.event |
-    (state.currencies.scales[currency]! << KINDS_SHIFT.scale) |
-    (COMMAND_KINDS.TimeStep << KINDS_SHIFT.command)
   let attempt = 0
   if (rule.doing === 'reminds') {
     attempt = Math.min(outgoing.attempt(channel) + 1, ATTEMPT_MAX)

@@ -7,7 +7,7 @@ import {
   SLOT,
   SLOT_WORDS,
 } from '../../../schemas/commands.ts'
-import { EVENT_KINDS, KINDS_SHIFT, ROW, TOTAL } from '../../../schemas/events.ts'
+import { EVENT_KINDS, ROW, TOTAL } from '../../../schemas/events.ts'
 import { AMOUNT_MAX, EVENT_ROW_BYTES } from '../../../schemas/limits.ts'
 import { REFUSAL_CODES } from '../../../schemas/refusals.ts'
 import { STATUS_FROZEN } from '../state/account-lines.ts'
@@ -17,7 +17,15 @@ import type { Decision } from './decision.ts'
 import { conditionRefusal } from './conditions.ts'
 import type { CallBuffers } from './call-buffers.ts'
 import { HOLD, HOLD_WORDS } from '../state/hold-words.ts'
-import { addTo, advance, commandKindAt, hasFlagAt, subtractFrom, writeSide } from './row-writer.ts'
+import {
+  beginTimerRow,
+  addTo,
+  advance,
+  commandKindAt,
+  hasFlagAt,
+  subtractFrom,
+  writeSide,
+} from './row-writer.ts'
 import { CLOCK, type CoreState } from '../state/state.ts'
 
 /**
@@ -146,16 +154,12 @@ export function isDue(state: CoreState, hold: number): boolean {
 /** Writes the row of the hold's expiry. No command asks for it: the hold is its id, the core's time its times. */
 export function writeExpiry(state: CoreState, buffers: CallBuffers, rowByte: number, hold: number): number {
   const { rows } = buffers
-  const { words, words32 } = rows
+  const { words } = rows
   const row = rowByte >>> 3
   const { holds } = state
   const held = hold * HOLD_WORDS
-  const recordedAt = state.clock[CLOCK.nextRecordedAt]!
-  words.fill(0n, row, row + EVENT_ROW_BYTES / 8)
-  words[row + ROW.sequence] = BigInt.asIntN(64, state.clock[CLOCK.sequence]! + 1n)
-  words[row + ROW.recordedAt] = recordedAt
-  words[row + ROW.effectiveAt] = recordedAt
-  words[row + ROW.receivedAt] = recordedAt
+  const currency = state.accounts.currency(holds.debit(hold))
+  beginTimerRow(state, buffers, row, EVENT_KINDS.HoldExpired, COMMAND_KINDS.ExpireHold, currency)
   words[row + ROW.transferHigh] = holds.words[held + HOLD.idHigh]!
   words[row + ROW.transferLow] = holds.words[held + HOLD.idLow]!
   words[row + ROW.relatedHigh] = holds.words[held + HOLD.idHigh]!
@@ -166,13 +170,6 @@ export function writeExpiry(state: CoreState, buffers: CallBuffers, rowByte: num
   writeSide(state.accounts, rows, row + ROW.debitVersion, holds.debit(hold))
   writeSide(state.accounts, rows, row + ROW.creditVersion, holds.credit(hold))
   release(state, buffers, row, hold)
-  const currency = state.accounts.currency(holds.debit(hold))
-  words[row + ROW.currency] = state.currencies.codes[currency]!
-  words32[(row + ROW.codeKindRefusalScaleCommand) * 2 + 1] =
-    EVENT_KINDS.HoldExpired |
-    (state.currencies.scales[currency]! << KINDS_SHIFT.scale) |
-    (COMMAND_KINDS.ExpireHold << KINDS_SHIFT.command)
-  words32[(row + ROW.partitionLinkTexts) * 2] = buffers.partition
   return EVENT_ROW_BYTES
 }
 

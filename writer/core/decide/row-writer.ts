@@ -158,6 +158,32 @@ function scaleAskedAt(buffers: CallBuffers, slot: number): number {
   return isStepKind(head & 0xff) ? buffers.slots32[at + SLOT.textLengths * 2 + 1]! & 0xff : 0
 }
 
+/**
+ * Begins the row at `row` (in words) of an event that no client asked for: the core's time is all its times, and whoever
+ * knows better, its ids, its amount and its sides are the caller's to write.
+ * @param command the writer's own: ExpireHold or TimeStep
+ */
+export function beginTimerRow(
+  state: CoreState,
+  { rows, partition }: CallBuffers,
+  row: number,
+  kind: number,
+  command: number,
+  currency: number,
+): void {
+  const { words, words32 } = rows
+  const recordedAt = state.clock[CLOCK.nextRecordedAt]!
+  words.fill(0n, row, row + EVENT_ROW_BYTES / 8)
+  words[row + ROW.sequence] = BigInt.asIntN(64, state.clock[CLOCK.sequence]! + 1n)
+  words[row + ROW.recordedAt] = recordedAt
+  words[row + ROW.effectiveAt] = recordedAt
+  words[row + ROW.receivedAt] = recordedAt
+  words[row + ROW.currency] = state.currencies.codes[currency]!
+  words32[(row + ROW.codeKindRefusalScaleCommand) * 2 + 1] =
+    kind | (state.currencies.scales[currency]! << KINDS_SHIFT.scale) | (command << KINDS_SHIFT.command)
+  words32[(row + ROW.partitionLinkTexts) * 2] = partition
+}
+
 /** Moves a side of a row on by one version. `at` is the word of its version. */
 export function advance(rows: RowWords, at: number): void {
   rows.words[at] = BigInt.asIntN(64, rows.words[at]! + 1n)

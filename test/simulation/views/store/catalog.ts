@@ -1,5 +1,7 @@
 /** What there is in the simulated store: tables, feeds and what fills the ones from the others, each with an identity. */
+import { checkpointsName } from '../../../../projectors/registry/tables.ts'
 import { decodeEvents } from '../../../../schemas/events.ts'
+import { HASH_BYTES } from '../../../../schemas/frames.ts'
 import { PROJECTIONS, rowsOf } from '../rows.ts'
 import { decodedRows } from './row-binary.ts'
 import type { CreateTable, CreateView } from './statements.ts'
@@ -106,6 +108,7 @@ export class Catalog {
       tokensMax: isRegistry ? 0 : this.#tokensMax,
       isLatestOnly: made.highest !== undefined,
       isLoose: isRegistry,
+      ...(name === checkpointsName() ? { overrides: saysEnd } : {}),
     })
     this.#things.set(
       name,
@@ -142,4 +145,9 @@ export class Catalog {
       return [[target.table, made]]
     })
   }
+}
+
+/** A checkpoint that says that its version has ended counts beside the one of the same sequence before it. */
+function saysEnd({ text }: TableRow): boolean {
+  return text.includes(`"hash":"${'ff'.repeat(HASH_BYTES)}"`)
 }

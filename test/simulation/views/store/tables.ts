@@ -31,6 +31,8 @@ export interface TableOptions {
   readonly isLatestOnly: boolean
   /** Rows of one key and version may differ: then the one that came last counts. */
   readonly isLoose?: boolean
+  /** True of a row that counts beside another of its key and version, whichever came first. */
+  readonly overrides?: (row: TableRow) => boolean
 }
 
 /** One incarnation of a table: dropping it and making it anew gives another. */
@@ -128,12 +130,16 @@ export class Table {
   }
 
   #winner(left: TableRow | undefined, right: TableRow): TableRow {
-    return left !== undefined && left.version > right.version ? left : right
+    const { overrides } = this.#options
+    if (left === undefined || left.version < right.version) return right
+    const isLeft = left.version > right.version || (overrides?.(left) === true && !overrides(right))
+    return isLeft ? left : right
   }
 
   #compare(row: TableRow, other: TableRow | undefined): void {
-    const { isLatestOnly, isLoose = false } = this.#options
+    const { isLatestOnly, isLoose = false, overrides } = this.#options
     if (other === undefined || isLoose || this.#isSpoiled) return
+    if (overrides?.(row) === true || overrides?.(other) === true) return
     if (isLatestOnly && row.version !== other.version) return
     if (row.text !== other.text || row.sequence !== other.sequence || row.version !== other.version)
       throw new ViewsBrokenError(`${this.name} has two rows ${row.key}: ${shown(other)} and ${shown(row)}`)
