@@ -16,6 +16,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<AddCommand>>> = {
   import: async () => (await import('./commands/import.ts')).addImport,
   audit: async () => (await import('./commands/audit.ts')).addAudit,
   archive: async () => (await import('./commands/archive.ts')).addArchive,
+  repartition: async () => (await import('./commands/repartition.ts')).addRepartition,
   projections: async () => (await import('./commands/projections/projections.ts')).addProjections,
   transfers: async () => (await import('./commands/transfers.ts')).addTransfers,
   status: async () => (await import('./commands/status.ts')).addStatus,

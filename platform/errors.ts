@@ -9,6 +9,7 @@ export const PLATFORM_ERRORS = {
   folder_in_use: 'Another process works on this data folder.',
   folder_unusable: 'The data folder cannot be made, read or written.',
   partitions_differ: 'There is another number of partitions than asked for.',
+  repartition_refused: 'The log cannot be given another number of partitions as it is; `refusal` beside it says why.',
   port_in_use: 'The port is taken by another program.',
   port_unusable: 'The system does not let this user listen on that port.',
   file_unreadable: 'A file to read is missing or unreadable.',

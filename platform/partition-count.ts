@@ -16,6 +16,8 @@ const FORMAT = 1
 const FILE_BYTES_MAX = 256
 const LOG_FOLDER = 'log'
 const FILE = 'partitions'
+/** Where `purser repartition` makes new logs, until they are whole. */
+export const REPARTITION_FOLDER = 'repartition'
 const PARTITION_FOLDER = /^(0|[1-9]\d{0,3})$/
 
 /**
@@ -24,6 +26,11 @@ const PARTITION_FOLDER = /^(0|[1-9]\d{0,3})$/
  */
 export function readPartitionCount(dataDir: string): number | undefined {
   const folder = path.join(dataDir, LOG_FOLDER)
+  if (nodeDisk.list(path.join(dataDir, REPARTITION_FOLDER)).length > 0)
+    throw new PlatformError(
+      'folder_unusable',
+      `In ${dataDir} \`purser repartition\` has begun new logs and not ended. Run the same command again: it makes them whole.`,
+    )
   const logs = nodeDisk.list(folder).filter((name) => PARTITION_FOLDER.test(name))
   const text = readText(path.join(folder, FILE))
   const highest = Math.max(-1, ...logs.map(Number))
@@ -60,7 +67,8 @@ export function settlePartitionCount(dataDir: string, asked: number | undefined)
     throw new PlatformError(
       'partitions_differ',
       `The data folder ${dataDir} has ${has === 1 ? 'one partition' : `${has} partitions`}, and you ask for ${asked}. ` +
-        'The number is fixed when a folder is created: leave `partitions` out, or give another folder with `dataDir`.',
+        'The number is fixed when a folder is created: leave `partitions` out, or give another folder with `dataDir`. ' +
+        'To make a new folder of this one, with another number: `purser repartition`.',
       { partitions: has, asked },
     )
   }

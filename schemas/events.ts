@@ -275,14 +275,16 @@ function rowEnd(bytes: Uint8Array, byte: number, at: number): number {
   return end
 }
 
-interface TextSpans {
+/** Where a row's texts stand: the first byte of each and the one behind it. */
+export interface TextSpans {
   readonly memo: readonly [number, number]
   readonly owner: readonly [number, number]
   readonly named: readonly [number, number]
   readonly end: number
 }
 
-function readTexts(bytes: Uint8Array, byte: number): TextSpans {
+/** Finds the texts of the row at `byte`. Throws RangeError as `eventRowBytes` does. */
+export function readTexts(bytes: Uint8Array, byte: number): TextSpans {
   let at = byte + ROW_TEXT_BYTE
   const span = (bytesMax: number): readonly [number, number] => {
     const end = textEnd(bytes, at, bytesMax)

@@ -16,7 +16,7 @@ import type { EventKind } from '../../schemas/events.ts'
 import { formatId, isUuidV7, parseId } from '../../schemas/ids.ts'
 import type { PublicEvent } from '../../projectors/views/audit/events.ts'
 import { badInput } from '../errors.ts'
-import { beginsCrossing, lifeOf, toldRefusal, type Life } from '../outcomes/crossings/life.ts'
+import { beginsCrossing, isAcross, lifeOf, toldRefusal, type Life } from '../outcomes/crossings/life.ts'
 import { crossPartition } from '../submit/command-router.ts'
 import type { Services } from '../services.ts'
 
@@ -57,7 +57,7 @@ export async function prepareReversal(
   const original = life?.first
   const partition = await router.ofNamed(command, lifeOf(own)?.first, original)
   const checkedSequence = point.upTo.get(partition) ?? 0n
-  if (life !== undefined && isAcross(life) && own.length === 0)
+  if (life !== undefined && movesAcross(life) && own.length === 0)
     throw crossPartition(`${path}.transferId`, 'reversal')
   if (original === undefined || !MOVING.has(original.kind)) {
     const finding = original === undefined ? 'transfer_not_found' : 'transfer_not_reversible'
@@ -85,9 +85,10 @@ export async function prepareReversal(
   }
 }
 
-/** True for a transfer from one partition to another that has moved money, or may yet. */
-function isAcross({ first, end }: Life): boolean {
-  return beginsCrossing(first) && (end === undefined || toldRefusal(end) === undefined)
+/** True for a transfer between accounts that live apart that has moved money, or may yet. */
+function movesAcross({ first, end }: Life): boolean {
+  if (!beginsCrossing(first)) return isAcross(first) && MOVING.has(first.kind)
+  return end === undefined || toldRefusal(end) === undefined
 }
 
 /** What is left to reverse of a transfer that did move money: the newest of its reversals says it. */

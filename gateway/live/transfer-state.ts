@@ -77,7 +77,8 @@ export function stateAfter(id: string, event: PublicEvent): TransferState | unde
  */
 export function stateOf({ own }: Life, related: readonly PublicEvent[]): TransferState {
   const id = own[0]!.transferId
-  const events = [...own, ...related].sort((left, right) => Number(left.sequence - right.sequence))
+  // By time: what came of it may stand in another partition.
+  const events = [...own, ...related].sort((left, right) => Number(left.recordedAtNs - right.recordedAtNs))
   let state: TransferState = 'PENDING'
   for (const event of events) state = stateAfter(id, event) ?? state
   return state

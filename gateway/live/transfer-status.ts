@@ -100,7 +100,7 @@ export function transferStatus(
     const { life, related } = past
     if (!beginsCrossing(life.first)) {
       const newest = [...life.own, ...related]
-        .sort((one, other) => Number(one.sequence - other.sequence))
+        .sort((one, other) => Number(one.recordedAtNs - other.recordedAtNs))
         .at(-1)!
       return within(newest, stateOf(life, related))
     }

@@ -69,7 +69,11 @@ export class CommandRouter {
     const partition = partitionOf(command.debit, partitions)
     const credit = command.credit ?? NIL_ID
     if (isNilId(credit) || partitionOf(credit, partitions) === partition) return { command, partition }
-    if (command.kind !== 'Transfer') throw crossPartition(`${path}.creditAccountId`, 'hold')
+    if (command.kind !== 'Transfer') {
+      // Placed before a repartition, when its accounts lived together: a repeat has the outcome that it had.
+      if (await this.#hasOutcome(command.id)) return { command, partition }
+      throw crossPartition(`${path}.creditAccountId`, 'hold')
+    }
     if (command.ifCredit !== undefined)
       throw crossPartition(conditionPath(path, command.ifCredit), 'condition')
     return { command: { ...command, across: true }, partition }
@@ -129,6 +133,14 @@ export class CommandRouter {
     if (known !== undefined || ownKnown !== undefined) return this.ofNamed(command, ownKnown, known)
     const [now, ownNow] = await firsts(await points.at(this.#ports.reached()))
     return this.ofNamed(command, ownNow, now)
+  }
+
+  async #hasOutcome(id: Id): Promise<boolean> {
+    if (this.#find(id) !== undefined) return true
+    const { views } = this.#ports
+    const isIn = async (point: ReadPoint): Promise<boolean> =>
+      lifeOf(await views.events(point, formatId(id))) !== undefined
+    return (await isIn(views.points.current())) || isIn(await views.points.at(this.#ports.reached()))
   }
 
   #find(id: Id): Known | undefined {

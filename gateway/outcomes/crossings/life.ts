@@ -74,7 +74,7 @@ export interface Life {
   readonly end: PublicEvent | undefined
   /** Events of the partition that decided the command, in order. */
   readonly own: readonly PublicEvent[]
-  /** Those of the other side of a crossing, in order. */
+  /** Those of the other side of a crossing, or of what a repartition split in halves, in order. */
   readonly elsewhere: readonly PublicEvent[]
 }
 
@@ -85,13 +85,13 @@ export interface Life {
 export function lifeOf(events: readonly PublicEvent[]): Life | undefined {
   const first = events.find(isFirst)
   if (first === undefined) return undefined
+  const text = parseCrossing(first.namedAccounts)
   if (!beginsCrossing(first)) {
     const own = events.filter((event) => event.partition === first.partition && CROSSINGS[event.kind] === undefined)
-    return { first, end: first, own, elsewhere: [] }
+    return { first, end: first, own, elsewhere: text === undefined ? [] : events.filter(isAtDestination) }
   }
   const own = events.filter((event) => event.partition === first.partition && isAtSource(event))
-  const text = parseCrossing(first.namedAccounts)
-  const elsewhere = events.filter(({ kind, namedAccounts }) => CROSSINGS[kind]?.means === 'destination' && isSameTurn(text, parseCrossing(namedAccounts)))
+  const elsewhere = events.filter(isAtDestination).filter(({ namedAccounts }) => isSameTurn(text, parseCrossing(namedAccounts)))
   return { first, end: own.find(({ kind }) => CROSSINGS[kind]?.means === 'end'), own, elsewhere }
 } // prettier-ignore
 
@@ -104,6 +104,15 @@ function isFirst({ kind, command }: PublicEvent): boolean {
 function isAtSource({ kind }: PublicEvent): boolean {
   const means = CROSSINGS[kind]?.means
   return means === 'first' || means === 'source' || means === 'end'
+}
+
+function isAtDestination({ kind }: PublicEvent): boolean {
+  return CROSSINGS[kind]?.means === 'destination'
+}
+
+/** True for what moved money between accounts that live apart: a crossing, or what a repartition has split. */
+export function isAcross({ namedAccounts }: PublicEvent): boolean {
+  return parseCrossing(namedAccounts) !== undefined
 }
 
 function isSameTurn(left: CrossingText | undefined, right: CrossingText | undefined): boolean {

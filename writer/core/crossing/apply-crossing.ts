@@ -111,6 +111,8 @@ function waitAnew(outgoing: Outgoing, rows: RowWords, word: number, to: number):
 function takeIn({ incoming }: CoreState, rows: RowWords, word: number, kind: number): void {
   const channel = text[CROSSING_WORD.channel]!
   const turn = text[CROSSING_WORD.turn]! >>> 0
+  // Half of an event that a repartition split: nothing follows it, so there is nothing to remember (docs/repartition.md).
+  if (channel === 0 && turn === 0) return
   const entries = incoming.of(text[CROSSING_WORD.source]!)
   const seen = entries.turn(channel)
   const isReserved = entries.state(channel) === DESTINATION_STATES.reserved

@@ -1,0 +1,175 @@
+/** A log that is being written anew: frames of rows, its account for money in transit, and the channels of its crossings. */
+import { nodeDisk } from '../../eventlog/disk/disk.ts'
+import type { LogAppender } from '../../eventlog/file/appender.ts'
+import { openLog } from '../../eventlog/file/recovery/open-log.ts'
+import { seal } from '../../eventlog/handoff/seal.ts'
+import type { LogHead } from '../../eventlog/ports.ts'
+import { COMMAND_KINDS } from '../../schemas/commands.ts'
+import { transitAccountId } from '../../schemas/crossing.ts'
+import { EVENT_KINDS, EVENT_SCHEMA_VERSION, KINDS_SHIFT, ROW, ROW_BYTE, ROW_TEXT_BYTE, writeRowTexts } from '../../schemas/events.ts' // prettier-ignore
+import { EVENT_ROW_BYTES_MAX, LINKED_TRANSFERS_MAX } from '../../schemas/limits.ts'
+import { OVERDRAFT_UNLIMITED, unpackCurrency } from '../../schemas/money.ts'
+import { TRANSIT_OWNER_BYTES } from '../core/crossing/transit-row.ts'
+import { LowestFree } from '../core/state/lowest-free.ts'
+
+/** Bytes of rows from which on a frame is closed. */
+const FRAME_PAYLOAD_BYTES = 1024 * 1024
+const EPOCH = 1n
+const NOTHING = new Uint8Array(0)
+
+/** The time of the row that was written last, in any of the new logs: no later row has an earlier one. */
+export interface Clock {
+  ns: bigint
+}
+
+/** An account for money in transit: its number, its version and its four totals. */
+export interface Transit {
+  readonly number: number
+  readonly words: BigInt64Array
+}
+
+export class NewLog {
+  readonly partition: number
+  /** Accounts opened so far. */
+  accounts = 0
+  /** Sequence of the last row. */
+  sequence = 0
+  readonly bytes = new Uint8Array(FRAME_PAYLOAD_BYTES + (LINKED_TRANSFERS_MAX + 2) * EVENT_ROW_BYTES_MAX)
+  readonly words = new BigInt64Array(this.bytes.buffer)
+  readonly words32 = new Int32Array(this.bytes.buffer)
+  /** Where the next row begins. */
+  byte = 0
+  private readonly appender: LogAppender
+  private readonly partitions: number
+  private readonly clock: Clock
+  private readonly transits = new Map<bigint, Transit>()
+  private readonly free = new LowestFree()
+  private readonly turns: number[] = []
+  private framed = 0
+  private lastNs = 0n
+
+  /** @param beganNs time of the opening frame */
+  constructor(dir: string, partition: number, partitions: number, clock: Clock, beganNs: bigint) {
+    this.partition = partition
+    this.partitions = partitions
+    this.clock = clock
+    this.appender = openLog(nodeDisk, dir, { partition }).appender
+    this.close(beganNs)
+  }
+
+  /** The word of 64 bits at which the next row begins. */
+  get word(): number {
+    return this.byte >>> 3
+  }
+
+  /**
+   * Ends the row of `length` bytes that stands at `byte`: gives it its partition and sequence, and a time: its own, unless
+   * a row before it has that or a later one. Returns the sequence.
+   */
+  take(length: number): number {
+    const { word, words, words32 } = this
+    const own = words[word + ROW.recordedAt]!
+    const least = this.clock.ns > this.lastNs ? this.clock.ns : this.lastNs + 1n
+    const recordedAtNs = own > least ? own : least
+    // What takes effect when it is recorded does so still.
+    if (words[word + ROW.effectiveAt] === own) words[word + ROW.effectiveAt] = recordedAtNs
+    words[word + ROW.recordedAt] = recordedAtNs
+    this.clock.ns = recordedAtNs
+    this.lastNs = recordedAtNs
+    this.sequence += 1
+    words[word + ROW.sequence] = BigInt(this.sequence)
+    words32[(this.byte + ROW_BYTE.partition) >>> 2] =
+      this.partition | (words32[(this.byte + ROW_BYTE.partition) >>> 2]! & ~0xffff)
+    this.byte += length
+    return this.sequence
+  }
+
+  /**
+   * Closes the frame if it is full, before a row is written that may begin another one: a linked group stands in one.
+   * @param linkIndex the row's
+   */
+  makeRoom(linkIndex: number): void {
+    const isWithinGroup = linkIndex > 1 && linkIndex <= LINKED_TRANSFERS_MAX
+    if (this.byte >= FRAME_PAYLOAD_BYTES && !isWithinGroup) this.close(this.lastNs)
+  }
+
+  /**
+   * The account for money in transit in a currency. The first time it is opened, by a row before the next one.
+   * @param currency as a row has it
+   */
+  transit(currency: bigint, scale: number, recordedAtNs: bigint): Transit {
+    const known = this.transits.get(currency)
+    if (known !== undefined) return known
+    const { word, words, words32 } = this
+    const { high, low } = transitAccountId(unpackCurrency(currency), this.partition, this.partitions)
+    const number = ++this.accounts
+    // A nanosecond before what needs it, so that that keeps its time.
+    const openedAtNs = recordedAtNs - 1n
+    words.fill(0n, word, word + EVENT_ROW_BYTES_MAX / 8)
+    words[word + ROW.recordedAt] = openedAtNs
+    words[word + ROW.effectiveAt] = openedAtNs
+    words[word + ROW.receivedAt] = openedAtNs
+    words[word + ROW.transferHigh] = words[word + ROW.relatedHigh] = high
+    words[word + ROW.transferLow] = words[word + ROW.relatedLow] = BigInt.asIntN(64, low)
+    words[word + ROW.amount] = OVERDRAFT_UNLIMITED
+    words[word + ROW.debitVersion] = 1n
+    words[word + ROW.currency] = currency
+    words32[(word + ROW.accounts) * 2] = number
+    words32[(this.byte + ROW_BYTE.kind) >>> 2] =
+      EVENT_KINDS.AccountOpened | (scale << KINDS_SHIFT.scale) | (COMMAND_KINDS.TimeStep << KINDS_SHIFT.command)
+    const end = writeRowTexts(this.bytes, this.byte + ROW_TEXT_BYTE, NOTHING, TRANSIT_OWNER_BYTES, NOTHING)
+    this.take(end - this.byte)
+    const transit = { number, words: new BigInt64Array([1n, 0n, 0n, 0n, 0n]) }
+    this.transits.set(currency, transit)
+    return transit
+  } // prettier-ignore
+
+  /** Gives the lowest free channel to a crossing that begins. */
+  takeChannel(): { readonly channel: number; readonly turn: number } {
+    const lowest = this.free.lowest()
+    const channel = lowest < 0 ? this.turns.length + 1 : lowest
+    if (lowest < 0) this.turns.push(0)
+    else this.free.remove(lowest)
+    return { channel, turn: ++this.turns[channel - 1]! }
+  }
+
+  freeChannel(channel: number): void {
+    this.free.add(channel)
+  }
+
+  /** Makes all rows durable and closes the files. Returns where the log ends. */
+  finish(): LogHead {
+    if (this.byte > 0) this.close(this.lastNs)
+    this.appender.syncMark()
+    const head = this.appender.head()
+    this.appender.close()
+    return head
+  }
+
+  abandon(): void {
+    this.appender.close()
+  }
+
+  /** Closes the frame at hand: one durable append. */
+  private close(timeNs: bigint): void {
+    const { appender } = this
+    const frame = seal(
+      {
+        schemaVersion: EVENT_SCHEMA_VERSION,
+        epoch: EPOCH,
+        firstSequence: BigInt(this.framed + 1),
+        count: this.sequence - this.framed,
+        timeNs,
+        nextCommandOffset: 0n,
+        nextCommandIndex: 0,
+        payload: this.bytes.subarray(0, this.byte),
+      },
+      appender.head(),
+      appender.durable().sequence,
+    )
+    appender.append(frame)
+    appender.sync()
+    this.framed = this.sequence
+    this.byte = 0
+  }
+}

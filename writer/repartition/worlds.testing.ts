@@ -1,0 +1,134 @@
+/** Deployments on disk for tests of repartitioning, and an independent look at what their logs come to. */
+import { nodeDisk } from '../../eventlog/disk/disk.ts'
+import { readFramesSync } from '../../eventlog/file/read/reader.ts'
+import { openLog } from '../../eventlog/file/recovery/open-log.ts'
+import { seal } from '../../eventlog/handoff/seal.ts'
+import { isTransitAccountId } from '../../schemas/crossing.ts'
+import { decodeEvents, type Side, type WalletEvent } from '../../schemas/events.ts'
+import { formatId } from '../../schemas/ids.ts'
+import { Deployment } from '../core/crossing/crossing.testing.ts'
+import { repartition, type Repartitioned } from './repartition.ts'
+
+/** A deployment whose cores are those of its logs. */
+export class World {
+  readonly deployment: Deployment
+  readonly dir: string
+  readonly partitions: number
+  private readonly written: number[]
+
+  constructor(dir: string, partitions: number) {
+    this.dir = dir
+    this.partitions = partitions
+    this.deployment = new Deployment(partitions)
+    this.written = this.deployment.harnesses.map(() => 0)
+    for (const [partition, events] of eventsIn(dir, partitions).entries()) {
+      const { core } = this.deployment.harnesses[partition]!
+      for (const frame of readFramesSync(nodeDisk, dir, partition, 1n)) core.apply(frame.payload)
+      this.deployment.events[partition]!.push(...events)
+    }
+    const latest = this.deployment.harnesses.map(({ core }) => core.recordedAtNs()).reduce((one, other) => (one > other ? one : other)) // prettier-ignore
+    for (const harness of this.deployment.harnesses)
+      if (latest >= harness.nowNs) harness.nowNs = latest + 1_000_000n
+  }
+
+  /** Writes what happened since the last time to the logs, as a writer that is stopped behind it. */
+  save(): void {
+    for (const [partition, { payloads }] of this.deployment.harnesses.entries()) {
+      const { appender } = openLog(nodeDisk, this.dir, { partition })
+      const events = payloads.slice(this.written[partition]).filter((payload) => payload.length > 0)
+      this.written[partition] = payloads.length
+      for (const payload of [new Uint8Array(0), ...events]) {
+        const head = appender.head()
+        const content = { schemaVersion: 1, epoch: head.epoch === 0n ? 1n : head.epoch, timeNs: 0n, nextCommandOffset: 0n, nextCommandIndex: 0, payload } // prettier-ignore
+        const firstSequence = head.sequence + 1n
+        appender.append(seal({ ...content, firstSequence, count: decodeEvents(payload).length }, head, appender.durable().sequence)) // prettier-ignore
+      }
+      appender.sync()
+      appender.close()
+    }
+  }
+}
+
+export function eventsIn(dir: string, partitions: number): WalletEvent[][] {
+  return Array.from({ length: partitions }, (_, partition) =>
+    [...readFramesSync(nodeDisk, dir, partition, 1n)].flatMap(({ payload }) => decodeEvents(payload)),
+  )
+}
+
+export function runToEnd(from: string, partitions: number, to: string, toPartitions: number): Repartitioned {
+  const running = repartition({ from, partitions, to, toPartitions })
+  for (;;) {
+    const step = running.next()
+    if (step.done === true) return step.value
+  }
+}
+
+/** One entry of an account's history, as whoever reads it sees it; times aside. */
+export type Entry = Omit<Side, 'number'> & {
+  readonly amount: bigint
+  readonly transferId: string
+  readonly relatedId: string
+  readonly reference: string
+  readonly memo: string
+  readonly code: number
+  readonly receivedAtNs: bigint
+}
+
+export interface Told {
+  readonly fingerprint: bigint
+  readonly refusal: string | undefined
+  readonly command: string
+  readonly amount: bigint
+  readonly partition: number
+}
+
+/** What logs say: entries of each account, the outcome of each id, money in transit. Reads events, and knows no core. */
+export interface Books {
+  readonly entries: Map<string, Entry[]>
+  readonly times: Map<string, bigint[]>
+  readonly told: Map<string, Told>
+  readonly inTransit: bigint
+}
+
+const BEGINS: readonly string[] = ['TransferReserved', 'TransferDebited']
+const BEHIND =
+  /^(Transfer(Reserved|Confirmed|Cancelled|Debited|Recalled|Compensated|Completed|Reminded)|Cancel.*|Credit.*|TransferCredited|StepAnswered)$/
+
+export function booksOf(dir: string, partitions: number): Books {
+  const entries = new Map<string, Entry[]>()
+  const times = new Map<string, bigint[]>()
+  const told = new Map<string, Told>()
+  let inTransit = 0n
+  for (const events of eventsIn(dir, partitions)) {
+    const ids = new Map<number, string>()
+    const transit = new Set<number>()
+    const last = new Map<number, Side>()
+    for (const event of events) {
+      const { kind, command, debit, credit, refusal } = event
+      const id = formatId(event.transferId)
+      if (kind === 'AccountOpened') {
+        ids.set(debit.number, formatId(event.relatedId))
+        if (isTransitAccountId(event.relatedId)) transit.add(debit.number)
+      }
+      for (const side of refusal === undefined ? [debit, credit] : []) {
+        if (side.number === 0) continue
+        last.set(side.number, side)
+        if (transit.has(side.number)) continue
+        const account = ids.get(side.number)!
+        const { number: _, ...totals } = side
+        const { amount, memo, code, receivedAtNs } = event
+        const [relatedId, reference] = [formatId(event.relatedId), formatId(event.reference)]
+        entries.set(account, [...(entries.get(account) ?? []), { ...totals, amount, transferId: id, relatedId, reference, memo, code, receivedAtNs }]) // prettier-ignore
+        times.set(account, [...(times.get(account) ?? []), event.recordedAtNs])
+      }
+      const isOfClient =
+        BEGINS.includes(kind) || (!BEHIND.test(kind) && command !== 'ExpireHold' && command !== 'TimeStep')
+      if (!isOfClient) continue
+      if (told.has(id)) throw new Error(`the id ${id} has two outcomes`)
+      told.set(id, { fingerprint: event.fingerprint, refusal, command, amount: event.amount, partition: event.partition }) // prettier-ignore
+    }
+    for (const number of transit)
+      inTransit += last.get(number)!.creditsPosted - last.get(number)!.debitsPosted
+  }
+  return { entries, times, told, inTransit }
+}
