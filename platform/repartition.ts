@@ -68,7 +68,7 @@ export async function repartitionFolder(options: RepartitionFoldersOptions): Pro
     held.push(acquireFolder(to))
     const made = readReport(to)
     const staging = path.join(to, REPARTITION_FOLDER)
-    if (made !== undefined && made.to.length === toPartitions && isMadeOf(made, from, partitions)) return made
+    if (made?.to.length === toPartitions && isMadeOf(made, from, partitions)) return made
     refuseOther(to)
     // What a process that was killed has left: it is made anew, and comes out the same.
     rmSync(staging, { recursive: true, force: true })

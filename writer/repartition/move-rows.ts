@@ -8,70 +8,18 @@
  * before goes on crossing, also where both accounts live in one partition now. What was said again is left out: reminders,
  * and answers to them.
  */
-import { COMMAND_KINDS, type CommandKind } from '../../schemas/commands.ts'
+import { COMMAND_KINDS } from '../../schemas/commands.ts'
 import { CROSSING_TEXT_BYTES, CROSSING_WORD, CROSSING_WORDS, isTransitAccountAt, writeCrossing } from '../../schemas/crossing.ts' // prettier-ignore
 import { EVENT_KINDS, EVENT_KIND_NAMES, KINDS_SHIFT, readTexts, ROW, ROW_BYTE, ROW_TEXT_BYTE, TOTAL, writeRowTexts, type EventKind } from '../../schemas/events.ts' // prettier-ignore
 import { formatId, parseId } from '../../schemas/ids.ts'
 import { unpackCurrency } from '../../schemas/money.ts'
 import { partitionOf, partitionOfWords } from '../../schemas/partitions.ts'
 import { decodeText } from '../../schemas/text.ts'
-import { NewLog } from './new-log.ts'
-import { OldLog, TRANSIT } from './old-log.ts'
+import { ARRIVALS, CREDITED, PARTS, type Part } from './event-parts.ts'
+import type { NewLog } from './new-log.ts'
+import { TRANSIT, type OldLog } from './old-log.ts'
 import { RepartitionRefusedError } from './refused.ts'
 
-/** What an event is to who moves it. */
-type Part =
-  | 'opens'
-  | 'account'
-  | 'moves money'
-  | 'refusal'
-  | 'begins crossing'
-  | 'at source'
-  | 'ends crossing'
-  | 'at destination'
-  | 'said again'
-
-const PARTS: Readonly<Record<EventKind, Part>> = {
-  AccountOpened: 'opens',
-  AccountFrozen: 'account',
-  AccountUnfrozen: 'account',
-  AccountClosed: 'account',
-  AccountChanged: 'account',
-  AccountRefused: 'account',
-  TransferPosted: 'moves money',
-  HoldPlaced: 'moves money',
-  HoldPosted: 'moves money',
-  HoldPostedInPart: 'moves money',
-  HoldVoided: 'moves money',
-  HoldExpired: 'moves money',
-  TransferReversed: 'moves money',
-  TransferReversedInPart: 'moves money',
-  TransferReversedByForce: 'moves money',
-  TransferRefused: 'refusal',
-  TransferReserved: 'begins crossing',
-  TransferDebited: 'begins crossing',
-  TransferConfirmed: 'at source',
-  TransferRecalled: 'at source',
-  // By the deadline it is no end: the destination is told, and answers (CancelAcknowledged).
-  TransferCancelled: 'ends crossing',
-  TransferCompensated: 'ends crossing',
-  TransferCompleted: 'ends crossing',
-  CancelAcknowledged: 'ends crossing',
-  TransferReminded: 'said again',
-  CreditReserved: 'at destination',
-  CreditRefused: 'at destination',
-  TransferCredited: 'at destination',
-  CreditCancelled: 'at destination',
-  StepAnswered: 'said again',
-}
-
-/** The arrival that stands for an event at its credit account's partition, and the step that makes such a one. */
-const ARRIVALS: Readonly<Partial<Record<EventKind, readonly [EventKind, CommandKind]>>> = {
-  HoldPlaced: ['CreditReserved', 'TryCredit'],
-  HoldVoided: ['CreditCancelled', 'CancelCredit'],
-  HoldExpired: ['CreditCancelled', 'CancelCredit'],
-}
-const CREDITED: readonly [EventKind, CommandKind] = ['TransferCredited', 'CreditTransfer']
 const SIDE_WORDS = 5
 const NOTHING = new Uint8Array(0)
 
@@ -304,10 +252,10 @@ export class RowMover {
     const open = this.openCrossing(key)
     const answered = this.places.get(placeOf(partitionAnswered(old), old.answers)) ?? open.arrived
     this.moveCrossing(old, to, open, old.answers === 0 ? 0 : answered)
-    const isEnd =
-      part === 'ends crossing' &&
-      !(old.payload![old.byte + ROW_BYTE.kind] === EVENT_KINDS.TransferCancelled && old.payload![old.byte + ROW_BYTE.command] === COMMAND_KINDS.TimeStep) // prettier-ignore
-    if (!isEnd) return
+    const [kind, command] = [ROW_BYTE.kind, ROW_BYTE.command].map((at) => old.payload![old.byte + at])
+    // By the deadline it is no end: the destination is told, and answers.
+    const isTold = kind === EVENT_KINDS.TransferCancelled && command === COMMAND_KINDS.TimeStep
+    if (part !== 'ends crossing' || isTold) return
     to.freeChannel(open.channel)
     for (const place of open.places) this.places.delete(place)
     this.crossings.delete(key)
@@ -368,7 +316,8 @@ export class RowMover {
 
   /** What a source goes on to answer may be said again: it then answers what was said the first time. */
   private forgetRepeat(old: OldLog): void {
-    if (old.payload![old.byte + ROW_BYTE.kind] !== EVENT_KINDS.StepAnswered) return
+    const kind = old.payload![old.byte + ROW_BYTE.kind]
+    if (kind !== EVENT_KINDS.StepAnswered) return
     const open = this.crossings.get(crossingOf(old.crossing))
     if (open === undefined) return
     const place = placeOf(old.partition, old.taken + 1)
