@@ -29,6 +29,8 @@
  * refusal that the sender is told. TransferReminded: fingerprint = sequence of the event that is reminded of, link_index =
  * attempt. StepAnswered: fingerprint = kind of the event that is said again, refusal = its refusal. Any other that answers a
  * step: fingerprint = 0. What a timer makes (command = TimeStep) has all that the first event had, but the memo.
+ * IdsForgotten: amount = id horizon, milliseconds since 1970: an id of this time or before that was not used is expired; no
+ * ids, no sides; command = TimeStep.
  * AccountOpened of a transit account, right before the event that first needs it: transfer_id = related_id = its id,
  * command = TimeStep, owner = `in transit`.
  */
@@ -82,6 +84,8 @@ export const EVENT_KINDS = {
   TransferCredited: 32,
   CreditCancelled: 33,
   StepAnswered: 34,
+  /** Of a repartition (docs/repartition.md). */
+  IdsForgotten: 50,
 } as const
 export type EventKind = keyof typeof EVENT_KINDS
 

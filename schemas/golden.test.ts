@@ -164,6 +164,7 @@ it('numbers of kinds and refusals stay what they are; new ones may be added here
     TransferCredited: 32,
     CreditCancelled: 33,
     StepAnswered: 34,
+    IdsForgotten: 50,
   })
   expect(COMMAND_KINDS).toEqual({
     OpenAccount: 1,

@@ -13,6 +13,7 @@ export type Part =
   | 'ends crossing'
   | 'at destination'
   | 'said again'
+  | 'horizon'
 
 export const PARTS: Readonly<Record<EventKind, Part>> = {
   AccountOpened: 'opens',
@@ -45,6 +46,7 @@ export const PARTS: Readonly<Record<EventKind, Part>> = {
   TransferCredited: 'at destination',
   CreditCancelled: 'at destination',
   StepAnswered: 'said again',
+  IdsForgotten: 'horizon',
 }
 
 /** The arrival that stands for an event at its credit account's partition, and the step that makes such a one. */

@@ -7,7 +7,7 @@ import type { LogHead } from '../../eventlog/ports.ts'
 import { COMMAND_KINDS } from '../../schemas/commands.ts'
 import { transitAccountId } from '../../schemas/crossing.ts'
 import { EVENT_KINDS, EVENT_SCHEMA_VERSION, KINDS_SHIFT, ROW, ROW_BYTE, ROW_TEXT_BYTE, writeRowTexts } from '../../schemas/events.ts' // prettier-ignore
-import { EVENT_ROW_BYTES_MAX, LINKED_TRANSFERS_MAX } from '../../schemas/limits.ts'
+import { EVENT_ROW_BYTES, EVENT_ROW_BYTES_MAX, LINKED_TRANSFERS_MAX } from '../../schemas/limits.ts'
 import { OVERDRAFT_UNLIMITED, unpackCurrency } from '../../schemas/money.ts'
 import { TRANSIT_OWNER_BYTES } from '../core/crossing/transit-row.ts'
 import { LowestFree } from '../core/state/lowest-free.ts'
@@ -104,25 +104,36 @@ export class NewLog {
     const { high, low } = transitAccountId(unpackCurrency(currency), this.partition, this.partitions)
     const number = ++this.accounts
     // A nanosecond before what needs it, so that that keeps its time.
-    const openedAtNs = recordedAtNs - 1n
-    words.fill(0n, word, word + EVENT_ROW_BYTES_MAX / 8)
-    words[word + ROW.recordedAt] = openedAtNs
-    words[word + ROW.effectiveAt] = openedAtNs
-    words[word + ROW.receivedAt] = openedAtNs
+    this.beginOwn(EVENT_KINDS.AccountOpened, scale, recordedAtNs - 1n)
     words[word + ROW.transferHigh] = words[word + ROW.relatedHigh] = high
     words[word + ROW.transferLow] = words[word + ROW.relatedLow] = BigInt.asIntN(64, low)
     words[word + ROW.amount] = OVERDRAFT_UNLIMITED
     words[word + ROW.debitVersion] = 1n
     words[word + ROW.currency] = currency
     words32[(word + ROW.accounts) * 2] = number
-    words32[(this.byte + ROW_BYTE.kind) >>> 2] =
-      EVENT_KINDS.AccountOpened | (scale << KINDS_SHIFT.scale) | (COMMAND_KINDS.TimeStep << KINDS_SHIFT.command)
     const end = writeRowTexts(this.bytes, this.byte + ROW_TEXT_BYTE, NOTHING, TRANSIT_OWNER_BYTES, NOTHING)
     this.take(end - this.byte)
     const transit = { number, words: new BigInt64Array([1n, 0n, 0n, 0n, 0n]) }
     this.transits.set(currency, transit)
     return transit
   } // prettier-ignore
+
+  /** Says up to which time ids that were not used are expired, milliseconds since 1970. */
+  forgetIds(horizonMs: number): void {
+    this.makeRoom(0)
+    this.beginOwn(EVENT_KINDS.IdsForgotten, 0, this.clock.ns)
+    this.words[this.word + ROW.amount] = BigInt(horizonMs)
+    this.take(EVENT_ROW_BYTES)
+  }
+
+  /** Begins a row that nobody asked for. */
+  private beginOwn(kind: number, scale: number, recordedAtNs: bigint): void {
+    const { word, words } = this
+    words.fill(0n, word, word + EVENT_ROW_BYTES_MAX / 8)
+    for (const at of [ROW.recordedAt, ROW.effectiveAt, ROW.receivedAt]) words[word + at] = recordedAtNs
+    this.words32[(this.byte + ROW_BYTE.kind) >>> 2] =
+      kind | (scale << KINDS_SHIFT.scale) | (COMMAND_KINDS.TimeStep << KINDS_SHIFT.command)
+  }
 
   /** Gives the lowest free channel to a crossing that begins. */
   takeChannel(): { readonly channel: number; readonly turn: number } {

@@ -238,11 +238,33 @@ it('open holds whose accounts would live apart are counted, and nothing is writt
   for (let times = 0; times < 2; times++) client.act(3, from, to, 7)
   world.save()
   expect(() => runToEnd(path.join(dir, 'old'), 1, path.join(dir, 'new'), 3)).toThrow(
-    expect.objectContaining({ refusal: 'holds_across', count: 2, message: expect.stringContaining('2 open holds would have their two accounts in different partitions') }) as Error, // prettier-ignore
+    expect.objectContaining({ refusal: 'holds_across', count: 2, message: expect.stringContaining('2 open holds would have their two accounts in different partitions') as string }) as Error, // prettier-ignore
   )
   expect(() => eventsIn(path.join(dir, 'new'), 3)).not.toThrow()
   expect(eventsIn(path.join(dir, 'new'), 3)).toEqual([[], [], []])
 })
+
+it('an id that has expired unused stays expired, however many more ids each partition remembers from now on', () => {
+  const few = { idsPerGeneration: 16 }
+  const world = new World(path.join(dir, 'old'), 1, few)
+  const client = new Client(world)
+  client.open()
+  const id = (number: number): Id => idOf(number, NOW_MS - 1_000_000 + number * 1_000)
+  for (let number = 1; number <= 60; number++)
+    client.send({ kind: 'Transfer', id: id(number * 2), debit: client.account(0), credit: client.account(1), amount: 1n }) // prettier-ignore
+  const unused: Command = { kind: 'Transfer', id: id(21), debit: client.account(0), credit: client.account(1), amount: 1n } // prettier-ignore
+  expect(client.send(unused)).toEqual([])
+  world.save()
+  runToEnd(path.join(dir, 'old'), 1, path.join(dir, 'three'), 3, few)
+  runToEnd(path.join(dir, 'three'), 3, path.join(dir, 'two'), 2)
+  for (const [name, partitions] of [['three', 3], ['two', 2]] as const) {
+    const fresh = new World(path.join(dir, name), partitions)
+    const across = partitionOf(unused.debit!, partitions) !== partitionOf(unused.credit!, partitions)
+    const at = partitionOf(unused.debit!, partitions)
+    expect(fresh.deployment.submit(at, [{ ...unused, across }])).toEqual([])
+    expect(fresh.deployment.submit(at, [{ ...unused, id: idOf(1, NOW_MS + 20), across }])).toHaveLength(1)
+  }
+}) // prettier-ignore
 
 it('transfers that are under way are counted, and nothing is written', () => {
   const world = new World(path.join(dir, 'old'), 2)

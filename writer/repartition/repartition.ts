@@ -16,6 +16,8 @@ export interface RepartitionOptions {
   /** The folder that the new logs go to, which has none. */
   readonly to: string
   readonly toPartitions: number
+  /** How many ids the old writers remember. Default: as a core does. */
+  readonly idsPerGeneration?: number
 }
 
 export interface Repartitioned extends Moved {
@@ -41,11 +43,11 @@ const EVENTS_PER_STEP = 4_096
  *   logs did not come to what the old ones do
  */
 export function* repartition(options: RepartitionOptions): Generator<Progress, Repartitioned, undefined> {
-  const { from, partitions, to, toPartitions } = options
-  const surveying = survey(from, partitions, toPartitions)
+  const { from, partitions, to, toPartitions, idsPerGeneration } = options
+  const surveying = survey(from, partitions, toPartitions, idsPerGeneration)
   let step = surveying.next()
   for (; step.done !== true; step = surveying.next()) yield { done: step.value, goal: 0n }
-  const { heads, events, beganNs, sums, named } = step.value
+  const { heads, events, beganNs, sums, horizonMs, named } = step.value
 
   const clock: Clock = { ns: 0n }
   const news = Array.from(
@@ -65,7 +67,11 @@ export function* repartition(options: RepartitionOptions): Generator<Progress, R
       old.next()
       if (++moved % EVENTS_PER_STEP === 0) yield { done: events + BigInt(moved), goal: events * 3n }
     }
-    for (const log of news) ends.push(log.finish())
+    for (const log of news) {
+      // With more partitions each remembers more: who was told that an id has expired was told the truth.
+      if (horizonMs >= 0) log.forgetIds(horizonMs)
+      ends.push(log.finish())
+    }
   } catch (error) {
     for (const log of news) log.abandon()
     throw error

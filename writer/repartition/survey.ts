@@ -25,6 +25,8 @@ export interface Survey {
   /** Time of the first event, nanoseconds since 1970; 0n: there is none. */
   readonly beganNs: bigint
   readonly sums: Sums
+  /** The latest time up to which an old partition refuses ids, milliseconds since 1970; −1: none was ever forgotten. */
+  readonly horizonMs: number
   /** Ids that refusals without an account name. */
   readonly named: ReadonlySet<string>
 }
@@ -69,22 +71,25 @@ function mixed(hash: bigint, value: bigint): bigint {
  * Reads the old logs, replays each, and yields how many events it has read so far.
  * @param partitions of the old deployment
  * @param asked the new number of partitions
+ * @param idsPerGeneration how many ids the old writers remember; by default as a core does
  * @throws RepartitionRefusedError if transfers are under way, or open holds would have their accounts in different partitions
  */
 export function* survey(
   dir: string,
   partitions: number,
   asked: number,
+  idsPerGeneration?: number,
 ): Generator<bigint, Survey, undefined> {
   const heads: LogHead[] = []
   const sums = emptySums()
   const named = new Set<string>()
   let events = 0n
   let beganNs = 0n
+  let horizonMs = -1
   let crossings = 0
   let apart = 0
   for (let partition = 0; partition < partitions; partition++) {
-    const core = createCore({ partition })
+    const core = createCore({ partition, ...(idsPerGeneration === undefined ? {} : { idsPerGeneration }) })
     const holds = new Map<string, readonly [debit: number, credit: number]>()
     const reading = readFramesAhead(nodeDisk, dir, partition, 1n)
     for (;;) {
@@ -103,6 +108,7 @@ export function* survey(
       yield events
     }
     crossings += core.crossingsOpen()
+    horizonMs = Math.max(horizonMs, core.idHorizonMs())
     for (const [debit, credit] of holds.values()) {
       const [left, right] = [debit, credit].map((number) => partitionOf(core.account(number)!.id, asked))
       if (left !== right) apart += 1
@@ -123,7 +129,7 @@ export function* survey(
         'post or void them or let them expire, stop it, and run this again; or take a number of partitions that keeps them together. Nothing was changed.',
       apart,
     )
-  return { heads, events, beganNs, sums, named }
+  return { heads, events, beganNs, sums, horizonMs, named }
 } // prettier-ignore
 
 const { HoldPlaced, HoldPosted, HoldVoided, HoldExpired, TransferRefused } = EVENT_KINDS

@@ -7,7 +7,8 @@ import { isTransitAccountId } from '../../schemas/crossing.ts'
 import { decodeEvents, type Side, type WalletEvent } from '../../schemas/events.ts'
 import { formatId } from '../../schemas/ids.ts'
 import { Deployment } from '../core/crossing/crossing.testing.ts'
-import { repartition, type Repartitioned } from './repartition.ts'
+import type { CoreOptions } from '../core/core.ts'
+import { repartition, type Repartitioned, type RepartitionOptions } from './repartition.ts'
 
 /** A deployment whose cores are those of its logs. */
 export class World {
@@ -16,10 +17,10 @@ export class World {
   readonly partitions: number
   private readonly written: number[]
 
-  constructor(dir: string, partitions: number) {
+  constructor(dir: string, partitions: number, options: Partial<CoreOptions> = {}) {
     this.dir = dir
     this.partitions = partitions
-    this.deployment = new Deployment(partitions)
+    this.deployment = new Deployment(partitions, options)
     this.written = this.deployment.harnesses.map(() => 0)
     for (const [partition, events] of eventsIn(dir, partitions).entries()) {
       const { core } = this.deployment.harnesses[partition]!
@@ -55,8 +56,14 @@ export function eventsIn(dir: string, partitions: number): WalletEvent[][] {
   )
 }
 
-export function runToEnd(from: string, partitions: number, to: string, toPartitions: number): Repartitioned {
-  const running = repartition({ from, partitions, to, toPartitions })
+export function runToEnd(
+  from: string,
+  partitions: number,
+  to: string,
+  toPartitions: number,
+  more: Pick<RepartitionOptions, 'idsPerGeneration'> = {},
+): Repartitioned {
+  const running = repartition({ from, partitions, to, toPartitions, ...more })
   for (;;) {
     const step = running.next()
     if (step.done === true) return step.value

@@ -70,6 +70,7 @@ export function rememberRow(state: CoreState, rows: RowWords, word: number): voi
 /** As `rememberRow`, where the hash of the event's id is known. */
 export function rememberHashed(state: CoreState, rows: RowWords, word: number, hash: number): void {
   const kind = kindOf(rows, word)
+  if (kind === EVENT_KINDS.IdsForgotten) return
   if (kind === EVENT_KINDS.HoldExpired || (isOfCrossing(kind) && !beginsCrossing(kind))) return
   // A transit account's opening has no id of its own either.
   if (kind === EVENT_KINDS.AccountOpened && isTransitAccountAt(rows.words32, (word + ROW.relatedHigh) * 2))
@@ -146,6 +147,9 @@ function applyKindEffects(state: CoreState, rows: RowWords, word: number, kind: 
       holds.remove(slot)
       return
     }
+    case EVENT_KINDS.IdsForgotten:
+      state.remembered.raiseHorizon(Number(rows.words[word + ROW.amount]!))
+      return
     default:
       if (isOfCrossing(kind)) applyCrossing(state, rows, word, kind)
   }

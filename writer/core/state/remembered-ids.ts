@@ -88,6 +88,11 @@ export class RememberedIds {
     return (this.previous ?? this.current).beganSequence
   }
 
+  /** Ids of this time or before, milliseconds since 1970, count as used unless they are remembered. */
+  raiseHorizon(horizonMs: number): void {
+    if (horizonMs > this.horizonMs) this.horizonMs = horizonMs
+  }
+
   has(hash: number, ids32: Int32Array, at: number): boolean {
     if (contains(this.current.keys, hash, ids32, at)) return true
     return this.previous !== undefined && contains(this.previous.keys, hash, ids32, at)
