@@ -78,5 +78,38 @@ export function sampleEvents(partition = 0): readonly WalletEvent[] {
   const closed = accountIdOf(100)
   ask('OpenAccount', { debit: closed, ...eur, scale: 2 })
   ask('CloseAccount', { debit: closed })
-  return recorder.events
+  return [...recorder.events, idsForgottenBehind(recorder.events.at(-1)!)]
 } // prettier-ignore
+
+const NIL: Id = { high: 0n, low: 0n }
+const NO_SIDE = { number: 0, version: 0n, debitsPosted: 0n, debitsPending: 0n, creditsPosted: 0n, creditsPending: 0n } // prettier-ignore
+
+/** What a repartition ends a log with. No core decides it. */
+function idsForgottenBehind(last: WalletEvent): WalletEvent {
+  const recordedAtNs = last.recordedAtNs + 1n
+  return {
+    sequence: last.sequence + 1n,
+    recordedAtNs,
+    effectiveAtNs: recordedAtNs,
+    receivedAtNs: recordedAtNs,
+    kind: 'IdsForgotten',
+    command: 'TimeStep',
+    refusal: undefined,
+    transferId: NIL,
+    relatedId: NIL,
+    reference: NIL,
+    fingerprint: 0n,
+    currency: '',
+    scale: 0,
+    amount: START_NS / 1_000_000n,
+    expiresAtNs: 0n,
+    debit: NO_SIDE,
+    credit: NO_SIDE,
+    code: 0,
+    partition: last.partition,
+    linkIndex: 0,
+    memo: '',
+    owner: '',
+    namedAccounts: '',
+  }
+}
