@@ -17,7 +17,7 @@ import { partitionOf, partitionOfWords } from '../../schemas/partitions.ts'
 import { decodeText } from '../../schemas/text.ts'
 import { ARRIVALS, CREDITED, PARTS, type Part } from './event-parts.ts'
 import type { NewLog } from './new-log.ts'
-import { TRANSIT, type OldLog } from './old-log.ts'
+import { linkIndexAt, TRANSIT, type OldLog } from './old-log.ts'
 import { RepartitionRefusedError } from './refused.ts'
 
 const SIDE_WORDS = 5
@@ -330,8 +330,9 @@ export class RowMover {
   }
 
   /** Copies the row to where the next one of a log goes, as it is. */
-  private begin({ payload, byte, length }: OldLog, to: NewLog): void {
-    to.makeRoom(payload![byte + ROW_BYTE.linkIndex]! | (payload![byte + ROW_BYTE.linkIndex + 1]! << 8))
+  private begin(old: OldLog, to: NewLog): void {
+    const { payload, byte, length } = old
+    to.makeRoom(linkIndexAt(old))
     to.bytes.set(payload!.subarray(byte, byte + length), to.byte)
   }
 

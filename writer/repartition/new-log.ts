@@ -14,6 +14,8 @@ import { LowestFree } from '../core/state/lowest-free.ts'
 
 /** Bytes of rows from which on a frame is closed. */
 const FRAME_PAYLOAD_BYTES = 1024 * 1024
+/** Rows for which there is room behind `makeRoom`: an event, and the opening of an account for money in transit before the next. */
+const ROWS_FREE = 3
 const EPOCH = 1n
 const NOTHING = new Uint8Array(0)
 
@@ -34,7 +36,9 @@ export class NewLog {
   accounts = 0
   /** Sequence of the last row. */
   sequence = 0
-  readonly bytes = new Uint8Array(FRAME_PAYLOAD_BYTES + (LINKED_TRANSFERS_MAX + 2) * EVENT_ROW_BYTES_MAX)
+  readonly bytes = new Uint8Array(
+    FRAME_PAYLOAD_BYTES + (LINKED_TRANSFERS_MAX * 2 + ROWS_FREE) * EVENT_ROW_BYTES_MAX,
+  )
   readonly words = new BigInt64Array(this.bytes.buffer)
   readonly words32 = new Int32Array(this.bytes.buffer)
   /** Where the next row begins. */
@@ -90,7 +94,8 @@ export class NewLog {
    */
   makeRoom(linkIndex: number): void {
     const isWithinGroup = linkIndex > 1 && linkIndex <= LINKED_TRANSFERS_MAX
-    if (this.byte >= FRAME_PAYLOAD_BYTES && !isWithinGroup) this.close(this.lastNs)
+    const isAtEnd = this.byte > this.bytes.length - ROWS_FREE * EVENT_ROW_BYTES_MAX
+    if ((this.byte >= FRAME_PAYLOAD_BYTES && !isWithinGroup) || isAtEnd) this.close(this.lastNs)
   }
 
   /**

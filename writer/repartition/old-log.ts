@@ -103,6 +103,11 @@ export class OldLog {
     return this.byte >>> 3
   }
 
+  /** True if the row at hand goes on with the linked group of the row before it. */
+  get isWithinGroup(): boolean {
+    return this.payload !== undefined && this.waitsFor < 0 && linkIndexAt(this) > 1
+  }
+
   /** Sequence of the event that the row at hand answers, in the other partition; 0: none. */
   get answers(): number {
     const { answers } = CROSSING_WORD
@@ -142,6 +147,11 @@ export class OldLog {
     const other = crossing[source]! !== this.partition ? crossing[source]! : partitionOfWords(crossing, credit, this.partitions) // prettier-ignore
     this.waitsFor = other
   }
+}
+
+/** Place of the row at hand within its linked group, from 1; 0: none. */
+export function linkIndexAt({ words32, byte }: Pick<OldLog, 'words32' | 'byte'>): number {
+  return words32[(byte + ROW_BYTE.partition) >>> 2]! >>> 16
 }
 
 /**

@@ -62,7 +62,8 @@ export function* repartition(options: RepartitionOptions): Generator<Progress, R
         new OldLog(partition, partitions, readFramesAhead(nodeDisk, from, partition, 1n, head)),
     )
     let moved = 0
-    for (let old = nextOf(olds); old !== undefined; old = nextOf(olds)) {
+    // A linked group is one thing: nothing of another partition comes into it.
+    for (let old = nextOf(olds); old !== undefined; old = old.isWithinGroup ? old : nextOf(olds)) {
       mover.move(old)
       old.next()
       if (++moved % EVENTS_PER_STEP === 0) yield { done: events + BigInt(moved), goal: events * 3n }
