@@ -12,19 +12,22 @@ import { messageOf } from '../../schemas/errors.ts'
 import { FrameRows } from '../../schemas/frame-rows.ts'
 import type { Frame } from '../../schemas/frames.ts'
 import { EVENT_ROW_BYTES } from '../../schemas/limits.ts'
+import { MACHINE_CLOCK } from './machine-clock.ts'
 import { readEvents } from './reread.ts'
 import { attemptOf, meaningOf, remindedSequence, stepOfRow, StepWriter } from './step-of.ts'
-import { StepTarget, type StepQueue } from './step-target.ts'
+import { StepTarget, type StepClock, type StepQueue } from './step-target.ts'
 
 export interface CoordinatorOptions {
   /** The partition whose events it goes by. */
-  readonly log: EventLog
+  readonly log: Pick<EventLog, 'partition' | 'head' | 'read' | 'tail'>
   /** Where steps go, by partition: one each for all of the deployment. */
   readonly queues: readonly StepQueue[]
   /** The sequence behind which it begins. Default: the log's last one of now. */
   readonly after?: bigint
   /** Steps that may wait for one partition. Default: as many as one offer may have. */
   readonly stepsMax?: number
+  /** Default: the machine's. */
+  readonly clock?: StepClock
 }
 
 export interface CoordinatorStatus {
@@ -65,7 +68,7 @@ export interface Reminder {
 }
 
 export class Coordinator {
-  readonly #log: EventLog
+  readonly #log: CoordinatorOptions['log']
   readonly #writer: StepWriter
   readonly #targets: readonly StepTarget[]
   readonly #over = new AbortController()
@@ -73,10 +76,10 @@ export class Coordinator {
   #reminded = 0
   #running: Promise<void> | undefined
 
-  constructor({ log, queues, after, stepsMax }: CoordinatorOptions) {
+  constructor({ log, queues, after, stepsMax, clock = MACHINE_CLOCK }: CoordinatorOptions) {
     this.#log = log
     this.#writer = new StepWriter(queues.length)
-    this.#targets = queues.map((queue) => new StepTarget(queue, stepsMax))
+    this.#targets = queues.map((queue) => new StepTarget(queue, stepsMax, clock))
     this.#sequence = after ?? log.head().sequence
   }
 

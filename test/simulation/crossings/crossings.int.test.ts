@@ -12,7 +12,7 @@ test('money crosses once, whoever is killed and whatever is lost, late or repeat
   const tally = await runJobs({
     tree: BUILT_TREE,
     from: 1,
-    count: rounds(120, SEEDS_FOR_COVERAGE),
+    count: rounds(SEEDS_FOR_COVERAGE, 1_000),
     jobs: Math.min(2, os.availableParallelism()),
     stopAtFailure: false,
     what: 'crossings',

@@ -8,6 +8,7 @@
 import type { Coordination } from '../../../schemas/commands.ts'
 import { parseCrossing, type CrossingText } from '../../../schemas/crossing.ts'
 import { EVENT_KIND_NAMES, type Totals, type WalletEvent } from '../../../schemas/events.ts'
+import { parseId } from '../../../schemas/ids.ts'
 import { partitionOf } from '../../../schemas/partitions.ts'
 import { refusalOf, type Refusal } from '../../../schemas/refusals.ts'
 import { EFFECTS, type Effect, type Party } from '../../exploration/books.ts'
@@ -103,8 +104,18 @@ export class Ledger {
     this.outcomes.set(key, event)
     if (event.kind !== 'TransferRefused' || event.command !== 'Transfer') return
     const debit = this.books[partition]!.accounts[event.debit.number - 1]
-    this.#checkRefusal(event, debit, 'debit')
+    // Within a partition both accounts have to be there before anything else is asked of them.
+    if (debit !== undefined && event.refusal === 'credit_account_not_found')
+      this.#checkUnknown(partition, event.namedAccounts)
+    else this.#checkRefusal(event, debit, 'debit')
   }
+
+  /** What a refusal names as a credit account that is not there would be of this partition, and is not there. */
+  #checkUnknown(partition: number, namedAccounts: string): void {
+    const credit = parseId(namedAccounts.split(',')[1] ?? '')
+    insist(credit !== undefined && partitionOf(credit, this.books.length) === partition, 'an account of its partition', namedAccounts)
+    insist(this.books[partition]!.find(credit) === undefined, 'an account that is not there', namedAccounts)
+  } // prettier-ignore
 
   #takeCrossing(partition: number, event: WalletEvent): void {
     const text = parseCrossing(event.namedAccounts)
