@@ -57,10 +57,6 @@ export class CoordinatorBrokenError extends Error {
   }
 }
 
-/** Which attempts are sent: the first ones, and then every eighth, so that a partition that is away finds no mountain. */
-const ATTEMPTS_ALL = 3
-const ATTEMPTS_EVERY = 8
-
 /** A partition and a source's word for it that it waits, by its event's sequence and the attempt. */
 export interface Reminder {
   readonly sequence: bigint
@@ -130,8 +126,7 @@ export class Coordinator {
         const full = this.#put(rows, byte, 0)
         if (full !== undefined) await full.room()
         if (this.#over.signal.aborted) return
-      } else if (isSentAgain(attemptOf(rows, byte)))
-        reminders.push({ sequence: remindedSequence(rows, byte), attempt: attemptOf(rows, byte) })
+      } else reminders.push({ sequence: remindedSequence(rows, byte), attempt: attemptOf(rows, byte) })
     }
     this.#offer()
     if (reminders.length > 0) await this.#remind(reminders)
@@ -170,8 +165,4 @@ export class Coordinator {
 /** Rows of crossings have a text, and a row without any is as long as another: nearly all frames are told by that. */
 function mayHoldCrossings({ payload, count }: Pick<Frame, 'payload' | 'count'>): boolean {
   return payload.length !== count * EVENT_ROW_BYTES
-}
-
-function isSentAgain(attempt: number): boolean {
-  return attempt <= ATTEMPTS_ALL || attempt % ATTEMPTS_EVERY === 0
 }

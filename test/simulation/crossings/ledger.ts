@@ -32,6 +32,8 @@ export interface Crossing {
   /** The source's last event that is no reminder, and the reminders since. */
   last: bigint
   reminders: number
+  /** When its source last wrote an event of it, reminders included. */
+  heardAtNs: bigint
   /** Sequences of its events, by partition. */
   readonly sequences: ReadonlyMap<number, Set<bigint>>
 }
@@ -157,6 +159,7 @@ export class Ledger {
       refusal: undefined,
       last: event.sequence,
       reminders: 0,
+      heardAtNs: event.recordedAtNs,
       sequences: new Map([
         [partition, new Set<bigint>()],
         [destination, new Set<bigint>()],
@@ -199,6 +202,7 @@ export class Ledger {
     if (!isSource) return
     crossing.last = event.sequence
     crossing.reminders = 0
+    crossing.heardAtNs = event.recordedAtNs
     crossing.isOver =
       ENDS.includes(happening) || (happening === 'TransferCancelled' && event.command !== 'TimeStep')
     if (crossing.isOver) this.#channels.delete(`${partition}:${crossing.text.channel}`)
@@ -307,8 +311,17 @@ export class Ledger {
     insist(refusal === undefined && told === expected, `its sender told ${expected}`, told)
   }
 
-  #remind({ fingerprint, linkIndex, debit }: WalletEvent, crossing: Crossing): void {
+  #remind({ fingerprint, linkIndex, debit, recordedAtNs }: WalletEvent, crossing: Crossing): void {
     this.#cover('TransferReminded')
+    const silentNs = recordedAtNs - crossing.heardAtNs
+    const leastNs = 1_000_000_000n << BigInt(Math.min(crossing.reminders, 6))
+    insist(silentNs >= leastNs, `a reminder after ${leastNs} ns at the earliest`, silentNs)
+    const isUndecided = !(['TransferConfirmed', 'TransferCancelled', 'TransferRecalled'] as const).some(
+      (one) => has(crossing, one),
+    )
+    const isInTime = !isUndecided || recordedAtNs < crossing.first.expiresAtNs
+    insist(isInTime, 'a decision at the deadline', 'a reminder')
+    crossing.heardAtNs = recordedAtNs
     crossing.reminders++
     insist(!crossing.isOver, 'a reminder of an open crossing', 'one that is over')
     insist(fingerprint === crossing.last, `a reminder of event ${crossing.last}`, fingerprint)

@@ -36,7 +36,7 @@ export const CROSSING_MUTANTS: readonly Mutant[] = [
       '  cancelled: {\n    ConfirmTransfer: IGNORED,\n',
       "  cancelled: {\n    ConfirmTransfer: { event: 'TransferConfirmed', to: 'confirmed' },\n",
     ),
-    seed: 39,
+    seed: 14,
   },
   one(
     'the deadline cancels what is confirmed',
@@ -96,6 +96,12 @@ export const CROSSING_MUTANTS: readonly Mutant[] = [
     'writer/coordinator/step-of.ts',
     ' = crossing[CROSSING_WORD.source]! | (attempt << 16)\n',
     ' = crossing[CROSSING_WORD.source]!\n',
+  ),
+  one(
+    'reminders that come no less often',
+    APPLY,
+    'REMIND_NS[Math.min(outgoing.attempt(channel), STEP_REMIND_DOUBLINGS)]!',
+    'REMIND_NS[0]!',
   ),
   one(
     'a coordinator reads nothing again',

@@ -25,8 +25,8 @@ export const CROSSING_FAULTS: readonly string[] = [
 ] // prettier-ignore
 
 const STEPS_MAX = 200_000
-/** Virtual time in which everything ends once nothing goes wrong any more: what was late, then a few reminders. */
-const REST_NS_MAX = 30_000_000_000n
+/** Virtual time in which everything ends once nothing goes wrong any more: what was late, the longest reminder, and a few more. */
+const REST_NS_MAX = 94_000_000_000n
 const REST_PAUSE_NS = 50_000_000
 const QUIET_TICKS = 4
 
