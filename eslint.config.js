@@ -47,7 +47,7 @@ const simulated = [
   'eventlog/kafka/events/shared-appender.ts',
   'gateway/outcomes/{settle-repeat,same-reversal,outcomes}.ts',
   'gateway/outcomes/crossings/life.ts',
-  'writer/coordinator/{next-step,step-of,step-batch}.ts',
+  'writer/coordinator/{coordinator,next-step,reread,step-of,step-batch,step-target}.ts',
   'test/model/**/*.ts',
   'test/exploration/{books,laws,state}.ts',
   'test/support/memory-log.ts',
@@ -66,7 +66,8 @@ export const adapters = [
   'eventlog/runtime-entry.ts',
   // Memory that real threads share, free again when the collector says so; simulated ones take memory of their own.
   'eventlog/handoff/frame-memory.ts',
-  // The clock of real views.
+  // The clocks of real coordinators and of real views.
+  'writer/coordinator/machine-clock.ts',
   'projectors/runtime/system-clock.ts',
 ]
 

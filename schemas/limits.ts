@@ -36,6 +36,8 @@ export const HOLDS_OPEN_MAX = 2 ** 20
 export const CHANNELS_MAX = 2 ** 20 - 1
 /** How long a crossing waits for the other side before it is reminded of, in ns. Part of the format: a replay computes with it. */
 export const STEP_REMIND_NS = 1_000_000_000n
+/** Each further reminder waits twice as long as the one before it, so often: then 64 s. Part of the format as well. */
+export const STEP_REMIND_DOUBLINGS = 6
 /** How long the credit side may be silent before a crossing is cancelled, in ms, unless the platform is told otherwise. */
 export const TRANSFER_DEADLINE_MS_DEFAULT = 10_000
 /** The longest such time that a platform may be told: a week. */

@@ -1,4 +1,7 @@
-/** What stopped a version in a partition, as whoever fills it has said: for those who ask elsewhere. */
+/**
+ * What stopped a version in a partition, as whoever fills it has said: for those who ask elsewhere. What is said last counts,
+ * whatever the clocks say: each word stands behind all that were said of the same version and partition before.
+ */
 import type { ViewStore } from '../clickhouse/view-store.ts'
 import type { VersionKey } from '../runtime/checkpoints.ts'
 import { FAULTS_TABLE } from './tables.ts'
@@ -8,7 +11,7 @@ export interface Fault extends VersionKey {
   /** The event that could not be taken; 0: it was none. */
   readonly sequence: bigint
   readonly cause: string
-  /** When, in ms since 1970. */
+  /** When, in ms since 1970; later where a clock that was ahead has said something before. */
   readonly atMs: number
 }
 
@@ -29,11 +32,17 @@ export async function readFaults(store: ViewStore): Promise<Fault[]> {
   return rows.map(({ sequence, at, ...rest }) => ({ ...rest, sequence: BigInt(sequence), atMs: Number(at) }))
 }
 
-/** @param cause empty: it goes on */
+/**
+ * @param fault of an empty cause: it goes on
+ * @throws OutageError
+ */
 export async function writeFault(store: ViewStore, { name, version, partition, sequence, cause, atMs }: Fault): Promise<void> {
   await store.command(
     `INSERT INTO ${FAULTS_TABLE} (name, version, partition, at, sequence, cause)
-     SELECT {name:String}, {version:UInt32}, {partition:UInt16}, {at:Int64}, {sequence:UInt64}, {cause:String}`,
+     SELECT {name:String}, {version:UInt32}, {partition:UInt16},
+       greatest({at:Int64}, (SELECT max(at) + 1 FROM ${FAULTS_TABLE}
+         WHERE name = {name:String} AND version = {version:UInt32} AND partition = {partition:UInt16})),
+       {sequence:UInt64}, {cause:String}`,
     { name, version, partition, at: String(atMs), sequence: String(sequence), cause },
   )
 } // prettier-ignore

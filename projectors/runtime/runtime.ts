@@ -6,7 +6,6 @@ import { includesPosition, type Position } from '../../schemas/positions.ts'
 import { formerViews } from '../clickhouse/former-views.ts'
 import { OutageError } from '../clickhouse/view-store.ts'
 import type { ProjectionSet } from '../projection.ts'
-import { writeFault } from '../registry/faults.ts'
 import { readSkips } from '../registry/skips.ts'
 import { readRestored } from '../registry/restore.ts'
 import { createRegistry } from '../registry/tables.ts'
@@ -22,6 +21,7 @@ import {
   type Checkpoints,
   type VersionKey,
 } from './checkpoints.ts'
+import { FaultWords } from './fault-words.ts'
 import { FencedError } from './lanes/guard.ts'
 import type { LaneFault, Member } from './lanes/lane.ts'
 import { Members } from './members.ts'
@@ -61,6 +61,7 @@ class Runtime implements RunningProjections {
   readonly #projections: ProjectionSet
   readonly #required: readonly string[]
   readonly #members: Members
+  readonly #faultWords: FaultWords
   readonly #logs = new Map<number, EventLog>()
   readonly #lanes = new Map<number, PartitionLanes>()
   readonly #report: (line: string) => void
@@ -91,6 +92,7 @@ class Runtime implements RunningProjections {
     this.#clock = options.clock ?? systemClock
     this.#waiters = new PositionWaiters(this.#clock)
     this.#report = options.log ?? (() => undefined)
+    this.#faultWords = new FaultWords({ store: options.store, clock: this.#clock, report: this.#report })
     this.#standing = new Standing({
       running: options.projections.running,
       required: this.#required,
@@ -361,6 +363,7 @@ class Runtime implements RunningProjections {
     this.#isStopped = true
     this.#callOff()
     this.#callOffWatch()
+    this.#faultWords.stop()
     await Promise.all([...this.#lanes.values()].map((lanes) => lanes.stop()))
     await this.#changing
     await Promise.all([...this.#lanes.values()].map((lanes) => lanes.stop()))
@@ -387,13 +390,8 @@ class Runtime implements RunningProjections {
       this.#options.fenced?.(partition)
       return
     }
-    writeFault(this.#options.store, { name, version, partition, sequence, cause, atMs: this.#clock.nowMs() }).catch(
-      (error: unknown) => {
-        // That a version goes on need not be said any more once all of them have ended.
-        if (!this.#isStopped || cause !== '') this.#report(`projections: what stopped ${name} cannot be written down: ${messageOf(error)}`)
-      },
-    )
-  } // prettier-ignore
+    this.#faultWords.say({ name, version, partition, sequence, cause })
+  }
 
   #advanced(): void {
     this.#standing.point(this.#versions)

@@ -40,6 +40,7 @@ export type Reaction =
 type Move = readonly [account: number, added: Partial<Totals>]
 
 const REMIND_AFTER_NS = 1_000_000_000n
+const REMIND_AFTER_NS_MAX = 64_000_000_000n
 /** Channels that a partition has. */
 const CHANNELS = 2 ** 20 - 1
 const OUTCOME_EVENT = {
@@ -63,17 +64,18 @@ export class Crossings {
     return undefined
   }
 
-  /** The crossing that has heard nothing for longest, if that is too long. */
+  /** The crossing that time comes for next, if it has come. */
   silent(atNs: bigint): Sent | undefined {
-    const [first] = [...this.sent.values()].sort((a, b) => Number(a.heardAtNs - b.heardAtNs))
-    return first !== undefined && first.heardAtNs + REMIND_AFTER_NS <= atNs ? first : undefined
+    const [first] = [...this.sent.values()].sort(
+      (a, b) => Number(wakesAtNs(a) - wakesAtNs(b)) || a.channel - b.channel,
+    )
+    return first !== undefined && wakesAtNs(first) <= atNs ? first : undefined
   }
 
   /** When that will be; 0n: nothing is under way. */
   nextSilentNs(): bigint {
-    let first = 0n
-    for (const { heardAtNs } of this.sent.values()) if (first === 0n || heardAtNs < first) first = heardAtNs
-    return first === 0n ? 0n : first + REMIND_AFTER_NS
+    const times = [...this.sent.values()].map(wakesAtNs)
+    return times.reduce((first, at) => (at < first ? at : first), times[0] ?? 0n)
   }
 
   /** The crossing that a step to a source is about, if it is still under way in that turn. */
@@ -256,6 +258,16 @@ export function reactionOf({ phase }: Sent, step: CommandKind): EventKind | unde
   if (isSaga) return 'TransferCompensated'
   if (phase === 'reserved') return 'TransferCancelled'
   return phase === 'cancelled' ? 'CancelAcknowledged' : undefined
+}
+
+/** It is reminded of after a second, and after each time twice as late, up to 64 s; the deadline comes at its time, if it decides. */
+function wakesAtNs(sent: Sent): bigint {
+  const { heardAtNs, reminded, phase, first } = sent
+  let waitNs = REMIND_AFTER_NS
+  for (let times = 0; times < reminded && waitNs < REMIND_AFTER_NS_MAX; times++) waitNs *= 2n
+  const remindNs = heardAtNs + waitNs
+  const isDecided = phase !== 'reserved' && phase !== 'debited'
+  return isDecided || first.expiresAtNs > remindNs ? remindNs : first.expiresAtNs
 }
 
 /** What the passing of time makes of it. */

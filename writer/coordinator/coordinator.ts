@@ -12,19 +12,22 @@ import { messageOf } from '../../schemas/errors.ts'
 import { FrameRows } from '../../schemas/frame-rows.ts'
 import type { Frame } from '../../schemas/frames.ts'
 import { EVENT_ROW_BYTES } from '../../schemas/limits.ts'
+import { MACHINE_CLOCK } from './machine-clock.ts'
 import { readEvents } from './reread.ts'
 import { attemptOf, meaningOf, remindedSequence, stepOfRow, StepWriter } from './step-of.ts'
-import { StepTarget, type StepQueue } from './step-target.ts'
+import { StepTarget, type StepClock, type StepQueue } from './step-target.ts'
 
 export interface CoordinatorOptions {
   /** The partition whose events it goes by. */
-  readonly log: EventLog
+  readonly log: Pick<EventLog, 'partition' | 'head' | 'read' | 'tail'>
   /** Where steps go, by partition: one each for all of the deployment. */
   readonly queues: readonly StepQueue[]
   /** The sequence behind which it begins. Default: the log's last one of now. */
   readonly after?: bigint
   /** Steps that may wait for one partition. Default: as many as one offer may have. */
   readonly stepsMax?: number
+  /** Default: the machine's. */
+  readonly clock?: StepClock
 }
 
 export interface CoordinatorStatus {
@@ -54,10 +57,6 @@ export class CoordinatorBrokenError extends Error {
   }
 }
 
-/** Which attempts are sent: the first ones, and then every eighth, so that a partition that is away finds no mountain. */
-const ATTEMPTS_ALL = 3
-const ATTEMPTS_EVERY = 8
-
 /** A partition and a source's word for it that it waits, by its event's sequence and the attempt. */
 export interface Reminder {
   readonly sequence: bigint
@@ -65,7 +64,7 @@ export interface Reminder {
 }
 
 export class Coordinator {
-  readonly #log: EventLog
+  readonly #log: CoordinatorOptions['log']
   readonly #writer: StepWriter
   readonly #targets: readonly StepTarget[]
   readonly #over = new AbortController()
@@ -73,10 +72,10 @@ export class Coordinator {
   #reminded = 0
   #running: Promise<void> | undefined
 
-  constructor({ log, queues, after, stepsMax }: CoordinatorOptions) {
+  constructor({ log, queues, after, stepsMax, clock = MACHINE_CLOCK }: CoordinatorOptions) {
     this.#log = log
     this.#writer = new StepWriter(queues.length)
-    this.#targets = queues.map((queue) => new StepTarget(queue, stepsMax))
+    this.#targets = queues.map((queue) => new StepTarget(queue, stepsMax, clock))
     this.#sequence = after ?? log.head().sequence
   }
 
@@ -127,8 +126,7 @@ export class Coordinator {
         const full = this.#put(rows, byte, 0)
         if (full !== undefined) await full.room()
         if (this.#over.signal.aborted) return
-      } else if (isSentAgain(attemptOf(rows, byte)))
-        reminders.push({ sequence: remindedSequence(rows, byte), attempt: attemptOf(rows, byte) })
+      } else reminders.push({ sequence: remindedSequence(rows, byte), attempt: attemptOf(rows, byte) })
     }
     this.#offer()
     if (reminders.length > 0) await this.#remind(reminders)
@@ -167,8 +165,4 @@ export class Coordinator {
 /** Rows of crossings have a text, and a row without any is as long as another: nearly all frames are told by that. */
 function mayHoldCrossings({ payload, count }: Pick<Frame, 'payload' | 'count'>): boolean {
   return payload.length !== count * EVENT_ROW_BYTES
-}
-
-function isSentAgain(attempt: number): boolean {
-  return attempt <= ATTEMPTS_ALL || attempt % ATTEMPTS_EVERY === 0
 }

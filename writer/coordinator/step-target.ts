@@ -11,6 +11,12 @@ import { StepBatch } from './step-batch.ts'
 /** Where steps for one partition go. */
 export type StepQueue = Pick<CommandQueue, 'offer'>
 
+/** What it is given of time. A task never runs before the call returns; the result calls it off. */
+export interface StepClock {
+  monotonicMs(): number
+  after(delayMs: number, task: () => void): () => void
+}
+
 /** Pause before a busy queue is asked again, in ms. */
 const BUSY_MS = 2
 /** A queue that has been busy for so long holds up nobody any more, in ms. */
@@ -23,38 +29,41 @@ export class StepTarget {
   /** Steps let go of: the queue was away, or did not keep what it had taken. The source reminds of them. */
   dropped = 0
   readonly #queue: StepQueue
-  /** Since when the queue has been busy, by `performance.now()`; undefined: it is not. */
+  readonly #clock: StepClock
+  /** Since when the queue has been busy, by the monotonic clock; undefined: it is not. */
   #busySinceMs: number | undefined
-  #timer: NodeJS.Timeout | undefined
+  /** Calls off that a busy queue is asked again; undefined: none was. */
+  #callOff: (() => void) | undefined
   #onOffered: () => void = () => undefined
 
   /** @param stepsMax steps that may wait */
-  constructor(queue: StepQueue, stepsMax: number | undefined) {
+  constructor(queue: StepQueue, stepsMax: number | undefined, clock: StepClock) {
     this.#queue = queue
+    this.#clock = clock
     this.batch = new StepBatch(stepsMax)
   }
 
   /** True if the queue is away by now, so that a step may as well not be made. */
   get isAway(): boolean {
-    return this.#busySinceMs !== undefined && performance.now() - this.#busySinceMs > BUSY_MS_MAX
+    return this.#busySinceMs !== undefined && this.#clock.monotonicMs() - this.#busySinceMs > BUSY_MS_MAX
   }
 
   /** Offers what has gathered. What is not taken waits, and is offered again before long. */
   offer(): void {
     const { batch } = this
     const { count } = batch
-    if (count === 0 || this.#timer !== undefined) return
+    if (count === 0 || this.#callOff !== undefined) return
     const { kind } = this.#queue.offer(batch.slots(), count, (offsets) => {
       if (offsets !== undefined) return
       this.sent -= count
       this.dropped += count
     })
     if (kind === 'busy') {
-      this.#busySinceMs ??= performance.now()
-      this.#timer = setTimeout(() => {
-        this.#timer = undefined
+      this.#busySinceMs ??= this.#clock.monotonicMs()
+      this.#callOff = this.#clock.after(BUSY_MS, () => {
+        this.#callOff = undefined
         this.offer()
-      }, BUSY_MS)
+      })
       if (this.isAway) this.#onOffered()
       return
     }
@@ -79,8 +88,8 @@ export class StepTarget {
 
   /** Drops what waits, and offers nothing again by itself. */
   stop(): void {
-    clearTimeout(this.#timer)
-    this.#timer = undefined
+    this.#callOff?.()
+    this.#callOff = undefined
     this.batch.clear()
     this.#onOffered()
   }

@@ -10,7 +10,7 @@ import type { Command } from '../../schemas/commands.ts'
 import { parseCrossing } from '../../schemas/crossing.ts'
 import { decodeEvents, type WalletEvent } from '../../schemas/events.ts'
 import type { Id } from '../../schemas/ids.ts'
-import { FRAME_BYTES_MAX, STEP_REMIND_NS } from '../../schemas/limits.ts'
+import { FRAME_BYTES_MAX } from '../../schemas/limits.ts'
 import { partitionOf } from '../../schemas/partitions.ts'
 import { accountIdOf, idOf, NOW_MS, NOW_NS } from '../core/harness.testing.ts'
 import { createCore, type CoreOptions, type WalletCore } from '../core/core.ts'
@@ -153,12 +153,13 @@ export class Towns {
     }
   }
 
-  /** Time passes until every open crossing has been reminded of, and so on until none is open; at most so many times. */
-  async heal(timesMax = 10): Promise<void> {
+  /** Time passes until the next open crossing is reminded of, and so on until none is open; at most so many times. */
+  async heal(timesMax = 60): Promise<void> {
     await this.settle()
     for (let times = 0; this.open() > 0; times++) {
       if (times === timesMax) throw new Error(`${this.open()} crossings do not end`)
-      this.nowNs += STEP_REMIND_NS
+      const timers = this.all.map(({ core }) => core.nextDeadlineNs()).filter((at) => at > this.nowNs)
+      this.nowNs = timers.reduce((first, at) => (at < first ? at : first), timers[0] ?? this.nowNs + 1n)
       await this.settle()
     }
   }

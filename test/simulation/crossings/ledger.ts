@@ -8,6 +8,7 @@
 import type { Coordination } from '../../../schemas/commands.ts'
 import { parseCrossing, type CrossingText } from '../../../schemas/crossing.ts'
 import { EVENT_KIND_NAMES, type Totals, type WalletEvent } from '../../../schemas/events.ts'
+import { parseId } from '../../../schemas/ids.ts'
 import { partitionOf } from '../../../schemas/partitions.ts'
 import { refusalOf, type Refusal } from '../../../schemas/refusals.ts'
 import { EFFECTS, type Effect, type Party } from '../../exploration/books.ts'
@@ -31,6 +32,8 @@ export interface Crossing {
   /** The source's last event that is no reminder, and the reminders since. */
   last: bigint
   reminders: number
+  /** When its source last wrote an event of it, reminders included. */
+  heardAtNs: bigint
   /** Sequences of its events, by partition. */
   readonly sequences: ReadonlyMap<number, Set<bigint>>
 }
@@ -103,8 +106,18 @@ export class Ledger {
     this.outcomes.set(key, event)
     if (event.kind !== 'TransferRefused' || event.command !== 'Transfer') return
     const debit = this.books[partition]!.accounts[event.debit.number - 1]
-    this.#checkRefusal(event, debit, 'debit')
+    // Within a partition both accounts have to be there before anything else is asked of them.
+    if (debit !== undefined && event.refusal === 'credit_account_not_found')
+      this.#checkUnknown(partition, event.namedAccounts)
+    else this.#checkRefusal(event, debit, 'debit')
   }
+
+  /** What a refusal names as a credit account that is not there would be of this partition, and is not there. */
+  #checkUnknown(partition: number, namedAccounts: string): void {
+    const credit = parseId(namedAccounts.split(',')[1] ?? '')
+    insist(credit !== undefined && partitionOf(credit, this.books.length) === partition, 'an account of its partition', namedAccounts)
+    insist(this.books[partition]!.find(credit) === undefined, 'an account that is not there', namedAccounts)
+  } // prettier-ignore
 
   #takeCrossing(partition: number, event: WalletEvent): void {
     const text = parseCrossing(event.namedAccounts)
@@ -146,6 +159,7 @@ export class Ledger {
       refusal: undefined,
       last: event.sequence,
       reminders: 0,
+      heardAtNs: event.recordedAtNs,
       sequences: new Map([
         [partition, new Set<bigint>()],
         [destination, new Set<bigint>()],
@@ -188,6 +202,7 @@ export class Ledger {
     if (!isSource) return
     crossing.last = event.sequence
     crossing.reminders = 0
+    crossing.heardAtNs = event.recordedAtNs
     crossing.isOver =
       ENDS.includes(happening) || (happening === 'TransferCancelled' && event.command !== 'TimeStep')
     if (crossing.isOver) this.#channels.delete(`${partition}:${crossing.text.channel}`)
@@ -296,8 +311,17 @@ export class Ledger {
     insist(refusal === undefined && told === expected, `its sender told ${expected}`, told)
   }
 
-  #remind({ fingerprint, linkIndex, debit }: WalletEvent, crossing: Crossing): void {
+  #remind({ fingerprint, linkIndex, debit, recordedAtNs }: WalletEvent, crossing: Crossing): void {
     this.#cover('TransferReminded')
+    const silentNs = recordedAtNs - crossing.heardAtNs
+    const leastNs = 1_000_000_000n << BigInt(Math.min(crossing.reminders, 6))
+    insist(silentNs >= leastNs, `a reminder after ${leastNs} ns at the earliest`, silentNs)
+    const isUndecided = !(['TransferConfirmed', 'TransferCancelled', 'TransferRecalled'] as const).some(
+      (one) => has(crossing, one),
+    )
+    const isInTime = !isUndecided || recordedAtNs < crossing.first.expiresAtNs
+    insist(isInTime, 'a decision at the deadline', 'a reminder')
+    crossing.heardAtNs = recordedAtNs
     crossing.reminders++
     insist(!crossing.isOver, 'a reminder of an open crossing', 'one that is over')
     insist(fingerprint === crossing.last, `a reminder of event ${crossing.last}`, fingerprint)

@@ -10,19 +10,16 @@ const MOVED = 'writer/core/crossing/moved-totals.ts'
 const GROUPS = 'eventlog/file/group-commit.ts'
 
 export const CROSSING_MUTANTS: readonly Mutant[] = [
-  {
-    ...one(
-      'no cancel mark',
-      APPLY,
-      '      entries.set(channel, turn, DESTINATION_STATES.cancelled, NO_AMOUNT, 0, 0)\n',
-      '      if (isReserved) entries.set(channel, turn, DESTINATION_STATES.cancelled, NO_AMOUNT, 0, 0)\n',
-    ),
-    seed: 14,
-  },
+  one(
+    'no cancel mark',
+    APPLY,
+    '      entries.set(channel, turn, DESTINATION_STATES.cancelled, NO_AMOUNT, 0, 0)\n',
+    '      if (isReserved) entries.set(channel, turn, DESTINATION_STATES.cancelled, NO_AMOUNT, 0, 0)\n',
+  ),
   {
     name: 'a coordinator sends before the decision is durable',
     found: 'crossings',
-    seed: 35,
+    seed: 33,
     patches: [
       patch(GROUPS, '    appender.sync()\n    isIdleFrameDue = true\n', '    isIdleFrameDue = true\n'),
       patch(
@@ -39,7 +36,7 @@ export const CROSSING_MUTANTS: readonly Mutant[] = [
       '  cancelled: {\n    ConfirmTransfer: IGNORED,\n',
       "  cancelled: {\n    ConfirmTransfer: { event: 'TransferConfirmed', to: 'confirmed' },\n",
     ),
-    seed: 25,
+    seed: 14,
   },
   one(
     'the deadline cancels what is confirmed',
@@ -99,6 +96,30 @@ export const CROSSING_MUTANTS: readonly Mutant[] = [
     'writer/coordinator/step-of.ts',
     ' = crossing[CROSSING_WORD.source]! | (attempt << 16)\n',
     ' = crossing[CROSSING_WORD.source]!\n',
+  ),
+  one(
+    'reminders that come no less often',
+    APPLY,
+    'REMIND_NS[Math.min(outgoing.attempt(channel), STEP_REMIND_DOUBLINGS)]!',
+    'REMIND_NS[0]!',
+  ),
+  one(
+    'a coordinator reads nothing again',
+    'writer/coordinator/coordinator.ts',
+    '    if (reminders.length > 0) await this.#remind(reminders)\n',
+    '',
+  ),
+  one(
+    'a queue that was busy is asked no more',
+    'writer/coordinator/step-target.ts',
+    '        this.#callOff = undefined\n        this.offer()\n',
+    '        this.offer()\n',
+  ),
+  one(
+    'steps offered again with those that follow',
+    'writer/coordinator/step-target.ts',
+    '    else this.dropped += count\n    batch.clear()\n',
+    '    else this.dropped += count\n',
   ),
 ]
 

@@ -33,15 +33,17 @@ export class Network {
     this.#addressees = addressees
   }
 
-  send(to: number, steps: Steps): void {
+  /** @returns false if they are lost, as far as the sender hears */
+  send(to: number, steps: Steps): boolean {
     const { random } = this.#world
     const { lost, repeated, late, lateNsMax, kept } = this.#options
     if (random.chance(kept)) this.#kept.push({ to, steps })
     if (this.#isHealed) {
       this.#post(to, steps, USUAL_NS)
-      return
+      return true
     }
-    if (random.chance(lost)) this.#world.fault('steps lost')
+    const isLost = random.chance(lost)
+    if (isLost) this.#world.fault('steps lost')
     else if (random.chance(late)) {
       this.#world.fault('steps late')
       this.#post(to, steps, lateNsMax)
@@ -50,6 +52,7 @@ export class Network {
       this.#world.fault('steps repeated')
       this.#post(to, steps, random.chance(0.5) ? lateNsMax : USUAL_NS)
     }
+    return !isLost || random.chance(0.5)
   }
 
   /** Nothing is lost or repeated from here on; what is under way still comes as late as it was going to. */

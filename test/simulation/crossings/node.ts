@@ -3,8 +3,7 @@ import { LogError } from '../../../eventlog/errors.ts'
 import { readFramesSync } from '../../../eventlog/file/read/reader.ts'
 import type { LogHead } from '../../../eventlog/ports.ts'
 import { decodeEvents } from '../../../schemas/events.ts'
-import { FrameRows } from '../../../schemas/frame-rows.ts'
-import { lastSequence, sameBytes, type Frame } from '../../../schemas/frames.ts'
+import { sameBytes, type Frame } from '../../../schemas/frames.ts'
 import type { WalletCore } from '../../../writer/core/core.ts'
 import { replayLog } from '../../../writer/recovery/replay-log.ts'
 import { digestSections } from '../../../writer/recovery/state-digest.ts'
@@ -102,18 +101,6 @@ export class PartitionNode {
     this.writer.end()
     await turn()
     this.#losePower()
-  }
-
-  /** The durable row with this sequence. */
-  rowAt(sequence: bigint): { readonly rows: FrameRows; readonly byte: number } | undefined {
-    const frame = this.frames.find(
-      (one) => one.count > 0 && one.firstSequence <= sequence && sequence <= lastSequence(one),
-    )
-    if (frame === undefined) return undefined
-    const rows = new FrameRows(frame)
-    let byte = 0
-    for (let at = frame.firstSequence; at < sequence; at++) byte = rows.after(byte)
-    return { rows, byte }
   }
 
   /** The live core, which may be ahead of what is durable, balances at any moment. */

@@ -21,8 +21,14 @@ export interface CrossingOptions {
   readonly others: number
   readonly network: NetworkOptions
   readonly writer: WriterOptions
+  /** Steps of a coordinator that may wait for one partition. */
+  readonly stepsMax: number
   /** Of each partition's machine and disk; `coordinatorKilled`, `coordinatorPaused` a turn. */
-  readonly faults: FaultOptions & { readonly coordinatorKilled: number; readonly coordinatorPaused: number }
+  readonly faults: FaultOptions & {
+    readonly coordinatorKilled: number
+    readonly coordinatorPaused: number
+    readonly coordinatorKilledAtOffer: number
+  }
 }
 
 export interface NetworkOptions {
@@ -33,6 +39,9 @@ export interface NetworkOptions {
   readonly lateNsMax: number
   /** Kept, and brought when all is over. */
   readonly kept: number
+  /** An offer finds the queue busy, and for how long at most: now and then for longer than a coordinator waits. */
+  readonly busy: number
+  readonly busyNsMax: number
 }
 
 const MS = 1_000_000
@@ -63,7 +72,10 @@ export function drawCrossingOptions(random: Random): CrossingOptions {
       late: often(0.7),
       lateNsMax: random.pick([20, 1_500, 3_000, 6_000]) * MS,
       kept: 0.3,
+      busy: often(0.4),
+      busyNsMax: random.pick([5, 200, 2_500]) * MS,
     },
+    stepsMax: random.pick([1, 2, 8, 1_024]),
     writer: {
       ...writer,
       payloadBytes: random.pick([6_000, 16_000]),
@@ -85,6 +97,7 @@ export function drawCrossingOptions(random: Random): CrossingOptions {
       clockJump: rate(0.1),
       coordinatorKilled: rate(0.2),
       coordinatorPaused: rate(0.2),
+      coordinatorKilledAtOffer: rate(0.1),
     },
   }
 }

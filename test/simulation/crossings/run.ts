@@ -4,7 +4,7 @@ import { insist, SimulationFailure } from '../insist.ts'
 import { resultOf, type SeedResult } from '../seed.ts'
 import { createWorld, type SimulatedWorld } from '../world.ts'
 import { CrossingClients } from './clients.ts'
-import { SimulatedCoordinator, type Reread } from './coordinator.ts'
+import { SimulatedCoordinator } from './coordinator.ts'
 import { Ledger } from './ledger.ts'
 import { Network } from './network.ts'
 import { PartitionNode } from './node.ts'
@@ -17,15 +17,16 @@ export const CROSSING_COVERAGE: readonly string[] = [
   'StepAnswered', 'cancelled by the deadline', 'mark of an empty Cancel', 'channel given on', 'steps at a closed door',
   'credit_account_not_found', 'credit_account_frozen', 'credit_account_closed', 'currency_mismatch', 'insufficient_funds',
   'debit_account_frozen', 'account_not_empty', 'accounts_full', 'balance_overflow', 'restart', 'clean stop', 'a day late changed nothing',
+  'a step was read again', 'a coordinator dropped steps',
 ] // prettier-ignore
 export const CROSSING_FAULTS: readonly string[] = [
-  'steps lost', 'steps late', 'steps repeated', 'coordinator killed', 'coordinator paused', 'kill', 'power loss',
+  'steps lost', 'steps late', 'steps repeated', 'coordinator killed', 'coordinator paused', 'queue of steps busy', 'kill', 'power loss',
   'power loss in the middle of an operation', 'clock set forward', 'clock set back', 'clock stands still',
 ] // prettier-ignore
 
 const STEPS_MAX = 200_000
-/** Virtual time in which everything ends once nothing goes wrong any more: what was late, then a few reminders. */
-const REST_NS_MAX = 30_000_000_000n
+/** Virtual time in which everything ends once nothing goes wrong any more: what was late, the longest reminder, and a few more. */
+const REST_NS_MAX = 94_000_000_000n
 const REST_PAUSE_NS = 50_000_000
 const QUIET_TICKS = 4
 
@@ -71,7 +72,7 @@ class CrossingsRun {
       (_, partition) =>
         new PartitionNode(world, options, partition, ledger, {
           accepted: (frame) => {
-            for (const coordinator of this.#coordinators) coordinator.accepted(partition, frame)
+            for (const coordinator of this.#coordinators) coordinator.accepted(partition)
             this.#clients.accepted(partition, frame)
           },
           lost: (epoch) => {
@@ -81,10 +82,10 @@ class CrossingsRun {
         }),
     )
     this.#network = new Network(world, options.network, this.#nodes)
-    const reread: Reread = (partition, sequence) => this.#nodes[partition]!.rowAt(sequence)
+    const frames = this.#nodes.map((node) => node.frames)
     this.#coordinators = Array.from(
       { length: options.coordinators },
-      () => new SimulatedCoordinator(world, options.partitions, this.#network, reread, fail),
+      () => new SimulatedCoordinator(world, options, this.#network, frames, fail),
     )
     this.#clients = new CrossingClients(world, options, ledger, this.#nodes)
     this.#tickLater()
@@ -164,6 +165,7 @@ class CrossingsRun {
     this.#restsFromNs = this.#world.nowNs()
     for (const node of this.#nodes) node.heal()
     this.#network.heal()
+    for (const coordinator of this.#coordinators) coordinator.heal()
   }
 
   #openText(): string {

@@ -8,16 +8,21 @@ import {
 } from '../../../schemas/crossing.ts'
 import { COMMAND_KINDS } from '../../../schemas/commands.ts'
 import { EVENT_KINDS, KINDS_SHIFT, ROW } from '../../../schemas/events.ts'
-import { STEP_REMIND_NS } from '../../../schemas/limits.ts'
+import { STEP_REMIND_DOUBLINGS, STEP_REMIND_NS } from '../../../schemas/limits.ts'
 import type { RowWords } from '../apply/apply.ts'
 import { CoreBrokenError } from '../broken.ts'
-import { CHANNEL, type Outgoing } from '../state/outgoing.ts'
+import { CHANNEL, CHANNEL_WORDS, type Outgoing } from '../state/outgoing.ts'
 import type { CoreState } from '../state/state.ts'
 import { DESTINATION_STATES, SOURCE_STATES, SOURCE_STEPS, sourceRule } from './table-numbers.ts'
 
 const text = new Int32Array(CROSSING_WORDS)
 const NO_AMOUNT = new BigInt64Array(1)
 const refusalKept = new BigInt64Array(1)
+/** How long a channel waits that has been reminded of so often. */
+const REMIND_NS = BigInt64Array.from(
+  { length: STEP_REMIND_DOUBLINGS + 1 },
+  (_, times) => STEP_REMIND_NS << BigInt(times),
+)
 
 /** True if an event of this kind is one of a crossing. */
 export function isOfCrossing(kind: number): boolean {
@@ -101,10 +106,17 @@ function setLast(outgoing: Outgoing, rows: RowWords, word: number, to: number): 
   waitAnew(outgoing, rows, word, to)
 }
 
-/** The next reminder of the channel at `to` comes a constant time behind the event at `word`. */
+/**
+ * The timer of the channel at `to` comes some time behind the event at `word`, twice as long after each reminder; and no later
+ * than the deadline, as long as that decides something.
+ */
 function waitAnew(outgoing: Outgoing, rows: RowWords, word: number, to: number): void {
-  const recordedAt = rows.words[word + ROW.recordedAt]!
-  outgoing.words[to + CHANNEL.remindAt] = BigInt.asIntN(64, recordedAt + STEP_REMIND_NS)
+  const channel = to / CHANNEL_WORDS + 1
+  const waitNs = REMIND_NS[Math.min(outgoing.attempt(channel), STEP_REMIND_DOUBLINGS)]!
+  const remindAt = BigInt.asIntN(64, rows.words[word + ROW.recordedAt]! + waitNs)
+  const deadline = outgoing.words[to + CHANNEL.deadline]!
+  const isBounded = sourceRule(outgoing.state(channel), SOURCE_STEPS.deadline).doing === 'moves'
+  outgoing.wakeAt(channel, isBounded && deadline < remindAt ? deadline : remindAt)
 }
 
 /** An event of a crossing that began elsewhere. */

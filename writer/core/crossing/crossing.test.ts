@@ -148,8 +148,12 @@ describe('a deadline', () => {
         if (isTried) deployment.submit(1, [tried.command])
         expect(kinds(deployment.pass(999))).toEqual([])
         expect(kinds(deployment.pass(2))).toEqual(['TransferReminded'])
-        expect(kinds(deployment.pass(1_001))).toEqual(['TransferReminded'])
-        const late = deployment.pass(1_001)
+        const deadlineNs = begun[1]!.expiresAtNs
+        expect(deployment.harnesses[0]!.core.nextDeadlineNs()).toBe(deadlineNs)
+        for (const harness of deployment.harnesses) harness.nowNs = deadlineNs - 1n
+        expect(kinds(deployment.pass(0))).toEqual([])
+        for (const harness of deployment.harnesses) harness.nowNs = deadlineNs
+        const late = deployment.pass(0)
         expect(kinds(late)).toEqual([coordination === 'tcc' ? 'TransferCancelled' : 'TransferRecalled'])
         const then = deployment.settle(late)
         if (coordination === 'saga' && isTried) {
@@ -172,7 +176,7 @@ describe('a deadline', () => {
   )
 })
 
-it('what is reserved or debited reminds of itself after a second, once a second, counting', () => {
+it('what is reserved or debited reminds of itself after a second, then after twice as long each time, counting', () => {
   const deployment = new Deployment(2)
   const [from, to] = deployment.open(100n) as [Id, Id]
   const begun = deployment.submit(0, [across(deployment.id(), from, to)])
@@ -189,7 +193,7 @@ it('what is reserved or debited reminds of itself after a second, once a second,
     expect(reminded).toMatchObject({
       kind: 'TransferReminded', command: 'TimeStep', linkIndex: attempt, fingerprint: begun[1]!.sequence, debit: { number: 0 },
     }) // prettier-ignore
-    expect(core.nextDeadlineNs()).toBe(reminded!.recordedAtNs + 1_000_000_000n)
+    expect(core.nextDeadlineNs()).toBe(reminded!.recordedAtNs + (1_000_000_000n << BigInt(attempt)))
     const again = deployment.follows(reminded!)!
     expect(again.command.step!.attempt).toBe(attempt)
     // The first time it gets there, then it is answered again, because it says that it was reminded of.
@@ -199,6 +203,27 @@ it('what is reserved or debited reminds of itself after a second, once a second,
     expect(deployment.submit(again.to, [deployment.follows(begun[1]!)!.command])).toEqual([])
   }
   expect(core.recordedAtNs()).toBeGreaterThan(NOW_NS)
+  expect(replayed(deployment)).toEqual([])
+})
+
+it('what is decided reminds of itself after 1, 2, 4 seconds and so on up to 64, also behind its deadline', () => {
+  const deployment = new Deployment(2, { transferDeadlineMs: 5_000 })
+  const [from, to] = deployment.open(100n) as [Id, Id]
+  const begun = deployment.submit(0, [across(deployment.id(), from, to)])
+  const tried = deployment.follows(begun[1]!)!
+  const answer = deployment.follows(deployment.submit(1, [tried.command]).at(-1)!)!
+  let [last] = deployment.submit(0, [answer.command])
+  const { core } = deployment.harnesses[0]!
+  const seconds: number[] = []
+  for (let times = 0; times < 9; times++) {
+    const dueNs = core.nextDeadlineNs()
+    seconds.push(Number(dueNs - last!.recordedAtNs) / 1e9)
+    for (const harness of deployment.harnesses) harness.nowNs = dueNs
+    const passed = deployment.pass(0)
+    expect(kinds(passed)).toEqual(['TransferReminded'])
+    last = passed[0]
+  }
+  expect(seconds).toEqual([1, 2, 4, 8, 16, 32, 64, 64, 64])
   expect(replayed(deployment)).toEqual([])
 })
 

@@ -37,7 +37,7 @@ const happening = fc.oneof(
   { weight: 3, arbitrary: fc.record({ does: fc.constant('asks' as const), at: fc.nat(2), batch: fc.array(asked, { minLength: 1, maxLength: 4 }) }) },
   { weight: 6, arbitrary: fc.record({ does: fc.constant('carries' as const), which: fc.array(fc.nat(40), { minLength: 1, maxLength: 4 }), keeps: fc.constantFrom(true, false, false) }) },
   { weight: 1, arbitrary: fc.record({ does: fc.constant('loses' as const), which: fc.nat(40) }) },
-  { weight: 1, arbitrary: fc.record({ does: fc.constant('passes' as const), milliseconds: fc.constantFrom(0, 5, 400, 1_001, 1_001, 2_600) }) },
+  { weight: 1, arbitrary: fc.record({ does: fc.constant('passes' as const), milliseconds: fc.constantFrom(0, 5, 400, 1_001, 2_100, 2_600) }) },
   { weight: 1, arbitrary: fc.record({ does: fc.constant('copies' as const), at: fc.nat(2), room: fc.integer({ min: 64, max: 400 }) }) },
 ) // prettier-ignore
 type Happening = typeof happening extends fc.Arbitrary<infer Value> ? Value : never
@@ -133,7 +133,7 @@ class Town {
 
   /** Carries everything and lets time pass, until nothing is under way. Returns how many seconds it took. */
   heal(): number {
-    for (let seconds = 0; seconds < 20; seconds++) {
+    for (let seconds = 0; seconds < 100; seconds++) {
       while (this.messages.length > 0) {
         const { to, command } = this.messages.shift()!
         this.decide(to, [command])
@@ -244,8 +244,8 @@ describe('partitions whose messages are delayed, repeated, reordered and lost', 
           const town = new Town(partitions, coordination)
           for (const one of happenings) town.do(one)
           town.endCopies()
-          // A deadline of 2.5 s is seen with the third reminder; its cancel may be lost with nobody any more.
-          expect(town.heal()).toBeLessThan(6)
+          // The longest that a reminder waits; then nothing is lost any more.
+          expect(town.heal()).toBeLessThan(64 + 6)
           let transit = 0n
           town.models.forEach((model, partition) => {
             const { core, payloads } = town.deployment.harnesses[partition]!

@@ -12,9 +12,9 @@ export type SourceStep =
   | 'ConfirmTransfer'
   | 'CancelTransfer'
   | 'CompleteTransfer'
-  /** The other side has been silent for as long as a reminder waits. */
+  /** The other side has been silent for as long as the next reminder waits. */
   | 'reminder'
-  /** It has been silent up to the deadline. Comes in place of the first reminder behind it. */
+  /** It has been silent up to the deadline: comes right then where it decides something, else in place of reminders behind it. */
   | 'deadline'
 
 /** What has become of a channel's turn at the destination. `none`: nothing of this turn has come yet. */

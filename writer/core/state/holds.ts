@@ -7,17 +7,17 @@
 import { HOLDS_OPEN_MAX } from '../../../schemas/limits.ts'
 import { CoreBrokenError } from '../broken.ts'
 import type { HoldsCopy } from '../copy/copy-holds.ts'
-import { ExpiryHeap } from './expiry-heap.ts'
 import { HOLD, HOLD_KEPT_WORDS, HOLD_WORDS } from './hold-words.ts'
 import { hashId, powerOfTwo, sameIdAt } from './hash-id.ts'
+import { TimerHeap, type Timers } from './timer-heap.ts'
 
 const SLOTS_INITIAL = 64
 
-export class Holds {
+export class Holds implements Timers {
   count = 0
   words: BigInt64Array
   words32: Int32Array
-  readonly heap: ExpiryHeap
+  readonly heap: TimerHeap
   /** While the holds are copied: who is told before one changes or ends. */
   copy: HoldsCopy | undefined
   /** Open addressing, linear probing, at most half full: slot plus one, 0 where empty. */
@@ -30,7 +30,7 @@ export class Holds {
     this.words32 = new Int32Array(this.words.buffer)
     this.index = new Int32Array(SLOTS_INITIAL * 2)
     this.mask = this.index.length - 1
-    this.heap = new ExpiryHeap(this)
+    this.heap = new TimerHeap(this)
     this.thread(0, SLOTS_INITIAL)
   }
 
@@ -117,6 +117,21 @@ export class Holds {
       this.index[this.indexSlotOf(this.words32, slot * HOLD_WORDS * 2)] = slot + 1
     this.heap.grow(slots * 2)
     this.thread(slots, slots * 2)
+  }
+
+  /** Of equal deadlines the hold that was placed first. */
+  isEarlier(left: number, right: number): boolean {
+    const { words } = this
+    const leftWord = left * HOLD_WORDS
+    const rightWord = right * HOLD_WORDS
+    const leftAt = words[leftWord + HOLD.expiresAt]!
+    const rightAt = words[rightWord + HOLD.expiresAt]!
+    if (leftAt !== rightAt) return leftAt < rightAt
+    return words[leftWord + HOLD.sequence]! < words[rightWord + HOLD.sequence]!
+  }
+
+  setPlace(slot: number, place: number): void {
+    this.words32[(slot * HOLD_WORDS + HOLD.links) * 2] = place
   }
 
   /** Puts slots `from` to `end` on the free list, lowest first. */

@@ -1,6 +1,7 @@
+import fc from 'fast-check'
 import { expect, it } from 'vitest'
 import { CHANNELS_MAX } from '../../../schemas/limits.ts'
-import { CHANNEL, Outgoing } from './outgoing.ts'
+import { CHANNEL, CHANNEL_WORDS, Outgoing } from './outgoing.ts'
 
 const RESERVED = 1
 
@@ -43,3 +44,54 @@ it('those that wait come in the order of their last events, whatever went on in 
   expect(order).toEqual([4, 1, 2, 3])
   expect([outgoing.open, outgoing.firstRemindAt()]).toEqual([0, 0n])
 })
+
+it('timers come in the order of their times, whoever waits in the queue and whoever beside it, also in a state put back', () => {
+  fc.assert(
+    fc.property(
+      fc.array(fc.tuple(fc.nat(3), fc.nat(99), fc.nat(12)), { minLength: 1, maxLength: 120 }),
+      (acts) => {
+        const outgoing = new Outgoing()
+        /** Of each open channel when its timer comes. */
+        const timers = new Map<number, bigint>()
+        let nowNs = 0n
+        const wake = (channel: number, attempt: number, untilDeadline: bigint): void => {
+          const remindAt = nowNs + (attempt === 0 ? 10n : 20n << BigInt(attempt))
+          const deadline = nowNs + untilDeadline
+          outgoing.words[outgoing.wordOf(channel) + CHANNEL.deadline] = deadline
+          const at = deadline < remindAt ? deadline : remindAt
+          outgoing.wakeAt(channel, at)
+          timers.set(channel, at)
+        }
+        for (const [act, pick, number] of acts) {
+          nowNs += 1n
+          const open = [...timers.keys()]
+          const channel = open[pick % Math.max(1, open.length)]
+          if (channel === undefined || act === 0) {
+            const next = outgoing.next()
+            outgoing.begin(next, RESERVED)
+            wake(next, 0, BigInt(number))
+          } else if (act === 1) {
+            outgoing.end(channel)
+            timers.delete(channel)
+          } else {
+            outgoing.move(channel, RESERVED, act === 2 ? 0 : (number % 4) + 1)
+            wake(channel, outgoing.attempt(channel), BigInt(number) * 9n)
+          }
+          expect(outgoing.firstRemindAt()).toBe(sorted(timers)[0]?.[1] ?? 0n)
+          expect(outgoing.firstWaiting()).toBe(sorted(timers)[0]?.[0] ?? 0)
+        }
+        const restored = new Outgoing()
+        restored.restore(outgoing.words.slice(0, outgoing.count * CHANNEL_WORDS), outgoing.count)
+        for (const [channel] of sorted(timers))
+          for (const one of [outgoing, restored]) {
+            expect(one.firstWaiting()).toBe(channel)
+            one.end(channel)
+          }
+      },
+    ),
+  )
+})
+
+function sorted(timers: ReadonlyMap<number, bigint>): (readonly [channel: number, at: bigint])[] {
+  return [...timers].sort(([left, leftAt], [right, rightAt]) => Number(leftAt - rightAt) || left - right)
+}

@@ -2,12 +2,14 @@
  * The crossings that began here and are under way: one channel each, the lowest free one first (schemas/crossing.ts).
  *
  * A channel is 14 words of 64 bits. All but its turn is zero while it is free; the turn stays. Channels that wait for the
- * other side stand in one queue, in the order of their last events: a reminder comes a constant time after each.
+ * other side stand in one queue, in the order of their last events: a first reminder comes a constant time after each. Those
+ * that wait longer, or only until their deadline, stand in a heap beside it.
  */
 import { CHANNELS_MAX } from '../../../schemas/limits.ts'
 import type { EntriesCopy } from '../copy/copy-entries.ts'
 import { GrowingMemory } from './growing-memory.ts'
 import { LowestFree } from './lowest-free.ts'
+import { TimerHeap, type Timers } from './timer-heap.ts'
 
 export const CHANNEL_WORDS = 14
 /** Words of a channel. The last two are pairs of 32 bits: debit account and code; turn, and state with attempt above it. */
@@ -18,6 +20,7 @@ export const CHANNEL = {
   deadline: 3,
   /** Of the last event that is no reminder. */
   sequence: 4,
+  /** When its timer comes: a reminder, or the deadline where that is earlier and decides something. */
   remindAt: 5,
   creditHigh: 6,
   creditLow: 7,
@@ -36,7 +39,7 @@ export const ATTEMPT_MAX = 0xffff
 const TURN_MAX = 0xffff_ffff
 const CHANNELS_INITIAL = 64
 
-export class Outgoing {
+export class Outgoing implements Timers {
   /** Channels ever used; the highest number given. */
   count = 0
   /** Crossings under way. */
@@ -48,7 +51,12 @@ export class Outgoing {
   private readonly memory: GrowingMemory
   private capacity = CHANNELS_INITIAL
   private readonly free = new LowestFree()
-  /** The queue of those that wait: channel before and behind each, 0 for none; at place 0 its last and its first. */
+  /** Those that have been reminded of, or wait for their deadline. */
+  private readonly heap = new TimerHeap(this)
+  /**
+   * The queue of all others that wait: channel before and behind each, 0 for none; at place 0 its last and its first. Behind
+   * one that is in the heap: its place there, plus one, negative.
+   */
   private before = new Int32Array(CHANNELS_INITIAL + 1)
   private behind = new Int32Array(CHANNELS_INITIAL + 1)
 
@@ -89,9 +97,21 @@ export class Outgoing {
     return this.words32[(this.wordOf(channel) + CHANNEL.debitCode) * 2 + 1]!
   }
 
-  /** The channel that has waited longest, 0 if none waits. */
+  /** The channel whose timer comes first, 0 if none waits. */
   firstWaiting(): number {
-    return this.behind[0]!
+    const queued = this.behind[0]!
+    const other = this.heap.first()
+    return other > 0 && (queued === 0 || this.isEarlier(other, queued)) ? other : queued
+  }
+
+  isEarlier(left: number, right: number): boolean {
+    const leftAt = this.words[this.wordOf(left) + CHANNEL.remindAt]!
+    const rightAt = this.words[this.wordOf(right) + CHANNEL.remindAt]!
+    return leftAt === rightAt ? left < right : leftAt < rightAt
+  }
+
+  setPlace(channel: number, place: number): void {
+    this.behind[channel] = -place
   }
 
   /** When that one is to be reminded, nanoseconds since 1970; 0n if none waits. */
@@ -127,6 +147,15 @@ export class Outgoing {
     this.append(channel)
   }
 
+  /** Sets the timer of an open channel, which has just been begun or moved. Its deadline has to be set. */
+  wakeAt(channel: number, at: bigint): void {
+    const word = this.wordOf(channel)
+    this.words[word + CHANNEL.remindAt] = at
+    if (this.attempt(channel) === 0 && at !== this.words[word + CHANNEL.deadline]) return
+    this.unlink(channel)
+    this.heap.push(channel)
+  }
+
   /** Ends an open channel's turn. */
   end(channel: number): void {
     this.copy?.keep(channel - 1)
@@ -150,6 +179,7 @@ export class Outgoing {
     const remindAt = (channel: number): bigint => this.words[this.wordOf(channel) + CHANNEL.remindAt]!
     waiting.sort((left, right) => (remindAt(left) < remindAt(right) ? -1 : 1))
     for (const channel of waiting) this.append(channel)
+    for (const channel of waiting) this.wakeAt(channel, remindAt(channel))
     this.open = waiting.length
   }
 
@@ -166,6 +196,10 @@ export class Outgoing {
   }
 
   private unlink(channel: number): void {
+    if (this.behind[channel]! < 0) {
+      this.heap.remove(-this.behind[channel]! - 1)
+      return
+    }
     const before = this.before[channel]!
     const behind = this.behind[channel]!
     this.behind[before] = behind
@@ -177,6 +211,7 @@ export class Outgoing {
     this.memory.grow(this.capacity * CHANNEL_WORDS * 8)
     this.words = wordsOver(this.memory, this.capacity)
     this.words32 = new Int32Array(this.words.buffer, this.words.byteOffset, this.words.length * 2)
+    this.heap.grow(this.capacity)
     this.before = grown(this.before, this.capacity + 1)
     this.behind = grown(this.behind, this.capacity + 1)
   }

@@ -46,8 +46,12 @@ export function skipRow(given: QueryParameters): TableRow {
 export function faultRow(given: QueryParameters): TableRow {
   const { name, version, partition, sequence, cause, at } = given
   const row = { name, version, partition, sequence, cause, at }
-  // The newest by time, whichever came last: a wall clock may be set back.
   return stored(`${String(name)} ${String(version)}/${String(partition)}`, Math.trunc(Number(at)), row)
+}
+
+/** A fault as its INSERT has it: behind all that was said before, also by a wall clock that was ahead. */
+export function faultBehind(row: TableRow, before: TableRow | undefined): TableRow {
+  return before === undefined || before.version < row.version ? row : { ...row, version: before.version + 1n }
 }
 
 function stored(key: string, version: unknown, row: object): TableRow {

@@ -16,7 +16,7 @@ import { FAULTS_TABLE, SKIPS_TABLE, VERSIONS_TABLE } from '../../../../projector
 import type { World } from '../../world.ts'
 import { Catalog, RefusedEventError, UnknownTableError } from './catalog.ts'
 import { Guarded } from './guarded.ts'
-import { epochAnswer, registryAnswer } from './registry-rows.ts'
+import { epochAnswer, faultBehind, registryAnswer } from './registry-rows.ts'
 import { CHECKPOINTS, understand } from './statements.ts'
 import { drawFate, drawStepNs, drawStoreFaults, NO_STORE_FAULTS, type StoreFaults } from './store-faults.ts'
 import { ViewsBrokenError, type Block, type Table, type TableRow } from './tables.ts'
@@ -320,8 +320,9 @@ export class SimulatedStore {
   }
 
   /** Puts rows into a table of the registry. Returns what makes them durable. */
-  #put(name: string, rows: readonly TableRow[]): () => void {
+  #put(name: string, given: readonly TableRow[]): () => void {
     const table = this.#table(name)
+    const rows = name === FAULTS_TABLE ? given.map((row) => faultBehind(row, table.row(row.key))) : given
     const isNews = (row: TableRow): boolean => (table.row(row.key)?.version ?? 0n) < row.version
     if (name === VERSIONS_TABLE && !rows.every(isNews)) return () => undefined
     const block = table.apply({ rows, token: undefined })
