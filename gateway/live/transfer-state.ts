@@ -49,6 +49,13 @@ const STATE_OF_OWN: Readonly<Record<EventKind, TransferState | undefined>> = {
   TransferCredited: 'PENDING',
   CreditCancelled: undefined,
   StepAnswered: undefined,
+  // Of a hold across partitions: the hold's own id, a post's, and that of the command that voids it.
+  HoldReserved: 'PENDING',
+  HoldConfirmed: 'PENDING',
+  HoldDrawn: 'PENDING',
+  CreditDrawn: 'PENDING',
+  HoldReleased: 'PENDING',
+  ReleaseCompleted: 'VOIDED',
 }
 
 /** The state after another command's event that names the transfer. Undefined: it does not change. */

@@ -32,6 +32,7 @@ export const anyCrossing: fc.Arbitrary<WalletEvent> = fc
     effectiveAtNs: fc.bigInt(-(2n ** 60n), 2n ** 62n),
     receivedAtNs: anyTimeNs,
     recordedAtNs: anyTimeNs,
+    expiresAtNs: anyTimeNs,
     memo: fc.oneof(
       fc.constant(''),
       fc.string({ unit: 'grapheme', maxLength: 40 }),
@@ -94,6 +95,7 @@ export function stepCommandOf(
         attempt,
         answers: event.sequence,
         scale: event.scale,
+        ofHold: next.step === 'DrawCredit' ? event.expiresAtNs : undefined,
         refusal: next.step === 'CancelTransfer' ? event.refusal : undefined,
       },
     },
