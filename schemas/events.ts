@@ -30,8 +30,9 @@
  * attempt. StepAnswered: fingerprint = kind of the event that is said again, refusal = its refusal. Any other that answers a
  * step: fingerprint = 0. What a timer makes (command = TimeStep) has all that the first event had, but the memo.
  * Holds across: HoldReserved is as TransferReserved, and its text's `answers` is no sequence, but the hold's timeout in ns
- * (0: none). HoldConfirmed: expires_at = when the hold expires. HoldDrawn, CreditDrawn: related_id = the hold, amount = what is
- * posted, expires_at = no time, but the hold's channel (high 32 bits) and turn. HoldReleased, ReleaseCompleted: related_id =
+ * (0: none). HoldConfirmed: expires_at = when the hold expires. HoldDrawn: related_id = the hold, amount = what is posted,
+ * expires_at = no time, but what stays held; its text's `answers` is no sequence, but the hold's channel (high 32 bits) and turn.
+ * CreditDrawn: as it, but the hold's channel and turn are its expires_at. HoldReleased, ReleaseCompleted: related_id =
  * the hold, amount = what was still held; transfer_id = the VoidHold's, or the hold's where it expired or a post closed it.
  * AccountOpened of a transit account, right before the event that first needs it: transfer_id = related_id = its id,
  * command = TimeStep, owner = `in transit`.

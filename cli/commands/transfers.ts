@@ -12,7 +12,7 @@ interface Crossing {
   readonly waitsFor: string
   readonly begunAt: string
   readonly since: string
-  readonly deadline: string
+  readonly deadline: string | null
   readonly amount: { readonly major: string; readonly currency: string }
   readonly debitAccountId: string
   readonly creditAccountId: string

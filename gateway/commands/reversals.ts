@@ -85,8 +85,9 @@ export async function prepareReversal(
   }
 }
 
-/** True for a transfer from one partition to another that has moved money, or may yet. */
+/** True for a transfer from one partition to another that has moved money, or may yet. A hold moves none, nor does its end. */
 function isAcross({ first, end }: Life): boolean {
+  if (first.kind === 'HoldReserved' || first.kind === 'HoldReleased') return false
   return beginsCrossing(first) && (end === undefined || toldRefusal(end) === undefined)
 }
 

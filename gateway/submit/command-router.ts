@@ -57,9 +57,9 @@ export class CommandRouter {
   }
 
   /**
-   * Finds the partition that decides a command. A transfer whose credit account lives elsewhere is marked as one across.
-   * @throws Fault CROSS_PARTITION if its accounts live in different ones and it is no such transfer, or one with a
-   *   condition on the credit account; NOT_YET
+   * Finds the partition that decides a command. A transfer or hold whose credit account lives elsewhere is marked as one
+   * across.
+   * @throws Fault CROSS_PARTITION if it is one with a condition on the credit account; NOT_YET
    */
   async route(command: Command, path: string): Promise<RoutedCommand> {
     const { partitions } = this.#ports
@@ -69,7 +69,6 @@ export class CommandRouter {
     const partition = partitionOf(command.debit, partitions)
     const credit = command.credit ?? NIL_ID
     if (isNilId(credit) || partitionOf(credit, partitions) === partition) return { command, partition }
-    if (command.kind !== 'Transfer') throw crossPartition(`${path}.creditAccountId`, 'hold')
     if (command.ifCredit !== undefined)
       throw crossPartition(conditionPath(path, command.ifCredit), 'condition')
     return { command: { ...command, across: true }, partition }
@@ -149,9 +148,6 @@ export function placedWithin(group: readonly (Command | undefined)[], index: num
 
 /** What cannot go from one partition to another. */
 const WHY_NOT = {
-  hold:
-    'A hold reserves on both of its accounts at once, and no partition can promise for the other. ' +
-    'Use a transfer, which may cross, or accounts of one partition.',
   condition:
     'A condition is judged where the debit account lives, which cannot look at the credit account. ' +
     'Leave out the condition on the credit account, or use accounts of one partition.',

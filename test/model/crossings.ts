@@ -191,7 +191,7 @@ export class Crossings {
         this.#begin(text, event, 'holding')
         return both({ debitsPending: amount }, { creditsPending: amount })
       case 'HoldDrawn':
-        this.#begin(text, event, 'drawn', Number(event.expiresAtNs >> 32n))
+        this.#begin(text, event, 'drawn', Number(text.answers >> 32n))
         return []
       case 'HoldReleased':
         this.#goOn(text.channel, event, 'released')

@@ -12,6 +12,7 @@ export function releaseOf(
   hold: Hold,
   command: 'ExpireHold' | 'PostHold',
   at: { readonly wallet: Wallet; readonly partition: number; readonly atNs: bigint },
+  post?: WalletEvent,
 ): WalletEvent {
   const { first } = at.wallet.crossings.sent.get(hold.channel!)!
   const isNothing = hold.amount === 0n
@@ -21,8 +22,8 @@ export function releaseOf(
     transferId: hold.id,
     relatedId: hold.id,
     reference: first.reference,
-    effectiveAtNs: first.effectiveAtNs,
-    receivedAtNs: first.receivedAtNs,
+    effectiveAtNs: post?.effectiveAtNs ?? at.atNs,
+    receivedAtNs: post?.receivedAtNs ?? at.atNs,
     currency: first.currency,
     scale: first.scale,
     amount: hold.amount,
@@ -55,12 +56,12 @@ export function endAcross(
     ...event,
     kind: 'HoldDrawn',
     credit,
-    expiresAtNs: (BigInt(hold.channel) << 32n) | BigInt(turn),
-    namedAccounts: formatCrossing(place),
+    expiresAtNs: hold.amount - event.amount,
+    namedAccounts: formatCrossing({ ...place, answers: (BigInt(hold.channel) << 32n) | BigInt(turn) }),
   })
   const rest = wallet.holds.get(keyOf(hold.id))!
   if (command.keepOpen === true && rest.amount > 0n) return [drawn]
-  return [drawn, wallet.take(releaseOf(rest, 'PostHold', { wallet, partition, atNs: atNs() }))]
+  return [drawn, wallet.take(releaseOf(rest, 'PostHold', { wallet, partition, atNs: atNs() }, drawn))]
 }
 
 /** The text of a hold's events: its accounts, and its place. */

@@ -71,7 +71,7 @@ export function stepCommandOf(
   ) as CrossingEventKind
   const next = nextStepOf(kind, event.command)
   if (next === undefined || next === OF_ANOTHER) return undefined
-  const { debit, credit, source, channel, turn } = parseCrossing(event.namedAccounts)!
+  const { debit, credit, source, channel, turn, answers } = parseCrossing(event.namedAccounts)!
   return {
     target: next.to === 'source' ? source : partitionOf(credit, partitions),
     command: {
@@ -95,7 +95,7 @@ export function stepCommandOf(
         attempt,
         answers: event.sequence,
         scale: event.scale,
-        ofHold: next.step === 'DrawCredit' ? event.expiresAtNs : undefined,
+        ofHold: next.step === 'DrawCredit' ? BigInt.asIntN(64, answers) : undefined,
         refusal: next.step === 'CancelTransfer' ? event.refusal : undefined,
       },
     },

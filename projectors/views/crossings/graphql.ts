@@ -26,6 +26,10 @@ const WAITS_FOR: Readonly<Record<OpenKind, string>> = {
   TransferDebited: 'the credit side to credit or refuse, or the deadline',
   TransferRecalled: 'the credit side to say whether it has credited',
   TransferCancelled: 'the credit side to release what it may have reserved',
+  HoldReserved: 'the credit side to reserve, or the deadline',
+  HoldConfirmed: 'its client, to post or void it, or for it to expire',
+  HoldDrawn: 'the credit side to credit',
+  HoldReleased: 'the credit side to release what is left, and posts under way to be credited',
 }
 
 export function addCrossings({ builder, EventKindEnum, Money }: SchemaKit): void {
@@ -50,8 +54,10 @@ export function addCrossings({ builder, EventKindEnum, Money }: SchemaKit): void
       }),
       deadline: t.field({
         type: 'DateTime',
-        description: 'When it is cancelled or asked back, where the credit side has not answered by then.',
-        resolve: ({ deadlineNs }) => deadlineNs,
+        nullable: true,
+        description:
+          'When it is cancelled or asked back, where the credit side has not answered by then. Null: it is not given up.',
+        resolve: ({ deadlineNs }) => deadlineNs ?? null,
       }),
       amount: t.field({
         type: Money,

@@ -15,6 +15,10 @@ export const OPEN_KINDS = [
   'TransferDebited',
   'TransferRecalled',
   'TransferCancelled',
+  'HoldReserved',
+  'HoldConfirmed',
+  'HoldDrawn',
+  'HoldReleased',
 ] as const satisfies readonly EventKind[]
 export type OpenKind = (typeof OPEN_KINDS)[number]
 
@@ -30,7 +34,7 @@ export interface OpenCrossing {
   readonly begunAtNs: bigint
   readonly sinceNs: bigint
   /** When it is cancelled or asked back if the other side stays silent. */
-  readonly deadlineNs: bigint
+  readonly deadlineNs: bigint | undefined
   readonly debitAccountId: string
   readonly creditAccountId: string
   readonly currency: string
@@ -82,6 +86,12 @@ export async function openCrossings(store: ViewStore, upTo: Position, limit: num
   }
 }
 
+/** Of the others none is given up: the other side is asked until it answers, and a hold that is held waits for its client. */
+const WITH_DEADLINE: ReadonlySet<number> = new Set([
+  EVENT_KINDS.TransferReserved, EVENT_KINDS.TransferConfirmed, EVENT_KINDS.TransferDebited, EVENT_KINDS.TransferRecalled,
+  EVENT_KINDS.TransferCancelled, EVENT_KINDS.HoldReserved,
+]) // prettier-ignore
+
 interface TurnKey {
   readonly partition: number
   readonly channel: number
@@ -123,7 +133,7 @@ function crossingOf(row: StoredCrossing, beginning: StoredBeginning): OpenCrossi
     sequence: BigInt(row.sequence),
     begunAtNs: BigInt(beginning.begun_at_ns),
     sinceNs: BigInt(row.recorded_at_ns),
-    deadlineNs: BigInt(beginning.deadline_ns),
+    deadlineNs: WITH_DEADLINE.has(row.kind) ? BigInt(beginning.deadline_ns) : undefined,
     debitAccountId: row.debit_id,
     creditAccountId: row.credit_id,
     currency: row.currency,

@@ -99,14 +99,14 @@ function setAsked(outgoing: Outgoing, { words, words32 }: RowWords, word: number
 /** A part of a hold goes its own way, by the channel at `to`. */
 function draw({ holds, outgoing }: CoreState, rows: RowWords, word: number, to: number): void {
   const slot = holds.find(rows.words32, (word + ROW.relatedHigh) * 2)
-  const place = (word + ROW.expiresAt) * 2
-  const channel = rows.words32[place + 1]!
+  const channel = text[CROSSING_WORD.answers + 1]!
   if (slot < 0 || holds.channel(slot) !== channel || channel === 0)
     throw new CoreBrokenError('an event posts a part of a hold that is not open')
   left[0] = holds.words[slot * HOLD_WORDS + HOLD.amount]! - rows.words[word + ROW.amount]!
   if (left[0] < 0n) throw new CoreBrokenError('an event posts more of a hold than it has')
   holds.keepOnly(slot, left, 0)
-  outgoing.words[to + CHANNEL.draws] = rows.words[word + ROW.expiresAt]!
+  outgoing.words32[(to + CHANNEL.draws) * 2] = text[CROSSING_WORD.answers]!
+  outgoing.words32[(to + CHANNEL.draws) * 2 + 1] = channel
   outgoing.countDraws(channel, 1)
 }
 

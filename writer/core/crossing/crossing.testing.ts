@@ -119,7 +119,7 @@ export class Deployment {
         attempt,
         answers: event.sequence,
         scale: event.scale,
-        ofHold: step === 'DrawCredit' ? event.expiresAtNs : undefined,
+        ofHold: step === 'DrawCredit' ? text.answers : undefined,
         refusal: step !== 'CancelTransfer' ? undefined : (event.refusal ?? refusalOf(41)),
       },
     }

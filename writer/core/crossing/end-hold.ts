@@ -3,6 +3,7 @@
  * own, and the release of what is left, on the hold's (hold.ts).
  */
 import { COMMAND_KINDS, FLAG_ALL, SLOT, SLOT_WORDS } from '../../../schemas/commands.ts'
+import { CROSSING_WORD } from '../../../schemas/crossing.ts'
 import { EVENT_KINDS, ROW } from '../../../schemas/events.ts'
 import { writeFingerprint } from '../../../schemas/fingerprint.ts'
 import { REFUSAL_CODES } from '../../../schemas/refusals.ts'
@@ -12,11 +13,11 @@ import { conditionRefusal, testsCredit } from '../decide/conditions.ts'
 import { creditHere, endingRefusal, isKeptOpen } from '../decide/decide-hold.ts'
 import { refuse } from '../decide/decide-transfer.ts'
 import type { Decision } from '../decide/decision.ts'
-import { beginTimerRow, commandKindAt, endsHoldAt, hasFlagAt, textSlotsAt, writeHead, writeSide } from '../decide/row-writer.ts' // prettier-ignore
+import { beginTimerRow, commandKindAt, endsHoldAt, hasFlagAt, subtractFrom, textSlotsAt, writeHead, writeSide } from '../decide/row-writer.ts' // prettier-ignore
 import { HOLD, HOLD_WORDS } from '../state/hold-words.ts'
 import { CHANNEL } from '../state/outgoing.ts'
 import type { CoreState } from '../state/state.ts'
-import { moveTotals, nextPlace, placeOf, writeCommandText, writeText } from './crossing-rows.ts'
+import { moveTotals, nextPlace, placeOf, text, writeCommandText, writeText } from './crossing-rows.ts'
 import { movedAtSource } from './moved-totals.ts'
 import { SOURCE_STATES } from './table-numbers.ts'
 
@@ -53,9 +54,15 @@ export function endHoldAcross(state: CoreState, buffers: CallBuffers, decision: 
   const isClosed = !isKeptOpen(state, buffers, slot, hold)
   const bytes = writeDrawn(state, buffers, decision, hold)
   if (!isClosed) return bytes
-  applyRow(state, buffers.rows, decision.rowByte >>> 3)
+  const drawn = decision.rowByte >>> 3
+  applyRow(state, buffers.rows, drawn)
   decision.rowByte += bytes
-  return writeRelease(state, buffers, decision.rowByte, hold, COMMAND_KINDS.PostHold)
+  const released = writeRelease(state, buffers, decision.rowByte, hold, COMMAND_KINDS.PostHold)
+  const row = decision.rowByte >>> 3
+  const { words } = buffers.rows
+  words[row + ROW.effectiveAt] = words[drawn + ROW.effectiveAt]!
+  words[row + ROW.receivedAt] = words[drawn + ROW.receivedAt]!
+  return released
 }
 
 /** Writes the row of a part that is posted. */
@@ -68,10 +75,12 @@ function writeDrawn(state: CoreState, buffers: CallBuffers, decision: Decision, 
   if (hasFlagAt(buffers, decision.slot, FLAG_ALL))
     rows.words[row + ROW.amount] = state.holds.words[hold * HOLD_WORDS + HOLD.amount]!
   moveTotals(rows, row, DRAWN, rows.words, row + ROW.amount)
-  rows.words32[(row + ROW.expiresAt) * 2] = state.outgoing.turn(channel)
-  rows.words32[(row + ROW.expiresAt) * 2 + 1] = channel
+  rows.words[row + ROW.expiresAt] = state.holds.words[hold * HOLD_WORDS + HOLD.amount]!
+  subtractFrom(rows, row + ROW.expiresAt, rows.words, row + ROW.amount)
   placeOf(state, buffers, channel)
   nextPlace(state, buffers)
+  text[CROSSING_WORD.answers] = state.outgoing.turn(channel)
+  text[CROSSING_WORD.answers + 1] = channel
   return writeCommandText(buffers, decision)
 }
 
@@ -95,8 +104,8 @@ function writeAsked(state: CoreState, buffers: CallBuffers, decision: Decision):
 }
 
 /**
- * Writes the row of a release that no client has asked for: its id is the hold's. Nothing may be left to release: then it has
- * no sides. Returns its bytes.
+ * Writes the row of a release that no client has asked for: its id is the hold's, and the core's time is its times. Nothing
+ * may be left to release: then it has no sides. Returns its bytes.
  * @param command that has made it: ExpireHold, or the PostHold that closed the hold
  */
 export function writeRelease(
@@ -115,8 +124,6 @@ export function writeRelease(
   const kept = outgoing.wordOf(channel)
   const debit = holds.debit(hold)
   beginTimerRow(state, buffers, row, EVENT_KINDS.HoldReleased, command, accounts.currency(debit))
-  words[row + ROW.effectiveAt] = outgoing.words[kept + CHANNEL.effectiveAt]!
-  words[row + ROW.receivedAt] = outgoing.words[kept + CHANNEL.receivedAt]!
   words[row + ROW.transferHigh] = holds.words[held + HOLD.idHigh]!
   words[row + ROW.transferLow] = holds.words[held + HOLD.idLow]!
   words[row + ROW.relatedHigh] = holds.words[held + HOLD.idHigh]!
