@@ -19,6 +19,8 @@ export interface CrossingOptions {
   readonly repeats: number
   /** Commands that are no transfers across: freezes, closes, transfers within a partition. */
   readonly others: number
+  /** Commands that place, post or void holds across. */
+  readonly holds: number
   readonly network: NetworkOptions
   readonly writer: WriterOptions
   /** Of each partition's machine and disk; `coordinatorKilled`, `coordinatorPaused` a turn. */
@@ -44,10 +46,10 @@ export function drawCrossingOptions(random: Random): CrossingOptions {
   // Trouble mostly outlasts a reminder and a deadline.
   const pauseNs = random.pick([1, 20, 200, 200]) * MS
   const accounts = random.between(2, 5)
-  return {
+  const options = {
     partitions: random.pick([2, 2, 3]),
     coordinators: random.pick([1, 1, 2, 3]),
-    coordination: random.pick(['tcc', 'saga']),
+    coordination: random.pick(['tcc', 'saga'] as const),
     // A deadline counts from the first reminder behind it, and that comes after a second.
     transferDeadlineMs: random.pick([1, 900, 1_500, 4_000, 4_000]),
     accounts,
@@ -87,4 +89,5 @@ export function drawCrossingOptions(random: Random): CrossingOptions {
       coordinatorPaused: rate(0.2),
     },
   }
+  return { ...options, holds: random.chance(0.6) ? 0.7 * random.next() : 0 }
 }
