@@ -54,5 +54,6 @@ async function transfers(options: Flags, output: Output): Promise<void> {
 } // prettier-ignore
 
 function line({ transferId, phase, since, amount, debitPartition, creditPartition, waitsFor }: Crossing): string {
-  return `${transferId}  ${amount.major} ${amount.currency}  partition ${debitPartition} → ${creditPartition}  ${phase} since ${since}, waits for ${waitsFor}`
+  const where = phase === 'HoldConfirmed' ? 'held' : phase
+  return `${transferId}  ${amount.major} ${amount.currency}  partition ${debitPartition} → ${creditPartition}  ${where} since ${since}, waits for ${waitsFor}`
 } // prettier-ignore

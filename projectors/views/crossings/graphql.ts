@@ -34,7 +34,7 @@ const WAITS_FOR: Readonly<Record<OpenKind, string>> = {
 
 export function addCrossings({ builder, EventKindEnum, Money }: SchemaKit): void {
   const Crossing = builder.objectRef<OpenCrossing>('Crossing').implement({
-    description: 'A transfer between two partitions that is under way.',
+    description: 'A transfer or hold between two partitions that is under way.',
     fields: (t) => ({
       transferId: t.field({ type: 'UUID', resolve: ({ transferId }) => transferId }),
       phase: t.field({
@@ -86,7 +86,8 @@ export function addCrossings({ builder, EventKindEnum, Money }: SchemaKit): void
       }),
       crossings: t.field({
         type: [Crossing],
-        description: 'Those that have stood still for longest.',
+        description:
+          'Those that have stood still for longest, and behind them holds that wait for their clients.',
         resolve: ({ crossings }) => [...crossings],
       }),
       position: t.field({ type: 'Position', resolve: ({ position }) => position }),
@@ -96,7 +97,7 @@ export function addCrossings({ builder, EventKindEnum, Money }: SchemaKit): void
   builder.queryField('openCrossings', (t) =>
     t.field({
       type: OpenCrossingsType,
-      description: 'For operators: the transfers between partitions that are under way.',
+      description: 'For operators: the transfers and holds between partitions that are under way.',
       args: {
         first: t.arg.int({
           description: `How many to list: 1 to ${OPEN_CROSSINGS_MAX}. Default ${FIRST_DEFAULT}.`,

@@ -45,7 +45,7 @@ export interface OpenCrossing {
 export interface OpenCrossings {
   /** How many there are; more than are listed where it says so. */
   readonly count: bigint
-  /** Those that have stood still for longest. */
+  /** Those that have stood still for longest, and behind them holds that are open. */
   readonly crossings: readonly OpenCrossing[]
 }
 
@@ -62,7 +62,7 @@ interface StoredCrossing extends TurnKey {
   readonly amount: string
 }
 
-/** The crossings under way at `upTo`, those first that have stood still for longest. */
+/** The crossings under way at `upTo`, those first that have stood still for longest; holds that are open behind them. */
 export async function openCrossings(store: ViewStore, upTo: Position, limit: number): Promise<OpenCrossings> {
   const newest = 'ORDER BY partition, channel, sequence DESC LIMIT 1 BY partition, channel'
   const latest = `SELECT * FROM {channels:Identifier} ${newest}`
@@ -74,10 +74,12 @@ export async function openCrossings(store: ViewStore, upTo: Position, limit: num
   const kinds = OPEN_KINDS.map((kind) => EVENT_KINDS[kind]).join(', ')
   const { TransferCancelled } = EVENT_KINDS
   const isOpen = `kind IN (${kinds}) AND (kind != ${TransferCancelled} OR reason = ${REFUSAL_CODES.transfer_timed_out})`
+  // Of holds that are open nobody waits but their clients: they come behind all others, however old.
+  const isHeld = `kind = ${EVENT_KINDS.HoldConfirmed}`
   const rows = await store.query<StoredCrossing>(
     `SELECT count() OVER () AS count, partition, channel, turn, sequence, ${nanoseconds('recorded_at')}, kind,
        transfer_id, debit_id, credit_id, currency, scale, amount
-     FROM (${seen}) WHERE ${isOpen} ORDER BY recorded_at, partition, channel LIMIT ${rowsOf(limit, OPEN_CROSSINGS_MAX)}`,
+     FROM (${seen}) WHERE ${isOpen} ORDER BY ${isHeld}, recorded_at, partition, channel LIMIT ${rowsOf(limit, OPEN_CROSSINGS_MAX)}`,
   )
   const begun = await beginnings(store, rows, upTo)
   return {
