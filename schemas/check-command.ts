@@ -51,6 +51,8 @@ const {
   VoidHold,
   ReverseTransfer,
   CancelTransfer,
+  CancelCredit,
+  DrawCredit,
 } = COMMAND_KINDS
 /** What only the writer's own timer does: never in a queue. */
 const { ExpireHold, TimeStep } = COMMAND_KINDS
@@ -174,6 +176,9 @@ function wrongHead(words: Int32Array, base: number, isPrepared: boolean): WrongF
   if (kind === Transfer || isStepKind(kind)) {
     const wrong = wrongRoute(scale, kind === Transfer && isPrepared)
     if (wrong !== undefined) return wrong
+  } else if (kind === PlaceHold) {
+    if (scale !== 0 && !(isPrepared && scale === ROUTE_ACROSS))
+      return wrongOf('route', 'says what only a door may know, or nothing that is known')
   } else if (kind !== OpenAccount || !hasFlag(words, base, FLAG_SCALE)) {
     if (scale !== 0) return wrongOf('scale', 'stands there and is not given by its flag')
   } else if (scale > SCALE_MAX) return wrongOf('scale', `is ${scale}: decimal places are 0 to ${SCALE_MAX}`)
@@ -207,13 +212,22 @@ function wrongStep(words: Int32Array, base: number): WrongField | undefined {
   if (channel < 1 || channel > CHANNELS_MAX || words[base + CHANNEL + 1] === 0)
     return wrongOf('step', 'is of no channel, or of no turn')
   if (isZero(words, base + CHECKED)) return wrongOf('step', 'answers no event')
+  if (kindAt(words, base) === DrawCredit && (words[base + TIMEOUT] === 0 || words[base + TIMEOUT + 1]! < 1))
+    return wrongOf('step', 'posts a part of no hold')
   return (
     wrongTransit(words, base) ??
-    wrongAmount(words, base, kindAt(words, base), true) ??
-    wrongTimes(words, base, false) ??
+    wrongStepAmount(words, base) ??
+    wrongTimes(words, base, kindAt(words, base) === DrawCredit) ??
     wrongReference(words, base) ??
     wrongCurrency(words, base + CURRENCY, true)
   )
+}
+
+/** Of a hold that is cancelled nothing may be left. */
+function wrongStepAmount(words: Int32Array, base: number): WrongField | undefined {
+  const kind = kindAt(words, base)
+  const mayBeNone = kind === CancelCredit || kind === CancelTransfer
+  return mayBeNone && isZero(words, base + AMOUNT) ? undefined : wrongAmount(words, base, kind, true)
 }
 
 /** Accounts for money in transit are the writer's own. */
@@ -305,7 +319,7 @@ function wrongAmount(words: Int32Array, base: number, kind: number, moving: bool
   return isNone || isNegative ? wrongOf('amount', 'is not above zero') : undefined
 }
 
-/** @param isLeft something else stands where the timeout does: what is left to reverse */
+/** @param isLeft something else stands where the timeout does: what is left to reverse, or the place of a hold */
 function wrongTimes(words: Int32Array, base: number, isLeft: boolean): WrongField | undefined {
   const effectiveAtNs = i64(words, base + EFFECTIVE_AT)
   if (!hasFlag(words, base, FLAG_EFFECTIVE_AT)) {
@@ -327,7 +341,9 @@ function wrongConditions(words: Int32Array, base: number): WrongField | undefine
   if (!hasFlag(words, base, FLAG_CONDITIONS)) return undefined
   if (tests === 0 || tests >>> 16 !== 0) return wrongOf('ifDebit', 'is no condition that there is')
   // The debit account's partition decides, and cannot look at the other.
-  if (tests >>> 8 !== 0 && kindAt(words, base) === Transfer && (words[base]! & ACROSS_BIT) !== 0)
+  const kind = kindAt(words, base)
+  const isAcross = (kind === Transfer || kind === PlaceHold) && (words[base]! & ACROSS_BIT) !== 0
+  if (tests >>> 8 !== 0 && isAcross)
     return wrongOf('ifCredit', 'is of an account that lives in another partition')
   return (
     wrongCondition(words, base + CONDITION_WORD.debit * 2, tests & 0xff, 'ifDebit') ??

@@ -300,13 +300,17 @@ describe('steps of a crossing, and routes', () => {
 
   it('steps of every kind are taken as doors hand them on, and never from a client', () => {
     for (const kind of STEP_KINDS) {
-      const one = { ...withStep(kind === 'CancelTransfer' ? {} : { refusal: undefined }), kind }
+      const ofHold = kind === 'DrawCredit' ? 2n ** 32n + 1n : undefined
+      const refusal = kind === 'CancelTransfer' ? step.step!.refusal : undefined
+      const one = { ...withStep({ refusal, ofHold }), kind }
       expect(prepared(transfer, one)).toBe(undefined)
       expect(check(transfer, one)).toContain('which no client may send')
     }
     expect(prepared({ ...step, kind: 'TimeStep' })).toContain('which no client may send')
     expect(prepared({ ...step, coordination: 'saga' }, { ...step, coordination: undefined })).toBe(undefined)
     expect(prepared(withStep({ refusal: undefined }))).toBe(undefined)
+    // Of a hold whose posts have taken all of it nothing is left to let go of.
+    expect(prepared({ ...step, amount: 0n })).toBe(undefined)
   })
 
   it.each<[string, Command]>([
@@ -315,7 +319,12 @@ describe('steps of a crossing, and routes', () => {
     ['credit names no account', { ...step, credit: NIL_ID }],
     ['debit names an account for money in transit', { ...step, debit: transitAccountId('CZK', 0, 2) }],
     ['credit names an account for money in transit', { ...step, credit: transitAccountId('CZK', 1, 2) }],
-    ['amount is not above zero', { ...step, amount: 0n }],
+    ['amount is not above zero', { ...withStep({ refusal: undefined }), kind: 'TryCredit', amount: 0n }],
+    ['step posts a part of no hold', { ...withStep({ refusal: undefined, ofHold: 1n }), kind: 'DrawCredit' }],
+    [
+      'step posts a part of no hold',
+      { ...withStep({ refusal: undefined, ofHold: 2n ** 32n }), kind: 'DrawCredit' },
+    ],
     ['amount is not above zero', { ...step, amount: -1n }],
     ['effectiveAt is not given', { ...step, effectiveAtNs: undefined }],
     ['effectiveAt lies outside', { ...step, effectiveAtNs: TIME_NS_MAX + 1n }],
@@ -344,7 +353,7 @@ describe('steps of a crossing, and routes', () => {
     } // prettier-ignore
   })
 
-  it('a client chooses how to coordinate; only a door says that a transfer goes across', () => {
+  it('a client chooses how to coordinate; only a door says that a transfer or hold goes across', () => {
     for (const memo of ['', 'rent'])
       for (const coordination of ['tcc', 'saga', undefined] as const) {
         const chosen = { ...transfer, memo, coordination }
@@ -352,8 +361,13 @@ describe('steps of a crossing, and routes', () => {
         expect(check(transfer, { ...chosen, across: true })).toContain('command 1: route says what only a door may know') // prettier-ignore
         expect(prepared(transfer, { ...chosen, across: true })).toBe(undefined)
       }
-    expect(prepared({ ...hold, across: true })).toContain('scale stands there')
-    expect(check({ ...hold, coordination: 'tcc' })).toContain('scale stands there')
+    expect(prepared({ ...hold, across: true })).toBe(undefined)
+    for (const wrong of [{ across: true }, { coordination: 'tcc' }] as const)
+      expect(check({ ...hold, ...wrong })).toContain('route says what only a door may know')
+    expect(prepared({ ...hold, coordination: 'tcc' })).toContain('route says what only a door may know')
+    expect(prepared({ ...hold, across: true, ifCredit: { version: 1n } })).toContain(
+      'ifCredit is of an account',
+    )
   })
 
   it('what is a step’s scale, partition and channel is a client’s conditions, told apart by kind', () => {

@@ -128,6 +128,7 @@ const command: fc.Arbitrary<Command> = fc
       attempt: fc.nat(65_535),
       answers: u64,
       scale: fc.nat(18),
+      ofHold: fc.bigInt(0n, 2n ** 62n),
       refusal: given(fc.constantFrom('credit_account_frozen', 'transfer_timed_out')),
     }),
     memo: text(MEMO_BYTES_MAX),
@@ -152,7 +153,7 @@ function canonical(made: Command): Command {
     part: kind === 'ReverseTransfer' && made.part === true ? true : undefined,
     force: kind === 'ReverseTransfer' && made.force === true ? true : undefined,
     leftToReverse: kind === 'ReverseTransfer' ? (made.leftToReverse ?? 0n) : undefined,
-    timeoutNs: kind === 'ReverseTransfer' ? undefined : made.timeoutNs,
+    timeoutNs: kind === 'ReverseTransfer' || kind === 'DrawCredit' ? undefined : made.timeoutNs,
     keepOpen: kind === 'PostHold' && made.keepOpen === true ? true : undefined,
     amount: hasAmount && !system ? amount : undefined,
     scale: isOpening ? (made.scale ?? 1) : undefined,
@@ -160,7 +161,10 @@ function canonical(made: Command): Command {
     ifCredit: mayHaveConditions(COMMAND_KINDS[kind]) ? made.ifCredit : undefined,
     across: isOpening ? undefined : made.across,
     coordination: isOpening ? undefined : made.coordination,
-    step: isStep ? made.step : undefined,
+    step:
+      isStep && made.step !== undefined
+        ? { ...made.step, ofHold: kind === 'DrawCredit' ? made.step.ofHold : undefined }
+        : undefined,
     checkedSequence: isStep ? undefined : made.checkedSequence,
   }
 }

@@ -65,7 +65,7 @@ export function encodeCommands(commands: readonly Command[]): Uint8Array<ArrayBu
     putId(words, word + SLOT.relatedHigh, command.related ?? NIL_ID)
     words[word + SLOT.amount] = command.amount ?? 0n
     words[word + SLOT.effectiveAt] = command.effectiveAtNs ?? 0n
-    words[word + SLOT.timeout] = command.timeoutNs ?? command.leftToReverse ?? 0n
+    words[word + SLOT.timeout] = command.timeoutNs ?? command.leftToReverse ?? command.step?.ofHold ?? 0n
     words[word + SLOT.receivedAt] = command.receivedAtNs ?? 0n
     words[word + SLOT.currency] = command.currency === undefined ? 0n : packCurrency(command.currency)
     putId(words, word + SLOT.referenceHigh, command.reference ?? NIL_ID)
@@ -176,11 +176,11 @@ function givenAt(view: DataView, byte: number, kind: CommandKind): Omit<Command,
     finding: isStep ? undefined : REVERSAL_FINDINGS.find((name) => name === finding),
     across: (route & ROUTE_ACROSS) !== 0 ? true : undefined,
     coordination: (route & ROUTE_SAGA) !== 0 ? 'saga' : (route & ROUTE_TCC) !== 0 ? 'tcc' : undefined,
-    step: isStep ? stepAt(view, byte, finding) : undefined,
+    step: isStep ? stepAt(view, byte, kind, finding) : undefined,
   }
 }
 
-function stepAt(view: DataView, byte: number, refusal: Refusal | undefined): Step {
+function stepAt(view: DataView, byte: number, kind: CommandKind, refusal: Refusal | undefined): Step {
   return {
     source: view.getUint16(byte + SLOT_BYTE.source, true),
     channel: view.getUint32(byte + SLOT_BYTE.channel, true),
@@ -188,6 +188,7 @@ function stepAt(view: DataView, byte: number, refusal: Refusal | undefined): Ste
     attempt: view.getUint16(byte + SLOT_BYTE.attempt, true),
     answers: view.getBigUint64(byte + SLOT_BYTE.checkedSequence, true),
     scale: view.getUint8(byte + SLOT_BYTE.stepScale),
+    ofHold: kind === 'DrawCredit' ? view.getBigInt64(byte + SLOT_BYTE.timeout, true) : undefined,
     refusal,
   }
 }

@@ -15,6 +15,7 @@
  * (schemas/crossing.ts) says where it belongs in what is zero otherwise:
  *   2 route · 3 refusal (CancelTransfer) · 128 sequence of the event that it answers u64 · 140 scale u8
  * 144 source partition u16 · 146 attempt u16 · 152 channel u32 · 156 turn u32
+ * 88 the hold's turn u32, and its channel u32 behind it (DrawCredit)
  *
  * Movements and ends of holds may carry a condition for each account (`FLAG_CONDITIONS`): which one of the debit and of the
  * credit account in bytes 140 and 141, the version or amount that it names in 144 and 152 (i64).
@@ -48,6 +49,8 @@ export const COMMAND_KINDS = {
   CompleteTransfer: 16,
   /** The writer's own timer for crossings, never in a queue. */
   TimeStep: 17,
+  /** A step of a hold across partitions: a part of it is posted. */
+  DrawCredit: 19,
   ChangeAccount: 21,
 } as const
 export type CommandKind = keyof typeof COMMAND_KINDS
@@ -178,6 +181,8 @@ export interface Step {
   readonly answers: bigint
   /** Decimal places of the currency at the source. */
   readonly scale: number
+  /** DrawCredit: channel and turn of the hold of which a part is posted, the channel 32 bits up. */
+  readonly ofHold?: bigint | undefined
   /** CancelTransfer: why nothing was credited. */
   readonly refusal?: Refusal | undefined
 }
@@ -229,7 +234,7 @@ export interface Command {
   readonly ifCredit?: Condition | undefined
   /** All or nothing with the next command. */
   readonly linked?: boolean | undefined
-  /** Transfer: the credit account lives in another partition, as a door has found. */
+  /** Transfer, PlaceHold: the credit account lives in another partition, as a door has found. */
   readonly across?: boolean | undefined
   /** Transfer: how to coordinate it if it is one across partitions. By default as the writer is told. A step: how it is. */
   readonly coordination?: Coordination | undefined
@@ -282,8 +287,12 @@ export const STEP_KINDS: ReadonlySet<CommandKind> = new Set([
   'CreditTransfer',
   'CancelCredit',
   'CompleteTransfer',
+  'DrawCredit',
 ])
 
 export function isStepKind(kind: number): boolean {
-  return kind >= COMMAND_KINDS.TryCredit && kind <= COMMAND_KINDS.CompleteTransfer
+  return (
+    (kind >= COMMAND_KINDS.TryCredit && kind <= COMMAND_KINDS.CompleteTransfer) ||
+    kind === COMMAND_KINDS.DrawCredit
+  )
 }

@@ -11,9 +11,10 @@
  *
  * In every event of a crossing `named accounts` reads `debit,credit,channel,answers`: both account ids; three hex digits of
  * the source, five of the channel, eight of the turn; and sixteen hex digits of the sequence, in the other partition, of the event that this one
- * answers (zeros: none).
+ * answers (zeros: none). The first events of a hold and of its posts answer none, and have something of the hold in its place
+ * (schemas/events.ts).
  */
-import { ROW_TEXT_BYTE } from './events.ts'
+import { EVENT_KINDS, ROW_TEXT_BYTE } from './events.ts'
 import { formatId, parseId, type Id } from './ids.ts'
 import { NAMED_CROSSING_BYTES } from './limits.ts'
 import { packCurrency } from './money.ts'
@@ -40,6 +41,9 @@ export function formatCrossing({ debit, credit, source, channel, turn, answers }
   const hex = (value: number | bigint, digits: number): string => value.toString(16).padStart(digits, '0')
   return `${formatId(debit)},${formatId(credit)},${hex(source, 3)}${hex(channel, 5)}${hex(turn, 8)},${hex(answers, 16)}`
 }
+
+/** Kinds of events whose text has something of a hold where others name the event that they answer. */
+export const ANSWERS_NOTHING: ReadonlySet<number> = new Set([EVENT_KINDS.HoldReserved, EVENT_KINDS.HoldDrawn])
 
 /** Reads the text of a crossing's event. Undefined: it is of another event. */
 export function parseCrossing(text: string): CrossingText | undefined {

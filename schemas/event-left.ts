@@ -4,6 +4,7 @@ import type { EventKind, WalletEvent } from './events.ts'
 /** Kinds whose `expires_at` is no time, but what is left: minor units that stay held, or that can still be reversed. */
 const SAYS_LEFT: ReadonlySet<EventKind> = new Set<EventKind>([
   'HoldPostedInPart',
+  'HoldDrawn',
   'TransferReversedInPart',
   'TransferReversedByForce',
 ])
@@ -25,10 +26,13 @@ export function leftOf({ kind, expiresAtNs }: Pick<WalletEvent, 'kind' | 'expire
   return SAYS_LEFT.has(kind) ? expiresAtNs : undefined
 }
 
+/** Kinds of holds across partitions whose `expires_at` is a deadline of the protocol, or a place. */
+const SAYS_NO_EXPIRY: ReadonlySet<EventKind> = new Set<EventKind>(['HoldReserved', 'CreditDrawn'])
+
 /** When the hold that the event is about expires, nanoseconds since 1970; undefined: never, or it is about none. */
 export function expiryOf({
   kind,
   expiresAtNs,
 }: Pick<WalletEvent, 'kind' | 'expiresAtNs'>): bigint | undefined {
-  return expiresAtNs === 0n || SAYS_LEFT.has(kind) ? undefined : expiresAtNs
+  return expiresAtNs === 0n || SAYS_LEFT.has(kind) || SAYS_NO_EXPIRY.has(kind) ? undefined : expiresAtNs
 }

@@ -23,12 +23,17 @@
  * TransferReversed: related_id = the transfer undone. HoldPosted: amount = what was posted.
  * Refusals: versions and totals as seen (not advanced), amount as asked; AccountRefused: related_id = the account's id;
  * named accounts = `debit,credit` ids in text, each left empty where the account has a number; command = what was asked.
- * Crossings (kinds 20 to 34): named accounts say both ids and the channel as well (schemas/crossing.ts). The sides are the
+ * Crossings (kinds 20 to 39, and 41): named accounts say both ids and the channel as well (schemas/crossing.ts). The sides are the
  * account and the partition's transit account; none where no total changes. TransferReserved, TransferDebited: expires_at
  * = deadline. TransferCancelled, TransferCompensated: refusal = 0, because totals change; fingerprint = number of the
  * refusal that the sender is told. TransferReminded: fingerprint = sequence of the event that is reminded of, link_index =
  * attempt. StepAnswered: fingerprint = kind of the event that is said again, refusal = its refusal. Any other that answers a
  * step: fingerprint = 0. What a timer makes (command = TimeStep) has all that the first event had, but the memo.
+ * Holds across: HoldReserved is as TransferReserved, and its text's `answers` is no sequence, but the hold's timeout in ns
+ * (0: none). HoldConfirmed: expires_at = when the hold expires. HoldDrawn: related_id = the hold, amount = what is posted,
+ * expires_at = no time, but what stays held; its text's `answers` is no sequence, but the hold's channel (high 32 bits) and turn.
+ * CreditDrawn: as it, but the hold's channel and turn are its expires_at. HoldReleased, ReleaseCompleted: related_id =
+ * the hold, amount = what was still held; transfer_id = the VoidHold's, or the hold's where it expired or a post closed it.
  * IdsForgotten: amount = id horizon, milliseconds since 1970: an id of this time or before that was not used is expired; no
  * ids, no sides; command = TimeStep.
  * AccountOpened of a transit account, right before the event that first needs it: transfer_id = related_id = its id,
@@ -84,6 +89,14 @@ export const EVENT_KINDS = {
   TransferCredited: 32,
   CreditCancelled: 33,
   StepAnswered: 34,
+  // Of a hold across partitions, at the debit account's partition.
+  HoldReserved: 35,
+  HoldConfirmed: 36,
+  HoldDrawn: 37,
+  HoldReleased: 38,
+  ReleaseCompleted: 39,
+  // At the credit account's partition.
+  CreditDrawn: 41,
   /** Of a repartition (docs/repartition.md). */
   IdsForgotten: 50,
 } as const

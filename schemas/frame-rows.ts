@@ -19,6 +19,7 @@ const {
 
 const { TransferReserved, TransferDebited, TransferCompleted, TransferCancelled, TransferCompensated } =
   EVENT_KINDS
+const { HoldReserved, HoldConfirmed, HoldDrawn, HoldReleased, ReleaseCompleted } = EVENT_KINDS
 
 /** The rows of one frame: a row is named by the byte at which it begins in the payload, a multiple of eight. */
 export class FrameRows {
@@ -142,16 +143,31 @@ export class FrameRows {
     return command !== COMMAND_KINDS.ExpireHold && command !== COMMAND_KINDS.TimeStep
   }
 
-  /** True if a client's transfer is under way from here on. Its outcome comes in a later row under the same id. */
+  /**
+   * True if what a client asked for is under way from here on. Its outcome comes in a later row under the same id. A hold
+   * that is released without a client having asked for that has the id of the hold, whose outcome was told before.
+   */
   beginsCrossing(byte: number): boolean {
     const number = this.kind(byte)
-    return number === TransferReserved || number === TransferDebited
+    return (
+      number === TransferReserved ||
+      number === TransferDebited ||
+      number === HoldReserved ||
+      number === HoldDrawn ||
+      (number === HoldReleased && this.command(byte) === COMMAND_KINDS.VoidHold)
+    )
   }
 
-  /** True if this row is the outcome of a transfer that was under way. */
+  /** True if this row is the outcome of what was under way. */
   endsCrossing(byte: number): boolean {
     const number = this.kind(byte)
-    return number === TransferCompleted || number === TransferCancelled || number === TransferCompensated
+    return (
+      number === TransferCompleted ||
+      number === TransferCancelled ||
+      number === TransferCompensated ||
+      number === HoldConfirmed ||
+      (number === ReleaseCompleted && !this.isRelated(byte, this.words, (byte + transferId) >>> 2))
+    )
   }
 
   /** The 32 bits of the transfer id that differ most: random ones, in every version of UUID that is taken. */

@@ -164,6 +164,12 @@ it('numbers of kinds and refusals stay what they are; new ones may be added here
     TransferCredited: 32,
     CreditCancelled: 33,
     StepAnswered: 34,
+    HoldReserved: 35,
+    HoldConfirmed: 36,
+    HoldDrawn: 37,
+    HoldReleased: 38,
+    ReleaseCompleted: 39,
+    CreditDrawn: 41,
     IdsForgotten: 50,
   })
   expect(COMMAND_KINDS).toEqual({
@@ -184,6 +190,7 @@ it('numbers of kinds and refusals stay what they are; new ones may be added here
     CancelCredit: 15,
     CompleteTransfer: 16,
     TimeStep: 17,
+    DrawCredit: 19,
     ChangeAccount: 21,
   })
   expect(REFUSAL_CODES).toEqual(

@@ -37,6 +37,7 @@ export const REFUSAL_CODES = {
   balance_overflow: 33,
   too_many_holds: 34,
   condition_failed: 35,
+  hold_across: 36,
   too_many_in_transit: 40,
   transfer_timed_out: 41,
 } as const
@@ -122,6 +123,8 @@ export const REFUSAL_MESSAGES: Readonly<Record<RefusalCode, string>> = {
     'As many holds are open as this partition can keep. Try again with a new id when some have ended.',
   condition_failed:
     'A condition that the command carries does not hold of its account. Look at what was seen, and send a new id.',
+  hold_across:
+    'The accounts of this hold live in two partitions: it cannot end within a linked group, nor under a condition on its credit account. Post or void it without.',
   too_many_in_transit:
     'As many transfers to other partitions are under way as this partition can keep. Try again with a new id in a moment.',
   transfer_timed_out:
@@ -140,5 +143,5 @@ export const REFUSAL_TRANSIENT: Readonly<Record<RefusalCode, boolean>> = {
   debit_account_not_found: true, credit_account_not_found: true, debit_account_closed: false,
   credit_account_closed: false, debit_account_frozen: true, credit_account_frozen: true, currency_mismatch: false,
   amount_exceeds_hold: false, already_reversed: false, reversal_unchecked: true, insufficient_funds: true,
-  balance_overflow: true, too_many_holds: true, condition_failed: true, too_many_in_transit: true, transfer_timed_out: true, id_reused: false, id_expired: true,
+  balance_overflow: true, too_many_holds: true, condition_failed: true, hold_across: false, too_many_in_transit: true, transfer_timed_out: true, id_reused: false, id_expired: true,
 } // prettier-ignore

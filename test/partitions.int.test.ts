@@ -281,7 +281,6 @@ async function expectNothingElseCrosses(
   const within = input(here.anna, here.emil, '1')
   const elsewhere = input(there.anna, there.emil, '1')
   for (const [mutation, given] of [
-    [HOLD, crossing],
     [LINKED, { transfers: [within, elsewhere] }],
     [LINKED, { transfers: [within, crossing] }],
     [REVERSE, { id: newId(), transferId: crossed }],
@@ -299,7 +298,6 @@ async function expectNothingElseCrosses(
     headers: { 'content-type': 'application/json' },
     body: JSON.stringify({
       commands: [
-        { kind: 'placeHold', ...crossing },
         { kind: 'transfer', ...within, linked: true },
         { kind: 'transfer', ...elsewhere },
         { kind: 'transfer', ...within, linked: true },
@@ -310,14 +308,11 @@ async function expectNothingElseCrosses(
   })
   const { results } = (await response.json()) as { results: { status: string; code: string }[] }
   expect(results.map(({ status, code }) => [status, code])).toEqual(
-    Array.from({ length: 6 }, () => ['error', 'CROSS_PARTITION']),
+    Array.from({ length: 5 }, () => ['error', 'CROSS_PARTITION']),
   )
   const toElsewhere = toTransfer(here.anna, there.anna, 1n)
   const fault = { status: 'fault', code: 'cross_partition' }
   for (const partition of [undefined, here.partition]) {
-    const hold: Command = { ...toElsewhere, kind: 'PlaceHold' }
-    const answered = await client.submitSlots(encodeCommands([hold]), 1, partition)
-    expect(answered.at(0)).toMatchObject(fault)
     const group = [toTransfer(here.anna, here.emil, 1n), toElsewhere, toTransfer(here.anna, here.emil, 1n)]
     const linked = group.map((command, index) => ({ ...command, linked: index < 2 }))
     const together = await client.submitSlots(encodeCommands(linked), 3, partition)

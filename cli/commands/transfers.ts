@@ -12,7 +12,7 @@ interface Crossing {
   readonly waitsFor: string
   readonly begunAt: string
   readonly since: string
-  readonly deadline: string
+  readonly deadline: string | null
   readonly amount: { readonly major: string; readonly currency: string }
   readonly debitAccountId: string
   readonly creditAccountId: string
@@ -54,5 +54,6 @@ async function transfers(options: Flags, output: Output): Promise<void> {
 } // prettier-ignore
 
 function line({ transferId, phase, since, amount, debitPartition, creditPartition, waitsFor }: Crossing): string {
-  return `${transferId}  ${amount.major} ${amount.currency}  partition ${debitPartition} → ${creditPartition}  ${phase} since ${since}, waits for ${waitsFor}`
+  const where = phase === 'HoldConfirmed' ? 'held' : phase
+  return `${transferId}  ${amount.major} ${amount.currency}  partition ${debitPartition} → ${creditPartition}  ${where} since ${since}, waits for ${waitsFor}`
 } // prettier-ignore

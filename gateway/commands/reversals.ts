@@ -85,8 +85,9 @@ export async function prepareReversal(
   }
 }
 
-/** True for a transfer between accounts that live apart that has moved money, or may yet. */
+/** True for a transfer between accounts that live apart that has moved money, or may yet. A hold moves none, nor does its end. */
 function movesAcross({ first, end }: Life): boolean {
+  if (first.kind === 'HoldReserved' || first.kind === 'HoldReleased') return false
   if (!beginsCrossing(first)) return isAcross(first) && MOVING.has(first.kind)
   return end === undefined || toldRefusal(end) === undefined
 }

@@ -39,7 +39,7 @@ export type RequestRoute =
   | { readonly kind: 'prepare' }
   | { readonly kind: 'wrong_partition'; readonly sentence: string }
 
-const { OpenAccount, Transfer, PostHold, VoidHold, ReverseTransfer } = COMMAND_KINDS
+const { OpenAccount, Transfer, PlaceHold, PostHold, VoidHold, ReverseTransfer } = COMMAND_KINDS
 const WORDS = SLOT_WORDS * 2
 const ID = SLOT.idHigh * 2
 const RECEIVED_AT = SLOT.receivedAt * 2
@@ -118,7 +118,7 @@ function fillScale(words: Int32Array, base: number, context: StampContext): Requ
 }
 
 /**
- * With several partitions: whether the command belongs to the partition that the request names. A transfer to another one
+ * With several partitions: whether the command belongs to the partition that the request names. A transfer or hold to another one
  * is marked as such; the members of a linked group may not be one, and it has no condition on the credit account.
  */
 function route(
@@ -134,7 +134,8 @@ function route(
     return { kind: 'wrong_partition', sentence: `belongs to partition ${home}, not to ${context.partition}` }
   const credit = base + SLOT.creditHigh * 2
   if (isNil(words, credit) || partitionOfWords(words, credit, context.partitions) === home) return PLAIN
-  if (kind !== Transfer || endsLink || (words[base]! & LINKED_BIT) !== 0) return PREPARE
+  if ((kind !== Transfer && kind !== PlaceHold) || endsLink || (words[base]! & LINKED_BIT) !== 0)
+    return PREPARE
   if ((words[base]! & CONDITIONS_BIT) !== 0 && (words[base + CONDITION_TESTS]! & CREDIT_TEST) !== 0)
     return PREPARE
   words[base] = words[base]! | ACROSS_BIT

@@ -18,12 +18,15 @@ const WAYS: readonly (readonly EventKind[])[] = [
   ['TransferDebited', 'TransferCredited', 'TransferCompleted'],
   ['TransferDebited', 'TransferRecalled', 'TransferCompensated'],
   ['TransferDebited', 'TransferRecalled', 'TransferCredited', 'TransferCompleted'],
+  ['HoldReserved', 'HoldConfirmed', 'HoldReleased'],
+  ['HoldReserved', 'TransferCancelled'],
+  ['HoldDrawn', 'CreditDrawn', 'TransferCompleted'],
 ]
 
 function eventsOf(way: readonly EventKind[]): PublicEvent[] {
   return way.map(
     (kind, index) =>
-    publicEvent(sampleEvent({ kind, sequence: BigInt(index + 1), partition: kind === 'TransferCredited' ? DESTINATION : SOURCE })), // prettier-ignore
+    publicEvent(sampleEvent({ kind, sequence: BigInt(index + 1), partition: kind === 'TransferCredited' || kind === 'CreditDrawn' ? DESTINATION : SOURCE })), // prettier-ignore
   )
 }
 

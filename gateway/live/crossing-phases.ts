@@ -12,9 +12,12 @@ const CAUSES: Readonly<Record<TransferPhase, readonly TransferPhase[]>> = {
   CONFIRMED: ['RESERVED'],
   CANCELLED: ['RESERVED'],
   RECALLED: ['DEBITED'],
-  CREDITED: ['CONFIRMED', 'DEBITED'],
+  CREDITED: ['CONFIRMED', 'DEBITED', 'DRAWN'],
   COMPENSATED: ['DEBITED'],
-  COMPLETED: ['CREDITED'],
+  COMPLETED: ['CREDITED', 'RELEASED'],
+  HELD: ['RESERVED'],
+  DRAWN: [],
+  RELEASED: [],
 }
 const ENDS: readonly TransferPhase[] = ['CANCELLED', 'COMPENSATED', 'COMPLETED']
 
@@ -62,6 +65,11 @@ export class CrossingPhases {
 
   /** For a subscriber that goes on. It is not told again what it has, unless that is the end, which says so. */
   skip(isHad: (event: PublicEvent) => boolean): void {
-    for (const [phase, event] of this.#known) if (!ENDS.includes(phase) && isHad(event)) this.#done.add(phase)
+    for (const [phase, event] of this.#known) if (!this.#isEnd(phase) && isHad(event)) this.#done.add(phase)
+  }
+
+  /** A hold ends with its release, and the command that voids it goes on from there. */
+  #isEnd(phase: TransferPhase): boolean {
+    return ENDS.includes(phase) || (phase === 'RELEASED' && this.#known.has('HELD'))
   }
 }

@@ -49,6 +49,13 @@ const STATE_OF_OWN: Readonly<Record<EventKind, TransferState | undefined>> = {
   TransferCredited: 'PENDING',
   CreditCancelled: undefined,
   StepAnswered: undefined,
+  // Of a hold across partitions: the hold's own id, a post's, and that of the command that voids it.
+  HoldReserved: 'PENDING',
+  HoldConfirmed: 'PENDING',
+  HoldDrawn: 'PENDING',
+  CreditDrawn: 'PENDING',
+  HoldReleased: 'PENDING',
+  ReleaseCompleted: 'VOIDED',
   IdsForgotten: undefined,
 }
 
@@ -66,9 +73,35 @@ export function transferKindOf(event: PublicEvent): TransferKind | undefined {
 
 /** The state of the transfer with this id after the event. Undefined: the event does not change it. */
 export function stateAfter(id: string, event: PublicEvent): TransferState | undefined {
+  if (event.kind === 'HoldReleased') return stateAfterRelease(id, event)
+  // Under the hold's own id it says what was known before.
+  if (event.kind === 'ReleaseCompleted' && event.transferId === event.relatedId) return undefined
   if (event.transferId !== id && isReversal(event))
     return (leftOf(event) ?? 0n) === 0n ? 'REVERSED' : undefined
   return event.transferId === id ? STATE_OF_OWN[event.kind] : STATE_OF_RELATED[event.kind]
+}
+
+/** A hold across partitions ends with its release, and the command that voids it when both sides have let go. */
+function stateAfterRelease(id: string, { command, transferId, relatedId }: PublicEvent): TransferState {
+  if (command === 'ExpireHold') return 'EXPIRED'
+  if (command === 'PostHold') return 'POSTED'
+  return id === transferId && id !== relatedId ? 'PENDING' : 'VOIDED'
+}
+
+/** The kind of what an event of a crossing is about; undefined: the event alone does not say it. */
+export function crossingKindOf({ kind, transferId, relatedId }: PublicEvent): TransferKind | undefined {
+  switch (kind) {
+    case 'HoldReserved':
+    case 'HoldConfirmed':
+      return 'HOLD'
+    case 'HoldReleased':
+    case 'ReleaseCompleted':
+      return transferId === relatedId ? 'HOLD' : 'HOLD_VOID'
+    case 'TransferCancelled':
+      return undefined
+    default:
+      return relatedId === undefined ? 'TRANSFER' : 'HOLD_POST'
+  }
 }
 
 /**

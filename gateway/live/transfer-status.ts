@@ -50,8 +50,11 @@ export function transferStatus(
   const detach = hub.onTransfer(parseId(id)!, (rows, byte) => {
     const event = publicEvent(decodeEvent(rows.frame.payload, byte))
     // Reminders and the like come without an end, and change nothing.
-    if (!isOfCrossing(event) || phaseOf(event) !== undefined) queue.push(event)
+    if (!isOfCrossing(event) || isPhase(event)) queue.push(event)
   })
+  /** Posts of a hold have phases of their own; of what ends it, the release is the hold's as well. */
+  const isPhase = (event: PublicEvent): boolean =>
+    phaseOf(event) !== undefined && (event.transferId === id || event.kind === 'HoldReleased')
   let past: { readonly life: Life | undefined; readonly related: readonly PublicEvent[] } | undefined
   let failure: Error | undefined
   /** Sequence of the last event delivered, of a transfer within a partition. Only later ones follow. */
@@ -104,7 +107,7 @@ export function transferStatus(
         .at(-1)!
       return within(newest, stateOf(life, related))
     }
-    for (const event of timelineOf(life)) if (phaseOf(event) !== undefined) phases.add(event)
+    for (const event of [...timelineOf(life), ...related]) if (isPhase(event)) phases.add(event)
     if (after === undefined) phases.skipToNewest()
     else phases.skip(({ partition, sequence }) => sequence <= (after.get(partition) ?? 0n))
     return undefined

@@ -1,6 +1,6 @@
 /** The outcome of a command: an event, or an id that is reason enough. */
 import type { PublicEvent } from '../../projectors/views/audit/events.ts'
-import { CROSSING_WORD, CROSSING_WORDS, crossingTextAt, readCrossing } from '../../schemas/crossing.ts'
+import { ANSWERS_NOTHING, CROSSING_WORD, CROSSING_WORDS, crossingTextAt, readCrossing } from '../../schemas/crossing.ts' // prettier-ignore
 import { decodeEvent, type WalletEvent } from '../../schemas/events.ts'
 import type { FrameRows } from '../../schemas/frame-rows.ts'
 import { formatId, isNilId, type Id } from '../../schemas/ids.ts'
@@ -73,6 +73,7 @@ export function positionOfOutcome({ at, other }: Pick<Outcome, 'at' | 'other'>):
 /** The event of the other side that the row at `byte`, of a crossing, answers. Undefined: it answers none. */
 export function otherOf(rows: FrameRows, byte: number, partitions: number): PartitionSequence | undefined {
   const { payload, partition } = rows.frame
+  if (ANSWERS_NOTHING.has(rows.kind(byte))) return undefined
   const text = crossingTextAt(payload, byte)
   if (text < 0) return undefined
   readCrossing(payload, text, crossing)

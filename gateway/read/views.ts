@@ -36,7 +36,14 @@ const IDENTITIES_MAX = 200_000
 /**
  * Events of other commands that change a transfer. Parts of it may be many; each says what is left, so the newest do.
  */
-const CONSEQUENCES: readonly EventKind[] = ['HoldPosted', 'HoldPostedInPart', 'HoldVoided', ...REVERSAL_KINDS]
+const CONSEQUENCES: readonly EventKind[] = [
+  'HoldPosted',
+  'HoldPostedInPart',
+  'HoldVoided',
+  'HoldDrawn',
+  'HoldReleased',
+  ...REVERSAL_KINDS,
+]
 
 export class Views implements FrameListener {
   readonly store: ViewStore

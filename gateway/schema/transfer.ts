@@ -1,6 +1,7 @@
 /** Transfers, holds and what ends them, and refusals. */
 import { CONSEQUENCES_PER_ID_MAX, type PublicEvent } from '../../projectors/views/audit/events.ts'
 import { expiryOf, isReversal, leftOf } from '../../schemas/event-left.ts'
+import type { EventKind } from '../../schemas/events.ts'
 import { formatId } from '../../schemas/ids.ts'
 import type { Position } from '../../schemas/positions.ts'
 import { REFUSAL_MESSAGES, REFUSAL_TRANSIENT, type RefusalCode } from '../../schemas/refusals.ts'
@@ -22,6 +23,7 @@ import {
   balanceOf,
   balanceSeen,
   eventsOf,
+  kindOf,
   partyOf,
   readTransfer,
   sequenceOf,
@@ -46,7 +48,13 @@ const PHASE_TEXTS: Readonly<Record<TransferPhase, string>> = {
   COMPENSATED:
     'By Saga: it was refused, or not answered in time, and the amount is back on the debit account.',
   COMPLETED: 'Both sides know that it is done.',
+  HELD: 'Of a hold: both sides hold the amount, until it is posted, voided or expires.',
+  DRAWN: 'Of a post: the amount has left the hold and the debit account, and is in transit.',
+  RELEASED: 'Of a hold, and of what voids it: what was left is free again on the debit account.',
 }
+
+/** Events that post a hold, or a part of it. */
+const POSTS: ReadonlySet<EventKind> = new Set<EventKind>(['HoldPosted', 'HoldPostedInPart', 'HoldDrawn'])
 
 export type TransferTypes = ReturnType<typeof addTransfer>
 
@@ -155,7 +163,10 @@ export function addTransfer(
     interfaces: [Node],
     isTypeOf: (value) => (value as Partial<TransferModel>).type === 'Transfer',
     fields: (t) => ({
-      kind: t.field({ type: TransferKindEnum, resolve: ({ kind }) => kind }),
+      kind: t.field({
+        type: TransferKindEnum,
+        resolve: (transfer, _args, { services }) => kindOf(services, transfer),
+      }),
       state: t.field({ type: TransferStateEnum, resolve: ({ state }) => state }),
       phase: t.field({
         type: TransferPhaseEnum,
@@ -191,7 +202,7 @@ export function addTransfer(
         resolve: ({ related }, _args, { services }) =>
           transfersOf(
             services,
-            related.filter(({ kind }) => kind === 'HoldPosted' || kind === 'HoldPostedInPart'),
+            related.filter(({ kind }) => POSTS.has(kind)),
           ),
       }),
       debitAccountId: t.field({
@@ -244,13 +255,14 @@ export function addTransfer(
         type: 'UUID',
         nullable: true,
         description: 'What posted this hold and ended it.',
-        resolve: ({ related }) => related.find(({ kind }) => kind === 'HoldPosted')?.transferId ?? null,
+        resolve: ({ related, state }) => related.findLast(({ kind }) => kind === 'HoldPosted' || (kind === 'HoldDrawn' && state === 'POSTED'))?.transferId ?? null, // prettier-ignore
       }),
       voidedById: t.field({
         type: 'UUID',
         nullable: true,
         description: 'What voided this hold.',
-        resolve: ({ related }) => related.find(({ kind }) => kind === 'HoldVoided')?.transferId ?? null,
+        resolve: ({ related }) =>
+          related.find(({ kind }) => kind === 'HoldVoided' || kind === 'HoldReleased')?.transferId ?? null,
       }),
       reversedById: t.field({
         type: 'UUID',

@@ -112,15 +112,17 @@ describe('a command that names a hold', () => {
   })
 })
 
-describe('a transfer to another partition', () => {
+describe('a transfer or hold to another partition', () => {
   const transfer: Command = { kind: 'Transfer', id: idFor(0), debit: idFor(1), credit: idFor(2), amount: 1n }
 
   test('goes to where the debit account lives, with its condition on that account', async () => {
-    const asked: Command = { ...transfer, ifDebit: { version: 1n } }
-    expect(await router(() => []).route(asked, 'input')).toEqual({
-      partition: 1,
-      command: { ...asked, across: true },
-    })
+    for (const kind of ['Transfer', 'PlaceHold'] as const) {
+      const asked: Command = { ...transfer, kind, ifDebit: { version: 1n } }
+      expect(await router(() => []).route(asked, 'input')).toEqual({
+        partition: 1,
+        command: { ...asked, across: true },
+      })
+    }
   })
 
   test.each([

@@ -57,9 +57,9 @@ export class CommandRouter {
   }
 
   /**
-   * Finds the partition that decides a command. A transfer whose credit account lives elsewhere is marked as one across.
-   * @throws Fault CROSS_PARTITION if its accounts live in different ones and it is no such transfer, or one with a
-   *   condition on the credit account; NOT_YET
+   * Finds the partition that decides a command. A transfer or hold whose credit account lives elsewhere is marked as one
+   * across.
+   * @throws Fault CROSS_PARTITION if it is one with a condition on the credit account; NOT_YET
    */
   async route(command: Command, path: string): Promise<RoutedCommand> {
     const { partitions } = this.#ports
@@ -69,11 +69,6 @@ export class CommandRouter {
     const partition = partitionOf(command.debit, partitions)
     const credit = command.credit ?? NIL_ID
     if (isNilId(credit) || partitionOf(credit, partitions) === partition) return { command, partition }
-    if (command.kind !== 'Transfer') {
-      // Placed before a repartition, when its accounts lived together: a repeat has the outcome that it had.
-      if (await this.#hasOutcome(command.id)) return { command, partition }
-      throw crossPartition(`${path}.creditAccountId`, 'hold')
-    }
     if (command.ifCredit !== undefined)
       throw crossPartition(conditionPath(path, command.ifCredit), 'condition')
     return { command: { ...command, across: true }, partition }
@@ -135,14 +130,6 @@ export class CommandRouter {
     return this.ofNamed(command, ownNow, now)
   }
 
-  async #hasOutcome(id: Id): Promise<boolean> {
-    if (this.#find(id) !== undefined) return true
-    const { views } = this.#ports
-    const isIn = async (point: ReadPoint): Promise<boolean> =>
-      lifeOf(await views.events(point, formatId(id))) !== undefined
-    return (await isIn(views.points.current())) || isIn(await views.points.at(this.#ports.reached()))
-  }
-
   #find(id: Id): Known | undefined {
     const row = this.#ports.find(idWords(id))
     if (row === undefined) return undefined
@@ -161,9 +148,6 @@ export function placedWithin(group: readonly (Command | undefined)[], index: num
 
 /** What cannot go from one partition to another. */
 const WHY_NOT = {
-  hold:
-    'A hold reserves on both of its accounts at once, and no partition can promise for the other. ' +
-    'Use a transfer, which may cross, or accounts of one partition.',
   condition:
     'A condition is judged where the debit account lives, which cannot look at the credit account. ' +
     'Leave out the condition on the credit account, or use accounts of one partition.',

@@ -130,9 +130,10 @@ function expectExact(load: CrossingLoad): void {
   for (const core of load.cores)
     for (const [currency, sum] of core.trialBalance()) expect([currency, sum]).toEqual([currency, 0n])
   expect(load.inTransit()).toBe(0n)
+  expect(load.posted).toBeGreaterThan(0)
   const credited = new Map<string, number>()
   for (const { kind, transferId } of load.events.flat())
-    if (kind === 'TransferCredited')
+    if (kind === 'TransferCredited' || kind === 'CreditDrawn')
       credited.set(formatId(transferId), (credited.get(formatId(transferId)) ?? 0) + 1)
   const wrong = [...load.ends].filter(
     ([id, ends]) => ends.length !== 1 || (credited.get(id) ?? 0) !== (ends[0] === 'applied' ? 1 : 0),

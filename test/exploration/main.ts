@@ -1,5 +1,6 @@
-/** `npm run explore`: every state that two and three transfers across partitions can come to, counted; `--mutants` too. */
+/** `npm run explore`: every state that two and three transfers across partitions, and a hold, can come to, counted; `--mutants` too. */
 import { explore, type Exploration } from './explore.ts'
+import { exploreHold, HOLD_LAWS } from './holds.ts'
 import { MUTANTS } from './mutants.ts'
 import { THREE, TWO } from './worlds.ts'
 
@@ -24,6 +25,12 @@ function tryWorlds(): boolean {
     )
     if (!found.isWhole) print(saidOf(found))
   }
+  const hold = exploreHold()
+  states += hold.states
+  isWell &&= hold.broken === undefined
+  print(`${String(hold.states).padStart(9)} states: a hold, two posts of parts of it, and its release`)
+  if (hold.broken !== undefined)
+    print(`  ${HOLD_LAWS[hold.broken.law]}\n    ${hold.broken.way.join('\n    ')}`)
   print(`${states} states, ${isWell ? 'no law broken' : 'NOT WELL'}`)
   return isWell
 }

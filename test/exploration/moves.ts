@@ -17,7 +17,7 @@ const BEGINNING = {
   tcc: { event: 'TransferReserved', to: 'reserved' },
   saga: { event: 'TransferDebited', to: 'debited' },
 } as const
-const LAST_EVENT: Readonly<Record<Exclude<SourceState, 'free'>, Happening>> = {
+const LAST_EVENT: Readonly<Partial<Record<SourceState, Happening>>> = {
   reserved: 'TransferReserved',
   confirmed: 'TransferConfirmed',
   cancelled: 'TransferCancelled',
@@ -126,7 +126,7 @@ export class Moves {
     const rule = protocol.source[by](at, step)
     if (rule === IGNORED || at === 'free') return []
     if (rule === REMINDED) {
-      const made: Made = { event: LAST_EVENT[at], command: 'TimeStep', transfer: holder, isReminded: true }
+      const made: Made = { event: LAST_EVENT[at]!, command: 'TimeStep', transfer: holder, isReminded: true }
       return [
         {
           what: `reminder of ${nameOf(holder)} ${at}`,

@@ -7,7 +7,7 @@ import { REFUSAL_CODES, type Refusal } from '../../schemas/refusals.ts'
 import type { Sent } from './crossings.ts'
 import type { Account, Wallet } from './wallet.ts'
 
-const NO_SIDE = {
+export const NO_SIDE = {
   number: 0,
   version: 0n,
   debitsPosted: 0n,
@@ -46,7 +46,12 @@ export function stepEvent(
   command: Command,
   accounts: Accounts | undefined,
   place: Place,
-  more: { readonly refusal?: Refusal | undefined; readonly again?: EventKind; readonly amount?: bigint } = {},
+  more: {
+    readonly refusal?: Refusal | undefined
+    readonly again?: EventKind
+    readonly amount?: bigint
+    readonly expiresAtNs?: bigint
+  } = {},
 ): WalletEvent {
   const step = command.step!
   const told = kind === 'TransferCancelled' || kind === 'TransferCompensated'
@@ -67,6 +72,7 @@ export function stepEvent(
     currency: command.currency!,
     scale: step.scale,
     amount: more.amount ?? command.amount!,
+    expiresAtNs: more.expiresAtNs ?? 0n,
     debit: { ...NO_SIDE, number: accounts?.debit ?? 0 },
     credit: { ...NO_SIDE, number: accounts?.credit ?? 0 },
     code: command.code ?? 0,
@@ -100,7 +106,7 @@ export function timerEvent(kind: EventKind, sent: Sent, namedAccounts: string, p
   }
 }
 
-function bareEvent(kind: EventKind, { wallet, partition, atNs }: Place): WalletEvent {
+export function bareEvent(kind: EventKind, { wallet, partition, atNs }: Place): WalletEvent {
   return {
     sequence: wallet.sequence + 1n,
     recordedAtNs: atNs,

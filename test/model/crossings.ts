@@ -11,8 +11,17 @@ import type { Refusal } from '../../schemas/refusals.ts'
 export interface Sent {
   readonly channel: number
   readonly turn: number
-  readonly phase: 'reserved' | 'confirmed' | 'cancelled' | 'debited' | 'recalled'
-  /** Its first event: what was asked, its accounts, its deadline. */
+  readonly phase:
+    | 'reserved'
+    | 'confirmed'
+    | 'cancelled'
+    | 'debited'
+    | 'recalled'
+    | 'holding'
+    | 'held'
+    | 'released'
+    | 'drawn'
+  /** Its first event: what was asked, its accounts, its deadline. Of a hold that was released, the event that did. */
   readonly first: WalletEvent
   /** Sequence of its last event that was no reminder. */
   readonly last: bigint
@@ -20,6 +29,8 @@ export interface Sent {
   readonly heardAtNs: bigint
   /** Reminders since the last other event. */
   readonly reminded: number
+  /** Of a post, the channel of its hold. */
+  readonly ofHold?: number
 }
 
 /** The latest turn of a source's channel at its destination. */
@@ -29,12 +40,14 @@ export interface Received {
   readonly refusal: Refusal | undefined
   /** The event that reserved: its amount and its accounts. */
   readonly event: WalletEvent
+  /** What is still reserved. */
+  readonly left: bigint
 }
 
 /** What happens at a destination: an event, or an earlier one said again. `try`: unless the credit side refuses. */
 export type Reaction =
   | { readonly kind: 'try'; readonly event: 'CreditReserved' | 'TransferCredited' }
-  | { readonly kind: 'event'; readonly event: 'TransferCredited' | 'CreditCancelled' }
+  | { readonly kind: 'event'; readonly event: 'TransferCredited' | 'CreditCancelled' | 'CreditDrawn' }
   | { readonly kind: 'again'; readonly event: EventKind }
 
 type Move = readonly [account: number, added: Partial<Totals>]
@@ -64,9 +77,24 @@ export class Crossings {
     return undefined
   }
 
+  /** Those that wait for the other side: a hold that is held waits for its client. */
+  waiting(): Sent[] {
+    return [...this.sent.values()].filter(({ phase }) => phase !== 'held')
+  }
+
+  /** Posts under way of the hold with this channel. */
+  draws(channel: number): number {
+    return [...this.sent.values()].filter(({ ofHold }) => ofHold === channel).length
+  }
+
+  /** Holds that another partition is yet to answer for. */
+  holding(): number {
+    return [...this.sent.values()].filter(({ phase }) => phase === 'holding').length
+  }
+
   /** The crossing that time comes for next, if it has come. */
   silent(atNs: bigint): Sent | undefined {
-    const [first] = [...this.sent.values()].sort(
+    const [first] = this.waiting().sort(
       (a, b) => Number(wakesAtNs(a) - wakesAtNs(b)) || a.channel - b.channel,
     )
     return first !== undefined && wakesAtNs(first) <= atNs ? first : undefined
@@ -74,7 +102,7 @@ export class Crossings {
 
   /** When that will be; 0n: nothing is under way. */
   nextSilentNs(): bigint {
-    const times = [...this.sent.values()].map(wakesAtNs)
+    const times = this.waiting().map(wakesAtNs)
     return times.reduce((first, at) => (at < first ? at : first), times[0] ?? 0n)
   }
 
@@ -112,6 +140,11 @@ export class Crossings {
           return isSaga ? undefined : { kind: 'event', event: 'CreditCancelled' }
         if (same.outcome === 'credited') return isSaga ? again(true) : undefined
         return again(same.outcome === 'refused')
+      case 'DrawCredit':
+        if (same === undefined) return { kind: 'event', event: 'CreditDrawn' }
+        return same.outcome === 'credited' && attempt > 0
+          ? { kind: 'again', event: 'CreditDrawn' }
+          : undefined
       default:
         return undefined
     }
@@ -121,6 +154,19 @@ export class Crossings {
   receivedFor({ step }: Command): Received | undefined {
     const known = this.received.get(keyOf(step!.source, step!.channel))
     return known?.turn === step!.turn ? known : undefined
+  }
+
+  /** What was seen of the hold that a post says it is a part of. */
+  receivedHold({ source }: { readonly source: number }, place: bigint): Received | undefined {
+    const known = this.received.get(keyOf(source, Number(place >> 32n)))
+    return known?.turn === Number(BigInt.asUintN(32, place)) ? known : undefined
+  }
+
+  /** Takes in that both sides hold it. Returns the hold's crossing. */
+  confirmHold(event: WalletEvent): Sent {
+    const { channel } = parseCrossing(event.namedAccounts)!
+    this.#goOn(channel, event, 'held')
+    return this.sent.get(channel)!
   }
 
   /** Takes in the event of a crossing. Returns what it does to totals. */
@@ -134,14 +180,40 @@ export class Crossings {
     ]
     const received = this.received.get(keyOf(text.source, text.channel))
     const isReserved = received?.turn === text.turn && received.outcome === 'reserved'
-    const settled = (outcome: Received['outcome']): unknown =>
+    const settled = (outcome: Received['outcome'], left = 0n): unknown =>
       this.received.set(keyOf(text.source, text.channel), {
         turn: text.turn,
         outcome,
         refusal: event.refusal,
-        event,
+        event: outcome === 'cancelled' && isReserved ? received.event : event,
+        left,
       })
     switch (event.kind) {
+      case 'HoldReserved':
+        this.#begin(text, event, 'holding')
+        return both({ debitsPending: amount }, { creditsPending: amount })
+      case 'HoldDrawn':
+        this.#begin(text, event, 'drawn', Number(text.answers >> 32n))
+        return []
+      case 'HoldReleased':
+        this.#goOn(text.channel, event, 'released')
+        this.sent.set(text.channel, { ...this.sent.get(text.channel)!, first: event })
+        return amount === 0n ? [] : both({ debitsPending: -amount }, { creditsPending: -amount })
+      case 'ReleaseCompleted':
+        this.sent.delete(text.channel)
+        return []
+      case 'CreditDrawn': {
+        const hold = this.receivedHold(text, event.expiresAtNs)!
+        this.received.set(keyOf(text.source, Number(event.expiresAtNs >> 32n)), {
+          ...hold,
+          left: hold.left - amount,
+        })
+        settled('credited')
+        return both(
+          { debitsPending: -amount, debitsPosted: amount },
+          { creditsPending: -amount, creditsPosted: amount },
+        )
+      }
       case 'TransferReserved':
         this.#begin(text, event, 'reserved')
         return both({ debitsPending: amount }, { creditsPending: amount })
@@ -184,7 +256,7 @@ export class Crossings {
         return []
       }
       case 'CreditReserved':
-        settled('reserved')
+        settled('reserved', amount)
         return both({ debitsPending: amount }, { creditsPending: amount })
       case 'CreditRefused':
         settled('refused')
@@ -198,8 +270,8 @@ export class Crossings {
             )
           : both({ debitsPosted: amount }, { creditsPosted: amount })
       case 'CreditCancelled':
-        settled('cancelled')
-        return isReserved ? both({ debitsPending: -amount }, { creditsPending: -amount }) : []
+        settled('cancelled', isReserved ? received.left - amount : 0n)
+        return isReserved && amount > 0n ? both({ debitsPending: -amount }, { creditsPending: -amount }) : []
       default:
         return []
     }
@@ -210,16 +282,16 @@ export class Crossings {
     const moves: Move[] = []
     for (const { phase, first } of this.sent.values()) {
       const { amount, debit, credit } = first
-      if (phase === 'reserved')
+      if (phase === 'reserved' || phase === 'holding')
         moves.push([debit.number, { debitsPending: amount }], [credit.number, { creditsPending: amount }])
       if (phase === 'debited' || phase === 'recalled')
         moves.push([debit.number, { creditsPending: amount }], [credit.number, { debitsPending: amount }])
     }
-    for (const { outcome, event } of this.received.values())
-      if (outcome === 'reserved')
+    for (const { event, left } of this.received.values())
+      if (left > 0n)
         moves.push(
-          [event.debit.number, { debitsPending: event.amount }],
-          [event.credit.number, { creditsPending: event.amount }],
+          [event.debit.number, { debitsPending: left }],
+          [event.credit.number, { creditsPending: left }],
         )
     return moves
   }
@@ -228,12 +300,14 @@ export class Crossings {
     { channel, turn }: { readonly channel: number; readonly turn: number },
     event: WalletEvent,
     phase: Sent['phase'],
+    ofHold?: number,
   ): void {
     if (channel !== this.freeChannel() || turn !== (this.turns.get(channel) ?? 0) + 1)
       throw new Error(`a crossing begins in turn ${turn} of channel ${channel}, which is not next`)
     this.turns.set(channel, turn)
     const { sequence: last, recordedAtNs: heardAtNs } = event
-    this.sent.set(channel, { channel, turn, phase, first: event, last, heardAtNs, reminded: 0 })
+    const more = ofHold === undefined ? {} : { ofHold }
+    this.sent.set(channel, { channel, turn, phase, first: event, last, heardAtNs, reminded: 0, ...more })
   }
 
   #goOn(
@@ -249,14 +323,23 @@ export function coordinationOf({ first }: Sent): Coordination {
   return first.kind === 'TransferDebited' ? 'saga' : 'tcc'
 }
 
-/** What a step makes of a crossing at its source; undefined: nothing. */
-export function reactionOf({ phase }: Sent, step: CommandKind): EventKind | undefined {
+/**
+ * What a step makes of a crossing at its source; undefined: nothing.
+ * @param draws posts of it that are under way, if it is a hold
+ */
+export function reactionOf({ phase }: Sent, step: CommandKind, draws: number): EventKind | undefined {
   const isSaga = phase === 'debited' || phase === 'recalled'
-  if (step === 'ConfirmTransfer') return phase === 'reserved' ? 'TransferConfirmed' : undefined
-  if (step === 'CompleteTransfer') return isSaga || phase === 'confirmed' ? 'TransferCompleted' : undefined
+  if (step === 'ConfirmTransfer') {
+    if (phase === 'holding') return 'HoldConfirmed'
+    return phase === 'reserved' ? 'TransferConfirmed' : undefined
+  }
+  if (step === 'CompleteTransfer')
+    return isSaga || phase === 'confirmed' || phase === 'drawn' ? 'TransferCompleted' : undefined
   if (step !== 'CancelTransfer') return undefined
   if (isSaga) return 'TransferCompensated'
-  if (phase === 'reserved') return 'TransferCancelled'
+  if (phase === 'reserved' || phase === 'holding') return 'TransferCancelled'
+  // Whatever was posted of a hold has to arrive first.
+  if (phase === 'released') return draws === 0 ? 'ReleaseCompleted' : undefined
   return phase === 'cancelled' ? 'CancelAcknowledged' : undefined
 }
 
@@ -273,7 +356,7 @@ function wakesAtNs(sent: Sent): bigint {
 /** What the passing of time makes of it. */
 export function timelyEvent({ phase, first }: Sent, atNs: bigint): EventKind {
   if (first.expiresAtNs > atNs) return 'TransferReminded'
-  if (phase === 'reserved') return 'TransferCancelled'
+  if (phase === 'reserved' || phase === 'holding') return 'TransferCancelled'
   return phase === 'debited' ? 'TransferRecalled' : 'TransferReminded'
 }
 

@@ -7,12 +7,12 @@ import { AMOUNT_MAX, TRANSFER_DEADLINE_MS_DEFAULT } from '../../schemas/limits.t
 import type { Refusal } from '../../schemas/refusals.ts'
 import { stepEvent, timerEvent, transitOpening } from './crossing-events.ts'
 import { reactionOf, timelyEvent } from './crossings.ts'
-import { eventOf } from './event-of.ts'
+import { deadline, eventOf } from './event-of.ts'
 import { isMet, type ModelBounds } from './rules.ts'
 import { availableOf, type Account, type Wallet } from './wallet.ts'
 
 /** What is decided upon, and where. */
-interface Place {
+export interface Place {
   readonly wallet: Wallet
   readonly partition: number
   readonly bounds: ModelBounds
@@ -29,12 +29,14 @@ export const STEPS_TO_DESTINATION: ReadonlySet<string> = new Set([
   'TryCredit',
   'CreditTransfer',
   'CancelCredit',
+  'DrawCredit',
 ])
 
-/** Decides a transfer whose credit account lives elsewhere. The last event is its own; the opening of a transit account may come first. */
+/** Decides a transfer or hold whose credit account lives elsewhere. The last event is its own; the opening of a transit account may come first. */
 export function decideAcross(command: Command, place: Place): WalletEvent[] {
   const { wallet, partition, bounds } = place
-  const isSaga = (command.coordination ?? bounds.coordination ?? 'tcc') === 'saga'
+  const isHold = command.kind === 'PlaceHold'
+  const isSaga = !isHold && (command.coordination ?? bounds.coordination ?? 'tcc') === 'saga'
   const refusal = refuseAcross(command, isSaga, place)
   if (refusal !== undefined)
     return [wallet.take(eventOf(command, wallet, { refusal, partition, atNs: place.atNs(), linkIndex: 0 }))]
@@ -45,12 +47,12 @@ export function decideAcross(command: Command, place: Place): WalletEvent[] {
   const channel = wallet.crossings.freeChannel()!
   const begun = wallet.take({
     ...event,
-    kind: isSaga ? 'TransferDebited' : 'TransferReserved',
+    kind: isHold ? 'HoldReserved' : isSaga ? 'TransferDebited' : 'TransferReserved',
     expiresAtNs: atNs + BigInt(bounds.transferDeadlineMs ?? TRANSFER_DEADLINE_MS_DEFAULT) * 1_000_000n,
     credit: wallet.side(transit.number),
     namedAccounts: formatCrossing({
       debit: command.debit!, credit: command.credit!, source: partition, channel,
-      turn: (wallet.crossings.turns.get(channel) ?? 0) + 1, answers: 0n,
+      turn: (wallet.crossings.turns.get(channel) ?? 0) + 1, answers: command.timeoutNs ?? 0n,
     }),
   }) // prettier-ignore
   return [...opened, begun]
@@ -72,8 +74,15 @@ export function decideStep(command: Command, place: Place): WalletEvent[] {
     return [wallet.take(stepEvent('StepAnswered', command, seen, { wallet, partition, atNs: place.atNs() }, more))] // prettier-ignore
   }
   if (reaction.kind === 'event') {
-    const accounts = known === undefined ? undefined : { debit: known.event.debit.number, credit: known.event.credit.number } // prettier-ignore
-    const more = known === undefined ? {} : { amount: known.event.amount }
+    const isDraw = reaction.event === 'CreditDrawn'
+    const from = isDraw ? wallet.crossings.receivedHold(command.step!, command.step!.ofHold!) : known
+    // Nobody draws upon what is not reserved.
+    if (isDraw && (from === undefined || from.left < command.amount!)) return []
+    const isNothing = from === undefined || (reaction.event === 'CreditCancelled' && command.amount === 0n)
+    const accounts = isNothing
+      ? undefined
+      : { debit: from.event.debit.number, credit: from.event.credit.number }
+    const more = isDraw ? { expiresAtNs: command.step!.ofHold! } : {}
     return [wallet.take(stepEvent(reaction.event, command, accounts, { wallet, partition, atNs: place.atNs() }, more))] // prettier-ignore
   }
   const refusal = refuseCredit(command, credit, place)
@@ -88,13 +97,29 @@ export function decideStep(command: Command, place: Place): WalletEvent[] {
 
 function decideAtSource(command: Command, { wallet, partition, atNs }: Place): WalletEvent[] {
   const sent = command.step!.source === partition ? wallet.crossings.sentFor(command) : undefined
-  const kind = sent === undefined ? undefined : reactionOf(sent, command.kind)
+  const draws = wallet.crossings.draws(command.step!.channel)
+  const kind = sent === undefined ? undefined : reactionOf(sent, command.kind, draws)
   if (sent === undefined || kind === undefined) return []
   const isSaga = sent.first.kind === 'TransferDebited'
-  const moves = kind !== 'CancelAcknowledged' && (kind !== 'TransferCompleted' || isSaga)
+  const moves =
+    kind !== 'CancelAcknowledged' &&
+    kind !== 'ReleaseCompleted' &&
+    kind !== 'HoldConfirmed' &&
+    (kind !== 'TransferCompleted' || isSaga)
   const accounts = moves ? { debit: sent.first.debit.number, credit: sent.first.credit.number } : undefined
   const { amount } = sent.first
-  return [wallet.take(stepEvent(kind, command, accounts, { wallet, partition, atNs: atNs() }, { amount }))]
+  const expiresAtNs = kind === 'HoldConfirmed' ? expiryAt(sent.first, atNs()) : 0n
+  return [
+    wallet.take(
+      stepEvent(kind, command, accounts, { wallet, partition, atNs: atNs() }, { amount, expiresAtNs }),
+    ),
+  ]
+}
+
+/** When a hold that both sides have come to hold expires: its timeout stands where its first event answers nothing. */
+function expiryAt({ namedAccounts }: WalletEvent, atNs: bigint): bigint {
+  const { answers } = parseCrossing(namedAccounts)!
+  return answers === 0n ? 0n : deadline({ timeoutNs: answers }, atNs)
 }
 
 /** What time makes of the crossing that has waited longest; undefined: none has waited too long. */
@@ -123,6 +148,8 @@ function refuseAcross(command: Command, isSaga: boolean, place: Place): Refusal 
   const more = [debitsOf(debit), creditsOf(transit)]
   if (isSaga) more.push(creditsOf(debit), debitsOf(transit))
   if (more.some((total) => total + amount > AMOUNT_MAX)) return 'balance_overflow'
+  const holds = wallet.holds.size + wallet.crossings.holding()
+  if (command.kind === 'PlaceHold' && holds >= place.bounds.holdsMax) return 'too_many_holds'
   if (!isMet(command.ifDebit, debit)) return 'condition_failed'
   return wallet.crossings.freeChannel() === undefined ? 'too_many_in_transit' : undefined
 }

@@ -49,7 +49,7 @@ export function stateDifference(state: VisibleState, wallet: Wallet): string | u
     difference('recorded at', state.recordedAtNs(), wallet.recordedAtNs) ??
     difference('accounts', state.accounts(), wallet.accounts.size) ??
     difference('open holds', state.holdsOpen(), wallet.holds.size) ??
-    difference('open crossings', state.crossingsOpen(), wallet.crossings.sent.size) ??
+    difference('open crossings', state.crossingsOpen(), wallet.crossings.waiting().length) ??
     difference('next deadline', state.nextDeadlineNs(), nextDeadline(wallet))
   if (whole !== undefined) return whole
   for (const account of wallet.accounts.values()) {

@@ -110,7 +110,10 @@ function accountsOf(
   hold: Hold | undefined,
 ): { readonly debit: Account | undefined; readonly credit: Account | undefined } {
   if (isEnding(command.kind))
-    return { debit: wallet.accounts.get(hold?.debit ?? 0), credit: wallet.accounts.get(hold?.credit ?? 0) }
+    return {
+      debit: wallet.accounts.get(hold?.debit ?? 0),
+      credit: hold?.channel === undefined ? wallet.accounts.get(hold?.credit ?? 0) : undefined,
+    }
   if (isAboutAccount(command.kind)) return { debit: wallet.find(command.debit), credit: undefined }
   if (isBare(command)) return { debit: undefined, credit: undefined }
   return { debit: wallet.find(command.debit), credit: wallet.find(command.credit) }
@@ -166,7 +169,7 @@ function leftOrDeadline(command: Command, hold: Hold | undefined, atNs: bigint):
 }
 
 /** When a hold expires: 0n if never, and no later than can be told. */
-function deadline({ timeoutNs }: Command, atNs: bigint): bigint {
+export function deadline({ timeoutNs }: Pick<Command, 'timeoutNs'>, atNs: bigint): bigint {
   if (timeoutNs === undefined) return 0n
   return atNs + timeoutNs > AMOUNT_MAX ? AMOUNT_MAX : atNs + timeoutNs
 }

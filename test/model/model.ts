@@ -8,8 +8,9 @@ import { isUuidV7 } from '../../schemas/ids.ts'
 import { LINKED_TRANSFERS_MAX } from '../../schemas/limits.ts'
 import type { IdRefusal, Refusal } from '../../schemas/refusals.ts'
 import { decideAcross, decideStep, decideTimely } from './decide-crossing.ts'
+import { endAcross, releaseOf } from './hold-across.ts'
 import { eventOf, expiryOf } from './event-of.ts'
-import { isAboutAccount, refusalOf, type ModelBounds } from './rules.ts'
+import { isAboutAccount, isEnding, refusalOf, type ModelBounds } from './rules.ts'
 import { isSameBody } from './same-body.ts'
 import { isAhead, UsedIds } from './used-ids.ts'
 import { keyOf, Wallet } from './wallet.ts'
@@ -56,7 +57,12 @@ export class Model {
         .filter(({ expiresAtNs }) => expiresAtNs !== 0n && expiresAtNs <= atNs)
         .sort((a, b) => Number(a.expiresAtNs - b.expiresAtNs || a.sequence - b.sequence))
       if (due === undefined) break
-      events.push(this.#wallet.take(expiryOf(due, this.#wallet, this.#partition, atNs)))
+      const at = { wallet: this.#wallet, partition: this.#partition, atNs }
+      const event =
+        due.channel === undefined
+          ? expiryOf(due, this.#wallet, this.#partition, atNs)
+          : releaseOf(due, 'ExpireHold', at)
+      events.push(this.#wallet.take(event))
     }
     for (;;) {
       const event = events.length < most ? decideTimely(this.#place(nowNs)) : undefined
@@ -82,12 +88,21 @@ export class Model {
   #decideAlone(command: Command, nowNs: bigint): Outcome {
     if (command.step !== undefined) return this.#decideStep(command, nowNs)
     if (!this.used.isNew(command.id, nowNs)) return this.#withoutEvent(command, nowNs)
-    if (command.kind === 'Transfer' && command.across === true) {
+    if ((command.kind === 'Transfer' || command.kind === 'PlaceHold') && command.across === true) {
       const events = decideAcross(command, this.#place(nowNs))
       this.events.push(...events.slice(0, -1))
       return this.#keep(command, events.at(-1)!)
     }
-    return this.#keep(command, this.#happen(command, this.#refusal(command, nowNs), 0, nowNs))
+    const refusal = this.#refusal(command, nowNs)
+    if (isEnding(command.kind) && refusal === undefined) {
+      const ended = endAcross(command, this.#place(nowNs))
+      if (ended !== undefined) {
+        const outcome = this.#keep(command, ended[0])
+        this.events.push(...ended.slice(1))
+        return outcome
+      }
+    }
+    return this.#keep(command, this.#happen(command, refusal, 0, nowNs))
   }
 
   /** A step has no id of its own: what it makes is of the transfer's. */
@@ -114,7 +129,7 @@ export class Model {
       const reversed = new Map<string, boolean>()
       const events: WalletEvent[] = []
       for (const [index, command] of members.entries()) {
-        const refusal = this.#refusal(command, nowNs, reversed)
+        const refusal = this.#refusal(command, nowNs, reversed, true)
         if (refusal !== undefined) {
           culprit = index
           reason = refusal
@@ -148,10 +163,12 @@ export class Model {
     command: Command,
     nowNs: bigint,
     reversedInGroup: ReadonlyMap<string, boolean> = new Map(),
+    isMember = false,
   ): Refusal | undefined {
     const atNs = this.#nextRecordedAt(nowNs)
     const bounds = this.#bounds
-    return refusalOf(command, { wallet: this.#wallet, used: this.used, bounds, reversedInGroup, atNs })
+    const refusal = refusalOf(command, { wallet: this.#wallet, used: this.used, bounds, reversedInGroup, isMember, atNs }) // prettier-ignore
+    return refusal ?? (isMember ? undefined : noChannelFor(command, this.#wallet))
   }
 
   #happen(command: Command, refusal: Refusal | undefined, linkIndex: number, nowNs: bigint): WalletEvent {
@@ -181,6 +198,12 @@ export class Model {
     const { recordedAtNs } = this.#wallet
     return nowNs > recordedAtNs ? nowNs : recordedAtNs + 1n
   }
+}
+
+/** A post of a hold across partitions goes its own way, if there is one. */
+function noChannelFor({ kind, related }: Command, wallet: Wallet): Refusal | undefined {
+  if (kind !== 'PostHold' || wallet.holds.get(keyOf(related!))?.channel === undefined) return undefined
+  return wallet.crossings.freeChannel() === undefined ? 'too_many_in_transit' : undefined
 }
 
 /** The linked group that begins at `from`, if one does; `isWhole` unless it has no end or too many members. */

@@ -26,6 +26,8 @@ export interface Situation {
   readonly reversedInGroup: ReadonlyMap<string, boolean>
   /** Time that the next event carries. */
   readonly atNs: bigint
+  /** True of a command that is decided as a member of a linked group. */
+  readonly isMember: boolean
 }
 
 export function isAboutAccount(kind: CommandKind): boolean {
@@ -48,10 +50,18 @@ export function refusalOf(command: Command, situation: Situation): Refusal | und
   if (isAboutAccount(command.kind)) return refuseStatus(command, situation)
   if (isEnding(command.kind)) {
     const { holds, accounts } = situation.wallet
-    const { debit, credit } = holds.get(keyOf(command.related!)) ?? { debit: 0, credit: 0 }
+    const hold = holds.get(keyOf(command.related!))
+    const { debit, credit } = hold ?? { debit: 0, credit: 0 }
+    const isAcross = hold?.channel !== undefined
     return (
       refuseEnding(command, situation) ??
-      refuseCondition(command, accounts.get(debit)!, accounts.get(credit)!)
+      refuseCondition(
+        isAcross ? { ...command, ifCredit: undefined } : command,
+        accounts.get(debit)!,
+        accounts.get(credit)!,
+      ) ??
+      // By itself, and with no look at an account that lives elsewhere.
+      (isAcross && (situation.isMember || command.ifCredit !== undefined) ? 'hold_across' : undefined)
     )
   }
   return isBare(command) ? refuseBare(command, situation) : refuseMove(command, situation)
@@ -148,7 +158,8 @@ function refuseMove(command: Command, situation: Situation): Refusal | undefined
   if (available !== undefined && amount > available && !isForced) return 'insufficient_funds'
   if (debit.debitsPosted + debit.debitsPending + amount > AMOUNT_MAX) return 'balance_overflow'
   if (credit.creditsPosted + credit.creditsPending + amount > AMOUNT_MAX) return 'balance_overflow'
-  if (command.kind === 'PlaceHold' && wallet.holds.size >= bounds.holdsMax) return 'too_many_holds'
+  if (command.kind === 'PlaceHold' && wallet.holds.size + wallet.crossings.holding() >= bounds.holdsMax)
+    return 'too_many_holds'
   return refuseCondition(command, debit, credit)
 }
 

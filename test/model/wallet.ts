@@ -27,6 +27,8 @@ export interface Hold {
   readonly expiresAtNs: bigint
   /** Of the event that placed it. */
   readonly sequence: bigint
+  /** Its channel, if its credit account lives in another partition: then `credit` is the transit account. */
+  readonly channel?: number
 }
 
 /** Events that do not go together. */
@@ -200,6 +202,24 @@ export class Wallet {
       case 'TransferCredited':
       case 'CreditCancelled':
       case 'StepAnswered':
+      case 'HoldReserved':
+      case 'ReleaseCompleted':
+      case 'CreditDrawn':
+        for (const [number, added] of this.crossings.take(event)) this.#move(number, added)
+        return
+      case 'HoldConfirmed': {
+        const { first, channel } = this.crossings.confirmHold(event)
+        const { transferId: id, amount, expiresAtNs, sequence } = event
+        const accounts = { debit: first.debit.number, credit: first.credit.number }
+        this.holds.set(keyOf(id), { id, ...accounts, amount, expiresAtNs, sequence, channel })
+        return
+      }
+      case 'HoldDrawn':
+        this.#postPart(event.relatedId, amount)
+        for (const [number, added] of this.crossings.take(event)) this.#move(number, added)
+        return
+      case 'HoldReleased':
+        this.holds.delete(keyOf(event.relatedId))
         for (const [number, added] of this.crossings.take(event)) this.#move(number, added)
     }
   }
@@ -232,7 +252,7 @@ export class Wallet {
 
   #postPart(id: Id, posted: bigint): void {
     const hold = this.holds.get(keyOf(id))
-    if (hold === undefined || hold.amount <= posted)
+    if (hold === undefined || hold.amount < posted)
       throw new ModelBrokenError(`a part of the hold ${formatId(id)} is posted that it does not have`)
     this.holds.set(keyOf(id), { ...hold, amount: hold.amount - posted })
     this.#move(hold.debit, { debitsPending: -posted, debitsPosted: posted })

@@ -1,5 +1,5 @@
 /**
- * Transfers across the partitions of a deployment on Kafka, straight onto the commands topic, while things fail behind them;
+ * Transfers, holds and their posts across the partitions of a deployment on Kafka, straight onto the commands topic, while things fail behind them;
  * and what its logs say became of them. Needs writers and nothing else.
  */
 import { setTimeout as pause } from 'node:timers/promises'
@@ -29,11 +29,16 @@ const APPLIED: ReadonlySet<string> = new Set(['TransferCompleted'])
 const REFUSED: ReadonlySet<string> = new Set(['TransferRefused', 'TransferCancelled', 'TransferCompensated'])
 const TRANSFERS = 16
 const EVERY_MS = 40
+/** A hold is posted so many rounds behind its placing; one that it comes too early or too late for expires. */
+const POSTED_AFTER = 25
+const HOLD_TIMEOUT_NS = 3_000_000_000n
 const END_MS_MAX = 90_000
 
 export class CrossingLoad {
   readonly sent = new Map<string, Sent>()
   readonly ends = new Map<string, End[]>()
+  /** Parts of holds that have arrived. */
+  posted = 0
   /** Events of each partition, and a core that has applied them. */
   readonly events: readonly WalletEvent[][]
   readonly cores: readonly WalletCore[]
@@ -153,6 +158,7 @@ export class CrossingLoad {
 
   async #keepSending(from: number): Promise<void> {
     const partitions = this.#queues.length
+    const holds: { readonly id: Id; readonly to: number; readonly amount: bigint }[] = []
     for (let round = 0; this.#isSending; round++) {
       const to = (from + 1 + (round % (partitions - 1))) % partitions
       const commands = Array.from({ length: TRANSFERS }, (_, index): Command => ({
@@ -166,13 +172,21 @@ export class CrossingLoad {
         coordination: index % 2 === 0 ? 'tcc' : 'saga',
         receivedAtNs: nowNs(),
       }))
+      const { id, debit, credit, amount, currency, across, receivedAtNs } = { ...commands[0]!, id: newId() }
+      commands.push({ kind: 'PlaceHold', id, debit, credit, amount, currency, across, receivedAtNs, timeoutNs: HOLD_TIMEOUT_NS }) // prettier-ignore
+      holds.push({ id, to, amount: amount! })
+      const due = holds.length > POSTED_AFTER ? holds.shift()! : undefined
+      if (due !== undefined)
+        commands.push({ kind: 'PostHold', id: newId(), related: due.id, amount: due.amount, receivedAtNs })
       const { kind } = this.#queues[from]!.offer(encodeCommands(commands), commands.length, (offsets) => {
         for (const { id } of commands)
-          this.sent.get(formatId(id))!.isStored = offsets === undefined ? false : true
+          if (this.sent.has(formatId(id)))
+            this.sent.get(formatId(id))!.isStored = offsets === undefined ? false : true
       })
       if (kind === 'taken')
-        for (const { id, amount } of commands)
-          this.sent.set(formatId(id), { from, to, amount: amount!, isStored: undefined })
+        for (const command of commands)
+          if (command.kind !== 'PlaceHold')
+            this.sent.set(formatId(command.id), { from, to: command.kind === 'PostHold' ? due!.to : to, amount: command.amount!, isStored: undefined }) // prettier-ignore
       await pause(EVERY_MS)
     }
   }
@@ -184,6 +198,7 @@ export class CrossingLoad {
       this.cores[partition]!.apply(frame.payload)
       for (const event of decodeEvents(frame.payload)) {
         this.events[partition]!.push(event)
+        if (event.kind === 'CreditDrawn') this.posted++
         if (APPLIED.has(event.kind)) this.#ended(event, 'applied')
         else if (REFUSED.has(event.kind)) this.#ended(event, 'refused')
       }
@@ -192,6 +207,8 @@ export class CrossingLoad {
 
   #ended({ transferId, partition }: WalletEvent, end: End): void {
     const id = formatId(transferId)
+    // A hold's own end moves nothing: its posts do.
+    if (!this.sent.has(id)) return
     this.ends.set(id, [...(this.ends.get(id) ?? []), end])
     const nowMs = performance.now()
     this.#longestMs[partition] = Math.max(this.#longestMs[partition]!, nowMs - this.#lastMs[partition]!)

@@ -32,6 +32,7 @@ export const anyCrossing: fc.Arbitrary<WalletEvent> = fc
     effectiveAtNs: fc.bigInt(-(2n ** 60n), 2n ** 62n),
     receivedAtNs: anyTimeNs,
     recordedAtNs: anyTimeNs,
+    expiresAtNs: anyTimeNs,
     memo: fc.oneof(
       fc.constant(''),
       fc.string({ unit: 'grapheme', maxLength: 40 }),
@@ -70,7 +71,7 @@ export function stepCommandOf(
   ) as CrossingEventKind
   const next = nextStepOf(kind, event.command)
   if (next === undefined || next === OF_ANOTHER) return undefined
-  const { debit, credit, source, channel, turn } = parseCrossing(event.namedAccounts)!
+  const { debit, credit, source, channel, turn, answers } = parseCrossing(event.namedAccounts)!
   return {
     target: next.to === 'source' ? source : partitionOf(credit, partitions),
     command: {
@@ -94,6 +95,7 @@ export function stepCommandOf(
         attempt,
         answers: event.sequence,
         scale: event.scale,
+        ofHold: next.step === 'DrawCredit' ? BigInt.asIntN(64, answers) : undefined,
         refusal: next.step === 'CancelTransfer' ? event.refusal : undefined,
       },
     },

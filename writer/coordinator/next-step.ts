@@ -12,7 +12,7 @@ export interface NextStep {
   readonly by: Coordination
 }
 
-/** The events of a crossing: kinds 20 to 34. */
+/** The events of a crossing: kinds 20 to 39, and 41. */
 export type CrossingEventKind = Extract<
   EventKind,
   | 'TransferReserved'
@@ -29,6 +29,12 @@ export type CrossingEventKind = Extract<
   | 'TransferCredited'
   | 'CreditCancelled'
   | 'StepAnswered'
+  | 'HoldReserved'
+  | 'HoldConfirmed'
+  | 'HoldDrawn'
+  | 'HoldReleased'
+  | 'ReleaseCompleted'
+  | 'CreditDrawn'
 >
 
 /** Nothing follows: the crossing is over, or somebody else acts. */
@@ -50,6 +56,13 @@ export const NEXT_STEP: Readonly<Record<CrossingEventKind, NextStep | typeof NOT
   TransferCompensated: NOTHING,
   TransferCompleted: NOTHING,
   CancelAcknowledged: NOTHING,
+  // A hold is tried like a transfer. Once both sides hold it, its client acts: each post and the release go their own ways.
+  HoldReserved: { to: 'destination', step: 'TryCredit', by: 'tcc' },
+  HoldConfirmed: NOTHING,
+  HoldDrawn: { to: 'destination', step: 'DrawCredit', by: 'tcc' },
+  CreditDrawn: { to: 'source', step: 'CompleteTransfer', by: 'tcc' },
+  HoldReleased: { to: 'destination', step: 'CancelCredit', by: 'tcc' },
+  ReleaseCompleted: NOTHING,
   TransferReminded: OF_ANOTHER,
   StepAnswered: OF_ANOTHER,
 }

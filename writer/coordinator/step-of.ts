@@ -112,8 +112,9 @@ export class StepWriter {
     copy(row, from + ROW.referenceHigh * 2, slot, base + SLOT.referenceHigh * 2, 4)
     // Of what was said again it is the place where it was said again: all that it speaks of stands before that.
     copy(row, from + ROW.sequence * 2, slot, base + SLOT.checkedSequence * 2, 2)
-    slot[base + SLOT.timeout * 2] = 0
-    slot[base + SLOT.timeout * 2 + 1] = 0
+    // Where the hold stands of which a part is posted.
+    if (step === 'DrawCredit') copy(crossing, CROSSING_WORD.answers, slot, base + SLOT.timeout * 2, 2)
+    else slot.fill(0, base + SLOT.timeout * 2, base + SLOT.timeout * 2 + 2)
     slot[base + SLOT.textLengths * 2] = memoBytes
     slot[base + SLOT.textLengths * 2 + 1] = rows.scale(byte)
     slot[base + SLOT.sourceAttempt * 2] = crossing[CROSSING_WORD.source]! | (attempt << 16)

@@ -14,13 +14,15 @@ import {
   TRANSFER_DEADLINE_MS_DEFAULT,
   TRANSFER_DEADLINE_MS_MAX,
 } from '../../schemas/limits.ts'
-import type { Coordination } from '../../schemas/commands.ts'
+import { COMMAND_KINDS, type Coordination } from '../../schemas/commands.ts'
 import type { Id } from '../../schemas/ids.ts'
 import { BLOCK_COMMANDS, Block } from './decide/block.ts'
 import { CoreBrokenError } from './broken.ts'
 import { applyRow } from './apply/apply.ts'
-import { TIMER_ROW_BYTES, decideCrossing } from './crossing/decide-crossing.ts'
+import { decideCrossing } from './crossing/decide-crossing.ts'
+import { endsHoldAcross, writeRelease } from './crossing/end-hold.ts'
 import { dueChannel, writeTimer } from './crossing/source.ts'
+import { TIMER_ROW_BYTES } from './crossing/transit-row.ts'
 import { decideCommand, isNewId, type CoreBounds } from './decide/decide.ts'
 import { isDue, writeExpiry } from './decide/decide-hold.ts'
 import { Decision } from './decide/decision.ts'
@@ -94,7 +96,7 @@ export interface WalletCore {
     outEnd: number,
   ): DecideResult
   /**
-   * Writes a HoldExpired event for each hold that is due, then what its timer makes of each crossing that has waited too
+   * Writes an event for the expiry of each hold that is due, then what its timer makes of each crossing that has waited too
    * long for the other side; as many as fit. To be called before `decide`.
    */
   expireDue(nowNs: bigint, out: Uint8Array, outByte: number, outEnd: number): DecideResult
@@ -111,7 +113,7 @@ export interface WalletCore {
   /** Accounts ever opened. */
   accounts(): number
   holdsOpen(): number
-  /** Transfers to other partitions that are under way. */
+  /** Transfers and holds to other partitions that wait for these; a hold that is held does not. */
   crossingsOpen(): number
   /** A copy of the whole state for a snapshot: equal histories give equal bytes. */
   save(): readonly CoreSection[]
@@ -170,8 +172,8 @@ class Core implements WalletCore {
   private readonly block = new Block()
   private readonly decision = new Decision()
   private readonly group: LinkedGroup
-  /** Transit accounts that the call at hand has opened: each an event of its own. */
-  private transitsOpened = 0
+  /** Events of the call at hand that came before the one of their command: the openings of transit accounts, and parts of holds. */
+  private eventsBefore = 0
 
   constructor(bounds: CoreBounds, state: CoreState) {
     this.bounds = bounds
@@ -199,7 +201,7 @@ class Core implements WalletCore {
     let at = outByte
     let events = 0
     let fits = true
-    this.transitsOpened = 0
+    this.eventsBefore = 0
     while (fits && consumed < count) {
       const commands = Math.min(BLOCK_COMMANDS, count - consumed)
       block.look(state, buffers, slot, commands)
@@ -238,7 +240,7 @@ class Core implements WalletCore {
       }
       consumed += index
     }
-    return { commands: consumed, slots: slot, events: events + this.transitsOpened, bytes: at - outByte }
+    return { commands: consumed, slots: slot, events: events + this.eventsBefore, bytes: at - outByte }
   }
 
   expireDue(nowNs: bigint, out: Uint8Array, outByte: number, outEnd: number): DecideResult {
@@ -251,8 +253,11 @@ class Core implements WalletCore {
     for (;;) {
       const hold = state.holds.heap.first()
       if (hold < 0 || !isDue(state, hold)) break
-      if (at + EVENT_ROW_BYTES > outEnd) break
-      const bytes = writeExpiry(state, buffers, at, hold)
+      const isAcross = state.holds.channel(hold) > 0
+      if (at + (isAcross ? TIMER_ROW_BYTES : EVENT_ROW_BYTES) > outEnd) break
+      const bytes = isAcross
+        ? writeRelease(state, buffers, at, hold, COMMAND_KINDS.ExpireHold)
+        : writeExpiry(state, buffers, at, hold)
       applyRow(state, buffers.rows, at >>> 3)
       at += bytes
       events += 1
@@ -326,7 +331,8 @@ class Core implements WalletCore {
   private decideOne(buffers: CallBuffers, index: number, at: number): number {
     const { state, block } = this
     const slot = block.slots[index]!
-    if (isOfCrossingAt(buffers, slot)) return this.decideCrossing(buffers, index, at)
+    if (isOfCrossingAt(buffers, slot) || endsHoldAcross(state, buffers, slot))
+      return this.decideCrossing(buffers, index, at)
     if (!isNewId(state, buffers, slot, block.idHashes[index]!)) return 0
     const { decision } = this
     decision.slot = slot
@@ -355,7 +361,7 @@ class Core implements WalletCore {
     if (bytes === 0) return 0
     // From here on it must succeed.
     applyRow(state, buffers.rows, decision.rowByte >>> 3)
-    if (decision.rowByte !== at) this.transitsOpened += 1
+    if (decision.rowByte !== at) this.eventsBefore += 1
     return decision.rowByte + bytes - at
   }
 

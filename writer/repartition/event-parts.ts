@@ -46,6 +46,12 @@ export const PARTS: Readonly<Record<EventKind, Part>> = {
   TransferCredited: 'at destination',
   CreditCancelled: 'at destination',
   StepAnswered: 'said again',
+  HoldReserved: 'begins crossing',
+  HoldConfirmed: 'at source',
+  HoldDrawn: 'begins crossing',
+  HoldReleased: 'at source',
+  ReleaseCompleted: 'ends crossing',
+  CreditDrawn: 'at destination',
   IdsForgotten: 'horizon',
 }
 

@@ -308,7 +308,10 @@ export class RowMover {
     this.text[CROSSING_WORD.source] = open.source
     this.text[CROSSING_WORD.channel] = open.channel
     this.text[CROSSING_WORD.turn] = open.turn
-    this.answer(this.text, answered)
+    const kind = old.payload![old.byte + ROW_BYTE.kind]
+    if (kind === EVENT_KINDS.HoldDrawn) this.putHold(crossing, this.text, CROSSING_WORD.answers)
+    else if (kind !== EVENT_KINDS.HoldReserved) this.answer(this.text, answered)
+    if (kind === EVENT_KINDS.CreditDrawn) this.putHold(crossing, to.words32, (to.word + ROW.expiresAt) * 2)
     writeCrossing(to.bytes, to.byte + old.crossingAt - old.byte, this.text)
     const sequence = to.take(old.length)
     if (open.channel === 0) return sequence
@@ -316,6 +319,15 @@ export class RowMover {
     this.places.set(place, sequence)
     open.places.push(place)
     return sequence
+  }
+
+  /** Puts the new turn and channel of the hold whose old ones stand at `at` of `words32`. @param crossing of the post of it */
+  private putHold(crossing: Int32Array, words32: Int32Array, at: number): void {
+    const hold = this.openCrossing(
+      `${crossing[CROSSING_WORD.source]!}:${words32[at + 1]!}:${words32[at]! >>> 0}`,
+    )
+    words32[at] = hold.turn
+    words32[at + 1] = hold.channel
   }
 
   /** What a source goes on to answer may be said again: it then answers what was said the first time. */

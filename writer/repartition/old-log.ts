@@ -1,6 +1,12 @@
 /** A log that is read to be written anew: its rows one after the other, and its accounts as the rows so far leave them. */
 import type { Frame } from '../../schemas/frames.ts'
-import { CROSSING_WORD, CROSSING_WORDS, crossingTextAt, readCrossing } from '../../schemas/crossing.ts'
+import {
+  ANSWERS_NOTHING,
+  CROSSING_WORD,
+  CROSSING_WORDS,
+  crossingTextAt,
+  readCrossing,
+} from '../../schemas/crossing.ts'
 import { eventRowBytes, ROW, ROW_BYTE, SIDE_BYTE } from '../../schemas/events.ts'
 import { partitionOfWords } from '../../schemas/partitions.ts'
 import type { LogHead } from '../../eventlog/ports.ts'
@@ -111,6 +117,7 @@ export class OldLog {
   /** Sequence of the event that the row at hand answers, in the other partition; 0: none. */
   get answers(): number {
     const { answers } = CROSSING_WORD
+    if (ANSWERS_NOTHING.has(this.payload![this.byte + ROW_BYTE.kind]!)) return 0
     return (this.crossing[answers + 1]! >>> 0) * 4_294_967_296 + (this.crossing[answers]! >>> 0)
   }
 

@@ -88,6 +88,7 @@ export function* survey(
   let horizonMs = -1
   let crossings = 0
   let apart = 0
+  let across = 0
   for (let partition = 0; partition < partitions; partition++) {
     const core = createCore({ partition, ...(idsPerGeneration === undefined ? {} : { idsPerGeneration }) })
     const holds = new Map<string, readonly [debit: number, credit: number]>()
@@ -109,6 +110,7 @@ export function* survey(
     }
     crossings += core.crossingsOpen()
     horizonMs = Math.max(horizonMs, core.idHorizonMs())
+    across += core.holdsOpen() - holds.size
     for (const [debit, credit] of holds.values()) {
       const [left, right] = [debit, credit].map((number) => partitionOf(core.account(number)!.id, asked))
       if (left !== right) apart += 1
@@ -121,6 +123,13 @@ export function* survey(
       `${count(crossings, 'transfer')} between partitions ${crossings === 1 ? 'is' : 'are'} under way in ${dir}. Start the platform on it once more, ` +
         'wait until `purser transfers --open` lists none, stop it, and run this again. Nothing was changed.',
       crossings,
+    )
+  if (across > 0)
+    throw new RepartitionRefusedError(
+      'holds_across',
+      `${count(across, 'open hold')} ${across === 1 ? 'has its' : 'have their'} two accounts in different partitions in ${dir}. Start the platform on it once more, ` +
+        'post or void them or let them expire, stop it, and run this again. Nothing was changed.',
+      across,
     )
   if (apart > 0)
     throw new RepartitionRefusedError(

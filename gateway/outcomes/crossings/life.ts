@@ -3,16 +3,17 @@
  * on both sides. Events of the view and of the feed are alike here.
  */
 import type { PublicEvent } from '../../../projectors/views/audit/events.ts'
-import { parseCrossing, type CrossingText } from '../../../schemas/crossing.ts'
-import type { EventKind } from '../../../schemas/events.ts'
+import { ANSWERS_NOTHING, parseCrossing, type CrossingText } from '../../../schemas/crossing.ts'
+import { EVENT_KINDS, type EventKind } from '../../../schemas/events.ts'
 import { partitionOf } from '../../../schemas/partitions.ts'
 import type { Position } from '../../../schemas/positions.ts'
 import { refusalOf, type Refusal } from '../../../schemas/refusals.ts'
 import type { PartitionSequence } from '../../positions/tokens.ts'
 
-/** What a transfer across partitions has come to. */
+/** What a transfer across partitions has come to, or a hold, a post of it or its release. */
 export type TransferPhase =
-  'RESERVED' | 'DEBITED' | 'CONFIRMED' | 'RECALLED' | 'CREDITED' | 'COMPLETED' | 'CANCELLED' | 'COMPENSATED'
+  | 'RESERVED' | 'DEBITED' | 'CONFIRMED' | 'RECALLED' | 'CREDITED' | 'COMPLETED' | 'CANCELLED' | 'COMPENSATED'
+  | 'HELD' | 'DRAWN' | 'RELEASED' // prettier-ignore
 
 /** What an event means to the sender of the transfer. */
 type Meaning =
@@ -33,28 +34,49 @@ const CROSSINGS: Readonly<
   Partial<Record<EventKind, { readonly means: Meaning; readonly phase?: TransferPhase }>>
 > = {
   TransferReserved: { means: 'first', phase: 'RESERVED' },
+  HoldReserved: { means: 'first', phase: 'RESERVED' },
   TransferDebited: { means: 'first', phase: 'DEBITED' },
+  HoldDrawn: { means: 'first', phase: 'DRAWN' },
   CreditReserved: { means: 'destination' },
   CreditRefused: { means: 'destination' },
   TransferConfirmed: { means: 'source', phase: 'CONFIRMED' },
+  HoldConfirmed: { means: 'end', phase: 'HELD' },
   TransferCancelled: { means: 'end', phase: 'CANCELLED' },
+  // What a client asked for, or what becomes of the hold without one: `meaningOf`.
+  HoldReleased: { means: 'source', phase: 'RELEASED' },
   TransferRecalled: { means: 'source', phase: 'RECALLED' },
   TransferCredited: { means: 'destination', phase: 'CREDITED' },
+  CreditDrawn: { means: 'destination', phase: 'CREDITED' },
   CreditCancelled: { means: 'destination' },
   CancelAcknowledged: { means: 'source' },
   TransferCompensated: { means: 'end', phase: 'COMPENSATED' },
   TransferCompleted: { means: 'end', phase: 'COMPLETED' },
+  ReleaseCompleted: { means: 'source' },
   TransferReminded: { means: 'again' },
   StepAnswered: { means: 'again' },
 }
 const ORDER = Object.keys(CROSSINGS)
 
 /** Every phase, in the order of cause and effect. */
-export const PHASES: readonly TransferPhase[] = Object.values(CROSSINGS).flatMap(({ phase }) => phase ?? [])
+export const PHASES: readonly TransferPhase[] = [
+  ...new Set(Object.values(CROSSINGS).flatMap(({ phase }) => phase ?? [])),
+]
 
 /** The phase that an event has led to. Undefined: it leads to none. */
-export function phaseOf({ kind }: PublicEvent): TransferPhase | undefined {
-  return CROSSINGS[kind]?.phase
+export function phaseOf(event: PublicEvent): TransferPhase | undefined {
+  return event.kind === 'ReleaseCompleted' && isOfVoid(event) ? 'COMPLETED' : CROSSINGS[event.kind]?.phase
+}
+
+/** What an event means to whom its id tells. The release of a hold is the beginning and the end of the command that voids it. */
+function meaningOf(event: PublicEvent): Meaning | undefined {
+  if (event.kind === 'HoldReleased' && isOfVoid(event)) return 'first'
+  if (event.kind === 'ReleaseCompleted' && isOfVoid(event)) return 'end'
+  return CROSSINGS[event.kind]?.means
+}
+
+/** Of the release of a hold: true if a client's command voids it; else it has the hold's own id. */
+function isOfVoid({ transferId, relatedId }: PublicEvent): boolean {
+  return transferId !== relatedId
 }
 
 /** True for every event of a transfer across partitions, on either side. */
@@ -62,8 +84,8 @@ export function isOfCrossing({ kind }: PublicEvent): boolean {
   return CROSSINGS[kind] !== undefined
 }
 
-export function beginsCrossing({ kind }: PublicEvent): boolean {
-  return CROSSINGS[kind]?.means === 'first'
+export function beginsCrossing(event: PublicEvent): boolean {
+  return meaningOf(event) === 'first'
 }
 
 /** What became of an id. */
@@ -91,18 +113,18 @@ export function lifeOf(events: readonly PublicEvent[]): Life | undefined {
     return { first, end: first, own, elsewhere: text === undefined ? [] : events.filter(isAtDestination) }
   }
   const own = events.filter((event) => event.partition === first.partition && isAtSource(event))
-  const elsewhere = events.filter(isAtDestination).filter(({ namedAccounts }) => isSameTurn(text, parseCrossing(namedAccounts)))
-  return { first, end: own.find(({ kind }) => CROSSINGS[kind]?.means === 'end'), own, elsewhere }
+  const elsewhere = events.filter((event) => isAtDestination(event) && isSameTurn(text, parseCrossing(event.namedAccounts)))
+  return { first, end: own.find((event) => meaningOf(event) === 'end'), own, elsewhere }
 } // prettier-ignore
 
-function isFirst({ kind, command }: PublicEvent): boolean {
-  const crossing = CROSSINGS[kind]
-  if (crossing !== undefined) return crossing.means === 'first'
-  return command !== 'ExpireHold' && command !== 'TimeStep'
+function isFirst(event: PublicEvent): boolean {
+  const means = meaningOf(event)
+  if (means !== undefined) return means === 'first'
+  return event.command !== 'ExpireHold' && event.command !== 'TimeStep'
 }
 
-function isAtSource({ kind }: PublicEvent): boolean {
-  const means = CROSSINGS[kind]?.means
+function isAtSource(event: PublicEvent): boolean {
+  const means = meaningOf(event)
   return means === 'first' || means === 'source' || means === 'end'
 }
 
@@ -139,9 +161,10 @@ export function toldRefusal({ kind, refusal, fingerprint }: PublicEvent): Refusa
 
 /** The event of the other partition that an event of a crossing answers. Undefined: it answers none. */
 export function answeredBy(
-  { partition, namedAccounts }: Pick<PublicEvent, 'partition' | 'namedAccounts'>,
+  { kind, partition, namedAccounts }: Pick<PublicEvent, 'kind' | 'partition' | 'namedAccounts'>,
   partitions: number,
 ): PartitionSequence | undefined {
+  if (ANSWERS_NOTHING.has(EVENT_KINDS[kind])) return undefined
   const text = parseCrossing(namedAccounts)
   if (text === undefined || text.answers === 0n) return undefined
   const other = partition === text.source ? partitionOf(text.credit, partitions) : text.source

@@ -102,15 +102,20 @@ describe('a transfer across partitions', () => {
     ['TCC', 'TransferReserved', [], 'TransferCancelled', 'transfer_timed_out'],
     ['Saga', 'TransferDebited', [], 'TransferCompleted', 'applied'],
     ['Saga', 'TransferDebited', ['TransferRecalled'], 'TransferCompensated', 'credit_account_closed'],
+    ['a hold', 'HoldReserved', [], 'HoldConfirmed', 'applied'],
+    ['a hold', 'HoldReserved', [], 'TransferCancelled', 'credit_account_closed'],
+    ['a post', 'HoldDrawn', ['HoldReleased', 'ReleaseCompleted', 'CreditDrawn'], 'TransferCompleted', 'applied'],
+    ['a void', 'HoldReleased', [], 'ReleaseCompleted', 'applied'],
   ] as const)('by %s that begins with %s is settled by its end, after %s: %s, as %s', (_, begins, between, ends, how) => {
     const log = new Log()
     const told = log.send(idOf(1))
-    log.frame([opening, step(begins, idOf(1))], 1)
+    // What voids a hold names it; what a post or its expiry lets go of has the hold's own id.
+    log.frame([opening, step(begins, idOf(1), { command: 'VoidHold', relatedId: idOf(7) })], 1)
     for (const kind of [...between, 'TransferReminded', 'CreditReserved', 'TransferCredited', 'StepAnswered'] as const) {
-      log.frame([step(kind, idOf(1))], 1)
+      log.frame([step(kind, idOf(1), { command: 'PostHold', relatedId: idOf(1) })], 1)
       expect([told.how, log.pending.count, log.pending.offers]).toEqual([undefined, 1, 0])
     }
-    log.frame([step(ends, idOf(1), how === 'applied' ? {} : refusedFor(ends, how))], 1)
+    log.frame([step(ends, idOf(1), how === 'applied' ? { relatedId: idOf(7) } : refusedFor(ends, how))], 1)
     expect([told.how, log.pending.count]).toEqual([how, 0])
   }) // prettier-ignore
 

@@ -24,7 +24,7 @@ export function reversedOf({ event, related }: TransferModel): bigint {
 
 /** What the parts that were posted of a hold have left of it: the newest of them says it. */
 function leftBehindParts({ event, related }: Pick<TransferModel, 'event' | 'related'>): bigint {
-  const part = related.findLast((other) => other.kind === 'HoldPostedInPart')
+  const part = related.findLast((other) => other.kind === 'HoldPostedInPart' || other.kind === 'HoldDrawn')
   return part === undefined ? event.amount : leftOf(part)!
 }
 

@@ -18,6 +18,7 @@ import { positionAt, type PartitionSequence } from '../../positions/tokens.ts'
 import type { ReadPoint } from '../../read/read-points.ts'
 import type { Services } from '../../services.ts'
 import {
+  crossingKindOf,
   stateAfter,
   stateOf,
   transferKindOf,
@@ -35,7 +36,8 @@ export interface TransferModel extends NodeModel {
   /** All that is under its id. Undefined: not read yet. */
   readonly life: Life | undefined
   readonly related: readonly PublicEvent[]
-  readonly kind: TransferKind
+  /** Undefined: what is known of its events does not say it. */
+  readonly kind: TransferKind | undefined
   readonly state: TransferState
   /** Of a transfer across partitions only. */
   readonly phase: TransferPhase | undefined
@@ -71,10 +73,14 @@ export function crossingModel(event: PublicEvent): TransferModel {
     event,
     life: undefined,
     related: [],
-    kind: 'TRANSFER',
+    kind: crossingKindOf(event),
     state: stateAfter(event.transferId, event) ?? 'PENDING',
     phase: phaseOf(event),
   }
+}
+
+export async function kindOf(services: Services, model: TransferModel): Promise<TransferKind> {
+  return model.kind ?? transferKindOf((await wholeLife(services, model)).first) ?? 'TRANSFER'
 }
 
 /** All events of a transfer, read from the views if they are not known. */

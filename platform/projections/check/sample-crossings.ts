@@ -46,6 +46,19 @@ export function addCrossings(recorder: Recorder, partition: number, account: Id)
   for (let second = 0; second < 11; second++) wait(SECOND_NS)
   recalled('CancelTransfer', { refusal: 'transfer_timed_out' })
 
+  const hold = newId()
+  submit('PlaceHold', hold, outward, { across: true })
+  turn++
+  const held: Step = { source: partition, channel: 1, turn, attempt: 0, answers: 1n, scale: 2 }
+  submit('ConfirmTransfer', hold, outward, { step: held })
+  const post = newId()
+  recorder.submit([{ kind: 'PostHold', id: post, related: hold, amount: AMOUNT / 4n, keepOpen: true }])
+  const posting: Step = { ...held, channel: 2, turn: 1 }
+  submit('CompleteTransfer', post, outward, { related: hold, amount: AMOUNT / 4n, step: posting })
+  const voiding = newId()
+  recorder.submit([{ kind: 'VoidHold', id: voiding, related: hold }])
+  submit('CancelTransfer', voiding, outward, { related: hold, step: { ...held, refusal: 'transfer_timed_out' } })
+
   /** A step of a crossing towards an account here. */
   const comes = (kind: CommandKind, channel: number, id: Id, sides: Pick<Command, 'debit' | 'credit'>, more: Partial<Step> = {}): void =>
     submit(kind, id, sides, { step: { source: partition + 1, channel, turn: 1, attempt: 0, answers: 1n, scale: 2, ...more } })
@@ -56,5 +69,8 @@ export function addCrossings(recorder: Recorder, partition: number, account: Id)
   const cancelled = newId()
   comes('TryCredit', 2, cancelled, inward)
   comes('CancelCredit', 2, cancelled, inward)
+  const reserved = newId()
+  comes('TryCredit', 4, reserved, inward)
+  comes('DrawCredit', 5, newId(), inward, { ofHold: (4n << 32n) | 1n })
   comes('TryCredit', 3, newId(), { debit: ELSEWHERE, credit: accountIdOf(201) })
 } // prettier-ignore

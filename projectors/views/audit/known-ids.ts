@@ -35,11 +35,21 @@ interface StoredOutcome extends Omit<KnownId, 'isUnderWay'> {
 const COLUMNS = 'transfer_id AS id, partition, sequence, kind, refusal, fingerprint, scale'
 const { TransferReserved, TransferDebited, TransferCompleted, TransferCancelled, TransferCompensated } =
   EVENT_KINDS
+const { HoldReserved, HoldConfirmed, HoldDrawn, HoldReleased, ReleaseCompleted } = EVENT_KINDS
 const { ExpireHold, TimeStep } = COMMAND_KINDS
-const BEGINS = [TransferReserved, TransferDebited] as const
-const ENDS = [TransferCompleted, TransferCancelled, TransferCompensated] as const
+const BEGINS = [TransferReserved, TransferDebited, HoldReserved, HoldDrawn, HoldReleased] as const
+const ENDS = [
+  TransferCompleted,
+  TransferCancelled,
+  TransferCompensated,
+  HoldConfirmed,
+  ReleaseCompleted,
+] as const
+/** A release of a hold that no client has asked for has the hold's own id. */
+const OF_CLIENT = `(kind NOT IN (${HoldReleased}, ${ReleaseCompleted}) OR transfer_id != related_id)`
 /** Events that commands of clients made: no step of a crossing, and nothing that only time made. */
-const OF_CLIENTS = `(kind < ${TransferReserved} OR kind IN (${BEGINS.join(', ')})) AND command NOT IN (${ExpireHold}, ${TimeStep})`
+const OF_CLIENTS = `(kind < ${TransferReserved} OR kind IN (${BEGINS.join(', ')})) AND ${OF_CLIENT}
+  AND command NOT IN (${ExpireHold}, ${TimeStep})`
 const ID_TEXT = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
 
 /**
@@ -77,7 +87,7 @@ async function withEnds(
       WHERE id IN ('${begun.map(({ id }) => id).join("','")}') AND ${within(upTo)}`
     const rows = await store.query<StoredOutcome>(
       `SELECT ${COLUMNS} FROM {events:Identifier} WHERE (partition, sequence) IN (${places})
-         AND kind IN (${ENDS.join(', ')}) ORDER BY partition, sequence LIMIT 1 BY partition, sequence`,
+         AND kind IN (${ENDS.join(', ')}) AND ${OF_CLIENT} ORDER BY partition, sequence LIMIT 1 BY partition, sequence`,
     )
     for (const row of rows) ends.set(`${row.partition} ${row.id}`, row)
   }
@@ -86,7 +96,8 @@ async function withEnds(
     if (!isBegun(first)) return { ...outcome, isUnderWay: false }
     const end = ends.get(`${first.partition} ${first.id}`)
     if (end === undefined) return { ...outcome, isUnderWay: true }
-    const refusal = end.kind === TransferCompleted ? 0 : Number(BigInt(end.fingerprint) & 0xffn)
+    const isRefused = end.kind === TransferCancelled || end.kind === TransferCompensated
+    const refusal = isRefused ? Number(BigInt(end.fingerprint) & 0xffn) : 0
     return { ...outcome, isUnderWay: false, refusal, sequence: end.sequence }
   })
 }

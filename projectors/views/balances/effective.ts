@@ -6,12 +6,17 @@
  */
 import { EVENT_KINDS } from '../../../schemas/events.ts'
 
-const PLACED = EVENT_KINDS.HoldPlaced
+/** Across partitions a hold has an event of these on each side. */
+const PLACED = [EVENT_KINDS.HoldPlaced, EVENT_KINDS.HoldReserved, EVENT_KINDS.CreditReserved].join(', ')
 const ENDS = [
   EVENT_KINDS.HoldPosted,
   EVENT_KINDS.HoldPostedInPart,
   EVENT_KINDS.HoldVoided,
   EVENT_KINDS.HoldExpired,
+  EVENT_KINDS.HoldDrawn,
+  EVENT_KINDS.HoldReleased,
+  EVENT_KINDS.CreditDrawn,
+  EVENT_KINDS.CreditCancelled,
 ].join(', ')
 
 /**
@@ -33,6 +38,6 @@ function laterHolds(at: string, among: string): string {
   const endedEarlier = `SELECT partition, related_id FROM {history:Identifier}
     WHERE ${among} AND kind IN (${ENDS}) AND effective_at <= ${at} AND recorded_at > ${at}`
   return `SELECT partition, transfer_id FROM {history:Identifier}
-    WHERE ${among} AND kind = ${PLACED} AND effective_at > ${at}
+    WHERE ${among} AND kind IN (${PLACED}) AND effective_at > ${at}
       AND (recorded_at <= ${at} OR (partition, transfer_id) IN (${endedEarlier}))`
 }

@@ -26,11 +26,15 @@ const WAITS_FOR: Readonly<Record<OpenKind, string>> = {
   TransferDebited: 'the credit side to credit or refuse, or the deadline',
   TransferRecalled: 'the credit side to say whether it has credited',
   TransferCancelled: 'the credit side to release what it may have reserved',
+  HoldReserved: 'the credit side to reserve, or the deadline',
+  HoldConfirmed: 'its client, to post or void it, or for it to expire',
+  HoldDrawn: 'the credit side to credit',
+  HoldReleased: 'the credit side to release what is left, and posts under way to be credited',
 }
 
 export function addCrossings({ builder, EventKindEnum, Money }: SchemaKit): void {
   const Crossing = builder.objectRef<OpenCrossing>('Crossing').implement({
-    description: 'A transfer between two partitions that is under way.',
+    description: 'A transfer or hold between two partitions that is under way.',
     fields: (t) => ({
       transferId: t.field({ type: 'UUID', resolve: ({ transferId }) => transferId }),
       phase: t.field({
@@ -50,8 +54,10 @@ export function addCrossings({ builder, EventKindEnum, Money }: SchemaKit): void
       }),
       deadline: t.field({
         type: 'DateTime',
-        description: 'When it is cancelled or asked back, where the credit side has not answered by then.',
-        resolve: ({ deadlineNs }) => deadlineNs,
+        nullable: true,
+        description:
+          'When it is cancelled or asked back, where the credit side has not answered by then. Null: it is not given up.',
+        resolve: ({ deadlineNs }) => deadlineNs ?? null,
       }),
       amount: t.field({
         type: Money,
@@ -80,7 +86,8 @@ export function addCrossings({ builder, EventKindEnum, Money }: SchemaKit): void
       }),
       crossings: t.field({
         type: [Crossing],
-        description: 'Those that have stood still for longest.',
+        description:
+          'Those that have stood still for longest, and behind them holds that wait for their clients.',
         resolve: ({ crossings }) => [...crossings],
       }),
       position: t.field({ type: 'Position', resolve: ({ position }) => position }),
@@ -90,7 +97,7 @@ export function addCrossings({ builder, EventKindEnum, Money }: SchemaKit): void
   builder.queryField('openCrossings', (t) =>
     t.field({
       type: OpenCrossingsType,
-      description: 'For operators: the transfers between partitions that are under way.',
+      description: 'For operators: the transfers and holds between partitions that are under way.',
       args: {
         first: t.arg.int({
           description: `How many to list: 1 to ${OPEN_CROSSINGS_MAX}. Default ${FIRST_DEFAULT}.`,

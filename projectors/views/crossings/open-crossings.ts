@@ -15,6 +15,10 @@ export const OPEN_KINDS = [
   'TransferDebited',
   'TransferRecalled',
   'TransferCancelled',
+  'HoldReserved',
+  'HoldConfirmed',
+  'HoldDrawn',
+  'HoldReleased',
 ] as const satisfies readonly EventKind[]
 export type OpenKind = (typeof OPEN_KINDS)[number]
 
@@ -30,7 +34,7 @@ export interface OpenCrossing {
   readonly begunAtNs: bigint
   readonly sinceNs: bigint
   /** When it is cancelled or asked back if the other side stays silent. */
-  readonly deadlineNs: bigint
+  readonly deadlineNs: bigint | undefined
   readonly debitAccountId: string
   readonly creditAccountId: string
   readonly currency: string
@@ -41,7 +45,7 @@ export interface OpenCrossing {
 export interface OpenCrossings {
   /** How many there are; more than are listed where it says so. */
   readonly count: bigint
-  /** Those that have stood still for longest. */
+  /** Those that have stood still for longest, and behind them holds that are open. */
   readonly crossings: readonly OpenCrossing[]
 }
 
@@ -58,7 +62,7 @@ interface StoredCrossing extends TurnKey {
   readonly amount: string
 }
 
-/** The crossings under way at `upTo`, those first that have stood still for longest. */
+/** The crossings under way at `upTo`, those first that have stood still for longest; holds that are open behind them. */
 export async function openCrossings(store: ViewStore, upTo: Position, limit: number): Promise<OpenCrossings> {
   const newest = 'ORDER BY partition, channel, sequence DESC LIMIT 1 BY partition, channel'
   const latest = `SELECT * FROM {channels:Identifier} ${newest}`
@@ -70,10 +74,12 @@ export async function openCrossings(store: ViewStore, upTo: Position, limit: num
   const kinds = OPEN_KINDS.map((kind) => EVENT_KINDS[kind]).join(', ')
   const { TransferCancelled } = EVENT_KINDS
   const isOpen = `kind IN (${kinds}) AND (kind != ${TransferCancelled} OR reason = ${REFUSAL_CODES.transfer_timed_out})`
+  // Of holds that are open nobody waits but their clients: they come behind all others, however old.
+  const isHeld = `kind = ${EVENT_KINDS.HoldConfirmed}`
   const rows = await store.query<StoredCrossing>(
     `SELECT count() OVER () AS count, partition, channel, turn, sequence, ${nanoseconds('recorded_at')}, kind,
        transfer_id, debit_id, credit_id, currency, scale, amount
-     FROM (${seen}) WHERE ${isOpen} ORDER BY recorded_at, partition, channel LIMIT ${rowsOf(limit, OPEN_CROSSINGS_MAX)}`,
+     FROM (${seen}) WHERE ${isOpen} ORDER BY ${isHeld}, recorded_at, partition, channel LIMIT ${rowsOf(limit, OPEN_CROSSINGS_MAX)}`,
   )
   const begun = await beginnings(store, rows, upTo)
   return {
@@ -81,6 +87,12 @@ export async function openCrossings(store: ViewStore, upTo: Position, limit: num
     crossings: rows.map((row) => crossingOf(row, begun.get(turnKey(row))!)),
   }
 }
+
+/** Of the others none is given up: the other side is asked until it answers, and a hold that is held waits for its client. */
+const WITH_DEADLINE: ReadonlySet<number> = new Set([
+  EVENT_KINDS.TransferReserved, EVENT_KINDS.TransferConfirmed, EVENT_KINDS.TransferDebited, EVENT_KINDS.TransferRecalled,
+  EVENT_KINDS.TransferCancelled, EVENT_KINDS.HoldReserved,
+]) // prettier-ignore
 
 interface TurnKey {
   readonly partition: number
@@ -123,7 +135,7 @@ function crossingOf(row: StoredCrossing, beginning: StoredBeginning): OpenCrossi
     sequence: BigInt(row.sequence),
     begunAtNs: BigInt(beginning.begun_at_ns),
     sinceNs: BigInt(row.recorded_at_ns),
-    deadlineNs: BigInt(beginning.deadline_ns),
+    deadlineNs: WITH_DEADLINE.has(row.kind) ? BigInt(beginning.deadline_ns) : undefined,
     debitAccountId: row.debit_id,
     creditAccountId: row.credit_id,
     currency: row.currency,

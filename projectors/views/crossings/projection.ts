@@ -13,6 +13,7 @@ import type { SqlProjection } from '../../projection.ts'
 
 const { TransferReserved, TransferCancelled, TransferCompensated, CancelAcknowledged, TransferCredited } =
   EVENT_KINDS
+const { HoldReserved, ReleaseCompleted, CreditDrawn } = EVENT_KINDS
 
 /** Characters at which the parts of the text begin, counted from 1, and how many each has. */
 const TEXT = {
@@ -51,12 +52,13 @@ const select = `partition, ${hex(TEXT.channel, 32)} AS channel, sequence, ${hex(
   ${account(TEXT.debit)} AS debit_id, ${account(TEXT.credit)} AS credit_id,
   toStringCutToZero(currency) AS currency, scale, amount`
 /** Reminders change nothing. */
-const where = `kind BETWEEN ${TransferReserved} AND ${CancelAcknowledged}`
+const where = `(kind BETWEEN ${TransferReserved} AND ${CancelAcknowledged} OR kind BETWEEN ${HoldReserved} AND ${ReleaseCompleted})`
 
 export const crossings = {
   kind: 'sql',
   name: 'crossings',
-  version: 1,
+  // 2: holds across partitions.
+  version: 2,
   tables: [
     { name: 'crossings', columns, key: ['channel', 'sequence'], select, where },
     {
@@ -77,7 +79,7 @@ export const crossings = {
       ],
       key: ['sequence'],
       select: `partition, sequence, ${hex(TEXT.source, 16)} AS source, ${hex(TEXT.answers, 64)} AS answers`,
-      where: `kind = ${TransferCredited}`,
+      where: `kind IN (${TransferCredited}, ${CreditDrawn})`,
       indexes: ['INDEX by_answers answers TYPE minmax GRANULARITY 1'],
     },
   ],

@@ -87,7 +87,8 @@ function addEntries({ builder, EventKindEnum, DirectionEnum, Money, Balance }: S
       expiresAt: t.field({
         type: 'DateTime',
         nullable: true,
-        description: 'When the hold expires. Null: never.',
+        description:
+          'When the hold expires. Null: never, or its accounts live in two partitions: then the transfer says it.',
         resolve: ({ row }) => expiryOf(row) ?? null,
       }),
       balance: t.field({

@@ -56,16 +56,21 @@ export class CrossingClients {
     if (opening !== undefined) {
       if (this.#send(opening)) this.#opening.shift()
     } else if (this.#unknown.length > 0 && random.chance(0.5)) this.#sendUnknown()
-    else {
+    else if (random.chance(this.#options.holds)) {
+      this.offers++
+      this.#send(this.#ofHold())
+    } else {
       this.offers++
       const again = random.chance(this.#options.repeats) ? random.pick(this.#sent) : undefined
       this.#send(again ?? (random.chance(this.#options.others) ? this.#other() : this.#crossing()))
     }
   }
 
-  /** Sends again what is unknown, until nothing is. */
+  /** Sends again what is unknown, until nothing is; then lets go of the holds that nobody else ends. */
   finish(): void {
     if (this.#unknown.length > 0) this.#sendUnknown()
+    else if (this.#pending.length === 0)
+      for (const { first } of this.#ledger.holds.open()) this.#send(this.#end('VoidHold', first.transferId, first.partition)) // prettier-ignore
   }
 
   isSettled(): boolean {
@@ -151,6 +156,28 @@ export class CrossingClients {
       code: random.below(9),
     }
     return { partition: source, command }
+  }
+
+  /** A hold is placed, or an open one posted, in part or whole, or voided. */
+  #ofHold(): Request {
+    const { random } = this.#world
+    const open = this.#ledger.holds.open()
+    if (open.length === 0 || random.chance(0.3)) {
+      const { partition, command } = this.#crossing()
+      const timeoutNs = random.chance(0.4) ? 1n + random.bigBelow(6_000_000_000n) : undefined
+      return { partition, command: { ...command, kind: 'PlaceHold', coordination: undefined, timeoutNs } }
+    }
+    // Now and then one that has ended.
+    const { first, held } = random.chance(0.1) ? random.pick([...this.#ledger.holds.holds.values()]) : random.pick(open) // prettier-ignore
+    if (random.chance(0.2)) return this.#end('VoidHold', first.transferId, first.partition)
+    // Now and then more than there is.
+    const amount = random.chance(0.2) ? undefined : 1n + random.bigBelow(held + 2n)
+    const keepOpen = amount !== undefined && random.chance(0.7) ? true : undefined
+    return this.#end('PostHold', first.transferId, first.partition, { amount, keepOpen })
+  }
+
+  #end(kind: 'PostHold' | 'VoidHold', related: Id, partition: number, more: Partial<Command> = {}): Request {
+    return { partition, command: { kind, id: this.#newId(), related, receivedAtNs: this.#nowNs(), ...more } }
   }
 
   /** What happens to accounts meanwhile. */

@@ -17,6 +17,8 @@ import { EVENTS, eventsOf, type Happening } from '../../exploration/state.ts'
 import { keyOf } from '../../model/wallet.ts'
 import { insist } from '../insist.ts'
 import { Books, type Account } from './books.ts'
+import { Channels, turnOf } from './channels.ts'
+import { HoldLedger } from './holds.ts'
 
 export interface Crossing {
   readonly by: Coordination
@@ -53,15 +55,18 @@ export class Ledger {
   readonly outcomes = new Map<string, WalletEvent>()
   readonly #accountsMax: number
   readonly #cover: (mark: string) => void
+  readonly holds: HoldLedger
   /** Open turns: crossing by source and channel. */
-  readonly #channels = new Map<string, Crossing>()
-  readonly #turns = new Map<string, number>()
+  readonly #open = new Map<string, Crossing>()
+  readonly #channels: Channels
 
   constructor(partitions: number, accountsMax: number, cover: (mark: string) => void) {
     this.#accountsMax = accountsMax
     this.books = Array.from({ length: partitions }, () => new Books())
     this.events = this.books.map(() => [])
     this.#cover = cover
+    this.#channels = new Channels(cover)
+    this.holds = new HoldLedger(this.books, this.#channels, this.outcomes, cover)
   }
 
   /** The next durable events of a partition. */
@@ -72,8 +77,9 @@ export class Ledger {
       insist(event.partition === partition, `an event of partition ${partition}`, event.partition)
       known.push(event)
       this.#cover(event.refusal ?? event.kind)
-      if (event.namedAccounts.length > 100) this.#takeCrossing(partition, event)
-      else {
+      if (event.namedAccounts.length > 100) {
+        if (!this.holds.take(partition, event)) this.#takeCrossing(partition, event)
+      } else {
         this.#takePlain(partition, event)
         this.books[partition]!.take(event)
       }
@@ -84,7 +90,7 @@ export class Ledger {
 
   /** Everything has ended: no channel open, nothing pending, nothing in transit. */
   isAtRest(): boolean {
-    return this.#channels.size === 0 && [...this.crossings.values()].every(({ by, happened }) => isAtRest(happened, by, EFFECTS)) // prettier-ignore
+    return this.#open.size === 0 && this.holds.isAtRest() && [...this.crossings.values()].every(({ by, happened }) => isAtRest(happened, by, EFFECTS)) // prettier-ignore
   }
 
   checkRest(): void {
@@ -104,7 +110,8 @@ export class Ledger {
     const key = `${partition}:${keyOf(event.transferId)}`
     insist(!this.outcomes.has(key), 'an id once in its partition', key)
     this.outcomes.set(key, event)
-    if (event.kind !== 'TransferRefused' || event.command !== 'Transfer') return
+    if (event.kind !== 'TransferRefused' || (event.command !== 'Transfer' && event.command !== 'PlaceHold'))
+      return
     const debit = this.books[partition]!.accounts[event.debit.number - 1]
     // Within a partition both accounts have to be there before anything else is asked of them.
     if (debit !== undefined && event.refusal === 'credit_account_not_found')
@@ -170,14 +177,8 @@ export class Ledger {
       'a crossing between two partitions',
       destination,
     )
-    const channel = `${partition}:${text.channel}`
-    for (let lower = 1; lower <= text.channel; lower++)
-      insist(this.#channels.has(`${partition}:${lower}`) === lower < text.channel, 'the lowest free channel', text.channel) // prettier-ignore
-    const turn = (this.#turns.get(channel) ?? 0) + 1
-    insist(text.turn === turn, `turn ${turn} of channel ${channel}`, text.turn)
-    if (turn > 1) this.#cover('channel given on')
-    this.#turns.set(channel, turn)
-    this.#channels.set(channel, crossing)
+    this.#channels.begin(text)
+    this.#open.set(turnOf(text), crossing)
     this.crossings.set(key, crossing)
     const payer = this.books[partition]!.find(text.debit)
     insist(payer?.status === 'open', 'a payer that is open', payer?.status)
@@ -205,7 +206,9 @@ export class Ledger {
     crossing.heardAtNs = event.recordedAtNs
     crossing.isOver =
       ENDS.includes(happening) || (happening === 'TransferCancelled' && event.command !== 'TimeStep')
-    if (crossing.isOver) this.#channels.delete(`${partition}:${crossing.text.channel}`)
+    if (!crossing.isOver) return
+    this.#open.delete(turnOf(crossing.text))
+    this.#channels.end(crossing.text)
   }
 
   #move(
@@ -341,8 +344,8 @@ export class Ledger {
   /** In transit is what has left its payers, and has not arrived, nor come back. */
   #checkTransit(currency: string): void {
     const found = this.books.reduce((sum, books) => sum + books.inTransit(currency), 0n)
-    let expected = 0n
-    for (const crossing of this.#channels.values())
+    let expected = this.holds.inTransit(currency)
+    for (const crossing of this.#open.values())
       if (crossing.first.currency === currency && isUnderWay(crossing)) expected += crossing.first.amount
     insist(found === expected, `${expected} ${currency} in transit`, found)
   }

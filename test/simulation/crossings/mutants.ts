@@ -10,12 +10,15 @@ const MOVED = 'writer/core/crossing/moved-totals.ts'
 const GROUPS = 'eventlog/file/group-commit.ts'
 
 export const CROSSING_MUTANTS: readonly Mutant[] = [
-  one(
-    'no cancel mark',
-    APPLY,
-    '      entries.set(channel, turn, DESTINATION_STATES.cancelled, NO_AMOUNT, 0, 0)\n',
-    '      if (isReserved) entries.set(channel, turn, DESTINATION_STATES.cancelled, NO_AMOUNT, 0, 0)\n',
-  ),
+  {
+    ...one(
+      'no cancel mark',
+      APPLY,
+      '      else entries.set(channel, turn, DESTINATION_STATES.cancelled, NO_AMOUNT, 0, 0)\n',
+      '',
+    ),
+    seed: 14,
+  },
   {
     name: 'a coordinator sends before the decision is durable',
     found: 'crossings',
@@ -65,8 +68,20 @@ export const CROSSING_MUTANTS: readonly Mutant[] = [
   one(
     'a deadline by the local clock',
     APPLY,
-    '  kept[to + CHANNEL.deadline] = words[word + ROW.expiresAt]!\n',
-    '  kept[to + CHANNEL.deadline] = BigInt(Date.now()) * 1_000_000n\n',
+    '  else outgoing.words[to + CHANNEL.deadline] = rows.words[word + ROW.expiresAt]!\n',
+    '  else outgoing.words[to + CHANNEL.deadline] = BigInt(Date.now()) * 1_000_000n\n',
+  ),
+  one(
+    'a channel of a hold given on while its posts are under way',
+    'writer/core/crossing/hold.ts',
+    "to: 'free', onceDrawn: true }",
+    "to: 'free' }",
+  ),
+  one(
+    'a release lets go of what posts have yet to take',
+    DESTINATION,
+    '  moveTotals(rows, decision.rowByte >>> 3, moved, slots, amount)\n  return bytes\n}\n\n/** Posts a part',
+    '  const all = entries.amountAt(channel)\n  rows.words[(decision.rowByte >>> 3) + ROW.amount] = entries.words[all]!\n  moveTotals(rows, decision.rowByte >>> 3, moved, entries.words, all)\n  return bytes\n}\n\n/** Posts a part',
   ),
   one('a stale turn taken for a new one', DESTINATION, '  if (turn < seen) return 0\n', ''),
   {

@@ -19,6 +19,8 @@ export interface CrossingOptions {
   readonly repeats: number
   /** Commands that are no transfers across: freezes, closes, transfers within a partition. */
   readonly others: number
+  /** Commands that place, post or void holds across. */
+  readonly holds: number
   readonly network: NetworkOptions
   readonly writer: WriterOptions
   /** Steps of a coordinator that may wait for one partition. */
@@ -53,10 +55,10 @@ export function drawCrossingOptions(random: Random): CrossingOptions {
   // Trouble mostly outlasts a reminder and a deadline.
   const pauseNs = random.pick([1, 20, 200, 200]) * MS
   const accounts = random.between(2, 5)
-  return {
+  const options = {
     partitions: random.pick([2, 2, 3]),
     coordinators: random.pick([1, 1, 2, 3]),
-    coordination: random.pick(['tcc', 'saga']),
+    coordination: random.pick(['tcc', 'saga'] as const),
     // A deadline counts from the first reminder behind it, and that comes after a second.
     transferDeadlineMs: random.pick([1, 900, 1_500, 4_000, 4_000]),
     accounts,
@@ -100,4 +102,5 @@ export function drawCrossingOptions(random: Random): CrossingOptions {
       coordinatorKilledAtOffer: rate(0.1),
     },
   }
+  return { ...options, holds: random.chance(0.6) ? 0.7 * random.next() : 0 }
 }

@@ -16,7 +16,8 @@ export const CROSSING_COVERAGE: readonly string[] = [
   'TransferCompleted', 'CancelAcknowledged', 'TransferReminded', 'CreditReserved', 'TransferCredited', 'CreditCancelled',
   'StepAnswered', 'cancelled by the deadline', 'mark of an empty Cancel', 'channel given on', 'steps at a closed door',
   'credit_account_not_found', 'credit_account_frozen', 'credit_account_closed', 'currency_mismatch', 'insufficient_funds',
-  'debit_account_frozen', 'account_not_empty', 'accounts_full', 'balance_overflow', 'restart', 'clean stop', 'a day late changed nothing',
+  'debit_account_frozen', 'account_not_empty', 'accounts_full', 'balance_overflow', 'HoldReserved', 'HoldConfirmed', 'HoldDrawn', 'HoldReleased', 'ReleaseCompleted', 'CreditDrawn',
+  'a hold expired', 'a post closed its hold', 'a post behind its release', 'amount_exceeds_hold', 'hold_not_open', 'restart', 'clean stop', 'a day late changed nothing',
   'a step was read again', 'a coordinator dropped steps',
 ] // prettier-ignore
 export const CROSSING_FAULTS: readonly string[] = [

@@ -2,6 +2,7 @@
  * What an event does to the state. Deciding and replaying both end here, so that a replay from zero gives the state
  * that the writer has, bit for bit: an event carries what is after it, and applying it is mostly a copy.
  */
+import { COMMAND_KINDS } from '../../../schemas/commands.ts'
 import { EVENT_KINDS, KINDS_SHIFT, ROW } from '../../../schemas/events.ts'
 import { isTransitAccountAt } from '../../../schemas/crossing.ts'
 import { applyCrossing, beginsCrossing, isOfCrossing } from '../crossing/apply-crossing.ts'
@@ -70,14 +71,21 @@ export function rememberRow(state: CoreState, rows: RowWords, word: number): voi
 /** As `rememberRow`, where the hash of the event's id is known. */
 export function rememberHashed(state: CoreState, rows: RowWords, word: number, hash: number): void {
   const kind = kindOf(rows, word)
-  if (kind === EVENT_KINDS.IdsForgotten) return
-  if (kind === EVENT_KINDS.HoldExpired || (isOfCrossing(kind) && !beginsCrossing(kind))) return
+  if (kind === EVENT_KINDS.IdsForgotten || kind === EVENT_KINDS.HoldExpired) return
+  if (isOfCrossing(kind) && !beginsCrossing(kind) && !isVoid(rows, word, kind)) return
   // A transit account's opening has no id of its own either.
   if (kind === EVENT_KINDS.AccountOpened && isTransitAccountAt(rows.words32, (word + ROW.relatedHigh) * 2))
     return
   const sequence = sequenceNumber(rows, word)
   state.remembered.remember(hash, rows.words32, (word + ROW.transferHigh) * 2, sequence)
   if (isReversalKind(kind)) rememberReversal(state, rows, word, sequence)
+}
+
+/** A hold across partitions is released by a client's command with an id of its own, or by none. */
+function isVoid(rows: RowWords, word: number, kind: number): boolean {
+  if (kind !== EVENT_KINDS.HoldReleased) return false
+  const head = rows.words32[(word + ROW.codeKindRefusalScaleCommand) * 2 + 1]!
+  return head >>> KINDS_SHIFT.command === COMMAND_KINDS.VoidHold
 }
 
 export function isReversalKind(kind: number): boolean {

@@ -3,9 +3,9 @@
  * those that wait, and which channels are free, follow from the channels.
  */
 import { CHANNELS_MAX, PARTITIONS_MAX } from '../../../schemas/limits.ts'
-import { DESTINATION_STATES_COUNT, SOURCE_STATES_COUNT } from '../crossing/table-numbers.ts'
+import { DESTINATION_STATES_COUNT, SOURCE_STATES, SOURCE_STATES_COUNT } from '../crossing/table-numbers.ts'
 import { ENTRY_WORDS } from '../state/incoming.ts'
-import { CHANNEL_WORDS } from '../state/outgoing.ts'
+import { CHANNEL, CHANNEL_WORDS } from '../state/outgoing.ts'
 import type { CoreState } from '../state/state.ts'
 import { EntriesCopy } from './copy-entries.ts'
 
@@ -69,9 +69,9 @@ export interface KeptCrossings {
   readonly incoming: (entries: number) => BigInt64Array
 }
 
-/** Puts crossings into a state that has accounts and currencies. Throws RangeError on what no `CrossingsCopy` gave. */
+/** Puts crossings into a state that has accounts, currencies and open holds. Throws RangeError on what no `CrossingsCopy` gave. */
 export function restoreCrossings(state: CoreState, kept: KeptCrossings): void {
-  const { accounts, currencies, outgoing, incoming } = state
+  const { accounts, currencies, holds, outgoing, incoming } = state
   const numbers = new Int32Array(kept.transit.buffer, kept.transit.byteOffset, kept.transit.length / 4)
   numbers.forEach((number, index) => {
     if (number === 0) return
@@ -83,6 +83,10 @@ export function restoreCrossings(state: CoreState, kept: KeptCrossings): void {
   for (let channel = 1; channel <= outgoing.count; channel++) {
     if (outgoing.state(channel) >= SOURCE_STATES_COUNT || outgoing.debit(channel) > accounts.count)
       throw new RangeError(`snapshot has channel ${channel} in no state that there is`)
+    if (outgoing.state(channel) !== SOURCE_STATES.held) continue
+    const hold = holds.find(outgoing.words32, (outgoing.wordOf(channel) + CHANNEL.idHigh) * 2)
+    if (hold < 0) throw new RangeError(`snapshot has a hold on channel ${channel} that is not open`)
+    holds.setChannel(hold, channel)
   }
   let entries = 0
   for (const word of kept.sources) {

@@ -19,7 +19,7 @@ export interface CoreSection {
 }
 
 /** Version of the sections' layout. */
-const LAYOUT_VERSION = 2n
+const LAYOUT_VERSION = 3n
 
 /** Words of the `core` section, in order. */
 const HEAD = {

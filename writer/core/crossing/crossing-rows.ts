@@ -12,6 +12,8 @@ import type { RowWords } from '../apply/apply.ts'
 import type { CallBuffers } from '../decide/call-buffers.ts'
 import type { Decision } from '../decide/decision.ts'
 import { advance, writeHead } from '../decide/row-writer.ts'
+import { LINE, LINE_WORDS } from '../state/account-lines.ts'
+import { CHANNEL } from '../state/outgoing.ts'
 import type { CoreState } from '../state/state.ts'
 import type { MovedTotals } from './moved-totals.ts'
 
@@ -36,6 +38,35 @@ export function writeStepRow(state: CoreState, buffers: CallBuffers, decision: D
   text[CROSSING_WORD.answers] = slots32[from32 + SLOT.checkedSequence * 2]!
   text[CROSSING_WORD.answers + 1] = slots32[from32 + SLOT.checkedSequence * 2 + 1]!
   return writeCommandText(buffers, decision)
+}
+
+/** Takes what an open channel's crossing is of into the text: both account ids, its place, and that it answers nothing. */
+export function placeOf(
+  { accounts, outgoing }: CoreState,
+  { partition }: CallBuffers,
+  channel: number,
+): void {
+  const debitAt = (outgoing.debit(channel) * LINE_WORDS + LINE.idHigh) * 2
+  const creditAt = (outgoing.wordOf(channel) + CHANNEL.creditHigh) * 2
+  for (let word = 0; word < 4; word++) {
+    text[CROSSING_WORD.debit + word] = accounts.words32[debitAt + word]!
+    text[CROSSING_WORD.credit + word] = outgoing.words32[creditAt + word]!
+  }
+  setPlace(partition, channel, outgoing.turn(channel))
+}
+
+/** Takes the place that the next crossing has into the text. It answers nothing. */
+export function nextPlace({ outgoing }: CoreState, { partition }: CallBuffers): void {
+  const channel = outgoing.next()
+  setPlace(partition, channel, outgoing.turn(channel) + 1)
+}
+
+function setPlace(partition: number, channel: number, turn: number): void {
+  text[CROSSING_WORD.source] = partition
+  text[CROSSING_WORD.channel] = channel
+  text[CROSSING_WORD.turn] = turn
+  text[CROSSING_WORD.answers] = 0
+  text[CROSSING_WORD.answers + 1] = 0
 }
 
 /** Takes both account ids of the command whose slot begins at `from32` into the text. */

@@ -35,6 +35,10 @@ const FOLLOWS: Readonly<
   TransferCancelled: ['CancelCredit', 'destination', 'tcc'],
   TransferRecalled: ['CancelCredit', 'destination', 'saga'],
   CreditCancelled: ['CancelTransfer', 'source', 'tcc'],
+  HoldReserved: ['TryCredit', 'destination', 'tcc'],
+  HoldDrawn: ['DrawCredit', 'destination', 'tcc'],
+  CreditDrawn: ['CompleteTransfer', 'source', 'tcc'],
+  HoldReleased: ['CancelCredit', 'destination', 'tcc'],
 }
 
 export class Deployment {
@@ -115,6 +119,7 @@ export class Deployment {
         attempt,
         answers: event.sequence,
         scale: event.scale,
+        ofHold: step === 'DrawCredit' ? text.answers : undefined,
         refusal: step !== 'CancelTransfer' ? undefined : (event.refusal ?? refusalOf(41)),
       },
     }

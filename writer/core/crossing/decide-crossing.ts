@@ -1,26 +1,19 @@
 /** Decides what goes to another partition or comes from there: finds out whose side this is, and hands it on. */
-import { COMMAND_KINDS, SLOT, SLOT_WORDS } from '../../../schemas/commands.ts'
-import {
-  CHANNELS_MAX,
-  EVENT_ROW_BYTES,
-  NAMED_CROSSING_BYTES,
-  PARTITIONS_MAX,
-} from '../../../schemas/limits.ts'
+import { COMMAND_KINDS, isStepKind, SLOT, SLOT_WORDS } from '../../../schemas/commands.ts'
+import { CHANNELS_MAX, PARTITIONS_MAX } from '../../../schemas/limits.ts'
 import { CoreBrokenError } from '../broken.ts'
 import type { CallBuffers } from '../decide/call-buffers.ts'
 import { isNewId, type CoreBounds } from '../decide/decide.ts'
 import type { Decision } from '../decide/decision.ts'
-import { commandKindAt } from '../decide/row-writer.ts'
+import { commandKindAt, endsHoldAt } from '../decide/row-writer.ts'
 import type { CoreState } from '../state/state.ts'
 import { decideDestinationStep } from './destination.ts'
+import { endHoldAcross } from './end-hold.ts'
 import { beginCrossing, decideSourceStep } from './source.ts'
 
-/** Bytes of a row that a timer makes: no memo, and the crossing's text. */
-export const TIMER_ROW_BYTES = (EVENT_ROW_BYTES + NAMED_CROSSING_BYTES + 7) & ~7
-
 /**
- * Decides the command at the decision's slot and writes its row. Where a transit account has to be opened for it, that event
- * is written first and applied, and the decision's row comes behind it.
+ * Decides the command at the decision's slot and writes its row. Where another event comes first, the opening of a transit
+ * account or the part of a hold that a closing post takes, that one is applied, and the decision's row comes behind it.
  * @param idHash hash of the command's id
  * @returns the row's bytes; 0: it makes no event
  */
@@ -33,8 +26,12 @@ export function decideCrossing(
 ): number {
   const { slot } = decision
   const kind = commandKindAt(buffers, slot)
-  if (kind === COMMAND_KINDS.Transfer)
-    return isNewId(state, buffers, slot, idHash) ? beginCrossing(state, buffers, bounds, decision) : 0
+  if (!isStepKind(kind)) {
+    if (!isNewId(state, buffers, slot, idHash)) return 0
+    return endsHoldAt(buffers, slot)
+      ? endHoldAcross(state, buffers, decision)
+      : beginCrossing(state, buffers, bounds, decision)
+  }
   const { slots32 } = buffers
   const from = slot * SLOT_WORDS
   const channel = slots32[(from + SLOT.channelTurn) * 2]!
@@ -46,6 +43,7 @@ export function decideCrossing(
     case COMMAND_KINDS.TryCredit:
     case COMMAND_KINDS.CreditTransfer:
     case COMMAND_KINDS.CancelCredit:
+    case COMMAND_KINDS.DrawCredit:
       return decideDestinationStep(state, buffers, bounds, decision)
     default:
       return decideSourceStep(state, buffers, decision)

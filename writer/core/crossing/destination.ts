@@ -10,10 +10,11 @@ import type { CallBuffers } from '../decide/call-buffers.ts'
 import type { CoreBounds } from '../decide/decide.ts'
 import type { Decision } from '../decide/decision.ts'
 import { commandKindAt } from '../decide/row-writer.ts'
+import type { SourceChannels } from '../state/incoming.ts'
 import type { CoreState } from '../state/state.ts'
 import { overflows } from '../state/totals.ts'
 import { moveTotals, writeStepRow } from './crossing-rows.ts'
-import { movedAtDestination } from './moved-totals.ts'
+import { movedAtDestination, type MovedTotals } from './moved-totals.ts'
 import { hasTransit, transitOf } from './open-transit.ts'
 import { DESTINATION_STATES, destinationRule } from './table-numbers.ts'
 
@@ -58,6 +59,9 @@ export function decideDestinationStep(
   }
   const moved = movedAtDestination(before, rule.event)
   if (moved === undefined) return writeStepRow(state, buffers, decision)
+  if (rule.event === EVENT_KINDS.CreditDrawn) return drawCredit(state, buffers, decision, entries, moved)
+  if (rule.event === EVENT_KINDS.CreditCancelled)
+    return cancelCredit(state, buffers, decision, entries, channel, moved)
   if (before === DESTINATION_STATES.reserved) {
     decision.credit = entries.credit(channel)
     decision.debit = state.currencies.transits[state.accounts.currency(decision.credit)]!
@@ -77,6 +81,52 @@ export function decideDestinationStep(
   decision.debit = transitOf(state, buffers, bounds, decision, currency)
   const bytes = writeStepRow(state, buffers, decision)
   moveTotals(rows, decision.rowByte >>> 3, moved, slots, slot * SLOT_WORDS + SLOT.amount)
+  return bytes
+}
+
+/** Releases as much as the step says: of a hold, what its posts have not taken and will not take. */
+function cancelCredit(
+  state: CoreState,
+  buffers: CallBuffers,
+  decision: Decision,
+  entries: SourceChannels,
+  channel: number,
+  moved: MovedTotals,
+): number {
+  const { slots, rows } = buffers
+  const amount = decision.slot * SLOT_WORDS + SLOT.amount
+  // No source lets go of more than it has asked for.
+  if (slots[amount]! > entries.words[entries.amountAt(channel)]!) return 0
+  if (slots[amount] === 0n) return writeStepRow(state, buffers, decision)
+  decision.credit = entries.credit(channel)
+  decision.debit = state.currencies.transits[state.accounts.currency(decision.credit)]!
+  const bytes = writeStepRow(state, buffers, decision)
+  moveTotals(rows, decision.rowByte >>> 3, moved, slots, amount)
+  return bytes
+}
+
+/** Posts a part of a hold, out of what is reserved in the hold's channel. */
+function drawCredit(
+  state: CoreState,
+  buffers: CallBuffers,
+  decision: Decision,
+  entries: SourceChannels,
+  moved: MovedTotals,
+): number {
+  const { slots, slots32, rows } = buffers
+  const from = decision.slot * SLOT_WORDS
+  const amount = from + SLOT.amount
+  const turn = slots32[(from + SLOT.timeout) * 2]! >>> 0
+  const ofHold = slots32[(from + SLOT.timeout) * 2 + 1]!
+  // No source posts what was not reserved here: it frees a hold's channel when all of its posts have ended.
+  if (ofHold < 1 || ofHold > entries.count || entries.turn(ofHold) !== turn) return 0
+  decision.credit = entries.credit(ofHold)
+  if (decision.credit === 0 || slots[amount]! > entries.words[entries.amountAt(ofHold)]!) return 0
+  decision.debit = state.currencies.transits[state.accounts.currency(decision.credit)]!
+  const bytes = writeStepRow(state, buffers, decision)
+  const row = decision.rowByte >>> 3
+  rows.words[row + ROW.expiresAt] = slots[from + SLOT.timeout]!
+  moveTotals(rows, row, moved, slots, amount)
   return bytes
 }
 

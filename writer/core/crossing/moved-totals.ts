@@ -25,10 +25,20 @@ const SAGA_ENDS = {
   },
 } as const
 
+const RESERVED = { debit: { debitsPending: 1 }, credit: { creditsPending: 1 } } as const
+const RELEASED = { debit: { debitsPending: -1 }, credit: { creditsPending: -1 } } as const
+const POSTED = {
+  debit: { debitsPending: -1, debitsPosted: 1 },
+  credit: { creditsPending: -1, creditsPosted: 1 },
+} as const
+
 /** The debit side is the account's, the credit side the transit account's. */
 const AT_SOURCE: Table<SourceState> = {
   free: {
-    TransferReserved: { debit: { debitsPending: 1 }, credit: { creditsPending: 1 } },
+    TransferReserved: RESERVED,
+    HoldReserved: RESERVED,
+    // Out of what the hold has reserved.
+    HoldDrawn: POSTED,
     // The way back stays open: what may come back is pending, so nothing can fill its place, and close is refused.
     TransferDebited: {
       debit: { debitsPosted: 1, creditsPending: 1 },
@@ -36,12 +46,11 @@ const AT_SOURCE: Table<SourceState> = {
     },
   },
   reserved: {
-    TransferConfirmed: {
-      debit: { debitsPending: -1, debitsPosted: 1 },
-      credit: { creditsPending: -1, creditsPosted: 1 },
-    },
-    TransferCancelled: { debit: { debitsPending: -1 }, credit: { creditsPending: -1 } },
+    TransferConfirmed: POSTED,
+    TransferCancelled: RELEASED,
   },
+  holding: { TransferCancelled: RELEASED },
+  held: { HoldReleased: RELEASED },
   debited: SAGA_ENDS,
   recalled: SAGA_ENDS,
 }
@@ -49,15 +58,13 @@ const AT_SOURCE: Table<SourceState> = {
 /** The debit side is the transit account's, the credit side the account's. */
 const AT_DESTINATION: Table<DestinationState> = {
   none: {
-    CreditReserved: { debit: { debitsPending: 1 }, credit: { creditsPending: 1 } },
+    CreditReserved: RESERVED,
+    CreditDrawn: POSTED,
     TransferCredited: { debit: { debitsPosted: 1 }, credit: { creditsPosted: 1 } },
   },
   reserved: {
-    TransferCredited: {
-      debit: { debitsPending: -1, debitsPosted: 1 },
-      credit: { creditsPending: -1, creditsPosted: 1 },
-    },
-    CreditCancelled: { debit: { debitsPending: -1 }, credit: { creditsPending: -1 } },
+    TransferCredited: POSTED,
+    CreditCancelled: RELEASED,
   },
 }
 

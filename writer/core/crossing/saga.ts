@@ -12,6 +12,7 @@ export const SAGA_SOURCE: SourceTable<'debited' | 'recalled'> = {
     CompleteTransfer: { event: 'TransferCompleted', to: 'free' },
     reminder: REMINDED,
     deadline: { event: 'TransferRecalled', to: 'recalled' },
+    release: IGNORED,
   },
   /** Asked back after the deadline. The other side still decides: it may have credited long ago. */
   recalled: {
@@ -20,6 +21,7 @@ export const SAGA_SOURCE: SourceTable<'debited' | 'recalled'> = {
     CompleteTransfer: { event: 'TransferCompleted', to: 'free' },
     reminder: REMINDED,
     deadline: REMINDED,
+    release: IGNORED,
   },
 }
 
@@ -33,23 +35,27 @@ export const SAGA_DESTINATION: DestinationTable = {
     },
     // Asked back before it came: it is never credited.
     CancelCredit: { event: 'CreditCancelled', to: 'cancelled' },
+    DrawCredit: IGNORED,
   },
   // A Saga reserves nothing at the destination.
-  reserved: { TryCredit: IGNORED, CreditTransfer: IGNORED, CancelCredit: IGNORED },
+  reserved: { TryCredit: IGNORED, CreditTransfer: IGNORED, CancelCredit: IGNORED, DrawCredit: IGNORED },
   credited: {
     TryCredit: IGNORED,
     CreditTransfer: { again: 'TransferCredited', to: 'reminded' },
     // Asked back too late: the source learns that it is done.
     CancelCredit: { again: 'TransferCredited', to: 'all' },
+    DrawCredit: IGNORED,
   },
   refused: {
     TryCredit: IGNORED,
     CreditTransfer: { again: 'CreditRefused', to: 'reminded' },
     CancelCredit: { again: 'CreditRefused', to: 'all' },
+    DrawCredit: IGNORED,
   },
   cancelled: {
     TryCredit: IGNORED,
     CreditTransfer: IGNORED,
     CancelCredit: { again: 'CreditCancelled', to: 'reminded' },
+    DrawCredit: IGNORED,
   },
 }

@@ -16,8 +16,10 @@ import { writeFingerprint } from '../../../schemas/fingerprint.ts'
 import { REFUSAL_CODES } from '../../../schemas/refusals.ts'
 import { LINE, LINE_WORDS, STATUS_CLOSED, STATUS_FROZEN } from '../state/account-lines.ts'
 import { applyRow } from '../apply/apply.ts'
+import { CoreBrokenError } from '../broken.ts'
 import type { CallBuffers } from '../decide/call-buffers.ts'
 import { conditionRefusal } from '../decide/conditions.ts'
+import { writeDeadline } from '../decide/decide-hold.ts'
 import { refuse } from '../decide/decide-transfer.ts'
 import type { CoreBounds } from '../decide/decide.ts'
 import type { Decision } from '../decide/decision.ts'
@@ -26,12 +28,21 @@ import { sameIdAt } from '../state/hash-id.ts'
 import { ATTEMPT_MAX, CHANNEL } from '../state/outgoing.ts'
 import { CLOCK, type CoreState } from '../state/state.ts'
 import { hasFunds, overflows } from '../state/totals.ts'
-import { copyIds, moveTotals, text, writeCommandText, writeStepRow, writeText } from './crossing-rows.ts'
+import {
+  copyIds,
+  moveTotals,
+  nextPlace,
+  placeOf,
+  text,
+  writeCommandText,
+  writeStepRow,
+  writeText,
+} from './crossing-rows.ts'
 import { movedAtSource } from './moved-totals.ts'
 import { hasTransit, transitOf } from './open-transit.ts'
 import { SOURCE_STATES, SOURCE_STEPS, sourceRule } from './table-numbers.ts'
 
-/** Decides a client's Transfer whose credit account lives elsewhere. Returns the bytes of its row. */
+/** Decides a client's Transfer or PlaceHold whose credit account lives elsewhere. Returns the bytes of its row. */
 export function beginCrossing(
   state: CoreState,
   buffers: CallBuffers,
@@ -43,13 +54,12 @@ export function beginCrossing(
   const from32 = slot * SLOT_WORDS * 2
   decision.debit = state.accounts.find(decision.debitHash, slots32, from32 + SLOT.debitHigh * 2)
   decision.credit = 0
-  const route = (slots32[from32]! >>> HEAD_SHIFT.route) & (ROUTE_SAGA | ROUTE_TCC)
-  const isSaga = route === 0 ? bounds.coordination === 'saga' : route === ROUTE_SAGA
-  const refusal = beginRefusal(state, buffers, bounds, decision, isSaga)
+  const kind = beginKind(buffers, bounds, slot)
+  const refusal = beginRefusal(state, buffers, bounds, decision, kind)
   if (refusal !== 0) return refuse(state, buffers, decision, refusal)
   const currency = state.accounts.currency(decision.debit)
   decision.credit = transitOf(state, buffers, bounds, decision, currency)
-  decision.kind = isSaga ? EVENT_KINDS.TransferDebited : EVENT_KINDS.TransferReserved
+  decision.kind = kind
   decision.refusal = 0
   decision.currency = currency
   writeHead(state, buffers, decision)
@@ -67,13 +77,23 @@ export function beginCrossing(
     rows.words[row + ROW.recordedAt]! + bounds.deadlineNs[0]!,
   )
   copyIds(slots32, from32)
-  const channel = state.outgoing.next()
-  text[CROSSING_WORD.source] = buffers.partition
-  text[CROSSING_WORD.channel] = channel
-  text[CROSSING_WORD.turn] = state.outgoing.turn(channel) + 1
-  text[CROSSING_WORD.answers] = 0
-  text[CROSSING_WORD.answers + 1] = 0
+  nextPlace(state, buffers)
+  if (kind === EVENT_KINDS.HoldReserved) {
+    const timeout = (slot * SLOT_WORDS + SLOT.timeout) * 2
+    if (slots32[timeout + 1]! < 0) throw new CoreBrokenError('a door let a negative timeout pass')
+    text[CROSSING_WORD.answers] = slots32[timeout]!
+    text[CROSSING_WORD.answers + 1] = slots32[timeout + 1]!
+  }
   return writeCommandText(buffers, decision)
+}
+
+/** The first event of what the command at `slot` asks for. A hold goes by Try-Confirm/Cancel always. */
+function beginKind(buffers: CallBuffers, bounds: CoreBounds, slot: number): number {
+  const head = buffers.slots32[slot * SLOT_WORDS * 2]!
+  if ((head & 0xff) === COMMAND_KINDS.PlaceHold) return EVENT_KINDS.HoldReserved
+  const route = (head >>> HEAD_SHIFT.route) & (ROUTE_SAGA | ROUTE_TCC)
+  const isSaga = route === 0 ? bounds.coordination === 'saga' : route === ROUTE_SAGA
+  return isSaga ? EVENT_KINDS.TransferDebited : EVENT_KINDS.TransferReserved
 }
 
 /** What speaks on the debit side against a crossing, in the order of REFUSAL_CODES. 0: nothing. */
@@ -82,7 +102,7 @@ function beginRefusal(
   buffers: CallBuffers,
   bounds: CoreBounds,
   decision: Decision,
-  isSaga: boolean,
+  kind: number,
 ): number {
   const { slot, debit } = decision
   const { slots, slots32 } = buffers
@@ -111,14 +131,17 @@ function beginRefusal(
     overflows(words, debitLine + LINE.debitsPosted, slots, amount) ||
     overflows(words, transitLine + LINE.creditsPosted, slots, amount) ||
     // A Saga keeps the way back open.
-    (isSaga &&
+    (kind === EVENT_KINDS.TransferDebited &&
       (overflows(words, debitLine + LINE.creditsPosted, slots, amount) ||
         overflows(words, transitLine + LINE.debitsPosted, slots, amount)))
   )
     return REFUSAL_CODES.balance_overflow
+  const { holds, outgoing } = state
+  if (kind === EVENT_KINDS.HoldReserved && holds.count + outgoing.holding >= bounds.holdsMax)
+    return REFUSAL_CODES.too_many_holds
   const condition = conditionRefusal(state, buffers, decision)
   if (condition !== 0) return condition
-  return state.outgoing.next() === 0 ? REFUSAL_CODES.too_many_in_transit : 0
+  return outgoing.next() === 0 ? REFUSAL_CODES.too_many_in_transit : 0
 }
 
 /** Decides a step that comes back to its source. Returns the bytes of its row; 0 if it changes nothing. */
@@ -133,7 +156,7 @@ export function decideSourceStep(state: CoreState, buffers: CallBuffers, decisio
   const kept = outgoing.wordOf(channel)
   if (before === 0 || !sameIdAt(outgoing.words32, kept * 2, slots32, from32 + SLOT.idHigh * 2)) return 0
   const rule = sourceRule(before, commandKindAt(buffers, decision.slot))
-  if (rule.doing !== 'moves') return 0
+  if (rule.doing !== 'moves' || (rule.onceDrawn && outgoing.draws(channel) > 0)) return 0
   decision.kind = rule.event
   decision.refusal = 0
   const moved = movedAtSource(before, rule.event)
@@ -148,6 +171,8 @@ export function decideSourceStep(state: CoreState, buffers: CallBuffers, decisio
     const refusal = slots32[from32]! >>> HEAD_SHIFT.finding
     rows.words32[(row + ROW.fingerprint) * 2] = refusal === 0 ? REFUSAL_CODES.transfer_timed_out : refusal
   }
+  if (rule.event === EVENT_KINDS.HoldConfirmed && outgoing.words[kept + CHANNEL.timeout] !== 0n)
+    writeDeadline(rows, row, outgoing.words, kept + CHANNEL.timeout)
   return bytes
 }
 
@@ -197,17 +222,7 @@ export function writeTimer(state: CoreState, buffers: CallBuffers, rowByte: numb
   } else if (rule.event === EVENT_KINDS.TransferCancelled)
     words32[(row + ROW.fingerprint) * 2] = REFUSAL_CODES.transfer_timed_out
   words32[(row + ROW.partitionLinkTexts) * 2] = buffers.partition | (attempt << 16)
-  const debitAt = (debit * LINE_WORDS + LINE.idHigh) * 2
-  const creditAt = (kept + CHANNEL.creditHigh) * 2
-  for (let word = 0; word < 4; word++) {
-    text[CROSSING_WORD.debit + word] = accounts.words32[debitAt + word]!
-    text[CROSSING_WORD.credit + word] = outgoing.words32[creditAt + word]!
-  }
-  text[CROSSING_WORD.source] = buffers.partition
-  text[CROSSING_WORD.channel] = channel
-  text[CROSSING_WORD.turn] = outgoing.turn(channel)
-  text[CROSSING_WORD.answers] = 0
-  text[CROSSING_WORD.answers + 1] = 0
+  placeOf(state, buffers, channel)
   const bytes = writeText(buffers.out8, rowByte, buffers.slots8, 0, 0)
   applyRow(state, buffers.rows, row)
   return bytes

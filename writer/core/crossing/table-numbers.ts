@@ -1,5 +1,5 @@
 /**
- * The two protocols' tables by number: how the state keeps states, and how a side looks a rule up without a text. The
+ * The protocols' tables by number: how the state keeps states, and how a side looks a rule up without a text. The
  * numbers of states stand in snapshots, so they are stable.
  */
 import { COMMAND_KINDS } from '../../../schemas/commands.ts'
@@ -14,11 +14,12 @@ import {
   type SourceState,
   type SourceStep,
 } from './rules.ts'
+import { HOLD_SOURCE } from './hold.ts'
 import { SAGA_DESTINATION, SAGA_SOURCE } from './saga.ts'
 import { TCC_DESTINATION, TCC_SOURCE } from './tcc.ts'
 
 export const SOURCE_STATES = {
-  free: 0, reserved: 1, confirmed: 2, cancelled: 3, debited: 4, recalled: 5,
+  free: 0, reserved: 1, confirmed: 2, cancelled: 3, debited: 4, recalled: 5, holding: 6, held: 7, released: 8, drawn: 9,
 } as const satisfies Readonly<Record<SourceState, number>> // prettier-ignore
 export const SOURCE_STATES_COUNT = Object.keys(SOURCE_STATES).length
 
@@ -27,19 +28,21 @@ export const DESTINATION_STATES = {
 } as const satisfies Readonly<Record<DestinationState, number>> // prettier-ignore
 export const DESTINATION_STATES_COUNT = Object.keys(DESTINATION_STATES).length
 
-/** Numbers of the steps to a source: the commands' own, and two for what the timer makes. */
+/** Numbers of the steps to a source: the commands' own, two for what the timer makes, and one for the end of a hold. */
 export const SOURCE_STEPS = {
   ConfirmTransfer: COMMAND_KINDS.ConfirmTransfer,
   CancelTransfer: COMMAND_KINDS.CancelTransfer,
   CompleteTransfer: COMMAND_KINDS.CompleteTransfer,
   reminder: 0,
   deadline: 1,
+  release: 2,
 } as const satisfies Readonly<Record<SourceStep, number>>
 
 const DESTINATION_STEPS = {
   TryCredit: COMMAND_KINDS.TryCredit,
   CreditTransfer: COMMAND_KINDS.CreditTransfer,
   CancelCredit: COMMAND_KINDS.CancelCredit,
+  DrawCredit: COMMAND_KINDS.DrawCredit,
 } as const satisfies Readonly<Record<DestinationStep, number>>
 
 /** What a rule does: nothing; an event and another state; the last event again; the event again, to a reminder or to all. */
@@ -50,12 +53,21 @@ export interface NumberedRule {
   /** Numbers of the event and of the state behind it; of an answer, of the event that is said again. */
   readonly event: number
   readonly to: number
+  /** Only once all posts of the hold have been credited. */
+  readonly onceDrawn: boolean
   /** The same where the account, its currency or a total speaks against it; 0: nothing can. */
   readonly unlessEvent: number
   readonly unlessTo: number
 }
 
-const NOTHING: NumberedRule = { doing: 'nothing', event: 0, to: 0, unlessEvent: 0, unlessTo: 0 }
+const NOTHING: NumberedRule = {
+  doing: 'nothing',
+  event: 0,
+  to: 0,
+  onceDrawn: false,
+  unlessEvent: 0,
+  unlessTo: 0,
+}
 const STEPS_SHIFT = 5
 
 /** The rule of a source whose channel is in `state`, for the step with this number. */
@@ -70,7 +82,7 @@ export function destinationRule(isSaga: boolean, state: number, step: number): N
 
 const SOURCE_RULES = numbered<SourceState, SourceStep, SourceRule>(
   // A free channel's crossing is over: whatever comes is of an earlier turn.
-  { ...TCC_SOURCE, ...SAGA_SOURCE, free: undefined },
+  { ...TCC_SOURCE, ...SAGA_SOURCE, ...HOLD_SOURCE, free: undefined },
   SOURCE_STATES,
   SOURCE_STEPS,
 )
@@ -115,6 +127,7 @@ function numberedRule(
     doing: 'moves',
     event: EVENT_KINDS[rule.event],
     to: states[rule.to]!,
+    onceDrawn: rule.onceDrawn === true,
     unlessEvent: rule.unless === undefined ? 0 : EVENT_KINDS[rule.unless.event],
     unlessTo: rule.unless === undefined ? 0 : states[rule.unless.to]!,
   }

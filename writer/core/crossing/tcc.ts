@@ -12,6 +12,7 @@ export const TCC_SOURCE: SourceTable<'reserved' | 'confirmed' | 'cancelled'> = {
     CompleteTransfer: IGNORED,
     reminder: REMINDED,
     deadline: { event: 'TransferCancelled', to: 'cancelled' },
+    release: IGNORED,
   },
   /** The money is in transit. It stays so until it is credited, however long that takes. */
   confirmed: {
@@ -20,6 +21,7 @@ export const TCC_SOURCE: SourceTable<'reserved' | 'confirmed' | 'cancelled'> = {
     CompleteTransfer: { event: 'TransferCompleted', to: 'free' },
     reminder: REMINDED,
     deadline: REMINDED,
+    release: IGNORED,
   },
   /** Released by the deadline. The other side may have reserved, so it is told until it answers. */
   cancelled: {
@@ -28,6 +30,7 @@ export const TCC_SOURCE: SourceTable<'reserved' | 'confirmed' | 'cancelled'> = {
     CompleteTransfer: IGNORED,
     reminder: REMINDED,
     deadline: REMINDED,
+    release: IGNORED,
   },
 }
 
@@ -42,27 +45,33 @@ export const TCC_DESTINATION: DestinationTable = {
     CreditTransfer: IGNORED,
     // A Cancel that comes before its Try leaves its mark.
     CancelCredit: { event: 'CreditCancelled', to: 'cancelled' },
+    // A part of a hold, by a channel of its own.
+    DrawCredit: { event: 'CreditDrawn', to: 'credited' },
   },
   reserved: {
     TryCredit: { again: 'CreditReserved', to: 'reminded' },
     CreditTransfer: { event: 'TransferCredited', to: 'credited' },
     CancelCredit: { event: 'CreditCancelled', to: 'cancelled' },
+    DrawCredit: IGNORED,
   },
   credited: {
     TryCredit: IGNORED,
     CreditTransfer: { again: 'TransferCredited', to: 'reminded' },
     // Decided once: what was confirmed is not cancelled.
     CancelCredit: IGNORED,
+    DrawCredit: { again: 'CreditDrawn', to: 'reminded' },
   },
   refused: {
     TryCredit: { again: 'CreditRefused', to: 'reminded' },
     CreditTransfer: IGNORED,
     CancelCredit: { again: 'CreditRefused', to: 'all' },
+    DrawCredit: IGNORED,
   },
   cancelled: {
     // The late Try is refused for ever, and nobody waits for an answer.
     TryCredit: IGNORED,
     CreditTransfer: IGNORED,
     CancelCredit: { again: 'CreditCancelled', to: 'reminded' },
+    DrawCredit: IGNORED,
   },
 }

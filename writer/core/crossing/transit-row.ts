@@ -1,5 +1,8 @@
-/** The row that opens a transit account, as far as others have to know it. */
-import { EVENT_ROW_BYTES } from '../../../schemas/limits.ts'
+/** Rows that no client asked for, as far as others have to know them: the opening of a transit account, and a timer's. */
+import { EVENT_ROW_BYTES, NAMED_CROSSING_BYTES } from '../../../schemas/limits.ts'
+
+/** Bytes of a row of a crossing that a timer makes: no memo, and the crossing's text. */
+export const TIMER_ROW_BYTES = (EVENT_ROW_BYTES + NAMED_CROSSING_BYTES + 7) & ~7
 
 /** The owner of every transit account. */
 export const TRANSIT_OWNER = 'in transit'

@@ -10,6 +10,7 @@ import {
 import { EVENT_KINDS, ROW, TOTAL } from '../../../schemas/events.ts'
 import { AMOUNT_MAX, EVENT_ROW_BYTES } from '../../../schemas/limits.ts'
 import { REFUSAL_CODES } from '../../../schemas/refusals.ts'
+import type { RowWords } from '../apply/apply.ts'
 import { STATUS_FROZEN } from '../state/account-lines.ts'
 import { CoreBrokenError } from '../broken.ts'
 import { movementRefusal, refuse, totalsRefusal, writeAccepted } from './decide-transfer.ts'
@@ -40,7 +41,9 @@ export function decidePlaceHold(
 ): number {
   let refusal = movementRefusal(state, buffers, decision)
   if (refusal === 0) refusal = totalsRefusal(state, buffers, decision)
-  if (refusal === 0 && state.holds.count >= holdsMax) refusal = REFUSAL_CODES.too_many_holds
+  // One that another partition is yet to answer for may become an open one.
+  if (refusal === 0 && state.holds.count + state.outgoing.holding >= holdsMax)
+    refusal = REFUSAL_CODES.too_many_holds
   if (refusal === 0) refusal = conditionRefusal(state, buffers, decision)
   if (refusal !== 0) return refuse(state, buffers, decision, refusal)
   const { rows, slots } = buffers
@@ -52,22 +55,26 @@ export function decidePlaceHold(
   addTo(rows, row + ROW.debitTotals + TOTAL.debitsPending, slots, from + SLOT.amount)
   advance(rows, row + ROW.creditVersion)
   addTo(rows, row + ROW.creditTotals + TOTAL.creditsPending, slots, from + SLOT.amount)
-  if (hasFlagAt(buffers, slot, FLAG_TIMEOUT)) writeDeadline(buffers, row, from + SLOT.timeout)
+  if (hasFlagAt(buffers, slot, FLAG_TIMEOUT)) {
+    if (buffers.slots32[(from + SLOT.timeout) * 2 + 1]! < 0)
+      throw new CoreBrokenError('a door let a negative timeout pass')
+    writeDeadline(rows, row, slots, from + SLOT.timeout)
+  }
   return bytes
 }
 
-/** Writes when the hold expires: its timeout after it is recorded. Its parts are looked at as 32 bits, which costs no number on the heap. */
-function writeDeadline(buffers: CallBuffers, row: number, timeout: number): void {
-  const { slots, slots32, rows } = buffers
-  const high = slots32[timeout * 2 + 1]!
-  if (high < 0) throw new CoreBrokenError('a door let a negative timeout pass')
+/** Writes when the hold expires: the timeout at `timeouts[at]` after it is recorded. */
+export function writeDeadline(rows: RowWords, row: number, timeouts: BigInt64Array, at: number): void {
   const expiresAt = row + ROW.expiresAt
-  rows.words[expiresAt] = BigInt.asIntN(64, rows.words[row + ROW.recordedAt]! + slots[timeout]!)
+  rows.words[expiresAt] = BigInt.asIntN(64, rows.words[row + ROW.recordedAt]! + timeouts[at]!)
   // Both are positive, so a sum beyond 64 bits shows as a negative one.
   if (rows.words32[expiresAt * 2 + 1]! < 0) rows.words[expiresAt] = AMOUNT_MAX
 }
 
-/** Decides a PostHold or VoidHold: the command names the hold, the hold names the accounts. */
+/**
+ * Decides a PostHold or VoidHold: the command names the hold, the hold names the accounts. One whose credit account lives
+ * elsewhere comes here as a member of a linked group only (crossing/end-hold.ts).
+ */
 export function decideEndHold(state: CoreState, buffers: CallBuffers, decision: Decision): number {
   const { rows, slots32 } = buffers
   const { holds } = state
@@ -76,9 +83,10 @@ export function decideEndHold(state: CoreState, buffers: CallBuffers, decision: 
   const posting = commandKindAt(buffers, slot) === COMMAND_KINDS.PostHold
   const hold = holds.find(slots32, (from + SLOT.relatedHigh) * 2)
   decision.debit = hold < 0 ? 0 : holds.debit(hold)
-  decision.credit = hold < 0 ? 0 : holds.credit(hold)
+  decision.credit = creditHere(state, hold)
   let refusal = endingRefusal(state, buffers, slot, hold, posting)
   if (refusal === 0) refusal = conditionRefusal(state, buffers, decision)
+  if (refusal === 0 && holds.channel(hold) > 0) refusal = REFUSAL_CODES.hold_across
   if (refusal !== 0) return refuse(state, buffers, decision, refusal)
   if (posting && isKeptOpen(state, buffers, slot, hold)) return postPart(state, buffers, decision, hold)
   const bytes = writeAccepted(
@@ -98,8 +106,13 @@ export function decideEndHold(state: CoreState, buffers: CallBuffers, decision: 
   return bytes
 }
 
+/** Number of the credit account of the hold in this slot, if it lives here; 0: it does not, or there is no such hold. */
+export function creditHere({ holds }: CoreState, hold: number): number {
+  return hold < 0 || holds.channel(hold) > 0 ? 0 : holds.credit(hold)
+}
+
 /** True if something stays held behind the post: a hold of nothing is none. */
-function isKeptOpen({ holds }: CoreState, buffers: CallBuffers, slot: number, hold: number): boolean {
+export function isKeptOpen({ holds }: CoreState, buffers: CallBuffers, slot: number, hold: number): boolean {
   return (
     hasFlagAt(buffers, slot, FLAG_KEEP_OPEN) &&
     buffers.slots[slot * SLOT_WORDS + SLOT.amount]! < holds.words[hold * HOLD_WORDS + HOLD.amount]!
@@ -123,7 +136,8 @@ function postPart(state: CoreState, buffers: CallBuffers, decision: Decision, ho
   return bytes
 }
 
-function endingRefusal(
+/** What speaks against ending the hold in this slot (−1: there is none), or a part of it. 0: nothing. */
+export function endingRefusal(
   state: CoreState,
   buffers: CallBuffers,
   slot: number,

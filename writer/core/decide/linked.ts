@@ -24,6 +24,7 @@ import {
 } from '../apply/apply.ts'
 import { CoreBrokenError } from '../broken.ts'
 import { decideCommand, isNewId, type CoreBounds } from './decide.ts'
+import { creditHere } from './decide-hold.ts'
 import { refuse } from './decide-transfer.ts'
 import type { Decision } from './decision.ts'
 import type { CallBuffers } from './call-buffers.ts'
@@ -274,7 +275,7 @@ export class LinkedGroup {
       const hold = state.holds.find(buffers.slots32, (from + SLOT.relatedHigh) * 2)
       if (hold >= 0) {
         decision.debit = state.holds.debit(hold)
-        decision.credit = state.holds.credit(hold)
+        decision.credit = creditHere(state, hold)
       }
     } else {
       decision.debit = this.accountAt(buffers, from + SLOT.debitHigh)

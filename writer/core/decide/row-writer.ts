@@ -23,7 +23,7 @@ import {
   OWNER_BYTES_MAX,
 } from '../../../schemas/limits.ts'
 import { REFUSAL_CODES } from '../../../schemas/refusals.ts'
-import { TRANSIT_ROW_BYTES } from '../crossing/transit-row.ts'
+import { TIMER_ROW_BYTES, TRANSIT_ROW_BYTES } from '../crossing/transit-row.ts'
 import { LINE_WORDS } from '../state/account-lines.ts'
 import type { Accounts } from '../state/accounts.ts'
 import type { RowWords } from '../apply/apply.ts'
@@ -73,13 +73,22 @@ export function textSlotsAt(buffers: CallBuffers, slot: number): number {
   return lengths === 0 ? 0 : commandSlots(lengths & 0xffff, lengths >>> 16) - 1
 }
 
-/** True if the command at `slot` is a step of a crossing, or a transfer that begins one. */
+/** True if the command at `slot` is a step of a crossing, or a transfer or hold that begins one. */
 export function isOfCrossingAt(buffers: CallBuffers, slot: number): boolean {
   const head = buffers.slots32[slot * SLOT_WORDS * 2]!
-  return (head & ACROSS_MASK) === ACROSS_HEAD || isStepKind(head & 0xff)
+  const begins = head & ACROSS_MASK
+  return begins === TRANSFER_ACROSS || begins === HOLD_ACROSS || isStepKind(head & 0xff)
 }
-const ACROSS_MASK = 0xff | (ROUTE_ACROSS << HEAD_SHIFT.route)
-const ACROSS_HEAD = COMMAND_KINDS.Transfer | (ROUTE_ACROSS << HEAD_SHIFT.route)
+const ACROSS_BIT = ROUTE_ACROSS << HEAD_SHIFT.route
+const ACROSS_MASK = 0xff | ACROSS_BIT
+const TRANSFER_ACROSS = COMMAND_KINDS.Transfer | ACROSS_BIT
+const HOLD_ACROSS = COMMAND_KINDS.PlaceHold | ACROSS_BIT
+
+/** True if the command at `slot` ends a hold, or posts a part of it. */
+export function endsHoldAt(buffers: CallBuffers, slot: number): boolean {
+  const kind = commandKindAt(buffers, slot)
+  return kind === COMMAND_KINDS.PostHold || kind === COMMAND_KINDS.VoidHold
+}
 
 /** Bytes that the rows of the command at `slot` take at most, whatever its outcome. */
 export function rowBytesMaxAt(buffers: CallBuffers, slot: number): number {
@@ -87,6 +96,9 @@ export function rowBytesMaxAt(buffers: CallBuffers, slot: number): number {
   const textBytes = lengths === 0 ? 0 : (lengths & 0xffff) + (lengths >>> 16)
   if (isOfCrossingAt(buffers, slot))
     return TRANSIT_ROW_BYTES + ((EVENT_ROW_BYTES + textBytes + NAMED_CROSSING_BYTES + 2 + 7) & ~7)
+  // Of a hold across partitions: the part that is posted, and the release of what is left.
+  if (endsHoldAt(buffers, slot))
+    return TIMER_ROW_BYTES + ((EVENT_ROW_BYTES + textBytes + NAMED_CROSSING_BYTES + 2 + 7) & ~7)
   return (EVENT_ROW_BYTES + textBytes + NAMED_REFUSED_BYTES_MAX + 2 + 7) & ~7
 }
 

@@ -10,4 +10,6 @@ export const HOLD = {
   sequence: 4,
   accounts: 5,
   links: 6,
+  /** Of a hold across partitions its channel, else 0. It follows from the channels, so no snapshot keeps it. */
+  channel: 7,
 } as const

@@ -2,7 +2,8 @@
  * The open holds: a slot of eight 64-bit words each, found by id, ordered by deadline.
  *
  * Words: id (high, low), amount, expires_at (0: never), sequence of its event, accounts (debit, credit: 32 bits each),
- * and two 32-bit links: its place in the expiry heap plus one (0: not in it), and the next free slot plus one.
+ * two 32-bit links: its place in the expiry heap plus one (0: not in it), and the next free slot plus one; and its channel, if
+ * its credit account lives elsewhere: then the one that it names is the transit account.
  */
 import { HOLDS_OPEN_MAX } from '../../../schemas/limits.ts'
 import { CoreBrokenError } from '../broken.ts'
@@ -46,6 +47,15 @@ export class Holds implements Timers {
 
   credit(slot: number): number {
     return this.words32[(slot * HOLD_WORDS + HOLD.accounts) * 2 + 1]!
+  }
+
+  /** The channel of a hold across partitions; 0 of any other. */
+  channel(slot: number): number {
+    return this.words32[(slot * HOLD_WORDS + HOLD.channel) * 2]!
+  }
+
+  setChannel(slot: number, channel: number): void {
+    this.words32[(slot * HOLD_WORDS + HOLD.channel) * 2] = channel
   }
 
   /** Opens the hold whose kept words stand at `from`. Its id must not be open. */

@@ -2,7 +2,8 @@
  * What has become here of crossings that began elsewhere: of each channel of each source partition its latest turn.
  *
  * An entry is two words of 64 bits: the amount while it is reserved, or the number of the refusal once it is refused; then
- * 32 bits of the turn, and 32 of the state (low three) and the credit account (above) while it is reserved.
+ * 32 bits of the turn, and 32 of the state (low three) and the credit account (above) while anything is reserved: of a hold that
+ * is cancelled, what its posts under way have yet to draw.
  */
 import type { EntriesCopy } from '../copy/copy-entries.ts'
 

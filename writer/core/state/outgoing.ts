@@ -1,18 +1,20 @@
 /**
  * The crossings that began here and are under way: one channel each, the lowest free one first (schemas/crossing.ts).
  *
- * A channel is 14 words of 64 bits. All but its turn is zero while it is free; the turn stays. Channels that wait for the
+ * A channel is 16 words of 64 bits. All but its turn is zero while it is free; the turn stays. Channels that wait for the
  * other side stand in one queue, in the order of their last events: a first reminder comes a constant time after each. Those
- * that wait longer, or only until their deadline, stand in a heap beside it.
+ * that wait longer, or only until their deadline, stand in a heap beside it. All open ones wait but those of holds that are
+ * held: they wait for their clients.
  */
 import { CHANNELS_MAX } from '../../../schemas/limits.ts'
 import type { EntriesCopy } from '../copy/copy-entries.ts'
+import { SOURCE_STATES } from '../crossing/table-numbers.ts'
 import { GrowingMemory } from './growing-memory.ts'
 import { LowestFree } from './lowest-free.ts'
 import { TimerHeap, type Timers } from './timer-heap.ts'
 
-export const CHANNEL_WORDS = 14
-/** Words of a channel. The last two are pairs of 32 bits: debit account and code; turn, and state with attempt above it. */
+export const CHANNEL_WORDS = 16
+/** Words of a channel. The last one and `debitCode` are pairs of 32 bits: debit account and code; turn, and state with attempt above it. */
 export const CHANNEL = {
   idHigh: 0,
   idLow: 1,
@@ -29,7 +31,11 @@ export const CHANNEL = {
   effectiveAt: 10,
   receivedAt: 11,
   debitCode: 12,
-  turnState: 13,
+  /** Of a hold that is not answered for yet: its timeout in ns, 0 for none. */
+  timeout: 13,
+  /** Of a hold: how many of its posts are under way. Of a post: its hold's turn, and 32 bits up its hold's channel. */
+  draws: 14,
+  turnState: 15,
 } as const
 /** Bits of a channel's state, and where its attempt stands above them. */
 const STATE_MASK = 0xff
@@ -42,8 +48,10 @@ const CHANNELS_INITIAL = 64
 export class Outgoing implements Timers {
   /** Channels ever used; the highest number given. */
   count = 0
-  /** Crossings under way. */
+  /** Crossings under way: those that wait for the other side. */
   open = 0
+  /** Holds among them that may yet become open ones. */
+  holding = 0
   words: BigInt64Array
   words32: Int32Array
   /** While the channels are copied: who is told before one changes. */
@@ -85,6 +93,22 @@ export class Outgoing implements Timers {
 
   attempt(channel: number): number {
     return this.words32[turnAt(channel) + 1]! >>> ATTEMPT_SHIFT
+  }
+
+  /** True if an open channel's crossing is in this state and this turn. */
+  isIn(channel: number, turn: number, state: number): boolean {
+    return this.state(channel) === state && this.turn(channel) === turn
+  }
+
+  /** Posts under way of the hold that has this channel. */
+  draws(channel: number): number {
+    return this.words32[(this.wordOf(channel) + CHANNEL.draws) * 2]!
+  }
+
+  /** One more post of the hold that has this channel is under way, or one less. */
+  countDraws(channel: number, more: 1 | -1): void {
+    this.copy?.keep(channel - 1)
+    this.words32[(this.wordOf(channel) + CHANNEL.draws) * 2]! += more
   }
 
   /** Number of an open channel's debit account. */
@@ -135,16 +159,18 @@ export class Outgoing implements Timers {
     }
     this.words32[turnAt(channel)]! += 1
     this.words32[turnAt(channel) + 1] = state
-    this.open += 1
-    this.append(channel)
+    if (state === SOURCE_STATES.holding) this.holding += 1
+    this.wait(channel)
   }
 
-  /** Puts an open channel into a state, and behind all others that wait. To be called before its other words change. */
+  /** Puts an open channel into a state, and behind all others that wait, if it does. To be called before its other words change. */
   move(channel: number, state: number, attempt: number): void {
     this.copy?.keep(channel - 1)
+    const before = this.state(channel)
     this.words32[turnAt(channel) + 1] = state | (attempt << ATTEMPT_SHIFT)
-    this.unlink(channel)
-    this.append(channel)
+    if (before !== SOURCE_STATES.held) this.waitNoMore(channel)
+    if (before === SOURCE_STATES.holding && state !== before) this.holding -= 1
+    if (state !== SOURCE_STATES.held) this.wait(channel)
   }
 
   /** Sets the timer of an open channel, which has just been begun or moved. Its deadline has to be set. */
@@ -156,14 +182,14 @@ export class Outgoing implements Timers {
     this.heap.push(channel)
   }
 
-  /** Ends an open channel's turn. */
+  /** Ends the turn of a channel that waits. */
   end(channel: number): void {
     this.copy?.keep(channel - 1)
-    this.unlink(channel)
+    this.waitNoMore(channel)
+    if (this.state(channel) === SOURCE_STATES.holding) this.holding -= 1
     const word = this.wordOf(channel)
     for (let at = word; at < word + CHANNEL.turnState; at++) this.words[at] = 0n
     this.words32[turnAt(channel) + 1] = 0
-    this.open -= 1
     this.setFree(channel)
   }
 
@@ -174,25 +200,33 @@ export class Outgoing implements Timers {
     this.count = count
     const waiting: number[] = []
     for (let channel = 1; channel <= count; channel++)
-      if (this.state(channel) === 0) this.setFree(channel)
-      else waiting.push(channel)
+      if (this.state(channel) === SOURCE_STATES.free) this.setFree(channel)
+      else if (this.state(channel) !== SOURCE_STATES.held) waiting.push(channel)
     const remindAt = (channel: number): bigint => this.words[this.wordOf(channel) + CHANNEL.remindAt]!
     waiting.sort((left, right) => (remindAt(left) < remindAt(right) ? -1 : 1))
-    for (const channel of waiting) this.append(channel)
+    for (const channel of waiting) {
+      this.wait(channel)
+      if (this.state(channel) === SOURCE_STATES.holding) this.holding += 1
+    }
     for (const channel of waiting) this.wakeAt(channel, remindAt(channel))
-    this.open = waiting.length
   }
 
   private setFree(channel: number): void {
     if (this.turn(channel) < TURN_MAX) this.free.add(channel)
   }
 
-  private append(channel: number): void {
+  private wait(channel: number): void {
+    this.open += 1
     const last = this.before[0]!
     this.before[channel] = last
     this.behind[channel] = 0
     this.behind[last] = channel
     this.before[0] = channel
+  }
+
+  private waitNoMore(channel: number): void {
+    this.open -= 1
+    this.unlink(channel)
   }
 
   private unlink(channel: number): void {
