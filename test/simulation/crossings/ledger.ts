@@ -69,7 +69,7 @@ export class Ledger {
       insist(event.partition === partition, `an event of partition ${partition}`, event.partition)
       known.push(event)
       this.#cover(event.refusal ?? event.kind)
-      if (event.namedAccounts.length > 100) this.#takeCrossing(partition, event)
+      if (parseCrossing(event.namedAccounts) !== undefined) this.#takeCrossing(partition, event)
       else {
         this.#takePlain(partition, event)
         this.books[partition]!.take(event)
