@@ -287,3 +287,12 @@ export const STEP_KINDS: ReadonlySet<CommandKind> = new Set([
 export function isStepKind(kind: number): boolean {
   return kind >= COMMAND_KINDS.TryCredit && kind <= COMMAND_KINDS.CompleteTransfer
 }
+
+/** True for the steps of a crossing that go to the credit account's partition. */
+export function isStepToDestination(kind: number): boolean {
+  return (
+    kind === COMMAND_KINDS.TryCredit ||
+    kind === COMMAND_KINDS.CreditTransfer ||
+    kind === COMMAND_KINDS.CancelCredit
+  )
+}

@@ -3,13 +3,19 @@
  * the memory that deciding will need is read once, so that the cache misses of many commands overlap instead of each
  * holding up the next. Reading ahead has no effect on any decision.
  */
-import { SLOT, SLOT_WORDS } from '../../../schemas/commands.ts'
+import { SLOT, SLOT_WORDS, isStepKind, isStepToDestination } from '../../../schemas/commands.ts'
 import type { CallBuffers } from './call-buffers.ts'
 import { hashId } from '../state/hash-id.ts'
-import { slotsTakenAt } from './row-writer.ts'
+import { isOfCrossingAt, slotsTakenAt } from './row-writer.ts'
 import type { CoreState } from '../state/state.ts'
 
 export const BLOCK_COMMANDS = 64
+
+/**
+ * In place of the hash of an id that is not looked up: an account that lives in another partition, and what the channel of a
+ * crossing knows. All of them read the same memory, so that they cost no cache miss.
+ */
+const UNUSED = 0
 
 export class Block {
   /** First slot of each command; the one behind the last tells where the block ends. */
@@ -32,9 +38,12 @@ export class Block {
     for (let index = 0; index < commands; index++) {
       this.slots[index] = next
       const from = next * SLOT_WORDS * 2
-      this.idHashes[index] = hashId(slots32, from + SLOT.idHigh * 2)
-      this.debitHashes[index] = hashId(slots32, from + SLOT.debitHigh * 2)
-      this.creditHashes[index] = hashId(slots32, from + SLOT.creditHigh * 2)
+      const kind = slots32[from]! & 0xff
+      const isStep = isStepKind(kind)
+      this.idHashes[index] = isStep ? UNUSED : hashId(slots32, from + SLOT.idHigh * 2)
+      this.debitHashes[index] = isStep ? UNUSED : hashId(slots32, from + SLOT.debitHigh * 2)
+      const hasCredit = isStep ? isStepToDestination(kind) : !isOfCrossingAt(buffers, next)
+      this.creditHashes[index] = hasCredit ? hashId(slots32, from + SLOT.creditHigh * 2) : UNUSED
       next += slotsTakenAt(buffers, next)
     }
     this.slots[commands] = next
