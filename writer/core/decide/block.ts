@@ -38,12 +38,12 @@ export class Block {
     for (let index = 0; index < commands; index++) {
       this.slots[index] = next
       const from = next * SLOT_WORDS * 2
-      const kind = slots32[from]! & 0xff
-      const isStep = isStepKind(kind)
-      this.idHashes[index] = isStep ? UNUSED : hashId(slots32, from + SLOT.idHigh * 2)
-      this.debitHashes[index] = isStep ? UNUSED : hashId(slots32, from + SLOT.debitHigh * 2)
-      const hasCredit = isStep ? isStepToDestination(kind) : !isOfCrossingAt(buffers, next)
-      this.creditHashes[index] = hasCredit ? hashId(slots32, from + SLOT.creditHigh * 2) : UNUSED
+      if (isOfCrossingAt(buffers, next)) this.hashForCrossing(slots32, from, index)
+      else {
+        this.idHashes[index] = hashId(slots32, from + SLOT.idHigh * 2)
+        this.debitHashes[index] = hashId(slots32, from + SLOT.debitHigh * 2)
+        this.creditHashes[index] = hashId(slots32, from + SLOT.creditHigh * 2)
+      }
       next += slotsTakenAt(buffers, next)
     }
     this.slots[commands] = next
@@ -63,5 +63,16 @@ export class Block {
         const id = (this.slots[index]! * SLOT_WORDS + SLOT.idHigh) * 2
         this.notOld[index] = remembered.isOld(this.idHashes[index]!, slots32, id) ? 0 : 1
       }
+  }
+
+  /** The hashes of what is looked up of a crossing here: of its beginning all but the credit account; of a step at most that. */
+  private hashForCrossing(slots32: Int32Array, from: number, index: number): void {
+    const kind = slots32[from]! & 0xff
+    const begins = !isStepKind(kind)
+    this.idHashes[index] = begins ? hashId(slots32, from + SLOT.idHigh * 2) : UNUSED
+    this.debitHashes[index] = begins ? hashId(slots32, from + SLOT.debitHigh * 2) : UNUSED
+    this.creditHashes[index] = isStepToDestination(kind)
+      ? hashId(slots32, from + SLOT.creditHigh * 2)
+      : UNUSED
   }
 }
