@@ -296,3 +296,13 @@ export function isStepKind(kind: number): boolean {
     kind === COMMAND_KINDS.DrawCredit
   )
 }
+
+/** True for the steps of a crossing that go to the credit account's partition. */
+export function isStepToDestination(kind: number): boolean {
+  return (
+    kind === COMMAND_KINDS.TryCredit ||
+    kind === COMMAND_KINDS.CreditTransfer ||
+    kind === COMMAND_KINDS.CancelCredit ||
+    kind === COMMAND_KINDS.DrawCredit
+  )
+}

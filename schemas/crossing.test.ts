@@ -59,12 +59,33 @@ describe('the text of a crossing', () => {
     )
   })
 
+  it('is the Base64 of source, channel, turn, answers and both account ids', () => {
+    const crossing = {
+      source: 0x3ff,
+      channel: 0x12345,
+      turn: 0xfedcba98,
+      answers: 0x0123456789abcdefn,
+      debit: { high: 0x0199_0000_1111_7222n, low: 0x8333_4444_5555_6666n },
+      credit: { high: 0xfffe_fdfc_fbfa_f9f8n, low: 0x8000_0000_0000_0001n },
+    }
+    const hex =
+      '3ff12345fedcba980123456789abcdef019900001111722283334444555566' + '66fffefdfcfbfaf9f88000000000000001'
+    expect(formatCrossing(crossing)).toBe(Buffer.from(hex, 'hex').toString('base64'))
+    for (const other of [
+      '',
+      ',',
+      formatCrossing(crossing).replace(/.$/, ','),
+      `${formatCrossing(crossing)}A`,
+    ])
+      expect(parseCrossing(other)).toBeUndefined()
+  })
+
   it('is not found in a row that has another or none', () => {
     for (const [owner, named] of [
       [0, 0],
       [0, 73],
-      [5, 107],
-      [107, 0],
+      [5, CROSSING_TEXT_BYTES],
+      [CROSSING_TEXT_BYTES, 0],
     ] as const) {
       const row = new Uint8Array(1_024)
       writeRowTexts(row, ROW_TEXT_BYTE, new Uint8Array(0), new Uint8Array(owner).fill(1), new Uint8Array(named)) // prettier-ignore

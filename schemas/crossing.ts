@@ -9,14 +9,16 @@
  * grows with time, and a step that is a day late changes nothing. This is the exactly-once rule of NFS sessions
  * (RFC 8881, section 2.10.6.1: slot and sequence id).
  *
- * In every event of a crossing `named accounts` reads `debit,credit,channel,answers`: both account ids; three hex digits of
- * the source, five of the channel, eight of the turn; and sixteen hex digits of the sequence, in the other partition, of the event that this one
- * answers (zeros: none). The first events of a hold and of its posts answer none, and have something of the hold in its place
- * (schemas/events.ts).
+ * In every event of a crossing `named accounts` is the Base64 of 48 bytes, each number with its most significant byte first:
+ * twelve bits of the source, twenty of the channel, 32 of the turn, 64 of the sequence, in the other partition, of the event
+ * that this one answers (0: none), and both account ids. So it is 64 characters of ASCII without padding, as many as the ids
+ * alone would take in hex. Every row of a crossing has it, and two threads read it again. The first events of a hold and of its
+ * posts answer none, and have something of the hold in its place (schemas/events.ts).
  */
 import { EVENT_KINDS, ROW_TEXT_BYTE } from './events.ts'
-import { formatId, parseId, type Id } from './ids.ts'
-import { NAMED_CROSSING_BYTES } from './limits.ts'
+import { putIdWords } from './frame-rows.ts'
+import type { Id } from './ids.ts'
+import { CHANNELS_MAX, NAMED_CROSSING_BYTES } from './limits.ts'
 import { packCurrency } from './money.ts'
 import { partitionOf } from './partitions.ts'
 
@@ -31,133 +33,144 @@ export interface CrossingText {
   readonly answers: bigint
 }
 
-const UUID_CHARACTERS = 36
-const CROSSING_TEXT = new RegExp(
-  `^([0-9a-f-]{${UUID_CHARACTERS}}),([0-9a-f-]{${UUID_CHARACTERS}}),([0-9a-f]{3})([0-9a-f]{5})([0-9a-f]{8}),([0-9a-f]{16})$`,
-)
-
-/** Writes the text of a crossing's event: 107 characters. */
-export function formatCrossing({ debit, credit, source, channel, turn, answers }: CrossingText): string {
-  const hex = (value: number | bigint, digits: number): string => value.toString(16).padStart(digits, '0')
-  return `${formatId(debit)},${formatId(credit)},${hex(source, 3)}${hex(channel, 5)}${hex(turn, 8)},${hex(answers, 16)}`
-}
-
 /** Kinds of events whose text has something of a hold where others name the event that they answer. */
 export const ANSWERS_NOTHING: ReadonlySet<number> = new Set([EVENT_KINDS.HoldReserved, EVENT_KINDS.HoldDrawn])
-
-/** Reads the text of a crossing's event. Undefined: it is of another event. */
-export function parseCrossing(text: string): CrossingText | undefined {
-  const found = CROSSING_TEXT.exec(text)
-  if (found === null) return undefined
-  const [, debit, credit, source, channel, turn, answers] = found
-  const debitId = parseId(debit!)
-  const creditId = parseId(credit!)
-  if (debitId === undefined || creditId === undefined) return undefined
-  return {
-    debit: debitId,
-    credit: creditId,
-    source: Number.parseInt(source!, 16),
-    channel: Number.parseInt(channel!, 16),
-    turn: Number.parseInt(turn!, 16),
-    answers: BigInt(`0x${answers!}`),
-  }
-}
 
 /** Words (of 32 bits) of a crossing's text as the core and the coordinator have it; ids and `answers` low half first, as in slots. */
 export const CROSSING_WORD = { debit: 0, credit: 4, source: 8, channel: 9, turn: 10, answers: 11 } as const
 export const CROSSING_WORDS = 13
 export const CROSSING_TEXT_BYTES = NAMED_CROSSING_BYTES
+/** Bits of a channel below those of its source. */
+const CHANNEL_BITS = 20
 
-const DASH = 0x2d
-const COMMA = 0x2c
-const DIGITS = '0123456789abcdef'
-/** First and second hex digit of each byte. */
-const HIGH_DIGIT = Uint8Array.from({ length: 256 }, (_, byte) => DIGITS.charCodeAt(byte >> 4))
-const LOW_DIGIT = Uint8Array.from({ length: 256 }, (_, byte) => DIGITS.charCodeAt(byte & 15))
-/** Value of each character as a hex digit, 0 for any other. */
+const DIGITS = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/'
+const CROSSING_TEXT = new RegExp(`^[A-Za-z0-9+/]{${CROSSING_TEXT_BYTES}}$`)
+/** The two characters of each 12 bits, the first one in the low byte. */
+const PAIRS = Uint16Array.from(
+  { length: 4_096 },
+  (_, bits) => DIGITS.charCodeAt(bits >> 6) | (DIGITS.charCodeAt(bits & 63) << 8),
+)
+/** Value of each character as a digit, 0 for any other. */
 const DIGIT_VALUE = Uint8Array.from({ length: 256 }, (_, character) =>
   Math.max(DIGITS.indexOf(String.fromCharCode(character)), 0),
 )
 
-function writeHex16(bytes: Uint8Array, at: number, value: number): void {
-  bytes[at] = HIGH_DIGIT[(value >>> 8) & 0xff]!
-  bytes[at + 1] = LOW_DIGIT[(value >>> 8) & 0xff]!
-  bytes[at + 2] = HIGH_DIGIT[value & 0xff]!
-  bytes[at + 3] = LOW_DIGIT[value & 0xff]!
+function writePair(bytes: Uint8Array, at: number, bits: number): void {
+  const pair = PAIRS[bits & 0xfff]!
+  bytes[at] = pair
+  bytes[at + 1] = pair >>> 8
 }
 
-function writeHex32(bytes: Uint8Array, at: number, value: number): void {
-  writeHex16(bytes, at, value >>> 16)
-  writeHex16(bytes, at + 4, value)
+/** Three words of 32 bits are sixteen characters. */
+const CHARACTERS_OF_THREE = 16
+
+function writeThree(bytes: Uint8Array, at: number, first: number, second: number, third: number): void {
+  writePair(bytes, at, first >>> 20)
+  writePair(bytes, at + 2, first >>> 8)
+  writePair(bytes, at + 4, (first << 4) | (second >>> 28))
+  writePair(bytes, at + 6, second >>> 16)
+  writePair(bytes, at + 8, second >>> 4)
+  writePair(bytes, at + 10, (second << 8) | (third >>> 24))
+  writePair(bytes, at + 12, third >>> 12)
+  writePair(bytes, at + 14, third)
 }
 
-function readHex16(bytes: Uint8Array, at: number): number {
+/** The 24 bits of four characters. */
+function readFour(bytes: Uint8Array, at: number): number {
   return (
-    (DIGIT_VALUE[bytes[at]!]! << 12) |
-    (DIGIT_VALUE[bytes[at + 1]!]! << 8) |
-    (DIGIT_VALUE[bytes[at + 2]!]! << 4) |
+    (DIGIT_VALUE[bytes[at]!]! << 18) |
+    (DIGIT_VALUE[bytes[at + 1]!]! << 12) |
+    (DIGIT_VALUE[bytes[at + 2]!]! << 6) |
     DIGIT_VALUE[bytes[at + 3]!]!
   )
 }
 
-function readHex32(bytes: Uint8Array, at: number): number {
-  return (readHex16(bytes, at) << 16) | readHex16(bytes, at + 4)
-}
-
-function writeIdText(bytes: Uint8Array, at: number, words32: Int32Array, from: number): void {
-  writeHex32(bytes, at, words32[from + 1]!)
-  bytes[at + 8] = DASH
-  writeHex16(bytes, at + 9, words32[from]! >>> 16)
-  bytes[at + 13] = DASH
-  writeHex16(bytes, at + 14, words32[from]!)
-  bytes[at + 18] = DASH
-  writeHex16(bytes, at + 19, words32[from + 3]! >>> 16)
-  bytes[at + 23] = DASH
-  writeHex16(bytes, at + 24, words32[from + 3]!)
-  writeHex32(bytes, at + 28, words32[from + 2]!)
-}
-
-function readIdText(bytes: Uint8Array, at: number, words32: Int32Array, to: number): void {
-  words32[to + 1] = readHex32(bytes, at)
-  words32[to] = (readHex16(bytes, at + 9) << 16) | readHex16(bytes, at + 14)
-  words32[to + 3] = (readHex16(bytes, at + 19) << 16) | readHex16(bytes, at + 24)
-  words32[to + 2] = readHex32(bytes, at + 28)
-}
-
-/** Bytes of a crossing's text at which its second id, its place and its answer begin. */
-const CREDIT_AT = UUID_CHARACTERS + 1
-const PLACE_AT = CREDIT_AT + UUID_CHARACTERS + 1
-const ANSWERS_AT = PLACE_AT + 17
-
-/** Writes what `formatCrossing` gives at `at` of `bytes`: CROSSING_TEXT_BYTES. @param words32 laid out as CROSSING_WORD */
+/** Writes the text of a crossing's event at `at` of `bytes`: CROSSING_TEXT_BYTES. @param words32 laid out as CROSSING_WORD */
 export function writeCrossing(bytes: Uint8Array, at: number, words32: Int32Array): void {
-  writeIdText(bytes, at, words32, CROSSING_WORD.debit)
-  bytes[at + CREDIT_AT - 1] = COMMA
-  writeIdText(bytes, at + CREDIT_AT, words32, CROSSING_WORD.credit)
-  bytes[at + PLACE_AT - 1] = COMMA
-  const place = (words32[CROSSING_WORD.source]! << 20) | words32[CROSSING_WORD.channel]!
-  writeHex32(bytes, at + PLACE_AT, place)
-  writeHex32(bytes, at + PLACE_AT + 8, words32[CROSSING_WORD.turn]!)
-  bytes[at + ANSWERS_AT - 1] = COMMA
-  writeHex32(bytes, at + ANSWERS_AT, words32[CROSSING_WORD.answers + 1]!)
-  writeHex32(bytes, at + ANSWERS_AT + 8, words32[CROSSING_WORD.answers]!)
+  const { source, channel, turn, answers, debit, credit } = CROSSING_WORD
+  const place = (words32[source]! << CHANNEL_BITS) | words32[channel]!
+  const second = at + CHARACTERS_OF_THREE
+  const third = second + CHARACTERS_OF_THREE
+  const fourth = third + CHARACTERS_OF_THREE
+  writeThree(bytes, at, place, words32[turn]!, words32[answers + 1]!)
+  writeThree(bytes, second, words32[answers]!, words32[debit + 1]!, words32[debit]!)
+  writeThree(bytes, third, words32[debit + 3]!, words32[debit + 2]!, words32[credit + 1]!)
+  writeThree(bytes, fourth, words32[credit]!, words32[credit + 3]!, words32[credit + 2]!)
 }
 
 /** Reads the text of a crossing's event at `at` of `bytes`, which is known to be one. @param words32 laid out as CROSSING_WORD */
 export function readCrossing(bytes: Uint8Array, at: number, words32: Int32Array): void {
-  readIdText(bytes, at, words32, CROSSING_WORD.debit)
-  readIdText(bytes, at + CREDIT_AT, words32, CROSSING_WORD.credit)
+  const { answers, debit, credit } = CROSSING_WORD
   readCrossingPlace(bytes, at, words32)
-  words32[CROSSING_WORD.answers + 1] = readHex32(bytes, at + ANSWERS_AT)
-  words32[CROSSING_WORD.answers] = readHex32(bytes, at + ANSWERS_AT + 8)
+  words32[answers + 1] = (readFour(bytes, at + 8) << 24) | readFour(bytes, at + 12)
+  const second = at + CHARACTERS_OF_THREE
+  let middle = readFour(bytes, second + 4)
+  let last = readFour(bytes, second + 8)
+  words32[answers] = (readFour(bytes, second) << 8) | (middle >>> 16)
+  words32[debit + 1] = (middle << 16) | (last >>> 8)
+  words32[debit] = (last << 24) | readFour(bytes, second + 12)
+  const third = second + CHARACTERS_OF_THREE
+  middle = readFour(bytes, third + 4)
+  last = readFour(bytes, third + 8)
+  words32[debit + 3] = (readFour(bytes, third) << 8) | (middle >>> 16)
+  words32[debit + 2] = (middle << 16) | (last >>> 8)
+  words32[credit + 1] = (last << 24) | readFour(bytes, third + 12)
+  const fourth = third + CHARACTERS_OF_THREE
+  middle = readFour(bytes, fourth + 4)
+  last = readFour(bytes, fourth + 8)
+  words32[credit] = (readFour(bytes, fourth) << 8) | (middle >>> 16)
+  words32[credit + 3] = (middle << 16) | (last >>> 8)
+  words32[credit + 2] = (last << 24) | readFour(bytes, fourth + 12)
 }
 
 /** As `readCrossing`, of source, channel and turn alone. */
 export function readCrossingPlace(bytes: Uint8Array, at: number, words32: Int32Array): void {
-  const place = readHex32(bytes, at + PLACE_AT)
-  words32[CROSSING_WORD.source] = place >>> 20
-  words32[CROSSING_WORD.channel] = place & 0xfffff
-  words32[CROSSING_WORD.turn] = readHex32(bytes, at + PLACE_AT + 8)
+  const middle = readFour(bytes, at + 4)
+  const place = (readFour(bytes, at) << 8) | (middle >>> 16)
+  words32[CROSSING_WORD.source] = place >>> CHANNEL_BITS
+  words32[CROSSING_WORD.channel] = place & CHANNELS_MAX
+  words32[CROSSING_WORD.turn] = (middle << 16) | (readFour(bytes, at + 8) >>> 8)
+}
+
+/** The text of a crossing's event. */
+export function formatCrossing({ debit, credit, source, channel, turn, answers }: CrossingText): string {
+  const words = new Int32Array(CROSSING_WORDS)
+  putIdWords(words, CROSSING_WORD.debit, debit)
+  putIdWords(words, CROSSING_WORD.credit, credit)
+  words.set([source, channel, turn | 0], CROSSING_WORD.source)
+  words[CROSSING_WORD.answers] = Number(BigInt.asIntN(32, answers))
+  words[CROSSING_WORD.answers + 1] = Number(BigInt.asIntN(32, answers >> 32n))
+  const bytes = new Uint8Array(CROSSING_TEXT_BYTES)
+  writeCrossing(bytes, 0, words)
+  return String.fromCharCode(...bytes)
+}
+
+/** Reads the text of a crossing's event. Undefined: it is of another event. */
+export function parseCrossing(text: string): CrossingText | undefined {
+  if (!CROSSING_TEXT.test(text)) return undefined
+  const words = new Int32Array(CROSSING_WORDS)
+  readCrossing(
+    Uint8Array.from(text, (character) => character.charCodeAt(0)),
+    0,
+    words,
+  )
+  return {
+    debit: idAt(words, CROSSING_WORD.debit),
+    credit: idAt(words, CROSSING_WORD.credit),
+    source: words[CROSSING_WORD.source]!,
+    channel: words[CROSSING_WORD.channel]!,
+    turn: words[CROSSING_WORD.turn]! >>> 0,
+    answers: halves(words, CROSSING_WORD.answers),
+  }
+}
+
+function idAt(words32: Int32Array, at: number): Id {
+  return { high: halves(words32, at), low: halves(words32, at + 2) }
+}
+
+/** An unsigned number of 64 bits, low half first. */
+function halves(words32: Int32Array, at: number): bigint {
+  return (BigInt(words32[at + 1]! >>> 0) << 32n) | BigInt(words32[at]! >>> 0)
 }
 
 /** Byte of `bytes` at which the text of a crossing's event begins, whose row begins at `row`. −1: it has no such text. */

@@ -3,7 +3,7 @@ import { COMMAND_KINDS } from './commands.ts'
 import { EVENT_KINDS, eventRowBytes, KINDS_SHIFT, ROW_BYTE, SIDE_BYTE, type Totals } from './events.ts'
 import type { Frame } from './frames.ts'
 import type { Id } from './ids.ts'
-import { EVENT_ROW_BYTES } from './limits.ts'
+import { EVENT_ROW_BYTES, NAMED_CROSSING_BYTES } from './limits.ts'
 
 const {
   recordedAt,
@@ -20,6 +20,12 @@ const {
 const { TransferReserved, TransferDebited, TransferCompleted, TransferCancelled, TransferCompensated } =
   EVENT_KINDS
 const { HoldReserved, HoldConfirmed, HoldDrawn, HoldReleased, ReleaseCompleted } = EVENT_KINDS
+
+/** Lengths of memo, owner and named accounts, each of one byte, in the low bits of a row's last word. */
+const LENGTHS_MASK = 0xff_ffff
+const CROSSING_LENGTHS = NAMED_CROSSING_BYTES << 16
+/** Bytes of a crossing's row without a memo. */
+const CROSSING_ROW_BYTES = (EVENT_ROW_BYTES + NAMED_CROSSING_BYTES + 7) & ~7
 
 /** The rows of one frame: a row is named by the byte at which it begins in the payload, a multiple of eight. */
 export class FrameRows {
@@ -40,10 +46,13 @@ export class FrameRows {
 
   /** Where the row behind the one at `byte` begins. */
   after(byte: number): number {
+    const lengths = this.words[(byte + texts) >>> 2]!
     // Four zero bytes are four empty texts: nearly every row.
-    return this.words[(byte + texts) >>> 2] === 0
-      ? byte + EVENT_ROW_BYTES
-      : byte + eventRowBytes(this.frame.payload, byte)
+    if (lengths === 0) return byte + EVENT_ROW_BYTES
+    // That of a crossing, and no other text before it.
+    const behind = byte + CROSSING_ROW_BYTES
+    if ((lengths & LENGTHS_MASK) === CROSSING_LENGTHS && behind <= this.end) return behind
+    return byte + eventRowBytes(this.frame.payload, byte)
   }
 
   get end(): number {

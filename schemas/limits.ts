@@ -12,9 +12,9 @@ export const MEMO_BYTES_MAX = 256
 export const OWNER_BYTES_MAX = 128
 /** UTF-8 bytes of the accounts that a refusal names: two UUIDs with a comma between them. */
 export const NAMED_REFUSED_BYTES_MAX = 73
-/** UTF-8 bytes of what a crossing's event names: two UUIDs, its channel, and what it answers, each behind a comma. */
-export const NAMED_CROSSING_BYTES = 107
-export const NAMED_ACCOUNTS_BYTES_MAX = NAMED_CROSSING_BYTES
+/** UTF-8 bytes of what a crossing's event names: its channel, what it answers, and two UUIDs, in Base64. */
+export const NAMED_CROSSING_BYTES = 64
+export const NAMED_ACCOUNTS_BYTES_MAX = NAMED_REFUSED_BYTES_MAX
 /** Slots that one command takes at most, text included. */
 export const COMMAND_SLOTS_MAX = 1 + Math.ceil((MEMO_BYTES_MAX + OWNER_BYTES_MAX) / COMMAND_SLOT_BYTES)
 
@@ -32,7 +32,7 @@ export const FRAME_BYTES_MAX = 4 * 1024 * 1024
 export const ACCOUNTS_MAX = 2 ** 26 - 1
 /** Holds that may be open in one partition at a time. */
 export const HOLDS_OPEN_MAX = 2 ** 20
-/** Crossings that may be open in one partition at a time: channels at a source. Five hex digits. */
+/** Crossings that may be open in one partition at a time: channels at a source. Twenty bits. */
 export const CHANNELS_MAX = 2 ** 20 - 1
 /** How long a crossing waits for the other side before it is reminded of, in ns. Part of the format: a replay computes with it. */
 export const STEP_REMIND_NS = 1_000_000_000n
@@ -61,10 +61,7 @@ function claim(holds: boolean, what: string): void {
 }
 claim(COMMAND_SLOT_BYTES % 8 === 0, 'a command slot is whole words')
 claim(EVENT_ROW_BYTES % 8 === 0, 'an event row is whole words')
-claim(
-  PARTITIONS_MAX <= 2 ** 12 && CHANNELS_MAX < 2 ** 20,
-  'a crossing says source and channel in eight hex digits',
-)
+claim(PARTITIONS_MAX <= 2 ** 12 && CHANNELS_MAX < 2 ** 20, 'a crossing says source and channel in 32 bits')
 claim(
   BATCH_COMMANDS_MAX * EVENT_ROW_BYTES + FRAME_HEADER_BYTES <= FRAME_BYTES_MAX,
   'a batch without text fits one frame',

@@ -22,10 +22,11 @@ function productHigh(left: number, right: number): number {
   const leftHigh = left >>> 16
   const rightLow = right & 0xffff
   const rightHigh = right >>> 16
-  const low = leftLow * rightLow
-  const middle = leftHigh * rightLow + (low >>> 16)
-  const other = leftLow * rightHigh + (middle & 0xffff)
-  return (leftHigh * rightHigh + Math.floor(middle / 65_536) + Math.floor(other / 65_536)) | 0
+  // Each sum of a product of two numbers of 16 bits and of one more fits 32 bits.
+  const low = Math.imul(leftLow, rightLow)
+  const middle = (Math.imul(leftHigh, rightLow) + (low >>> 16)) | 0
+  const other = (Math.imul(leftLow, rightHigh) + (middle & 0xffff)) | 0
+  return (Math.imul(leftHigh, rightHigh) + (middle >>> 16) + (other >>> 16)) | 0
 }
 
 /**

@@ -102,18 +102,19 @@ export class StepWriter {
       (route << HEAD_SHIFT.route) |
       (refusal << HEAD_SHIFT.finding)
     slot[base + 1] = row[(byte + ROW_BYTE.code) >>> 2]!
-    copy(row, from + ROW.transferHigh * 2, slot, base + SLOT.idHigh * 2, 4)
-    copy(crossing, CROSSING_WORD.debit, slot, base + SLOT.debitHigh * 2, 8)
-    copy(row, from + ROW.relatedHigh * 2, slot, base + SLOT.relatedHigh * 2, 4)
-    copy(row, from + ROW.amount * 2, slot, base + SLOT.amount * 2, 2)
-    copy(row, from + ROW.effectiveAt * 2, slot, base + SLOT.effectiveAt * 2, 2)
-    copy(row, from + ROW.receivedAt * 2, slot, base + SLOT.receivedAt * 2, 2)
-    copy(row, from + ROW.currency * 2, slot, base + SLOT.currency * 2, 2)
-    copy(row, from + ROW.referenceHigh * 2, slot, base + SLOT.referenceHigh * 2, 4)
+    copyFour(row, from + ROW.transferHigh * 2, slot, base + SLOT.idHigh * 2)
+    copyFour(crossing, CROSSING_WORD.debit, slot, base + SLOT.debitHigh * 2)
+    copyFour(crossing, CROSSING_WORD.credit, slot, base + SLOT.creditHigh * 2)
+    copyFour(row, from + ROW.relatedHigh * 2, slot, base + SLOT.relatedHigh * 2)
+    copyTwo(row, from + ROW.amount * 2, slot, base + SLOT.amount * 2)
+    copyTwo(row, from + ROW.effectiveAt * 2, slot, base + SLOT.effectiveAt * 2)
+    copyTwo(row, from + ROW.receivedAt * 2, slot, base + SLOT.receivedAt * 2)
+    copyTwo(row, from + ROW.currency * 2, slot, base + SLOT.currency * 2)
+    copyFour(row, from + ROW.referenceHigh * 2, slot, base + SLOT.referenceHigh * 2)
     // Of what was said again it is the place where it was said again: all that it speaks of stands before that.
-    copy(row, from + ROW.sequence * 2, slot, base + SLOT.checkedSequence * 2, 2)
+    copyTwo(row, from + ROW.sequence * 2, slot, base + SLOT.checkedSequence * 2)
     // Where the hold stands of which a part is posted.
-    if (step === 'DrawCredit') copy(crossing, CROSSING_WORD.answers, slot, base + SLOT.timeout * 2, 2)
+    if (step === 'DrawCredit') copyTwo(crossing, CROSSING_WORD.answers, slot, base + SLOT.timeout * 2)
     else slot.fill(0, base + SLOT.timeout * 2, base + SLOT.timeout * 2 + 2)
     slot[base + SLOT.textLengths * 2] = memoBytes
     slot[base + SLOT.textLengths * 2 + 1] = rows.scale(byte)
@@ -131,6 +132,13 @@ function isNil(words: Int32Array, at: number): boolean {
   return (words[at]! | words[at + 1]! | words[at + 2]! | words[at + 3]!) === 0
 }
 
-function copy(from: Int32Array, at: number, to: Int32Array, toAt: number, words: number): void {
-  for (let word = 0; word < words; word++) to[toAt + word] = from[at + word]!
+function copyTwo(from: Int32Array, at: number, to: Int32Array, toAt: number): void {
+  to[toAt] = from[at]!
+  to[toAt + 1] = from[at + 1]!
+}
+
+/** Without a loop: ten of these a step took most of its time. */
+function copyFour(from: Int32Array, at: number, to: Int32Array, toAt: number): void {
+  copyTwo(from, at, to, toAt)
+  copyTwo(from, at + 2, to, toAt + 2)
 }

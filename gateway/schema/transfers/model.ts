@@ -118,6 +118,8 @@ export function accountIdOf(
   const { account } = event[side]
   if (account !== 0)
     return services.views.accountIdOf({ partition: event.partition, account }, event.sequence)
+  const crossing = parseCrossing(event.namedAccounts)
+  if (crossing !== undefined) return formatId(crossing[side])
   const named = event.namedAccounts.split(',')[side === 'debit' ? 0 : 1]
   return named === undefined || named === '' ? undefined : named
 }

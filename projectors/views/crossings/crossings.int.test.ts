@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { rounds } from '../../../test/support/rounds.ts'
-import { formatCrossing } from '../../../schemas/crossing.ts'
+import { formatCrossing, parseCrossing } from '../../../schemas/crossing.ts'
 import type { EventKind, WalletEvent } from '../../../schemas/events.ts'
 import { formatId, type Id } from '../../../schemas/ids.ts'
 import { REFUSAL_CODES } from '../../../schemas/refusals.ts'
@@ -120,9 +120,8 @@ const isCredit = ({ kind }: WalletEvent): boolean => kind === 'TransferCredited'
 /** True if every credit within the cut has the debit that it answers within it. */
 function isConsistent(events: readonly WalletEvent[], cut: Position): boolean {
   return events.filter(isCredit).every((event) => {
-    const [, , channel, answers] = event.namedAccounts.split(',') as [string, string, string, string]
-    const source = Number.parseInt(channel.slice(0, 3), 16)
-    return event.sequence > cut.get(event.partition)! || BigInt(`0x${answers}`) <= cut.get(source)!
+    const { source, answers } = parseCrossing(event.namedAccounts)!
+    return event.sequence > cut.get(event.partition)! || answers <= cut.get(source)!
   })
 }
 

@@ -6,30 +6,29 @@
  * `credits_across`: a row per credit at a destination, with the event of the source that it answers; cuts that are
  * consistent are found by it.
  *
- * Every such event says in its text `debit,credit,source channel turn,answers` (schemas/crossing.ts).
+ * Every such event says both account ids, source, channel, turn and what it answers in its text (schemas/crossing.ts).
  */
 import { EVENT_KINDS } from '../../../schemas/events.ts'
+import { CHANNELS_MAX } from '../../../schemas/limits.ts'
 import type { SqlProjection } from '../../projection.ts'
 
 const { TransferReserved, TransferCancelled, TransferCompensated, CancelAcknowledged, TransferCredited } =
   EVENT_KINDS
 const { HoldReserved, ReleaseCompleted, CreditDrawn } = EVENT_KINDS
 
-/** Characters at which the parts of the text begin, counted from 1, and how many each has. */
-const TEXT = {
-  debit: [1, 36],
-  credit: [38, 36],
-  source: [75, 3],
-  channel: [78, 5],
-  turn: [83, 8],
-  answers: [92, 16],
-} as const
-
-const account = ([from, length]: readonly [number, number]): string =>
-  `toUUID(substring(named_accounts, ${from}, ${length}))`
-/** A number of hex digits, most significant first, filled up on the left to whole bytes of its type. */
-const hex = ([from, length]: readonly [number, number], bits: 16 | 32 | 64): string =>
-  `reinterpretAsUInt${bits}(reverse(unhex(leftPad(substring(named_accounts, ${from}, ${length}), ${bits / 4}, '0'))))`
+const TEXT = 'base64Decode(named_accounts)'
+/** @param from byte of the text's bytes at which it begins, counted from 1 */
+const account = (from: number): string =>
+  `toUUID(UUIDNumToString(toFixedString(substring(${TEXT}, ${from}, 16), 16)))`
+/** A number with its most significant byte first. */
+const number = (from: number, bits: 32 | 64): string =>
+  `reinterpretAsUInt${bits}(reverse(substring(${TEXT}, ${from}, ${bits / 8})))`
+const DEBIT = account(17)
+const CREDIT = account(33)
+const SOURCE = `toUInt16(bitShiftRight(${number(1, 32)}, 20))`
+const CHANNEL = `toUInt32(bitAnd(${number(1, 32)}, ${CHANNELS_MAX}))`
+const TURN = number(5, 32)
+const ANSWERS = number(9, 64)
 
 const columns = [
   ['partition', 'UInt16'],
@@ -47,9 +46,9 @@ const columns = [
   ['scale', 'UInt8'],
   ['amount', 'Int64'],
 ] as const
-const select = `partition, ${hex(TEXT.channel, 32)} AS channel, sequence, ${hex(TEXT.turn, 32)} AS turn, recorded_at, expires_at, kind,
+const select = `partition, ${CHANNEL} AS channel, sequence, ${TURN} AS turn, recorded_at, expires_at, kind,
   if(kind IN (${TransferCancelled}, ${TransferCompensated}), toUInt8(fingerprint), 0) AS reason, transfer_id,
-  ${account(TEXT.debit)} AS debit_id, ${account(TEXT.credit)} AS credit_id,
+  ${DEBIT} AS debit_id, ${CREDIT} AS credit_id,
   toStringCutToZero(currency) AS currency, scale, amount`
 /** Reminders change nothing. */
 const where = `(kind BETWEEN ${TransferReserved} AND ${CancelAcknowledged} OR kind BETWEEN ${HoldReserved} AND ${ReleaseCompleted})`
@@ -78,7 +77,7 @@ export const crossings = {
         ['answers', 'UInt64'],
       ],
       key: ['sequence'],
-      select: `partition, sequence, ${hex(TEXT.source, 16)} AS source, ${hex(TEXT.answers, 64)} AS answers`,
+      select: `partition, sequence, ${SOURCE} AS source, ${ANSWERS} AS answers`,
       where: `kind IN (${TransferCredited}, ${CreditDrawn})`,
       indexes: ['INDEX by_answers answers TYPE minmax GRANULARITY 1'],
     },

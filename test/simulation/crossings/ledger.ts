@@ -77,7 +77,7 @@ export class Ledger {
       insist(event.partition === partition, `an event of partition ${partition}`, event.partition)
       known.push(event)
       this.#cover(event.refusal ?? event.kind)
-      if (event.namedAccounts.length > 100) {
+      if (parseCrossing(event.namedAccounts) !== undefined) {
         if (!this.holds.take(partition, event)) this.#takeCrossing(partition, event)
       } else {
         this.#takePlain(partition, event)

@@ -65,6 +65,8 @@ export function changeState(state: CoreState, rows: RowWords, word: number): voi
 
 /** Remembers the ids of the event at `word`. An expiry has none of its own: the writer's timer asked for it. Of a crossing the first event has, for all that follow. */
 export function rememberRow(state: CoreState, rows: RowWords, word: number): void {
+  const kind = kindOf(rows, word)
+  if (isOfCrossing(kind) && !beginsCrossing(kind)) return
   rememberHashed(state, rows, word, hashId(rows.words32, (word + ROW.transferHigh) * 2))
 }
 

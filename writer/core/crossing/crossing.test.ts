@@ -355,7 +355,7 @@ describe('a call that has too little room', () => {
     const [from, to] = deployment.open(100n) as [Id, Id]
     const { core } = deployment.harnesses[0]!
     const slots = encodeCommands([across(deployment.id(), from, to, { memo: 'm'.repeat(256) })])
-    const whole = 232 + Math.ceil((EVENT_ROW_BYTES + 256 + 107 + 2) / 8) * 8
+    const whole = 232 + Math.ceil((EVENT_ROW_BYTES + 256 + 64 + 2) / 8) * 8
     const out = new Uint8Array(whole + 64).fill(0xee)
     const before = core.save()
     expect(core.decide(slots, 1, NOW_NS, out, 0, whole - 8)).toMatchObject({ commands: 0, bytes: 0 })
@@ -364,7 +364,7 @@ describe('a call that has too little room', () => {
     expect([bytes, events]).toEqual([whole, 2])
     expect(out.subarray(whole).every((byte) => byte === 0xee)).toBe(true)
     const later = NOW_NS + 2_000_000_000n
-    expect(core.expireDue(later, out, 0, 320)).toMatchObject({ events: 0, bytes: 0 })
-    expect(core.expireDue(later, out, 0, 328)).toMatchObject({ events: 1, bytes: 328 })
+    expect(core.expireDue(later, out, 0, 272)).toMatchObject({ events: 0, bytes: 0 })
+    expect(core.expireDue(later, out, 0, 280)).toMatchObject({ events: 1, bytes: 280 })
   })
 })

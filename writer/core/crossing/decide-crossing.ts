@@ -1,5 +1,5 @@
 /** Decides what goes to another partition or comes from there: finds out whose side this is, and hands it on. */
-import { COMMAND_KINDS, isStepKind, SLOT, SLOT_WORDS } from '../../../schemas/commands.ts'
+import { isStepKind, isStepToDestination, SLOT, SLOT_WORDS } from '../../../schemas/commands.ts'
 import { CHANNELS_MAX, PARTITIONS_MAX } from '../../../schemas/limits.ts'
 import { CoreBrokenError } from '../broken.ts'
 import type { CallBuffers } from '../decide/call-buffers.ts'
@@ -39,13 +39,7 @@ export function decideCrossing(
   const turn = slots32[(from + SLOT.channelTurn) * 2 + 1]!
   if (channel < 1 || channel > CHANNELS_MAX || turn === 0 || source >= PARTITIONS_MAX)
     throw new CoreBrokenError('a door let a step pass that is of no channel')
-  switch (kind) {
-    case COMMAND_KINDS.TryCredit:
-    case COMMAND_KINDS.CreditTransfer:
-    case COMMAND_KINDS.CancelCredit:
-    case COMMAND_KINDS.DrawCredit:
-      return decideDestinationStep(state, buffers, bounds, decision)
-    default:
-      return decideSourceStep(state, buffers, decision)
-  }
+  return isStepToDestination(kind)
+    ? decideDestinationStep(state, buffers, bounds, decision)
+    : decideSourceStep(state, buffers, decision)
 }

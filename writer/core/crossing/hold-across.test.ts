@@ -265,7 +265,7 @@ it('a call that has too little room stops before a post whose two rows might not
   const town = new HeldTown()
   const { core, nowNs } = town.deployment.harnesses[0]!
   const slots = encodeCommands([{ kind: 'PostHold', id: town.deployment.id(), related: town.hold, memo: 'm'.repeat(256) }]) // prettier-ignore
-  const whole = 328 + Math.ceil((216 + 256 + 107 + 2) / 8) * 8
+  const whole = 280 + Math.ceil((216 + 256 + 64 + 2) / 8) * 8
   const out = new Uint8Array(whole + 64).fill(0xee)
   expect(core.decide(slots, 1, nowNs, out, 0, whole - 8)).toMatchObject({ commands: 0, bytes: 0 })
   expect(core.decide(slots, 1, nowNs, out, 0, whole)).toMatchObject({ commands: 1, events: 2, bytes: whole })

@@ -3,13 +3,19 @@
  * the memory that deciding will need is read once, so that the cache misses of many commands overlap instead of each
  * holding up the next. Reading ahead has no effect on any decision.
  */
-import { SLOT, SLOT_WORDS } from '../../../schemas/commands.ts'
+import { SLOT, SLOT_WORDS, isStepKind, isStepToDestination } from '../../../schemas/commands.ts'
 import type { CallBuffers } from './call-buffers.ts'
 import { hashId } from '../state/hash-id.ts'
-import { slotsTakenAt } from './row-writer.ts'
+import { isOfCrossingAt, slotsTakenAt } from './row-writer.ts'
 import type { CoreState } from '../state/state.ts'
 
 export const BLOCK_COMMANDS = 64
+
+/**
+ * In place of the hash of an id that is not looked up: an account that lives in another partition, and what the channel of a
+ * crossing knows. All of them read the same memory, so that they cost no cache miss.
+ */
+const UNUSED = 0
 
 export class Block {
   /** First slot of each command; the one behind the last tells where the block ends. */
@@ -32,9 +38,12 @@ export class Block {
     for (let index = 0; index < commands; index++) {
       this.slots[index] = next
       const from = next * SLOT_WORDS * 2
-      this.idHashes[index] = hashId(slots32, from + SLOT.idHigh * 2)
-      this.debitHashes[index] = hashId(slots32, from + SLOT.debitHigh * 2)
-      this.creditHashes[index] = hashId(slots32, from + SLOT.creditHigh * 2)
+      if (isOfCrossingAt(buffers, next)) this.hashForCrossing(slots32, from, index)
+      else {
+        this.idHashes[index] = hashId(slots32, from + SLOT.idHigh * 2)
+        this.debitHashes[index] = hashId(slots32, from + SLOT.debitHigh * 2)
+        this.creditHashes[index] = hashId(slots32, from + SLOT.creditHigh * 2)
+      }
       next += slotsTakenAt(buffers, next)
     }
     this.slots[commands] = next
@@ -54,5 +63,16 @@ export class Block {
         const id = (this.slots[index]! * SLOT_WORDS + SLOT.idHigh) * 2
         this.notOld[index] = remembered.isOld(this.idHashes[index]!, slots32, id) ? 0 : 1
       }
+  }
+
+  /** The hashes of what is looked up of a crossing here: of its beginning all but the credit account; of a step at most that. */
+  private hashForCrossing(slots32: Int32Array, from: number, index: number): void {
+    const kind = slots32[from]! & 0xff
+    const begins = !isStepKind(kind)
+    this.idHashes[index] = begins ? hashId(slots32, from + SLOT.idHigh * 2) : UNUSED
+    this.debitHashes[index] = begins ? hashId(slots32, from + SLOT.debitHigh * 2) : UNUSED
+    this.creditHashes[index] = isStepToDestination(kind)
+      ? hashId(slots32, from + SLOT.creditHigh * 2)
+      : UNUSED
   }
 }
