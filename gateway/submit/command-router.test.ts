@@ -64,16 +64,6 @@ function router(
 
 const post = (id: Id, related: Id): Command => ({ kind: 'PostHold', id, related })
 
-test('a hold between partitions is refused, but where it has an outcome, of the time before a repartition', async () => {
-  const apart = [...Array(200).keys()].map((number) => ({ high: 5n, low: BigInt(number) }))
-  const debit = apart.find((id) => partitionOf(id, PARTITIONS) === 0)!
-  const credit = apart.find((id) => partitionOf(id, PARTITIONS) === 1)!
-  const hold: Command = { kind: 'PlaceHold', id: idFor(1), debit, credit, amount: 5n }
-  await expect(router(() => []).route(hold, 'input')).rejects.toMatchObject({ extensions: { code: 'CROSS_PARTITION' } })
-  const placed = { id: hold.id, partition: 0, recordedAtMs: NOW_MS - 5_000 }
-  expect((await router(() => [], [placed]).route(hold, 'input')).partition).toBe(0)
-}) // prettier-ignore
-
 describe('a command that names a hold', () => {
   test.each(['the last events', 'the views'])(
     'goes to where the hold was placed, as %s say',

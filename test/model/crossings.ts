@@ -349,7 +349,7 @@ function wakesAtNs(sent: Sent): bigint {
   let waitNs = REMIND_AFTER_NS
   for (let times = 0; times < reminded && waitNs < REMIND_AFTER_NS_MAX; times++) waitNs *= 2n
   const remindNs = heardAtNs + waitNs
-  const isDecided = phase !== 'reserved' && phase !== 'debited'
+  const isDecided = phase !== 'reserved' && phase !== 'debited' && phase !== 'holding'
   return isDecided || first.expiresAtNs > remindNs ? remindNs : first.expiresAtNs
 }
 

@@ -187,6 +187,7 @@ export class Wallet {
         return
       case 'AccountRefused':
       case 'TransferRefused':
+      case 'IdsForgotten':
         return
       case 'TransferReserved':
       case 'TransferConfirmed':

@@ -112,10 +112,16 @@ export class Ledger {
     this.outcomes.set(key, event)
     if (event.kind !== 'TransferRefused' || (event.command !== 'Transfer' && event.command !== 'PlaceHold'))
       return
-    const debit = this.books[partition]!.accounts[event.debit.number - 1]
-    // Within a partition both accounts have to be there before anything else is asked of them.
-    if (debit !== undefined && event.refusal === 'credit_account_not_found')
-      this.#checkUnknown(partition, event.namedAccounts)
+    const { accounts } = this.books[partition]!
+    const [debit, credit] = [accounts[event.debit.number - 1], accounts[event.credit.number - 1]]
+    // Within a partition both accounts have to be there, then neither may be closed, and then neither frozen.
+    const isOfCredit =
+      credit?.status === 'closed'
+        ? debit?.status !== 'closed'
+        : credit?.status === 'frozen' && debit?.status === 'open'
+    if (debit === undefined) this.#checkRefusal(event, debit, 'debit')
+    else if (event.refusal === 'credit_account_not_found') this.#checkUnknown(partition, event.namedAccounts)
+    else if (isOfCredit) this.#checkRefusal(event, credit, 'credit')
     else this.#checkRefusal(event, debit, 'debit')
   }
 

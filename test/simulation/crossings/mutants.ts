@@ -10,15 +10,12 @@ const MOVED = 'writer/core/crossing/moved-totals.ts'
 const GROUPS = 'eventlog/file/group-commit.ts'
 
 export const CROSSING_MUTANTS: readonly Mutant[] = [
-  {
-    ...one(
-      'no cancel mark',
-      APPLY,
-      '      else entries.set(channel, turn, DESTINATION_STATES.cancelled, NO_AMOUNT, 0, 0)\n',
-      '',
-    ),
-    seed: 14,
-  },
+  one(
+    'no cancel mark',
+    APPLY,
+    '      else entries.set(channel, turn, DESTINATION_STATES.cancelled, NO_AMOUNT, 0, 0)\n',
+    '',
+  ),
   {
     name: 'a coordinator sends before the decision is durable',
     found: 'crossings',

@@ -63,24 +63,30 @@ export function changeState(state: CoreState, rows: RowWords, word: number): voi
   state.clock[CLOCK.nextRecordedAt] = BigInt.asIntN(64, recordedAt + 1n)
 }
 
-/** Remembers the ids of the event at `word`. An expiry has none of its own: the writer's timer asked for it. Of a crossing the first event has, for all that follow. */
+/** Remembers the ids of the event at `word`. */
 export function rememberRow(state: CoreState, rows: RowWords, word: number): void {
-  const kind = kindOf(rows, word)
-  if (isOfCrossing(kind) && !beginsCrossing(kind)) return
-  rememberHashed(state, rows, word, hashId(rows.words32, (word + ROW.transferHigh) * 2))
+  if (hasIdOfOwn(rows, word)) remember(state, rows, word, hashId(rows.words32, (word + ROW.transferHigh) * 2))
 }
 
 /** As `rememberRow`, where the hash of the event's id is known. */
 export function rememberHashed(state: CoreState, rows: RowWords, word: number, hash: number): void {
-  const kind = kindOf(rows, word)
-  if (kind === EVENT_KINDS.IdsForgotten || kind === EVENT_KINDS.HoldExpired) return
-  if (isOfCrossing(kind) && !beginsCrossing(kind) && !isVoid(rows, word, kind)) return
-  // A transit account's opening has no id of its own either.
-  if (kind === EVENT_KINDS.AccountOpened && isTransitAccountAt(rows.words32, (word + ROW.relatedHigh) * 2))
-    return
+  if (hasIdOfOwn(rows, word)) remember(state, rows, word, hash)
+}
+
+function remember(state: CoreState, rows: RowWords, word: number, hash: number): void {
   const sequence = sequenceNumber(rows, word)
   state.remembered.remember(hash, rows.words32, (word + ROW.transferHigh) * 2, sequence)
-  if (isReversalKind(kind)) rememberReversal(state, rows, word, sequence)
+  if (isReversalKind(kindOf(rows, word))) rememberReversal(state, rows, word, sequence)
+}
+
+/** False for what no client's command made: its id is another event's. Of a crossing the first event has it, for all that follow. */
+function hasIdOfOwn(rows: RowWords, word: number): boolean {
+  const kind = kindOf(rows, word)
+  if (kind === EVENT_KINDS.IdsForgotten || kind === EVENT_KINDS.HoldExpired) return false
+  if (isOfCrossing(kind)) return beginsCrossing(kind) || isVoid(rows, word, kind)
+  return !(
+    kind === EVENT_KINDS.AccountOpened && isTransitAccountAt(rows.words32, (word + ROW.relatedHigh) * 2)
+  )
 }
 
 /** A hold across partitions is released by a client's command with an id of its own, or by none. */

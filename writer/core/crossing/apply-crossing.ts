@@ -176,7 +176,8 @@ function stepOf(command: number): number {
 /** The event at `word` is the last one of the channel at `to`. */
 function setLast(outgoing: Outgoing, rows: RowWords, word: number, to: number): void {
   outgoing.words[to + CHANNEL.sequence] = rows.words[word + ROW.sequence]!
-  waitAnew(outgoing, rows, word, to)
+  // A hold that is held waits for its client.
+  if (outgoing.state(to / CHANNEL_WORDS + 1) !== SOURCE_STATES.held) waitAnew(outgoing, rows, word, to)
 }
 
 /**

@@ -173,7 +173,7 @@ export class Outgoing implements Timers {
     if (state !== SOURCE_STATES.held) this.wait(channel)
   }
 
-  /** Sets the timer of an open channel, which has just been begun or moved. Its deadline has to be set. */
+  /** Sets the timer of a channel that waits, which has just been begun or moved. Its deadline has to be set. */
   wakeAt(channel: number, at: bigint): void {
     const word = this.wordOf(channel)
     this.words[word + CHANNEL.remindAt] = at
