@@ -2,7 +2,8 @@
 import { createHash } from 'node:crypto'
 import { crc32 } from 'node:zlib'
 import type { EventLog, LogHead } from './ports.ts'
-import { encodeEvent, EVENT_SCHEMA_VERSION, type WalletEvent } from '../schemas/events.ts'
+import { encodeEvent } from '../schemas/encode-event.ts'
+import { EVENT_SCHEMA_VERSION, type WalletEvent } from '../schemas/events.ts'
 import { lastSequence, readFrame, sealFrame, type Digests, type Frame } from '../schemas/frames.ts'
 import { FRAME_HEADER_BYTES } from '../schemas/limits.ts'
 

@@ -2,10 +2,10 @@ import fc from 'fast-check'
 import { expect, it } from 'vitest'
 import { COMMAND_KINDS, mayHaveConditions, STEP_KINDS, type Command, type CommandKind } from './commands.ts'
 import { decodeCommands, encodeCommands } from './command-codec.ts'
+import { encodeEvent } from './encode-event.ts'
 import {
   decodeEvent,
   decodeEvents,
-  encodeEvent,
   EVENT_KINDS,
   eventRowBytes,
   type EventKind,

@@ -24,7 +24,8 @@ import { substituteParameters } from '../projectors/engine/statement/parameters.
 import { parseStatement, splitInlineData } from '../projectors/engine/statement/statement.ts'
 import { decodeCommands, encodeCommands } from '../schemas/command-codec.ts'
 import { COMMAND_KINDS, type Command, type CommandKind } from '../schemas/commands.ts'
-import { decodeEvents, encodeEvent } from '../schemas/events.ts'
+import { encodeEvent } from '../schemas/encode-event.ts'
+import { decodeEvents } from '../schemas/events.ts'
 import { peekFrame, readFrame } from '../schemas/frames.ts'
 import {
   LANE_RESULT_BYTES,

@@ -1,7 +1,8 @@
 /** For tests: events, ranges of them, and a projection whose states and rows depend on every event before. */
 import type { CodeProjection } from '../code-projection.ts'
 import type { Range } from '../runtime/lanes/range.ts'
-import { encodeEvent, type WalletEvent } from '../../schemas/events.ts'
+import { encodeEvent } from '../../schemas/encode-event.ts'
+import type { WalletEvent } from '../../schemas/events.ts'
 import { NO_SIDE, sampleEvent } from '../../schemas/sample-event.testing.ts'
 
 /** A transfer between two accounts of few, a second behind the one before. */

@@ -5,7 +5,8 @@
  */
 import path from 'node:path'
 import { describe, expect, it } from 'vitest'
-import { EVENT_SCHEMA_VERSION, decodeEvents, encodeEvent, type WalletEvent } from '../../../schemas/events.ts'
+import { encodeEvent } from '../../../schemas/encode-event.ts'
+import { EVENT_SCHEMA_VERSION, decodeEvents, type WalletEvent } from '../../../schemas/events.ts'
 import { sameBytes } from '../../../schemas/frames.ts'
 import { LogCorruptError, LogRegressedError } from '../../errors.ts'
 import { appendIdleFrame } from '../../log-on-disk.testing.ts'

@@ -1,7 +1,8 @@
 /** A code or sink projection tried on sample events in a thread of its own, within bounds of time and memory. */
 import { Worker } from 'node:worker_threads'
 import { runtimeEntry } from '../../../eventlog/runtime-entry.ts'
-import { encodeEvent, type WalletEvent } from '../../../schemas/events.ts'
+import { encodeEvent } from '../../../schemas/encode-event.ts'
+import type { WalletEvent } from '../../../schemas/events.ts'
 import { placeIn, type AuthorFault } from '../author-file.ts'
 import type { AuthoredView } from '../fitness.ts'
 import type { TrialAnswer, TrialOrder } from './code-thread.ts'

@@ -4,7 +4,8 @@
  */
 import type { ViewStore } from '../../../projectors/clickhouse/view-store.ts'
 import type { ProjectionTable, SqlProjection } from '../../../projectors/projection.ts'
-import { encodeEvent, EVENT_COLUMNS, type WalletEvent } from '../../../schemas/events.ts'
+import { encodeEvent } from '../../../schemas/encode-event.ts'
+import { EVENT_COLUMNS, type WalletEvent } from '../../../schemas/events.ts'
 import { messageOf } from '../../../schemas/errors.ts'
 import type { AuthorFault, AuthorFile } from '../author-file.ts'
 import { analyseSql, selectOf } from './sql-analysis.ts'

@@ -1,5 +1,5 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
-import { encodeEvent } from '../../../schemas/events.ts'
+import { encodeEvent } from '../../../schemas/encode-event.ts'
 import { authorFiles, doingAtFive, ODD, type AuthorFiles } from '../hostile-authors.testing.ts'
 import { transfer } from '../samples.testing.ts'
 import { CODE_LIMITS } from '../start.ts'

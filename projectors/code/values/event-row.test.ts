@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { decodeEvent, encodeEvent, EVENT_KINDS, ROW_BYTE, type EventKind } from '../../../schemas/events.ts'
+import { encodeEvent } from '../../../schemas/encode-event.ts'
+import { decodeEvent, EVENT_KINDS, ROW_BYTE, type EventKind } from '../../../schemas/events.ts'
 import { formatId } from '../../../schemas/ids.ts'
 import { SampleWallet } from '../../../test/model/sample-wallet.ts'
 import { transfer } from '../samples.testing.ts'
