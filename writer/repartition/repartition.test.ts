@@ -5,6 +5,7 @@ import os from 'node:os'
 import path from 'node:path'
 import { afterEach, beforeEach, expect, it } from 'vitest'
 import type { Command } from '../../schemas/commands.ts'
+import type { WalletEvent } from '../../schemas/events.ts'
 import { formatId, type Id } from '../../schemas/ids.ts'
 import { partitionOf } from '../../schemas/partitions.ts'
 import { accountIdOf, idOf, NOW_MS } from '../core/harness.testing.ts'
@@ -313,5 +314,56 @@ it('crossings that were late, cancelled, compensated or said again come to the s
     const next: Command = { kind: 'Transfer', id: idOf(9_999), debit: source!, credit: destination!, amount: 5n, across: true } // prettier-ignore
     const made = again.deployment.submit(0, [next])
     expect(again.deployment.settle(made).at(-1)!.kind).toBe('TransferCompleted')
+  }
+})
+
+it('holds across that have ended are moved with their posts, and those that are open are counted', () => {
+  const old = path.join(dir, 'old')
+  const world = new World(old, 2)
+  const { deployment } = world
+  const [from, to] = deployment.open(5_000n, 'EUR')
+  const ask = (number: number, command: Partial<Command>): WalletEvent[] =>
+    deployment.submit(0, [{ kind: 'PlaceHold', id: idOf(number), ...command }])
+  const place = (number: number): void => {
+    deployment.settle(
+      ask(number, { debit: from!, credit: to!, amount: 100n, across: true, memo: `${number}` }),
+    )
+  }
+  // With three partitions the hold has another channel: what has the first one now begins elsewhere then.
+  const other = [...Array(50).keys()].map((number) => accountIdOf(9_000 + number)).find((id) => partitionOf(id, 2) === 0 && partitionOf(id, 3) !== partitionOf(from!, 3))! // prettier-ignore
+  deployment.submit(0, [{ kind: 'OpenAccount', id: idOf(7_099), debit: other, currency: 'EUR', scale: 2, amount: 100n }]) // prettier-ignore
+  const between = deployment.submit(0, [{ kind: 'Transfer', id: idOf(7_100), debit: other, credit: to!, amount: 5n, across: true }]) // prettier-ignore
+  place(7_000)
+  deployment.settle(between)
+  deployment.settle(ask(7_001, { kind: 'PostHold', related: idOf(7_000), amount: 30n, keepOpen: true }))
+  const posted = ask(7_002, { kind: 'PostHold', related: idOf(7_000), amount: 20n, keepOpen: true })
+  const voided = ask(7_003, { kind: 'VoidHold', related: idOf(7_000) })
+  deployment.settle(posted)
+  deployment.settle(voided)
+  place(7_010)
+  deployment.settle(ask(7_011, { kind: 'PostHold', related: idOf(7_010), amount: 60n }))
+  place(7_020)
+  world.save()
+  for (const count of [1, 3])
+    expect(() => runToEnd(old, 2, path.join(dir, 'refused'), count)).toThrow(
+      expect.objectContaining({ refusal: 'holds_across', count: 1 }) as Error,
+    )
+  deployment.settle(ask(7_021, { kind: 'VoidHold', related: idOf(7_020) }))
+  world.save()
+  const before = booksOf(old, 2)
+  for (const count of [1, 3]) {
+    runToEnd(old, 2, path.join(dir, String(count)), count)
+    expectSameBooks(before, booksOf(path.join(dir, String(count)), count))
+    const again = new World(path.join(dir, String(count)), count)
+    expect(again.deployment.harnesses.map(({ core }) => core.crossingsOpen() + core.holdsOpen())).toEqual(Array(count).fill(0)) // prettier-ignore
+    const repeat = {
+      kind: 'PostHold',
+      id: idOf(7_002),
+      related: idOf(7_000),
+      amount: 20n,
+      keepOpen: true,
+    } as const
+    const at = partitionOf(from!, count)
+    expect(again.deployment.submit(at, [repeat])).toEqual([])
   }
 })

@@ -97,9 +97,9 @@ export interface Books {
   readonly inTransit: bigint
 }
 
-const BEGINS: readonly string[] = ['TransferReserved', 'TransferDebited']
+const BEGINS: readonly string[] = ['TransferReserved', 'TransferDebited', 'HoldReserved', 'HoldDrawn']
 const BEHIND =
-  /^(Transfer(Reserved|Confirmed|Cancelled|Debited|Recalled|Compensated|Completed|Reminded)|Cancel.*|Credit.*|TransferCredited|StepAnswered)$/
+  /^(Transfer(Reserved|Confirmed|Cancelled|Debited|Recalled|Compensated|Completed|Reminded)|Cancel.*|Credit.*|TransferCredited|StepAnswered|Hold(Confirmed|Released)|ReleaseCompleted)$/
 
 export function booksOf(dir: string, partitions: number): Books {
   const entries = new Map<string, Entry[]>()
@@ -129,7 +129,9 @@ export function booksOf(dir: string, partitions: number): Books {
         times.set(account, [...(times.get(account) ?? []), event.recordedAtNs])
       }
       const isOfClient =
-        BEGINS.includes(kind) || (!BEHIND.test(kind) && command !== 'ExpireHold' && command !== 'TimeStep')
+        BEGINS.includes(kind) ||
+        (kind === 'HoldReleased' && command === 'VoidHold') ||
+        (!BEHIND.test(kind) && command !== 'ExpireHold' && command !== 'TimeStep')
       if (!isOfClient) continue
       if (told.has(id)) throw new Error(`the id ${id} has two outcomes`)
       told.set(id, { fingerprint: event.fingerprint, refusal, command, amount: event.amount, partition: event.partition }) // prettier-ignore
