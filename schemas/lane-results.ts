@@ -61,7 +61,7 @@ export const LANE_FAULT_MEANINGS: Readonly<
   not_yet: { retryable: true, message: 'The views do not yet include what the command needs. Nothing happened.' },
   cross_partition: {
     retryable: false,
-    message: 'The accounts live in different partitions, and only a transfer that stands alone, without a condition on its credit account, goes from one to another. Nothing happened.',
+    message: 'The accounts live in different partitions, and only a transfer or hold that stands alone, without a condition on its credit account, goes from one to another. Nothing happened.',
   },
   linked_with_fault: { retryable: false, message: 'Linked with a command that cannot be taken.' },
   not_reversible: { retryable: false, message: 'There is no transfer with this id that could be reversed.' },
