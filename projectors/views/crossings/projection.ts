@@ -57,7 +57,7 @@ export const crossings = {
   kind: 'sql',
   name: 'crossings',
   // 2: holds across partitions.
-  version: 2,
+  version: 1,
   tables: [
     { name: 'crossings', columns, key: ['channel', 'sequence'], select, where },
     {
