@@ -45,7 +45,7 @@ export default defineConfig({
     maxWorkers: 4,
     sequence: { sequencer: LongestFirst },
     projects: [
-      lane('fast', { include: ['**/*.test.ts'], exclude: [...NOT_OURS, INT], isolate: false }),
+      lane('fast', { include: ['**/*.test.ts'], exclude: [...NOT_OURS, INT] }),
       lane('int', { include: [INT], exclude: NOT_OURS, globalSetup: ['test/int-setup.ts'] }),
     ],
   },

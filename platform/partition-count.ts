@@ -26,12 +26,12 @@ const PARTITION_FOLDER = /^(0|[1-9]\d{0,3})$/
  */
 export function readPartitionCount(dataDir: string): number | undefined {
   const folder = path.join(dataDir, LOG_FOLDER)
+  const logs = nodeDisk.list(folder).filter((name) => PARTITION_FOLDER.test(name))
   if (nodeDisk.list(path.join(dataDir, REPARTITION_FOLDER)).length > 0)
     throw new PlatformError(
       'folder_unusable',
       `In ${dataDir} \`purser repartition\` has begun new logs and not ended. Run the same command again: it makes them whole.`,
     )
-  const logs = nodeDisk.list(folder).filter((name) => PARTITION_FOLDER.test(name))
   const text = readText(path.join(folder, FILE))
   const highest = Math.max(-1, ...logs.map(Number))
   if (text === undefined) {
