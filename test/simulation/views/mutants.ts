@@ -175,7 +175,7 @@ export const VIEWS_ALONE_MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'promotion to what was read before a reset',
-    seed: 180,
+    seed: 811,
     patches: [
       {
         file: 'projectors/registry/operations.ts',
