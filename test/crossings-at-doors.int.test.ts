@@ -14,11 +14,11 @@ import { createFileImportRegistry } from '../gateway/imports/import-registry.ts'
 import { decodePosition } from '../gateway/positions/tokens.ts'
 import { startPlatform, type Platform } from '../platform/embedded-platform.ts'
 import type { Command } from '../schemas/commands.ts'
-import { formatId, makeUuidV8, parseId, type Id } from '../schemas/ids.ts'
+import { parseId, type Id } from '../schemas/ids.ts'
 import { ISO_CURRENCIES } from '../schemas/money.ts'
-import { partitionOf } from '../schemas/partitions.ts'
 import { startCoordinators } from '../writer/coordinator/embedded-coordinators.ts'
 import type { Coordinator } from '../writer/coordinator/coordinator.ts'
+import { accountIn } from './support/account-in.ts'
 import { newId } from './support/load.ts'
 
 const PARTITIONS = 2
@@ -30,16 +30,9 @@ let platform: Platform
 let hasty: Gateway
 let client: BulkClient
 let resumed: readonly Coordinator[] = []
-const cash = accountIn(0)
-const anna = accountIn(0)
-const emil = accountIn(1)
-
-function accountIn(partition: number): string {
-  for (;;) {
-    const id = makeUuidV8(crypto.getRandomValues(new Uint8Array(16)))
-    if (partitionOf(id, PARTITIONS) === partition) return formatId(id)
-  }
-}
+const cash = accountIn(0, PARTITIONS)
+const anna = accountIn(0, PARTITIONS)
+const emil = accountIn(1, PARTITIONS)
 
 const uuid = (): string => newId()
 const id = (text: string): Id => parseId(text)!
@@ -189,8 +182,8 @@ test('happens on a condition on its debit account, and has none on the other one
 }, 60_000) // prettier-ignore
 
 test('that is refused at the other side says why, and what was seen on the side that refused', async () => {
-  const closed = accountIn(1)
-  const dollars = accountIn(1)
+  const closed = accountIn(1, PARTITIONS)
+  const dollars = accountIn(1, PARTITIONS)
   const commands = [
     { kind: 'openAccount', accountId: closed, currency: 'EUR' },
     { kind: 'closeAccount', accountId: closed },
@@ -202,7 +195,7 @@ test('that is refused at the other side says why, and what was seen on the side 
     for (const [creditAccountId, code, seen] of [
       [closed, 'credit_account_closed', { accountId: closed, balance: { minor: '0' } }],
       [dollars, 'currency_mismatch', { accountId: dollars, balance: { minor: '0' } }],
-      [accountIn(1), 'credit_account_not_found', null],
+      [accountIn(1, PARTITIONS), 'credit_account_not_found', null],
     ] as const) {
       const input = across({ creditAccountId, coordination })
       expect(await transfer(input)).toMatchObject({
@@ -257,7 +250,7 @@ test('is told to subscribers phase by phase, of both sides, and to who comes bac
       expect(history.nodes.at(-1)).toMatchObject({ memo: 'lunch', counterpartyAccountId: other })
     }
   }
-  const refused = across({ creditAccountId: accountIn(1) })
+  const refused = across({ creditAccountId: accountIn(1, PARTITIONS) })
   const status = subscribe<Status>(apps, STATUS, { id: refused.id }, 'transferStatus')
   await new Promise((resolve) => setTimeout(resolve, 300))
   await transfer(refused)

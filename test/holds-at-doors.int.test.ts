@@ -8,8 +8,8 @@ import { graphql } from '../cli/graphql-client.ts'
 import { connectBulk, type BulkClient } from '../client/client.ts'
 import { startPlatform, type Platform } from '../platform/embedded-platform.ts'
 import type { Command } from '../schemas/commands.ts'
-import { formatId, makeUuidV8, parseId, type Id } from '../schemas/ids.ts'
-import { partitionOf } from '../schemas/partitions.ts'
+import { parseId, type Id } from '../schemas/ids.ts'
+import { accountIn } from './support/account-in.ts'
 import { newId } from './support/load.ts'
 
 const PARTITIONS = 2
@@ -18,16 +18,9 @@ const WAIT_MS = 20_000
 let dir: string
 let platform: Platform
 let client: BulkClient
-const cash = accountIn(0)
-const anna = accountIn(0)
-const emil = accountIn(1)
-
-function accountIn(partition: number): string {
-  for (;;) {
-    const id = makeUuidV8(crypto.getRandomValues(new Uint8Array(16)))
-    if (partitionOf(id, PARTITIONS) === partition) return formatId(id)
-  }
-}
+const cash = accountIn(0, PARTITIONS)
+const anna = accountIn(0, PARTITIONS)
+const emil = accountIn(1, PARTITIONS)
 
 const id = (text: string): Id => parseId(text)!
 type Told = Readonly<Record<string, unknown>>
@@ -190,7 +183,7 @@ test('is told to subscribers from its reservation to its end, and so are its pos
 
 test('is refused like a transfer, and what cannot be across is refused with its reason', async () => {
   const before = await money()
-  expect(await ask('placeHold', hold({ creditAccountId: accountIn(1) }))).toMatchObject({ __typename: 'Refused', code: 'credit_account_not_found' })
+  expect(await ask('placeHold', hold({ creditAccountId: accountIn(1, PARTITIONS) }))).toMatchObject({ __typename: 'Refused', code: 'credit_account_not_found' })
   expect(await ask('placeHold', hold({ amount: '100000' }))).toMatchObject({ __typename: 'Refused', code: 'insufficient_funds' })
   expect(await ask('placeHold', hold({ ifCreditVersion: '1' }))).toMatchObject({ code: 'CROSS_PARTITION', field: 'input.ifCreditVersion' })
   expect(await money()).toEqual(before)
