@@ -13,7 +13,7 @@ import { conditionRefusal, testsCredit } from '../decide/conditions.ts'
 import { creditHere, endingRefusal, isKeptOpen } from '../decide/decide-hold.ts'
 import { refuse } from '../decide/decide-transfer.ts'
 import type { Decision } from '../decide/decision.ts'
-import { beginTimerRow, commandKindAt, endsHoldAt, hasFlagAt, subtractFrom, textSlotsAt, writeHead, writeSide } from '../decide/row-writer.ts' // prettier-ignore
+import { beginTimerRow, commandKindAt, endsHoldAt, hasFlagAt, subtractFrom, textSlotsAt, writeHead, writeSides } from '../decide/row-writer.ts' // prettier-ignore
 import { HOLD, HOLD_WORDS } from '../state/hold-words.ts'
 import { CHANNEL } from '../state/outgoing.ts'
 import type { CoreState } from '../state/state.ts'
@@ -133,10 +133,7 @@ export function writeRelease(
   words[row + ROW.amount] = holds.words[held + HOLD.amount]!
   words32[(row + ROW.codeKindRefusalScaleCommand) * 2] = outgoing.code(channel)
   if (words[row + ROW.amount] !== 0n) {
-    words32[(row + ROW.accounts) * 2] = debit
-    words32[(row + ROW.accounts) * 2 + 1] = holds.credit(hold)
-    writeSide(accounts, rows, row + ROW.debitVersion, debit)
-    writeSide(accounts, rows, row + ROW.creditVersion, holds.credit(hold))
+    writeSides(accounts, rows, row, debit, holds.credit(hold))
     moveTotals(rows, row, RELEASED, words, row + ROW.amount)
   }
   placeOf(state, buffers, channel)

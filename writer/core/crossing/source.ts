@@ -23,7 +23,7 @@ import { writeDeadline } from '../decide/decide-hold.ts'
 import { refuse } from '../decide/decide-transfer.ts'
 import type { CoreBounds } from '../decide/decide.ts'
 import type { Decision } from '../decide/decision.ts'
-import { beginTimerRow, commandKindAt, textSlotsAt, writeHead, writeSide } from '../decide/row-writer.ts'
+import { beginTimerRow, commandKindAt, textSlotsAt, writeHead, writeSides } from '../decide/row-writer.ts'
 import { sameIdAt } from '../state/hash-id.ts'
 import { ATTEMPT_MAX, CHANNEL } from '../state/outgoing.ts'
 import { CLOCK, type CoreState } from '../state/state.ts'
@@ -208,10 +208,7 @@ export function writeTimer(state: CoreState, buffers: CallBuffers, rowByte: numb
   words[row + ROW.amount] = outgoing.words[kept + CHANNEL.amount]!
   if (moved !== undefined) {
     const transit = state.currencies.transits[currency]!
-    words32[(row + ROW.accounts) * 2] = debit
-    words32[(row + ROW.accounts) * 2 + 1] = transit
-    writeSide(accounts, buffers.rows, row + ROW.debitVersion, debit)
-    writeSide(accounts, buffers.rows, row + ROW.creditVersion, transit)
+    writeSides(accounts, buffers.rows, row, debit, transit)
     moveTotals(buffers.rows, row, moved, outgoing.words, kept + CHANNEL.amount)
   }
   words32[(row + ROW.codeKindRefusalScaleCommand) * 2] = outgoing.code(channel)

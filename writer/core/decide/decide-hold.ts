@@ -25,7 +25,7 @@ import {
   commandKindAt,
   hasFlagAt,
   subtractFrom,
-  writeSide,
+  writeSides,
 } from './row-writer.ts'
 import { CLOCK, type CoreState } from '../state/state.ts'
 
@@ -180,9 +180,7 @@ export function writeExpiry(state: CoreState, buffers: CallBuffers, rowByte: num
   words[row + ROW.relatedLow] = holds.words[held + HOLD.idLow]!
   words[row + ROW.amount] = holds.words[held + HOLD.amount]!
   words[row + ROW.expiresAt] = holds.words[held + HOLD.expiresAt]!
-  words[row + ROW.accounts] = holds.words[held + HOLD.accounts]!
-  writeSide(state.accounts, rows, row + ROW.debitVersion, holds.debit(hold))
-  writeSide(state.accounts, rows, row + ROW.creditVersion, holds.credit(hold))
+  writeSides(state.accounts, rows, row, holds.debit(hold), holds.credit(hold))
   release(state, buffers, row, hold)
   return EVENT_ROW_BYTES
 }

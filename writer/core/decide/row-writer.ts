@@ -211,7 +211,7 @@ export function subtractFrom(rows: RowWords, at: number, amounts: BigInt64Array,
 }
 
 /** Copies an account's version and totals into a row; zeros where there is no account (line 0 is all zero). */
-export function writeSide(accounts: Accounts, rows: RowWords, at: number, number: number): void {
+function writeSide(accounts: Accounts, rows: RowWords, at: number, number: number): void {
   const words = accounts.words
   const line = number * LINE_WORDS
   rows.words[at] = words[line]!
@@ -219,6 +219,20 @@ export function writeSide(accounts: Accounts, rows: RowWords, at: number, number
   rows.words[at + 2] = words[line + 2]!
   rows.words[at + 3] = words[line + 3]!
   rows.words[at + 4] = words[line + 4]!
+}
+
+/** Names both sides of the row at `row`, and copies their versions and totals as they are. */
+export function writeSides(
+  accounts: Accounts,
+  rows: RowWords,
+  row: number,
+  debit: number,
+  credit: number,
+): void {
+  rows.words32[(row + ROW.accounts) * 2] = debit
+  rows.words32[(row + ROW.accounts) * 2 + 1] = credit
+  writeSide(accounts, rows, row + ROW.debitVersion, debit)
+  writeSide(accounts, rows, row + ROW.creditVersion, credit)
 }
 
 /** True for commands that name a debit and a credit account. */
