@@ -393,3 +393,29 @@ describe('steps of a crossing, and routes', () => {
     )
   })
 })
+
+describe('a claim', () => {
+  const claim: Command = { kind: 'ClaimId', id: idOf(1), code: 1_023, receivedAtNs: 5n }
+  const prepared = (command: Command): string | undefined =>
+    checkCommands(encodeCommands([command]), 1, 'prepared')
+
+  it('is taken as doors hand it on, and never from a client', () => {
+    expect(prepared(claim)).toBe(undefined)
+    expect(checkCommands(encodeCommands([claim]), 1)).toContain('kind is 18, which no client may send')
+  })
+
+  it.each<[string, Command]>([
+    ['code is the number of no partition', { ...claim, code: 1_024 }],
+    ['id is not a UUID of version 7', { ...claim, id: accountIdOf(1) }],
+    ['receivedAt lies before 1970', { ...claim, receivedAtNs: -1n }],
+    ['flags has something', { ...claim, linked: true }],
+    ['flags has something', { ...claim, reference: accountIdOf(1) }],
+    ['rest is not zero', { ...claim, debit: accountIdOf(1) }],
+    ['rest is not zero', { ...claim, related: idOf(2) }],
+    ['rest is not zero', { ...claim, amount: 1n, credit: accountIdOf(2) }],
+    ['rest is not zero', { ...claim, currency: 'CZK' }],
+    ['rest is not zero', { ...claim, memo: 'why' }],
+  ])('is refused where its %s', (why, command) => {
+    expect(prepared(command)).toContain(`command 0: ${why}`)
+  })
+})

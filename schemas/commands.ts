@@ -16,6 +16,8 @@
  *   2 route · 3 refusal (CancelTransfer) · 128 sequence of the event that it answers u64 · 140 scale u8
  * 144 source partition u16 · 146 attempt u16 · 152 channel u32 · 156 turn u32
  *
+ * ClaimId: the id of the command that is claimed for, and in `code` the partition that is to decide it. Nothing else.
+ *
  * Movements and ends of holds may carry a condition for each account (`FLAG_CONDITIONS`): which one of the debit and of the
  * credit account in bytes 140 and 141, the version or amount that it names in 144 and 152 (i64).
  *
@@ -48,6 +50,8 @@ export const COMMAND_KINDS = {
   CompleteTransfer: 16,
   /** The writer's own timer for crossings, never in a queue. */
   TimeStep: 17,
+  /** A door's, to the partition that keeps the id of another command: docs/coordination.md. */
+  ClaimId: 18,
   ChangeAccount: 21,
 } as const
 export type CommandKind = keyof typeof COMMAND_KINDS

@@ -29,6 +29,7 @@
  * refusal that the sender is told. TransferReminded: fingerprint = sequence of the event that is reminded of, link_index =
  * attempt. StepAnswered: fingerprint = kind of the event that is said again, refusal = its refusal. Any other that answers a
  * step: fingerprint = 0. What a timer makes (command = TimeStep) has all that the first event had, but the memo.
+ * IdClaimed: transfer_id = the id claimed, code = the partition that alone may decide a command with it. No sides, no amount.
  * AccountOpened of a transit account, right before the event that first needs it: transfer_id = related_id = its id,
  * command = TimeStep, owner = `in transit`.
  */
@@ -82,6 +83,8 @@ export const EVENT_KINDS = {
   TransferCredited: 32,
   CreditCancelled: 33,
   StepAnswered: 34,
+  /** At the partition that keeps the id: it counts in the partition that `code` says, and in no other. */
+  IdClaimed: 40,
 } as const
 export type EventKind = keyof typeof EVENT_KINDS
 

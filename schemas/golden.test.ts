@@ -164,6 +164,7 @@ it('numbers of kinds and refusals stay what they are; new ones may be added here
     TransferCredited: 32,
     CreditCancelled: 33,
     StepAnswered: 34,
+    IdClaimed: 40,
   })
   expect(COMMAND_KINDS).toEqual({
     OpenAccount: 1,
@@ -183,6 +184,7 @@ it('numbers of kinds and refusals stay what they are; new ones may be added here
     CancelCredit: 15,
     CompleteTransfer: 16,
     TimeStep: 17,
+    ClaimId: 18,
     ChangeAccount: 21,
   })
   expect(REFUSAL_CODES).toEqual(

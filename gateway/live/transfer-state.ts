@@ -49,6 +49,7 @@ const STATE_OF_OWN: Readonly<Record<EventKind, TransferState | undefined>> = {
   TransferCredited: 'PENDING',
   CreditCancelled: undefined,
   StepAnswered: undefined,
+  IdClaimed: undefined,
 }
 
 /** The state after another command's event that names the transfer. Undefined: it does not change. */

@@ -185,6 +185,7 @@ export class Wallet {
         return
       case 'AccountRefused':
       case 'TransferRefused':
+      case 'IdClaimed':
         return
       case 'TransferReserved':
       case 'TransferConfirmed':
