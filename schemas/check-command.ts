@@ -24,6 +24,7 @@ import {
   isAccountKind,
   mayHaveConditions,
   isStepKind,
+  standsAlone,
 } from './commands.ts'
 import { CONDITION_AVAILABLE, CONDITION_VERSION, CONDITION_WORD } from './conditions.ts'
 import { isTransitAccountAt } from './crossing.ts'
@@ -133,8 +134,9 @@ function hasFlag(words: Int32Array, base: number, flag: number): boolean {
   return ((words[base]! >>> HEAD_SHIFT.flags) & flag) !== 0
 }
 
-export function isAboutAccount(words: Int32Array, base: number): boolean {
-  return isAccountKind(kindAt(words, base))
+/** True if the command at `base` is one that no group can have as a member. */
+export function isAlone(words: Int32Array, base: number): boolean {
+  return standsAlone(kindAt(words, base))
 }
 
 /** The word behind the command at `base` and its texts. Their lengths say where the next one begins, so they come first. */

@@ -164,7 +164,7 @@ describe('commands in binary form', () => {
     const linked = { ...transfer, linked: true }
     const plain = { ...linked, memo: '' }
     for (const one of [linked, plain]) {
-      expect(check(one, freeze)).toContain('command 0: linked ties it to a command about an account')
+      expect(check(one, freeze)).toContain('command 0: linked ties it to a command that stands alone')
       expect(check(transfer, one)).toContain('command 1: linked ties it to a next command, and there is none')
       expect(check(one, one, open)).toContain('command 1: linked')
     }
@@ -402,6 +402,28 @@ describe('a claim', () => {
   it('is taken as doors hand it on, and never from a client', () => {
     expect(prepared(claim)).toBe(undefined)
     expect(checkCommands(encodeCommands([claim]), 1)).toContain('kind is 18, which no client may send')
+  })
+
+  it('stands alone, as a step does: what is linked with either falls, and the writer goes on behind it', () => {
+    const transfer: Command = {
+      kind: 'Transfer',
+      id: idOf(9),
+      debit: accountIdOf(1),
+      credit: accountIdOf(2),
+      amount: 1n,
+      currency: 'CZK',
+    }
+    const step: Command = {
+      kind: 'TryCredit', id: idOf(3), debit: accountIdOf(1), credit: accountIdOf(2), amount: 5n, currency: 'CZK', effectiveAtNs: 1n,
+      step: { source: 1, channel: 1, turn: 1, attempt: 0, answers: 1n, scale: 2 },
+    } // prettier-ignore
+    for (const alone of [claim, step])
+      expect(sortCommands(encodeCommands([{ ...transfer, linked: true }, alone, transfer]), 3)).toEqual({
+        kind: 'sorted',
+        invalid: [
+          { first: 0, end: 1, index: 0, field: 'linked', why: 'ties it to a command that stands alone' },
+        ],
+      })
   })
 
   it.each<[string, Command]>([

@@ -68,6 +68,11 @@ export function isAccountKind(kind: number): boolean {
   )
 }
 
+/** True for kinds that are never a member of a linked group: those about accounts, steps of a crossing, claims. */
+export function standsAlone(kind: number): boolean {
+  return isAccountKind(kind) || isStepKind(kind) || kind === COMMAND_KINDS.ClaimId
+}
+
 /** All or nothing with the next command. */
 export const FLAG_LINKED = 1
 /** The effective time is given; without it a command takes effect when it is recorded. */

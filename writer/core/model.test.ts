@@ -18,7 +18,7 @@ const accountId = fc
   )
   .map(accountIdOf)
 const amount = fc.oneof(
-  { weight: 20, arbitrary: fc.bigInt(1n, 60n) },
+  { weight: 16, arbitrary: fc.bigInt(1n, 60n) },
   { weight: 1, arbitrary: fc.constantFrom(0n, -1n, -(2n ** 63n), 2n ** 63n - 1n, 2n ** 62n) },
 )
 const transferId = fc

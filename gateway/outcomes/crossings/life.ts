@@ -86,7 +86,7 @@ export function lifeOf(events: readonly PublicEvent[]): Life | undefined {
   const first = events.find(isFirst)
   if (first === undefined) return undefined
   if (!beginsCrossing(first)) {
-    const own = events.filter((event) => event.partition === first.partition && CROSSINGS[event.kind] === undefined)
+    const own = events.filter((event) => event.partition === first.partition && CROSSINGS[event.kind] === undefined && event.kind !== 'IdClaimed')
     return { first, end: first, own, elsewhere: [] }
   }
   const own = events.filter((event) => event.partition === first.partition && isAtSource(event))
@@ -98,7 +98,7 @@ export function lifeOf(events: readonly PublicEvent[]): Life | undefined {
 function isFirst({ kind, command }: PublicEvent): boolean {
   const crossing = CROSSINGS[kind]
   if (crossing !== undefined) return crossing.means === 'first'
-  return command !== 'ExpireHold' && command !== 'TimeStep'
+  return command !== 'ExpireHold' && command !== 'TimeStep' && command !== 'ClaimId'
 }
 
 function isAtSource({ kind }: PublicEvent): boolean {
