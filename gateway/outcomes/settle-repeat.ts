@@ -60,7 +60,8 @@ export async function settleRepeat(
 ): Promise<Outcome | Undecided | UnderWay> {
   const frameEnd: PartitionSequence = { partition: frame.partition, sequence: lastSequence(frame) }
   const point = await views.points.atSequence(frameEnd, outcomeWaitMs)
-  const life = lifeOf(await views.events(point, formatId(command.id)))
+  const events = await views.events(point, formatId(command.id))
+  const life = lifeOf(events)
   if (life !== undefined) {
     const { first, end } = life
     const isSameBody =
@@ -72,6 +73,10 @@ export async function settleRepeat(
       ? { underWay: true, isRepeat: !isOwn }
       : outcomeOf(command.id, end, !isOwn, partitions)
   }
+  // Claimed for another partition, which has not decided anything with it: here it never counts.
+  const claim = events.find(({ kind, partition }) => kind === 'IdClaimed' && partition === frame.partition)
+  if (claim !== undefined)
+    return idRefusal(command.id, 'id_reused', { partition: claim.partition, sequence: claim.sequence })
   const timeMs = uuidV7TimeMs(command.id)
   if (timeMs <= horizonMs) return idRefusal(command.id, 'id_expired', frameEnd)
   // The writer judged the id by its wall clock. If that was set back, recorded time runs ahead: use the earlier.
