@@ -111,6 +111,25 @@ describe('a command that names a hold', () => {
   })
 })
 
+describe('a command whose id was claimed', () => {
+  const hold = { id: idFor(1), partition: 2, recordedAtMs: NOW_MS - 5_000 }
+  const claim = { id: idFor(0, NOW_MS - 6_000), partition: 0, recordedAtMs: NOW_MS - 5_500, kind: 'IdClaimed', code: 1 } as const // prettier-ignore
+
+  test.each(['the last events', 'the views'])(
+    'goes to the partition that it was claimed for, as %s say, whatever has become known since',
+    async (where) => {
+      const known = where === 'the views' ? router(() => [], [hold, claim]) : router(() => [hold, claim])
+      expect((await known.route(post(claim.id, hold.id), 'input')).partition).toBe(1)
+    },
+  )
+
+  test('is not found where its id is named as a hold: nothing was made with it yet', async () => {
+    const named = { ...claim, id: idFor(0) }
+    expect((await router(() => [named]).route(post(idFor(1), named.id), 'input')).partition).toBe(0)
+    expect((await router(() => [], [named]).route(post(idFor(1), named.id), 'input')).partition).toBe(0)
+  })
+})
+
 describe('a transfer or hold to another partition', () => {
   const transfer: Command = { kind: 'Transfer', id: idFor(0), debit: idFor(1), credit: idFor(2), amount: 1n }
 
