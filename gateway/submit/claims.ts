@@ -68,7 +68,7 @@ export class ClaimBatch implements PendingBatch {
     this.count = indexes.length
     this.ids = new Int32Array(indexes.length * ID_WORDS)
     indexes.forEach((index, own) => this.ids.set(ids.subarray(index * ID_WORDS, (index + 1) * ID_WORDS), own * ID_WORDS))
-    this.slots = slotsOf(this.ids, partition, receivedAtNs)
+    this.slots = claimSlots(this.ids, partition, receivedAtNs)
     this.settled = new Promise((resolve) => (this.#resolve = resolve))
     this.#home = home
     this.#partition = partition
@@ -132,8 +132,12 @@ export class ClaimBatch implements PendingBatch {
   }
 }
 
-/** All claims are alike but for their ids: one is encoded, and copied. */
-function slotsOf(ids: Int32Array, partition: number, receivedAtNs: bigint): Uint8Array {
+/**
+ * Claims of ids, encoded. All are alike but for their ids: one is encoded, and copied.
+ * @param ids as frame-rows.ts writes them
+ * @param partition that is to decide with them
+ */
+export function claimSlots(ids: Int32Array, partition: number, receivedAtNs: bigint): Uint8Array {
   const claim = encodeCommands([{ kind: 'ClaimId', id: NIL_ID, code: partition, receivedAtNs }])
   const count = ids.length / ID_WORDS
   const words = new Int32Array((count * COMMAND_SLOT_BYTES) / 4)
