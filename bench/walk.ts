@@ -150,6 +150,7 @@ class Walk {
       currencies: new Map(),
       clock: nowNs,
       randomBits: () => new Uint8Array(10),
+      partitions: 1,
     }
     const commands = this.time('input', () =>
       inputs.map((values) => toCommand('transfer', values, 'input', context)),

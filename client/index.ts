@@ -9,7 +9,7 @@ export {
   RefusedError,
   type BulkErrorCode,
 } from './errors.ts'
-export { newId } from './new-id.ts'
+export { newId, newIdFor } from './new-id.ts'
 export { encodeCommands } from '../schemas/command-codec.ts'
 export { type Command, type CommandKind } from '../schemas/commands.ts'
 export { formatId, makeUuidV7, parseId, type Id } from '../schemas/ids.ts'

@@ -147,7 +147,12 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     },
   )
   views.follow(feed)
-  const commands = { currencies: options.currencies, clock, randomBits: () => randomBytes(10) }
+  const commands = {
+    currencies: options.currencies,
+    clock,
+    randomBits: () => randomBytes(10),
+    partitions: writers.length,
+  }
   gate.begin()
   const services: Services = {
     views,

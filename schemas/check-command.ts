@@ -24,6 +24,7 @@ import {
   isAccountKind,
   mayHaveConditions,
   isStepKind,
+  standsAlone,
 } from './commands.ts'
 import { CONDITION_AVAILABLE, CONDITION_VERSION, CONDITION_WORD } from './conditions.ts'
 import { isTransitAccountAt } from './crossing.ts'
@@ -53,6 +54,7 @@ const {
   CancelTransfer,
   CancelCredit,
   DrawCredit,
+  ClaimId,
 } = COMMAND_KINDS
 /** What only the writer's own timer does: never in a queue. */
 const { ExpireHold, TimeStep } = COMMAND_KINDS
@@ -78,7 +80,7 @@ const CHANNEL = SLOT.channelTurn * 2
 
 /** A field of a command by its name in docs/bulk-lane.md, and `linked`. `step`: of a crossing. `rest`: where nothing stands. */
 export type CommandField =
-  'kind' | 'flags' | 'linked' | 'scale' | 'id' | 'debit' | 'credit' | 'related' | 'amount' | 'effectiveAt' | 'timeout' | 'receivedAt' | 'currency' | 'reference' | 'checkedSequence' | 'finding' | 'route' | 'step' | 'ifDebit' | 'ifCredit' | 'keepOpen' | 'memo' | 'owner' | 'rest' // prettier-ignore
+  'kind' | 'flags' | 'linked' | 'scale' | 'code' | 'id' | 'debit' | 'credit' | 'related' | 'amount' | 'effectiveAt' | 'timeout' | 'receivedAt' | 'currency' | 'reference' | 'checkedSequence' | 'finding' | 'route' | 'step' | 'ifDebit' | 'ifCredit' | 'keepOpen' | 'memo' | 'owner' | 'rest' // prettier-ignore
 
 /** What is wrong with a field of a command: the end of a sentence that begins with the field. */
 export interface WrongField {
@@ -101,6 +103,8 @@ export function wrongField(
     if (!isPrepared) return wrongOf('kind', `is ${kind}, which no client may send`)
     return wrongHead(words, base, isPrepared) ?? wrongStep(words, base) ?? wrongTexts(words, base, bytes)
   }
+  if (kind === ClaimId)
+    return isPrepared ? wrongClaim(words, base) : wrongOf('kind', `is ${kind}, which no client may send`)
   return (
     wrongHead(words, base, isPrepared) ??
     wrongFields(words, base, isPrepared) ??
@@ -132,8 +136,9 @@ function hasFlag(words: Int32Array, base: number, flag: number): boolean {
   return ((words[base]! >>> HEAD_SHIFT.flags) & flag) !== 0
 }
 
-export function isAboutAccount(words: Int32Array, base: number): boolean {
-  return isAccountKind(kindAt(words, base))
+/** True if the command at `base` is one that no group can have as a member. */
+export function isAlone(words: Int32Array, base: number): boolean {
+  return standsAlone(kindAt(words, base))
 }
 
 /** The word behind the command at `base` and its texts. Their lengths say where the next one begins, so they come first. */
@@ -145,6 +150,18 @@ export function endOf(words: Int32Array, base: number, bytes: number): number | 
   if (ownerBytes > OWNER_BYTES_MAX) return `has an owner of more than ${OWNER_BYTES_MAX} bytes`
   const end = base + commandSlots(memoBytes, ownerBytes) * WORDS
   return end * 4 > bytes ? 'has a text that is cut off' : end
+}
+
+/** A claim has an id, a partition in the place of the code, and the time of receipt. */
+function wrongClaim(words: Int32Array, base: number): WrongField | undefined {
+  if (words[base] !== ClaimId) return wrongOf('flags', 'has something behind it where nothing stands')
+  if (words[base + 1]! >>> 0 >= PARTITIONS_MAX) return wrongOf('code', 'is the number of no partition')
+  if (!isUuidV7At(words, base + ID)) return wrongOf('id', 'is not a UUID of version 7')
+  if (words[base + RECEIVED_AT + 1]! < 0) return wrongOf('receivedAt', 'lies before 1970')
+  for (let at = base + DEBIT; at < base + WORDS; at++)
+    if (words[at] !== 0 && at !== base + RECEIVED_AT && at !== base + RECEIVED_AT + 1)
+      return wrongOf('rest', 'is not zero in a claim')
+  return undefined
 }
 
 /** The flags that a kind may have. */

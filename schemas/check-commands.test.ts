@@ -164,7 +164,7 @@ describe('commands in binary form', () => {
     const linked = { ...transfer, linked: true }
     const plain = { ...linked, memo: '' }
     for (const one of [linked, plain]) {
-      expect(check(one, freeze)).toContain('command 0: linked ties it to a command about an account')
+      expect(check(one, freeze)).toContain('command 0: linked ties it to a command that stands alone')
       expect(check(transfer, one)).toContain('command 1: linked ties it to a next command, and there is none')
       expect(check(one, one, open)).toContain('command 1: linked')
     }

@@ -3,7 +3,7 @@
  * here, each of them takes; what does not, none of them does.
  */
 import { AMOUNT, CHECKED, CREDIT, CURRENCY, DEBIT, EFFECTIVE_AT, ID, RECEIVED_AT, REFERENCE, RELATED, TEXT_LENGTHS, TIMEOUT, WORDS } from './check-command.ts' // prettier-ignore
-import { endOf, isAboutAccount, isNil, wrongField, wrongOf, type WrongField } from './check-command.ts'
+import { endOf, isAlone, isNil, wrongField, wrongOf, type WrongField } from './check-command.ts'
 import { isTransitAccountAt } from './crossing.ts'
 import { COMMAND_KINDS, FLAG_EFFECTIVE_AT, FLAG_LINKED, FLAG_REFERENCE, HEAD_SHIFT } from './commands.ts'
 import { isUuidV7At } from './ids.ts'
@@ -146,13 +146,13 @@ class Walk {
     const index = this.#index
     const end = this.#endOf()
     if (typeof end === 'string') return end
-    const isAccount = isAboutAccount(words, base)
-    if (isAccount && this.#groupFirst >= 0) return this.#passGroup(index, LINKED_WITH_ACCOUNT)
+    const isOneAlone = isAlone(words, base)
+    if (isOneAlone && this.#groupFirst >= 0) return this.#passGroup(index, LINKED_WITH_ONE_ALONE)
     const wrong = wrongField(words, base, this.#bytes, this.#isPrepared)
     this.#base = end
     this.#index = index + 1
     const isLinked = (words[base]! & LINKED_BIT) !== 0
-    if (wrong !== undefined) return this.#passWith(index, isLinked && !isAccount, wrong)
+    if (wrong !== undefined) return this.#passWith(index, isLinked && !isOneAlone, wrong)
     this.#currencyLow = words[base + CURRENCY]!
     this.#currencyHigh = words[base + CURRENCY + 1]!
     if (!isLinked) this.#groupFirst = -1
@@ -189,7 +189,7 @@ class Walk {
     for (let goesOn = isLinked; goesOn && this.#index < this.#count; this.#index++) {
       const end = this.#endOf()
       if (typeof end === 'string') return end
-      if (isAboutAccount(words, this.#base)) break
+      if (isAlone(words, this.#base)) break
       goesOn = (words[this.#base]! & LINKED_BIT) !== 0
       this.#base = end
     }
@@ -197,7 +197,7 @@ class Walk {
   }
 }
 
-const LINKED_WITH_ACCOUNT = wrongOf('linked', 'ties it to a command about an account, which stands alone')
+const LINKED_WITH_ONE_ALONE = wrongOf('linked', 'ties it to a command that stands alone')
 const LINKED_WITH_NOTHING = wrongOf('linked', 'ties it to a next command, and there is none')
 
 /** True for what nearly every command is, by a test that costs little: a transfer without text, its currency known. */

@@ -17,6 +17,8 @@
  * 144 source partition u16 · 146 attempt u16 · 152 channel u32 · 156 turn u32
  * 88 the hold's turn u32, and its channel u32 behind it (DrawCredit)
  *
+ * ClaimId: the id of the command that is claimed for, and in `code` the partition that is to decide it. Nothing else.
+ *
  * Movements and ends of holds may carry a condition for each account (`FLAG_CONDITIONS`): which one of the debit and of the
  * credit account in bytes 140 and 141, the version or amount that it names in 144 and 152 (i64).
  *
@@ -51,6 +53,8 @@ export const COMMAND_KINDS = {
   TimeStep: 17,
   /** A step of a hold across partitions: a part of it is posted. */
   DrawCredit: 19,
+  /** A door's, to the partition that keeps the id of another command: docs/coordination.md. */
+  ClaimId: 18,
   ChangeAccount: 21,
 } as const
 export type CommandKind = keyof typeof COMMAND_KINDS
@@ -65,6 +69,11 @@ export function isAccountKind(kind: number): boolean {
     (kind >= COMMAND_KINDS.OpenAccount && kind <= COMMAND_KINDS.CloseAccount) ||
     kind === COMMAND_KINDS.ChangeAccount
   )
+}
+
+/** True for kinds that are never a member of a linked group: those about accounts, steps of a crossing, claims. */
+export function standsAlone(kind: number): boolean {
+  return isAccountKind(kind) || isStepKind(kind) || kind === COMMAND_KINDS.ClaimId
 }
 
 /** All or nothing with the next command. */

@@ -36,6 +36,7 @@
  * the hold, amount = what was still held; transfer_id = the VoidHold's, or the hold's where it expired or a post closed it.
  * IdsForgotten: amount = id horizon, milliseconds since 1970: an id of this time or before that was not used is expired; no
  * ids, no sides; command = TimeStep.
+ * IdClaimed: transfer_id = the id claimed, code = the partition that alone may decide a command with it. No sides, no amount.
  * AccountOpened of a transit account, right before the event that first needs it: transfer_id = related_id = its id,
  * command = TimeStep, owner = `in transit`.
  */
@@ -93,6 +94,8 @@ export const EVENT_KINDS = {
   CreditDrawn: 41,
   /** Of a repartition (docs/repartition.md). */
   IdsForgotten: 50,
+  /** At the partition that keeps the id: it counts in the partition that `code` says, and in no other. */
+  IdClaimed: 40,
 } as const
 export type EventKind = keyof typeof EVENT_KINDS
 

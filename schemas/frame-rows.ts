@@ -14,12 +14,13 @@ const {
   debitAccount,
   creditAccount,
   kind,
+  code,
   texts,
 } = ROW_BYTE
 
 const { TransferReserved, TransferDebited, TransferCompleted, TransferCancelled, TransferCompensated } =
   EVENT_KINDS
-const { HoldReserved, HoldConfirmed, HoldDrawn, HoldReleased, ReleaseCompleted } = EVENT_KINDS
+const { HoldReserved, HoldConfirmed, HoldDrawn, HoldReleased, ReleaseCompleted, IdClaimed } = EVENT_KINDS
 
 /** Lengths of memo, owner and named accounts, each of one byte, in the low bits of a row's last word. */
 const LENGTHS_MASK = 0xff_ffff
@@ -128,6 +129,11 @@ export class FrameRows {
     return this.words[(byte + kind) >>> 2]! >>> KINDS_SHIFT.command
   }
 
+  /** The caller's code. Of a claim: the partition that alone may decide with the id. */
+  code(byte: number): number {
+    return this.words[(byte + code) >>> 2]! >>> 0
+  }
+
   /** Decimal places of the currency. */
   scale(byte: number): number {
     return (this.words[(byte + kind) >>> 2]! >>> KINDS_SHIFT.scale) & 0xff
@@ -142,12 +148,13 @@ export class FrameRows {
   }
 
   /**
-   * True if a command of a client made this row, and no step of a crossing and no timer. It is the command's outcome, or
-   * the beginning of its crossing. A command makes one such row at most.
+   * True if a command that a door sent made this row, and no step of a crossing and no timer. It is the command's outcome,
+   * or the beginning of its crossing, or a claim. A command makes one such row at most.
    */
-  isOfClient(byte: number): boolean {
+  isOfDoor(byte: number): boolean {
     const word = this.words[(byte + kind) >>> 2]!
-    if ((word & 0xff) >= TransferReserved) return this.beginsCrossing(byte)
+    const number = word & 0xff
+    if (number >= TransferReserved) return number === IdClaimed || this.beginsCrossing(byte)
     const command = word >>> KINDS_SHIFT.command
     return command !== COMMAND_KINDS.ExpireHold && command !== COMMAND_KINDS.TimeStep
   }
@@ -215,6 +222,12 @@ export function putIdWords(words: Int32Array, at: number, id: Id): void {
   words[at + 1] = Number(BigInt.asIntN(32, id.high >> 32n))
   words[at + 2] = Number(BigInt.asIntN(32, id.low))
   words[at + 3] = Number(BigInt.asIntN(32, id.low >> 32n))
+}
+
+/** The id that stands in four words. */
+export function idAt(words: Int32Array, at: number): Id {
+  const u64 = (low: number): bigint => (BigInt(words[low + 1]! >>> 0) << 32n) | BigInt(words[low]! >>> 0)
+  return { high: u64(at), low: u64(at + 2) }
 }
 
 export function idWords(id: Id): Int32Array {

@@ -172,6 +172,7 @@ it('numbers of kinds and refusals stay what they are; new ones may be added here
     ReleaseCompleted: 39,
     CreditDrawn: 41,
     IdsForgotten: 50,
+    IdClaimed: 40,
   })
   expect(COMMAND_KINDS).toEqual({
     OpenAccount: 1,
@@ -192,6 +193,7 @@ it('numbers of kinds and refusals stay what they are; new ones may be added here
     CompleteTransfer: 16,
     TimeStep: 17,
     DrawCredit: 19,
+    ClaimId: 18,
     ChangeAccount: 21,
   })
   expect(REFUSAL_CODES).toEqual(

@@ -16,6 +16,19 @@ export function partitionOf(account: Id, partitions: number): number {
   return partitions === 1 ? 0 : Number(hash64(account) % BigInt(partitions))
 }
 
+/**
+ * An id that lives in the partition of an account: a command with it, decided there, needs no claim of its id
+ * (docs/coordination.md).
+ * @param make makes another id each time; it is called `partitions` times on the average
+ */
+export function idBeside(account: Id, partitions: number, make: () => Id): Id {
+  const home = partitionOf(account, partitions)
+  for (;;) {
+    const id = make()
+    if (partitionOf(id, partitions) === home) return id
+  }
+}
+
 /** Upper 32 bits of the product of two unsigned numbers of 32 bits. */
 function productHigh(left: number, right: number): number {
   const leftLow = left & 0xffff

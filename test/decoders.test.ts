@@ -163,6 +163,7 @@ function throughTheDoor(json: string): void {
     currencies: ISO_CURRENCIES,
     clock: () => NOW_NS,
     randomBits: () => new Uint8Array(10),
+    partitions: 1,
   }
   try {
     const values = readInput(kind as ClientKind, fields, 'commands[0]')

@@ -22,6 +22,7 @@ import { partitionOf } from '../schemas/partitions.ts'
 import { sendCommands, type LaneCommand } from './support/json-lane.ts'
 import { withKafka } from './support/kafka.ts'
 import { startSwitchedProxy, type SwitchedProxy } from './support/kafka/switched-proxy.ts'
+import { idIn } from './support/account-in.ts'
 import { newId } from './support/load.ts'
 
 const PARTITIONS = 2
@@ -296,7 +297,11 @@ await withKafka('two gateways', (kafka) => {
     })
 
     it('commands that nobody decided are told so by name and are no refusal: the same ids, sent again, are accepted', async () => {
-      const inputs = towns.map(({ anna, emil }) => payment(anna, emil, '1'))
+      // Their ids live where they are decided: nothing is waited for before they are sent.
+      const inputs = towns.map(({ anna, emil }, partition) => ({
+        ...payment(anna, emil, '1'),
+        id: idIn(partition, PARTITIONS),
+      }))
       for (const writer of writers.splice(0)) await writer.stop()
       const before = await endsOf(topicNames(settings).commands)
       const asked = Promise.all(inputs.map((input) => extensionsOf(one, TRANSFER, input)))

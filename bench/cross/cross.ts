@@ -29,17 +29,23 @@ interface Shape {
   readonly name: string
   readonly acrossShare: number
   readonly coordination: Coordination
+  /** As in CrossLoad. */
+  readonly isClaimed: boolean
 }
 
 /** The first is what the others are held against. */
-const WITHIN: Shape = { name: 'within one partition', acrossShare: 0, coordination: 'tcc' }
+const WITHIN: Shape = { name: 'within one partition', acrossShare: 0, coordination: 'tcc', isClaimed: false }
+/** Three of four ids live elsewhere. */
+const ANYWHERE: Shape = { ...WITHIN, name: 'within, ids from anywhere', isClaimed: true }
 const SHAPES: readonly Shape[] = [
   WITHIN,
+  ANYWHERE,
   ...(['tcc', 'saga'] as const).flatMap((coordination) =>
     [10, 50, 100].map((percent) => ({
       name: `${coordination === 'tcc' ? 'TCC' : 'Saga'}, ${percent} % across`,
       acrossShare: percent / 100,
       coordination,
+      isClaimed: false,
     })),
   ),
 ]
@@ -61,8 +67,8 @@ async function measure(dataDir: string, options: BenchOptions, say: (line: strin
     let sent = 0
     let loads = 0
     const load = async (shape: Shape, seconds: number): Promise<CrossResult> => {
-      const { acrossShare, coordination } = shape
-      const ask: CrossLoad = { acrossShare, coordination, batch, seconds, seed: seed + loads++, firstSerial: sent, inFlight: options.inFlight ?? 4 } // prettier-ignore
+      const { acrossShare, coordination, isClaimed } = shape
+      const ask: CrossLoad = { acrossShare, coordination, isClaimed, batch, seconds, seed: seed + loads++, firstSerial: sent, inFlight: options.inFlight ?? 4 } // prettier-ignore
       const result = await platform.ask('load', ask)
       sent += result.transfers
       return result

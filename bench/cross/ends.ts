@@ -21,6 +21,15 @@ export function endsIn(frame: Frame, ended: (serial: number, isRefused: boolean)
   }
 }
 
+/** Claims of ids that are granted in a frame. */
+export function claimsIn(frame: Frame): number {
+  const rows = new FrameRows(frame)
+  let count = 0
+  for (let byte = 0; byte < rows.end; byte = rows.after(byte))
+    if (rows.kind(byte) === EVENT_KINDS.IdClaimed) count += 1
+  return count
+}
+
 /** Transfers that their deadline has cancelled among those that end in a frame. */
 export function timedOutIn(frame: Frame): number {
   const rows = new FrameRows(frame)

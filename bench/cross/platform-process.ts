@@ -5,8 +5,11 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { acquireFolder } from '../../eventlog/file/lock.ts'
 import { frameBytesOf } from '../../eventlog/frame-budget.ts'
-import type { Coordination } from '../../schemas/commands.ts'
+import { SLOT, SLOT_WORDS, type Coordination } from '../../schemas/commands.ts'
+import { claimSlots, homesAway } from '../../gateway/submit/claims.ts'
+import { ID_WORDS } from '../../schemas/frame-rows.ts'
 import { BATCH_COMMANDS_MAX, COMMAND_SLOT_BYTES } from '../../schemas/limits.ts'
+import { NS_PER_MS } from '../../schemas/time.ts'
 import type { Coordinator } from '../../writer/coordinator/coordinator.ts'
 import { startCoordinators } from '../../writer/coordinator/embedded-coordinators.ts'
 import { startEmbeddedWriter, type EmbeddedWriter } from '../../writer/embedded.ts'
@@ -17,7 +20,7 @@ import { processStatusBytes } from '../machine.ts'
 import { cpuBetween, RoleClock, type RoleCpu } from '../role-cpu.ts'
 import { SerialSet } from '../serial-set.ts'
 import { WORKLOADS } from '../workloads.ts'
-import { endsIn } from './ends.ts'
+import { claimsIn, endsIn } from './ends.ts'
 import { SpreadAccounts, TransferMaker } from './transfers.ts'
 
 export interface OpenAsk {
@@ -30,6 +33,8 @@ export interface OpenAsk {
 export interface CrossLoad {
   readonly acrossShare: number
   readonly coordination: Coordination
+  /** True: ids come from anywhere, and are claimed as doors do it. False: they live where their transfers are decided. */
+  readonly isClaimed: boolean
   readonly seed: number
   readonly firstSerial: number
   /** Transfers in a message. */
@@ -66,7 +71,7 @@ export type CrossDialogue = {
   readonly stop: { readonly ask: object; readonly answer: Uint8Array }
 }
 
-/** A message whose transfers have not all ended. */
+/** What all has to come of something that was sent. */
 interface UnderWay {
   left: number
   readonly done: () => void
@@ -78,6 +83,8 @@ class CrossPlatform {
   /** By serial number over the batch: messages have whole batches of them. */
   readonly #underWay = new Map<number, UnderWay>()
   readonly #over = new AbortController()
+  /** By partition: claims that were sent there, in their order. */
+  #claims: UnderWay[][] = []
   #batch = 1
   #frames = 0
   #events = 0
@@ -104,6 +111,7 @@ class CrossPlatform {
       }),
     )
     this.#writers = await Promise.all(starting)
+    this.#claims = this.#writers.map(() => [])
     for (const writer of this.#writers) writer.onFailure(fail)
     this.#coordinators = startCoordinators(this.#writers, ({ message }) => fail(message))
     this.#accounts = new SpreadAccounts(accounts, partitions)
@@ -131,6 +139,7 @@ class CrossPlatform {
         const firstSerial = load.firstSerial + messages++ * load.batch
         across += maker.fill(words, load.batch, queue.partition, firstSerial, Date.now())
         const sinceMs = performance.now()
+        if (load.isClaimed) await this.#claim(words, load.batch, queue.partition)
         await this.#send(queue, slots, load.batch, firstSerial)
         histogram.record(performance.now() - sinceMs)
       }
@@ -195,12 +204,53 @@ class CrossPlatform {
     await ended
   }
 
+  /** Claims the ids of a message at their homes, and waits until that is durable. */
+  async #claim(words: Int32Array, count: number, partition: number): Promise<void> {
+    const ids = new Int32Array(count * ID_WORDS)
+    for (let index = 0; index < count; index++) {
+      const id = index * SLOT_WORDS * 2 + SLOT.idHigh * 2
+      for (let word = 0; word < ID_WORDS; word++) ids[index * ID_WORDS + word] = words[id + word]!
+    }
+    const homes = homesAway(ids, count, partition, this.#writers.length)
+    await Promise.all([...homes].map(([home, indexes]) => this.#claimAt(home, ids, indexes, partition)))
+  }
+
+  async #claimAt(
+    home: number,
+    ids: Int32Array,
+    indexes: readonly number[],
+    partition: number,
+  ): Promise<void> {
+    const own = new Int32Array(indexes.length * ID_WORDS)
+    indexes.forEach((index, at) =>
+      own.set(ids.subarray(index * ID_WORDS, (index + 1) * ID_WORDS), at * ID_WORDS),
+    )
+    const slots = claimSlots(own, partition, BigInt(Date.now()) * NS_PER_MS)
+    const granted = new Promise<void>((done) => this.#claims[home]!.push({ left: indexes.length, done }))
+    await offerWhenFree(this.#writers[home]!.queue, slots, indexes.length)
+    await granted
+  }
+
+  #onClaims(partition: number, count: number): void {
+    const waiting = this.#claims[partition]!
+    for (let left = count; left > 0;) {
+      const first = waiting[0]!
+      const some = Math.min(left, first.left)
+      first.left -= some
+      left -= some
+      if (first.left > 0) continue
+      waiting.shift()
+      first.done()
+    }
+  }
+
   async #follow({ log }: EmbeddedWriter): Promise<void> {
     for await (const frame of log.tail(log.head().sequence + 1n, this.#over.signal)) {
       if (frame.count === 0) continue
       this.#frames += 1
       this.#events += frame.count
       this.#bytes += frame.bytes.length
+      this.#onClaims(frame.partition, claimsIn(frame))
       endsIn(frame, (serial, isRefused) => this.#onEnd(serial, isRefused))
     }
   }

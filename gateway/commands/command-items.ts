@@ -5,6 +5,7 @@
  */
 import type { Command } from '../../schemas/commands.ts'
 import { OutageError } from '../../projectors/clickhouse/view-store.ts'
+import { partitionOf } from '../../schemas/partitions.ts'
 import { crossPartition, placedWithin } from '../submit/command-router.ts'
 import { badInput, codeOf, fault, isRetryable, type Fault } from '../errors.ts'
 import type { Outcome } from '../outcomes/outcomes.ts'
@@ -115,17 +116,16 @@ export async function offerItems(
     if (group === undefined) byPartition.set(item.partition, [item])
     else group.push(item)
   }
-  if (byPartition.size > 0) waits([...byPartition.keys()])
+  if (byPartition.size > 0) waits(awaited(byPartition, services.submitter.partitions))
   let taken = 0
   let refusal: unknown
   const offers = [...byPartition].map(async ([partition, group]) => {
     try {
-      const settling = services.submitter.all(
+      const settled = await services.submitter.all(
         group.map(({ command }) => command!),
         partition,
       )
       taken++
-      const settled = await settling
       group.forEach((item, index) => (item.settled = settled[index]!))
     } catch (error) {
       if (codeOf(error) === undefined) throw error
@@ -135,4 +135,15 @@ export async function offerItems(
   })
   await Promise.all(offers)
   if (taken === 0 && refusal !== undefined) throw refusal as Fault
+}
+
+/** The partitions that decide commands, and those that keep their ids. */
+function awaited(
+  byPartition: ReadonlyMap<number, readonly CommandItem[]>,
+  partitions: number,
+): readonly number[] {
+  const homes = [...byPartition.values()]
+    .flat()
+    .map(({ command }) => (partitions === 1 ? 0 : partitionOf(command!.id, partitions)))
+  return [...new Set([...byPartition.keys(), ...homes])]
 }

@@ -4,12 +4,13 @@
  * (schemas/check-commands.ts), which each command goes through at the end.
  */
 import { checkCommand, type CommandField } from '../../schemas/check-commands.ts'
-import { isNilId, isUuidV7, makeUuidV7, type Id } from '../../schemas/ids.ts'
+import { isNilId, isUuidV7, makeUuidV7, NIL_ID, type Id } from '../../schemas/ids.ts'
 import { encodeCommands } from '../../schemas/command-codec.ts'
 import type { Command, Coordination } from '../../schemas/commands.ts'
 import type { Condition } from '../../schemas/conditions.ts'
 import { AMOUNT_MAX, MEMO_BYTES_MAX, OWNER_BYTES_MAX } from '../../schemas/limits.ts'
 import { isCurrencyCode, isScale, type Currency } from '../../schemas/money.ts'
+import { idBeside } from '../../schemas/partitions.ts'
 import { NS_PER_MS } from '../../schemas/time.ts'
 import { badInput, type Fault } from '../errors.ts'
 import { CLIENT_KINDS, INPUT_FIELDS, type ClientKind } from './inputs.ts'
@@ -21,6 +22,8 @@ export interface CommandContext {
   readonly clock: () => bigint
   /** Ten random bytes. */
   readonly randomBits: () => Uint8Array
+  /** Of the deployment: an id that the door makes lives beside the account that decides. */
+  readonly partitions: number
 }
 
 /** The values of a caller's input, by field. Their types are those of INPUT_FIELDS. */
@@ -72,7 +75,7 @@ function made(kind: ClientKind, values: InputValues, path: string, context: Comm
   const nowNs = context.clock()
   const common = {
     kind: CLIENT_KINDS[kind],
-    id: commandId(values['id'] as Id | null | undefined, wrong, context, nowNs),
+    id: commandId(values, wrong, context, nowNs),
     receivedAtNs: nowNs,
     code: (values['code'] as number | null | undefined) ?? 0,
     reference: reference(values['reference'] as Id | null | undefined, wrong),
@@ -168,10 +171,20 @@ export function readInput(
   return values
 }
 
+/** The fields that say, in this order, where a command is decided; of a hold or a transfer, probably. */
+const DECIDING = ['accountId', 'debitAccountId', 'holdId', 'transferId'] as const
+
 type Wrong = (field: string, message: string) => Fault
 
-function commandId(id: Id | null | undefined, wrong: Wrong, context: CommandContext, nowNs: bigint): Id {
-  if (id === undefined || id === null) return makeUuidV7(Number(nowNs / NS_PER_MS), context.randomBits())
+function commandId(values: InputValues, wrong: Wrong, context: CommandContext, nowNs: bigint): Id {
+  const id = values['id'] as Id | null | undefined
+  if (id === undefined || id === null) {
+    const beside =
+      DECIDING.map((field) => values[field] as Id | null | undefined).find((named) => named) ?? NIL_ID
+    return idBeside(beside, context.partitions, () =>
+      makeUuidV7(Number(nowNs / NS_PER_MS), context.randomBits()),
+    )
+  }
   if (!isUuidV7(id))
     throw wrong(
       'id',

@@ -27,6 +27,7 @@ test('while the views are made anew no scale is fixed: they know of no account t
     currencies: new Map(),
     clock: () => 1_700_000_000_000_000_000n,
     randomBits: () => new Uint8Array(10),
+    partitions: 1,
   })
   const id = makeUuidV7(1_700_000_000_000, new Uint8Array(10))
   const opening: Command = { kind: 'OpenAccount', id, debit: id, currency: 'GEMS', scale: 3 }

@@ -14,7 +14,7 @@ import { scalesInUse } from '../../projectors/views/balances/accounts.ts'
 import type { Command } from '../../schemas/commands.ts'
 import { formatId, makeUuidV7, makeUuidV8, type Id } from '../../schemas/ids.ts'
 import { ISO_CURRENCIES } from '../../schemas/money.ts'
-import { partitionOf } from '../../schemas/partitions.ts'
+import { idBeside, partitionOf } from '../../schemas/partitions.ts'
 import { NS_PER_MS } from '../../schemas/time.ts'
 import type { CommandContext } from './commands.ts'
 import { badInput, fault } from '../errors.ts'
@@ -100,7 +100,9 @@ export class CurrencyScales {
   async #open(id: Id, code: string, scale: number): Promise<Outcome> {
     const nowNs = this.#context.clock()
     const common = { debit: id, receivedAtNs: nowNs, memo: `Fixes the scale of ${code} in this deployment.` }
-    const newId = (): Id => makeUuidV7(Number(nowNs / NS_PER_MS), this.#context.randomBits())
+    const { partitions } = this.#submitter
+    const newId = (): Id =>
+      idBeside(id, partitions, () => makeUuidV7(Number(nowNs / NS_PER_MS), this.#context.randomBits()))
     const open: Command = {
       ...common,
       kind: 'OpenAccount',
@@ -110,7 +112,7 @@ export class CurrencyScales {
       owner: 'purser',
     }
     const close: Command = { ...common, kind: 'CloseAccount', id: newId() }
-    const [opened] = await this.#submitter.all([open, close], partitionOf(id, this.#submitter.partitions))
+    const [opened] = await this.#submitter.all([open, close], partitionOf(id, partitions))
     if (opened instanceof Error) throw opened
     return opened!
   }

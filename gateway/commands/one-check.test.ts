@@ -22,6 +22,7 @@ const context = {
   currencies: ISO_CURRENCIES,
   clock: () => 1_780_000_000_000_000_000n,
   randomBits: () => new Uint8Array(10),
+  partitions: 1,
 }
 const NIL = '00000000-0000-0000-0000-000000000000'
 const V7 = '018f3a5e-7c1a-7b3c-9d2e-4f5a6b7c8d9e'

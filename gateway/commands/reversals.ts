@@ -17,7 +17,7 @@ import { formatId, isUuidV7, parseId } from '../../schemas/ids.ts'
 import type { PublicEvent } from '../../projectors/views/audit/events.ts'
 import { badInput } from '../errors.ts'
 import { beginsCrossing, isAcross, lifeOf, toldRefusal, type Life } from '../outcomes/crossings/life.ts'
-import { crossPartition } from '../submit/command-router.ts'
+import { crossPartition, decidedBy } from '../submit/command-router.ts'
 import type { Services } from '../services.ts'
 
 /** Events of a transfer that moved money, and no reversal. */
@@ -55,9 +55,10 @@ export async function prepareReversal(
   ])
   const life = lifeOf(events)
   const original = life?.first
-  const partition = await router.ofNamed(command, lifeOf(own)?.first, original)
+  const isDecided = lifeOf(own) !== undefined
+  const partition = await router.ofNamed(command, decidedBy(own), original)
   const checkedSequence = point.upTo.get(partition) ?? 0n
-  if (life !== undefined && movesAcross(life) && own.length === 0)
+  if (life !== undefined && movesAcross(life) && !isDecided)
     throw crossPartition(`${path}.transferId`, 'reversal')
   if (original === undefined || !MOVING.has(original.kind)) {
     const finding = original === undefined ? 'transfer_not_found' : 'transfer_not_reversible'
@@ -80,7 +81,7 @@ export async function prepareReversal(
       checkedSequence,
       leftToReverse: left,
       // The same id again is a repeat. The core lets it pass without an event, and the first outcome is the answer.
-      ...(left === 0n && own.length === 0 ? { finding: 'already_reversed' as const } : {}),
+      ...(left === 0n && !isDecided ? { finding: 'already_reversed' as const } : {}),
     },
   }
 }

@@ -111,6 +111,8 @@ class LaneDoors implements SessionContext {
   readonly #admission: Admission
   readonly #memory: LaneMemory
   #toFlush: LaneSession[] = []
+  /** Of connections of which a request waits for claims: until when whatever comes behind it waits as well. */
+  readonly #behind = new Map<LaneSession, Promise<void>>()
 
   constructor(services: Services, admission: Admission, memory: LaneMemory) {
     this.requestsMax = services.limits.laneRequestsPerConnectionMax
@@ -184,27 +186,67 @@ class LaneDoors implements SessionContext {
         return this.#prepare(request, refuseAs)
       case 'plain': {
         const partition = header.partition === ANY_PARTITION ? 0 : header.partition
-        const offered = this.#memory.wait(memory, [partition])
-          ? submitter.offer(request.slots, partition, request)
-          : 'busy'
-        if (offered === 'busy') refuseAs(encodeBusy(header.requestId, RETRY_AFTER_MS))
-        else if (offered === 'stopped') say('stopped', submitter.stopReason(partition))
+        const homes = submitter.homesAway(request, partition)
+        if (!this.#memory.wait(memory, [partition, ...homes.keys()]))
+          return refuseAs(encodeBusy(header.requestId, RETRY_AFTER_MS))
+        const offer = (): void => {
+          const offered = submitter.offer(request.slots, partition, request)
+          if (offered === 'busy') refuseAs(encodeBusy(header.requestId, RETRY_AFTER_MS))
+          else if (offered === 'stopped') say('stopped', submitter.stopReason(partition))
+        }
+        if (homes.size === 0 && !this.#behind.has(connection)) return offer()
+        const claiming = submitter.claim(request, homes, partition, context.receivedAtNs)
+        this.#inOrder(connection, claiming, (denied) => {
+          if (denied.size === 0) offer()
+          // Each command is answered for itself, its group with it. What was granted is granted once more.
+          else this.#prepare(request, refuseAs, true)
+        }, (error) => this.#fail(request, error, refuseAs)) // prettier-ignore
       }
     }
   }
 
-  #prepare(request: LaneRequest, refuseAs: (message: Uint8Array) => void): void {
+  /**
+   * Goes on with a request once its ids are claimed, and behind whatever of its connection waits for claims: batches of a
+   * connection are decided in their order.
+   */
+  #inOrder<Value>(
+    connection: LaneSession,
+    claiming: Promise<Value>,
+    goOn: (value: Value) => void,
+    fail: (error: unknown) => void,
+  ): void {
+    const before = this.#behind.get(connection)
+    // It is waited for only behind those before it, and may have failed by then.
+    claiming.catch(() => undefined)
+    const work = async (): Promise<void> => {
+      await before
+      try {
+        goOn(await claiming)
+      } catch (error) {
+        fail(error)
+      }
+    }
+    const turn: Promise<void> = work().finally(() => {
+      if (this.#behind.get(connection) === turn) this.#behind.delete(connection)
+    })
+    this.#behind.set(connection, turn)
+  }
+
+  /** @param isWaiting true if it is known already for which partitions the request waits */
+  #prepare(request: LaneRequest, refuseAs: (message: Uint8Array) => void, isWaiting = false): void {
     const waits = (partitions: readonly number[]): void => {
-      if (!this.#memory.wait(request.memory, partitions))
+      if (!isWaiting && !this.#memory.wait(request.memory, partitions))
         throw fault('BUSY', 'As many requests wait for a partition as fit.', { retryAfterMs: RETRY_AFTER_MS })
     }
-    settlePrepared(this.#services, request, waits).catch((error: unknown) => {
-      const code = codeOf(error)
-      if (code === 'BUSY' || code === 'WRITER_STOPPED') return refuseAs(refusalOf(error, request.id))
-      // Logs the error if it is a bug of ours.
-      answerOf(error, this.#services.log)
-      request.onUnknown(0, request.count)
-    })
+    settlePrepared(this.#services, request, waits).catch((error: unknown) => this.#fail(request, error, refuseAs))
+  } // prettier-ignore
+
+  #fail(request: LaneRequest, error: unknown, refuseAs: (message: Uint8Array) => void): void {
+    const code = codeOf(error)
+    if (code === 'BUSY' || code === 'WRITER_STOPPED') return refuseAs(refusalOf(error, request.id))
+    // Logs the error if it is a bug of ours.
+    answerOf(error, this.#services.log)
+    request.onUnknown(0, request.count)
   }
 }
 

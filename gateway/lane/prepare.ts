@@ -39,7 +39,7 @@ export async function settlePrepared(
   failGroups(items)
   name(items, faults, 'linked_with_fault')
   await offerItems(services, items, waits)
-  name(items, faults, 'internal')
+  name(items, faults, 'linked_with_fault')
   items.forEach(({ settled }, index) => {
     if (settled instanceof Error) request.fail(index, faults[index]!)
     else request.settle(index, settled!)

@@ -57,6 +57,7 @@ const STATE_OF_OWN: Readonly<Record<EventKind, TransferState | undefined>> = {
   HoldReleased: 'PENDING',
   ReleaseCompleted: 'VOIDED',
   IdsForgotten: undefined,
+  IdClaimed: undefined,
 }
 
 /** The state after another command's event that names the transfer. Undefined: it does not change. */

@@ -21,6 +21,7 @@
  */
 import type { CommandOffset, OfferOffsets } from '../../eventlog/ports.ts'
 import { consumedOf, isAtOffset, TopicTrail } from '../../eventlog/queue/offer-offsets.ts'
+import { EVENT_KINDS } from '../../schemas/events.ts'
 import { horizonAfter } from '../../schemas/frame-notes.ts'
 import { lastSequence, type Frame } from '../../schemas/frames.ts'
 import type { Position } from '../../schemas/positions.ts'
@@ -382,11 +383,13 @@ export function reachedBy(pending: readonly PendingCommands[]): Position {
 
 /** The event that a client's command with this id made; undefined if it is not among the newest events of any partition. */
 export function findRecent(pending: readonly PendingCommands[], ids: Int32Array): FoundRow | undefined {
+  let claim: FoundRow | undefined
   for (const one of pending) {
     const found = one.find(ids)
-    if (found !== undefined) return found
+    if (found !== undefined && found.rows.kind(found.byte) !== EVENT_KINDS.IdClaimed) return found
+    claim ??= found
   }
-  return undefined
+  return claim
 }
 
 /** How many commands of an offer were consumed by this frame and those before it. */

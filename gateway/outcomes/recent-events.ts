@@ -52,7 +52,7 @@ export class RecentEvents {
    * beginning of its crossing. Undefined: it is not among the newest events.
    */
   find(ids: Int32Array, at: number): FoundRow | undefined {
-    return this.#younger.find(ids, at, isOfClient) ?? this.#older.find(ids, at, isOfClient)
+    return this.#younger.find(ids, at, isOfDoor) ?? this.#older.find(ids, at, isOfDoor)
   }
 
   /** The event that ended the crossing under the id. Undefined: it is not among the newest events. */
@@ -61,7 +61,7 @@ export class RecentEvents {
   }
 }
 
-const isOfClient = (rows: FrameRows, byte: number): boolean => rows.isOfClient(byte)
+const isOfDoor = (rows: FrameRows, byte: number): boolean => rows.isOfDoor(byte)
 const isEnd = (rows: FrameRows, byte: number): boolean => rows.endsCrossing(byte)
 
 class Generation {
@@ -113,7 +113,7 @@ class Generation {
     const mask = this.entries - 1
     for (let byte = 0, end = rows.end; byte < end; byte = rows.after(byte))
       // The expiry of a hold and most steps of a crossing stand under the id as well, and are no outcome of a command.
-      if (rows.isOfClient(byte) || rows.endsCrossing(byte))
+      if (rows.isOfDoor(byte) || rows.endsCrossing(byte))
         put(entries, mask, rows.transferKey(byte), number, byte)
     this.#used += frame.count
   }

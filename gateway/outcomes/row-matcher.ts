@@ -25,7 +25,7 @@ export class RowMatcher {
   next(ids: Int32Array, at: number): number {
     const { rows } = this
     let byte = this.#byte
-    while (byte < this.#end && !rows.isOfClient(byte)) byte = rows.after(byte)
+    while (byte < this.#end && !rows.isOfDoor(byte)) byte = rows.after(byte)
     if (byte < this.#end && rows.isTransfer(byte, ids, at)) {
       this.#byte = rows.after(byte)
       return byte
@@ -50,7 +50,7 @@ export class RowMatcher {
   #indexRest(): Map<number, number[]> {
     const index = new Map<number, number[]>()
     for (; this.#byte < this.#end; this.#byte = this.rows.after(this.#byte)) {
-      if (!this.rows.isOfClient(this.#byte)) continue
+      if (!this.rows.isOfDoor(this.#byte)) continue
       const key = this.rows.transferKey(this.#byte)
       const known = index.get(key)
       if (known === undefined) index.set(key, [this.#byte])

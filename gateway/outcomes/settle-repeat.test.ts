@@ -97,6 +97,20 @@ describe('a command without an event whose id has a crossing in the views', () =
       },
       () => NOW_MS,
     )
+  const claimed = step('IdClaimed', 2n, { command: 'ClaimId', code: 0, namedAccounts: '' })
+
+  test('is told that the id is in use where it was claimed for another partition, and nothing else of a claim', async () => {
+    expect(await asked([claimed], true)).toMatchObject({
+      refusal: 'id_reused',
+      at: { partition: 1, sequence: 2n },
+    })
+    // A claim at another partition says nothing here, and is no part of what became of the id.
+    expect(await asked([{ ...claimed, partition: 0 }], true)).toEqual({ undecided: 'unknown' })
+    expect(await asked([{ ...claimed, partition: 0 }, begun], true)).toEqual({
+      underWay: true,
+      isRepeat: false,
+    })
+  })
 
   test('is under way as long as that has no end, whichever partition comes first', async () => {
     for (const [mayBeOwn, isRepeat] of [[true, false], [false, true]] as const)

@@ -12,7 +12,7 @@ import { encodeCommands } from '../../schemas/command-codec.ts'
 import type { Command } from '../../schemas/commands.ts'
 import { fingerprintOf } from '../../schemas/fingerprint.ts'
 import { lastSequence, type Frame } from '../../schemas/frames.ts'
-import { formatId, uuidV7TimeMs } from '../../schemas/ids.ts'
+import { formatId, uuidV7TimeMs, type Id } from '../../schemas/ids.ts'
 import { ID_AHEAD_MS_MAX } from '../../schemas/limits.ts'
 import { NS_PER_MS } from '../../schemas/time.ts'
 import { lifeOf } from './crossings/life.ts'
@@ -55,12 +55,14 @@ export interface RepeatContext {
 export async function settleRepeat(
   { views, outcomeWaitMs, partitions }: RepeatContext,
   command: Command,
-  { frame, mayBeOwn, horizonMs }: EventlessCommand,
+  eventless: EventlessCommand,
   wallMs: () => number,
 ): Promise<Outcome | Undecided | UnderWay> {
+  const { frame, mayBeOwn } = eventless
   const frameEnd: PartitionSequence = { partition: frame.partition, sequence: lastSequence(frame) }
   const point = await views.points.atSequence(frameEnd, outcomeWaitMs)
-  const life = lifeOf(await views.events(point, formatId(command.id)))
+  const events = await views.events(point, formatId(command.id))
+  const life = lifeOf(events)
   if (life !== undefined) {
     const { first, end } = life
     const isSameBody =
@@ -72,8 +74,22 @@ export async function settleRepeat(
       ? { underWay: true, isRepeat: !isOwn }
       : outcomeOf(command.id, end, !isOwn, partitions)
   }
-  const timeMs = uuidV7TimeMs(command.id)
-  if (timeMs <= horizonMs) return idRefusal(command.id, 'id_expired', frameEnd)
+  // Claimed for another partition, which has not decided anything with it: here it never counts.
+  const claim = events.find(({ kind, partition }) => kind === 'IdClaimed' && partition === frame.partition)
+  if (claim !== undefined)
+    return idRefusal(command.id, 'id_reused', { partition: claim.partition, sequence: claim.sequence })
+  return withoutEvent(command.id, eventless, wallMs)
+}
+
+/** What is said of an id under which nothing is found, once everything up to the frame is known. */
+export function withoutEvent(
+  id: Id,
+  { frame, horizonMs }: EventlessCommand,
+  wallMs: () => number,
+): Outcome | Undecided {
+  const timeMs = uuidV7TimeMs(id)
+  if (timeMs <= horizonMs)
+    return idRefusal(id, 'id_expired', { partition: frame.partition, sequence: lastSequence(frame) })
   // The writer judged the id by its wall clock. If that was set back, recorded time runs ahead: use the earlier.
   const aheadMs = timeMs - Math.min(Number(frame.timeNs / NS_PER_MS), wallMs()) - ID_AHEAD_MS_MAX
   return aheadMs > 0 ? { undecided: 'future', aheadMs } : { undecided: 'unknown' }

@@ -4,10 +4,12 @@ import type { PublicEvent } from '../../projectors/views/audit/events.ts'
 import type { Command } from '../../schemas/commands.ts'
 import { formatId } from '../../schemas/ids.ts'
 import type { Position } from '../../schemas/positions.ts'
+import type { Settled } from '../submit/command-batch.ts'
 import { crossPartition, placedWithin } from '../submit/command-router.ts'
 import { toCommand, type InputValues } from '../commands/commands.ts'
 import { badInput } from '../errors.ts'
 import { INPUT_FIELDS, LINKED_TRANSFERS_MAX, type ClientKind } from '../commands/inputs.ts'
+import type { RefusalCode } from '../../schemas/refusals.ts'
 import { positionOfOutcome, type Outcome } from '../outcomes/outcomes.ts'
 import { prepareReversal } from '../commands/reversals.ts'
 import type { Services } from '../services.ts'
@@ -192,14 +194,14 @@ async function linkedResult(
   )
   if (elsewhere >= 0 && commands.length > 1) throw crossPartition(`${path}[${elsewhere}]`, 'group')
   const settled = await services.submitter.all(commands, partitions[0]!)
-  const outcomes = settled.map((one) => {
-    if (one instanceof Error) throw one
-    return one
-  })
   // The transfer that failed by itself has the reason; the others only say that one failed.
-  const own = outcomes.findIndex(({ refusal }) => refusal !== undefined && refusal !== 'linked_failed')
-  const failed = own >= 0 ? own : outcomes.findIndex(({ refusal }) => refusal !== undefined)
-  if (failed >= 0) return refusedModel(outcomes[failed]!, outcomes[failed]!.refusal!, failed)
+  const own = settled.findIndex((one) => refusalIn(one) !== undefined && refusalIn(one) !== 'linked_failed')
+  const failed =
+    own >= 0 ? own : settled.findIndex((one) => one instanceof Error || one.refusal !== undefined)
+  const failure = settled[failed]
+  if (failure instanceof Error) throw failure
+  if (failure !== undefined) return refusedModel(failure, failure.refusal!, failed)
+  const outcomes = settled as Outcome[]
   return {
     type: 'LinkedTransfersApplied',
     transfers: await Promise.all(
@@ -208,6 +210,10 @@ async function linkedResult(
     position: positionOfOutcome(outcomes.at(-1)!),
     replayed: outcomes.every(({ replayed }) => replayed),
   }
+}
+
+function refusalIn(settled: Settled): RefusalCode | undefined {
+  return settled instanceof Error ? undefined : settled.refusal
 }
 
 /** The input type of a command, made from the table that bulk HTTP reads by. */

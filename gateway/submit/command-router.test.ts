@@ -1,6 +1,7 @@
 /** The partition that decides a command which names a hold or a transfer instead of accounts. */
 import { describe, expect, test } from 'vitest'
 import type { Command } from '../../schemas/commands.ts'
+import { EVENT_KINDS, type EventKind } from '../../schemas/events.ts'
 import { formatId, makeUuidV7, type Id } from '../../schemas/ids.ts'
 import { partitionOf } from '../../schemas/partitions.ts'
 import { CommandRouter } from './command-router.ts'
@@ -25,6 +26,9 @@ interface Event {
   readonly id: Id
   readonly partition: number
   readonly recordedAtMs: number
+  /** A refusal, if it is not said. */
+  readonly kind?: EventKind
+  readonly code?: number
 }
 
 /** What the gateway knows: events that the feed brought lately, and those that the views hold. */
@@ -39,8 +43,11 @@ function router(
       Promise.resolve(
         inViews
           .filter((event) => formatId(event.id) === id)
-          .map(({ partition, recordedAtMs }) => ({
+          .map(({ partition, recordedAtMs, kind = 'TransferRefused', code = 0 }) => ({
             partition,
+            kind,
+            command: kind === 'IdClaimed' ? 'ClaimId' : 'PostHold',
+            code,
             recordedAtNs: BigInt(recordedAtMs) * 1_000_000n,
           })),
       ),
@@ -54,6 +61,8 @@ function router(
       if (event === undefined) return undefined
       const rows = {
         frame: { partition: event.partition },
+        kind: () => EVENT_KINDS[event.kind ?? 'TransferRefused'],
+        code: () => event.code ?? 0,
         recordedAtNs: () => BigInt(event.recordedAtMs) * 1_000_000n,
       }
       return { rows, byte: 0 } as unknown as FoundRow
@@ -99,6 +108,25 @@ describe('a command that names a hold', () => {
     expect((await known.route(post(refused.id, hold.id), 'input')).partition).toBe(1)
     // And if nobody has, it goes to the hold.
     expect((await router(() => [hold], [], 20).route(post(idFor(0), hold.id), 'input')).partition).toBe(2)
+  })
+})
+
+describe('a command whose id was claimed', () => {
+  const hold = { id: idFor(1), partition: 2, recordedAtMs: NOW_MS - 5_000 }
+  const claim = { id: idFor(0, NOW_MS - 6_000), partition: 0, recordedAtMs: NOW_MS - 5_500, kind: 'IdClaimed', code: 1 } as const // prettier-ignore
+
+  test.each(['the last events', 'the views'])(
+    'goes to the partition that it was claimed for, as %s say, whatever has become known since',
+    async (where) => {
+      const known = where === 'the views' ? router(() => [], [hold, claim]) : router(() => [hold, claim])
+      expect((await known.route(post(claim.id, hold.id), 'input')).partition).toBe(1)
+    },
+  )
+
+  test('is not found where its id is named as a hold: nothing was made with it yet', async () => {
+    const named = { ...claim, id: idFor(0) }
+    expect((await router(() => [named]).route(post(idFor(1), named.id), 'input')).partition).toBe(0)
+    expect((await router(() => [], [named]).route(post(idFor(1), named.id), 'input')).partition).toBe(0)
   })
 })
 

@@ -4,10 +4,13 @@
  *
  * An id has one outcome. If the hold or transfer is unknown, the command goes to the partition that the named id hashes
  * to, and is refused there. If it turns up later in another partition, the same command must not be decided a second
- * time. So a command whose id has an outcome goes to the partition of that outcome.
+ * time. So a command whose id has an outcome goes to the partition of that outcome; one whose id was claimed, to that
+ * for which it was.
  */
 import type { Command } from '../../schemas/commands.ts'
+import type { PublicEvent } from '../../projectors/views/audit/events.ts'
 import type { Condition } from '../../schemas/conditions.ts'
+import { EVENT_KINDS } from '../../schemas/events.ts'
 import { formatId, isNilId, NIL_ID, uuidV7TimeMs, type Id, sameId } from '../../schemas/ids.ts'
 import { partitionOf } from '../../schemas/partitions.ts'
 import type { Position } from '../../schemas/positions.ts'
@@ -90,8 +93,7 @@ export class CommandRouter {
     const recent = await this.recent(command.id)
     if (recent !== undefined) return recent.partition
     const point = await views.points.at(this.#ports.reached())
-    const events = await views.events(point, formatId(command.id))
-    return lifeOf(events)?.first.partition ?? named.partition
+    return (decidedBy(await views.events(point, formatId(command.id))) ?? named).partition
   }
 
   /**
@@ -113,29 +115,51 @@ export class CommandRouter {
    */
   async #routeEnding(command: Command): Promise<number> {
     const { views } = this.#ports
-    const own = this.#find(command.id)
+    const own = this.#findOwn(command.id)
     if (own !== undefined) return own.partition
     const recent = await this.recent(command.related ?? NIL_ID)
     if (recent !== undefined) return this.ofNamed(command, undefined, recent)
     const { points } = views
-    const firsts = (point: ReadPoint): Promise<(Known | undefined)[]> =>
-      Promise.all(
-        [command.related ?? NIL_ID, command.id].map(
-          async (id) => lifeOf(await views.events(point, formatId(id)))?.first,
-        ),
+    const firsts = async (point: ReadPoint): Promise<[Known | undefined, Known | undefined]> => {
+      const [named, own] = await Promise.all(
+        [command.related ?? NIL_ID, command.id].map((id) => views.events(point, formatId(id))),
       )
+      return [lifeOf(named!)?.first, decidedBy(own!)]
+    }
     const [known, ownKnown] = await firsts(points.current())
     if (known !== undefined || ownKnown !== undefined) return this.ofNamed(command, ownKnown, known)
     const [now, ownNow] = await firsts(await points.at(this.#ports.reached()))
     return this.ofNamed(command, ownNow, now)
   }
 
-  #find(id: Id): Known | undefined {
+  /** An event of the id; where there is only a claim, the partition that it names. */
+  #findOwn(id: Id): Known | undefined {
     const row = this.#ports.find(idWords(id))
     if (row === undefined) return undefined
     const { rows, byte } = row
-    return { partition: rows.frame.partition, recordedAtNs: rows.recordedAtNs(byte) }
+    const recordedAtNs = rows.recordedAtNs(byte)
+    return { partition: isClaim(row) ? rows.code(byte) : rows.frame.partition, recordedAtNs }
   }
+
+  #find(id: Id): Known | undefined {
+    const row = this.#ports.find(idWords(id))
+    return row === undefined || isClaim(row) ? undefined : this.#findOwn(id)
+  }
+}
+
+/**
+ * What says which partition decides with an id: the first event that was decided with it, or a claim of it.
+ * @param events of the id, of all partitions
+ */
+export function decidedBy(events: readonly PublicEvent[]): Known | undefined {
+  const first = lifeOf(events)?.first
+  if (first !== undefined) return first
+  const claim = events.find(({ kind }) => kind === 'IdClaimed')
+  return claim && { partition: claim.code, recordedAtNs: claim.recordedAtNs }
+}
+
+function isClaim({ rows, byte }: FoundRow): boolean {
+  return rows.kind(byte) === EVENT_KINDS.IdClaimed
 }
 
 /** The member of a linked group, before `index`, that places the hold which the member at `index` ends; undefined: none. */

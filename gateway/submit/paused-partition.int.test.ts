@@ -60,6 +60,11 @@ function accountOf(partition: number): string {
   }
 }
 
+/** A new id that lives in the account's partition: its commands wait for no other. */
+function idBeside(account: string): string {
+  return accountOf(partitionOf(parseId(account)!, PARTITIONS))
+}
+
 interface Pair {
   readonly cash: string
   readonly other: string
@@ -77,7 +82,7 @@ async function pairOf(partition: number): Promise<Pair> {
 }
 
 function payment({ cash, other }: Pair): Record<string, string> {
-  return { id: uuid(), debitAccountId: cash, creditAccountId: other, amount: '1', currency: 'EUR' }
+  return { id: idBeside(cash), debitAccountId: cash, creditAccountId: other, amount: '1', currency: 'EUR' }
 }
 
 async function bulk(commands: readonly object[]): Promise<{ status: number }> {

@@ -1,16 +1,19 @@
 /**
  * The only code that reaches a writer. It offers commands to the queue of their partition, within the bounds of what
- * may wait. The outcomes come back with the feed: to outcomes/pending.ts, and from there to the batch.
+ * may wait. The outcomes come back with the feed: to outcomes/pending.ts, and from there to the batch. An id that lives
+ * in another partition is claimed there first (claims.ts).
  */
 import type { Command } from '../../schemas/commands.ts'
 import { BATCH_COMMANDS_MAX } from '../../schemas/limits.ts'
 import type { Writer } from '../../writer/writer.ts'
 import type { GatewayLimits } from '../bounds.ts'
-import { fault } from '../errors.ts'
+import { badInput, fault } from '../errors.ts'
 import type { Outcome } from '../outcomes/outcomes.ts'
 import type { PendingBatch } from '../outcomes/pending-batch.ts'
 import type { PendingCommands } from '../outcomes/pending.ts'
+import type { RepeatContext } from '../outcomes/settle-repeat.ts'
 import type { Views } from '../read/views.ts'
+import { ClaimBatch, homesAway, type Denied, type Homes } from './claims.ts'
 import { CommandBatch, type Settled } from './command-batch.ts'
 import type { CommandRouter } from './command-router.ts'
 
@@ -68,17 +71,64 @@ export class Submitter {
   }
 
   /**
-   * The outcomes of commands, in their order. They are offered together and decided one right behind the other.
+   * The outcomes of commands, in their order. They are offered together and decided one right behind the other. Of a
+   * linked group with an id that is denied nothing is offered.
    * @throws Fault BUSY, WRITER_STOPPED: nothing was taken
    */
-  all(commands: readonly Command[], partition: number): Promise<Settled[]> {
+  async all(commands: readonly Command[], partition: number): Promise<Settled[]> {
     if (commands.length > BATCH_COMMANDS_MAX) throw new RangeError(`${commands.length} commands in one offer`)
+    const batch = this.#batchOf(commands)
+    const homes = this.homesAway(batch, partition)
+    if (homes.size === 0) return this.#settled(batch, partition)
+    const denied = await this.claim(batch, homes, partition, commands[0]!.receivedAtNs ?? 0n)
+    if (denied.size === 0) return this.#settled(batch, partition)
+    const settled = withGroups(commands, denied)
+    const granted = commands.filter((_command, index) => settled[index] === undefined)
+    const outcomes = granted.length === 0 ? [] : await this.#settled(this.#batchOf(granted), partition)
+    let next = 0
+    return settled.map((one) => one ?? outcomes[next++]!)
+  }
+
+  /** The homes of the ids of commands that a partition is to decide, as far as it is not their home itself. */
+  homesAway({ ids, count }: Pick<PendingBatch, 'ids' | 'count'>, partition: number): Homes {
+    return homesAway(ids, count, partition, this.partitions)
+  }
+
+  /**
+   * Claims ids at their homes. Nothing is decided with them yet.
+   * @param homes of the ids, from `homesAway`
+   * @param partition that is to decide the commands
+   * @returns why ids may not be used, by their index; all others may
+   * @throws Fault BUSY, WRITER_STOPPED if one of the homes takes no claim
+   */
+  async claim({ ids }: Pick<PendingBatch, 'ids'>, homes: Homes, partition: number, receivedAtNs: bigint): Promise<ReadonlyMap<number, Settled>> {
+    const offered = [...homes].map(([home, indexes]) => {
+      const batch = new ClaimBatch(ids, indexes, home, partition, receivedAtNs, this.#context())
+      this.#offerOrThrow(batch, home)
+      return batch.settled.then((denied) => indexes.map((index, own) => [index, denied[own]] as const))
+    })
+    const denied = (await Promise.all(offered)).flat()
+    return new Map(denied.filter((one): one is [number, Exclude<Denied, undefined>] => one[1] !== undefined))
+  } // prettier-ignore
+
+  #batchOf(commands: readonly Command[]): CommandBatch {
+    return new CommandBatch(commands, this.#context())
+  }
+
+  #context(): RepeatContext {
     const { views, limits } = this.#ports
-    const { outcomeWaitMs } = limits
-    const batch = new CommandBatch(commands, { views, outcomeWaitMs, partitions: this.partitions })
+    return { views, outcomeWaitMs: limits.outcomeWaitMs, partitions: this.partitions }
+  }
+
+  #settled(batch: CommandBatch, partition: number): Promise<Settled[]> {
+    this.#offerOrThrow(batch, partition)
+    return batch.settled
+  }
+
+  #offerOrThrow(batch: CommandBatch | ClaimBatch, partition: number): void {
     switch (this.offer(batch.slots, partition, batch)) {
       case 'taken':
-        return batch.settled
+        return
       case 'busy':
         throw fault('BUSY', BUSY_MESSAGE, { retryAfterMs: RETRY_AFTER_MS })
       case 'stopped':
@@ -129,4 +179,24 @@ export class Submitter {
     clearInterval(this.#sweeper)
     for (const pending of this.#ports.pending) pending.giveUp(Infinity)
   }
+}
+
+/** What is known of commands before they are offered: of a group with an id that is denied, all is. */
+function withGroups(
+  commands: readonly Command[],
+  denied: ReadonlyMap<number, Settled>,
+): (Settled | undefined)[] {
+  const settled = commands.map((_command, index) => denied.get(index))
+  for (let first = 0; first < commands.length;) {
+    let last = first
+    while (commands[last]!.linked === true) last++
+    const isDenied = settled.slice(first, last + 1).some((one) => one !== undefined)
+    for (let index = first; index <= last && isDenied; index++)
+      settled[index] ??= badInput(
+        undefined,
+        'Linked with a command whose id cannot be used. Nothing happened.',
+      )
+    first = last + 1
+  }
+  return settled
 }

@@ -88,6 +88,7 @@ function commandOf(
     currencies: ISO_CURRENCIES,
     clock: () => recorder.nowNs,
     randomBits: () => digestOf(`command ${index}`).subarray(0, 10),
+ partitions: 1,
   }
   try {
     const command = toCommand(kind, readInput(kind, raw, place), place, context)

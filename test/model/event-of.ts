@@ -21,6 +21,7 @@ const DONE: Readonly<Partial<Record<CommandKind, EventKind>>> = {
   ExpireHold: 'HoldExpired',
   ReverseTransfer: 'TransferReversed',
   ChangeAccount: 'AccountChanged',
+  ClaimId: 'IdClaimed',
 }
 
 /** What an event says beside its command. */

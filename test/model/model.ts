@@ -212,7 +212,7 @@ function groupAt(
   from: number,
 ): { readonly members: readonly Command[]; readonly isWhole: boolean } | undefined {
   const isMember = (command: Command | undefined): boolean =>
-    command !== undefined && !isAboutAccount(command.kind)
+    command !== undefined && !isAboutAccount(command.kind) && command.kind !== 'ClaimId'
   const isLinked = (command: Command | undefined): boolean => isMember(command) && command!.linked === true
   if (!isLinked(commands[from])) return undefined
   let end = from

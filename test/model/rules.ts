@@ -45,6 +45,7 @@ export function isBare({ finding }: Command): boolean {
 
 /** Why the command is refused, judged by itself; undefined: it happens. */
 export function refusalOf(command: Command, situation: Situation): Refusal | undefined {
+  if (command.kind === 'ClaimId') return undefined
   if (command.kind === 'OpenAccount') return refuseOpening(command, situation)
   if (command.kind === 'ChangeAccount') return refuseChange(command, situation)
   if (isAboutAccount(command.kind)) return refuseStatus(command, situation)

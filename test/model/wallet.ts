@@ -188,6 +188,7 @@ export class Wallet {
       case 'AccountRefused':
       case 'TransferRefused':
       case 'IdsForgotten':
+      case 'IdClaimed':
         return
       case 'TransferReserved':
       case 'TransferConfirmed':

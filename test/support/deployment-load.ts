@@ -10,7 +10,7 @@ import { graphql } from '../../cli/graphql-client.ts'
 import { decodePosition } from '../../gateway/positions/tokens.ts'
 import { encodeCommands } from '../../schemas/command-codec.ts'
 import type { Command } from '../../schemas/commands.ts'
-import { newId } from '../../client/new-id.ts'
+import { newId, newIdFor } from '../../client/new-id.ts'
 import { formatId, parseId, type Id } from '../../schemas/ids.ts'
 import { partitionOf } from '../../schemas/partitions.ts'
 import { sendCommands } from './json-lane.ts'
@@ -37,6 +37,8 @@ const TRANSFER = `mutation($input: TransferInput!) { result: transfer(input: $in
 const BULK_COMMANDS = 48
 const JSON_COMMANDS = 8
 /** Between two requests of one client: faults are to be met, and not a full machine. Long rounds meet each more often. */
+/** Of clients that go to several. */
+const NO_PARTITION = -1
 const PAUSE_MS = rounds(400, 200)
 /** A careless client waits no longer for an answer. */
 const CARELESS_MS = 2_000
@@ -105,6 +107,8 @@ export class DeploymentLoad {
         ].map((over) => ({ partition: pair.partition, over })),
       ),
     )
+    // It waits for every partition.
+    if (this.pairs.length > 1) this.#clients.push({ partition: NO_PARTITION, over: this.#racingClient() })
     // Whoever ends the load finds out; until then nobody does.
     for (const { over } of this.#clients) over.catch(() => undefined)
   }
@@ -175,7 +179,7 @@ export class DeploymentLoad {
     count: number,
   ): { slots: Uint8Array; ids: readonly string[] } {
     const commands = Array.from({ length: count }, (): Command => ({
-      kind: 'Transfer', id: newId(), receivedAtNs: 0n, debit: bank, credit: customer, amount: 1n, currency: CURRENCY,
+      kind: 'Transfer', id: this.#newId(bank), receivedAtNs: 0n, debit: bank, credit: customer, amount: 1n, currency: CURRENCY,
     })) // prettier-ignore
     const ids = commands.map(({ id }) => formatId(id))
     for (const id of ids) this.sent.set(id, partition)
@@ -236,7 +240,7 @@ export class DeploymentLoad {
   }
 
   async #settleOne(gateway: number, pair: Pair): Promise<void> {
-    const id = formatId(newId())
+    const id = formatId(this.#newId(pair.bank))
     this.sent.set(id, pair.partition)
     for (let attempt = 0; ; attempt++) {
       try {
@@ -269,7 +273,7 @@ export class DeploymentLoad {
   }
 
   async #post(url: string, pair: Pair, count: number): Promise<{ ids: readonly string[]; answer: LaneAnswer }> {
-    const ids = Array.from({ length: count }, () => formatId(newId()))
+    const ids = Array.from({ length: count }, () => formatId(this.#newId(pair.bank)))
     for (const id of ids) this.sent.set(id, pair.partition)
     const response = await fetch(`${url}/commands`, {
       method: 'POST',
@@ -279,6 +283,44 @@ export class DeploymentLoad {
     })
     return { ids, answer: (await response.json()) as LaneAnswer }
   } // prettier-ignore
+
+  /** An id that waits for no other partition than that of the account. */
+  #newId(account: Id): Id {
+    return newIdFor(account, this.pairs.length)
+  }
+
+  /** Two senders at two gateways with one id, each with a debit account of its own partition: one of them is told that it is in use. */
+  async #racingClient(): Promise<void> {
+    while (!this.#isEnding) {
+      const id = formatId(newId())
+      const told = await Promise.all(this.pairs.map((pair, gateway) => this.#settleRaced(gateway, pair, id)))
+      const [winner, ...more] = told.filter((one) => one !== undefined)
+      if (winner === undefined || more.length > 0)
+        this.refused.push(`${id}: taken ${told.filter((one) => one !== undefined).length} times`)
+      if (winner !== undefined) this.sent.set(id, winner.partition)
+      await pause(PAUSE_MS)
+    }
+  }
+
+  /** Where it happened; undefined: the id is in use. */
+  async #settleRaced(gateway: number, pair: Pair, id: string): Promise<Told | undefined> {
+    for (let attempt = 0; ; attempt++) {
+      try {
+        const { result } = await graphql<{ result: TransferAnswer }>(this.#url(gateway + attempt), TRANSFER, {
+          input: transferInput(pair, id),
+        })
+        if (!('position' in result)) {
+          if (result.code !== 'id_reused') this.refused.push(`${id}: ${result.code}`)
+          return undefined
+        }
+        const told = toldBy(result.position, pair.partition)
+        this.acknowledge(id, told)
+        return told
+      } catch {
+        await this.#again('a transfer that races for its id')
+      }
+    }
+  }
 
   #url(gateway: number): string {
     const urls = this.#urls()

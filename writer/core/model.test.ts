@@ -18,7 +18,7 @@ const accountId = fc
   )
   .map(accountIdOf)
 const amount = fc.oneof(
-  { weight: 20, arbitrary: fc.bigInt(1n, 60n) },
+  { weight: 16, arbitrary: fc.bigInt(1n, 60n) },
   { weight: 1, arbitrary: fc.constantFrom(0n, -1n, -(2n ** 63n), 2n ** 63n - 1n, 2n ** 62n) },
 )
 const transferId = fc
@@ -68,6 +68,11 @@ const changing = fc.record(
   },
   { requiredKeys: ['kind', 'id', 'debit'] },
 )
+const claiming = fc.record({
+  kind: fc.constant('ClaimId' as const),
+  id: fc.oneof(transferId, namedId),
+  code: fc.nat(2),
+})
 const linked = fc.constantFrom(false, false, true)
 /** Of an account of few versions, and of few amounts. */
 const condition = fc.oneof(
@@ -111,6 +116,7 @@ const command: fc.Arbitrary<Command> = fc
     { weight: 2, arbitrary: opening },
     { weight: 1, arbitrary: status },
     { weight: 2, arbitrary: changing },
+    { weight: 1, arbitrary: claiming },
     { weight: 12, arbitrary: moving },
     {
       weight: 4,

@@ -13,6 +13,7 @@ export type Part =
   | 'ends crossing'
   | 'at destination'
   | 'said again'
+  | 'claim'
   | 'horizon'
 
 export const PARTS: Readonly<Record<EventKind, Part>> = {
@@ -52,6 +53,7 @@ export const PARTS: Readonly<Record<EventKind, Part>> = {
   HoldReleased: 'at source',
   ReleaseCompleted: 'ends crossing',
   CreditDrawn: 'at destination',
+  IdClaimed: 'claim',
   IdsForgotten: 'horizon',
 }
 

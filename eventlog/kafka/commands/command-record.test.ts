@@ -84,7 +84,7 @@ describe('a record of commands', () => {
     ['a kind that no client may send', [transfer, { ...transfer, kind: 'ExpireHold' }, transfer], { first: 1, end: 2, index: 1, field: 'kind', why: 'is 9, which no client may send' }],
     ['a last command that is linked with nothing', [transfer, { ...transfer, linked: true }], { first: 1, end: 2, index: 1, field: 'linked', why: 'ties it to a next command, and there is none' }],
     ['an effective time before 1900', [{ ...transfer, effectiveAtNs: TIME_NS_MIN - 1n }, transfer], { first: 0, end: 1, index: 0, field: 'effectiveAt', why: `lies outside ${TIMES_TEXT}` }],
-    ['a transfer linked with an account', [transfer, { ...transfer, linked: true }, { kind: 'FreezeAccount', id: idOf(1), debit: idOf(2) }], { first: 1, end: 2, index: 1, field: 'linked', why: 'ties it to a command about an account, which stands alone' }],
+    ['a transfer linked with an account', [transfer, { ...transfer, linked: true }, { kind: 'FreezeAccount', id: idOf(1), debit: idOf(2) }], { first: 1, end: 2, index: 1, field: 'linked', why: 'ties it to a command that stands alone' }],
   ])('%s costs the others of the record nothing', (_, commands, invalid) => {
     const slots = encodeCommands(commands)
     expect(decodeCommandRecord(encodeCommandRecord(slots, commands.length))).toEqual({ kind: 'commands', slots, count: commands.length, invalid: [invalid] })

@@ -109,7 +109,7 @@ export function lifeOf(events: readonly PublicEvent[]): Life | undefined {
   if (first === undefined) return undefined
   const text = parseCrossing(first.namedAccounts)
   if (!beginsCrossing(first)) {
-    const own = events.filter((event) => event.partition === first.partition && CROSSINGS[event.kind] === undefined)
+    const own = events.filter((event) => event.partition === first.partition && CROSSINGS[event.kind] === undefined && event.kind !== 'IdClaimed')
     return { first, end: first, own, elsewhere: text === undefined ? [] : events.filter(isAtDestination) }
   }
   const own = events.filter((event) => event.partition === first.partition && isAtSource(event))
@@ -120,7 +120,7 @@ export function lifeOf(events: readonly PublicEvent[]): Life | undefined {
 function isFirst(event: PublicEvent): boolean {
   const means = meaningOf(event)
   if (means !== undefined) return means === 'first'
-  return event.command !== 'ExpireHold' && event.command !== 'TimeStep'
+  return event.command !== 'ExpireHold' && event.command !== 'TimeStep' && event.command !== 'ClaimId'
 }
 
 function isAtSource(event: PublicEvent): boolean {

@@ -75,6 +75,8 @@ export function sampleEvents(partition = 0): readonly WalletEvent[] {
   ask('Transfer', { debit: FEES, credit: BANK, amount: 40n, ...eur, code: 6 })
   ask('ReverseTransfer', { related: spent, debit: FEES, credit: ALICE, amount: 40n, leftToReverse: 40n, force: true, ...eur, checkedSequence: BigInt(recorder.events.length) })
   addCrossings(recorder, partition, ALICE)
+  // An id that counts in the next partition.
+  ask('ClaimId', { code: partition + 1 })
   const closed = accountIdOf(100)
   ask('OpenAccount', { debit: closed, ...eur, scale: 2 })
   ask('CloseAccount', { debit: closed })

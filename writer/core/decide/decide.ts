@@ -8,6 +8,7 @@ import {
 } from '../../../schemas/commands.ts'
 import { CoreBrokenError } from '../broken.ts'
 import { decideAccount } from './decide-account.ts'
+import { decideClaim } from './decide-claim.ts'
 import { decideEndHold, decidePlaceHold } from './decide-hold.ts'
 import { decideReversal, decideTransfer } from './decide-transfer.ts'
 import type { Decision } from './decision.ts'
@@ -53,6 +54,7 @@ export function decideCommand(
   const kind = commandKindAt(buffers, decision.slot)
   if (kind === COMMAND_KINDS.PostHold || kind === COMMAND_KINDS.VoidHold)
     return decideEndHold(state, buffers, decision)
+  if (kind === COMMAND_KINDS.ClaimId) return decideClaim(state, buffers, decision)
   const from = decision.slot * SLOT_WORDS
   decision.debit = state.accounts.find(decision.debitHash, buffers.slots32, (from + SLOT.debitHigh) * 2)
   if (isAccountKind(kind)) return decideAccount(state, buffers, decision, bounds.accountsMax)

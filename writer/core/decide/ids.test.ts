@@ -42,6 +42,56 @@ const fateOf = (harness: Harness, command: Command): string | undefined => {
   return event?.refusal ?? event?.kind
 }
 
+const claim = (number: number, partition: number): Command => ({
+  kind: 'ClaimId',
+  id: idOf(number),
+  code: partition,
+  receivedAtNs: 7n,
+})
+
+describe('a claim', () => {
+  it('makes one event that moves nothing and says the partition; the same claim again makes none', () => {
+    const harness = opened()
+    const balances = [1, 2].map((number) => harness.core.account(number))
+    const [event, ...more] = harness.submit([claim(50, 3)])
+    expect(more).toEqual([])
+    expect(event).toMatchObject({
+      kind: 'IdClaimed', command: 'ClaimId', refusal: undefined, transferId: idOf(50), code: 3, amount: 0n, currency: '', receivedAtNs: 7n,
+      debit: { number: 0 }, credit: { number: 0 }, sequence: 3n,
+    }) // prettier-ignore
+    expect(fateOf(harness, claim(50, 3))).toBe(undefined)
+    expect([1, 2].map((number) => harness.core.account(number))).toEqual(balances)
+  })
+
+  it('and a command of the same id exclude each other, whichever comes first, and so do claims for two partitions', () => {
+    const harness = opened()
+    expect(fateOf(harness, claim(50, 3))).toBe('IdClaimed')
+    expect(fateOf(harness, claim(50, 4))).toBe(undefined)
+    expect(fateOf(harness, transfer(50))).toBe(undefined)
+    expect(fateOf(harness, transfer(51))).toBe('TransferPosted')
+    expect(fateOf(harness, claim(51, 3))).toBe(undefined)
+  })
+
+  it('has another fingerprint for another partition, and the same for another time of receipt', () => {
+    const harness = opened()
+    const [three] = harness.submit([claim(50, 3)])
+    const [four] = harness.submit([claim(51, 4)])
+    const [again] = harness.submit([{ ...claim(52, 3), receivedAtNs: 8n }])
+    expect(again!.fingerprint).toBe(three!.fingerprint)
+    expect(four!.fingerprint).not.toBe(three!.fingerprint)
+  })
+
+  it('is remembered by a replay and by a snapshot as it is by the core', () => {
+    const harness = opened()
+    harness.submit([claim(50, 3)])
+    const replayed = createCore({ partition: 0, idsPerGeneration: IDS_PER_GENERATION })
+    for (const payload of harness.payloads) replayed.apply(payload)
+    expect(differingSections(replayed.save(), harness.core.save())).toEqual([])
+    const loaded = loadCore({ partition: 0, idsPerGeneration: IDS_PER_GENERATION }, harness.core.save())
+    expect(fateOf(new Harness({}, undefined, loaded), transfer(50))).toBe(undefined)
+  })
+})
+
 describe('an id', () => {
   it('at or below the horizon that the core says never takes effect, and one above it does; the horizon never falls', () => {
     const harness = opened()

@@ -8,7 +8,7 @@
  *
  * An account command is never part of a group: its own flag means nothing, and a group that runs into one has not ended.
  */
-import { COMMAND_KINDS, isAccountKind, SLOT, SLOT_WORDS } from '../../../schemas/commands.ts'
+import { COMMAND_KINDS, SLOT, SLOT_WORDS, standsAlone } from '../../../schemas/commands.ts'
 import { EVENT_KINDS, ROW } from '../../../schemas/events.ts'
 import { EVENT_ROW_BYTES, LINKED_TRANSFERS_MAX } from '../../../schemas/limits.ts'
 import { REFUSAL_CODES } from '../../../schemas/refusals.ts'
@@ -37,7 +37,7 @@ const LINK_INDEX_MAX = 0xffff
 
 /** True if a linked group begins with the command at `slot`. */
 export function beginsGroup(buffers: CallBuffers, slot: number): boolean {
-  return isLinkedAt(buffers, slot) && !isAccountKind(commandKindAt(buffers, slot))
+  return isLinkedAt(buffers, slot) && !standsAlone(commandKindAt(buffers, slot))
 }
 
 export class LinkedGroup {
@@ -98,7 +98,7 @@ export class LinkedGroup {
     while (!this.ended && this.commands < offered) {
       const taken = slotsTakenAt(buffers, slot)
       const kind = commandKindAt(buffers, slot)
-      if (isAccountKind(kind)) break
+      if (standsAlone(kind)) break
       if (
         kind < COMMAND_KINDS.Transfer ||
         kind > COMMAND_KINDS.ReverseTransfer ||
