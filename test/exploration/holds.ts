@@ -7,6 +7,7 @@ import { nextStepOf, OF_ANOTHER, type CrossingEventKind } from '../../writer/coo
 import { HOLD_SOURCE } from '../../writer/core/crossing/hold.ts'
 import { IGNORED, REMINDED, type DestinationStep, type SourceRule, type SourceState, type SourceStep } from '../../writer/core/crossing/rules.ts' // prettier-ignore
 import { TCC_DESTINATION, TCC_SOURCE } from '../../writer/core/crossing/tcc.ts'
+import { search, type Move, type Searched } from './search.ts'
 
 export interface HoldRules {
   readonly source: (state: SourceState, step: SourceStep) => SourceRule
@@ -55,15 +56,7 @@ interface HoldState {
   /** `party step reminded`, sorted. */
   readonly sent: readonly string[]
 }
-interface Next {
-  readonly state: HoldState
-  readonly what: string
-  readonly broken?: HoldLaw
-}
-export interface HoldExploration {
-  readonly states: number
-  readonly broken: { readonly law: HoldLaw; readonly way: readonly string[] } | undefined
-}
+type Next = Move<HoldState, HoldLaw>
 
 const NEW: Way = { source: 'not begun', destination: 'none', happened: [] }
 const BEGINNING: HoldState = { ways: [NEW, NEW, NEW], held: 0, released: 0, expected: 0, sent: [] }
@@ -71,35 +64,12 @@ const LAST: Readonly<Partial<Record<SourceState, CrossingEventKind>>> = {
   holding: 'HoldReserved', cancelled: 'TransferCancelled', released: 'HoldReleased', drawn: 'HoldDrawn',
 } // prettier-ignore
 
-export function exploreHold(rules: HoldRules = HOLD_RULES): HoldExploration {
-  const known = new Map<string, readonly [parent: string | undefined, what: string]>()
-  const open: HoldState[] = []
-  const wayTo = (state: HoldState, ...last: string[]): readonly string[] => {
-    const way = [...last]
-    for (let key: string | undefined = JSON.stringify(state); key !== undefined; [key] = known.get(key)!)
-      way.unshift(known.get(key)![1])
-    return way
-  }
-  const visit = (state: HoldState, parent: string | undefined, what: string): void => {
-    const key = JSON.stringify(state)
-    if (known.has(key)) return
-    known.set(key, [parent, what])
-    open.push(state)
-  }
-  visit(BEGINNING, undefined, 'the beginning')
-  for (const state of open) {
-    const key = JSON.stringify(state)
-    for (const { state: next, what, broken } of movesOf(state, rules)) {
-      if (broken !== undefined)
-        return { states: known.size, broken: { law: broken, way: wayTo(state, what) } }
-      visit(next, key, what)
-    }
-  }
-  const endless = open.find((state) => !doesEnd(state, rules))
-  return {
-    states: known.size,
-    broken: endless === undefined ? undefined : { law: 'end', way: wayTo(endless) },
-  }
+export function exploreHold(rules: HoldRules = HOLD_RULES): Searched<HoldLaw> {
+  return search(
+    BEGINNING,
+    (state) => movesOf(state, rules),
+    (state) => doesEnd(state, rules),
+  )
 }
 
 /** All that can happen next. */

@@ -1,7 +1,9 @@
-/** `npm run explore`: every state that two and three transfers across partitions, and a hold, can come to, counted; `--mutants` too. */
+/** `npm run explore`: every state that two and three transfers across partitions, a hold, and an id can come to, counted; `--mutants` too. */
+import { CLAIM_LAWS, CLAIM_WORLDS, exploreClaim } from './claims.ts'
 import { explore, type Exploration } from './explore.ts'
 import { exploreHold, HOLD_LAWS } from './holds.ts'
 import { MUTANTS } from './mutants.ts'
+import type { Searched } from './search.ts'
 import { THREE, TWO } from './worlds.ts'
 
 /** Where a world is given up: what is explored today has less than a tenth of them. */
@@ -25,12 +27,15 @@ function tryWorlds(): boolean {
     )
     if (!found.isWhole) print(saidOf(found))
   }
-  const hold = exploreHold()
-  states += hold.states
-  isWell &&= hold.broken === undefined
-  print(`${String(hold.states).padStart(9)} states: a hold, two posts of parts of it, and its release`)
-  if (hold.broken !== undefined)
-    print(`  ${HOLD_LAWS[hold.broken.law]}\n    ${hold.broken.way.join('\n    ')}`)
+  const take = <Law extends string>(what: string, laws: Readonly<Record<Law, string>>, found: Searched<Law>): void => {
+    states += found.states
+    isWell &&= found.broken === undefined
+    print(`${String(found.states).padStart(9)} states: ${what}`)
+    if (found.broken !== undefined) print(`  ${laws[found.broken.law]}\n    ${found.broken.way.join('\n    ')}`)
+  } // prettier-ignore
+  take('a hold, two posts of parts of it, and its release', HOLD_LAWS, exploreHold())
+  for (const [name, world] of Object.entries(CLAIM_WORLDS))
+    take(`one id through two doors, ${name}`, CLAIM_LAWS, exploreClaim(world))
   print(`${states} states, ${isWell ? 'no law broken' : 'NOT WELL'}`)
   return isWell
 }

@@ -6,7 +6,7 @@
  * account for money in transit. The first, with the debit account, is the event itself. The second, with the credit
  * account, is the arrival that a crossing has there, in channel 0: that of crossings which nothing can follow. What crossed
  * before goes on crossing, also where both accounts live in one partition now. What was said again is left out: reminders,
- * and answers to them.
+ * and answers to them. Claims are made anew: right before a command that stands away from the home of its id.
  */
 import { COMMAND_KINDS } from '../../schemas/commands.ts'
 import { CROSSING_TEXT_BYTES, CROSSING_WORD, CROSSING_WORDS, isTransitAccountAt, writeCrossing } from '../../schemas/crossing.ts' // prettier-ignore
@@ -16,6 +16,7 @@ import { unpackCurrency } from '../../schemas/money.ts'
 import { partitionOf, partitionOfWords } from '../../schemas/partitions.ts'
 import { decodeText } from '../../schemas/text.ts'
 import { ARRIVALS, CREDITED, PARTS, type Part } from './event-parts.ts'
+import { hasIdOfOwn } from '../core/apply/apply.ts'
 import type { NewLog } from './new-log.ts'
 import { linkIndexAt, TRANSIT, type OldLog } from './old-log.ts'
 import { RepartitionRefusedError } from './refused.ts'
@@ -85,8 +86,9 @@ export class RowMover {
       case 'at destination':
         return this.moveArrival(old)
       case 'horizon':
+      case 'claim':
         this.events -= 1
-        // The new logs say one of their own, in the end.
+        // The new logs say their own: a horizon in the end, and a claim with the command that it is for.
         return
       case 'said again':
         this.events -= 1
@@ -109,6 +111,7 @@ export class RowMover {
     const to = this.newLog(words32, idAt * 2)
     this.checkScale(words[word + ROW.currency]!, old.payload![old.byte + ROW_BYTE.scale]!)
     accounts.add(to.partition, ++to.accounts, words, idAt)
+    this.claim(old, to)
     this.begin(old, to)
     to.words32[(to.byte + ROW_BYTE.debitAccount) >>> 2] = to.accounts
     to.take(old.length)
@@ -116,6 +119,7 @@ export class RowMover {
 
   private moveAccount(old: OldLog): void {
     const to = this.newLog(old.words32, (old.word + ROW.relatedHigh) * 2)
+    this.claim(old, to)
     this.begin(old, to)
     const debit = numberAt(old, ROW_BYTE.debitAccount)
     to.words32[(to.byte + ROW_BYTE.debitAccount) >>> 2] = old.accounts.numbers[debit]!
@@ -129,6 +133,7 @@ export class RowMover {
     const to = this.news[accounts.partitions[debit]!]!
     const other = accounts.partitions[credit]!
     this.noteNamed(old, to.partition)
+    this.claim(old, to)
     if (other === to.partition) {
       this.begin(old, to)
       to.words32[(to.byte + ROW_BYTE.debitAccount) >>> 2] = accounts.numbers[debit]!
@@ -219,6 +224,7 @@ export class RowMover {
     )
     const first = ids.find((id) => id !== '')
     const to = first === undefined ? this.ofNamed(old) : this.news[partitionOf(parseId(first)!, this.news.length)]!
+    this.claim(old, to)
     this.begin(old, to)
     const texts = numbers.map((number, side) => {
       const isHere = number !== 0 && accounts.partitions[number] === to.partition
@@ -255,6 +261,7 @@ export class RowMover {
       this.crossings.set(key, { ...to.takeChannel(), source: to.partition, places: [], arrived: 0 })
     const open = this.openCrossing(key)
     const answered = this.places.get(placeOf(partitionAnswered(old), old.answers)) ?? open.arrived
+    this.claim(old, to)
     this.moveCrossing(old, to, open, old.answers === 0 ? 0 : answered)
     const [kind, command] = [ROW_BYTE.kind, ROW_BYTE.command].map((at) => old.payload![old.byte + at])
     // By the deadline it is no end: the destination is told, and answers.
@@ -339,6 +346,19 @@ export class RowMover {
     const place = placeOf(old.partition, old.taken + 1)
     this.places.set(place, open.arrived)
     open.places.push(place)
+  }
+
+  /**
+   * Claims the id of the row at hand for the partition that it goes to, if that is not the home of the id: so it goes on
+   * counting once. Of what no client's command made the id is another event's, and nothing is claimed.
+   */
+  private claim(old: OldLog, to: NewLog): void {
+    const { payload, words, words32, word } = old
+    if (!hasIdOfOwn({ bytes: payload!, words, words32 }, word)) return
+    const home = this.newLog(words32, (word + ROW.transferHigh) * 2)
+    if (home === to) return
+    home.makeRoom(linkIndexAt(old))
+    home.claimId(words, word, to.partition)
   }
 
   /** Copies the row to where the next one of a log goes, as it is. */

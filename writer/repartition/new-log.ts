@@ -11,6 +11,7 @@ import { EVENT_ROW_BYTES, EVENT_ROW_BYTES_MAX, LINKED_TRANSFERS_MAX } from '../.
 import { OVERDRAFT_UNLIMITED, unpackCurrency } from '../../schemas/money.ts'
 import { TRANSIT_OWNER_BYTES } from '../core/crossing/transit-row.ts'
 import { LowestFree } from '../core/state/lowest-free.ts'
+import { claimFingerprints } from './claims.ts'
 
 /** Bytes of rows from which on a frame is closed. */
 const FRAME_PAYLOAD_BYTES = 1024 * 1024
@@ -45,6 +46,7 @@ export class NewLog {
   byte = 0
   private readonly appender: LogAppender
   private readonly partitions: number
+  private readonly fingerprints: BigInt64Array
   private readonly clock: Clock
   private readonly transits = new Map<bigint, Transit>()
   private readonly free = new LowestFree()
@@ -56,6 +58,7 @@ export class NewLog {
   constructor(dir: string, partition: number, partitions: number, clock: Clock, beganNs: bigint) {
     this.partition = partition
     this.partitions = partitions
+    this.fingerprints = claimFingerprints(partitions)
     this.clock = clock
     this.appender = openLog(nodeDisk, dir, { partition }).appender
     this.close(beganNs)
@@ -123,6 +126,21 @@ export class NewLog {
     return transit
   } // prettier-ignore
 
+  /**
+   * Claims the id of a command for the partition in which it stands, before it does: as if a door had asked for it.
+   * @param words the command's row begins at `from` of these
+   */
+  claimId(words: BigInt64Array, from: number, partition: number): void {
+    this.beginOwn(EVENT_KINDS.IdClaimed, 0, words[from + ROW.recordedAt]! - 1n, COMMAND_KINDS.ClaimId)
+    const { word } = this
+    this.words[word + ROW.transferHigh] = words[from + ROW.transferHigh]!
+    this.words[word + ROW.transferLow] = words[from + ROW.transferLow]!
+    this.words[word + ROW.receivedAt] = words[from + ROW.receivedAt]!
+    this.words[word + ROW.fingerprint] = this.fingerprints[partition]!
+    this.words32[(this.byte + ROW_BYTE.code) >>> 2] = partition
+    this.take(EVENT_ROW_BYTES)
+  }
+
   /** Says up to which time ids that were not used are expired, milliseconds since 1970. */
   forgetIds(horizonMs: number): void {
     this.makeRoom(0)
@@ -131,13 +149,18 @@ export class NewLog {
     this.take(EVENT_ROW_BYTES)
   }
 
-  /** Begins a row that nobody asked for. */
-  private beginOwn(kind: number, scale: number, recordedAtNs: bigint): void {
+  /** Begins a row that stands in no old log. */
+  private beginOwn(
+    kind: number,
+    scale: number,
+    recordedAtNs: bigint,
+    command: number = COMMAND_KINDS.TimeStep,
+  ): void {
     const { word, words } = this
     words.fill(0n, word, word + EVENT_ROW_BYTES_MAX / 8)
     for (const at of [ROW.recordedAt, ROW.effectiveAt, ROW.receivedAt]) words[word + at] = recordedAtNs
     this.words32[(this.byte + ROW_BYTE.kind) >>> 2] =
-      kind | (scale << KINDS_SHIFT.scale) | (COMMAND_KINDS.TimeStep << KINDS_SHIFT.command)
+      kind | (scale << KINDS_SHIFT.scale) | (command << KINDS_SHIFT.command)
   }
 
   /** Gives the lowest free channel to a crossing that begins. */

@@ -6,10 +6,10 @@ import path from 'node:path'
 import { afterEach, beforeEach, expect, it } from 'vitest'
 import type { Command } from '../../schemas/commands.ts'
 import type { WalletEvent } from '../../schemas/events.ts'
-import { formatId, type Id } from '../../schemas/ids.ts'
+import { formatId, parseId, type Id } from '../../schemas/ids.ts'
 import { partitionOf } from '../../schemas/partitions.ts'
 import { accountIdOf, idOf, NOW_MS } from '../core/harness.testing.ts'
-import { booksOf, eventsIn, runToEnd, World, type Books } from './worlds.testing.ts'
+import { booksOf, eventsIn, runToEnd, sendByDoor, World, type Books } from './worlds.testing.ts'
 
 const ACCOUNTS = 7
 const SECOND = 1_000_000_000n
@@ -25,6 +25,8 @@ afterEach(() => {
 /** Somebody who sends commands at random, as doors would hand them on, and remembers them. */
 class Client {
   readonly sent: Command[] = []
+  /** Doors claim ids; those of before there were claims do not. */
+  isClaiming = false
   private made = 0
   private readonly world: World
   private holds: { id: Id; debit: Id; credit: Id; isOver: boolean }[] = []
@@ -133,9 +135,18 @@ class Client {
   sendAll(commands: readonly Command[], at = commands[0]!.debit!) {
     const { deployment, partitions } = this.world
     this.sent.push(...commands)
-    const events = deployment.submit(partitionOf(at, partitions), commands)
+    const to = partitionOf(at, partitions)
+    const events = this.isClaiming ? sendByDoor(this.world, to, commands)! : deployment.submit(to, commands)
     deployment.settle(events)
     return events.filter(({ transferId }) => formatId(transferId) === formatId(commands[0]!.id)).filter(({ kind }) => kind !== 'HoldExpired') // prettier-ignore
+  }
+
+  /** A door claims an id and dies; so does the next one, of another account. Returns the id. */
+  claimInVain(): Id {
+    const { deployment, partitions } = this.world
+    const id = this.newId()
+    for (let code = 0; code < partitions; code++) deployment.submit(partitionOf(id, partitions), [{ kind: 'ClaimId', id, code }]) // prettier-ignore
+    return id
   }
 
   private endHold(which: number, command: Omit<Command, 'related'>): void {
@@ -171,6 +182,27 @@ function expectRemembered(world: World, sent: readonly Command[], { told }: Book
   }
 }
 
+/** By every door an id counts in the partition that has its outcome, and nowhere else; no id is claimed but for that. */
+function expectCountedOnce(world: World, sent: readonly Command[], { told, claims }: Books): void {
+  const { partitions } = world
+  const needed = [...told].flatMap(([id, { partition }]) => {
+    const home = partitionOf(parseId(id)!, partitions)
+    return home === partition ? [] : [[id, home, partition]]
+  })
+  expect([...claims].map(([id, { home, partition }]) => [id, home, partition]).sort()).toEqual(needed.sort())
+  const living = Array.from({ length: partitions }, (_, partition) =>
+    [...Array(ACCOUNTS).keys()].map((index) => accountIdOf(1 + index)).find((id) => partitionOf(id, partitions) === partition)) // prettier-ignore
+  for (const command of sent) {
+    const at = told.get(formatId(command.id))!.partition
+    expect(sendByDoor(world, at, [{ ...command, linked: false }])).toEqual([])
+    for (const [other, debit] of living.entries()) {
+      if (other === at || debit === undefined) continue
+      const again: Command = { kind: 'Transfer', id: command.id, debit, credit: accountIdOf(1), amount: 1n, currency: 'EUR', across: other !== partitionOf(accountIdOf(1), partitions) } // prettier-ignore
+      expect(sendByDoor(world, other, [again]) ?? []).toEqual([])
+    }
+  }
+}
+
 /** Holds that expire in a year's time, with the deadlines that they have. */
 function expiries(world: World): string[] {
   return world.deployment.pass(365 * 86_400_000).filter(({ kind }) => kind === 'HoldExpired').map(({ transferId, expiresAtNs, amount }) => `${formatId(transferId)} ${expiresAtNs} ${amount}`).sort() // prettier-ignore
@@ -183,7 +215,7 @@ it('from 1 to 3 to 2 partitions every account has its history, every id its outc
   let holdsKept = 0
   let split = 0
   fc.assert(
-    fc.property(actions, actions, (first, second) => {
+    fc.property(actions, actions, fc.boolean(), (first, second, isClaiming) => {
       const [one, three, two] = [1, 3, 2].map((count) => path.join(dir, `${++run} ${count}`)) as [string, string, string] // prettier-ignore
       const world = new World(one, 1)
       const client = new Client(world)
@@ -199,10 +231,13 @@ it('from 1 to 3 to 2 partitions every account has its history, every id its outc
       expectSameBooks(old, books)
       expect(made.events).toBe(eventsIn(one, 1)[0]!.length)
       expectRemembered(new World(three, 3), client.sent, books)
+      expectCountedOnce(new World(three, 3), client.sent, books)
       expect(expiries(new World(three, 3))).toEqual(expiries(world))
 
       const wider = new World(three, 3)
       const later = new Client(wider, client)
+      later.isClaiming = isClaiming
+      const inVain = [1, 2, 3].map(() => later.claimInVain())
       for (const action of second) later.act(...action)
       later.endHoldsApart(2)
       wider.save()
@@ -210,12 +245,39 @@ it('from 1 to 3 to 2 partitions every account has its history, every id its outc
       const latest = booksOf(two, 2)
       expectSameBooks(booksOf(three, 3), latest)
       expectRemembered(new World(two, 2), [...client.sent, ...later.sent], latest)
+      const narrower = new World(two, 2)
+      expectCountedOnce(narrower, [...client.sent, ...later.sent], latest)
+      // What was claimed and never used is free, once.
+      for (const id of inVain) {
+        const debits = [0, 1].map((partition) => [1, 2, 3, 4, 5].map(accountIdOf).find((one) => partitionOf(one, 2) === partition)!) // prettier-ignore
+        const made = debits.map((debit) => sendByDoor(narrower, partitionOf(debit, 2), [{ kind: 'FreezeAccount', id, debit }])) // prettier-ignore
+        expect(made[0]).toHaveLength(1)
+        expect(made[1] ?? []).toEqual([])
+      }
       expect(expiries(new World(two, 2))).toEqual(expiries(wider))
     }),
     { numRuns: 15 },
   )
   expect(split).toBeGreaterThan(0)
   expect(holdsKept).toBeGreaterThan(0)
+})
+
+it('every claim stands right before its command by recorded time, as if a door had sent it', () => {
+  const world = new World(path.join(dir, 'old'), 1)
+  const client = new Client(world)
+  client.open()
+  world.save()
+  runToEnd(path.join(dir, 'old'), 1, path.join(dir, 'new'), 3)
+  const events = eventsIn(path.join(dir, 'new'), 3).flat()
+  const claims = events.filter(({ kind }) => kind === 'IdClaimed')
+  expect(claims.length).toBeGreaterThan(3)
+  for (const claim of claims) {
+    expect(claim).toMatchObject({ command: 'ClaimId', amount: 0n, currency: '', debit: { number: 0 }, credit: { number: 0 }, partition: partitionOf(claim.transferId, 3) }) // prettier-ignore
+    const claimed = events.find((event) => event !== claim && event.partition === claim.code && formatId(event.transferId) === formatId(claim.transferId))! // prettier-ignore
+    expect(claimed.recordedAtNs - claim.recordedAtNs).toBeLessThan(10n)
+    expect(claimed.recordedAtNs).toBeGreaterThanOrEqual(claim.recordedAtNs)
+    expect(claim.receivedAtNs).toBe(claimed.receivedAtNs)
+  }
 })
 
 it('the same logs give the same bytes', () => {
@@ -310,6 +372,8 @@ it('crossings that were late, cancelled, compensated or said again come to the s
     expect(again.deployment.harnesses.reduce((sum, { core }) => sum + core.crossingsOpen(), 0)).toBe(0)
     // And crossings go on in the channels that are free.
     if (count === 1) continue
+    // Ids of before count in the whole deployment now: what is opened needs others.
+    for (let used = 0; used < 100; used++) again.deployment.id()
     const [source, destination] = again.deployment.open(50n, 'EUR')
     const next: Command = { kind: 'Transfer', id: idOf(9_999), debit: source!, credit: destination!, amount: 5n, across: true } // prettier-ignore
     const made = again.deployment.submit(0, [next])

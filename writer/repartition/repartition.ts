@@ -4,6 +4,7 @@ import { readFramesAhead } from '../../eventlog/file/read/read-ahead.ts'
 import type { LogHead } from '../../eventlog/ports.ts'
 import { applyFrames } from '../recovery/load-state.ts'
 import { createCore } from '../core/core.ts'
+import { ClaimsProof } from './claims.ts'
 import { RowMover, type Moved } from './move-rows.ts'
 import { NewLog, type Clock } from './new-log.ts'
 import { nextOf, OldLog } from './old-log.ts'
@@ -79,15 +80,17 @@ export function* repartition(options: RepartitionOptions): Generator<Progress, R
   }
 
   const proved = emptySums()
+  const claims = new ClaimsProof(toPartitions)
   for (const head of ends) {
     const core = createCore({ partition: head.partition })
-    applyFrames(core, readFramesAhead(nodeDisk, to, head.partition, 1n, head))
+    applyFrames(core, claims.watch(head.partition, readFramesAhead(nodeDisk, to, head.partition, 1n, head)))
     addAccounts(proved, core)
     for (const [currency, sum] of core.trialBalance())
       if (sum !== 0n)
         throw new Error(`${currency} of the new partition ${head.partition} sums to ${sum}, not to zero`)
     yield { done: events * 2n + (events * BigInt(head.partition + 1)) / BigInt(toPartitions), goal: events * 3n }
   }
+  claims.check()
   if (proved.accounts !== sums.accounts || proved.digest !== sums.digest || proved.holdsOpen !== sums.holdsOpen)
     throw new Error('the accounts of the new logs are not those of the old ones')
   const { events: taken, split, leftOut } = mover

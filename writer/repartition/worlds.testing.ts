@@ -3,9 +3,13 @@ import { nodeDisk } from '../../eventlog/disk/disk.ts'
 import { readFramesSync } from '../../eventlog/file/read/reader.ts'
 import { openLog } from '../../eventlog/file/recovery/open-log.ts'
 import { seal } from '../../eventlog/handoff/seal.ts'
+import { encodeCommands } from '../../schemas/command-codec.ts'
+import type { Command } from '../../schemas/commands.ts'
 import { isTransitAccountId } from '../../schemas/crossing.ts'
 import { decodeEvents, type Side, type WalletEvent } from '../../schemas/events.ts'
+import { fingerprintOf } from '../../schemas/fingerprint.ts'
 import { formatId } from '../../schemas/ids.ts'
+import { partitionOf } from '../../schemas/partitions.ts'
 import { Deployment } from '../core/crossing/crossing.testing.ts'
 import type { CoreOptions } from '../core/core.ts'
 import { repartition, type Repartitioned, type RepartitionOptions } from './repartition.ts'
@@ -50,6 +54,27 @@ export class World {
   }
 }
 
+/**
+ * Sends commands as a door does: it claims their ids at their homes before it hands them on. Returns the events that came of
+ * them alone; undefined: an id is in use elsewhere, and nothing was handed on.
+ */
+export function sendByDoor(
+  world: World,
+  to: number,
+  commands: readonly Command[],
+): WalletEvent[] | undefined {
+  const { deployment, partitions } = world
+  for (const { id } of commands) {
+    const home = partitionOf(id, partitions)
+    if (home === to) continue
+    const claim: Command = { kind: 'ClaimId', id, code: to }
+    deployment.submit(home, [claim])
+    const known = deployment.events[home]!.find(({ transferId }) => transferId.low === id.low && transferId.high === id.high) // prettier-ignore
+    if (known?.fingerprint !== fingerprintOf(encodeCommands([claim]))) return undefined
+  }
+  return deployment.submit(to, commands)
+}
+
 export function eventsIn(dir: string, partitions: number): WalletEvent[][] {
   return Array.from({ length: partitions }, (_, partition) =>
     [...readFramesSync(nodeDisk, dir, partition, 1n)].flatMap(({ payload }) => decodeEvents(payload)),
@@ -89,11 +114,19 @@ export interface Told {
   readonly partition: number
 }
 
+export interface Claimed {
+  readonly home: number
+  readonly partition: number
+  readonly fingerprint: bigint
+}
+
 /** What logs say: entries of each account, the outcome of each id, money in transit. Reads events, and knows no core. */
 export interface Books {
   readonly entries: Map<string, Entry[]>
   readonly times: Map<string, bigint[]>
   readonly told: Map<string, Told>
+  /** Partitions that ids are claimed for, by id; a claim says its home's. */
+  readonly claims: Map<string, Claimed>
   readonly inTransit: bigint
 }
 
@@ -105,6 +138,7 @@ export function booksOf(dir: string, partitions: number): Books {
   const entries = new Map<string, Entry[]>()
   const times = new Map<string, bigint[]>()
   const told = new Map<string, Told>()
+  const claims = new Map<string, Claimed>()
   let inTransit = 0n
   for (const events of eventsIn(dir, partitions)) {
     const ids = new Map<number, string>()
@@ -128,16 +162,23 @@ export function booksOf(dir: string, partitions: number): Books {
         entries.set(account, [...(entries.get(account) ?? []), { ...totals, amount, transferId: id, relatedId, reference, memo, code, receivedAtNs }]) // prettier-ignore
         times.set(account, [...(times.get(account) ?? []), event.recordedAtNs])
       }
+      if (kind === 'IdClaimed') {
+        if (claims.has(id) || told.get(id)?.partition === event.partition)
+          throw new Error(`the id ${id} is claimed where it was in use`)
+        claims.set(id, { home: event.partition, partition: event.code, fingerprint: event.fingerprint })
+        continue
+      }
       const isOfClient =
         BEGINS.includes(kind) ||
         (kind === 'HoldReleased' && command === 'VoidHold') ||
         (!BEHIND.test(kind) && command !== 'ExpireHold' && command !== 'TimeStep')
       if (!isOfClient) continue
-      if (told.has(id)) throw new Error(`the id ${id} has two outcomes`)
+      if (told.has(id) || claims.get(id)?.home === event.partition)
+        throw new Error(`the id ${id} has two outcomes`)
       told.set(id, { fingerprint: event.fingerprint, refusal, command, amount: event.amount, partition: event.partition }) // prettier-ignore
     }
     for (const number of transit)
       inTransit += last.get(number)!.creditsPosted - last.get(number)!.debitsPosted
   }
-  return { entries, times, told, inTransit }
+  return { entries, times, told, claims, inTransit }
 }

@@ -68,6 +68,7 @@ export class Books {
         return
       case 'AccountRefused':
       case 'TransferRefused':
+      case 'IdClaimed':
         return
       default:
         insist(false, 'an event that this load makes', kind)

@@ -1,25 +1,13 @@
 /** Who asks for transfers: over accounts of all partitions, again where the answer never came, and now and then again anyway. */
-import { encodeCommands } from '../../../schemas/command-codec.ts'
 import type { Command } from '../../../schemas/commands.ts'
 import type { Frame } from '../../../schemas/frames.ts'
 import { makeUuidV7, type Id } from '../../../schemas/ids.ts'
 import { partitionOf } from '../../../schemas/partitions.ts'
-import { keyOf } from '../../model/wallet.ts'
-import { insist } from '../insist.ts'
 import type { World } from '../world.ts'
+import { Doors, type Request } from './doors.ts'
 import type { Ledger } from './ledger.ts'
 import type { PartitionNode } from './node.ts'
 import type { CrossingOptions } from './options.ts'
-
-interface Request {
-  readonly partition: number
-  readonly command: Command
-}
-
-interface Pending extends Request {
-  readonly epoch: bigint
-  readonly offset: bigint
-}
 
 /** What the accounts of a partition begin with, moved there from its own system account. */
 const CURRENCY = 'EUR'
@@ -31,21 +19,21 @@ export class CrossingClients {
   readonly #options: CrossingOptions
   readonly #ledger: Ledger
   readonly #nodes: readonly PartitionNode[]
+  readonly #doors: Doors
   /** Accounts by partition; the first is the system's. */
   readonly #accounts: readonly (readonly Id[])[]
   /** What is yet to be asked for before all else. */
   readonly #opening: Request[]
   readonly #sent: Request[] = []
-  #pending: Pending[] = []
-  #unknown: Request[] = []
 
   constructor(world: World, options: CrossingOptions, ledger: Ledger, nodes: readonly PartitionNode[]) {
     this.#world = world
     this.#options = options
     this.#ledger = ledger
     this.#nodes = nodes
+    this.#doors = new Doors(world, options, ledger.ids, nodes)
     this.#accounts = Array.from({ length: options.partitions }, (_, partition) =>
-      Array.from({ length: options.accounts + 1 }, () => this.#accountId(partition)),
+      Array.from({ length: options.accounts + 1 }, () => this.#idIn(partition)),
     )
     this.#opening = this.#accounts.flatMap((ids, partition) => this.#openingOf(ids, partition))
   }
@@ -55,70 +43,67 @@ export class CrossingClients {
     const opening = this.#opening[0]
     if (opening !== undefined) {
       if (this.#send(opening)) this.#opening.shift()
-    } else if (this.#unknown.length > 0 && random.chance(0.5)) this.#sendUnknown()
+    } else if (this.#doors.unknown.length > 0 && random.chance(0.5)) this.#sendUnknown()
     else if (random.chance(this.#options.holds)) {
       this.offers++
       this.#send(this.#ofHold())
     } else {
       this.offers++
       const again = random.chance(this.#options.repeats) ? random.pick(this.#sent) : undefined
-      this.#send(again ?? (random.chance(this.#options.others) ? this.#other() : this.#crossing()))
+      const request = again ?? (random.chance(this.#options.others) ? this.#other() : this.#crossing())
+      this.#send(request)
+      if (random.chance(this.#options.reuses)) this.#send(this.#elsewhere(request))
     }
   }
 
   /** Sends again what is unknown, until nothing is; then lets go of the holds that nobody else ends. */
   finish(): void {
-    if (this.#unknown.length > 0) this.#sendUnknown()
-    else if (this.#pending.length === 0)
+    if (this.#doors.unknown.length > 0) this.#sendUnknown()
+    else if (this.#doors.isIdle())
       for (const { first } of this.#ledger.holds.open()) this.#send(this.#end('VoidHold', first.transferId, first.partition)) // prettier-ignore
   }
 
   isSettled(): boolean {
-    return this.#opening.length === 0 && this.#pending.length === 0 && this.#unknown.length === 0
+    return this.#opening.length === 0 && this.#doors.isIdle() && this.#doors.unknown.length === 0
   }
 
   accepted(partition: number, frame: Frame): void {
-    const isAnswered = ({ partition: of, epoch, offset }: Pending): boolean =>
-      of === partition && epoch === frame.epoch && offset < frame.nextCommandOffset
-    for (const { command } of this.#pending.filter(isAnswered))
-      insist(
-        this.#ledger.outcomes.has(`${partition}:${keyOf(command.id)}`),
-        'an outcome of what was consumed',
-        'none',
-      )
-    this.#pending = this.#pending.filter((request) => !isAnswered(request))
+    this.#doors.accepted(partition, frame)
   }
 
   lost(partition: number, epoch: bigint): void {
-    const isLost = (request: Pending): boolean => request.partition === partition && request.epoch === epoch
-    this.#unknown.push(...this.#pending.filter(isLost))
-    this.#pending = this.#pending.filter((request) => !isLost(request))
+    this.#doors.lost(partition, epoch)
+  }
+
+  heal(): void {
+    this.#doors.heal()
   }
 
   #sendUnknown(): void {
-    const at = this.#world.random.below(this.#unknown.length)
-    const [request] = this.#unknown.splice(at, 1)
-    if (!this.#send(request!)) this.#unknown.push(request!)
+    const { unknown } = this.#doors
+    const at = this.#world.random.below(unknown.length)
+    const [request] = unknown.splice(at, 1)
+    if (!this.#send(request!)) unknown.push(request!)
   }
 
-  #send({ partition, command }: Request): boolean {
-    const node = this.#nodes[partition]!
-    if (!node.isReady()) return false
-    let offset = -1n
-    const { kind } = node.writer.offer(encodeCommands([command]), 1, (place) => {
-      offset = place!.offset
-    })
-    if (kind !== 'taken') return false
-    this.#sent.push({ partition, command })
-    this.#pending.push({ partition, command, epoch: node.writer.epoch, offset })
-    return true
+  #send(request: Request): boolean {
+    const isSent = this.#doors.send(request)
+    if (isSent) this.#sent.push(request)
+    return isSent
   }
 
   #openingOf([system, ...others]: readonly Id[], partition: number): Request[] {
     const { random } = this.#world
     const open = (debit: Id, more: Partial<Command>): Request => ({
       partition,
-      command: { kind: 'OpenAccount', id: this.#newId(), debit, currency: CURRENCY, scale: 2, ...more },
+      command: {
+        kind: 'OpenAccount',
+        id: this.#idIn(partition),
+        debit,
+        currency: CURRENCY,
+        scale: 2,
+        ...more,
+      },
     })
     return [
       open(system!, { system: true }),
@@ -129,20 +114,27 @@ export class CrossingClients {
           amount: random.pick([0n, 0n, 50n]),
           ...(isOdd && { currency: 'JPY', scale: 0 }),
         })
-        const funded = { partition, command: this.#transfer(system!, id, FUNDS) }
+        const funded = {
+          partition,
+          command: { ...this.#transfer(system!, id, FUNDS), id: this.#idIn(partition) },
+        }
         return isOdd ? [opened] : [opened, funded]
       }),
     ]
   }
 
-  #crossing(): Request {
+  /** The id of a command once more, with a debit account that lives in another partition. */
+  #elsewhere({ partition, command: { id } }: Request): Request {
+    const { partitions } = this.#options
+    const other = this.#crossing((partition + 1 + this.#world.random.below(partitions - 1)) % partitions)
+    return { ...other, command: { ...other.command, id } }
+  }
+
+  #crossing(source = this.#world.random.below(this.#options.partitions)): Request {
     const { random } = this.#world
     const { partitions } = this.#options
-    const source = random.below(partitions)
     const destination = (source + 1 + random.below(partitions - 1)) % partitions
-    const credit = random.chance(0.05)
-      ? this.#accountId(destination)
-      : random.pick(this.#accounts[destination]!)
+    const credit = random.chance(0.05) ? this.#idIn(destination) : random.pick(this.#accounts[destination]!)
     // Only the system's account has so much.
     const isHuge = random.chance(this.#options.hugeAmounts)
     const debit = isHuge ? this.#accounts[source]![0]! : random.pick(this.#accounts[source]!)
@@ -205,7 +197,8 @@ export class CrossingClients {
     return { kind: 'Transfer', id: this.#newId(), debit, credit, amount, receivedAtNs: this.#nowNs() }
   }
 
-  #accountId(partition: number): Id {
+  /** One that lives in a partition: of an account, or of a command that need not be claimed for it. */
+  #idIn(partition: number): Id {
     for (;;) {
       const id = this.#newId()
       if (partitionOf(id, this.#options.partitions) === partition) return id

@@ -10,6 +10,7 @@ import { keyOf } from '../../model/wallet.ts'
 import { insist } from '../insist.ts'
 import type { Books } from './books.ts'
 import { turnOf, type Channels } from './channels.ts'
+import type { CountedIds } from './ids.ts'
 
 /** A hold, or a post of one: each has a channel's turn. */
 interface Way {
@@ -47,18 +48,13 @@ export class HoldLedger {
   readonly #ways = new Map<string, Hold | Post>()
   readonly #books: readonly Books[]
   readonly #channels: Channels
-  readonly #outcomes: Map<string, WalletEvent>
+  readonly #ids: CountedIds
   readonly #cover: (mark: string) => void
 
-  constructor(
-    books: readonly Books[],
-    channels: Channels,
-    outcomes: Map<string, WalletEvent>,
-    cover: (mark: string) => void,
-  ) {
+  constructor(books: readonly Books[], channels: Channels, ids: CountedIds, cover: (mark: string) => void) {
     this.#books = books
     this.#channels = channels
-    this.#outcomes = outcomes
+    this.#ids = ids
     this.#cover = cover
   }
 
@@ -96,7 +92,7 @@ export class HoldLedger {
   #begin(partition: number, event: WalletEvent, text: CrossingText): void {
     insist(text.source === partition, 'a hold that begins at its source', partition)
     this.#channels.begin(text)
-    this.#decided(partition, event)
+    this.#ids.take(partition, event)
     const destination = partitionOf(text.credit, this.#books.length)
     const way = { first: event, text, destination, last: event.sequence, reminders: 0, isOver: false }
     const amount = event.amount
@@ -198,7 +194,7 @@ export class HoldLedger {
         return this.#noSides(event)
       case 'HoldReleased':
         insist(hold.phase === 'held' && amount === hold.held, `${hold.held} released`, amount)
-        if (command === 'VoidHold') this.#decided(partition, event)
+        if (command === 'VoidHold') this.#ids.take(partition, event)
         else this.#cover(command === 'ExpireHold' ? 'a hold expired' : 'a post closed its hold')
         hold.phase = 'released'
         hold.released = amount
@@ -218,12 +214,6 @@ export class HoldLedger {
     insist(!way.isOver && (isPost(way) || way.phase !== 'held'), 'a reminder of what waits', 'another')
     insist(fingerprint === way.last, `a reminder of event ${way.last}`, fingerprint)
     insist(linkIndex === way.reminders && debit.number === 0, `attempt ${way.reminders}`, linkIndex)
-  }
-
-  #decided(partition: number, event: WalletEvent): void {
-    const key = `${partition}:${keyOf(event.transferId)}`
-    insist(!this.#outcomes.has(key), 'an id once in its partition', key)
-    this.#outcomes.set(key, event)
   }
 
   #over(way: Hold | Post): void {

@@ -19,6 +19,7 @@ import { insist } from '../insist.ts'
 import { Books, type Account } from './books.ts'
 import { Channels, turnOf } from './channels.ts'
 import { HoldLedger } from './holds.ts'
+import { CountedIds } from './ids.ts'
 
 export interface Crossing {
   readonly by: Coordination
@@ -51,8 +52,7 @@ export class Ledger {
   /** Every event, by partition. */
   readonly events: readonly WalletEvent[][]
   readonly crossings = new Map<string, Crossing>()
-  /** The first event of each command's id, by partition and id. */
-  readonly outcomes = new Map<string, WalletEvent>()
+  readonly ids: CountedIds
   readonly #accountsMax: number
   readonly #cover: (mark: string) => void
   readonly holds: HoldLedger
@@ -63,10 +63,11 @@ export class Ledger {
   constructor(partitions: number, accountsMax: number, cover: (mark: string) => void) {
     this.#accountsMax = accountsMax
     this.books = Array.from({ length: partitions }, () => new Books())
+    this.ids = new CountedIds(partitions)
     this.events = this.books.map(() => [])
     this.#cover = cover
     this.#channels = new Channels(cover)
-    this.holds = new HoldLedger(this.books, this.#channels, this.outcomes, cover)
+    this.holds = new HoldLedger(this.books, this.#channels, this.ids, cover)
   }
 
   /** The next durable events of a partition. */
@@ -107,9 +108,7 @@ export class Ledger {
   }
 
   #takePlain(partition: number, event: WalletEvent): void {
-    const key = `${partition}:${keyOf(event.transferId)}`
-    insist(!this.outcomes.has(key), 'an id once in its partition', key)
-    this.outcomes.set(key, event)
+    this.ids.take(partition, event)
     if (event.kind !== 'TransferRefused' || (event.command !== 'Transfer' && event.command !== 'PlaceHold'))
       return
     const { accounts } = this.books[partition]!
@@ -159,8 +158,8 @@ export class Ledger {
 
   #begin(partition: number, event: WalletEvent, text: CrossingText): void {
     const key = keyOf(event.transferId)
+    this.ids.take(partition, event)
     insist(!this.crossings.has(key), 'a crossing begun once', key)
-    this.outcomes.set(`${partition}:${key}`, event)
     const destination = partitionOf(text.credit, this.books.length)
     const crossing: Crossing = {
       by: event.kind === 'TransferDebited' ? 'saga' : 'tcc',

@@ -8,6 +8,7 @@ const DESTINATION = 'writer/core/crossing/destination.ts'
 const APPLY = 'writer/core/crossing/apply-crossing.ts'
 const MOVED = 'writer/core/crossing/moved-totals.ts'
 const GROUPS = 'eventlog/file/group-commit.ts'
+const DOORS = 'test/simulation/crossings/doors.ts'
 
 export const CROSSING_MUTANTS: readonly Mutant[] = [
   one(
@@ -19,7 +20,7 @@ export const CROSSING_MUTANTS: readonly Mutant[] = [
   {
     name: 'a coordinator sends before the decision is durable',
     found: 'crossings',
-    seed: 33,
+    seed: 199,
     patches: [
       patch(GROUPS, '    appender.sync()\n    isIdleFrameDue = true\n', '    isIdleFrameDue = true\n'),
       patch(
@@ -36,7 +37,7 @@ export const CROSSING_MUTANTS: readonly Mutant[] = [
       '  cancelled: {\n    ConfirmTransfer: IGNORED,\n',
       "  cancelled: {\n    ConfirmTransfer: { event: 'TransferConfirmed', to: 'confirmed' },\n",
     ),
-    seed: 14,
+    seed: 4,
   },
   one(
     'the deadline cancels what is confirmed',
@@ -132,6 +133,33 @@ export const CROSSING_MUTANTS: readonly Mutant[] = [
     'writer/coordinator/step-target.ts',
     '    else this.dropped += count\n    batch.clear()\n',
     '    else this.dropped += count\n',
+  ),
+  {
+    ...one(
+      'id checked in one partition only',
+      DOORS,
+      '    if (home === partition) return this.#offer(request, partition, false)\n    return this.#offer(request, home, true)\n',
+      '    return this.#offer(request, partition, false)\n',
+    ),
+    seed: 4,
+  },
+  one(
+    'a command handed on before its claim is durable',
+    DOORS,
+    '    this.#pending.push({ request,',
+    '    if (isClaim) this.#goOn(request)\n    else this.#pending.push({ request,',
+  ),
+  one(
+    'a claim for another partition taken for a repeat',
+    DOORS,
+    'isClaimed && first.code === request.partition) this.#goOn',
+    'isClaimed) this.#goOn',
+  ),
+  one(
+    'a claim not remembered',
+    'writer/core/apply/apply.ts',
+    '  if (kind === EVENT_KINDS.IdsForgotten ||',
+    '  if (kind === EVENT_KINDS.IdClaimed || kind === EVENT_KINDS.IdsForgotten ||',
   ),
 ]
 

@@ -17,6 +17,10 @@ export interface CrossingOptions {
   readonly offers: number
   readonly pauseNs: number
   readonly repeats: number
+  /** An id is sent twice at once, the second time with a debit account of another partition. */
+  readonly reuses: number
+  /** How long a door takes between a claim that is granted and the command. */
+  readonly doorNs: number
   /** Commands that are no transfers across: freezes, closes, transfers within a partition. */
   readonly others: number
   /** Commands that place, post or void holds across. */
@@ -25,11 +29,12 @@ export interface CrossingOptions {
   readonly writer: WriterOptions
   /** Steps of a coordinator that may wait for one partition. */
   readonly stepsMax: number
-  /** Of each partition's machine and disk; `coordinatorKilled`, `coordinatorPaused` a turn. */
+  /** Of each partition's machine and disk; `coordinatorKilled`, `coordinatorPaused` a turn; `doorKilled` behind a claim. */
   readonly faults: FaultOptions & {
     readonly coordinatorKilled: number
     readonly coordinatorPaused: number
     readonly coordinatorKilledAtOffer: number
+    readonly doorKilled: number
   }
 }
 
@@ -102,5 +107,7 @@ export function drawCrossingOptions(random: Random): CrossingOptions {
       coordinatorKilledAtOffer: rate(0.1),
     },
   }
-  return { ...options, holds: random.chance(0.6) ? 0.7 * random.next() : 0 }
+  const holds = random.chance(0.6) ? 0.7 * random.next() : 0
+  const doors = { reuses: often(0.4), doorNs: random.pick([1, 20, 2_000]) * MS }
+  return { ...options, holds, ...doors, faults: { ...options.faults, doorKilled: often(0.5) } }
 }

@@ -18,10 +18,10 @@ export const CROSSING_COVERAGE: readonly string[] = [
   'credit_account_not_found', 'credit_account_frozen', 'credit_account_closed', 'currency_mismatch', 'insufficient_funds',
   'debit_account_frozen', 'account_not_empty', 'accounts_full', 'balance_overflow', 'HoldReserved', 'HoldConfirmed', 'HoldDrawn', 'HoldReleased', 'ReleaseCompleted', 'CreditDrawn',
   'a hold expired', 'a post closed its hold', 'a post behind its release', 'amount_exceeds_hold', 'hold_not_open', 'restart', 'clean stop', 'a day late changed nothing',
-  'a step was read again', 'a coordinator dropped steps',
+  'a step was read again', 'a coordinator dropped steps', 'IdClaimed', 'id_reused', 'a claim that nobody used',
 ] // prettier-ignore
 export const CROSSING_FAULTS: readonly string[] = [
-  'steps lost', 'steps late', 'steps repeated', 'coordinator killed', 'coordinator paused', 'queue of steps busy', 'kill', 'power loss',
+  'steps lost', 'steps late', 'steps repeated', 'door killed', 'coordinator killed', 'coordinator paused', 'queue of steps busy', 'kill', 'power loss',
   'power loss in the middle of an operation', 'clock set forward', 'clock set back', 'clock stands still',
 ] // prettier-ignore
 
@@ -167,6 +167,7 @@ class CrossingsRun {
     for (const node of this.#nodes) node.heal()
     this.#network.heal()
     for (const coordinator of this.#coordinators) coordinator.heal()
+    this.#clients.heal()
   }
 
   #openText(): string {

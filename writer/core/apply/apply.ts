@@ -80,7 +80,7 @@ function remember(state: CoreState, rows: RowWords, word: number, hash: number):
 }
 
 /** False for what no client's command made: its id is another event's. Of a crossing the first event has it, for all that follow. */
-function hasIdOfOwn(rows: RowWords, word: number): boolean {
+export function hasIdOfOwn(rows: RowWords, word: number): boolean {
   const kind = kindOf(rows, word)
   if (kind === EVENT_KINDS.IdsForgotten || kind === EVENT_KINDS.HoldExpired) return false
   if (isOfCrossing(kind)) return beginsCrossing(kind) || isVoid(rows, word, kind)
