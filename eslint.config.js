@@ -200,6 +200,7 @@ export default tseslint.config(
       ...ofTests,
       'projectors/clickhouse/{clickhouse-store,clickhouse-users}.ts',
       'projectors/proof/prove.ts',
+      'projectors/proof/replay.ts',
       'projectors/runtime/system-clock.ts',
     ],
     rules: deterministic('The runtime has ports for this: projectors/runtime/ports.ts.', {

@@ -7,7 +7,8 @@ import { acquireFolder } from '../../eventlog/file/lock.ts'
 import { createViewStore } from '../../projectors/clickhouse/clickhouse-store.ts'
 import { startEngine } from '../../projectors/engine/supervisor.ts'
 import { readAnySkips } from '../../projectors/registry/skips.ts'
-import type { SqlProjection } from '../../projectors/projection.ts'
+import { projectionsOf, type View } from '../../gateway/view.ts'
+import { runsCodeOf } from './code-views.ts'
 import type { ViewStore } from '../../projectors/clickhouse/view-store.ts'
 import { replayLog } from '../../writer/recovery/replay-log.ts'
 import { knownPartitionCount } from '../../platform/partition-count.ts'
@@ -16,12 +17,12 @@ import { checkViews, conclude, skippedEvents, type Check, type PartitionProof, t
 
 /**
  * Proves a data folder. Logs and snapshots are only read; the views are opened, because only their engine can read them.
- * @param projections those of the deployment
+ * @param views those of the deployment
  */
 export async function auditOffline(
   dataDir: string,
   engineMemoryBytes: number,
-  projections: readonly SqlProjection[],
+  views: readonly View[],
   log: (line: string) => void,
 ): Promise<Proof> {
   const partitions = knownPartitionCount(dataDir)
@@ -31,7 +32,7 @@ export async function auditOffline(
     return await withViews(dataDir, engineMemoryBytes, log, async (store) => {
       const proofs: PartitionProof[] = []
       for (let partition = 0; partition < partitions; partition++)
-        proofs.push(await provePartition(dataDir, partition, store, projections))
+        proofs.push(await provePartition(dataDir, partition, { store, views, partitions }))
       const skips = store === undefined ? [] : await readAnySkips(store)
       return conclude(proofs, startedAtMs, skippedEvents(skips))
     })
@@ -43,17 +44,22 @@ export async function auditOffline(
 async function provePartition(
   dataDir: string,
   partition: number,
-  store: ViewStore | undefined,
-  projections: readonly SqlProjection[],
+  { store, views, partitions }: { store: ViewStore | undefined; views: readonly View[]; partitions: number },
 ): Promise<PartitionProof> {
   const { core: _, ...replay } = replayLog(dataDir, partition)
   const { head } = replay
   const log = new FileEventLog({ disk: nodeDisk, dir: dataDir, partition, head })
-  const views: Check =
+  const checked: Check =
     store === undefined
       ? { name: 'views', holds: true, finding: 'there are none yet' }
-      : await checkViews({ store, log, head, projections })
-  return { replay, checks: [views] }
+      : await checkViews({
+          store,
+          log,
+          head,
+          projections: projectionsOf(views),
+          runsCode: runsCodeOf(store, views, partitions),
+        })
+  return { replay, checks: [checked] }
 }
 
 /** Opens the views for a piece of work; undefined where there are none. */

@@ -6,7 +6,8 @@ import { settledPartitions } from '../../eventlog/kafka/topics/topics.ts'
 import { readAnyCheckpoints, type Checkpoints } from '../../projectors/runtime/checkpoints.ts'
 import { createViewStore } from '../../projectors/clickhouse/clickhouse-store.ts'
 import { readAnySkips } from '../../projectors/registry/skips.ts'
-import type { SqlProjection } from '../../projectors/projection.ts'
+import { projectionsOf, type View } from '../../gateway/view.ts'
+import { runsCodeOf } from './code-views.ts'
 import type { ViewStore } from '../../projectors/clickhouse/view-store.ts'
 import { replayTopic } from '../../writer/distributed/replay-topic.ts'
 import type { AuditConfig } from '../../platform/configuration/config.ts'
@@ -20,18 +21,18 @@ interface Stored {
 
 /**
  * Proves a deployment, one partition after the other. Where no server of views is given, they are not among the checks.
- * @param projections those of the deployment
+ * @param views those of the deployment
  * @throws TopicCorruptError, BatchDamagedError, KafkaOffsetError, naming topic, partition and offset; other LogErrors;
  *   CoreBrokenError; OutageError if the view store does not answer
  */
 export async function auditTopics(
   { kafka, clickhouse }: AuditConfig,
-  projections: readonly SqlProjection[],
+  views: readonly View[],
   log: (line: string) => void,
 ): Promise<Proof> {
   const startedAtMs = performance.now()
   const partitions = await settledPartitions(kafka, log)
-  const prove = async (views: Stored | undefined): Promise<Proof> => {
+  const prove = async (stored: Stored | undefined): Promise<Proof> => {
     const proofs: PartitionProof[] = []
     for (let partition = 0; partition < partitions; partition++) {
       const {
@@ -42,13 +43,23 @@ export async function auditTopics(
       try {
         const { head } = replay
         const checks =
-          views === undefined ? [] : [await checkViews({ ...views, projections, log: events, head })]
+          stored === undefined
+            ? []
+            : [
+                await checkViews({
+                  ...stored,
+                  projections: projectionsOf(views),
+                  runsCode: runsCodeOf(stored.store, views, partitions),
+                  log: events,
+                  head,
+                }),
+              ]
         proofs.push({ replay, checks })
       } finally {
         events.close()
       }
     }
-    const skips = views === undefined ? [] : await readAnySkips(views.store)
+    const skips = stored === undefined ? [] : await readAnySkips(stored.store)
     return conclude(proofs, startedAtMs, skippedEvents(skips))
   }
   if (clickhouse === undefined) {

@@ -1,5 +1,5 @@
 /** What an audit says of views that do not all stand at one place. */
-import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
 import { balances } from '../../projectors/views/balances/projection.ts'
 import { crossings } from '../../projectors/views/crossings/projection.ts'
 import { audit } from '../../projectors/views/audit/projection.ts'
@@ -19,6 +19,8 @@ import {
 import { allTogether, someTogether, type SqlProjection } from '../../projectors/projection.ts'
 import { BUILT_IN_PROJECTIONS } from '../../projectors/views/built-in.ts'
 import { startProjections } from '../../projectors/runtime/runtime.ts'
+import { dropAll } from '../../projectors/clickhouse/drop-all.testing.ts'
+import { GrowingLog } from '../../test/support/growing-log.ts'
 import { MemoryLog } from '../../test/support/memory-log.ts'
 import { SampleWallet } from '../../test/model/sample-wallet.ts'
 import type { ViewStore } from '../../projectors/clickhouse/view-store.ts'
@@ -29,7 +31,13 @@ import {
   type Definition,
   type Version,
 } from '../../projectors/registry/versions.ts'
+import { projectionsOf, type View } from '../../gateway/view.ts'
+import { codeTargets } from '../../platform/projections/code-targets.ts'
+import tally from '../../test/support/tally-view.ts'
+import { runsCodeOf } from './code-views.ts'
 import { checkViews, skippedEvents, type Check } from './proof.ts'
+
+const TALLY = new URL('../../dist/test/support/tally-view.js', import.meta.url).href
 
 const ENOUGH_MS = 30_000
 
@@ -104,7 +112,7 @@ test('an event that operators left out is told, and no difference: the replay le
   ])
 }) // prettier-ignore
 
-test('a view that an operator added is replayed as it was defined; code and sinks are said not to be', async () => {
+test('a view that an operator added is replayed as it was defined; code that is not given and sinks are said not to be', async () => {
   const added = {
     kind: 'sql',
     name: 'amounts',
@@ -134,7 +142,7 @@ test('a view that an operator added is replayed as it was defined; code and sink
   const check = (): Promise<Check> => checkViews({ store, log, head: log.head(), projections: BUILT_IN_PROJECTIONS })
   const { holds, finding } = await check()
   expect(holds, finding).toBe(true)
-  expect(finding).toContain('not replayed: flags, because it is code, which runs in projectors alone')
+  expect(finding).toContain('not replayed: flags, because its code is not given: name its file with --projection or in purser.config.ts')
   expect(finding).toContain('not replayed: outbox, because it is a sink, whose rows stand elsewhere')
   await store.command('ALTER TABLE amounts_v1 UPDATE amount = amount + 1 WHERE sequence BETWEEN 30 AND 40 SETTINGS mutations_sync = 2')
   expect(await check()).toMatchObject({ holds: false, finding: expect.stringMatching(/differ from a replay of events 1 to \d+: amounts;/) as string })
@@ -154,4 +162,67 @@ test('a view that knows more than the log is told, even where the others do not'
       finding: `the views hold events up to ${sequence + 1n}, but the log ends at ${sequence}`,
     },
   )
+})
+
+describe('a view that is code', () => {
+  const view = { projection: tally, module: TALLY }
+  const grown = new GrowingLog()
+  grown.growTo(4)
+  const { log } = grown
+  const check = async (views: readonly View[] = [view]): Promise<Check> =>
+    checkViews({
+      store,
+      log,
+      head: log.head(),
+      projections: [...BUILT_IN_PROJECTIONS, ...projectionsOf(views)],
+      runsCode: runsCodeOf(store, views, 1),
+    })
+  beforeAll(async () => {
+    await dropAll(store)
+    const running = await startProjections({
+      store,
+      logs: [log],
+      projections: { all: [...BUILT_IN_PROJECTIONS, tally], running: [tally] },
+      required: [],
+      lingerMs: 1,
+      targetOfCode: codeTargets({ store, views: [view], partitions: 1, log: () => undefined }),
+    })
+    const { sequence } = log.head()
+    await running.waitFor(new Map([[0, sequence]]), ENOUGH_MS, 'tally')
+    await running.stop()
+  })
+
+  test('is run anew over the log, and equals what serves, row for row', async () => {
+    const { holds, finding } = await check()
+    expect(holds, finding).toBe(true)
+    expect(finding).toContain(`tally: 1 tables equal what its code gives for events 1 to ${log.head().sequence}, row for row`)
+    expect(await store.query(`SELECT name FROM system.databases WHERE startsWith(name, 'purser_replay_')`)).toEqual([])
+  }) // prettier-ignore
+
+  test('is said not to be proven where its code is another, or cannot be loaded', async () => {
+    const otherwise = { ...tally, tables: { tally: { columns: tally.tables['tally']!.columns, key: ['account', 'times'] } } }
+    expect(await check([{ projection: otherwise, module: TALLY }])).toMatchObject({
+      holds: true,
+      finding: expect.stringContaining('not replayed: tally, because its version 1 is not what the given code declares') as string,
+    })
+    expect(await check([{ ...view, module: 'file:///nowhere/tally.js' }])).toMatchObject({
+      holds: true,
+      finding: expect.stringContaining('not replayed: tally, because the file cannot be loaded') as string,
+    })
+  }) // prettier-ignore
+
+  test('of which a row was spoiled, and another taken away, is told with both rows', async () => {
+    const [row] = await store.query<{ sequence: string; account: number; total: string }>(
+      'SELECT sequence, account, total FROM tally_v1 ORDER BY sequence, account LIMIT 1 OFFSET 5',
+    )
+    await store.command(`ALTER TABLE tally_v1 UPDATE total = total + 7 WHERE sequence = ${row!.sequence} AND account = ${row!.account} SETTINGS mutations_sync = 2`)
+    await store.command(`ALTER TABLE tally_v1 DELETE WHERE sequence = ${log.head().sequence} SETTINGS mutations_sync = 2`)
+    const { holds, finding } = await check()
+    expect(holds).toBe(false)
+    expect(finding).toContain('tally differs from what its code gives')
+    expect(finding).toContain(`"sequence":"${row!.sequence}"`)
+    expect(finding).toContain(`"total":"${BigInt(row!.total) + 7n}"`)
+    expect(finding).toContain(`"total":"${row!.total}"`)
+    expect(finding).toMatch(/"sequence":"\d+"\} holds nothing in the place of \{/)
+  }) // prettier-ignore
 })

@@ -13,7 +13,7 @@ import {
 } from '../../projectors/runtime/checkpoints.ts'
 import { readAnySkips, type Skip } from '../../projectors/registry/skips.ts'
 import { readAnyVersions } from '../../projectors/registry/serving-at-rest.ts'
-import type { SqlProjection } from '../../projectors/projection.ts'
+import type { Projection, SqlProjection } from '../../projectors/projection.ts'
 import { fixedServing, type Serving } from '../../projectors/serving.ts'
 import { proveByReplay } from '../../projectors/proof/prove.ts'
 import type { ViewStore } from '../../projectors/clickhouse/view-store.ts'
@@ -21,8 +21,9 @@ import type { VoidFrames } from '../../writer/distributed/replay-topic.ts'
 import { replayLog, type Replay } from '../../writer/recovery/replay-log.ts'
 import type { EmbeddedWriter } from '../../writer/embedded.ts'
 import { formatPosition } from '../../schemas/positions.ts'
-import { sqlProjectionsOf } from '../../gateway/view.ts'
+import { projectionsOf } from '../../gateway/view.ts'
 import type { Platform } from '../../platform/embedded-platform.ts'
+import { checkCode, runsCodeOf, type Finding, type RunsCode } from './code-views.ts'
 import { replayable } from './replayable.ts'
 
 export interface Check {
@@ -104,8 +105,9 @@ export async function provePlatform(platform: Platform): Promise<Proof> {
       store,
       log: writer.log,
       head: replay.head,
-      projections: sqlProjectionsOf(views),
+      projections: projectionsOf(views),
       serving: projections.serving(),
+      runsCode: runsCodeOf(store, views, writers.length),
     })
     proofs.push({ replay, checks: [state, checked] })
   }
@@ -140,7 +142,9 @@ export interface ViewsToCheck {
   readonly log: EventLog
   readonly head: LogHead
   /** Those that the program was given. What operators have added stands in the store. */
-  readonly projections: readonly SqlProjection[]
+  readonly projections: readonly Projection[]
+  /** Runs those of them that are code; undefined: they are not replayed, which is said. */
+  readonly runsCode?: RunsCode | undefined
   /** The versions that are read; by default one of each, as declared. */
   readonly serving?: Serving | undefined
   /** Where they are; by default read now. While views go on, they have to be read before the log's head is. */
@@ -159,26 +163,44 @@ export async function checkViews(views: ViewsToCheck): Promise<Check> {
       holds: false,
       finding: `the views hold events up to ${reach}, but the log ends at ${head.sequence}`,
     }
-  const { projections: known, notes } = replayable(views.projections, await readAnyVersions(store))
+  const { projections: known, code, notes } = replayable(views.projections, await readAnyVersions(store))
+  if (reach === 0n)
+    return { name: 'views', holds: true, finding: ['they hold nothing yet', ...notes].join('; ') }
+  const skips = (await readAnySkips(store)).filter((skip) => skip.partition === partition)
+  const tables = await checkTables({ ...views, known, checkpoints: all, skips })
+  const ofCode = await checkCode({ store, log, code, checkpoints: all, skips, runsCode: views.runsCode })
+  const findings = [...tables, ...ofCode]
+  return {
+    name: 'views',
+    holds: findings.every(({ holds }) => holds),
+    finding: [...findings.map(({ text }) => text), ...notes].join('; '),
+  }
+}
+
+interface TablesToCheck extends ViewsToCheck {
+  readonly known: readonly SqlProjection[]
+  readonly checkpoints: Checkpoints
+  /** Of the log's partition. */
+  readonly skips: readonly Skip[]
+}
+
+/** Proves those that are SQL, all of them up to where the last of them is. */
+async function checkTables({ store, log, known, checkpoints, ...views }: TablesToCheck): Promise<readonly Finding[]> {
+  const { partition } = log
   const serving = views.serving ?? fixedServing(known)
   const versionOf = ({ name, version }: SqlProjection): VersionKey => ({
     name,
     version: serving.versionOf(name) ?? version,
   })
-  const projections = comparable(known, all, partition, versionOf)
-  const upTo = heldByAll(all, projections.map(versionOf)).get(partition)?.sequence ?? 0n
-  if (reach === 0n)
-    return { name: 'views', holds: true, finding: ['they hold nothing yet', ...notes].join('; ') }
+  const projections = comparable(known, checkpoints, partition, versionOf)
+  const upTo = heldByAll(checkpoints, projections.map(versionOf)).get(partition)?.sequence ?? 0n
   const others = known.filter((projection) => !projections.includes(projection))
   const left: string[] =
     others.length === 0
       ? []
       : [`not compared as long as some are not filled: ${others.map(({ name }) => name).join(', ')}`]
-  left.push(...notes)
-  if (upTo === 0n) return { name: 'views', holds: true, finding: left.join('; ') }
-  const skips = (await readAnySkips(store)).filter(
-    (skip) => skip.partition === partition && skip.sequence <= upTo,
-  )
+  if (upTo === 0n) return left.map((text) => ({ holds: true, text }))
+  const skips = views.skips.filter(({ sequence }) => sequence <= upTo)
   const ofKey = (key: VersionKey): readonly Skip[] =>
     skips.filter((skip) => versionKey(skip) === versionKey(key))
   const without = projections.flatMap((one) => ofKey(versionOf(one)))
@@ -200,8 +222,8 @@ export async function checkViews(views: ViewsToCheck): Promise<Check> {
   const finding = proof.equal
     ? `${proof.digests.length} tables equal a replay of events 1 to ${upTo}, row for row`
     : `these differ from a replay of events 1 to ${upTo}: ${different}`
-  return { name: 'views', holds: proof.equal, finding: [finding, ...left].join('; ') }
-}
+  return [{ holds: proof.equal, text: finding }, ...left.map((text) => ({ holds: true, text }))]
+} // prettier-ignore
 
 /** Projections that hold something of a partition, and so do those whose tables say how theirs were before. */
 function comparable(

@@ -3,8 +3,7 @@ import path from 'node:path'
 import { auditOffline } from '../audit/audit-offline.ts'
 import { auditRunning } from '../audit/audit-running.ts'
 import { auditTopics } from '../audit/audit-topics.ts'
-import { sqlProjectionsOf } from '../../gateway/view.ts'
-import type { SqlProjection } from '../../projectors/projection.ts'
+import type { View } from '../../gateway/view.ts'
 import { readAuditConfig, readConfig } from '../../platform/configuration/config.ts'
 import { CommandFailure } from '../output/failure.ts'
 import { addJson, addSettings, type GivenOptions } from '../options.ts'
@@ -28,27 +27,23 @@ export const addAudit: AddCommand = (program, run) => {
 
 async function audit(options: GivenOptions, output: Output): Promise<void> {
   const deployment = readAuditConfig(options)
-  const projections = sqlProjectionsOf(await viewsOf(options))
-  if (deployment === undefined) return auditFolder(options, projections, output)
+  const views = await viewsOf(options)
+  if (deployment === undefined) return auditFolder(options, views, output)
   if (options.data !== undefined)
     throw new CommandFailure(
       'usage',
       '--data names a folder, the others a deployment on Kafka: audit one of them.',
     )
-  tell(output, await auditTopics(deployment, projections, (line) => output.log(line)), {})
+  tell(output, await auditTopics(deployment, views, (line) => output.log(line)), {})
 }
 
-async function auditFolder(
-  options: GivenOptions,
-  projections: readonly SqlProjection[],
-  output: Output,
-): Promise<void> {
+async function auditFolder(options: GivenOptions, views: readonly View[], output: Output): Promise<void> {
   const config = readConfig(options)
   const dataDir = path.resolve(config.dataDir)
   const running = findRunning(options)
   const proof =
     running === undefined
-      ? await auditOffline(dataDir, config.engineMemoryBytes, projections, (line) => output.log(line))
+      ? await auditOffline(dataDir, config.engineMemoryBytes, views, (line) => output.log(line))
       : await auditRunning(running, dataDir)
   tell(output, proof, { running: running !== undefined })
 }

@@ -50,6 +50,8 @@ const READER_LIMITS = {
 const ANALYSIS = 'CREATE TEMPORARY TABLE'
 /** What gateways write: base times of imports, and what operators say of projections. */
 const READER_WRITES = [IMPORTS_TABLE, VERSIONS_TABLE, SKIPS_TABLE]
+/** What tells of the rows that a table has lost. */
+const WITNESSES = ['system.parts', 'system.mutations']
 const ENGINES = ['Null', 'ReplacingMergeTree']
 const CLUSTER_ENGINES = ['ReplicatedReplacingMergeTree', 'Distributed']
 
@@ -112,6 +114,8 @@ export function userStatements(
       writer,
     ),
     grant(ANALYSIS, '*.*', writer),
+    // Whether rows have been taken away by somebody else: of these only what stands in its own tables is shown.
+    ...WITNESSES.map((table) => grant('SELECT', table, writer)),
     ...[...ENGINES, ...(cluster === undefined ? [] : CLUSTER_ENGINES)].map((engine) =>
       grant('TABLE ENGINE', engine, writer),
     ),

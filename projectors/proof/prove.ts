@@ -1,16 +1,13 @@
 /** Proof by replay: the log, read again from zero into tables of its own, must give the views that are there. */
-import { randomBytes } from 'node:crypto'
 import type { EventLog } from '../../eventlog/ports.ts'
-import { lastSequence } from '../../schemas/frames.ts'
-import { ChainProof } from '../runtime/lanes/chain.ts'
-import { noCheckpoint } from '../runtime/checkpoints.ts'
 import { digestViews, type NameOf, type ViewDigest } from './digest.ts'
 import { createSharedFeed, createVersion, feedName, sharedFeedName } from '../clickhouse/view-tables.ts'
 import { tableNameAmong, type SqlProjection } from '../projection.ts'
 import { fixedServing, type Serving } from '../serving.ts'
 import { isEmptyRange, withoutEvents } from '../runtime/lanes/cut.ts'
-import { insertRange, RangeBuffer, type Range } from '../runtime/lanes/range.ts'
+import { insertRange, type Range } from '../runtime/lanes/range.ts'
 import type { ViewStore } from '../clickhouse/view-store.ts'
+import { replayRanges, withReplayDatabase } from './replay.ts'
 
 export interface ReplayProof {
   readonly equal: boolean
@@ -21,11 +18,6 @@ export interface ReplayProof {
   readonly digests: readonly ViewDigest[]
   readonly seconds: number
 }
-
-const RANGE = { rangeEventsMax: 262_144, rangeBytesMax: 96 * 1024 * 1024 }
-const DATABASE_PREFIX = 'purser_replay_'
-/** Databases that a killed proof left are removed by a later one when they are this old. */
-const LEFT_OVER_MS = 24 * 60 * 60 * 1_000
 
 /**
  * Replays one partition's log up to a sequence that the views hold and compares row for row, by digest. Other reads and
@@ -47,14 +39,14 @@ export async function proveByReplay(options: {
 }): Promise<ReplayProof> {
   const { store, log, upTo, projections } = options
   const startedMs = performance.now()
-  await removeLeftOvers(store)
-  const database = `${DATABASE_PREFIX}${Date.now()}_${randomBytes(4).toString('hex')}`
-  await store.command(`CREATE DATABASE ${database} ENGINE = Atomic`)
-  try {
+  return withReplayDatabase(store, async (database) => {
     for (const projection of projections)
       for (const statement of createVersion(projection, { database })) await store.command(statement)
     for (const statement of createSharedFeed(projections, { database })) await store.command(statement)
-    await replay(options, database)
+    await replayRanges({ log, upTo }, async (range) => {
+      await insert(options, database, range)
+      options.progress?.(range.last)
+    })
     const position = new Map([[log.partition, upTo]])
     const replayed = await digestViews(store, projections, position, (table) =>
       tableNameAmong(projections, table, database),
@@ -75,9 +67,7 @@ export async function proveByReplay(options: {
       digests: replayed,
       seconds: (performance.now() - startedMs) / 1_000,
     }
-  } finally {
-    await store.command(`DROP DATABASE IF EXISTS ${database} SYNC`)
-  }
+  })
 }
 
 function servedName(serving: Serving): NameOf {
@@ -86,28 +76,6 @@ function servedName(serving: Serving): NameOf {
     if (name === undefined) throw new RangeError(`no projection that serves has a table ${table}`)
     return name
   }
-}
-
-async function replay(options: Parameters<typeof proveByReplay>[0], database: string): Promise<void> {
-  const { log, upTo, progress } = options
-  const chain = new ChainProof(noCheckpoint(log.partition))
-  const buffer = new RangeBuffer(RANGE)
-  let sequence = 0n
-  const flush = async (): Promise<void> => {
-    const range = buffer.take()
-    if (range === undefined) return
-    await insert(options, database, range)
-    progress?.(sequence)
-  }
-  for await (const frame of upTo === 0n ? [] : log.read(1n)) {
-    if (!chain.continues(frame) || frame.count === 0) continue
-    if (!buffer.hasRoom(frame)) await flush()
-    buffer.push(frame, 0)
-    sequence = lastSequence(frame)
-    if (sequence >= upTo) break
-  }
-  await flush()
-  if (sequence < upTo) throw new RangeError(`the log ends at ${sequence}, before ${upTo}`)
 }
 
 /** A range of which something is left out goes to each projection by itself: the others take all of it. */
@@ -127,16 +95,5 @@ async function insert(
   for (const projection of projections) {
     const left = withoutEvents(range, without.get(projection.name) ?? new Set())
     if (!isEmptyRange(left)) await insertRange(store, feedName(projection, database), left)
-  }
-}
-
-async function removeLeftOvers(store: ViewStore): Promise<void> {
-  const databases = await store.query<{ name: string }>(
-    `SELECT name FROM system.databases WHERE startsWith(name, {prefix:String})`,
-    { prefix: DATABASE_PREFIX },
-  )
-  for (const { name } of databases) {
-    const madeMs = Number(/^purser_replay_(\d{13})_[0-9a-f]{8}$/.exec(name)?.[1] ?? NaN)
-    if (Date.now() - madeMs > LEFT_OVER_MS) await store.command(`DROP DATABASE IF EXISTS ${name} SYNC`)
   }
 }

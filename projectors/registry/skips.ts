@@ -35,7 +35,15 @@ export async function readSkips(store: ViewStore): Promise<Skip[]> {
   }))
 }
 
-/** The same of a store in which nothing may have been made yet. */
+/** Partition → the sequences that are left out of it. */
+export function byPartition(skips: readonly Skip[]): ReadonlyMap<number, ReadonlySet<bigint>> {
+  const all = new Map<number, Set<bigint>>()
+  for (const { partition, sequence } of skips)
+    all.set(partition, (all.get(partition) ?? new Set()).add(sequence))
+  return all
+}
+
+/** All of a store in which nothing may have been made yet. */
 export async function readAnySkips(store: ViewStore): Promise<Skip[]> {
   return (await tablesThere(store, [SKIPS_TABLE])).size > 0 ? readSkips(store) : []
 }

@@ -4,7 +4,7 @@ import type { ViewStore } from '../clickhouse/view-store.ts'
 import { dropSharedFeed, sharedFeedsOf } from '../clickhouse/view-tables.ts'
 import { stateTableName } from '../code/tables.ts'
 import type { Layout, Projection, ProjectionSet } from '../projection.ts'
-import type { Skip } from '../registry/skips.ts'
+import { byPartition, type Skip } from '../registry/skips.ts'
 import { definitionOf, isSameDefinition, tablesOfVersion, type Version } from '../registry/versions.ts'
 import { tablesThere, versionKey, type Checkpoints } from './checkpoints.ts'
 import type { Member } from './lanes/lane.ts'
@@ -126,9 +126,6 @@ export class Members {
 
   #memberOf(version: Version, target: Target, skips: readonly Skip[]): Member {
     const { name, version: number, isPaused, share, until } = version
-    const byPartition = new Map<number, Set<bigint>>()
-    for (const { partition, sequence } of skips)
-      byPartition.set(partition, (byPartition.get(partition) ?? new Set()).add(sequence))
     const isSql = version.definition.kind === 'sql'
     return {
       name,
@@ -138,7 +135,7 @@ export class Members {
       share: version.role === 'building' ? share : 1,
       until,
       group: isSql ? (this.#options.required.includes(name) ? 'required' : 'others') : undefined,
-      skips: byPartition,
+      skips: byPartition(skips),
     }
   }
 

@@ -8,6 +8,10 @@ GRANT ON CLUSTER 'bank' SELECT, INSERT, CREATE TABLE, CREATE VIEW, DROP TABLE, D
 
 GRANT ON CLUSTER 'bank' CREATE TEMPORARY TABLE ON *.* TO `purser_writer`;
 
+GRANT ON CLUSTER 'bank' SELECT ON system.parts TO `purser_writer`;
+
+GRANT ON CLUSTER 'bank' SELECT ON system.mutations TO `purser_writer`;
+
 GRANT ON CLUSTER 'bank' TABLE ENGINE ON Null TO `purser_writer`;
 
 GRANT ON CLUSTER 'bank' TABLE ENGINE ON ReplacingMergeTree TO `purser_writer`;

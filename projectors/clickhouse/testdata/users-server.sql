@@ -8,6 +8,10 @@ GRANT SELECT, INSERT, CREATE TABLE, CREATE VIEW, DROP TABLE, DROP VIEW, ALTER DE
 
 GRANT CREATE TEMPORARY TABLE ON *.* TO `purser_writer`;
 
+GRANT SELECT ON system.parts TO `purser_writer`;
+
+GRANT SELECT ON system.mutations TO `purser_writer`;
+
 GRANT TABLE ENGINE ON Null TO `purser_writer`;
 
 GRANT TABLE ENGINE ON ReplacingMergeTree TO `purser_writer`;

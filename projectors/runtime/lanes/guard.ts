@@ -1,28 +1,34 @@
 /**
- * The guard before every checkpoint: what the rows stand in must be there, the very tables that were there when the lane began,
- * and nobody may have begun on the same versions since. Without it a table that was dropped by hand and made again would stand
- * there with rows missing behind a checkpoint that says they are there.
+ * The guard before every checkpoint: what the rows stand in must be there, the very tables that were there when the lane began
+ * with all that was put into them, and nobody may have begun on the same versions since. Without it a table that was dropped
+ * and made again by hand, or emptied, would stand there with rows missing behind a checkpoint that says they are there.
  */
-import type { QueryOptions, ViewStore } from '../../clickhouse/view-store.ts'
-import { checkpointsName } from '../../registry/tables.ts'
 import { versionKey, type VersionKey } from '../checkpoints.ts'
-
-/**
- * What tells a table from one that was made again in its place. The embedded engine shows no identity of a table but in the
- * folder where its rows are; what has no rows there, as a feed, has none.
- */
-const IDENTITY = `if(uuid != toUUID('00000000-0000-0000-0000-000000000000') OR empty(data_paths), toString(uuid),
-  extract(data_paths[1], '[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}'))`
+import { blocksIn, blocksLost, blocksText, longest, type Blocks } from './blocks.ts'
+import type { Parts } from './witness.ts'
 
 /** Enough of a table's identity to tell it from one that was made again. */
 const IDENTITY_CHARACTERS = 8
 
+/** Stretches of blocks that are said of one table with a checkpoint. */
+const STRETCHES_SAID_MAX = 32
+
+/**
+ * Blocks that may go with one event that an operator leaves out: those in which nothing but its rows stood. An event that
+ * stops a view has been tried by itself, each time that the view was let go on.
+ */
+const BLOCKS_PER_SKIP_MAX = 16
+
 /** A version that a lane fills, under the epoch in which it does. */
 export interface Held extends VersionKey {
   readonly epoch: bigint
-  /** Which tables its rows stand in (`identityOf`); empty: not known. */
+  /** Which tables its rows stand in, and what of them (`standingText`); empty: not known. */
   readonly parts: string
 }
+
+/** The log has all that a view held. */
+const WHAT_TO_DO =
+  'Reset the projection, or rebuild it and promote the new version: the log has everything that it held.'
 
 /** Something is gone that rows stand in, or that fills it. */
 export class PartsMissingError extends Error {
@@ -30,9 +36,17 @@ export class PartsMissingError extends Error {
   readonly code = 'VIEWS_INCOMPLETE'
   constructor(missing: readonly string[]) {
     super(
-      `${missing.join(', ')} ${missing.length === 1 ? 'is' : 'are'} not there any more, or not what was there before. ` +
-        'Reset the projection, or rebuild it and promote the new version: the log has everything that it held.',
+      `${missing.join(', ')} ${missing.length === 1 ? 'is' : 'are'} not there any more, or not what was there before. ${WHAT_TO_DO}`,
     )
+  }
+}
+
+/** The tables are there, and some of what was put into them is not. */
+export class RowsMissingError extends Error {
+  override readonly name = 'RowsMissingError'
+  readonly code = 'VIEWS_INCOMPLETE'
+  constructor(tables: readonly string[]) {
+    super(`Rows of ${tables.join(', ')} have been taken away by somebody else. ${WHAT_TO_DO}`)
   }
 }
 
@@ -42,16 +56,10 @@ export class FencedError extends Error {
   readonly code = 'PROJECTION_FENCED'
 }
 
-/** Tables and their identities, by name: of those that are there. */
-export type Parts = ReadonlyMap<string, string>
-
-export async function readParts(store: ViewStore, names: readonly string[]): Promise<Parts> {
-  const rows = await store.query<{ name: string; identity: string }>(
-    `SELECT name, ${IDENTITY} AS identity FROM system.tables
-     WHERE database = currentDatabase() AND name IN {names:Array(String)}`,
-    { names },
-  )
-  return new Map(rows.map(({ name, identity }) => [name, identity]))
+/** Events that operators have left out of a version: their rows are taken away by ourselves. */
+export interface LeftOut {
+  has(partition: number, sequence: bigint): boolean
+  readonly count: number
 }
 
 /** @throws PartsMissingError if one of these is not there */
@@ -60,55 +68,97 @@ export function requireAll(names: readonly string[], there: Parts): void {
   if (missing.length > 0) throw new PartsMissingError(missing)
 }
 
-/** Which tables these are, short enough to be said with every checkpoint: each name with the beginning of its identity. */
-export function identityOf(names: readonly string[], there: Parts): string {
-  return names.map((name) => `${name}=${there.get(name)?.slice(0, IDENTITY_CHARACTERS) ?? ''}`).join(' ')
+/**
+ * Which tables these are and which blocks they hold: of each its name, the beginning of its identity, and its blocks.
+ * @param skips how many events are left out
+ */
+export function standingText(names: readonly string[], there: Parts, skips: number): string {
+  const parts = names.map((name) => {
+    const { identity = '', blocks = [] } = there.get(name) ?? {}
+    return [name, { identity: identity.slice(0, IDENTITY_CHARACTERS), blocks }] as const
+  })
+  return textOf({ parts: new Map(parts), skips })
+}
+
+/** The same, short enough to be said with every checkpoint: of a table in many pieces not all of them. */
+export function shortened(standing: string): string {
+  const { parts, skips } = saidIn(standing)
+  const short = [...parts].map(
+    ([name, { identity, blocks }]) =>
+      [name, { identity, blocks: longest(blocks, STRETCHES_SAID_MAX) }] as const,
+  )
+  return standing === '' ? '' : textOf({ parts: new Map(short), skips })
+}
+
+function textOf({ parts, skips }: Said): string {
+  const words = [...parts].map(
+    ([name, { identity, blocks }]) =>
+      `${name}=${identity}${blocks.length === 0 ? '' : `:${blocksText(blocks)}`}`,
+  )
+  return [...words, `skips=${skips}`].join(' ')
+}
+
+/** What `standingText` has said. */
+interface Said {
+  readonly parts: ReadonlyMap<string, { readonly identity: string; readonly blocks: Blocks }>
+  readonly skips: number
+}
+
+function saidIn(text: string): Said {
+  const words = (text === '' ? [] : text.split(' ')).map((word) => word.split('=') as [string, string])
+  const parts = words
+    .filter(([name]) => name !== 'skips')
+    .map(([name, said]) => {
+      const [identity = '', blocks = ''] = said.split(':')
+      return [name, { identity, blocks: blocksIn(blocks) }] as const
+    })
+  return { parts: new Map(parts), skips: Number(new Map(words).get('skips') ?? 0) }
 }
 
 /**
- * One that was made again is empty, however it came about: between two lanes, or while nothing ran.
- * @param said `identityOf` them, as it was said with the rows
- * @throws PartsMissingError if one of them is not the table that it was
+ * One that was made again is empty, however it came about: between two lanes, or while nothing ran. So is one of which rows
+ * have been taken away.
+ * @param said `standingText`, as it was said with the rows
+ * @param leftOut what operators have left out by now: what stood by itself and went with it is not missed
+ * @throws PartsMissingError if one of them is not the table that it was; RowsMissingError if it holds less
  */
-export function requireSame(said: string, there: Parts): void {
-  const before = said === '' ? [] : said.split(' ').map((part) => part.split('=') as [string, string])
-  const changed = before.filter(
-    ([name, identity]) => there.get(name)?.slice(0, IDENTITY_CHARACTERS) !== identity,
+export function requireSame(said: string, there: Parts, leftOut: LeftOut): void {
+  const before = saidIn(said)
+  const changed = [...before.parts].filter(
+    ([name, { identity }]) => there.get(name)?.identity.slice(0, IDENTITY_CHARACTERS) !== identity,
   )
   if (changed.length > 0) throw new PartsMissingError(changed.map(([name]) => name))
+  const mayGo = Math.max(0, leftOut.count - before.skips) * BLOCKS_PER_SKIP_MAX
+  const robbed = [...before.parts].filter(([name, { blocks }]) => {
+    const part = there.get(name)!
+    return blocksLost(blocks, part.blocks) > mayGo || part.deletions.some((one) => !isOurs(one, leftOut))
+  })
+  if (robbed.length > 0) throw new RowsMissingError(robbed.map(([name]) => name))
 }
 
-/**
- * @param parts as they were when the lane began
- * @returns those of which no checkpoint stands any more
- * @throws PartsMissingError, FencedError
- */
-export async function guard(
-  store: ViewStore,
+/** `(DELETE WHERE (partition = CAST('0', 'UInt16')) AND (sequence = CAST('9', 'UInt64')))`, of an event that is left out. */
+function isOurs(deletion: string, leftOut: LeftOut): boolean {
+  const value = String.raw`\(?(?:_?CAST\()?'?(\d+)'?(?:, ?'UInt\d+'\))?\)?`
+  const condition = new RegExp(`^\\(?DELETE WHERE \\(?partition = ${value} AND \\(?sequence = ${value}\\)?$`)
+  const [, partition, sequence] = condition.exec(deletion) ?? []
+  return partition !== undefined && leftOut.has(Number(partition), BigInt(sequence!))
+}
+
+/** @throws PartsMissingError if one of these is not the one that it was */
+export function requireIdentical(before: Parts, there: Parts): void {
+  const missing = [...before].filter(([name, { identity }]) => there.get(name)?.identity !== identity)
+  if (missing.length > 0) throw new PartsMissingError(missing.map(([name]) => name))
+}
+
+/** @throws FencedError if one of these is filled by somebody else since */
+export function requireNewest(
   partition: number,
   held: readonly Held[],
-  parts: Parts,
-  options: QueryOptions = {},
-): Promise<readonly Held[]> {
-  const rows = await store.query<{ what: string; name: string; value: string }>(
-    `SELECT 'part' AS what, name, ${IDENTITY} AS value FROM system.tables
-     WHERE database = currentDatabase() AND name IN {names:Array(String)}
-     UNION ALL
-     SELECT 'epoch' AS what, concat(projection_name, ' ', toString(version)) AS name, toString(max(epoch)) AS value
-     FROM ${checkpointsName()} WHERE partition = {partition:UInt16} GROUP BY projection_name, version`,
-    { names: [...parts.keys()], partition },
-    options,
-  )
-  const now = new Map(rows.filter(({ what }) => what === 'part').map(({ name, value }) => [name, value]))
-  const missing = [...parts].filter(([name, identity]) => now.get(name) !== identity).map(([name]) => name)
-  if (missing.length > 0) throw new PartsMissingError(missing)
-  for (const { what, name, value } of rows) {
-    const own = held.find((one) => versionKey(one) === name)
-    if (what === 'epoch' && own !== undefined && BigInt(value) > own.epoch)
+  epochs: ReadonlyMap<string, bigint>,
+): void {
+  for (const own of held)
+    if ((epochs.get(versionKey(own)) ?? 0n) > own.epoch)
       throw new FencedError(
         `${own.name} version ${own.version} of partition ${partition} is filled by another process since: this one has ended`,
       )
-  }
-  const standing = new Set(rows.flatMap(({ what, name }) => (what === 'epoch' ? [name] : [])))
-  return held.filter((one) => !standing.has(versionKey(one)))
 }

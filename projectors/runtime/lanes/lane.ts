@@ -8,25 +8,29 @@ import { createSharedFeed, sharedFeedName, sharedPartsOf } from '../../clickhous
 import { OutageError, type QueryOptions, type ViewStore } from '../../clickhouse/view-store.ts'
 import type { Layout } from '../../projection.ts'
 import { checkpointsName, createRegistry } from '../../registry/tables.ts'
+import { byPartition, readSkips } from '../../registry/skips.ts'
 import type { Until } from '../../registry/versions.ts'
 import type { Checkpoint } from './chain.ts'
-import { writeCheckpoint, type VersionKey } from '../checkpoints.ts'
+import { versionKey, writeCheckpoint, type VersionKey } from '../checkpoints.ts'
 import { endedAt, hasEnded, isEmptyRange, upToFirst, withoutEvents } from './cut.ts'
 import {
-  guard,
-  identityOf,
   PartsMissingError,
-  readParts,
   requireAll,
+  requireIdentical,
+  requireNewest,
   requireSame,
+  RowsMissingError,
+  shortened,
+  standingText,
   type Held,
-  type Parts,
+  type LeftOut,
 } from './guard.ts'
 import type { Clock } from '../ports.ts'
 import { Pump } from './pump.ts'
 import { insertRange, type Range, type RangeLimits } from './range.ts'
 import { SqlTarget } from './sql-target.ts'
 import { EventFault, type Target } from './target.ts'
+import { Witness, type Parts } from './witness.ts'
 
 /** One version, as lanes fill it. */
 export interface Member extends VersionKey {
@@ -67,6 +71,7 @@ export class Lane {
   readonly #options: LaneOptions
   #held: readonly Held[]
   readonly #together: readonly Member[]
+  readonly #witness: Witness
   #parts: Parts = new Map()
   #checkpoint: Checkpoint
   /** It was to end somewhere, and has. */
@@ -86,6 +91,7 @@ export class Lane {
     this.#isComplete = members[0]?.until !== undefined && hasEnded(from)
     this.#held = members.map(({ name, version }, index) => ({ name, version, ...begun[index]! }))
     this.#together = members.length > 1 ? members : []
+    this.#witness = new Witness(options.store, options.log.partition, options.report)
     this.pump = new Pump({
       ...options,
       from,
@@ -128,17 +134,12 @@ export class Lane {
       for (const statement of createSharedFeed(this.#together, layout)) await store.command(statement)
     const names = this.members.flatMap(({ target }) => target.parts)
     if (this.#together.length > 0) names.push(...sharedPartsOf(this.#together))
-    this.#parts = await readParts(store, names)
-    requireAll(names, this.#parts)
+    const there = await this.#witness.parts(names)
+    requireAll(names, there)
     // What holds nothing may stand anywhere.
-    if (this.#checkpoint.sequence > 0n) for (const { parts } of this.#held) requireSame(parts, this.#parts)
-    // Replicas of a cluster do not have one identity.
-    if (layout.cluster === undefined)
-      this.#held = this.#held.map((one, index) => ({
-        ...one,
-        parts: identityOf(this.members[index]!.target.parts, this.#parts),
-      }))
-    await writeCheckpoint(store, this.#held, this.#checkpoint)
+    if (this.#checkpoint.sequence > 0n) await this.#requireSame(there)
+    this.#stands(there)
+    await this.#say(this.#held, this.#checkpoint)
     // One that has ended takes nothing further, and may stand within a frame, from where nothing goes on.
     if (!this.#isComplete) this.pump.start(isPaused)
   }
@@ -182,9 +183,8 @@ export class Lane {
   }
 
   async #settle(checkpoint: Checkpoint): Promise<void> {
-    const { store } = this.#options
     await this.#guard()
-    await writeCheckpoint(store, this.#held, checkpoint)
+    await this.#say(this.#held, checkpoint)
     this.#checkpoint = checkpoint
   }
 
@@ -193,21 +193,56 @@ export class Lane {
     const lost = await this.#guard({ signal })
     if (lost.length === 0) return
     const names = lost.map(({ name, version }) => `${name} version ${version}`).join(', ')
-    await writeCheckpoint(this.#options.store, lost, this.#checkpoint)
+    await this.#say(lost, this.#checkpoint)
     this.#options.report(`projections: ${names}: the checkpoint was gone, and is written again.`)
   }
 
+  async #say(held: readonly Held[], checkpoint: Checkpoint): Promise<void> {
+    const said = held.map((one) => ({ ...one, parts: shortened(one.parts) }))
+    await writeCheckpoint(this.#options.store, said, checkpoint)
+  }
+
+  /**
+   * @returns those of which no checkpoint stands any more
+   * @throws PartsMissingError, RowsMissingError, FencedError
+   */
   async #guard(options: QueryOptions = {}): Promise<readonly Held[]> {
     const { store, log, layout, report } = this.#options
-    const ask = (): Promise<readonly Held[]> => guard(store, log.partition, this.#held, this.#parts, options)
-    try {
-      return await ask()
-    } catch (error) {
+    const ask = (): ReturnType<Witness['partsAndEpochs']> =>
+      this.#witness.partsAndEpochs([...this.#parts.keys()], options)
+    const { parts, epochs } = await ask().catch(async (error: unknown) => {
       if (!isTableMissing(error)) throw error
       for (const statement of createRegistry(layout)) await store.command(statement)
       report(`projections: ${checkpointsName()} was gone, and is made again.`)
       return ask()
-    }
+    })
+    requireIdentical(this.#parts, parts)
+    requireNewest(log.partition, this.#held, epochs)
+    await this.#requireSame(parts)
+    this.#stands(parts)
+    return this.#held.filter((one) => !epochs.has(versionKey(one)))
+  }
+
+  /** What has just been left out may be known to the store and not here: rows of it are missed by nobody. */
+  async #requireSame(there: Parts): Promise<void> {
+    for (const [index, { parts, ...key }] of this.#held.entries())
+      try {
+        requireSame(parts, there, leftOutOf(this.members[index]!.skips))
+      } catch (error) {
+        if (!(error instanceof RowsMissingError)) throw error
+        const skips = await readSkips(this.#options.store)
+        requireSame(parts, there, leftOutOf(byPartition(skips.filter((skip) => versionKey(skip) === versionKey(key)))))
+      }
+  } // prettier-ignore
+
+  #stands(parts: Parts): void {
+    this.#parts = parts
+    // Replicas of a cluster do not have one identity.
+    if (this.#options.layout.cluster !== undefined) return
+    this.#held = this.#held.map((one, index) => {
+      const { target, skips } = this.members[index]!
+      return { ...one, parts: standingText(target.parts, parts, leftOutOf(skips).count) }
+    })
   }
 
   #failed(error: unknown): void {
@@ -221,6 +256,13 @@ export class Lane {
     this.#options.report(`projections: ${names} stopped ${at}: ${cause}`)
     this.#options.failed(this, this.#fault)
   } // prettier-ignore
+}
+
+function leftOutOf(skips: Member['skips']): LeftOut {
+  return {
+    has: (partition, sequence) => skips.get(partition)?.has(sequence) === true,
+    count: [...skips.values()].reduce((sum, { size }) => sum + size, 0),
+  }
 }
 
 function hasSkipIn({ skips }: Member, { first, last, checkpoint }: Range): boolean {

@@ -168,8 +168,8 @@ export const VIEWS_ALONE_MUTANTS: readonly Mutant[] = [
     patches: [
       {
         file: 'projectors/runtime/lanes/guard.ts',
-        find: 'BigInt(value) > own.epoch)',
-        replace: 'BigInt(value) < own.epoch)',
+        find: '?? 0n) > own.epoch)',
+        replace: '?? 0n) < own.epoch)',
       },
     ],
   },

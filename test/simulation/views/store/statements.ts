@@ -18,7 +18,7 @@ export type Statement =
   | { readonly kind: 'put'; readonly name: string; readonly what: string; readonly rows: readonly TableRow[] }
   | { readonly kind: 'forget'; readonly name: string; readonly sequence: bigint }
   | { readonly kind: 'read'; readonly name: string }
-  | { readonly kind: 'which tables' | 'guard'; readonly names: readonly string[] }
+  | { readonly kind: 'which tables' | 'what stands' | 'guard'; readonly names: readonly string[] }
   | { readonly kind: 'shared feeds' }
   | { readonly kind: 'states'; readonly name: string; readonly keys: readonly string[] }
 
@@ -66,8 +66,8 @@ const KNOWN: readonly (readonly [begins: string, means: (parameters: QueryParame
   ['SELECT name, version, partition, sequence, cause, at FROM', () => ({ kind: 'read', name: FAULTS_TABLE })],
   ['SELECT name FROM system.tables WHERE database = currentDatabase() AND name IN', whichTables],
   ['SELECT name FROM system.tables WHERE database = currentDatabase() AND startsWith(name, ', () => ({ kind: 'shared feeds' })],
-  ['SELECT name, if(uuid', whichTables],
-  ["SELECT 'part' AS what, name, if(uuid", (given) => ({ kind: 'guard', names: given['names'] as readonly string[] })],
+  ["SELECT 'part' AS what, name, if(uuid", (given) => ({ kind: 'what stands', names: given['names'] as readonly string[] })],
+  ["SELECT 'epoch' AS what, concat(", (given) => ({ kind: 'guard', names: given['names'] as readonly string[] })],
 ] // prettier-ignore
 
 function whichTables({ names }: QueryParameters): Statement {

@@ -168,7 +168,7 @@ export class SimulatedStore {
       query: (sql, parameters) => {
         const work = this.#read(sql, parameters, guarded)
         // A lane begins: it owes no pause to the one before it.
-        if (work.what === 'asks which tables') notBeforeNs.clear()
+        if (/^asks (which tables|what stands)$/.test(work.what)) notBeforeNs.clear()
         return call(work) as Promise<never[]>
       },
       command: (sql, parameters) => call(this.#command(sql, parameters, guarded)),
@@ -267,10 +267,10 @@ export class SimulatedStore {
       else if (statement.kind === 'read')
         answer = registryAnswer(statement.name, this.#table(statement.name).rows())
       else if (statement.kind === 'states') answer = this.#states(statement.name, statement.keys)
-      else if (statement.kind === 'guard') {
-        const parts = this.#parts(statement.names).map(({ name, identity }) => ({ what: 'part', name, value: identity }))
-        answer = [...parts, ...epochAnswer(this.#table(CHECKPOINTS).rows())]
-      } else throw new Error(`the simulated store answers no ${statement.kind}`)
+      else if (statement.kind === 'what stands') answer = this.#standing(statement.names)
+      else if (statement.kind === 'guard')
+        answer = [...this.#standing(statement.names), ...epochAnswer(this.#table(CHECKPOINTS).rows())]
+      else throw new Error(`the simulated store answers no ${statement.kind}`)
     }
     const heard = (): object[] => {
       if (statement.kind === 'guard') guarded.heard(answer)
@@ -284,6 +284,10 @@ export class SimulatedStore {
       const identity = this.#catalog.identity(name)
       return identity === undefined ? [] : [{ name, identity }]
     })
+  }
+
+  #standing(names: readonly string[]): object[] {
+    return this.#parts(names).map(({ name, identity }) => ({ what: 'part', name, value: identity }))
   }
 
   #states(name: string, keys: readonly string[]): object[] {
