@@ -8,7 +8,7 @@
  * here does.
  */
 import type { StateValue } from '../../code-projection.ts'
-import type { RowBytes } from './row-bytes.ts'
+import { RowBytes } from './row-bytes.ts'
 import { inListsTo, namesIn, parseState, refused, StateError } from './state-text.ts'
 
 const NULL = 0
@@ -42,11 +42,7 @@ export function putState(out: RowBytes, state: unknown): number {
 
 /** The state that has these bytes. @throws StateError if they are none */
 export function readState(bytes: Uint8Array): StateValue {
-  if (bytes.length > 0 && bytes[0]! >= SPACE) return parseState(new TextDecoder().decode(bytes))
-  const reader = new StateReader(bytes)
-  const state = reader.value(0)
-  if (!reader.isAtEnd) throw new StateError('the bytes of a state go on behind it')
-  return state
+  return new StateReader(bytes).state(0, bytes.length)
 }
 
 function put(out: RowBytes, value: unknown, depth: number): void {
@@ -118,36 +114,102 @@ function putList(out: RowBytes, list: readonly unknown[], depth: number): void {
 }
 
 function allWhole(list: readonly unknown[]): boolean {
-  for (const value of list) if (!isWhole(value)) return false
+  for (let index = 0; index < list.length; index++) if (!isWhole(list[index])) return false
   return true
 }
 
 function putObject(out: RowBytes, object: object, depth: number): void {
   const inner = inListsTo(depth)
-  const names = namesIn(object)
+  const { names, bytes } = shapeOf(object)
   out.u8(OBJECT)
   out.unsigned(names.length)
-  for (const name of names) {
-    putLetters(out, name)
+  for (let index = 0; index < names.length; index++) {
+    const name = names[index]!
+    if (bytes === undefined) putLetters(out, name)
+    else out.copy(bytes[index]!, 0, bytes[index]!.length)
     put(out, (object as Record<string, unknown>)[name], inner)
   }
 }
 
-class StateReader {
-  readonly #bytes: Uint8Array
+/** The names of an object's properties. Most states of a projection have the same ones, so their bytes are made once. */
+interface Shape {
+  /** As the object has them. */
+  readonly own: readonly string[]
+  /** As they are stored: in order. */
+  readonly names: readonly string[]
+  /** What is stored of each; undefined: the shape is not remembered. */
+  readonly bytes: readonly Uint8Array[] | undefined
+}
+
+/** By their objects' first names. */
+const shapes = new Map<string, Shape>()
+const SHAPES_MAX = 64
+/** Names of a shape that is remembered, and characters of each. */
+const SHAPE_NAMES_MAX = 32
+const SHAPE_NAME_CHARACTERS_MAX = 64
+
+function shapeOf(object: object): Shape {
+  const prototype: unknown = Object.getPrototypeOf(object)
+  if (prototype !== null && prototype !== Object.prototype) return newShape(object)
+  let shape: Shape | undefined
+  let count = 0
+  for (const name in object) {
+    if (count === 0) shape = shapes.get(name)
+    if (shape?.own[count] !== name) return newShape(object)
+    count++
+  }
+  return shape?.own.length === count ? shape : newShape(object)
+}
+
+/** @throws StateError if the object is not a plain one */
+function newShape(object: object): Shape {
+  const own = Object.keys(object)
+  const names = namesIn(object)
+  const isRemembered =
+    names.length > 0 &&
+    names.length <= SHAPE_NAMES_MAX &&
+    names.every((name) => name.length <= SHAPE_NAME_CHARACTERS_MAX)
+  if (!isRemembered) return { own, names, bytes: undefined }
+  const shape = { own, names, bytes: names.map(lettersOf) }
+  if (shapes.size === SHAPES_MAX) shapes.clear()
+  shapes.set(own[0]!, shape)
+  return shape
+}
+
+function lettersOf(name: string): Uint8Array {
+  const out = new RowBytes()
+  putLetters(out, name)
+  return out.take().slice()
+}
+
+/** Names that have been read, by a number that their bytes make: most are read again and again. */
+const NAMES_REMEMBERED = 64
+
+/** Reads states out of bytes that hold many. */
+export class StateReader {
+  readonly bytes: Uint8Array
   readonly #view: DataView
+  readonly #names: { readonly text: string; readonly bytes: Uint8Array }[] = []
   #at = 0
+  #end = 0
 
   constructor(bytes: Uint8Array) {
-    this.#bytes = bytes
+    this.bytes = bytes
     this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
   }
 
-  get isAtEnd(): boolean {
-    return this.#at === this.#bytes.length
+  /** The state whose bytes stand from `at` to `end`. @throws StateError if they are none */
+  state(at: number, end: number): StateValue {
+    if (at < end && this.bytes[at]! >= SPACE)
+      return parseState(new TextDecoder().decode(this.bytes.subarray(at, end)))
+    this.#at = at
+    this.#end = end
+    const state = this.#value(0)
+    if (this.#at !== end) throw new StateError('the bytes of a state go on behind it')
+    return state
   }
 
-  value(depth: number): StateValue {
+  #value(depth: number): StateValue {
     const kind = this.#u8()
     switch (kind) {
       case NULL:
@@ -170,10 +232,15 @@ class StateReader {
         return this.#letters(kind)
       case LIST: {
         const inner = inListsTo(depth)
-        return Array.from({ length: this.#count() }, () => this.value(inner))
+        const list = new Array<StateValue>(this.#count())
+        for (let index = 0; index < list.length; index++) list[index] = this.#value(inner)
+        return list
       }
-      case WHOLES:
-        return Array.from({ length: this.#count() }, () => this.#signed())
+      case WHOLES: {
+        const list = new Array<number>(this.#count())
+        for (let index = 0; index < list.length; index++) list[index] = this.#signed()
+        return list
+      }
       case OBJECT:
         return this.#object(inListsTo(depth))
       default:
@@ -184,8 +251,8 @@ class StateReader {
   #object(inner: number): StateValue {
     const object: Record<string, StateValue> = {}
     for (let left = this.#count(); left > 0; left--) {
-      const name = this.#letters(this.#u8())
-      const value = this.value(inner)
+      const name = this.#name()
+      const value = this.#value(inner)
       // By its descriptor: an assignment to a property named __proto__ would change what the object is.
       if (name === '__proto__')
         Object.defineProperty(object, name, { value, enumerable: true, writable: true, configurable: true })
@@ -194,43 +261,83 @@ class StateReader {
     return object
   }
 
+  #name(): string {
+    const start = this.#at
+    const kind = this.#u8()
+    const size = this.#unsigned() * (kind === LETTERS ? 1 : 2)
+    const from = this.#at
+    if (size === 0 || size > SHAPE_NAME_CHARACTERS_MAX || from + size > this.#end)
+      return this.#nameFrom(start)
+    const { bytes } = this
+    const place = (size * 7 + bytes[from]! * 31 + bytes[from + size - 1]!) % NAMES_REMEMBERED
+    const known = this.#names[place]
+    this.#at = from + size
+    if (known !== undefined && this.#isThere(known.bytes, start)) return known.text
+    const text = this.#nameFrom(start)
+    this.#names[place] = { text, bytes: bytes.slice(start, this.#at) }
+    return text
+  }
+
+  #nameFrom(start: number): string {
+    this.#at = start
+    return this.#letters(this.#u8())
+  }
+
+  /** Whether what has been read since `start` is these bytes. */
+  #isThere(wanted: Uint8Array, start: number): boolean {
+    const { length } = wanted
+    if (length !== this.#at - start) return false
+    for (let index = 0; index < length; index++) if (this.bytes[start + index] !== wanted[index]) return false
+    return true
+  }
+
   #letters(kind: number): string {
     if (kind !== LETTERS && kind !== WIDE_LETTERS) throw new StateError(`no text of kind ${kind}`)
     const size = this.#unsigned() * (kind === LETTERS ? 1 : 2)
     const at = this.#take(size)
-    return Buffer.from(this.#bytes.buffer, this.#bytes.byteOffset + at, size).toString(kind === LETTERS ? 'latin1' : 'utf16le')
+    return Buffer.from(this.bytes.buffer, this.bytes.byteOffset + at, size).toString(kind === LETTERS ? 'latin1' : 'utf16le')
   } // prettier-ignore
 
   /** How many values follow. Each takes a byte at least: no count makes more than there are. */
   #count(): number {
     const count = this.#unsigned()
-    if (count > this.#bytes.length - this.#at) throw cutOff()
+    if (count > this.#end - this.#at) throw cutOff()
     return count
   }
 
   #signed(): number {
     const doubled = this.#unsigned()
-    return doubled % 2 === 0 ? doubled / 2 : -(doubled + 1) / 2
+    if (doubled < 2 ** 31) return doubled & 1 ? -(doubled >> 1) - 1 : doubled >> 1
+    const half = Math.floor(doubled / 2)
+    return half * 2 === doubled ? half : -half - 1
   }
 
   #unsigned(): number {
     let value = 0
-    for (let weight = 1; weight < 2 ** 56; weight *= 128) {
+    // Four bytes hold 28 bits: whole numbers of 32 bits are added quickly, and larger ones by their halves.
+    for (let shift = 0; shift < 28; shift += 7) {
       const byte = this.#u8()
-      value += (byte & 0x7f) * weight
+      value |= (byte & 0x7f) << shift
       if (byte < 0x80) return value
+    }
+    let high = 0
+    for (let shift = 0; shift < 28; shift += 7) {
+      const byte = this.#u8()
+      high |= (byte & 0x7f) << shift
+      if (byte < 0x80) return high * 2 ** 28 + value
     }
     throw new StateError('a whole number of a state has no end')
   }
 
   #u8(): number {
-    return this.#bytes[this.#take(1)]!
+    if (this.#at === this.#end) throw cutOff()
+    return this.bytes[this.#at++]!
   }
 
   /** @returns where they begin */
   #take(size: number): number {
     const at = this.#at
-    if (at + size > this.#bytes.length) throw cutOff()
+    if (at + size > this.#end) throw cutOff()
     this.#at += size
     return at
   }
