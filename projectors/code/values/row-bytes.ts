@@ -66,23 +66,12 @@ export class RowBytes {
   /** Writes a whole number of 0 or more, below 2^53: seven bits a byte, the lowest first. */
   unsigned(value: number): void {
     this.#room(8)
-    if (value < SHORT_END) return this.#leb128(value)
-    // Beyond 31 bits whole numbers are floats, whose arithmetic is slow: two short ones take their place.
-    const high = Math.floor(value / SHORT_END)
-    const low = value - high * SHORT_END
-    const bytes = this.#bytes
-    const at = this.#at
-    bytes[at] = low | 0x80
-    bytes[at + 1] = (low >> 7) | 0x80
-    bytes[at + 2] = (low >> 14) | 0x80
-    bytes[at + 3] = (low >> 21) | 0x80
-    this.#at = at + 4
-    this.#leb128(high)
+    this.#at = putUnsigned(this.#bytes, this.#at, value)
   }
 
   /** Writes a whole number nearer to zero than 2^52: as `unsigned`, doubled, so that the lowest bit says its sign. */
   signed(value: number): void {
-    this.unsigned(value < 0 ? -2 * value - 1 : 2 * value)
+    this.unsigned(doubled(value))
   }
 
   /** Writes bytes that stand in others, from `start` to `end`. */
@@ -117,6 +106,15 @@ export class RowBytes {
     }
     this.#at += length
     return true
+  }
+
+  /** Writes numbers as `signed`, one behind the other. */
+  signedAll(values: readonly number[]): void {
+    this.#room(values.length * 8)
+    const bytes = this.#bytes
+    let at = this.#at
+    for (const value of values) at = putUnsigned(bytes, at, doubled(value))
+    this.#at = at
   }
 
   /** Copies what has been written from `start` on to an earlier place, over what stands there. */
@@ -185,9 +183,7 @@ export class RowBytes {
   }
 
   #leb128(value: number): void {
-    let rest = value
-    for (; rest >= 0x80; rest >>>= 7) this.#bytes[this.#at++] = (rest & 0x7f) | 0x80
-    this.#bytes[this.#at++] = rest
+    this.#at = putUnsigned(this.#bytes, this.#at, value)
   }
 
   #room(size: number): void {
@@ -197,4 +193,27 @@ export class RowBytes {
     this.#bytes = larger
     this.#view = new DataView(larger.buffer)
   }
+}
+
+function doubled(value: number): number {
+  return value < 0 ? -2 * value - 1 : 2 * value
+}
+
+/** Writes a whole number of 0 or more, below 2^53. @returns where it ends */
+function putUnsigned(bytes: Uint8Array, start: number, value: number): number {
+  let at = start
+  let rest = value
+  if (value >= SHORT_END) {
+    // Beyond 31 bits whole numbers are floats, whose arithmetic is slow: two short ones take their place.
+    rest = Math.floor(value / SHORT_END)
+    const low = value - rest * SHORT_END
+    bytes[at] = low | 0x80
+    bytes[at + 1] = (low >> 7) | 0x80
+    bytes[at + 2] = (low >> 14) | 0x80
+    bytes[at + 3] = (low >> 21) | 0x80
+    at += 4
+  }
+  for (; rest >= 0x80; rest >>>= 7) bytes[at++] = rest | 0x80
+  bytes[at++] = rest
+  return at
 }

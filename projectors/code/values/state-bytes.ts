@@ -109,12 +109,12 @@ function putList(out: RowBytes, list: readonly unknown[], depth: number): void {
   const isWholes = length > 0 && allWhole(list)
   out.u8(isWholes ? WHOLES : LIST)
   out.unsigned(length)
-  if (isWholes) for (let index = 0; index < length; index++) out.signed(list[index] as number)
+  if (isWholes) out.signedAll(list as readonly number[])
   else for (let index = 0; index < length; index++) put(out, list[index], inner)
 }
 
 function allWhole(list: readonly unknown[]): boolean {
-  for (let index = 0; index < list.length; index++) if (!isWhole(list[index])) return false
+  for (const value of list) if (!isWhole(value)) return false
   return true
 }
 
@@ -141,27 +141,31 @@ interface Shape {
   readonly bytes: readonly Uint8Array[] | undefined
 }
 
-/** By their objects' first names. */
-const shapes = new Map<string, Shape>()
+/** By the first of their objects' names. */
+const shapes = new Map<string, Shape[]>()
 const SHAPES_MAX = 64
+/** Shapes with the same first name: the same names in another order, mostly. */
+const SHAPES_OF_NAME_MAX = 4
 /** Names of a shape that is remembered, and characters of each. */
 const SHAPE_NAMES_MAX = 32
 const SHAPE_NAME_CHARACTERS_MAX = 64
 
+/** @throws StateError if the object is not a plain one */
 function shapeOf(object: object): Shape {
   const prototype: unknown = Object.getPrototypeOf(object)
   if (prototype !== null && prototype !== Object.prototype) return newShape(object)
-  let shape: Shape | undefined
-  let count = 0
-  for (const name in object) {
-    if (count === 0) shape = shapes.get(name)
-    if (shape?.own[count] !== name) return newShape(object)
-    count++
-  }
-  return shape?.own.length === count ? shape : newShape(object)
+  const own = Object.keys(object)
+  const alike = own.length === 0 ? undefined : shapes.get(own[0]!)
+  if (alike !== undefined) for (const shape of alike) if (isSame(shape.own, own)) return shape
+  return newShape(object)
 }
 
-/** @throws StateError if the object is not a plain one */
+function isSame(one: readonly string[], other: readonly string[]): boolean {
+  if (one.length !== other.length) return false
+  for (let index = 0; index < one.length; index++) if (one[index] !== other[index]) return false
+  return true
+}
+
 function newShape(object: object): Shape {
   const own = Object.keys(object)
   const names = namesIn(object)
@@ -171,17 +175,20 @@ function newShape(object: object): Shape {
     names.every((name) => name.length <= SHAPE_NAME_CHARACTERS_MAX)
   if (!isRemembered) return { own, names, bytes: undefined }
   const shape = { own, names, bytes: names.map(lettersOf) }
+  const alike = (shapes.get(own[0]!) ?? []).slice(1 - SHAPES_OF_NAME_MAX)
   if (shapes.size === SHAPES_MAX) shapes.clear()
-  shapes.set(own[0]!, shape)
+  shapes.set(own[0]!, [...alike, shape])
   return shape
 }
 
 function lettersOf(name: string): Uint8Array {
-  const out = new RowBytes()
+  const out = new RowBytes(name.length * 2 + 8)
   putLetters(out, name)
-  return out.take().slice()
+  return out.bytes.slice(0, out.length)
 }
 
+/** Bytes of a whole number, at most. */
+const NUMBER_BYTES_MAX = 8
 /** Names that have been read, by a number that their bytes make: most are read again and again. */
 const NAMES_REMEMBERED = 64
 
@@ -236,16 +243,43 @@ export class StateReader {
         for (let index = 0; index < list.length; index++) list[index] = this.#value(inner)
         return list
       }
-      case WHOLES: {
-        const list = new Array<number>(this.#count())
-        for (let index = 0; index < list.length; index++) list[index] = this.#signed()
-        return list
-      }
+      case WHOLES:
+        return this.#wholes(new Array<number>(this.#count()))
       case OBJECT:
         return this.#object(inListsTo(depth))
       default:
         throw new StateError(`a state holds no value of kind ${kind}`)
     }
+  }
+
+  #wholes(list: number[]): number[] {
+    const { bytes } = this
+    // Where no number can be cut off, nothing is looked at but its own bytes.
+    const sure = this.#end - NUMBER_BYTES_MAX
+    let at = this.#at
+    let index = 0
+    for (; index < list.length && at <= sure; index++) {
+      let byte = bytes[at++]!
+      let low = byte & 0x7f
+      for (let shift = 7; byte >= 0x80 && shift < 28; shift += 7) {
+        byte = bytes[at++]!
+        low |= (byte & 0x7f) << shift
+      }
+      if (byte < 0x80) {
+        list[index] = low & 1 ? -(low >> 1) - 1 : low >> 1
+        continue
+      }
+      let high = 0
+      for (let shift = 0; byte >= 0x80; shift += 7) {
+        if (shift === 28) throw endless()
+        byte = bytes[at++]!
+        high |= (byte & 0x7f) << shift
+      }
+      list[index] = halved(high * 2 ** 28 + low)
+    }
+    this.#at = at
+    for (; index < list.length; index++) list[index] = this.#signed()
+    return list
   }
 
   #object(inner: number): StateValue {
@@ -306,10 +340,7 @@ export class StateReader {
   }
 
   #signed(): number {
-    const doubled = this.#unsigned()
-    if (doubled < 2 ** 31) return doubled & 1 ? -(doubled >> 1) - 1 : doubled >> 1
-    const half = Math.floor(doubled / 2)
-    return half * 2 === doubled ? half : -half - 1
+    return halved(this.#unsigned())
   }
 
   #unsigned(): number {
@@ -326,7 +357,7 @@ export class StateReader {
       high |= (byte & 0x7f) << shift
       if (byte < 0x80) return high * 2 ** 28 + value
     }
-    throw new StateError('a whole number of a state has no end')
+    throw endless()
   }
 
   #u8(): number {
@@ -345,4 +376,15 @@ export class StateReader {
 
 function cutOff(): StateError {
   return new StateError('the bytes of a state are cut off')
+}
+
+function endless(): StateError {
+  return new StateError('a whole number of a state has no end')
+}
+
+/** What was doubled to give its sign room. */
+function halved(doubled: number): number {
+  if (doubled < 2 ** 31) return doubled & 1 ? -(doubled >> 1) - 1 : doubled >> 1
+  const half = Math.floor(doubled / 2)
+  return half * 2 === doubled ? half : -half - 1
 }
