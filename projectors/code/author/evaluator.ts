@@ -2,7 +2,6 @@
 import type { CodeProjection, CodeTables, ProjectionEvent, StateValue } from '../../code-projection.ts'
 import { EventRows, type EventRow } from '../values/event-row.ts'
 import { RowBytes } from '../values/row-bytes.ts'
-import { putState, readState } from '../values/state-bytes.ts'
 import { StateError } from '../values/state-text.ts'
 import { RowError, TablesRows, told, type MadeRows } from '../values/table-rows.ts'
 import { PartitionStates, type Entry, type StatesLimits } from './partition-states.ts'
@@ -48,8 +47,6 @@ export class Evaluator {
   readonly #watch: Watch
   readonly #tables: TablesRows
   readonly #states = new Map<number, PartitionStates>()
-  /** Bytes of each state that the last run of a partition changed. */
-  readonly #sizes = new Map<number, readonly number[]>()
 
   constructor(projection: AnyCode, limits: StatesLimits, watch: Watch) {
     this.#projection = projection
@@ -77,10 +74,9 @@ export class Evaluator {
           if (end < places.length) await this.#gather(batch, rows, places, end, places.length, states)
           end = places.length
           this.#watch.idle()
-          for (const [key, bytes] of await load(states.takeUnknown()))
-            states.load(key, readState(bytes), bytes.length)
+          for (const [key, bytes] of await load(states.takeUnknown())) states.load(key, bytes)
         }
-        await this.#take(work, batch, places, done, states)
+        await this.#take(work, batch, rows, places.slice(done, end), states)
         done = end
       }
       const stored = this.#projection.keysOf === undefined ? undefined : this.#encode(work, states, rows)
@@ -96,7 +92,7 @@ export class Evaluator {
   /** As `Author.keep`. */
   keep(partition: number): void {
     const share = this.#states.size
-    this.#states.get(partition)?.keep(this.#sizes.get(partition) ?? [], {
+    this.#states.get(partition)?.keep({
       statesMax: Math.ceil(this.#limits.statesMax / share),
       stateBytesMax: Math.ceil(this.#limits.stateBytesMax / share),
     })
@@ -137,24 +133,24 @@ export class Evaluator {
     }
   }
 
-  /** Folds and projects a batch. @param first of its events among the places */
+  /** Folds and projects a batch. */
   async #take(
     { partition }: Work,
     { events, entries, ends }: Batch,
+    rows: EventRows,
     places: readonly number[],
-    first: number,
     states: PartitionStates,
   ): Promise<void> {
     const { turn } = this.#watch
     const tables = this.#tables
     let from = 0
+    let rested = 0
     for (let index = 0; index < events.length; index++) {
       const event = events[index]!
       const { sequence } = event
       const end = ends[index] ?? 0
       this.#watch.at(sequence)
-      const after =
-        from === end ? NO_STATES : this.#fold(states, event, places[first + index]!, entries, from, end)
+      const after = from === end ? NO_STATES : this.#fold(states, event, places[index]!, entries, from, end)
       from = end
       const made: unknown = calling(event, 'project', () => this.#projection.project(event, after))
       try {
@@ -166,7 +162,17 @@ export class Evaluator {
       if (tables.bytes > MADE_BYTES_MAX)
         throw new AuthorFault(sequence, `the rows of its range take more than ${MADE_BYTES_MAX >> 20} MiB`)
       if (turn !== undefined) await turn()
+      if ((index + 1) % BATCH_EVENTS !== 0 && index + 1 !== events.length) continue
+      for (; rested < end; rested++) this.#rest(states, entries[rested]!, rows)
     }
+  }
+
+  /** A state that is none, or is too large, is told at the event that made it. */
+  #rest(states: PartitionStates, entry: Entry, rows: EventRows): void {
+    if (entry.state === undefined) return
+    const sequence = rows.sequenceAt(entry.place)
+    this.#watch.at(sequence)
+    sized(entry.key, sequence, () => states.rest(entry))
   }
 
   #fold(
@@ -182,8 +188,7 @@ export class Evaluator {
     for (let at = from; at < end; at++) {
       const entry = entries[at]!
       const { key } = entry
-      const before =
-        entry.state === undefined ? calling(event, 'initial', () => projection.initial!(key)) : entry.state
+      const before = states.stateOf(entry) ?? calling(event, 'initial', () => projection.initial!(key))
       const state = calling(event, 'fold', () => projection.fold!(before, event, key))
       if (state === undefined) throw new AuthorFault(event.sequence, `fold gave no state for the key ${told(key)}`)
       states.change(entry, state, place)
@@ -195,12 +200,13 @@ export class Evaluator {
   /** Rows of the state table: what the range has changed, and the mark behind it. */
   #encode({ partition, last }: Work, states: PartitionStates, rows: EventRows): MadeRows {
     const out = new RowBytes()
-    const sizes: number[] = []
-    for (const { key, place, state } of states.changed) {
-      const sequence = rows.sequenceAt(place)
-      this.#watch.at(sequence)
+    const { changed } = states
+    for (const entry of changed) {
+      const { key } = entry
+      const sequence = rows.sequenceAt(entry.place)
+      if (entry.state !== undefined) this.#watch.at(sequence)
       putPlace(out, partition, key, sequence)
-      sizes.push(putStateOf(out, key, sequence, state!))
+      sized(key, sequence, () => states.put(out, entry))
       if (out.length > MADE_BYTES_MAX)
         throw new AuthorFault(
           sequence,
@@ -209,8 +215,7 @@ export class Evaluator {
     }
     putPlace(out, partition, MARK_KEY, last)
     out.text('')
-    this.#sizes.set(partition, sizes)
-    return { table: '', count: sizes.length + 1, bytes: out.take() }
+    return { table: '', count: changed.length + 1, bytes: out.take() }
   }
 }
 
@@ -224,11 +229,11 @@ function putPlace(out: RowBytes, partition: number, key: string, sequence: bigin
   out.u64(sequence)
 }
 
-/** @returns bytes of the state */
-function putStateOf(out: RowBytes, key: string, sequence: bigint, state: StateValue): number {
+/** Makes the bytes of a state. @param make returns their number @throws AuthorFault if it is none, or takes too many */
+function sized(key: string, sequence: bigint, make: () => number): void {
   let bytes: number
   try {
-    bytes = putState(out, state)
+    bytes = make()
   } catch (error) {
     const why = error instanceof StateError ? error.message : thrownBy(error)
     throw new AuthorFault(sequence, `the state of the key ${told(key)}: ${why}`)
@@ -238,7 +243,6 @@ function putStateOf(out: RowBytes, key: string, sequence: bigint, state: StateVa
       sequence,
       `the state of the key ${told(key)} takes ${bytes} bytes: ${STATE_BYTES_MAX} at most`,
     )
-  return bytes
 }
 
 /** Calls a function of the author's for an event. @throws AuthorFault with what it threw, and where */

@@ -32,8 +32,9 @@ export class EventRows {
   /** Where the rows begin that stand behind `after`, in order. @throws RangeError if the bytes are no event rows */
   placesBehind(after: bigint): readonly number[] {
     const places: number[] = []
+    let isBehind = false
     for (let byte = 0; byte < this.bytes.length; byte = this.#next(byte))
-      if (this.sequenceAt(byte) > after) places.push(byte)
+      if ((isBehind ||= this.sequenceAt(byte) > after)) places.push(byte)
     return places
   }
 

@@ -1,13 +1,22 @@
 /** Memory that grows while rows are written into it: ClickHouse's RowBinary, little-endian. */
 
 const FIRST_BYTES = 1 << 16
+/** Numbers below take four bytes of seven bits at most. */
+const SHORT_END = 2 ** 28
+const CALL_BYTES = 128
 
 const encoder = new TextEncoder()
 
 export class RowBytes {
-  #bytes = new Uint8Array(FIRST_BYTES)
-  #view = new DataView(this.#bytes.buffer)
+  #bytes: Uint8Array
+  #view: DataView
   #at = 0
+
+  /** @param room for as many bytes at first */
+  constructor(room = FIRST_BYTES) {
+    this.#bytes = new Uint8Array(room)
+    this.#view = new DataView(this.#bytes.buffer)
+  }
 
   get length(): number {
     return this.#at
@@ -57,14 +66,31 @@ export class RowBytes {
   /** Writes a whole number of 0 or more, below 2^53: seven bits a byte, the lowest first. */
   unsigned(value: number): void {
     this.#room(8)
-    let rest = value
-    for (; rest >= 2 ** 31; rest = Math.floor(rest / 128)) this.#bytes[this.#at++] = (rest % 128) | 0x80
-    this.#leb128(rest)
+    this.#at = putUnsigned(this.#bytes, this.#at, value)
   }
 
   /** Writes a whole number nearer to zero than 2^52: as `unsigned`, doubled, so that the lowest bit says its sign. */
   signed(value: number): void {
-    this.unsigned(value < 0 ? -2 * value - 1 : 2 * value)
+    this.unsigned(doubled(value))
+  }
+
+  /** Writes bytes that stand in others, from `start` to `end`. */
+  copy(bytes: Uint8Array, start: number, end: number): void {
+    this.#room(end - start)
+    // Few are copied sooner one by one than by a call.
+    if (end - start > CALL_BYTES) this.#bytes.set(bytes.subarray(start, end), this.#at)
+    else {
+      const own = this.#bytes
+      for (let from = start, to = this.#at; from < end; from++, to++) own[to] = bytes[from]!
+    }
+    this.#at += end - start
+  }
+
+  /** The same, behind their number. */
+  sized(bytes: Uint8Array, start: number, end: number): void {
+    this.#room(8)
+    this.#leb128(end - start)
+    this.copy(bytes, start, end)
   }
 
   /** Writes the letters of a text, a byte each. @returns false if one needs more: what it has written then does not count */
@@ -80,6 +106,22 @@ export class RowBytes {
     }
     this.#at += length
     return true
+  }
+
+  /** Writes numbers as `signed`, one behind the other. */
+  signedAll(values: readonly number[]): void {
+    this.#room(values.length * 8)
+    const bytes = this.#bytes
+    let at = this.#at
+    for (const value of values) at = putUnsigned(bytes, at, doubled(value))
+    this.#at = at
+  }
+
+  /** Copies what has been written from `start` on to an earlier place, over what stands there. */
+  move(start: number, to: number): void {
+    const bytes = this.#bytes
+    const end = this.#at
+    for (let from = start, at = to; from < end; from++, at++) bytes[at] = bytes[from]!
   }
 
   /** Forgets what has been written behind `length`. */
@@ -141,9 +183,7 @@ export class RowBytes {
   }
 
   #leb128(value: number): void {
-    let rest = value
-    for (; rest >= 0x80; rest >>>= 7) this.#bytes[this.#at++] = (rest & 0x7f) | 0x80
-    this.#bytes[this.#at++] = rest
+    this.#at = putUnsigned(this.#bytes, this.#at, value)
   }
 
   #room(size: number): void {
@@ -153,4 +193,27 @@ export class RowBytes {
     this.#bytes = larger
     this.#view = new DataView(larger.buffer)
   }
+}
+
+function doubled(value: number): number {
+  return value < 0 ? -2 * value - 1 : 2 * value
+}
+
+/** Writes a whole number of 0 or more, below 2^53. @returns where it ends */
+function putUnsigned(bytes: Uint8Array, start: number, value: number): number {
+  let at = start
+  let rest = value
+  if (value >= SHORT_END) {
+    // Beyond 31 bits whole numbers are floats, whose arithmetic is slow: two short ones take their place.
+    rest = Math.floor(value / SHORT_END)
+    const low = value - rest * SHORT_END
+    bytes[at] = low | 0x80
+    bytes[at + 1] = (low >> 7) | 0x80
+    bytes[at + 2] = (low >> 14) | 0x80
+    bytes[at + 3] = (low >> 21) | 0x80
+    at += 4
+  }
+  for (; rest >= 0x80; rest >>>= 7) bytes[at++] = rest | 0x80
+  bytes[at++] = rest
+  return at
 }

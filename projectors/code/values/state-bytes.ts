@@ -8,7 +8,7 @@
  * here does.
  */
 import type { StateValue } from '../../code-projection.ts'
-import type { RowBytes } from './row-bytes.ts'
+import { RowBytes } from './row-bytes.ts'
 import { inListsTo, namesIn, parseState, refused, StateError } from './state-text.ts'
 
 const NULL = 0
@@ -42,11 +42,7 @@ export function putState(out: RowBytes, state: unknown): number {
 
 /** The state that has these bytes. @throws StateError if they are none */
 export function readState(bytes: Uint8Array): StateValue {
-  if (bytes.length > 0 && bytes[0]! >= SPACE) return parseState(new TextDecoder().decode(bytes))
-  const reader = new StateReader(bytes)
-  const state = reader.value(0)
-  if (!reader.isAtEnd) throw new StateError('the bytes of a state go on behind it')
-  return state
+  return new StateReader(bytes).state(0, bytes.length)
 }
 
 function put(out: RowBytes, value: unknown, depth: number): void {
@@ -113,7 +109,7 @@ function putList(out: RowBytes, list: readonly unknown[], depth: number): void {
   const isWholes = length > 0 && allWhole(list)
   out.u8(isWholes ? WHOLES : LIST)
   out.unsigned(length)
-  if (isWholes) for (let index = 0; index < length; index++) out.signed(list[index] as number)
+  if (isWholes) out.signedAll(list as readonly number[])
   else for (let index = 0; index < length; index++) put(out, list[index], inner)
 }
 
@@ -124,30 +120,103 @@ function allWhole(list: readonly unknown[]): boolean {
 
 function putObject(out: RowBytes, object: object, depth: number): void {
   const inner = inListsTo(depth)
-  const names = namesIn(object)
+  const { names, bytes } = shapeOf(object)
   out.u8(OBJECT)
   out.unsigned(names.length)
-  for (const name of names) {
-    putLetters(out, name)
+  for (let index = 0; index < names.length; index++) {
+    const name = names[index]!
+    if (bytes === undefined) putLetters(out, name)
+    else out.copy(bytes[index]!, 0, bytes[index]!.length)
     put(out, (object as Record<string, unknown>)[name], inner)
   }
 }
 
-class StateReader {
-  readonly #bytes: Uint8Array
+/** The names of an object's properties. Most states of a projection have the same ones, so their bytes are made once. */
+interface Shape {
+  /** As the object has them. */
+  readonly own: readonly string[]
+  /** As they are stored: in order. */
+  readonly names: readonly string[]
+  /** What is stored of each; undefined: the shape is not remembered. */
+  readonly bytes: readonly Uint8Array[] | undefined
+}
+
+/** By the first of their objects' names. */
+const shapes = new Map<string, Shape[]>()
+const SHAPES_MAX = 64
+/** Shapes with the same first name: the same names in another order, mostly. */
+const SHAPES_OF_NAME_MAX = 4
+/** Names of a shape that is remembered, and characters of each. */
+const SHAPE_NAMES_MAX = 32
+const SHAPE_NAME_CHARACTERS_MAX = 64
+
+/** @throws StateError if the object is not a plain one */
+function shapeOf(object: object): Shape {
+  const prototype: unknown = Object.getPrototypeOf(object)
+  if (prototype !== null && prototype !== Object.prototype) return newShape(object)
+  const own = Object.keys(object)
+  const alike = own.length === 0 ? undefined : shapes.get(own[0]!)
+  if (alike !== undefined) for (const shape of alike) if (isSame(shape.own, own)) return shape
+  return newShape(object)
+}
+
+function isSame(one: readonly string[], other: readonly string[]): boolean {
+  if (one.length !== other.length) return false
+  for (let index = 0; index < one.length; index++) if (one[index] !== other[index]) return false
+  return true
+}
+
+function newShape(object: object): Shape {
+  const own = Object.keys(object)
+  const names = namesIn(object)
+  const isRemembered =
+    names.length > 0 &&
+    names.length <= SHAPE_NAMES_MAX &&
+    names.every((name) => name.length <= SHAPE_NAME_CHARACTERS_MAX)
+  if (!isRemembered) return { own, names, bytes: undefined }
+  const shape = { own, names, bytes: names.map(lettersOf) }
+  const alike = (shapes.get(own[0]!) ?? []).slice(1 - SHAPES_OF_NAME_MAX)
+  if (shapes.size === SHAPES_MAX) shapes.clear()
+  shapes.set(own[0]!, [...alike, shape])
+  return shape
+}
+
+function lettersOf(name: string): Uint8Array {
+  const out = new RowBytes(name.length * 2 + 8)
+  putLetters(out, name)
+  return out.bytes.slice(0, out.length)
+}
+
+/** Bytes of a whole number, at most. */
+const NUMBER_BYTES_MAX = 8
+/** Names that have been read, by a number that their bytes make: most are read again and again. */
+const NAMES_REMEMBERED = 64
+
+/** Reads states out of bytes that hold many. */
+export class StateReader {
+  readonly bytes: Uint8Array
   readonly #view: DataView
+  readonly #names: { readonly text: string; readonly bytes: Uint8Array }[] = []
   #at = 0
+  #end = 0
 
   constructor(bytes: Uint8Array) {
-    this.#bytes = bytes
+    this.bytes = bytes
     this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
   }
 
-  get isAtEnd(): boolean {
-    return this.#at === this.#bytes.length
+  /** The state whose bytes stand from `at` to `end`. @throws StateError if they are none */
+  state(at: number, end: number): StateValue {
+    if (at < end && this.bytes[at]! >= SPACE)
+      return parseState(new TextDecoder().decode(this.bytes.subarray(at, end)))
+    this.#at = at
+    this.#end = end
+    const state = this.#value(0)
+    if (this.#at !== end) throw new StateError('the bytes of a state go on behind it')
+    return state
   }
 
-  value(depth: number): StateValue {
+  #value(depth: number): StateValue {
     const kind = this.#u8()
     switch (kind) {
       case NULL:
@@ -170,10 +239,12 @@ class StateReader {
         return this.#letters(kind)
       case LIST: {
         const inner = inListsTo(depth)
-        return Array.from({ length: this.#count() }, () => this.value(inner))
+        const list = new Array<StateValue>(this.#count())
+        for (let index = 0; index < list.length; index++) list[index] = this.#value(inner)
+        return list
       }
       case WHOLES:
-        return Array.from({ length: this.#count() }, () => this.#signed())
+        return this.#wholes(new Array<number>(this.#count()))
       case OBJECT:
         return this.#object(inListsTo(depth))
       default:
@@ -181,11 +252,41 @@ class StateReader {
     }
   }
 
+  #wholes(list: number[]): number[] {
+    const { bytes } = this
+    // Where no number can be cut off, nothing is looked at but its own bytes.
+    const sure = this.#end - NUMBER_BYTES_MAX
+    let at = this.#at
+    let index = 0
+    for (; index < list.length && at <= sure; index++) {
+      let byte = bytes[at++]!
+      let low = byte & 0x7f
+      for (let shift = 7; byte >= 0x80 && shift < 28; shift += 7) {
+        byte = bytes[at++]!
+        low |= (byte & 0x7f) << shift
+      }
+      if (byte < 0x80) {
+        list[index] = low & 1 ? -(low >> 1) - 1 : low >> 1
+        continue
+      }
+      let high = 0
+      for (let shift = 0; byte >= 0x80; shift += 7) {
+        if (shift === 28) throw endless()
+        byte = bytes[at++]!
+        high |= (byte & 0x7f) << shift
+      }
+      list[index] = halved(high * 2 ** 28 + low)
+    }
+    this.#at = at
+    for (; index < list.length; index++) list[index] = this.#signed()
+    return list
+  }
+
   #object(inner: number): StateValue {
     const object: Record<string, StateValue> = {}
     for (let left = this.#count(); left > 0; left--) {
-      const name = this.#letters(this.#u8())
-      const value = this.value(inner)
+      const name = this.#name()
+      const value = this.#value(inner)
       // By its descriptor: an assignment to a property named __proto__ would change what the object is.
       if (name === '__proto__')
         Object.defineProperty(object, name, { value, enumerable: true, writable: true, configurable: true })
@@ -194,43 +295,80 @@ class StateReader {
     return object
   }
 
+  #name(): string {
+    const start = this.#at
+    const kind = this.#u8()
+    const size = this.#unsigned() * (kind === LETTERS ? 1 : 2)
+    const from = this.#at
+    if (size === 0 || size > SHAPE_NAME_CHARACTERS_MAX || from + size > this.#end)
+      return this.#nameFrom(start)
+    const { bytes } = this
+    const place = (size * 7 + bytes[from]! * 31 + bytes[from + size - 1]!) % NAMES_REMEMBERED
+    const known = this.#names[place]
+    this.#at = from + size
+    if (known !== undefined && this.#isThere(known.bytes, start)) return known.text
+    const text = this.#nameFrom(start)
+    this.#names[place] = { text, bytes: bytes.slice(start, this.#at) }
+    return text
+  }
+
+  #nameFrom(start: number): string {
+    this.#at = start
+    return this.#letters(this.#u8())
+  }
+
+  /** Whether what has been read since `start` is these bytes. */
+  #isThere(wanted: Uint8Array, start: number): boolean {
+    const { length } = wanted
+    if (length !== this.#at - start) return false
+    for (let index = 0; index < length; index++) if (this.bytes[start + index] !== wanted[index]) return false
+    return true
+  }
+
   #letters(kind: number): string {
     if (kind !== LETTERS && kind !== WIDE_LETTERS) throw new StateError(`no text of kind ${kind}`)
     const size = this.#unsigned() * (kind === LETTERS ? 1 : 2)
     const at = this.#take(size)
-    return Buffer.from(this.#bytes.buffer, this.#bytes.byteOffset + at, size).toString(kind === LETTERS ? 'latin1' : 'utf16le')
+    return Buffer.from(this.bytes.buffer, this.bytes.byteOffset + at, size).toString(kind === LETTERS ? 'latin1' : 'utf16le')
   } // prettier-ignore
 
   /** How many values follow. Each takes a byte at least: no count makes more than there are. */
   #count(): number {
     const count = this.#unsigned()
-    if (count > this.#bytes.length - this.#at) throw cutOff()
+    if (count > this.#end - this.#at) throw cutOff()
     return count
   }
 
   #signed(): number {
-    const doubled = this.#unsigned()
-    return doubled % 2 === 0 ? doubled / 2 : -(doubled + 1) / 2
+    return halved(this.#unsigned())
   }
 
   #unsigned(): number {
     let value = 0
-    for (let weight = 1; weight < 2 ** 56; weight *= 128) {
+    // Four bytes hold 28 bits: whole numbers of 32 bits are added quickly, and larger ones by their halves.
+    for (let shift = 0; shift < 28; shift += 7) {
       const byte = this.#u8()
-      value += (byte & 0x7f) * weight
+      value |= (byte & 0x7f) << shift
       if (byte < 0x80) return value
     }
-    throw new StateError('a whole number of a state has no end')
+    let high = 0
+    for (let shift = 0; shift < 28; shift += 7) {
+      const byte = this.#u8()
+      high |= (byte & 0x7f) << shift
+      if (byte < 0x80) return high * 2 ** 28 + value
+    }
+    throw endless()
   }
 
   #u8(): number {
-    return this.#bytes[this.#take(1)]!
+    if (this.#at === this.#end) throw cutOff()
+    return this.bytes[this.#at++]!
   }
 
   /** @returns where they begin */
   #take(size: number): number {
     const at = this.#at
-    if (at + size > this.#bytes.length) throw cutOff()
+    if (at + size > this.#end) throw cutOff()
     this.#at += size
     return at
   }
@@ -238,4 +376,15 @@ class StateReader {
 
 function cutOff(): StateError {
   return new StateError('the bytes of a state are cut off')
+}
+
+function endless(): StateError {
+  return new StateError('a whole number of a state has no end')
+}
+
+/** What was doubled to give its sign room. */
+function halved(doubled: number): number {
+  if (doubled < 2 ** 31) return doubled & 1 ? -(doubled >> 1) - 1 : doubled >> 1
+  const half = Math.floor(doubled / 2)
+  return half * 2 === doubled ? half : -half - 1
 }
