@@ -27,7 +27,7 @@ import {
 } from './guard.ts'
 import type { Clock } from '../ports.ts'
 import { Pump } from './pump.ts'
-import { insertRange, type Range, type RangeLimits } from './range.ts'
+import { insertRange, RANGES, type Range, type RangeLimits } from './range.ts'
 import { SqlTarget } from './sql-target.ts'
 import { EventFault, type Target } from './target.ts'
 import { Witness, type Parts } from './witness.ts'
@@ -92,10 +92,12 @@ export class Lane {
     this.#held = members.map(({ name, version }, index) => ({ name, version, ...begun[index]! }))
     this.#together = members.length > 1 ? members : []
     this.#witness = new Witness(options.store, options.log.partition, options.report)
+    const share = Math.min(...members.map((one) => one.share))
     this.pump = new Pump({
       ...options,
+      rangeBytesMax: Math.min(options.rangeBytesMax, share < 1 ? RANGES.throttledBytesMax : Infinity),
       from,
-      share: Math.min(...members.map(({ share }) => share)),
+      share,
       write: (range) => this.#write(range),
       settle: (checkpoint) => this.#settle(checkpoint),
       look: (signal) => this.#look(signal),

@@ -49,6 +49,9 @@ const LOOK_EVERY_MS = 2_500
 const LINGER_MS_MAX = 200
 /** Longest rest between two ranges of a throttled pump. */
 const REST_MS_MAX = 5_000
+/** A throttled pump draws breath each time that it has read so many bytes: what reads and verifies them answers commands too. */
+const BREATH_BYTES = 512 * 1024
+const BREATH_MS = 5
 const RETRY_MS_MIN = 50
 const RETRY_MS_MAX = 2_000
 
@@ -217,8 +220,14 @@ export class Pump {
   async #read(): Promise<void> {
     const { log } = this.#options
     const { signal } = this.#stop
+    let unbreathed = 0
     for await (const frame of log.tail(this.#chain.readFrom, signal)) {
       if (signal.aborted) return
+      unbreathed += frame.payload.length
+      if (this.#isThrottled() && unbreathed >= BREATH_BYTES) {
+        unbreathed = 0
+        await this.#backOff.sleep(BREATH_MS)
+      }
       if (!this.#chain.continues(frame) || frame.count === 0) continue
       while (!this.#buffer.hasRoom(frame)) {
         this.#isFull = true
@@ -281,8 +290,13 @@ export class Pump {
   /** Leaves the rest of the time to others, while it is behind. */
   async #rest(): Promise<void> {
     const { share } = this.#options
-    if (share >= 1 || this.state !== 'catching-up') return
+    if (!this.#isThrottled()) return
     await this.#backOff.sleep(Math.min(REST_MS_MAX, this.#writeMs * (1 / share - 1)))
+  }
+
+  /** One that is level with the log costs little, and is not to fall behind. */
+  #isThrottled(): boolean {
+    return this.#options.share < 1 && this.state === 'catching-up'
   }
 
   /** 0: take a range now. */

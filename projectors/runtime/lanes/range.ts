@@ -20,6 +20,11 @@ export interface RangeLimits {
 export const RANGES = {
   /** At most; `rangeBytesMax` is the process's frame budget, and about 310,000 events without text. */
   eventsMax: 524_288,
+  /**
+   * Of a version that is throttled while it is behind. Two full ranges in memory keep the thread that answers commands at
+   * collecting garbage, and each stands in its way for as long as it is sent.
+   */
+  throttledBytesMax: 16 * 1024 * 1024,
   /** How long the first events of a range wait for more, in ms, while nobody waits for them. */
   lingerMs: 4_000,
   /** The same while somebody does; longer while the writing of a range takes longer than that. */
