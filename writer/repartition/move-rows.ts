@@ -6,7 +6,7 @@
  * account for money in transit. The first, with the debit account, is the event itself. The second, with the credit
  * account, is the arrival that a crossing has there, in channel 0: that of crossings which nothing can follow. What crossed
  * before goes on crossing, also where both accounts live in one partition now. What was said again is left out: reminders,
- * and answers to them. Claims are made anew: right before a command that stands away from the home of its id.
+ * and answers to them. Claims are made anew, for each command that stands away from the home of its id.
  */
 import { COMMAND_KINDS } from '../../schemas/commands.ts'
 import { CROSSING_TEXT_BYTES, CROSSING_WORD, CROSSING_WORDS, isTransitAccountAt, writeCrossing } from '../../schemas/crossing.ts' // prettier-ignore
@@ -357,14 +357,13 @@ export class RowMover {
     if (!hasIdOfOwn({ bytes: payload!, words, words32 }, word)) return
     const home = this.newLog(words32, (word + ROW.transferHigh) * 2)
     if (home === to) return
-    home.makeRoom(linkIndexAt(old))
-    home.claimId(words, word, to.partition)
+    home.claimId(words, word, to.partition, linkIndexAt(old))
   }
 
   /** Copies the row to where the next one of a log goes, as it is. */
   private begin(old: OldLog, to: NewLog): void {
     const { payload, byte, length } = old
-    to.makeRoom(linkIndexAt(old))
+    to.makeRoom(linkIndexAt(old), old.recordedAtNs)
     to.bytes.set(payload!.subarray(byte, byte + length), to.byte)
   }
 

@@ -17,6 +17,9 @@ import { claimFingerprints } from './claims.ts'
 const FRAME_PAYLOAD_BYTES = 1024 * 1024
 /** Rows for which there is room behind `makeRoom`: an event, and the opening of an account for money in transit before the next. */
 const ROWS_FREE = 3
+/** Claims that may wait for a time of their own, beside those of a linked group; and words of one. */
+const CLAIMS_WAITING_MAX = 16_384
+const CLAIM_WORDS = 4
 const EPOCH = 1n
 const NOTHING = new Uint8Array(0)
 
@@ -47,6 +50,9 @@ export class NewLog {
   private readonly appender: LogAppender
   private readonly partitions: number
   private readonly fingerprints: BigInt64Array
+  /** Claims that are yet to be written: id, time of receipt, partition. */
+  private readonly waiting = new BigInt64Array((CLAIMS_WAITING_MAX + LINKED_TRANSFERS_MAX) * CLAIM_WORDS)
+  private claims = 0
   private readonly clock: Clock
   private readonly transits = new Map<bigint, Transit>()
   private readonly free = new LowestFree()
@@ -69,6 +75,11 @@ export class NewLog {
     return this.byte >>> 3
   }
 
+  /** The earliest time that the next row may have. */
+  private get leastNs(): bigint {
+    return this.clock.ns > this.lastNs ? this.clock.ns : this.lastNs + 1n
+  }
+
   /**
    * Ends the row of `length` bytes that stands at `byte`: gives it its partition and sequence, and a time: its own, unless
    * a row before it has that or a later one. Returns the sequence.
@@ -76,7 +87,7 @@ export class NewLog {
   take(length: number): number {
     const { word, words, words32 } = this
     const own = words[word + ROW.recordedAt]!
-    const least = this.clock.ns > this.lastNs ? this.clock.ns : this.lastNs + 1n
+    const least = this.leastNs
     const recordedAtNs = own > least ? own : least
     // What takes effect when it is recorded does so still.
     if (words[word + ROW.effectiveAt] === own) words[word + ROW.effectiveAt] = recordedAtNs
@@ -92,11 +103,18 @@ export class NewLog {
   }
 
   /**
-   * Closes the frame if it is full, before a row is written that may begin another one: a linked group stands in one.
+   * Closes the frame if it is full, before a row is written that may begin another one: a linked group stands in one. Claims
+   * that wait come before it, if it leaves them time.
    * @param linkIndex the row's
+   * @param recordedAtNs its time
    */
-  makeRoom(linkIndex: number): void {
-    const isWithinGroup = linkIndex > 1 && linkIndex <= LINKED_TRANSFERS_MAX
+  makeRoom(linkIndex: number, recordedAtNs: bigint): void {
+    const isWithinGroup = isWithin(linkIndex)
+    if (!isWithinGroup) this.writeClaims(recordedAtNs)
+    this.closeIfFull(isWithinGroup)
+  }
+
+  private closeIfFull(isWithinGroup: boolean): void {
     const isAtEnd = this.byte > this.bytes.length - ROWS_FREE * EVENT_ROW_BYTES_MAX
     if ((this.byte >= FRAME_PAYLOAD_BYTES && !isWithinGroup) || isAtEnd) this.close(this.lastNs)
   }
@@ -127,23 +145,50 @@ export class NewLog {
   } // prettier-ignore
 
   /**
-   * Claims the id of a command for the partition in which it stands, before it does: as if a door had asked for it.
+   * Claims the id of a command for the partition in which it stands, as if a door had asked for it: right before the command,
+   * unless rows stand so close that it would move them on in time. Then it comes as soon as there is a nanosecond free.
    * @param words the command's row begins at `from` of these
+   * @param linkIndex that row's: what is here of a linked group is not cut
    */
-  claimId(words: BigInt64Array, from: number, partition: number): void {
-    this.beginOwn(EVENT_KINDS.IdClaimed, 0, words[from + ROW.recordedAt]! - 1n, COMMAND_KINDS.ClaimId)
-    const { word } = this
-    this.words[word + ROW.transferHigh] = words[from + ROW.transferHigh]!
-    this.words[word + ROW.transferLow] = words[from + ROW.transferLow]!
-    this.words[word + ROW.receivedAt] = words[from + ROW.receivedAt]!
-    this.words[word + ROW.fingerprint] = this.fingerprints[partition]!
-    this.words32[(this.byte + ROW_BYTE.code) >>> 2] = partition
-    this.take(EVENT_ROW_BYTES)
+  claimId(words: BigInt64Array, from: number, partition: number, linkIndex: number): void {
+    const at = this.claims++ * CLAIM_WORDS
+    const { waiting } = this
+    waiting[at] = words[from + ROW.transferHigh]!
+    waiting[at + 1] = words[from + ROW.transferLow]!
+    waiting[at + 2] = words[from + ROW.receivedAt]!
+    waiting[at + 3] = BigInt(partition)
+    if (isWithin(linkIndex)) return
+    this.writeClaims(words[from + ROW.recordedAt]!)
+    if (this.claims >= CLAIMS_WAITING_MAX) this.writeClaims(undefined)
   }
+
+  /** Writes the claims that wait, as far as they find times before this one; undefined: all. */
+  private writeClaims(beforeNs: bigint | undefined): void {
+    const { waiting, words, words32 } = this
+    let written = 0
+    for (; written < this.claims; written++) {
+      const left = BigInt(this.claims - written)
+      if (beforeNs !== undefined && this.leastNs >= beforeNs) break
+      this.closeIfFull(false)
+      const { word } = this
+      const at = written * CLAIM_WORDS
+      const partition = Number(waiting[at + 3]!)
+      this.beginOwn(EVENT_KINDS.IdClaimed, 0, beforeNs === undefined ? 0n : beforeNs - left, COMMAND_KINDS.ClaimId)
+      words[word + ROW.transferHigh] = waiting[at]!
+      words[word + ROW.transferLow] = waiting[at + 1]!
+      words[word + ROW.receivedAt] = waiting[at + 2]!
+      words[word + ROW.fingerprint] = this.fingerprints[partition]!
+      words32[(this.byte + ROW_BYTE.code) >>> 2] = partition
+      this.take(EVENT_ROW_BYTES)
+    }
+    if (written === 0) return
+    waiting.copyWithin(0, written * CLAIM_WORDS, this.claims * CLAIM_WORDS)
+    this.claims -= written
+  } // prettier-ignore
 
   /** Says up to which time ids that were not used are expired, milliseconds since 1970. */
   forgetIds(horizonMs: number): void {
-    this.makeRoom(0)
+    this.closeIfFull(false)
     this.beginOwn(EVENT_KINDS.IdsForgotten, 0, this.clock.ns)
     this.words[this.word + ROW.amount] = BigInt(horizonMs)
     this.take(EVENT_ROW_BYTES)
@@ -178,6 +223,7 @@ export class NewLog {
 
   /** Makes all rows durable and closes the files. Returns where the log ends. */
   finish(): LogHead {
+    this.writeClaims(undefined)
     if (this.byte > 0) this.close(this.lastNs)
     this.appender.syncMark()
     const head = this.appender.head()
@@ -211,4 +257,9 @@ export class NewLog {
     this.framed = this.sequence
     this.byte = 0
   }
+}
+
+/** True of a row that goes on with a linked group. */
+function isWithin(linkIndex: number): boolean {
+  return linkIndex > 1 && linkIndex <= LINKED_TRANSFERS_MAX
 }

@@ -69,7 +69,7 @@ export function sendByDoor(
     if (home === to) continue
     const claim: Command = { kind: 'ClaimId', id, code: to }
     deployment.submit(home, [claim])
-    const known = deployment.events[home]!.find(({ transferId }) => transferId.low === id.low && transferId.high === id.high) // prettier-ignore
+    const known = deployment.events[home]!.find(({ kind, transferId }) => kind === 'IdClaimed' && transferId.low === id.low && transferId.high === id.high) // prettier-ignore
     if (known?.fingerprint !== fingerprintOf(encodeCommands([claim]))) return undefined
   }
   return deployment.submit(to, commands)
