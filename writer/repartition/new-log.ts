@@ -158,7 +158,7 @@ export class NewLog {
     waiting[at + 2] = words[from + ROW.receivedAt]!
     waiting[at + 3] = BigInt(partition)
     if (isWithin(linkIndex)) return
-    this.writeClaims(words[from + ROW.recordedAt]!)
+    this.writeClaims(words[from + ROW.recordedAt])
     if (this.claims >= CLAIMS_WAITING_MAX) this.writeClaims(undefined)
   }
 
