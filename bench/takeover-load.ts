@@ -3,13 +3,12 @@
  * again, to the next gateway, until they know what became of it. Each transfer has a serial number of its partition, by which
  * the log is held against what was told.
  */
-import { randomBytes } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { connectBulk, type BulkClient } from '../client/client.ts'
 import { BulkError } from '../client/errors.ts'
+import { newIdFor } from '../client/new-id.ts'
 import { encodeCommands } from '../schemas/command-codec.ts'
 import type { Command } from '../schemas/commands.ts'
-import { makeUuidV7 } from '../schemas/ids.ts'
 import { DeploymentLoad, type Pair } from '../test/support/deployment-load.ts'
 import { SerialSet } from './serial-set.ts'
 
@@ -102,7 +101,7 @@ export class TakeoverLoad {
     let gateway = first
     while (!this.#isEnding) {
       const serials = this.#nextSerials(pair.partition, batch)
-      const slots = transfers(pair, serials)
+      const slots = transfers(pair, this.#pairs.length, serials)
       const deadlineMs = performance.now() + KNOWN_MS_MAX
       for (;;) {
         try {
@@ -155,11 +154,11 @@ export class TakeoverLoad {
   }
 }
 
-function transfers({ bank, customer }: Pair, serials: readonly number[]): Uint8Array {
-  const nowMs = Date.now()
+/** Their ids live beside the account that is debited, so that a partition's outage is felt there alone. */
+function transfers({ bank, customer }: Pair, partitions: number, serials: readonly number[]): Uint8Array {
   return encodeCommands(
     serials.map((serial): Command => ({
-      kind: 'Transfer', id: makeUuidV7(nowMs, randomBytes(10)), receivedAtNs: 0n,
+      kind: 'Transfer', id: newIdFor(bank, partitions), receivedAtNs: 0n,
       debit: bank, credit: customer, amount: 1n, currency: CURRENCY, code: serial,
     })), // prettier-ignore
   )
