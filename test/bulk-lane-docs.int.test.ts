@@ -45,7 +45,7 @@ function dumpOf(bytes: Uint8Array): string {
 }
 
 /** What only the platform itself asks. */
-const OWN_KINDS: readonly string[] = ['ExpireHold', 'TimeStep', ...STEP_KINDS]
+const OWN_KINDS: readonly string[] = ['ExpireHold', 'TimeStep', 'ClaimId', ...STEP_KINDS]
 
 describe('the tables', () => {
   test('every kind of message, fault, and refusal of an id has its row, and its number', () => {

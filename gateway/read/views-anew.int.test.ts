@@ -21,7 +21,8 @@ import { includesPosition } from '../../schemas/positions.ts'
 import { startEmbeddedWriter, type EmbeddedWriter } from '../../writer/embedded.ts'
 import { startGateway, type Gateway } from '../gateway.ts'
 import { createFileImportRegistry } from '../imports/import-registry.ts'
-import { uuid, type GraphqlAnswer } from '../gateway-under-test.testing.ts'
+import { idIn } from '../../test/support/account-in.ts'
+import type { GraphqlAnswer } from '../gateway-under-test.testing.ts'
 import { decodePosition } from '../positions/tokens.ts'
 import { PATIENCE_MS } from '../../test/support/patience.ts'
 
@@ -90,13 +91,22 @@ function start(readWaitMs: number, viewsLagMsMax = 300_000): Promise<Gateway> {
 async function load(from: number, to: number): Promise<string> {
   let position = ''
   for (let at = from; at < to; at++) {
-    const opening = towns.flatMap(({ cash, anna }) => [
-      { kind: 'openAccount', id: uuid(), accountId: cash, currency: 'EUR', system: true, owner: 'bank' },
-      { kind: 'openAccount', id: uuid(), accountId: anna, currency: 'EUR', owner: 'anna' },
+    // Ids that live beside their accounts: none is claimed, and there are as many events as commands.
+    const opening = towns.flatMap(({ cash, anna }, partition) => [
+      {
+        kind: 'openAccount',
+        id: idIn(partition, 2),
+        accountId: cash,
+        currency: 'EUR',
+        system: true,
+        owner: 'bank',
+      },
+      { kind: 'openAccount', id: idIn(partition, 2), accountId: anna, currency: 'EUR', owner: 'anna' },
     ])
     const moving = Array.from({ length: BATCH }, (_, index) => {
-      const { cash, anna } = towns[index % 8 === 0 ? 1 : 0]!
-      return { kind: 'transfer', id: uuid(), debitAccountId: cash, creditAccountId: anna, amount: '1', currency: 'EUR' } // prettier-ignore
+      const partition = index % 8 === 0 ? 1 : 0
+      const { cash, anna } = towns[partition]!
+      return { kind: 'transfer', id: idIn(partition, 2), debitAccountId: cash, creditAccountId: anna, amount: '1', currency: 'EUR' } // prettier-ignore
     })
     const response = await fetch(`${gateway.url}/commands`, {
       method: 'POST',
