@@ -46,7 +46,9 @@ const REMIND_NS = BigInt64Array.from(
 
 /** True if an event of this kind is one of a crossing. */
 export function isOfCrossing(kind: number): boolean {
-  return kind >= EVENT_KINDS.TransferReserved && kind <= EVENT_KINDS.CreditDrawn && kind !== EVENT_KINDS.IdClaimed
+  return (
+    kind >= EVENT_KINDS.TransferReserved && kind <= EVENT_KINDS.CreditDrawn && kind !== EVENT_KINDS.IdClaimed
+  )
 }
 
 /** True if an event of this kind takes a channel. It uses its id, once for all that follow. */
