@@ -114,8 +114,9 @@ function putList(out: RowBytes, list: readonly unknown[], depth: number): void {
 }
 
 function allWhole(list: readonly unknown[]): boolean {
-  for (const value of list) if (!isWhole(value)) return false
-  return true
+  let index = 0
+  while (index < list.length && isWhole(list[index])) index++
+  return index === list.length
 }
 
 function putObject(out: RowBytes, object: object, depth: number): void {
