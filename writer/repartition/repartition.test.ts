@@ -8,6 +8,7 @@ import type { Command } from '../../schemas/commands.ts'
 import type { WalletEvent } from '../../schemas/events.ts'
 import { formatId, parseId, type Id } from '../../schemas/ids.ts'
 import { partitionOf } from '../../schemas/partitions.ts'
+import { rounds } from '../../test/support/rounds.ts'
 import { accountIdOf, idOf, NOW_MS } from '../core/harness.testing.ts'
 import { booksOf, eventsIn, runToEnd, sendByDoor, World, type Books } from './worlds.testing.ts'
 
@@ -256,7 +257,7 @@ it('from 1 to 3 to 2 partitions every account has its history, every id its outc
       }
       expect(expiries(new World(two, 2))).toEqual(expiries(wider))
     }),
-    { numRuns: 15 },
+    { numRuns: rounds(8, 15) },
   )
   expect(split).toBeGreaterThan(0)
   expect(holdsKept).toBeGreaterThan(0)

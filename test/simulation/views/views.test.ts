@@ -3,7 +3,7 @@ import { expect, it } from 'vitest'
 import { rounds } from '../../support/rounds.ts'
 import { ALONE_COVERAGE, runAlone } from './alone.ts'
 
-const SEEDS = rounds(150, 250)
+const SEEDS = rounds(100, 250)
 /** One seed in so many runs twice. */
 const SEEDS_PER_REPEAT = 20
 
