@@ -61,7 +61,7 @@ import { chanceOf, hostileBytes, hugeLengths } from './support/mutations.ts'
 import { rounds } from './support/rounds.ts'
 
 /** Inputs in all, over all decoders; a longer run says how many. */
-const INPUTS = Number(process.env['PURSER_DECODER_INPUTS'] ?? rounds(40_000, 200_000))
+const INPUTS = Number(process.env['PURSER_DECODER_INPUTS'] ?? rounds(30_000, 200_000))
 /** What one call may take beyond its input: one frame of the largest size and change. */
 const GROWTH_BYTES_MAX = 3 * FRAME_BYTES_MAX
 

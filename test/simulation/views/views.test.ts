@@ -1,4 +1,4 @@
-/** The views’ runtime over a store that fails in every way, 150 times or more, each from its seed. */
+/** The views’ runtime over a store that fails in every way, a hundred times or more, each from its seed. */
 import { expect, it } from 'vitest'
 import { rounds } from '../../support/rounds.ts'
 import { ALONE_COVERAGE, runAlone } from './alone.ts'
