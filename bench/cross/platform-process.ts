@@ -6,7 +6,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { acquireFolder } from '../../eventlog/file/lock.ts'
 import { frameBytesOf } from '../../eventlog/frame-budget.ts'
 import { SLOT, SLOT_WORDS, type Coordination } from '../../schemas/commands.ts'
-import { claimSlots, homesAway } from '../../gateway/submit/claims.ts'
+import { claimSlots, homesAway, idsAt } from '../../gateway/submit/claims.ts'
 import { ID_WORDS } from '../../schemas/frame-rows.ts'
 import { BATCH_COMMANDS_MAX, COMMAND_SLOT_BYTES } from '../../schemas/limits.ts'
 import { NS_PER_MS } from '../../schemas/time.ts'
@@ -221,11 +221,7 @@ class CrossPlatform {
     indexes: readonly number[],
     partition: number,
   ): Promise<void> {
-    const own = new Int32Array(indexes.length * ID_WORDS)
-    indexes.forEach((index, at) =>
-      own.set(ids.subarray(index * ID_WORDS, (index + 1) * ID_WORDS), at * ID_WORDS),
-    )
-    const slots = claimSlots(own, partition, BigInt(Date.now()) * NS_PER_MS)
+    const slots = claimSlots(idsAt(ids, indexes), partition, BigInt(Date.now()) * NS_PER_MS)
     const granted = new Promise<void>((done) => this.#claims[home]!.push({ left: indexes.length, done }))
     await offerWhenFree(this.#writers[home]!.queue, slots, indexes.length)
     await granted

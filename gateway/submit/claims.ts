@@ -66,8 +66,7 @@ export class ClaimBatch implements PendingBatch {
    */
   constructor(ids: Int32Array, indexes: readonly number[], home: number, partition: number, receivedAtNs: bigint, context: RepeatContext) {
     this.count = indexes.length
-    this.ids = new Int32Array(indexes.length * ID_WORDS)
-    indexes.forEach((index, own) => this.ids.set(ids.subarray(index * ID_WORDS, (index + 1) * ID_WORDS), own * ID_WORDS))
+    this.ids = idsAt(ids, indexes)
     this.slots = claimSlots(this.ids, partition, receivedAtNs)
     this.settled = new Promise((resolve) => (this.#resolve = resolve))
     this.#home = home
@@ -130,6 +129,15 @@ export class ClaimBatch implements PendingBatch {
     this.#denied[index] = denied
     if (--this.#left === 0) this.#resolve(this.#denied)
   }
+}
+
+/** Those ids alone, in the order of the indexes. */
+export function idsAt(ids: Int32Array, indexes: readonly number[]): Int32Array {
+  const own = new Int32Array(indexes.length * ID_WORDS)
+  indexes.forEach((index, at) =>
+    own.set(ids.subarray(index * ID_WORDS, (index + 1) * ID_WORDS), at * ID_WORDS),
+  )
+  return own
 }
 
 /**
